@@ -1,0 +1,69 @@
+"""The command line, ``nnunet-tricks <command>``. Neither torch nor nnU-Net is imported before a command needs it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from nnunet_tricks import __version__
+
+COMMANDS = {
+    "list": "the tricks",
+    "show": "one trick: what it switches, its formula, parameters, paper and an example",
+    "link": "let stock nnU-Net commands find our trainers",
+    "unlink": "undo link",
+    "env": "the environment variable that does what link does, where nothing may be installed",
+    "doctor": "what works, what does not, and how to mend it",
+    "conformance": "run a trainer through every label mode and show what it stands",
+}
+"""Every command and what it is for; each lives in the module of its name in ``nnunet_tricks.commands``."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: The words after ``nnunet-tricks``; those of this process if not given.
+
+    Returns:
+        The exit code: 0 for success, 1 where a command found something wrong, 2 for wrong arguments or input.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    arguments = _parser(words[0] if words else "").parse_args(words)
+    try:
+        return int(import_module(_module(arguments.command)).run(arguments))
+    except BrokenPipeError:
+        # The reader, a pager or head, has seen enough. Python would complain once more when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (ValueError, OSError) as error:
+        if os.environ.get("NNUNET_TRICKS_TRACEBACK"):
+            raise
+        print(f"nnunet-tricks: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("nnunet-tricks: interrupted", file=sys.stderr)
+        return 130
+
+
+def _parser(chosen: str) -> argparse.ArgumentParser:
+    """The parser; only the chosen command's arguments are filled in, so that the others' modules stay unimported."""
+    parser = argparse.ArgumentParser(
+        prog="nnunet-tricks",
+        description="Training tricks for nnU-Net v2.",
+        epilog="'nnunet-tricks COMMAND --help' says more. NNUNET_TRICKS_TRACEBACK=1 shows where an error came from.",
+    )
+    parser.add_argument("--version", action="version", version=f"nnunet_tricks {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        if name == chosen:
+            import_module(_module(name)).add_arguments(command)
+    return parser
+
+
+def _module(command: str) -> str:
+    return f"nnunet_tricks.commands.{command}"

@@ -1,0 +1,1 @@
+"""Commands of ``nnunet-tricks``: one module each, with ``add_arguments`` and ``run``."""

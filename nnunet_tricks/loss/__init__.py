@@ -1,0 +1,1 @@
+"""Losses: one trick per file."""

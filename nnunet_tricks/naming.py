@@ -1,0 +1,326 @@
+"""Trainer names and the lists of tricks that they stand for. Standard library only.
+
+The class name is the name of nnU-Net's result folder and stands in every checkpoint, so it carries the whole setting:
+
+``nnUNetTrainer`` [Base ``_``] [Trick [``_parameter``...]] [``_``Trick [``_parameter``...]]... [``_<N>epochs``] [``_run<K>``]
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from difflib import get_close_matches
+from functools import lru_cache
+from itertools import islice
+
+from nnunet_tricks.catalogue import CATALOGUE
+from nnunet_tricks.trick_info import HOOKS, Parameter, TrickInfo, Value
+
+PREFIX = "nnUNetTrainer"
+DEFAULT_EPOCHS = 1000
+MAX_LENGTH = 180
+"""nnU-Net's folder is ``<trainer>__<plans>__<configuration>`` and file systems stop at 255 bytes: this leaves 71 for the others."""
+
+_ONE_SPELLING = (
+    "every setting has exactly one name (no underscore before the first trick, tricks and parameters in the catalogue's "
+    "order, defaults left out, no needless zeros)"
+)
+_NUMBER = r"\d{1,15}(?:p\d{1,15})?(?:em\d{1,2})?"
+_RESERVED = re.compile(r"(?P<epochs>\d{1,9})epochs|run(?P<run>\d{1,9})", re.IGNORECASE)
+
+
+class IllegalName(ValueError):
+    """A name that is no trainer: the message says why, and which legal names are near.
+
+    Attributes:
+        reason: What is wrong with the name.
+        nearest: Legal names near it, best first.
+    """
+
+    def __init__(self, name: str, reason: str, nearest: Sequence[str] = ()) -> None:
+        """Make the message of ``reason`` and ``nearest``."""
+        hint = f" Nearest: {', '.join(nearest)}." if nearest else " See 'nnunet-tricks list'."
+        super().__init__(f"'{name}' is not a trainer of nnunet_tricks: {reason}.{hint}")
+        self.reason = reason
+        self.nearest = tuple(nearest)
+
+
+class _Flaw(Exception):
+    """What is wrong with a list of tokens, and token lists that lack this flaw."""
+
+    def __init__(self, reason: str, repairs: Sequence[Sequence[str]] = ()) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.repairs = tuple(tuple(repair) for repair in repairs)
+
+
+@dataclass(frozen=True)
+class Trick:
+    """A trick with its settings.
+
+    Attributes:
+        info: Its entry in the catalogue.
+        changed: The parameters that differ from their default.
+    """
+
+    info: TrickInfo
+    changed: tuple[tuple[str, Value], ...] = ()
+
+    @property
+    def settings(self) -> dict[str, Value]:
+        """Every parameter with its value, defaults included."""
+        return {p.name: p.default for p in self.info.parameters} | dict(self.changed)
+
+    def __str__(self) -> str:
+        """The trick's tokens in a trainer's name."""
+        changed = dict(self.changed)
+        return "_".join(
+            [self.info.name, *(_spell(p, changed[p.name]) for p in self.info.parameters if p.name in changed)]
+        )
+
+
+@dataclass(frozen=True)
+class TrainerName:
+    """What a legal trainer name says.
+
+    Attributes:
+        tricks: In canonical order.
+        epochs: Length of the training.
+        run: Number of the repetition, from 1.
+
+    Examples:
+        >>> name = parse("nnUNetTrainerTversky_alpha0p2_100epochs")
+        >>> name.epochs, name.tricks[0].settings["alpha"], name.tricks[0].settings["beta"]
+        (100, 0.2, 0.7)
+        >>> str(name)
+        'nnUNetTrainerTversky_alpha0p2_100epochs'
+    """
+
+    tricks: tuple[Trick, ...] = ()
+    epochs: int = DEFAULT_EPOCHS
+    run: int = 1
+
+    def __str__(self) -> str:
+        """The one name of this setting."""
+        tail = [f"{self.epochs}epochs"] if self.epochs != DEFAULT_EPOCHS else []
+        tail += [f"run{self.run}"] if self.run != 1 else []
+        return PREFIX + "_".join(map(str, self.tricks)) + "".join(f"_{token}" for token in tail)
+
+
+def is_ours(name: str) -> bool:
+    """Whether ``name`` looks like a trainer's name at all, legal or not."""
+    return name.casefold().startswith(PREFIX.casefold())
+
+
+def parse(name: str, *, catalogue: Sequence[TrickInfo] = CATALOGUE) -> TrainerName:
+    """Read a trainer's name.
+
+    Args:
+        name: The name, as it follows ``-tr``.
+        catalogue: The tricks that names can hold.
+
+    Returns:
+        Its tricks, epochs and run.
+
+    Raises:
+        IllegalName: With the reason and the nearest legal names.
+
+    Examples:
+        >>> [str(trick) for trick in parse("nnUNetTrainerDiceOHEM_fraction0p5_NoDeepSupervision").tricks]
+        ['DiceOHEM_fraction0p5', 'NoDeepSupervision']
+        >>> parse("nnUNetTrainerTversky_alpha1p7")
+        Traceback (most recent call last):
+        nnunet_tricks.naming.IllegalName: ...alpha of Tversky must be a number from 0 to 1, got 1p7. Nearest: ..._alpha1.
+    """
+    reader = _Reader(tuple(catalogue))
+    if not is_ours(name):
+        raise IllegalName(name, f"trainers of nnU-Net begin with {PREFIX}")
+    tokens = tuple(name[len(PREFIX) :].split("_"))
+    try:
+        read = reader.read(tuple(filter(None, tokens)))
+        if len(str(read)) > MAX_LENGTH:
+            raise _Flaw(f"it has {len(name)} characters, a result folder leaves room for {MAX_LENGTH}")
+    except _Flaw as flaw:
+        raise IllegalName(name, flaw.reason, reader.nearest(flaw)) from None
+    former = {alias: info.name for info in catalogue for alias in info.aliases}
+    if name[: len(PREFIX)] + "_".join(former.get(token, token) for token in tokens) != str(read):
+        raise IllegalName(name, _ONE_SPELLING, [str(read)])
+    return read
+
+
+class _Reader:
+    """Reads tokens leniently, in any order and spelling; ``parse`` then insists on the canonical one."""
+
+    def __init__(self, catalogue: tuple[TrickInfo, ...]) -> None:
+        self.infos = {token.casefold(): info for info in catalogue for token in (info.name, *info.aliases)}
+
+    def read(self, tokens: tuple[str, ...]) -> TrainerName:
+        """The setting that ``tokens`` describe, or a ``_Flaw``."""
+        tricks: list[tuple[TrickInfo, dict[str, Value]]] = []
+        reserved: dict[str, int] = {}
+        for position, token in enumerate(tokens):
+            if word := _RESERVED.fullmatch(token):
+                kind = str(word.lastgroup)
+                self._reserve(reserved, kind, int(word[kind]), tokens, position)
+            elif token[0].isupper() or token.casefold() in self.infos:
+                tricks.append((self._trick(tokens, position), {}))
+            elif not tricks:
+                raise _Flaw(f"parameter '{token}' stands before any trick", [_without(tokens, position)])
+            else:
+                info, changed = tricks[-1]
+                self._set(info, changed, tokens, position)
+        self._refuse_clashes([info for info, _ in tricks])
+        return TrainerName(
+            tuple(
+                Trick(info, tuple((p.name, changed[p.name]) for p in info.parameters if p.name in changed))
+                for info, changed in sorted(tricks, key=_position)
+            ),
+            **reserved,
+        )
+
+    def nearest(self, flaw: _Flaw, count: int = 3) -> list[str]:
+        """Up to ``count`` legal names that repair ``flaw``, without repetition."""
+        return list(islice(dict.fromkeys(self._repaired(flaw, depth=4)), count))
+
+    def _repaired(self, flaw: _Flaw, depth: int) -> Iterator[str]:
+        for tokens in flaw.repairs:
+            try:
+                yield str(self.read(tokens))
+            except _Flaw as next_flaw:
+                if depth:
+                    yield from self._repaired(next_flaw, depth - 1)
+
+    def _trick(self, tokens: tuple[str, ...], position: int) -> TrickInfo:
+        token = tokens[position]
+        if info := self.infos.get(token.casefold()):
+            return info
+        near = get_close_matches(token.casefold(), self.infos, n=3, cutoff=0.4)
+        repairs = [_replaced(tokens, position, self.infos[word].name) for word in near]
+        raise _Flaw(f"there is no trick '{token}'", [*repairs, _without(tokens, position)])
+
+    def _reserve(
+        self, reserved: dict[str, int], kind: str, number: int, tokens: tuple[str, ...], position: int
+    ) -> None:
+        if kind in reserved:
+            raise _Flaw(f"{kind} stands twice", [_without(tokens, position)])
+        if number < 1:
+            raise _Flaw(f"{kind} must be at least 1, got {number}", [_without(tokens, position)])
+        reserved[kind] = number
+
+    def _set(self, info: TrickInfo, changed: dict[str, Value], tokens: tuple[str, ...], position: int) -> None:
+        token = tokens[position]
+        parameter = _parameter_of(info, token)
+        if parameter is None:
+            words = {word: p for p in info.parameters for word in (p.choices or (p.name,))}
+            written = re.match(r"[a-z]*", token)
+            near = get_close_matches(written[0] if written else token, words, n=2, cutoff=0.5)
+            repairs = [_replaced(tokens, position, word + token[written.end() :]) for word in near if written]
+            known = ", ".join(p.name for p in info.parameters) or "none"
+            raise _Flaw(
+                f"{info.name} has no parameter '{token}' (it has: {known})", [*repairs, _without(tokens, position)]
+            )
+        if parameter.name in changed:
+            raise _Flaw(f"{parameter.name} of {info.name} stands twice", [_without(tokens, position)])
+        value = _value_of(parameter, token)
+        if bound := _bound(parameter, value):
+            raise _Flaw(
+                f"{parameter.name} of {info.name} must be {parameter.allowed}, got {token[len(parameter.name) :]}",
+                [_replaced(tokens, position, _spell(parameter, bound))],
+            )
+        if value != parameter.default:
+            changed[parameter.name] = value
+
+    def _refuse_clashes(self, infos: list[TrickInfo]) -> None:
+        for index, info in enumerate(infos):
+            if info.base and index:
+                raise _Flaw(f"{info.name} is a base and must stand first")
+            for earlier in infos[:index]:
+                if info is earlier:
+                    raise _Flaw(f"{info.name} stands twice", [list(dict.fromkeys(other.name for other in infos))])
+                if not earlier.base and (hook := info.clashes_with(earlier)):
+                    repairs = [[other.name for other in infos if other is not drop] for drop in (info, earlier)]
+                    raise _Flaw(f"{earlier.name} and {info.name} both set the {hook}", repairs)
+
+
+def _position(trick: tuple[TrickInfo, dict[str, Value]]) -> tuple[bool, int, str]:
+    info = trick[0]
+    return not info.base, min(HOOKS.index(hook.partition(".")[0]) for hook in info.hooks), info.name
+
+
+def _without(tokens: tuple[str, ...], position: int) -> tuple[str, ...]:
+    return tokens[:position] + tokens[position + 1 :]
+
+
+def _replaced(tokens: tuple[str, ...], position: int, token: str) -> tuple[str, ...]:
+    return (*tokens[:position], token, *tokens[position + 1 :])
+
+
+def _pattern(parameter: Parameter) -> str:
+    if isinstance(parameter.default, bool):
+        return parameter.name
+    if isinstance(parameter.default, str):
+        return "|".join(parameter.choices)
+    if isinstance(parameter.default, tuple):
+        return f"{parameter.name}{_NUMBER}(?:x{_NUMBER})*"
+    return parameter.name + _NUMBER
+
+
+@lru_cache(maxsize=None)
+def _patterns(info: TrickInfo) -> Mapping[Parameter, re.Pattern[str]]:
+    return {parameter: re.compile(_pattern(parameter)) for parameter in info.parameters}
+
+
+def _parameter_of(info: TrickInfo, token: str) -> Parameter | None:
+    return next((parameter for parameter, pattern in _patterns(info).items() if pattern.fullmatch(token)), None)
+
+
+def _value_of(parameter: Parameter, token: str) -> Value:
+    if isinstance(parameter.default, bool):
+        return True
+    if isinstance(parameter.default, str):
+        return token
+    numbers = tuple(_number(word) for word in token[len(parameter.name) :].split("x"))
+    if isinstance(parameter.default, tuple):
+        return numbers
+    return int(numbers[0]) if isinstance(parameter.default, int) and numbers[0].is_integer() else numbers[0]
+
+
+def _bound(parameter: Parameter, value: Value) -> Value | None:
+    """The allowed value nearest to ``value`` where that is another one."""
+    if isinstance(parameter.default, (bool, str)):
+        return None
+    if isinstance(value, tuple):
+        clipped: Value = tuple(_clip(parameter, number) for number in value)
+    else:
+        clipped = _clip(parameter, float(value))
+        clipped = round(clipped) if isinstance(parameter.default, int) else clipped
+    return clipped if clipped != value else None
+
+
+def _clip(parameter: Parameter, number: float) -> float:
+    number = max(number, float(parameter.low))
+    return number if parameter.high is None else min(number, float(parameter.high))
+
+
+def _spell(parameter: Parameter, value: Value) -> str:
+    if isinstance(value, bool):
+        return parameter.name
+    if isinstance(value, str):
+        return value
+    numbers = value if isinstance(value, tuple) else (value,)
+    return parameter.name + "x".join(map(_spell_number, numbers))
+
+
+def _number(word: str) -> float:
+    return float(word.replace("em", "e-").replace("p", "."))
+
+
+def _spell_number(number: float) -> str:
+    """``0.2`` is ``0p2``; below a thousandth ``0.0003`` is ``3em4``."""
+    decimal = Decimal(repr(float(number))).normalize()
+    if 0 < decimal < Decimal("0.001"):
+        exponent = decimal.adjusted()
+        return f"{decimal.scaleb(-exponent):f}em{-exponent}".replace(".", "p")
+    return f"{decimal:f}".replace(".", "p")

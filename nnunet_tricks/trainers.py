@@ -1,0 +1,46 @@
+"""From a trainer's name to its class, made on first look-up."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib import import_module
+
+from nnunet_tricks.naming import is_ours, parse
+
+
+def find(name: str) -> type | None:
+    """The trainer class of a name.
+
+    Args:
+        name: As it follows nnU-Net's ``-tr``.
+
+    Returns:
+        The class, the same one each time, or ``None`` where the name does not begin as trainers' names do.
+
+    Raises:
+        IllegalName: If it begins so, but is none of ours.
+
+    Examples:
+        >>> find("nnUNetTrainerTversky_alpha0p2_100epochs").__name__
+        'nnUNetTrainerTversky_alpha0p2_100epochs'
+    """
+    return _build(name) if is_ours(name) else None
+
+
+@lru_cache(maxsize=None)
+def _build(name: str) -> type:
+    tricks = parse(name).tricks
+    classes = [getattr(import_module(trick.info.module), trick.info.implementation) for trick in tricks]
+    if len(classes) == 1 and classes[0].__name__ == name:
+        return classes[0]
+    from nnunet_tricks.trainer import TrickTrainer
+
+    what = "; ".join(trick.info.summary for trick in tricks) or "nothing switched"
+    return type(name, (*classes, TrickTrainer), {"__module__": __name__, "__doc__": f"nnU-Net with: {what}."})
+
+
+def __getattr__(name: str) -> type:
+    """Every legal name is an attribute, so that generated classes are importable and can be pickled."""
+    if not name.startswith("__") and (trainer := find(name)):
+        return trainer
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
