@@ -1,3 +1,3 @@
-"""Training tricks for nnU-Net v2: trainers that stock nnU-Net finds by name, and a fair comparison of what they change."""
+"""Training tricks for nnU-Net v2, as trainers that stock nnU-Net finds by name, and their fair comparison."""
 
 __version__ = "0.1.0"

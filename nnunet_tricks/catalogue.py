@@ -1,4 +1,4 @@
-"""The catalogue: one entry per trick. Standard library only, so that listing tricks imports neither torch nor nnU-Net."""
+"""The catalogue: one entry per trick. Standard library only: listing tricks imports neither torch nor nnU-Net."""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 The class name is the name of nnU-Net's result folder and stands in every checkpoint, so it carries the whole setting:
 
-``nnUNetTrainer`` [Base ``_``] [Trick [``_parameter``...]] [``_``Trick [``_parameter``...]]... [``_<N>epochs``] [``_run<K>``]
+``nnUNetTrainer`` [Base ``_``] [Trick [``_parameter``...]] [``_``Trick [``_parameter``...]]... [``_<N>epochs``]
+[``_run<K>``]
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import cache
 from itertools import islice
 
 from nnunet_tricks.catalogue import CATALOGUE
@@ -21,11 +22,12 @@ from nnunet_tricks.trick_info import HOOKS, Parameter, TrickInfo, Value
 PREFIX = "nnUNetTrainer"
 DEFAULT_EPOCHS = 1000
 MAX_LENGTH = 180
-"""nnU-Net's folder is ``<trainer>__<plans>__<configuration>`` and file systems stop at 255 bytes: this leaves 71 for the others."""
+"""nnU-Net's folder is ``<trainer>__<plans>__<configuration>`` and file systems stop at 255 bytes: this leaves 71 for
+the others."""
 
 _ONE_SPELLING = (
-    "every setting has exactly one name (no underscore before the first trick, tricks and parameters in the catalogue's "
-    "order, defaults left out, no needless zeros)"
+    "every setting has exactly one name (no underscore before the first trick, tricks and parameters in the "
+    "catalogue's order, defaults left out, no needless zeros)"
 )
 _NUMBER = r"\d{1,15}(?:p\d{1,15})?(?:em\d{1,2})?"
 _RESERVED = re.compile(r"(?P<epochs>\d{1,9})epochs|run(?P<run>\d{1,9})", re.IGNORECASE)
@@ -132,7 +134,7 @@ def parse(name: str, *, catalogue: Sequence[TrickInfo] = CATALOGUE) -> TrainerNa
         ['DiceOHEM_fraction0p5', 'NoDeepSupervision']
         >>> parse("nnUNetTrainerTversky_alpha1p7")
         Traceback (most recent call last):
-        nnunet_tricks.naming.IllegalName: ...alpha of Tversky must be a number from 0 to 1, got 1p7. Nearest: ..._alpha1.
+        nnunet_tricks.naming.IllegalName: ...alpha of Tversky must be a number from 0 to 1, got 1p7...
     """
     reader = _Reader(tuple(catalogue))
     if not is_ours(name):
@@ -267,7 +269,7 @@ def _pattern(parameter: Parameter) -> str:
     return parameter.name + _NUMBER
 
 
-@lru_cache(maxsize=None)
+@cache
 def _patterns(info: TrickInfo) -> Mapping[Parameter, re.Pattern[str]]:
     return {parameter: re.compile(_pattern(parameter)) for parameter in info.parameters}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from importlib import import_module
 
 from nnunet_tricks.naming import is_ours, parse
@@ -27,14 +27,19 @@ def find(name: str) -> type | None:
     return _build(name) if is_ours(name) else None
 
 
-@lru_cache(maxsize=None)
+@cache
 def _build(name: str) -> type:
     tricks = parse(name).tricks
     classes = [getattr(import_module(trick.info.module), trick.info.implementation) for trick in tricks]
-    if len(classes) == 1 and classes[0].__name__ == name:
-        return classes[0]
+    # Both need torch, which names that are illegal should not wait for.
+    from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
     from nnunet_tricks.trainer import TrickTrainer
 
+    # A name that a class already has, nnU-Net's own included, means that class.
+    written = [cls for cls in (*classes, nnUNetTrainer) if cls.__name__ == name]
+    if written:
+        return written[0]
     what = "; ".join(trick.info.summary for trick in tricks) or "nothing switched"
     return type(name, (*classes, TrickTrainer), {"__module__": __name__, "__doc__": f"nnU-Net with: {what}."})
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Union
 
 from nnunet_tricks.papers import Paper
 
-Value = Union[bool, int, float, str, tuple[float, ...]]
+Value = bool | int | float | str | tuple[float, ...]
 """What a parameter can hold: a flag, a whole number, a number, a choice, or a list of numbers."""
 
 PHASES = (
@@ -34,15 +33,16 @@ HOOKS = (
     "schedule",
     "inference",
 )
-"""The parts of nnU-Net's shared configuration that a trick can claim. A trainer's name lists its tricks in this order."""
+"""The parts of nnU-Net's shared configuration that a trick can claim. A trainer's name lists its tricks in this
+order."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
     """One setting of a trick, as it can stand in a trainer's name.
 
-    The type of ``default`` tells the kind: ``False`` is a flag, an ``int`` a whole number, a ``float`` a number, a ``str``
-    one of ``choices``, a ``tuple`` a list of numbers.
+    The type of ``default`` tells the kind: ``False`` is a flag, an ``int`` a whole number, a ``float`` a number, a
+    ``str`` one of ``choices``, a ``tuple`` a list of numbers.
 
     Attributes:
         name: Its word in trainer names, small letters only.

@@ -1,0 +1,218 @@
+"""From nnU-Net's logits and target to a loss.
+
+A loss never sees nnU-Net's target layout. It is a function of a ``Prediction``, which hands out logits, voxel losses or
+soft counts, each made when first asked for and then kept, in the same words for label maps and regions, with and
+without an ignore label. ``Criterion`` is the module that nnU-Net calls; deep supervision wraps it as it wraps nnU-Net's
+own losses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F  # noqa: N812, its standard name
+from nnunetv2.utilities.ddp_allgather import AllGatherGrad
+from torch import Tensor, nn
+
+
+class Counts(NamedTuple):
+    """Soft voxel counts, each (batch, classes), or (classes,) where the batch was summed.
+
+    Attributes:
+        tp: Probability on voxels of the class.
+        predicted: Probability on all annotated voxels.
+        truth: Number of voxels of the class.
+    """
+
+    tp: Tensor
+    predicted: Tensor
+    truth: Tensor
+
+    @property
+    def fp(self) -> Tensor:
+        """Soft false positives."""
+        return self.predicted - self.tp
+
+    @property
+    def fn(self) -> Tensor:
+        """Soft false negatives."""
+        return self.truth - self.tp
+
+
+class Prediction:
+    """Logits beside their truth: what a loss can ask for.
+
+    Attributes:
+        logits: (B, C, *spatial), at least float32.
+        regions: Whether the C channels are overlapping regions (sigmoid) and not classes of a label map (softmax).
+        ddp: Whether this process is one of several that share the batch.
+    """
+
+    def __init__(
+        self,
+        logits: Tensor,
+        target: Tensor,
+        *,
+        regions: bool = False,
+        ignore_label: int | None = None,
+        ddp: bool = False,
+    ) -> None:
+        """Take one level of what nnU-Net hands to its loss.
+
+        Args:
+            logits: (B, C, *spatial), any float type.
+            target: A label map (B, 1, *spatial), or regions (B, C, *spatial), followed by a channel that is true where
+                voxels are ignored if there is an ignore label.
+            regions: Whether ``target`` holds regions.
+            ignore_label: Value of ignored voxels in a label map; for regions only whether it is ``None`` matters.
+            ddp: Whether several processes share the batch.
+        """
+        self.logits = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
+        self.regions = regions
+        self.ddp = ddp
+        self._target = target
+        self._ignore_label = ignore_label
+
+    @cached_property
+    def annotated(self) -> Tensor | None:
+        """True where a voxel counts, (B, *spatial), or ``None`` where all of them do."""
+        if self._ignore_label is None:
+            return None
+        return ~self._target[:, -1].bool() if self.regions else self._target[:, 0] != self._ignore_label
+
+    @cached_property
+    def labels(self) -> Tensor:
+        """Class indices of a label map, (B, *spatial), int64. Ignored voxels hold 0, so mind ``annotated``."""
+        labels = self._target[:, 0]
+        return (labels if self.annotated is None else labels * self.annotated).long()
+
+    @cached_property
+    def log_probabilities(self) -> Tensor:
+        """Log-softmax of a label map's logits, (B, C, *spatial)."""
+        return F.log_softmax(self.logits, dim=1)
+
+    @cached_property
+    def probabilities(self) -> Tensor:
+        """Softmax or, for regions, sigmoid of the logits, (B, C, *spatial)."""
+        if self.regions:
+            return torch.sigmoid(self.logits)
+        if "log_probabilities" in self.__dict__:
+            return self.log_probabilities.exp()
+        return torch.softmax(self.logits, dim=1)
+
+    def one_hot(self, *, background: bool = True) -> Tensor:
+        """The truth as one channel per class or region in the logits' type; nothing is set where a voxel is ignored.
+
+        Args:
+            background: Whether class 0 of a label map gets a channel; regions have no background.
+
+        Returns:
+            (B, C, *spatial), or one channel less without background.
+        """
+        if self.regions:
+            truth = self._target[:, : self.logits.shape[1]].bool()
+        else:
+            shape = (1, -1) + (1,) * (self.logits.ndim - 2)
+            first = 0 if background else 1
+            classes = torch.arange(first, self.logits.shape[1], device=self._target.device, dtype=self._target.dtype)
+            # The ignore label is no class, so its voxels match none.
+            truth = self._target == classes.view(shape)
+        if self.regions and self.annotated is not None:
+            truth = truth & self.annotated[:, None]
+        return truth.to(self.logits.dtype)
+
+    def counts(self, *, background: bool = False, batch: bool = False, squared: bool = False) -> Counts:
+        """Soft counts of each class or region over the annotated voxels.
+
+        Args:
+            background: Whether class 0 of a label map is counted; regions have no background.
+            batch: Whether the batch counts as one image, over all processes that share it.
+            squared: Whether ``predicted`` sums squared probabilities, as V-Net does.
+
+        Returns:
+            (B, classes) counts, or (classes,) of the whole batch.
+        """
+        probabilities = self.probabilities
+        if not background and not self.regions:
+            probabilities = probabilities[:, 1:]
+        truth = self.one_hot(background=background).flatten(2)
+        probabilities = probabilities.flatten(2)
+        predicted = probabilities * probabilities if squared else probabilities
+        if self.annotated is not None:
+            predicted = predicted * self.annotated.flatten(1)[:, None]
+        counts = ((probabilities * truth).sum(2), predicted.sum(2), truth.sum(2))
+        return Counts(*map(self._batch_sum, counts) if batch else counts)
+
+    @cached_property
+    def voxel_cross_entropy(self) -> Tensor:
+        """Cross-entropy of each voxel, (B, *spatial); of ignored ones too.
+
+        Binary cross-entropies of regions are averaged, and with an ignore label summed: this is how nnU-Net weighs them
+        against its Dice term.
+        """
+        if not self.regions:
+            return F.nll_loss(self.log_probabilities, self.labels, reduction="none")
+        truth = self._target[:, : self.logits.shape[1]].to(self.logits.dtype)
+        losses = F.binary_cross_entropy_with_logits(self.logits, truth, reduction="none")
+        return losses.mean(1) if self.annotated is None else losses.sum(1)
+
+    def mean(self, voxels: Tensor) -> Tensor:
+        """Mean over the annotated voxels; 0, with a gradient of 0, where there are none.
+
+        Args:
+            voxels: (B, *spatial).
+        """
+        if self.annotated is None:
+            return voxels.mean()
+        return (voxels * self.annotated).sum() / self.annotated.sum().clamp_min(1)
+
+    def _batch_sum(self, counts: Tensor) -> Tensor:
+        # Every process gets the sum over all, and its gradient what all of them owe it.
+        return (AllGatherGrad.apply(counts).sum(0) if self.ddp else counts).sum(0)
+
+
+Loss = Callable[[Prediction], Tensor]
+"""A loss: the prediction beside its truth -> a scalar."""
+
+
+class Criterion(nn.Module):
+    """A loss as nnU-Net calls it: for one level of deep supervision, inside autocast, on any of its target layouts."""
+
+    def __init__(
+        self, loss: Loss, *, regions: bool = False, ignore_label: int | None = None, ddp: bool = False
+    ) -> None:
+        """Tell the layout once; every call then brings logits and target.
+
+        Args:
+            loss: What to compute.
+            regions: Whether targets hold regions.
+            ignore_label: Label of ignored voxels, ``None`` if there is none.
+            ddp: Whether several processes share each batch.
+        """
+        super().__init__()
+        self.loss = loss
+        self.regions = regions
+        self.ignore_label = ignore_label
+        self.ddp = ddp
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        """The loss of one level.
+
+        Args:
+            logits: (B, C, *spatial).
+            target: nnU-Net's target for this level, see ``Prediction``.
+
+        Returns:
+            A scalar, finite and with a gradient, even if all voxels are ignored.
+        """
+        # Sums over many voxels and small logarithms are wrong in half precision.
+        with torch.autocast(logits.device.type, enabled=False):
+            prediction = Prediction(logits, target, regions=self.regions, ignore_label=self.ignore_label, ddp=self.ddp)
+            return self.loss(prediction)
+
+    def extra_repr(self) -> str:
+        """What stands in nnU-Net's debug.json."""
+        return f"{self.loss}, regions={self.regions}, ignore_label={self.ignore_label}, ddp={self.ddp}"
