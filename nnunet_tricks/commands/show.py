@@ -1,0 +1,64 @@
+"""``nnunet-tricks show``: everything the catalogue says about one trick or trainer."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+
+from nnunet_tricks.commands.list import as_data
+from nnunet_tricks.naming import PREFIX, Trick, is_ours, parse
+from nnunet_tricks.papers import NNUNET
+from nnunet_tricks.trick_info import Value
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what ``show`` takes."""
+    parser.add_argument("name", help="a trick (Tversky) or a trainer (nnUNetTrainerTversky_alpha0p2_100epochs)")
+    parser.add_argument("--cite", action="store_true", help="only the BibTeX entries")
+    parser.add_argument("--json", action="store_true", help="for scripts")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print what is known."""
+    name = parse(arguments.name if is_ours(arguments.name) else PREFIX + arguments.name)
+    if arguments.cite:
+        papers = dict.fromkeys([NNUNET, *(trick.info.paper for trick in name.tricks)])
+        print("\n\n".join(paper.bibtex for paper in papers))
+    elif arguments.json:
+        tricks = [as_data(trick.info) | {"settings": trick.settings} for trick in name.tricks]
+        print(json.dumps({"trainer": str(name), "epochs": name.epochs, "run": name.run, "tricks": tricks}, indent=2))
+    else:
+        print(f"{name}: {name.epochs} epochs, run {name.run}")
+        for trick in name.tricks:
+            print("\n".join(["", *_lines(trick)]))
+        print(f"\nexample    nnUNetv2_train 501 3d_fullres 0 -tr {name}")
+    return 0
+
+
+def _lines(trick: Trick) -> Iterator[str]:
+    info = trick.info
+    yield f"{info.name}: {info.summary}"
+    yield f"phase      {info.phase}"
+    yield f"switches   {', '.join(info.hooks)}"
+    yield f"formula    {info.formula}"
+    for index, parameter in enumerate(info.parameters):
+        value = trick.settings[parameter.name]
+        set_to = "" if value == parameter.default else f", here {_written(value)}"
+        title = "parameters" if index == 0 else ""
+        yield f"{title:10} {parameter.name}: {parameter.help}"
+        yield f"{'':10} {'':{len(parameter.name)}}  {parameter.allowed}, default {_written(parameter.default)}{set_to}"
+    yield f"for        {', '.join(info.challenges)}"
+    yield f"paper      {info.paper.short} (--cite for BibTeX)"
+    for index, measured in enumerate(info.measured):
+        title = "measured" if index == 0 else ""
+        yield (
+            f"{title:10} {measured.dataset}: Dice {measured.baseline:.2f} {measured.delta:+.2f} "
+            f"({measured.source}; one trick added to a bare baseline)"
+        )
+
+
+def _written(value: Value) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
