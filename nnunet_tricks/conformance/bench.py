@@ -1,0 +1,110 @@
+"""Runs trainers through cells, on tiny data that are made once."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from time import perf_counter
+from types import TracebackType
+
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
+from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.outcome import NotApplicableError, Outcome, Report, Status, one_line
+from nnunet_tricks.conformance.sandbox import sandbox
+from nnunet_tricks.conformance.steps import NEEDS, STEPS, Run
+from nnunet_tricks.conformance.tiny_data import TinyData, make_tiny_data
+
+
+class Bench:
+    """A folder with tiny data sets, and room for trainings.
+
+    Examples:
+        >>> from nnunet_tricks.conformance.grid import Cell
+        >>> from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+        >>> with Bench() as bench:
+        ...     bench.check(nnUNetTrainer, Cell("labels", "2d", True), steps=("build", "train")).passed
+        True
+    """
+
+    def __init__(self, keep: Path | None = None) -> None:
+        """Open the bench.
+
+        Args:
+            keep: Folder for everything that is written; a temporary one, removed on closing, if not given.
+        """
+        self._temporary = None if keep else tempfile.TemporaryDirectory(prefix="nnunet_tricks_conformance_")
+        self.folder = keep or Path(self._temporary.name if self._temporary else "")
+        self._data: dict[tuple[str, bool], TinyData] = {}
+        self._number = count()
+
+    def __enter__(self) -> Bench:
+        """Nothing to do."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Remove the folder, unless it is to be kept."""
+        if self._temporary:
+            self._temporary.cleanup()
+
+    def check(self, trainer: type[nnUNetTrainer], cell: Cell, *, steps: tuple[str, ...] = tuple(STEPS)) -> Report:
+        """Take a trainer through the steps of a cell.
+
+        Args:
+            trainer: The class.
+            cell: The situation.
+            steps: Names from ``STEPS``.
+
+        Returns:
+            How each step went. Never raises for what the trainer does.
+        """
+        with self.room(trainer, cell) as run:
+            outcomes: dict[str, Outcome] = {}
+            for name in steps:
+                outcomes[name] = _attempt(name, STEPS[name], run, outcomes)
+        return Report(trainer.__name__, cell, tuple(outcomes.values()))
+
+    @contextmanager
+    def room(self, trainer: type[nnUNetTrainer], cell: Cell) -> Iterator[Run]:
+        """A sandbox with an empty results folder, for one trainer in one cell."""
+        data = self.data(cell.labels, flat=cell.dimension == "2d")
+        folder = self.folder / "runs" / f"{next(self._number):03d}_{trainer.__name__}_{str(cell).replace(' ', '_')}"
+        folder.mkdir(parents=True)
+        with sandbox(
+            raw=self.folder / "raw",
+            preprocessed=self.folder / "preprocessed",
+            results=folder / "results",
+            log=folder / "output.txt",
+        ):
+            yield Run(trainer, cell, data, folder)
+
+    def data(self, labels: str, *, flat: bool) -> TinyData:
+        """A data set, made on first use."""
+        if (labels, flat) not in self._data:
+            raw, preprocessed = self.folder / "raw", self.folder / "preprocessed"
+            with sandbox(raw=raw, preprocessed=preprocessed, results=self.folder / "results"):
+                self._data[labels, flat] = make_tiny_data(raw, preprocessed, labels=labels, flat=flat)
+        return self._data[labels, flat]
+
+
+def _attempt(name: str, step: Callable[[Run], None], run: Run, before: dict[str, Outcome]) -> Outcome:
+    needed = before.get(NEEDS.get(name, ""))
+    if needed and needed.status is Status.FAIL:
+        return Outcome(name, Status.NOT_APPLICABLE, f"not reached: {needed.step}")
+    if needed and needed.status is Status.NOT_APPLICABLE and needed.step != "first stage":
+        return Outcome(name, Status.NOT_APPLICABLE, needed.reason)
+    start = perf_counter()
+    try:
+        step(run)
+        status, reason = Status.PASS, ""
+    except NotApplicableError as error:
+        status, reason = Status.NOT_APPLICABLE, str(error)
+    except Exception as error:
+        status, reason = Status.FAIL, one_line(error)
+        run.forget()
+    return Outcome(name, status, reason, perf_counter() - start)

@@ -1,0 +1,81 @@
+"""The situations that a trainer has to hold in, and a selection that meets every pair. Standard library only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from itertools import combinations, product
+
+LABEL_MODES = ("labels", "labels+ignore", "regions", "regions+ignore")
+"""Whether classes exclude each other or overlap (``regions``), and whether some voxels lack annotation (``ignore``)."""
+
+DIMENSIONS = ("2d", "3d", "cascade")
+"""RGB images, anisotropic volumes, and the second stage of a cascade whose first stage the same trainer trains."""
+
+DEEP_SUPERVISION = (True, False)
+
+
+@dataclass(frozen=True, order=True)
+class Cell:
+    """One situation.
+
+    Attributes:
+        labels: One of ``LABEL_MODES``.
+        dimension: One of ``DIMENSIONS``.
+        deep_supervision: Whether the trainer's own switch ``enable_deep_supervision`` is left on.
+    """
+
+    labels: str
+    dimension: str
+    deep_supervision: bool
+
+    def __str__(self) -> str:
+        """Short and unique, for tables and test names.
+
+        Examples:
+            >>> str(Cell("regions+ignore", "3d", False))
+            '3d regions+ignore no-ds'
+        """
+        return f"{self.dimension} {self.labels} {'ds' if self.deep_supervision else 'no-ds'}"
+
+    @property
+    def regions(self) -> bool:
+        """Whether classes overlap."""
+        return self.labels.startswith("regions")
+
+    @property
+    def ignore(self) -> bool:
+        """Whether there are voxels without annotation."""
+        return self.labels.endswith("ignore")
+
+
+FULL_GRID = tuple(Cell(*values) for values in product(LABEL_MODES, DIMENSIONS, DEEP_SUPERVISION))
+"""Every situation."""
+
+
+def pairwise(grid: Sequence[Cell] = FULL_GRID) -> tuple[Cell, ...]:
+    """Few cells of ``grid`` in which any two values that meet somewhere in ``grid`` still meet.
+
+    Most faults of a trainer need two circumstances at once ("regions", "no deep supervision"), hardly any needs three.
+    Greedy and deterministic: each time the first of the cells that bring the most new pairs.
+
+    Args:
+        grid: The cells to select from.
+
+    Returns:
+        The selection, in the order of ``grid``.
+
+    Examples:
+        >>> len(FULL_GRID), len(pairwise())
+        (24, 12)
+    """
+    missing = set().union(*map(_pairs, grid)) if grid else set()
+    chosen: list[Cell] = []
+    while missing:
+        chosen.append(max(grid, key=lambda cell: len(_pairs(cell) & missing)))
+        missing -= _pairs(chosen[-1])
+    return tuple(cell for cell in grid if cell in chosen)
+
+
+def _pairs(cell: Cell) -> set[tuple[tuple[int, object], ...]]:
+    return set(combinations(enumerate(astuple(cell)), 2))

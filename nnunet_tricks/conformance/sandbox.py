@@ -1,0 +1,169 @@
+"""nnU-Net shut up in folders and threads of our own, and everything put back afterwards."""
+
+from __future__ import annotations
+
+import io
+import multiprocessing
+import os
+import random
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from multiprocessing.pool import ThreadPool
+from pathlib import Path
+from typing import Any
+
+import nnunetv2.paths
+import numpy as np
+import torch
+from batchgeneratorsv2.transforms.noise import gaussian_blur
+from nnunetv2.training.logging.nnunet_logger import LocalLogger
+
+_PATHS = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
+
+
+@contextmanager
+def sandbox(*, raw: Path, preprocessed: Path, results: Path, seed: int = 0, log: Path | None = None) -> Iterator[None]:
+    """Let nnU-Net work in the given folders, in this process, reproducibly and without a word.
+
+    What this changes is put back on leaving: environment variables, nnU-Net's paths, the states of the random
+    generators, torch's thread count, standard output, and three functions: spawned process pools become threads
+    (starting an interpreter that imports torch costs 5 s), the progress plot is not drawn (1 s per epoch), and Gaussian
+    blur does not measure which of two ways to compute is faster, since the answer differs from run to run and the two
+    differ in the last digits.
+
+    Args:
+        raw: Takes the place of ``nnUNet_raw``.
+        preprocessed: Takes the place of ``nnUNet_preprocessed``.
+        results: Takes the place of ``nnUNet_results``.
+        seed: For Python's, NumPy's and torch's generators.
+        log: Where to append what is printed; dropped if not given.
+
+    Yields:
+        Nothing.
+    """
+    paths = dict(zip(_PATHS, map(str, (raw, preprocessed, results)), strict=True))
+    settings = {
+        **paths,
+        "nnUNet_n_proc_DA": "0",  # augment in this process
+        "nnUNet_compile": "f",
+        "nnUNet_wandb_enabled": "0",  # a user who logs trainings to W&B does not want these there
+    }
+    with ExitStack() as stack:
+        out = stack.enter_context(log.open("a", encoding="utf-8") if log else io.StringIO())
+        stack.enter_context(redirect_stdout(out))
+        stack.enter_context(redirect_stderr(out))
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")
+        stack.enter_context(_environment(settings))
+        stack.enter_context(_module_paths(paths))
+        stack.enter_context(_random_state(seed))
+        stack.enter_context(_one_thread())
+        stack.enter_context(replaced(multiprocessing, "get_context", _threads_for_spawn(multiprocessing.get_context)))
+        stack.enter_context(replaced(LocalLogger, "plot_progress_png", lambda self, output_folder: None))
+        stack.enter_context(replaced(gaussian_blur.GaussianBlurTransform, "_benchmark_wrapper", _blur))
+        yield
+
+
+@contextmanager
+def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """Set an attribute for a while."""
+    before = owner.__dict__[name]
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
+
+
+@contextmanager
+def _environment(settings: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _module_paths(paths: Mapping[str, str]) -> Iterator[None]:
+    """Before 2.8, nnU-Net's paths were strings that its modules had imported; since then they ask the environment."""
+    before = {name: getattr(nnunetv2.paths, name) for name in paths}
+    if not all(value is None or isinstance(value, str) for value in before.values()):
+        yield
+        return
+    _rebind(before, paths)
+    try:
+        yield
+    finally:
+        # Also in modules that were imported meanwhile.
+        _rebind(paths, before)
+
+
+def _rebind(old: Mapping[str, str | None], new: Mapping[str, str | None]) -> None:
+    for module in list(sys.modules.values()):
+        names = getattr(module, "__dict__", {})
+        for name, value in old.items():
+            if name in names and names[name] == value:
+                names[name] = new[name]
+
+
+@contextmanager
+def _random_state(seed: int) -> Iterator[None]:
+    python, numpy = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices=[]):
+        seed_everything(seed)
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)
+
+
+def seed_everything(seed: int) -> None:
+    """Start Python's, NumPy's and torch's generators from ``seed``."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """On arrays this small, threads only wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+class _ThreadsForSpawn:
+    """A multiprocessing context whose pools are threads."""
+
+    def __init__(self, context: Any) -> None:
+        self._context = context
+
+    def Pool(self, *arguments: Any, **keywords: Any) -> ThreadPool:  # noqa: N802, the name that nnU-Net calls
+        return ThreadPool(1)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
+
+
+def _threads_for_spawn(get_context: Any) -> Any:
+    def replacement(method: str | None = None) -> Any:
+        context = get_context(method)
+        return _ThreadsForSpawn(context) if method == "spawn" else context
+
+    return replacement
+
+
+def _blur(self: Any, image: torch.Tensor, sigma: float, dim_to_blur: int) -> torch.Tensor:
+    return gaussian_blur.blur_dimension(image, sigma, dim_to_blur)
