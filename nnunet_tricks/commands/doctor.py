@@ -1,0 +1,34 @@
+"""``nnunet-tricks doctor``: what works, what does not, and how to mend it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+
+from nnunet_tricks.door import doctor
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.description = (
+        "Look at this Python, nnU-Net, its paths and the door between us, look a trainer up as nnU-Net does, in an "
+        "interpreter of its own, and name the command that mends what is wrong. Exit code 1 if something needed is "
+        "missing."
+    )
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print each finding as soon as it is there."""
+    findings = []
+    for finding in doctor.examine():
+        findings.append(finding)
+        if not arguments.json:
+            print(finding, flush=True)
+    missing = [finding for finding in findings if finding.level == "missing"]
+    if arguments.json:
+        print(json.dumps({"ok": not missing, "findings": [asdict(finding) for finding in findings]}, indent=2))
+    else:
+        print(f"\n{len(missing)} to mend." if missing else "\nAll that is needed is there.")
+    return 1 if missing else 0

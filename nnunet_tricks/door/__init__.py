@@ -1,0 +1,1 @@
+"""How stock nnU-Net finds us: a link into its look-ups, or a folder for its ``nnUNet_extTrainer``. No torch here."""
