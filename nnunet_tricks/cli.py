@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0 for success, 1 where a command found something wrong, 2 for wrong arguments or input.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    arguments = _parser(words[0] if words else "").parse_args(words)
+    arguments = _parser(words[0] if words else "").parse_args(words or ["--help"])
     try:
         return int(import_module(_module(arguments.command)).run(arguments))
     except BrokenPipeError:
@@ -67,3 +67,7 @@ def _parser(chosen: str) -> argparse.ArgumentParser:
 
 def _module(command: str) -> str:
     return f"nnunet_tricks.commands.{command}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -27,12 +27,14 @@ class TrickTrainer(nnUNetTrainer):
     """
 
     trainer_name: ClassVar[TrainerName] = TrainerName()
+    parameters: ClassVar[dict[str, SimpleNamespace]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Read the class name."""
         super().__init_subclass__(**kwargs)
         with suppress(IllegalName):
             cls.trainer_name = parse(cls.__name__)
+            cls.parameters = {trick.info.name: SimpleNamespace(**trick.settings) for trick in cls.trainer_name.tricks}
 
     def __init__(
         self,
@@ -58,7 +60,6 @@ class TrickTrainer(nnUNetTrainer):
         super().__init__(plans, configuration, fold, dataset_json, device)
         self.num_epochs = self.trainer_name.epochs
         self.nnunet_tricks_version = __version__
-        self.parameters = {trick.info.name: SimpleNamespace(**trick.settings) for trick in self.trainer_name.tricks}
         self.print_to_log_file(f"nnunet_tricks {__version__}: {self._summary()}", add_timestamp=False)
 
     @property

@@ -1,0 +1,43 @@
+"""Where the real samples lie, and one set of tiny nnU-Net data for all tests that build a trainer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import settings
+
+if TYPE_CHECKING:
+    from nnunet_tricks.conformance.bench import Bench
+
+# Two cores that do other things too make single examples slow; speed is no subject of the tests.
+settings.register_profile("nnunet_tricks", deadline=None)
+settings.load_profile("nnunet_tricks")
+
+
+@pytest.fixture(scope="session")
+def sample_data() -> Path:
+    """The folder with real samples, each data set in its native layout."""
+    default = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("NNUNET_TRICKS_TEST_DATA", default))
+    if not folder.is_dir():
+        pytest.skip(f"no sample data at {folder}; NNUNET_TRICKS_TEST_DATA names another folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def oracles(sample_data: Path) -> Path:
+    """What the papers' published programs compute, as arrays."""
+    return sample_data.parent / "oracles"
+
+
+@pytest.fixture(scope="session")
+def bench() -> Iterator[Bench]:
+    """Tiny data sets and room for tiny trainings."""
+    from nnunet_tricks.conformance.bench import Bench
+
+    with Bench() as made:
+        yield made

@@ -1,0 +1,119 @@
+"""What every loss of the catalogue promises; a new one is in here without a line of code."""
+
+import pytest
+import torch
+
+from nnunet_tricks import trainers
+from nnunet_tricks.catalogue import CATALOGUE
+from nnunet_tricks.conformance.bench import Bench
+from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.criterion import Criterion, Loss
+from nnunet_tricks.naming import PREFIX
+from tests.loss.cases import MODES, all_ignored, make
+
+NAMES = [
+    PREFIX + name
+    for info in CATALOGUE
+    if "loss" in info.hooks
+    for name in (info.name, *(f"{info.name}_{p.name}" for p in info.parameters if isinstance(p.default, bool)))
+]
+every_loss = pytest.mark.parametrize("name", NAMES)
+every_mode = pytest.mark.parametrize("mode", MODES)
+
+
+@pytest.fixture(scope="session")
+def loss_of(bench: Bench):
+    """The loss that a trainer makes, from a trainer that nnU-Net could train."""
+    made: dict[str, Loss] = {}
+
+    def make_loss(name: str) -> Loss:
+        if name not in made:
+            trainer = trainers.find(name)
+            assert trainer is not None
+            with bench.room(trainer, Cell("labels", "2d", False)) as run:
+                criterion = run.build().loss
+                assert isinstance(criterion, Criterion)
+                made[name] = criterion.loss
+        return made[name]
+
+    return make_loss
+
+
+@every_loss
+@every_mode
+def test_gradient_is_that_of_the_value(name: str, mode: str, loss_of) -> None:
+    case = make(mode, spatial=(3, 4), dtype=torch.float64)
+    assert torch.autograd.gradcheck(case.criterion(loss_of(name)), (case.logits, case.target))
+
+
+@every_loss
+@pytest.mark.parametrize("mode", ["labels+ignore", "regions+ignore"])
+def test_what_is_ignored_changes_nothing(name: str, mode: str, loss_of) -> None:
+    case = make(mode)
+    criterion = case.criterion(loss_of(name))
+    value = criterion(case.logits, case.target)
+    (gradient,) = torch.autograd.grad(value, case.logits)
+    ignored = ~case.annotated[:, None].expand_as(case.logits)
+    assert ignored.any()
+    assert not gradient[ignored].any()
+    other = torch.where(ignored, torch.randn_like(case.logits) * 10, case.logits)
+    torch.testing.assert_close(criterion(other, case.target), value)
+
+
+@every_loss
+@pytest.mark.parametrize("mode", ["labels+ignore", "regions+ignore"])
+def test_a_patch_without_annotation_is_finite_and_teaches_nothing(name: str, mode: str, loss_of) -> None:
+    case = all_ignored(make(mode))
+    value = case.criterion(loss_of(name))(case.logits, case.target)
+    (gradient,) = torch.autograd.grad(value, case.logits)
+    assert value.isfinite()
+    assert not gradient.any()
+
+
+@every_loss
+@every_mode
+def test_perfect_is_better_than_wrong_and_extremes_stay_finite(name: str, mode: str, loss_of) -> None:
+    case = make(mode)
+    criterion = case.criterion(loss_of(name))
+    if case.regions:
+        truth = case.target[:, : case.logits.shape[1]].float()
+    else:
+        truth = torch.stack([case.target[:, 0] == c for c in range(case.logits.shape[1])], 1).float()
+    right = ((2 * truth - 1) * 1e4).requires_grad_()
+    wrong = (-(2 * truth - 1) * 1e4).requires_grad_()
+    values = []
+    for logits in (right, wrong):
+        value = criterion(logits, case.target)
+        (gradient,) = torch.autograd.grad(value, logits)
+        assert value.isfinite()
+        assert gradient.isfinite().all()
+        values.append(value)
+    assert values[0] < values[1]
+
+
+@every_loss
+def test_half_precision_agrees_with_float32(name: str, loss_of) -> None:
+    case = make("labels")
+    criterion = case.criterion(loss_of(name))
+    half = case.logits.detach().to(torch.bfloat16)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        under_autocast = criterion(half, case.target)
+    torch.testing.assert_close(under_autocast, criterion(half.float(), case.target))
+
+
+@every_loss
+def test_it_learns_two_objects(name: str, loss_of) -> None:
+    truth = torch.zeros(1, 1, 24, 24, dtype=torch.int16)
+    truth[..., 3:11, 4:12] = 1
+    truth[..., 14:20, 13:21] = 2
+    logits = torch.zeros(1, 3, 24, 24, requires_grad=True)
+    criterion = Criterion(loss_of(name))
+    optimizer = torch.optim.Adam([logits], lr=0.1)
+    for _ in range(150):
+        optimizer.zero_grad()
+        criterion(logits, truth).backward()
+        optimizer.step()
+    predicted = logits.argmax(1, keepdim=True)
+    for label in (1, 2):
+        mine, true = predicted == label, truth == label
+        assert 2 * (mine & true).sum() / (mine.sum() + true.sum()) > 0.9

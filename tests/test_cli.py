@@ -1,0 +1,92 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from nnunet_tricks.catalogue import CATALOGUE
+from nnunet_tricks.cli import COMMANDS, main
+
+
+@pytest.mark.parametrize("words", [["--help"], ["list"], ["list", "--json"], ["show", "Tversky"], ["link", "--help"]])
+def test_looking_around_imports_neither_torch_nor_nnunet(words: list[str]) -> None:
+    code = f"""
+import sys
+from nnunet_tricks.cli import main
+try:
+    main({words!r})
+except SystemExit:
+    pass
+heavy = {{"torch", "nnunetv2", "numpy", "rich"}} & set(sys.modules)
+sys.exit(f"imported {{heavy}}" if heavy else 0)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main([command, "--help"])
+    assert left.value.code == 0
+    assert f"nnunet-tricks {command}" in capsys.readouterr().out
+
+
+def test_list_shows_every_trick(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list"]) == 0
+    shown = capsys.readouterr().out
+    assert all(info.name in shown and info.summary in shown for info in CATALOGUE)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["tversky*"], {"Tversky", "TverskyCE"}),
+        (["--hook", "supervision"], {"NoDeepSupervision"}),
+        (["--phase", "implementation", "OHEM"], {"OHEM"}),
+        (["--for", "small-objects"], {"Tversky", "TverskyCE"}),
+        (["--for", "Small Objects", "*CE"], {"TverskyCE"}),
+    ],
+)
+def test_list_narrows_down(words: list[str], expected: set[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "--json", *words]) == 0
+    assert {trick["name"] for trick in json.loads(capsys.readouterr().out)} == expected
+
+
+def test_nothing_found_says_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "--for", "world-peace"]) == 2
+    assert "class-imbalance" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("info", CATALOGUE, ids=lambda info: info.name)
+def test_show_tells_everything(info, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", info.name]) == 0
+    shown = capsys.readouterr().out
+    for what in (info.formula, info.paper.short, f"-tr {info.trainer}", *(p.help for p in info.parameters)):
+        assert what in shown
+    assert main(["show", info.name, "--cite"]) == 0
+    assert info.paper.bibtex in capsys.readouterr().out
+
+
+def test_show_takes_a_whole_trainer_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "--json", "nnUNetTrainerTversky_alpha0p2_5epochs"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["epochs"] == 5
+    assert shown["tricks"][0]["settings"] == {"alpha": 0.2, "beta": 0.7, "mediseg": False}
+
+
+def test_an_error_is_one_sentence_and_on_request_a_traceback(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["show", "Tverski"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    monkeypatch.setenv("NNUNET_TRICKS_TRACEBACK", "1")
+    with pytest.raises(ValueError, match="Nearest: nnUNetTrainerTversky"):
+        main(["show", "Tverski"])
+
+
+def test_a_closed_pipe_is_no_error() -> None:
+    command = f"{sys.executable} -m nnunet_tricks.cli list --json | head -c 1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.stderr == ""

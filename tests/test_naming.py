@@ -1,0 +1,201 @@
+import re
+from dataclasses import replace
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from nnunet_tricks.catalogue import CATALOGUE
+from nnunet_tricks.naming import MAX_LENGTH, IllegalName, TrainerName, Trick, parse
+from nnunet_tricks.papers import NNUNET
+from nnunet_tricks.trick_info import HOOKS, Parameter, TrickInfo, Value
+
+
+def _info(name: str, *hooks: str, base: bool = False, parameters: tuple[Parameter, ...] = ()) -> TrickInfo:
+    return TrickInfo(
+        name=name,
+        hooks=hooks,
+        phase="model implementation",
+        module="nowhere",
+        summary="for tests",
+        formula="none",
+        paper=NNUNET,
+        base=base,
+        parameters=parameters,
+    )
+
+
+WIDE = (
+    *CATALOGUE,
+    _info("Bare2D", "loss", "optimizer", "augmentation", base=True),
+    _info(
+        "Adam",
+        "optimizer",
+        parameters=(
+            Parameter(name="lr", default=1e-2, high=1, help="learning rate"),
+            Parameter(name="amsgrad", default=False, help="a flag"),
+        ),
+    ),
+    _info("BN", "network.norm"),
+    _info("IFE", "network.block", parameters=(Parameter(name="r", default=(0.5,), high=1, help="ratios"),)),
+    _info("ResEnc", "network"),
+    _info(
+        "WCE",
+        "loss",
+        parameters=(Parameter(name="weights", default="counted", choices=("counted", "fixed"), help="by"),),
+    ),
+    _info("Flip", "augmentation.spatial"),
+    replace(_info("Noise", "augmentation.intensity"), aliases=("Grain",)),
+)
+"""The real catalogue and one trick of each kind that names allow."""
+
+
+@st.composite
+def values(draw: st.DrawFn, parameter: Parameter) -> Value:
+    high = parameter.high if parameter.high is not None else 1e6
+    number = st.floats(parameter.low, high, allow_subnormal=False).map(lambda x: float(f"{x:.6g}"))
+    in_range = number.filter(lambda x: parameter.low <= x <= high and (x == 0 or x > 1e-12))
+    if isinstance(parameter.default, bool):
+        return draw(st.booleans())
+    if isinstance(parameter.default, str):
+        return draw(st.sampled_from(parameter.choices))
+    if isinstance(parameter.default, tuple):
+        return tuple(draw(st.lists(in_range, min_size=1, max_size=4)))
+    if isinstance(parameter.default, int):
+        return draw(st.integers(int(parameter.low), int(high)))
+    return draw(in_range)
+
+
+@st.composite
+def settings(draw: st.DrawFn) -> TrainerName:
+    """Any set of tricks that do not clash, each with any values."""
+    chosen: list[TrickInfo] = []
+    for info in draw(st.permutations(WIDE)):
+        free = all(other.base or info.base or not info.clashes_with(other) for other in chosen)
+        if free and not (info.base and any(other.base for other in chosen)) and draw(st.booleans()):
+            chosen.append(info)
+    chosen.sort(key=lambda info: (not info.base, min(HOOKS.index(h.partition(".")[0]) for h in info.hooks), info.name))
+    tricks = []
+    for info in chosen:
+        drawn = {parameter: draw(values(parameter)) for parameter in info.parameters}
+        tricks.append(Trick(info, tuple((p.name, value) for p, value in drawn.items() if value != p.default)))
+    epochs = draw(st.one_of(st.just(1000), st.integers(1, 100_000)))
+    return TrainerName(tuple(tricks), epochs, draw(st.one_of(st.just(1), st.integers(1, 99))))
+
+
+@given(settings())
+def test_every_setting_has_a_name_that_says_it_back(setting: TrainerName) -> None:
+    assume(len(str(setting)) <= MAX_LENGTH)
+    assert parse(str(setting), catalogue=WIDE) == setting
+    assert "__" not in str(setting)
+
+
+@given(settings(), st.randoms(use_true_random=False))
+def test_a_name_in_other_case_is_no_name(setting: TrainerName, random) -> None:
+    name = str(setting)
+    other = "".join(random.choice((letter.upper(), letter.lower())) for letter in name)
+    assume(len(name) <= MAX_LENGTH)
+    if other != name:
+        with pytest.raises(IllegalName):
+            parse(other, catalogue=WIDE)
+
+
+TOKENS = st.one_of(
+    st.text(max_size=8),
+    st.sampled_from([info.name for info in WIDE]),
+    st.from_regex(r"(alpha|beta|fraction|lr|r|keep)[0-9]{0,20}(p[0-9]+)?(em?[0-9]+)?(x[0-9]+)*", fullmatch=True),
+    st.from_regex(r"[0-9]{1,5000}epochs|run[0-9]{1,40}", fullmatch=True),
+)
+
+
+@given(st.lists(TOKENS, max_size=5))
+def test_any_text_is_a_name_or_refused_with_legal_names_near_it(tokens: list[str]) -> None:
+    name = "nnUNetTrainer" + "_".join(tokens)
+    refused = None
+    try:
+        assert str(parse(name, catalogue=WIDE)) == name
+    except IllegalName as error:
+        refused = error
+    if refused:
+        assert refused.reason
+        assert name in str(refused)
+        for near in refused.nearest:
+            assert len(near) > MAX_LENGTH or str(parse(near, catalogue=WIDE)) == near
+
+
+@pytest.mark.parametrize(
+    ("name", "reason", "nearest"),
+    [
+        ("nnUNetTrainerTverski", "no trick 'Tverski'", "nnUNetTrainerTversky"),
+        ("nnUNetTrainertversky", "exactly one name", "nnUNetTrainerTversky"),
+        ("nnunettrainerTversky", "exactly one name", "nnUNetTrainerTversky"),
+        ("nnUNetTrainer_Tversky", "exactly one name", "nnUNetTrainerTversky"),
+        ("nnUNetTrainerTversky__5epochs", "exactly one name", "nnUNetTrainerTversky_5epochs"),
+        ("nnUNetTrainerTversky_5epochs_", "exactly one name", "nnUNetTrainerTversky_5epochs"),
+        ("nnUNetTrainer_run2_5epochs", "exactly one name", "nnUNetTrainer_5epochs_run2"),
+        ("nnUNetTrainer_1000epochs", "exactly one name", "nnUNetTrainer"),
+        ("nnUNetTrainer_run1", "exactly one name", "nnUNetTrainer"),
+        ("nnUNetTrainer_run0", "run must be at least 1", "nnUNetTrainer"),
+        ("nnUNetTrainer_run2_run3", "run stands twice", "nnUNetTrainer_run2"),
+        ("nnUNetTrainerTversky_alpha0p20", "exactly one name", "nnUNetTrainerTversky_alpha0p2"),
+        ("nnUNetTrainerTversky_alpha0p3", "exactly one name", "nnUNetTrainerTversky"),
+        ("nnUNetTrainerTversky_beta0p6_alpha0p4", "exactly one name", "nnUNetTrainerTversky_alpha0p4_beta0p6"),
+        ("nnUNetTrainerTversky_alpha0p0001", "exactly one name", "nnUNetTrainerTversky_alpha1em4"),
+        ("nnUNetTrainerTversky_alpha1p7", "must be a number from 0 to 1, got 1p7", "nnUNetTrainerTversky_alpha1"),
+        ("nnUNetTrainerTversky_alfa0p2", "no parameter 'alfa0p2'", "nnUNetTrainerTversky_alpha0p2"),
+        ("nnUNetTrainerTversky_gamma2", "it has: alpha, beta, mediseg", "nnUNetTrainerTversky"),
+        ("nnUNetTrainerTversky_alpha0p2_alpha0p4", "alpha of Tversky stands twice", "nnUNetTrainerTversky_alpha0p2"),
+        ("nnUNetTrainerTversky_Tversky", "Tversky stands twice", "nnUNetTrainerTversky"),
+        ("nnUNetTrainerOHEM_keep2p5", "must be a whole number, at least 1", "nnUNetTrainerOHEM_keep2"),
+        ("nnUNetTrainerDice_CE", "Dice and CE both set the loss", "nnUNetTrainerCE"),
+        ("nnUNetTrainer_alpha0p2", "stands before any trick", "nnUNetTrainer"),
+        ("nnUNetTrainerNoDeepSupervision_Dice", "exactly one name", "nnUNetTrainerDice_NoDeepSupervision"),
+        ("nnUNetTrainerBN_ResEnc", "both set the network", "nnUNetTrainerBN"),
+        ("nnUNetTrainerAdam_Bare2D", "a base and must stand first", None),
+        ("nnUNetTrainerAdam_lr2", "from 0 to 1, got 2", "nnUNetTrainerAdam_lr1"),
+        ("nnUNetTrainerIFE_r0p5x1p5", "numbers from 0 to 1", "nnUNetTrainerIFE_r0p5x1"),
+        ("nnUNetTrainerWCE_fixxed", "no parameter 'fixxed'", "nnUNetTrainerWCE_fixed"),
+        ("nnUNetPlannerTversky", "begin with nnUNetTrainer", None),
+    ],
+)
+def test_illegal_names_are_refused_with_the_reason_and_the_nearest(name: str, reason: str, nearest: str | None) -> None:
+    with pytest.raises(IllegalName, match=re.escape(reason)) as refused:
+        parse(name, catalogue=WIDE)
+    assert nearest is None or nearest in refused.value.nearest
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "nnUNetTrainer_30epochs_run2",
+        "nnUNetTrainerTversky_alpha0p2_beta0p8",
+        "nnUNetTrainerTversky_mediseg_100epochs",
+        "nnUNetTrainerBare2D_Tversky",
+        "nnUNetTrainerDiceOHEM_Flip_Noise_Adam_lr3em4_amsgrad_100epochs_run2",
+        "nnUNetTrainerBN_IFE_r0p75x0p5",
+        "nnUNetTrainerWCE_fixed",
+    ],
+)
+def test_names_of_every_kind_are_legal(name: str) -> None:
+    assert str(parse(name, catalogue=WIDE)) == name
+
+
+def test_a_trick_may_replace_what_its_base_set() -> None:
+    assert [trick.info.name for trick in parse("nnUNetTrainerBare2D_Tversky_Adam", catalogue=WIDE).tricks] == [
+        "Bare2D",
+        "Tversky",
+        "Adam",
+    ]
+
+
+def test_a_former_name_means_the_same_trick() -> None:
+    assert parse("nnUNetTrainerGrain", catalogue=WIDE) == parse("nnUNetTrainerNoise", catalogue=WIDE)
+
+
+def test_a_name_too_long_for_a_folder_is_refused() -> None:
+    digits = "0p" + "1234567" * 2
+    name = "nnUNetTrainerTversky_" + "_".join([f"alpha{digits}", f"beta{digits}"])
+    assert parse(name)
+    ratios = "x".join([digits] * 12)
+    with pytest.raises(IllegalName, match="a result folder leaves room for 180"):
+        parse(f"nnUNetTrainerIFE_r{ratios}", catalogue=WIDE)
