@@ -4,29 +4,18 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from hypothesis import given
 from hypothesis import strategies as st
-from nnunetv2.training.loss.compound_losses import DC_and_BCE_loss, DC_and_CE_loss
-from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss
 
 from nnunet_tricks.criterion import Prediction
 from nnunet_tricks.loss.compound import Sum
 from nnunet_tricks.loss.cross_entropy import cross_entropy
 from nnunet_tricks.loss.dice import nnunet_dice
-from tests.loss.cases import CLASSES, MODES, Case, make
+from tests.loss.cases import CLASSES, MODES, Case, make, nnunet_loss
 
 every_mode = pytest.mark.parametrize("mode", MODES)
 
 
 def _prediction(case: Case) -> Prediction:
     return Prediction(case.logits, case.target, regions=case.regions, ignore_label=case.ignore_label)
-
-
-def _nnunet_loss(case: Case, *, batch_dice: bool) -> torch.nn.Module:
-    """nnU-Net's default loss, put together as its trainer does."""
-    dice = {"batch_dice": batch_dice, "smooth": 1e-5, "ddp": False, "do_bg": case.regions}
-    if case.regions:
-        ignore = case.ignore_label is not None
-        return DC_and_BCE_loss({}, dice, use_ignore_label=ignore, dice_class=MemoryEfficientSoftDiceLoss)
-    return DC_and_CE_loss(dice, {}, ignore_label=case.ignore_label, dice_class=MemoryEfficientSoftDiceLoss)
 
 
 @every_mode
@@ -36,7 +25,7 @@ def test_cross_entropy_and_dice_terms_are_nnunets(mode: str, batch_dice: bool, s
     case = make(mode, spatial=spatial)
     ours = case.criterion(Sum((cross_entropy, lambda prediction: nnunet_dice(prediction, batch=batch_dice))))
     mine = ours(case.logits, case.target)
-    theirs = _nnunet_loss(case, batch_dice=batch_dice)(case.logits, case.target)
+    theirs = nnunet_loss(case, batch_dice=batch_dice)(case.logits, case.target)
     torch.testing.assert_close(mine, theirs)
     torch.testing.assert_close(
         torch.autograd.grad(mine, case.logits)[0], torch.autograd.grad(theirs, case.logits)[0], rtol=1e-4, atol=1e-7

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
+from nnunetv2.training.loss.compound_losses import DC_and_BCE_loss, DC_and_CE_loss
+from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss
 from torch import Tensor
 
 from nnunet_tricks.criterion import Criterion, Loss
@@ -63,3 +65,12 @@ def all_ignored(case: Case) -> Case:
     if case.regions:
         target[:, -1] = True
     return case._replace(target=target)
+
+
+def nnunet_loss(case: Case, *, batch_dice: bool) -> torch.nn.Module:
+    """nnU-Net's default loss, put together as its trainer does."""
+    dice = {"batch_dice": batch_dice, "smooth": 1e-5, "ddp": False, "do_bg": case.regions}
+    if case.regions:
+        ignore = case.ignore_label is not None
+        return DC_and_BCE_loss({}, dice, use_ignore_label=ignore, dice_class=MemoryEfficientSoftDiceLoss)
+    return DC_and_CE_loss(dice, {}, ignore_label=case.ignore_label, dice_class=MemoryEfficientSoftDiceLoss)

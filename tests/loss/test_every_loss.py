@@ -3,11 +3,8 @@
 import pytest
 import torch
 
-from nnunet_tricks import trainers
 from nnunet_tricks.catalogue import CATALOGUE
-from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
-from nnunet_tricks.criterion import Criterion, Loss
+from nnunet_tricks.criterion import Criterion
 from nnunet_tricks.naming import PREFIX
 from tests.loss.cases import MODES, all_ignored, make
 
@@ -19,24 +16,6 @@ NAMES = [
 ]
 every_loss = pytest.mark.parametrize("name", NAMES)
 every_mode = pytest.mark.parametrize("mode", MODES)
-
-
-@pytest.fixture(scope="session")
-def loss_of(bench: Bench):
-    """The loss that a trainer makes, from a trainer that nnU-Net could train."""
-    made: dict[str, Loss] = {}
-
-    def make_loss(name: str) -> Loss:
-        if name not in made:
-            trainer = trainers.find(name)
-            assert trainer is not None
-            with bench.room(trainer, Cell("labels", "2d", False)) as run:
-                criterion = run.build().loss
-                assert isinstance(criterion, Criterion)
-                made[name] = criterion.loss
-        return made[name]
-
-    return make_loss
 
 
 @every_loss
