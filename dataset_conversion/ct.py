@@ -1,0 +1,175 @@
+"""One CT with its label: what KiTS19 and LiTS share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dataset_conversion import geometry
+from dataset_conversion.errors import Refused
+from dataset_conversion.labels import count_labels, map_labels
+from dataset_conversion.model import Case, FileRecord, Record
+from dataset_conversion.staging import Workplace
+from dataset_conversion.volume import (
+    Volume,
+    check_image,
+    check_label_values,
+    encode,
+    encode_image,
+    header_on_grid_of,
+    read_volume,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plausible:
+    """What HU an organ has in a CT with or without contrast: mean within a range, not too mixed."""
+
+    name: str
+    low: float
+    high: float
+    spread: float = 110.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """What a data set knows about its volumes."""
+
+    organ: Plausible
+    """The organ of source label 1."""
+    unknown_label: str
+    """What a label that should not be there probably means."""
+    real_geometry_expected: str = ""
+    """Warning for an image whose geometry is the unit matrix."""
+
+
+def convert_ct(case: Case, record: Record, work: Workplace, rules: Rules) -> None:
+    """Check image and label, bring the label onto the image's grid, link or write both.
+
+    Raises:
+        Refused: With the reason.
+    """
+    image_record = FileRecord(role="image", path=work.source_name(case.image))
+    record.files.append(image_record)
+    image = _read(case.image, image_record)
+    check_image(image)
+    image_record.notes = image.notes
+    record.size = list(image.shape)
+    record.spacing = [round(float(edge), 6) for edge in geometry.spacing_of(image.affine)]
+    if rules.real_geometry_expected and geometry.is_placeholder(image.affine):
+        record.warnings.append(rules.real_geometry_expected)
+    if image.stored.dtype.kind in "iu" and image.scaling is None and image.stored.min() >= 0:
+        record.warnings.append("no voxel is below 0 HU: the offset of -1024 may be missing")
+    if case.label is not None:
+        label_record = FileRecord(role="label", path=work.source_name(case.label))
+        record.files.append(label_record)
+        _convert_label(case.label, label_record, image, record, work, rules)
+    _place_image(image, image_record, record, work)
+
+
+def _read(path: Path, file_record: FileRecord) -> Volume:
+    file_record.bytes = path.stat().st_size
+    volume = read_volume(path)
+    file_record.sha256 = volume.source.sha256
+    return volume
+
+
+def _convert_label(
+    path: Path, file_record: FileRecord, image: Volume, record: Record, work: Workplace, rules: Rules
+) -> None:
+    label = _read(path, file_record)
+    alignment = geometry.align(image.affine, image.shape, label.affine, label.shape)
+    source = check_label_values(label)
+    file_record.notes = [*label.notes, *([alignment.note] if alignment.note else [])]
+    task = work.settings.task
+    if set(count_labels(source)) <= {0, 255} and int(source.max()) == 255:
+        raise Refused("label holds 0 and 255 only; which structure 255 stands for is not known: write 1 or 2 instead")
+    stored = np.asarray(map_labels(source, task.mapping, hint=rules.unknown_label))
+    aligned = np.asarray(alignment.apply(source))
+    counts = count_labels(aligned)
+    _check_intensity(image, aligned, record, rules, alignment_found=alignment.transform is not None, unaligned=source)
+    written = np.asarray(alignment.apply(stored))
+    voxels = count_labels(written)
+    record.voxels = {str(value): voxels.get(value, 0) for value in (0, *task.value_names())}
+    record.means = _means(image, written, task.value_names())
+    if set(counts) == {0}:
+        record.warnings.append("label is empty")
+    elif 0 not in counts:
+        record.warnings.append("label fills the whole volume")
+    header = header_on_grid_of(image, np.dtype(np.uint8))
+    work.write(record, work.label_path(record), encode(header, written, work.settings.file_ending))
+    file_record.action = "written as uint8 on the image's grid"
+
+
+def _place_image(image: Volume, file_record: FileRecord, record: Record, work: Workplace) -> None:
+    ending = work.settings.file_ending
+    relative = work.image_path(record)
+    if (
+        not image.mended
+        and not image.repack
+        and image.path.name.lower().endswith(ending)
+        and _is_ending(image.path, ending)
+    ):
+        file_record.action = work.link(record, relative, image.path)
+    else:
+        work.write(record, relative, encode_image(image, ending))
+        file_record.action = "written with a mended header" if image.mended else f"written as {ending}"
+
+
+def _is_ending(path: Path, ending: str) -> bool:
+    """``.nii`` is not the ending of ``.nii.gz``, whatever the case of the letters."""
+    return path.name.lower().endswith(".nii.gz") == (ending == ".nii.gz")
+
+
+def _means(image: Volume, labels: NDArray[np.uint8], names: Mapping[int, str]) -> dict[str, float]:
+    """Mean intensity under each label, for those that occur."""
+    answer = {}
+    for value in names:
+        inside = _under(image, labels, value)
+        if inside.size:
+            answer[str(value)] = round(float(inside.mean()), 2)
+    return answer
+
+
+def _under(image: Volume, labels: NDArray[np.generic], value: int) -> NDArray[np.float64]:
+    """Image values where the label has a value."""
+    # One comparison and one gather in the order of memory; slope and intercept only for the voxels that are taken.
+    stored = image.stored
+    chosen = stored.ravel(order="K")[(labels == value).ravel(order="F")].astype(np.float64)
+    slope, intercept = image.scaling or (1.0, 0.0)
+    return chosen * slope + intercept
+
+
+def _check_intensity(
+    image: Volume,
+    aligned: NDArray[np.generic],
+    record: Record,
+    rules: Rules,
+    *,
+    alignment_found: bool,
+    unaligned: NDArray[np.generic],
+) -> None:
+    """Look whether organ voxels look like the organ: the one check that a wrong header cannot pass."""
+    organ = rules.organ
+    inside = _under(image, aligned, 1)
+    if not inside.size or _plausible(inside, organ):
+        return
+    if alignment_found and unaligned.shape == image.shape and _plausible(_under(image, unaligned, 1), organ):
+        raise Refused(
+            f"headers say that the label is stored in another voxel order, but then its {organ.name} has "
+            f"{inside.mean():.0f} HU "
+            f"(+-{inside.std():.0f}); in the stored order it fits: the label's header is wrong, mend it and "
+            f"convert again"
+        )
+    record.warnings.append(
+        f"{organ.name} (label 1) has {inside.mean():.0f} HU (+-{inside.std():.0f}), expected {organ.low:.0f} to "
+        f"{organ.high:.0f}: look whether label and image fit (--preview)"
+    )
+
+
+def _plausible(values: NDArray[np.float64], organ: Plausible) -> bool:
+    return bool(values.size) and organ.low <= values.mean() <= organ.high and values.std() <= organ.spread

@@ -1,0 +1,66 @@
+"""Identical and nearly identical pictures, which must not stand on both sides of a split."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from dataset_conversion import splits
+from dataset_conversion.model import Record
+
+
+@dataclass(frozen=True, kw_only=True)
+class Duplicate:
+    """Two cases that show the same."""
+
+    one: str
+    other: str
+    kind: str
+    """``identical`` files or ``near-identical`` pictures."""
+
+
+def search(records: Sequence[Record]) -> list[Duplicate]:
+    """All duplicates, in the order of their ids."""
+    found = []
+    first: dict[str, str] = {}
+    identical = set()
+    for record in records:
+        # Cases out of one array share its file; their images are told apart by fingerprint, if at all.
+        images = [
+            file for file in record.files if file.role == "image" and file.sha256 and not file.path.endswith(".npy")
+        ]
+        for image in images:
+            if image.sha256 in first:
+                found.append(Duplicate(one=first[image.sha256], other=record.id, kind="identical"))
+                identical.add((first[image.sha256], record.id))
+            else:
+                first[image.sha256] = record.id
+    with_fingerprint = {record.id: record.fingerprint for record in records if record.fingerprint}
+    if len(with_fingerprint) > 1:
+        from dataset_conversion.similarity import near_identical
+
+        for one, other in near_identical(with_fingerprint):
+            if (one, other) not in identical:
+                found.append(Duplicate(one=one, other=other, kind="near-identical"))
+    return sorted(found, key=lambda duplicate: (duplicate.one, duplicate.other))
+
+
+def groups(records: Sequence[Record], found: Sequence[Duplicate]) -> dict[str, str]:
+    """Case id to group, duplicates in one group."""
+    own = {record.id: record.group or record.id for record in records}
+    return splits.joined(own, [(duplicate.one, duplicate.other) for duplicate in found])
+
+
+def warnings(records: Sequence[Record], grouped: Mapping[str, str], found: Sequence[Duplicate]) -> list[str]:
+    """What the user must know: groups that stand in training and test cases."""
+    parts = {record.id: record.part for record in records}
+    answer = []
+    if found:
+        kinds = [f"{sum(one.kind == kind for one in found)} {kind}" for kind in ("identical", "near-identical")]
+        answer.append(
+            f"pairs of pictures: {' and '.join(kinds)}; each pair stays in one fold (see conversion_report.json)"
+        )
+    for group, ids in splits.spanning(grouped, parts).items():
+        shown = ", ".join(ids[:4]) + (", ..." if len(ids) > 4 else "")
+        answer.append(f"group {group} has training and test cases, so the test set is not independent: {shown}")
+    return answer

@@ -1,0 +1,104 @@
+"""Look for files and pair them by key, never by the order of two lists. Standard library only."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dataset_conversion.errors import ConversionError
+from dataset_conversion.model import Unused
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """A file below a source folder."""
+
+    path: Path
+    root: Path
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """Folder names from the source folder's own name down, lower case. What lies above it says nothing."""
+        return (self.root.name.lower(), *(part.lower() for part in self.path.relative_to(self.root).parts[:-1]))
+
+    @property
+    def relative(self) -> str:
+        """Path below the source folder, with forward slashes."""
+        return self.path.relative_to(self.root).as_posix()
+
+
+def walk(sources: Sequence[Path], endings: Iterable[str]) -> Iterator[Found]:
+    """All files with one of the endings (lower case), in sorted order, without what operating systems leave behind."""
+    wanted = tuple(endings)
+    for source in sources:
+        if not source.is_dir():
+            what = (
+                "is a file; give the folder that holds the unpacked data set" if source.exists() else "does not exist"
+            )
+            raise ConversionError(f"source folder {str(source)!r} {what}")
+        # Some tools unpack volume-0.nii as a folder volume-0.nii/ that holds the file: only files count.
+        for folder, folders, files in os.walk(source, followlinks=True):
+            folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
+            for name in sorted(files):
+                if not name.startswith(".") and name.lower().endswith(wanted):
+                    yield Found(path=Path(folder, name), root=source)
+
+
+def stem_of(name: str) -> str:
+    """File name without its ending; ``.nii.gz`` counts as one.
+
+    Examples:
+        >>> stem_of("case_00000.nii.gz"), stem_of("a.b.png")
+        ('case_00000', 'a.b')
+    """
+    for ending in (".nii.gz", ".nii"):
+        if name.lower().endswith(ending):
+            return name[: -len(ending)]
+    return name.rpartition(".")[0] or name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """Image and label of one key; one of them may be missing."""
+
+    key: str
+    image: Found | None
+    label: Found | None
+
+
+def pair(files: Iterable[Found], key: Callable[[Found], tuple[str, str] | None]) -> tuple[list[Pair], list[Unused]]:
+    """Pair files whose key agrees.
+
+    Args:
+        files: What was found.
+        key: Gives (key, ``image`` or ``label``) for a file, None for one that is neither.
+
+    Returns:
+        The pairs in the order of their keys, and a refusal for each key that two files of one role share.
+    """
+    roles: dict[str, dict[str, list[Found]]] = {}
+    for found in files:
+        answer = key(found)
+        if answer is not None:
+            roles.setdefault(answer[0], {"image": [], "label": []})[answer[1]].append(found)
+    pairs: list[Pair] = []
+    refused: list[Unused] = []
+    for name in sorted(roles):
+        images, labels = roles[name]["image"], roles[name]["label"]
+        double = images if len(images) > 1 else labels if len(labels) > 1 else []
+        if double:
+            names = " and ".join(repr(file.relative) for file in double[:3])
+            reason = (
+                f"{len(double)} files claim to be the {'image' if double is images else 'label'}: {names}; keep one"
+            )
+            refused.append(Unused(id=name, path=double[0].relative, status="refused", reason=reason))
+            continue
+        pairs.append(Pair(key=name, image=images[0] if images else None, label=labels[0] if labels else None))
+    return pairs, refused
+
+
+def orphan(key: str, found: Found, missing: str) -> Unused:
+    """The note on a file whose partner is missing."""
+    return Unused(id=key, path=found.relative, status="orphan", reason=f"no {missing} with the key {key!r} was found")

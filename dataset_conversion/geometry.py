@@ -1,0 +1,122 @@
+"""Where voxels lie in the patient: is an affine usable, and how does a label's grid relate to its image's."""
+
+# mypy: untyped-calls-exclude="nibabel"
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation, ornt_transform
+from numpy.typing import NDArray
+
+from dataset_conversion.errors import Refused
+
+Affine = NDArray[np.float64]
+Shape = tuple[int, int, int]
+
+SAME_GRID = 0.05
+"""Two grids are the same if no corner differs by more than this part of the smallest voxel edge."""
+ITK_SHEAR = 1e-4
+"""Axes whose cosine is at most this are orthonormal to SimpleITK (it refuses 1e-3)."""
+MENDABLE_SHEAR = 0.01
+"""Up to this cosine (0.6 degrees) axes are made orthogonal; above, the scanner's gantry was really tilted."""
+
+
+def spacing_of(affine: Affine) -> NDArray[np.float64]:
+    """Voxel edges in mm.
+
+    Examples:
+        >>> spacing_of(np.diag([1.0, 1.0, 5.0, 1.0])).tolist()
+        [1.0, 1.0, 5.0]
+    """
+    return np.sqrt(np.sum(affine[:3, :3] ** 2, axis=0))
+
+
+def is_usable(affine: Affine) -> bool:
+    """Finite, and no axis of length zero or inside the plane of the others."""
+    if not np.all(np.isfinite(affine)):
+        return False
+    edges = spacing_of(affine)
+    return bool(np.all(edges > 1e-6)) and abs(float(np.linalg.det(affine[:3, :3] / edges))) > 1e-3
+
+
+def is_placeholder(affine: Affine) -> bool:
+    """Unusable, or the unit matrix with any origin: what tools write that have no geometry at hand."""
+    return not is_usable(affine) or np.allclose(np.abs(affine[:3, :3]), np.eye(3), atol=1e-4)
+
+
+def shear_of(affine: Affine) -> float:
+    """Largest cosine between two voxel axes; 0 where they are orthogonal."""
+    axes = affine[:3, :3] / spacing_of(affine)
+    return float(np.max(np.abs(axes.T @ axes - np.eye(3))))
+
+
+def orthogonal(affine: Affine, shape: Shape) -> Affine:
+    """The nearest affine with orthogonal axes and the same voxel edges; the volume's centre stays where it is."""
+    edges = spacing_of(affine)
+    left, _, right = np.linalg.svd(affine[:3, :3] / edges)
+    mended = affine.copy()
+    mended[:3, :3] = (left @ right) * edges
+    centre = (np.array(shape) - 1) / 2
+    mended[:3, 3] += affine[:3, :3] @ centre - mended[:3, :3] @ centre
+    return mended
+
+
+def displacement(one: Affine, other: Affine, shape: Shape) -> float:
+    """How far the corners of the grid lie apart at most, in units of the smallest voxel edge of the first."""
+    corners = np.array(np.meshgrid(*([0, length - 1] for length in shape), indexing="ij")).reshape(3, -1)
+    apart = (one[:3, :3] - other[:3, :3]) @ corners + (one[:3, 3:] - other[:3, 3:])
+    return float(np.sqrt(np.max(np.sum(apart**2, axis=0))) / np.min(spacing_of(one)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alignment:
+    """How a label comes onto its image's grid."""
+
+    note: str
+    """Empty if nothing had to be done."""
+    transform: NDArray[np.float64] | None
+    """nibabel orientation transform of the label array, None to keep its order."""
+
+    def apply(self, label: NDArray[np.generic]) -> NDArray[np.generic]:
+        """The label in the image's voxel order."""
+        return label if self.transform is None else apply_orientation(label, self.transform)
+
+
+def align(image: Affine, image_shape: Shape, label: Affine, label_shape: Shape) -> Alignment:
+    """How the label comes onto the image's grid.
+
+    Same grid within tolerance: nothing to do. A placeholder on the label beside a real image geometry: the image's is
+    taken. Both real, same box, other voxel order: axes are swapped and flipped in world space.
+
+    Raises:
+        Refused: In every other case, since nobody can know which of the two is right.
+    """
+    if image_shape == label_shape and is_usable(label) and displacement(image, label, image_shape) <= SAME_GRID:
+        return Alignment(note="", transform=None)
+    if is_placeholder(label) and not is_placeholder(image):
+        if image_shape != label_shape:
+            raise Refused(
+                f"label has shape {label_shape} and no real geometry, image has shape {image_shape}: "
+                f"nothing says how one lies on the other"
+            )
+        return Alignment(note="label had no real geometry (unit matrix); the image's was taken", transform=None)
+    if not is_usable(label):
+        raise Refused("neither image nor label has a usable geometry")
+    transform = ornt_transform(io_orientation(label), io_orientation(image))
+    moved_shape = tuple(int(length) for length in np.array(label_shape)[np.argsort(transform[:, 0])])
+    moved = label @ inv_ornt_aff(transform, label_shape)
+    if moved_shape == image_shape and displacement(image, moved, image_shape) <= SAME_GRID:
+        return Alignment(note="label was stored in another voxel order; aligned in world space", transform=transform)
+    if image_shape != label_shape and sorted(image_shape) != sorted(label_shape):
+        raise Refused(f"image has shape {image_shape}, label {label_shape}: they are not on one grid")
+    if is_placeholder(image):
+        raise Refused(
+            "image has no real geometry (unit matrix) but its label has another one; "
+            "copy the right header into the image and convert again"
+        )
+    raise Refused(
+        f"image and label lie in different places: their corners are "
+        f"{displacement(image, moved, image_shape) if moved_shape == image_shape else float('inf'):.3g} voxels apart "
+        f"and both geometries look real; look at them in a viewer, mend the wrong header and convert again"
+    )

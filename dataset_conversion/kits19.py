@@ -1,0 +1,131 @@
+"""KiTS19: 300 abdominal CTs in the late arterial phase, kidneys (1) and kidney tumours (2); 210 have labels.
+
+Source: github.com/neheller/kits19. Layouts: the repository after ``get_imaging``
+    (``data/case_00000/imaging.nii.gz``), the
+flat imaging folder of the Hugging Face copy (``images/case_00000.nii.gz``) given beside a clone that has only the
+labels, one
+folder with ``case_00000_imaging.nii.gz`` and ``case_00000_segmentation.nii.gz``, and ``imagesTr`` with ``labelsTr``.
+Voxels
+are stored as (z, y, x), which the reader with reorientation takes care of. KiTS21 and KiTS23 look alike but have a
+cyst label.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from dataset_conversion.find import Found, orphan, pair, stem_of, walk
+from dataset_conversion.model import TEST, TRAIN, Case, DataSet, Plan, Record, Settings, Task
+from dataset_conversion.nifti_layout import common_ending
+from dataset_conversion.schemes import FOLDS, MEDISEG
+
+FIRST_TEST_CASE = 210
+
+_MEDISEG = "left out by the tricks paper"
+_REPLACED = f"{_MEDISEG}; its label was corrected on 2019-12-20"
+
+
+class Kits19(DataSet):
+    """The Kidney Tumor Segmentation challenge of 2019."""
+
+    name = "kits19"
+    title = "KiTS19"
+    number = 519
+    folder_name = "KiTS2019"
+    channel_names: ClassVar[Mapping[str, str]] = {"0": "CT"}
+    reader = "NibabelIOWithReorient"
+    reference = "Heller et al., The KiTS19 Challenge Data, arXiv:1904.00445"
+    licence = "CC BY-NC-SA 4.0"
+    megabytes_per_second = 120.0
+    tasks = (
+        Task(
+            name="native",
+            summary="kidney 1, tumor 2",
+            labels={"kidney": 1, "tumor": 2},
+            mapping={1: 1, 2: 2},
+        ),
+        Task(name="kidney", summary="kidney with its tumor", labels={"kidney": 1}, mapping={1: 1, 2: 1}),
+        Task(name="kidney_only", summary="kidney without its tumor", labels={"kidney": 1}, mapping={1: 1, 2: 0}),
+        Task(name="tumor", summary="tumor", labels={"tumor": 1}, mapping={1: 0, 2: 1}),
+        Task(
+            name="regions",
+            summary="regions: kidney with its tumor, tumor",
+            labels={"kidney": (1, 2), "tumor": 2},
+            mapping={1: 1, 2: 2},
+            values={1: "kidney", 2: "tumor"},
+            regions_class_order=(1, 2),
+        ),
+    )
+    splits: ClassVar[Mapping[str, str]] = {"folds": FOLDS, "mediseg": MEDISEG}
+    exclusions: ClassVar[Mapping[str, Mapping[str, str]]] = {
+        "mediseg": {
+            "case_00015": _REPLACED,
+            "case_00023": _REPLACED,
+            "case_00037": _REPLACED,
+            "case_00068": _MEDISEG,
+            "case_00125": _REPLACED,
+            "case_00133": _MEDISEG,
+        }
+    }
+
+    def plan(self, sources: Sequence[Path], settings: Settings) -> Plan:
+        """Pair by case number; cases from 210 on have no public label and become test cases."""
+        pairs, unused = pair(walk(sources, (".nii", ".nii.gz")), _key)
+        cases = []
+        for one in pairs:
+            if one.image is None:
+                if one.label is not None:
+                    unused.append(orphan(one.key, one.label, "image"))
+            elif one.label is None and int(one.key.rpartition("_")[2]) < FIRST_TEST_CASE:
+                unused.append(orphan(one.key, one.image, "label"))
+            else:
+                cases.append(
+                    Case(
+                        id=one.key,
+                        image=one.image.path,
+                        label=one.label.path if one.label else None,
+                        part=TRAIN if one.label else TEST,
+                        group=one.key,
+                        modality="CT",
+                        structure="kidney",
+                    )
+                )
+        ending, warnings = common_ending(cases)
+        return Plan(cases=cases, unused=unused, warnings=warnings, file_ending=ending)
+
+    def convert(self, case: Case, record: Record, work: Any) -> None:
+        """See `ct.convert_ct`."""
+        from dataset_conversion.ct import Plausible, Rules, convert_ct
+
+        rules = Rules(
+            organ=Plausible(name="kidney", low=0.0, high=300.0, spread=100.0),
+            unknown_label="label 3 is the cyst of KiTS21 and KiTS23: this is not KiTS19",
+        )
+        convert_ct(case, record, work, rules)
+
+
+def _key(found: Found) -> tuple[str, str] | None:
+    """Case and role, from the file's name and, where that says nothing, the folders above it."""
+    stem = stem_of(found.path.name).lower()
+    number = re.match(r"case_?(\d{1,5})(?:_0000)?(?=$|[_-])", stem)
+    number = number or next((m for f in reversed(found.folders) if (m := re.fullmatch(r"case_?(\d{1,5})", f))), None)
+    if number is None:
+        return None
+    rest = re.sub(r"^case_?\d{1,5}(_0000)?[_-]?", "", stem)
+    role = {"imaging": "image", "image": "image", "segmentation": "label", "seg": "label", "label": "label"}.get(rest)
+    if not rest:
+        folder = found.folders[-1]
+        role = "label" if re.match(r"(labels|segmentation|mask)", folder) else "image"
+    # Predictions, annotations of single readers and the like carry other names.
+    return (f"case_{int(number[1]):05d}", role) if role else None
+
+
+DATA_SET = Kits19()
+
+if __name__ == "__main__":
+    from dataset_conversion.command import main
+
+    raise SystemExit(main("kits19"))

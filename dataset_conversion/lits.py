@@ -1,0 +1,114 @@
+"""LiTS 2017: 131 abdominal CTs with liver (1) and liver tumours (2), 70 test CTs without labels.
+
+Layouts: the batches of the challenge (also with the long path inside their zip files), the Kaggle copy
+    (``volume_pt1`` ...,
+``segmentations``), and the Medical Segmentation Decathlon's Task03 (``imagesTr/liver_0.nii.gz``), which holds the
+same scans.
+Some volumes lost their geometry (unit matrix), some labels have another one than their volume: see `geometry.align`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from dataset_conversion.find import Found, orphan, pair, stem_of, walk
+from dataset_conversion.model import TEST, TRAIN, Case, DataSet, Plan, Record, Settings, Task
+from dataset_conversion.nifti_layout import common_ending
+from dataset_conversion.schemes import FOLDS, MEDISEG
+
+
+class Lits(DataSet):
+    """The Liver Tumor Segmentation challenge of 2017."""
+
+    name = "lits"
+    title = "LiTS 2017"
+    number = 520
+    folder_name = "LiTS2017"
+    channel_names: ClassVar[Mapping[str, str]] = {"0": "CT"}
+    reader = "NibabelIOWithReorient"
+    reference = "Bilic et al., The Liver Tumor Segmentation Benchmark (LiTS), Medical Image Analysis 84, 2023"
+    licence = "CC BY-NC-ND 4.0"
+    megabytes_per_second = 400.0
+    tasks = (
+        Task(name="native", summary="liver 1, tumor 2", labels={"liver": 1, "tumor": 2}, mapping={1: 1, 2: 2}),
+        Task(name="liver", summary="liver with its tumors", labels={"liver": 1}, mapping={1: 1, 2: 1}),
+        Task(name="tumor", summary="tumor", labels={"tumor": 1}, mapping={1: 0, 2: 1}),
+        Task(
+            name="regions",
+            summary="regions: liver with its tumors, tumor",
+            labels={"liver": (1, 2), "tumor": 2},
+            mapping={1: 1, 2: 2},
+            values={1: "liver", 2: "tumor"},
+            regions_class_order=(1, 2),
+        ),
+    )
+    splits: ClassVar[Mapping[str, str]] = {"folds": FOLDS, "mediseg": MEDISEG}
+
+    def plan(self, sources: Sequence[Path], settings: Settings) -> Plan:
+        """Pair by volume number; training and test numbers are different things."""
+        pairs, unused = pair(walk(sources, (".nii", ".nii.gz")), _key)
+        cases = []
+        for one in pairs:
+            test = one.key.startswith("test")
+            if one.image is None:
+                if one.label is not None:
+                    unused.append(orphan(one.key, one.label, "image"))
+            elif one.label is None and not test:
+                unused.append(orphan(one.key, one.image, "label"))
+            else:
+                number = int(one.key.rpartition("-")[2])
+                case_id = f"lits_test_{number:03d}" if test else f"lits_{number:03d}"
+                cases.append(
+                    Case(
+                        id=case_id,
+                        image=one.image.path,
+                        label=one.label.path if one.label else None,
+                        part=TEST if test else TRAIN,
+                        group=case_id,
+                        modality="CT",
+                        structure="liver",
+                    )
+                )
+        ending, warnings = common_ending(cases)
+        return Plan(cases=cases, unused=unused, warnings=warnings, file_ending=ending)
+
+    def convert(self, case: Case, record: Record, work: Any) -> None:
+        """See `ct.convert_ct`."""
+        from dataset_conversion.ct import Plausible, Rules, convert_ct
+
+        rules = Rules(
+            organ=Plausible(name="liver", low=0.0, high=200.0, spread=80.0),
+            unknown_label="LiTS has liver 1 and tumor 2",
+            real_geometry_expected=(
+                "image has no real geometry (spacing 1, 1, 1), as LiTS volumes from 3D-IRCADb do: their true "
+                "spacing stands in "
+                "that data set"
+            ),
+        )
+        convert_ct(case, record, work, rules)
+
+
+def _key(found: Found) -> tuple[str, str] | None:
+    """``volume-5`` or ``test-volume-5`` and the role."""
+    stem = stem_of(found.path.name).lower()
+    match = re.fullmatch(r"(test-)?(volume|segmentation)-(\d{1,3})", stem)
+    if match:
+        prefix = "test-volume" if match[1] else "volume"
+        return f"{prefix}-{int(match[3])}", "image" if match[2] == "volume" else "label"
+    match = re.fullmatch(r"liver_(\d{1,3})(?:_0000)?", stem)
+    folder = found.folders[-1]
+    if match and folder in ("imagestr", "labelstr", "imagests", "labelsts"):
+        prefix = "test-volume" if folder.endswith("ts") else "volume"
+        return f"{prefix}-{int(match[1])}", "image" if folder.startswith("images") else "label"
+    return None
+
+
+DATA_SET = Lits()
+
+if __name__ == "__main__":
+    from dataset_conversion.command import main
+
+    raise SystemExit(main("lits"))

@@ -1,0 +1,38 @@
+"""A progress bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+Item = TypeVar("Item")
+
+
+def progress(items: Iterable[Item], *, total: int, done: int = 0, quiet: bool = False) -> Iterator[Item]:
+    """Pass items on and show on stderr how far it is.
+
+    Args:
+        items: What is still to come.
+        total: How many there are in all.
+        done: How many were there before.
+        quiet: Show nothing.
+    """
+    if quiet:
+        yield from items
+    elif sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import Progress
+
+        with Progress(console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("converting", total=total, completed=done)
+            for item in items:
+                yield item
+                bar.advance(task)
+    else:
+        # Log files of clusters: about ten lines, whatever the size.
+        step = max(total // 10, 1)
+        for number, item in enumerate(items, start=done + 1):
+            yield item
+            if number % step == 0 or number == total:
+                print(f"converted {number} of {total}", file=sys.stderr, flush=True)

@@ -1,0 +1,18 @@
+"""The data sets by name. Standard library only."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from dataset_conversion.model import DataSet
+
+MODULES = {
+    "kits19": "kits19",
+    "lits": "lits",
+}
+
+
+def load(name: str) -> DataSet:
+    """The data set of that name."""
+    data_set: DataSet = import_module(f"dataset_conversion.{MODULES[name]}").DATA_SET
+    return data_set

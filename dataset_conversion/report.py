@@ -1,0 +1,245 @@
+"""What was done, for people and for programs: summary, report, table of cases, ``dataset.json``.
+
+None of it holds times, host names or absolute paths, so that the same sources give the same bytes.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from dataset_conversion.duplicates import Duplicate
+from dataset_conversion.model import TEST, TRAIN, DataSet, Plan, Record, Settings, Task
+from dataset_conversion.schemes import Splits
+
+
+def count(number: int, noun: str) -> str:
+    """A number with its noun.
+
+    Examples:
+        >>> count(1, "case"), count(2, "case")
+        ('1 case', '2 cases')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def dataset_json(data_set: DataSet, settings: Settings, plan: Plan, training: int) -> dict[str, Any]:
+    """The file that nnU-Net reads."""
+    content: dict[str, Any] = {
+        "channel_names": dict(data_set.channel_names),
+        "labels": settings.task.dataset_labels(),
+        "numTraining": training,
+        "file_ending": settings.file_ending,
+        "overwrite_image_reader_writer": data_set.reader,
+    }
+    if settings.task.regions_class_order:
+        content["regions_class_order"] = list(settings.task.regions_class_order)
+    return {
+        **content,
+        "name": data_set.title,
+        "task": settings.task.name,
+        "description": settings.task.summary,
+        "reference": data_set.reference,
+        "licence": data_set.licence,
+        "split": settings.split,
+        "converter": f"dataset_conversion {data_set.name}",
+        **plan.extra,
+    }
+
+
+def cases_csv(records: Sequence[Record], groups: Mapping[str, str], task: Task) -> str:
+    """One line for each written case."""
+    names = task.value_names()
+    means = sorted({key for record in records for key in record.means})
+    columns = ["id", "part", "source", "label_source", "group", "modality", "structure", "site", "size", "spacing"]
+    columns += [f"voxels_{name}" for name in ("background", *names.values())] + [
+        f"mean_{names[int(key)]}" for key in means
+    ]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    for record in records:
+        paths = {file.role: file.path for file in record.files}
+        row: list[Any] = [record.id, record.part, paths.get("image", ""), paths.get("label", ""), groups[record.id]]
+        row += [record.modality, record.structure, record.site]
+        row += ["x".join(map(str, record.size)), "x".join(f"{edge:g}" for edge in record.spacing)]
+        # A case without a label has no counts, which is not the same as counts of zero.
+        row += [record.voxels.get(str(value), 0) if record.voxels else "" for value in (0, *names)]
+        row += [record.means.get(key, "") for key in means]
+        writer.writerow(row)
+    return text.getvalue()
+
+
+def numbers(plan: Plan, records: Sequence[Record]) -> dict[str, int]:
+    """How many cases went which way."""
+    unused = Counter(one.status for one in plan.unused)
+    converted = [record for record in records if record.status == "converted"]
+    return {
+        "training": sum(record.part == TRAIN for record in converted),
+        "test": sum(record.part == TEST for record in converted),
+        "refused": len(records) - len(converted) + unused["refused"],
+        "excluded": unused["excluded"],
+        "orphans": unused["orphan"],
+        "ignored": unused["ignored"],
+    }
+
+
+def refusals(plan: Plan, records: Sequence[Record]) -> list[dict[str, str]]:
+    """Every case that was not converted and should have been."""
+    planned = [one for one in plan.unused if one.status == "refused"]
+    return [{"id": one.id, "file": one.path, "reason": one.reason} for one in planned] + [
+        {"id": record.id, "file": record.files[-1].path if record.files else "", "reason": record.reason}
+        for record in records
+        if record.status == "refused"
+    ]
+
+
+def full_report(
+    name: str,
+    data_set: DataSet,
+    settings: Settings,
+    plan: Plan,
+    records: Sequence[Record],
+    warnings: Sequence[str],
+    splits: Splits,
+    found: Sequence[Duplicate],
+) -> dict[str, Any]:
+    """``conversion_report.json``: every file, what was done to it and why."""
+    return {
+        "data_set": name,
+        "source": data_set.title,
+        "task": settings.task.name,
+        "split": {"scheme": settings.split, "folds": len(splits.folds), "seed": settings.seed},
+        "options": {key: str(value) for key, value in sorted(settings.options.items())},
+        "summary": numbers(plan, records),
+        "warnings": list(warnings),
+        "refused": refusals(plan, records),
+        "unused": [asdict(one) for one in plan.unused],
+        "duplicates": [asdict(one) for one in found],
+        "cases": [_case(record) for record in records],
+    }
+
+
+def summary(
+    folder: Path,
+    data_set: DataSet,
+    settings: Settings,
+    plan: Plan,
+    records: Sequence[Record],
+    warnings: Sequence[str],
+    splits: Splits,
+) -> dict[str, Any]:
+    """What ``--json`` prints."""
+    actions = Counter(
+        f"{file.role}s: {file.action}"
+        for record in records
+        if record.status == "converted"
+        for file in record.files
+        if file.action
+    )
+    notes = Counter(
+        f"{file.role}: {note}"
+        for record in records
+        if record.status == "converted"
+        for file in record.files
+        for note in file.notes
+    )
+    return {
+        "data_set": data_set.name,
+        "folder": str(folder),
+        "task": settings.task.name,
+        **numbers(plan, records),
+        "folds": len(splits.folds),
+        "split": settings.split,
+        "actions": dict(sorted(actions.items())),
+        "fixed": dict(sorted(notes.items())),
+        "warnings": list(warnings),
+        "refusals": refusals(plan, records),
+        "orphan_files": [one.path for one in plan.unused if one.status == "orphan"],
+    }
+
+
+def dry_summary(
+    name: str, data_set: DataSet, settings: Settings, plan: Plan, estimate: Mapping[str, float]
+) -> dict[str, Any]:
+    """What ``--dry-run`` prints: what would be done, from names alone."""
+    unused = Counter(one.status for one in plan.unused)
+    return {
+        "data_set": data_set.name,
+        "dry_run": True,
+        "name": name,
+        "task": settings.task.name,
+        "training": sum(case.part == TRAIN for case in plan.cases),
+        "test": sum(case.part == TEST for case in plan.cases),
+        "refused": unused["refused"],
+        "excluded": unused["excluded"],
+        "orphans": unused["orphan"],
+        "ignored": unused["ignored"],
+        "groups": len({case.group or case.id for case in plan.cases}),
+        "split": settings.split,
+        "read_bytes": int(estimate["read_bytes"]),
+        "written_bytes": int(estimate["written_bytes"]),
+        "seconds": round(estimate["seconds"], 1),
+        "warnings": list(plan.warnings),
+        "refusals": refusals(plan, []),
+        "orphan_files": [one.path for one in plan.unused if one.status == "orphan"],
+    }
+
+
+def opening(name: str, plan: Plan, estimate: Mapping[str, float], done: int) -> str:
+    """The first line on the terminal."""
+    seconds = estimate["seconds"]
+    time = (
+        f"{seconds:.0f} s"
+        if seconds < 90
+        else f"{seconds / 60:.0f} min"
+        if seconds < 5400
+        else f"{seconds / 3600:.1f} h"
+    )
+    again = f", {done} of them done before" if done else ""
+    return (
+        f"{name}: {count(len(plan.cases), 'case')}{again}; reads {estimate['read_bytes'] / 1e9:.2f} GB, "
+        f"writes about {estimate['written_bytes'] / 1e9:.2f} GB, takes about {time}"
+    )
+
+
+def text(content: Mapping[str, Any], limit: int = 12) -> str:
+    """The summary for people."""
+    lines = []
+    cases = f"{count(content['training'], 'training case')}, {count(content['test'], 'test case')}"
+    others = ", ".join(
+        f"{content[key]} {key}" for key in ("refused", "excluded", "orphans", "ignored") if content.get(key)
+    )
+    lines.append(f"{content.get('folder') or content.get('name')}: {cases}{'; ' + others if others else ''}")
+    if content.get("dry_run"):
+        lines.append(
+            f"  dry run: would read {content['read_bytes'] / 1e9:.2f} GB and write about "
+            f"{content['written_bytes'] / 1e9:.2f} GB in about {content['seconds']:.0f} s; nothing was written"
+        )
+    elif "folds" in content:
+        lines.append(f"  task {content['task']}, split {content['split']} ({count(content['folds'], 'fold')})")
+    for title, key in (("done", "actions"), ("fixed", "fixed")):
+        for what, number in list(content.get(key, {}).items())[:limit]:
+            lines.append(f"  {title}: {what} ({number})")
+    lines += _some("refused", [f"{one['id']}: {one['reason']}" for one in content.get("refusals", [])], limit)
+    lines += _some("orphan", content.get("orphan_files", []), limit)
+    lines += _some("note", content.get("warnings", []), limit)
+    return "\n".join(lines)
+
+
+def _some(title: str, lines: Sequence[str], limit: int) -> list[str]:
+    shown = [f"  {title}: {line}" for line in lines[:limit]]
+    more = len(lines) - len(shown)
+    return [*shown, f"  {title}: {more} more in conversion_report.json"] if more > 0 else shown
+
+
+def _case(record: Record) -> dict[str, Any]:
+    """A record without what only the machinery needs."""
+    content = asdict(record)
+    del content["fingerprint"]
+    return {key: value for key, value in content.items() if value not in ("", [], {})}

@@ -1,0 +1,60 @@
+"""The split schemes by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from dataset_conversion import splits
+from dataset_conversion.model import Record, Settings
+from dataset_conversion.splits import Fold
+
+FOLDS = "cross-validation, groups kept together"
+MEDISEG = "the tricks paper: each fold has its own 20 % test part, and 10 % of the rest validates; groups kept together"
+
+
+@dataclass(kw_only=True)
+class Splits:
+    """Folds in nnU-Net's form, test ids of each fold where they have their own, and what is to be said about them."""
+
+    folds: list[Fold]
+    tests: list[list[str]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def make_splits(training: Sequence[Record], groups: Mapping[str, str], settings: Settings) -> Splits:
+    """Split the training cases as the settings ask for."""
+    own = {record.id: groups[record.id] for record in training}
+    parts = {record.id: record.fold_part for record in training}
+    answer = Splits(folds=[])
+    if settings.split == "folds":
+        answer.folds = splits.cross_validation(own, settings.folds, settings.seed)
+    elif settings.split == "mediseg":
+        answer.folds, answer.tests = splits.nested(own, settings.folds, settings.seed)
+        answer.warnings.append(
+            "the test cases of each fold stand in imagesTr and are listed in splits_test.json: score each fold "
+            "on its own"
+        )
+    elif settings.split in ("official", "given"):
+        answer.folds = splits.by_part(parts, [("val",)])
+    elif settings.split == "thirds":
+        answer.folds = splits.by_part(parts, [(name,) for name in sorted(set(parts.values()))])
+    elif settings.split == "source":
+        parts = {record.id: record.site for record in training}
+        answer.folds = splits.by_part(parts, [(name,) for name in sorted(set(parts.values()))])
+    if any(not fold["train"] or not fold["val"] for fold in answer.folds):
+        answer.folds, answer.tests = [], []
+    if not answer.folds:
+        answer.warnings.append(
+            f"{len(training)} cases in {len(set(own.values()))} groups cannot be split as asked ({settings.split}): no "
+            f"splits_final.json was written, and nnU-Net's own random split does not know groups"
+        )
+    elif settings.split in ("folds", "mediseg") and len(answer.folds) < settings.folds:
+        answer.warnings.append(
+            f"only {len(answer.folds)} groups, so {len(answer.folds)} folds instead of {settings.folds}"
+        )
+    if settings.split not in ("folds", "mediseg"):
+        for group, ids in splits.spanning(own, parts).items():
+            shown = ", ".join(ids[:4]) + (", ..." if len(ids) > 4 else "")
+            answer.warnings.append(f"group {group} stands on both sides of the split {settings.split!r}: {shown}")
+    return answer

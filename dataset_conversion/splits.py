@@ -1,0 +1,114 @@
+"""Splits that do not leak: a group never stands on both sides. Standard library only, so the same on every machine."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+
+Fold = dict[str, list[str]]
+
+
+def grouped_parts(groups: Mapping[str, str], count: int, seed: int) -> list[list[str]]:
+    """Deal cases into parts of nearly equal size, whole groups at a time.
+
+    Args:
+        groups: Case id to group.
+        count: How many parts; fewer come back if there are fewer groups.
+        seed: Decides which of the groups of one size go where.
+
+    Returns:
+        Sorted case ids of each part.
+
+    Examples:
+        >>> grouped_parts({"a1": "a", "a2": "a", "b1": "b", "b2": "b"}, 2, seed=1)
+        [['b1', 'b2'], ['a1', 'a2']]
+    """
+    members: dict[str, list[str]] = {}
+    for case in sorted(groups):
+        members.setdefault(groups[case], []).append(case)
+    order = sorted(members)
+    random.Random(seed).shuffle(order)
+    # Largest first onto the lightest part: parts differ by no more than the largest group.
+    order.sort(key=lambda name: -len(members[name]))
+    parts: list[list[str]] = [[] for _ in range(min(count, len(members)))]
+    for name in order:
+        min(parts, key=len).extend(members[name])
+    return [sorted(part) for part in parts]
+
+
+def cross_validation(groups: Mapping[str, str], count: int, seed: int) -> list[Fold]:
+    """Folds in nnU-Net's form: each part is the validation set of one fold; empty with fewer than two groups."""
+    parts = grouped_parts(groups, count, seed)
+    if len(parts) < 2:
+        return []
+    return [{"train": sorted(set(groups) - set(part)), "val": part} for part in parts]
+
+
+def nested(
+    groups: Mapping[str, str], count: int, seed: int, validation: float = 0.1
+) -> tuple[list[Fold], list[list[str]]]:
+    """The tricks paper's scheme: each fold has its own test part, and a tenth of the rest for validation.
+
+    Returns:
+        The folds, and the test ids of each.
+    """
+    tests = grouped_parts(groups, count, seed)
+    folds = []
+    for number, test in enumerate(tests):
+        rest = {case: group for case, group in groups.items() if case not in set(test)}
+        # As many parts as make one of them the wanted share.
+        parts = grouped_parts(rest, round(1 / validation), seed + 1 + number)
+        if len(parts) < 2:
+            return [], []
+        validated = min(parts, key=lambda part: (abs(len(part) - validation * len(rest)), part))
+        folds.append({"train": sorted(set(rest) - set(validated)), "val": validated})
+    return folds, tests
+
+
+def by_part(parts: Mapping[str, str], folds: Sequence[tuple[str, ...]]) -> list[Fold]:
+    """Folds that follow parts the data set has itself.
+
+    Args:
+        parts: Case id to part.
+        folds: For each fold the parts that validate; all others train.
+    """
+    return [
+        {
+            "train": sorted(case for case, part in parts.items() if part not in validating),
+            "val": sorted(case for case, part in parts.items() if part in validating),
+        }
+        for validating in folds
+    ]
+
+
+def spanning(groups: Mapping[str, str], parts: Mapping[str, str]) -> dict[str, list[str]]:
+    """Groups that stand in more than one part, with their cases: what leaks if the parts are used as a split."""
+    seen: dict[str, set[str]] = {}
+    for case, group in groups.items():
+        seen.setdefault(group, set()).add(parts[case])
+    return {
+        group: sorted(case for case, own in groups.items() if own == group)
+        for group in sorted(seen)
+        if len(seen[group]) > 1
+    }
+
+
+def joined(groups: Mapping[str, str], links: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Groups after cases that are linked (duplicates, say) were put together; named by their first case's group.
+
+    Examples:
+        >>> joined({"a": "1", "b": "2", "c": "3"}, [("a", "c")])
+        {'a': '1', 'b': '2', 'c': '1'}
+    """
+    parent = {group: group for group in groups.values()}
+
+    def root(group: str) -> str:
+        while parent[group] != group:
+            parent[group] = parent[parent[group]]
+            group = parent[group]
+        return group
+
+    for one, other in links:
+        low, high = sorted((root(groups[one]), root(groups[other])))
+        parent[high] = low
+    return {case: root(group) for case, group in groups.items()}

@@ -1,0 +1,257 @@
+"""NIfTI volumes: read and check header and voxels, write labels on their image's grid."""
+
+# mypy: untyped-calls-exclude="nibabel"
+from __future__ import annotations
+
+import io
+import math
+import struct
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import imagecodecs
+import nibabel
+import numpy as np
+from numpy.typing import NDArray
+
+from dataset_conversion import geometry
+from dataset_conversion.errors import Refused
+from dataset_conversion.geometry import Affine, Shape
+from dataset_conversion.source_file import Buffer, Source, inflate, open_source
+
+# NIfTI-1 or -2; nibabel has no types for their methods.
+Header = Any
+Array = NDArray[np.generic]
+
+NIFTI_ENDINGS = (".nii", ".nii.gz")
+# What a voxel's place depends on. NIfTI-1 and -2 use the same names.
+_PLACE = ("qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z")
+_ROWS = ("srow_x", "srow_y", "srow_z", "pixdim", "xyzt_units")
+
+
+@dataclass(kw_only=True)
+class Volume:
+    """A NIfTI file with its voxels still as stored."""
+
+    path: Path
+    source: Source
+    header: Header
+    contents: Buffer
+    shape: Shape
+    affine: Affine
+    mended: bool = False
+    """The header cannot be used as it is: the file has to be written anew."""
+    repack: bool = False
+    """Gzip under a plain name, or the other way round."""
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def stored(self) -> Array:
+        """Voxels as stored, indexed (x, y, z), without scaling."""
+        offset = max(int(self.header["vox_offset"]), self.header.single_vox_offset)
+        count = math.prod(self.shape)
+        flat = np.frombuffer(self.contents, self.header.get_data_dtype(), count=count, offset=offset)
+        return flat.reshape(self.shape, order="F")
+
+    @property
+    def scaling(self) -> tuple[float, float] | None:
+        """Slope and intercept, None if the stored values are the values."""
+        slope, intercept = self.header.get_slope_inter()
+        if slope is None or (slope, intercept or 0.0) == (1.0, 0.0):
+            return None
+        return float(slope), float(intercept or 0.0)
+
+    def values(self) -> Array:
+        """Voxels with slope and intercept applied."""
+        if self.scaling is None:
+            return self.stored
+        slope, intercept = self.scaling
+        return np.asarray(self.stored * np.float64(slope) + np.float64(intercept))
+
+
+def read_volume(path: Path) -> Volume:
+    """Read a NIfTI file to its end and check everything that does not depend on its role.
+
+    Raises:
+        Refused: With the reason, if it is not a whole 3-D volume of plain numbers.
+    """
+    source = open_source(path)
+    contents: Buffer = source.data
+    if bytes(source.data[:2]) == b"\x1f\x8b":
+        contents = inflate(source, _expected_size)
+    try:
+        header = _parse_header(bytes(contents[:540]))
+        stored_shape = tuple(int(length) for length in header.get_data_shape())
+        dtype = header.get_data_dtype()
+    except (nibabel.spatialimages.HeaderDataError, ValueError, KeyError, struct.error) as error:
+        raise Refused(f"{path.name} has no readable NIfTI header: {error}") from error
+    if dtype.kind not in "iuf" or dtype.itemsize > 8:
+        raise Refused(f"{path.name} holds {dtype} voxels; a scan has one plain number for each voxel")
+    shape = stored_shape
+    while len(shape) > 3 and shape[-1] == 1:
+        shape = shape[:-1]
+    if len(shape) != 3 or min(shape) < 1:
+        raise Refused(f"{path.name} has shape {stored_shape}, not three dimensions; take the one volume that is meant")
+    needed = max(int(header["vox_offset"]), header.single_vox_offset) + math.prod(shape) * dtype.itemsize
+    if len(contents) < needed:
+        raise Refused(f"{path.name} is cut off: {len(contents)} of {needed} bytes; download it again")
+    volume = Volume(
+        path=path,
+        source=source,
+        header=header,
+        contents=contents,
+        shape=(shape[0], shape[1], shape[2]),
+        affine=np.asarray(header.get_best_affine(), dtype=np.float64),
+    )
+    if len(stored_shape) > 3:
+        volume.mended = True
+        volume.notes.append(f"shape {stored_shape} had trailing ones; they were dropped")
+    gzipped_name = path.name.lower().endswith(".gz")
+    if (contents is source.data) == gzipped_name:
+        volume.repack = True
+        volume.notes.append(
+            "its name says gzip, its contents do not" if gzipped_name else "was gzip under a plain name"
+        )
+    return volume
+
+
+def check_image(volume: Volume) -> None:
+    """Check what an image must promise, and mend its header where that loses nothing.
+
+    Raises:
+        Refused: If its geometry or its values cannot be used.
+    """
+    name = volume.path.name
+    if not geometry.is_usable(volume.affine):
+        raise Refused(f"{name} has a geometry that is not finite or not invertible")
+    low, high = volume.stored.min(), volume.stored.max()
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise Refused(f"{name} holds NaN or infinite voxels")
+    if low == high:
+        raise Refused(f"{name} has the value {low} in every voxel: there is no image in it")
+    _mend_geometry(volume)
+
+
+def check_label_values(volume: Volume) -> NDArray[np.uint8]:
+    """The label's voxels as uint8, floats rounded where they are whole numbers but for rounding.
+
+    Raises:
+        Refused: If values are not whole numbers between 0 and 255.
+    """
+    name = volume.path.name
+    values = volume.values()
+    low, high = values.min(), values.max()
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise Refused(f"{name} holds NaN or infinite labels")
+    if low < -0.5 or high > 255.5:
+        raise Refused(f"{name} has values from {low} to {high}: that is an image, not a label")
+    if values.dtype == np.uint8:
+        return values.astype(np.uint8, copy=False)
+    if values.dtype.kind == "f":
+        whole = np.rint(values)
+        error = float(np.max(np.abs(values - whole)))
+        if error >= 1e-3:
+            raise Refused(
+                f"{name} has labels between whole numbers (off by {error:.3g}): it was resampled or is a probability"
+            )
+        if error > 0:
+            volume.notes.append(f"labels were off from whole numbers by up to {error:.1g}; rounded")
+        values = whole
+    return values.astype(np.uint8)
+
+
+def header_on_grid_of(image: Volume, dtype: np.dtype[np.generic]) -> nibabel.Nifti1Header:
+    """A fresh header for voxels of that type, with exactly the image's geometry."""
+    header = nibabel.Nifti1Header()
+    header.set_data_dtype(dtype)
+    header.set_data_shape(image.shape)
+    for field_name in _PLACE + _ROWS:
+        header[field_name] = image.header[field_name]
+    header["vox_offset"] = header.single_vox_offset
+    return header
+
+
+def encode(header: nibabel.Nifti1Header, voxels: Array, file_ending: str) -> bytes:
+    """A whole NIfTI file in memory; the same bytes each time."""
+    # Four zero bytes after the header say that there are no extensions.
+    raw = header.binaryblock + b"\0\0\0\0" + voxels.tobytes(order="F")
+    return bytes(imagecodecs.gzip_encode(raw, 6)) if file_ending.endswith(".gz") else raw
+
+
+def encode_image(image: Volume, file_ending: str) -> bytes:
+    """The image as a file with that ending, under a new header if its own was mended; voxels keep their bytes."""
+    raw = bytes(image.contents)
+    if image.mended:
+        dtype = image.header.get_data_dtype()
+        header = header_on_grid_of(image, dtype.newbyteorder("<"))
+        if image.scaling is not None:
+            header.set_slope_inter(*image.scaling)
+        voxels = image.stored.astype(dtype.newbyteorder("<"), copy=False)
+        raw = header.binaryblock + b"\0\0\0\0" + voxels.tobytes(order="F")
+    return bytes(imagecodecs.gzip_encode(raw, 1)) if file_ending.endswith(".gz") else raw
+
+
+def _parse_header(beginning: bytes) -> Header:
+    """NIfTI-1 or -2, either byte order."""
+    kind = (
+        nibabel.Nifti2Header if 540 in struct.unpack("<i", beginning[:4]) + struct.unpack(">i", beginning[:4]) else None
+    )
+    return (kind or nibabel.Nifti1Header).from_fileobj(io.BytesIO(beginning), check=True)
+
+
+def _expected_size(beginning: bytes) -> int:
+    """How long an inflated volume is by its own header; 1 if that says nothing, which sends the file the slow way."""
+    try:
+        header = _parse_header(beginning)
+        voxels = math.prod(int(length) for length in header.get_data_shape())
+        return max(int(header["vox_offset"]), header.single_vox_offset) + voxels * header.get_data_dtype().itemsize
+    except (nibabel.spatialimages.HeaderDataError, ValueError, KeyError, struct.error):
+        return 1
+
+
+def _mend_geometry(volume: Volume) -> None:
+    """Make every reader see one geometry: qform, sform and pixdim agree, axes are orthogonal.
+
+    nnU-Net takes the spacing from ``pixdim`` and the axes from the affine, SimpleITK has its own order of preference;
+    where
+    the fields agree, the file stays as it is.
+    """
+    header, name = volume.header, volume.path.name
+    sform = header.get_sform(coded=True)[0]
+    try:
+        qform = header.get_qform(coded=True)[0]
+    except (nibabel.spatialimages.HeaderDataError, ValueError):
+        qform = None
+        header["qform_code"] = 0
+        volume.notes.append("qform was not a rotation; sform was taken")
+        volume.mended = True
+    best, notes = volume.affine, []
+    if sform is None and qform is None:
+        notes.append("no orientation in the header; axes taken as nibabel reads them")
+    elif (
+        sform is not None
+        and qform is not None
+        and geometry.displacement(sform, qform, volume.shape) > geometry.SAME_GRID
+    ):
+        notes.append("qform and sform disagreed; sform was taken, as nibabel does")
+    shear = geometry.shear_of(best)
+    if shear > geometry.MENDABLE_SHEAR:
+        raise Refused(
+            f"{name} has sheared axes (cosine {shear:.3f}), as from a tilted gantry; "
+            f"resample it onto an orthogonal grid, together with its label"
+        )
+    if shear > geometry.ITK_SHEAR:
+        notes.append(f"axes were off from orthogonal by a cosine of {shear:.1g}; made orthogonal")
+        best = geometry.orthogonal(best, volume.shape)
+    edges = np.asarray(header.get_zooms()[:3], dtype=np.float64)
+    if not np.allclose(edges, geometry.spacing_of(best), rtol=1e-3):
+        notes.append(f"pixdim {np.round(edges, 4).tolist()} did not fit the affine; taken from the affine")
+    if notes or volume.mended:
+        code = int(header["sform_code"]) or int(header["qform_code"]) or 1
+        header.set_data_shape(volume.shape)
+        header.set_sform(best, code)
+        header.set_qform(best, code)
+        volume.affine = np.asarray(header.get_best_affine(), dtype=np.float64)
+        volume.mended = True
+        volume.notes.extend(notes)
