@@ -30,7 +30,7 @@ class Lits(DataSet):
     channel_names: ClassVar[Mapping[str, str]] = {"0": "CT"}
     reader = "NibabelIOWithReorient"
     reference = "Bilic et al., The Liver Tumor Segmentation Benchmark (LiTS), Medical Image Analysis 84, 2023"
-    licence = "CC BY-NC-ND 4.0"
+    licence = "see the download page"
     megabytes_per_second = 400.0
     tasks = (
         Task(name="native", summary="liver 1, tumor 2", labels={"liver": 1, "tumor": 2}, mapping={1: 1, 2: 2}),

@@ -7,6 +7,7 @@ from importlib import import_module
 from dataset_conversion.model import DataSet
 
 MODULES = {
+    "isic2018": "isic2018",
     "kits19": "kits19",
     "lits": "lits",
 }

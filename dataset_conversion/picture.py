@@ -1,0 +1,141 @@
+"""Colour pictures: read whatever the downloads hold as 8-bit RGB, or refuse it."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from dataset_conversion.errors import Refused
+from dataset_conversion.source_file import Source, open_source
+
+Pixels = NDArray[np.uint8]
+
+_FORMATS = {".png": "PNG", ".bmp": "BMP", ".tif": "TIFF"}
+_ORIENTATION = 0x0112
+# How to undo each EXIF orientation; 1 means upright.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N", "I")
+
+
+@dataclass(kw_only=True)
+class Picture:
+    """A picture as 8-bit RGB, (height, width, 3)."""
+
+    source: Source
+    pixels: Pixels
+    format: str
+    orientation: int
+    plain: bool
+    """Stored as 8-bit RGB: with the right format the file itself can be used."""
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height."""
+        return self.pixels.shape[1], self.pixels.shape[0]
+
+    def usable_as(self, file_ending: str) -> bool:
+        """The source file is already what would be written."""
+        return self.plain and self.format == _FORMATS[file_ending]
+
+    def turn(self) -> None:
+        """Apply the EXIF orientation."""
+        turned = Image.fromarray(self.pixels).transpose(_TURNS[self.orientation])
+        self.pixels = np.asarray(turned)
+        self.plain = False
+
+
+def decode(source: Source) -> Image.Image:
+    """Decode a picture file to its end.
+
+    Raises:
+        Refused: If it is no picture, holds several, or was cut off.
+    """
+    name = source.path.name
+    try:
+        image = Image.open(io.BytesIO(source.data))
+        frames = getattr(image, "n_frames", 1)
+        if frames > 1:
+            raise Refused(f"{name} holds {frames} pictures; one is needed")
+        image.load()
+    except UnidentifiedImageError as error:
+        raise Refused(f"{name} is not a picture that can be read") from error
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        raise Refused(f"{name} is damaged or cut off ({error}); download it again") from error
+    return image
+
+
+def read_picture(path: Path) -> Picture:
+    """Read a picture as 8-bit RGB.
+
+    Raises:
+        Refused: With the reason.
+    """
+    source = open_source(path)
+    image = decode(source)
+    orientation = image.getexif().get(_ORIENTATION, 1)
+    mode, notes = image.mode, []
+    plain = mode == "RGB" and "transparency" not in image.info
+    if mode in _SIXTEEN_BIT:
+        wide = np.asarray(image)
+        brightest = int(wide.max())
+        if int(wide.min()) < 0:
+            raise Refused(f"{path.name} has negative values; a picture has none")
+        grey = (wide.astype(np.float64) * (255.0 / max(brightest, 1)) + 0.5).astype(np.uint8)
+        image = Image.fromarray(grey)
+        notes.append(f"16-bit grey, scaled from 0..{brightest} to 0..255 and repeated to RGB")
+    elif mode == "F":
+        raise Refused(f"{path.name} holds floating-point pixels; nothing says which of them is black and which white")
+    elif mode in ("L", "1"):
+        notes.append("grey, repeated to RGB")
+    elif mode != "RGB" or not plain:
+        notes.append(f"stored as {mode}, converted to RGB" + (_alpha_note(image) or ""))
+    pixels = np.asarray(image.convert("RGB"))
+    return Picture(
+        source=source,
+        pixels=pixels,
+        format=image.format or Image.open(io.BytesIO(source.data)).format or "",
+        orientation=orientation if orientation in _TURNS else 1,
+        plain=plain,
+        notes=notes,
+    )
+
+
+def _alpha_note(image: Image.Image) -> str | None:
+    """What is lost with the transparency."""
+    if image.mode not in ("RGBA", "LA", "PA") and "transparency" not in image.info:
+        return None
+    alpha = np.asarray(image.convert("RGBA"))[..., 3]
+    return "; transparency dropped" + ("" if alpha.min() == 255 else ", though some pixels were transparent")
+
+
+def shrink(pixels: Pixels, longest: int) -> Pixels:
+    """Scale a picture down so that its longer side is at most so long; smaller ones stay as they are."""
+    size = shrunk_size((pixels.shape[1], pixels.shape[0]), longest)
+    if size == (pixels.shape[1], pixels.shape[0]):
+        return pixels
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0))
+
+
+def shrunk_size(size: tuple[int, int], longest: int) -> tuple[int, int]:
+    """Width and height after shrinking.
+
+    Examples:
+        >>> shrunk_size((4000, 3000), 1024), shrunk_size((600, 450), 1024)
+        ((1024, 768), (600, 450))
+    """
+    factor = min(1.0, longest / max(size))
+    return max(round(size[0] * factor), 1), max(round(size[1] * factor), 1)

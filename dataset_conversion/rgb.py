@@ -1,0 +1,91 @@
+"""One colour picture with the mask of one object: what ISIC and Cosmos55k share."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dataset_conversion.encode import encode
+from dataset_conversion.errors import Refused
+from dataset_conversion.mask import MaskFile, fit_mask, read_mask, shrink_mask
+from dataset_conversion.model import Case, FileRecord, Record
+from dataset_conversion.picture import Picture, read_picture, shrink, shrunk_size
+from dataset_conversion.similarity import fingerprint
+from dataset_conversion.staging import Workplace
+
+
+def convert_rgb(case: Case, record: Record, work: Workplace, *, with_fingerprint: bool = True) -> None:
+    """Check picture and mask, bring both to one size, link or write them.
+
+    Args:
+        case: What to convert.
+        record: Gets what was done.
+        work: Where to.
+        with_fingerprint: Look for near-identical pictures later.
+
+    Raises:
+        Refused: With the reason.
+    """
+    longest = work.settings.options.get("max_size")
+    any_colour = bool(work.settings.options.get("any_colour"))
+    picture_record = FileRecord(role="image", path=work.source_name(case.image), bytes=case.image.stat().st_size)
+    record.files.append(picture_record)
+    picture = read_picture(case.image)
+    picture_record.sha256 = picture.source.sha256
+    mask = None
+    if case.label is not None:
+        mask_record = FileRecord(role="label", path=work.source_name(case.label), bytes=case.label.stat().st_size)
+        record.files.append(mask_record)
+        mask = read_mask(case.label, any_colour=any_colour)
+        mask_record.sha256 = mask.source.sha256
+    _turn_upright(picture, mask)
+    if mask is not None:
+        fit_mask(mask, picture.size, mask.source.path.name)
+    if int(picture.pixels.min()) == int(picture.pixels.max()):
+        record.warnings.append("picture has one colour only")
+    if with_fingerprint:
+        record.fingerprint = fingerprint(picture.pixels)
+    picture_record.notes = picture.notes
+    size = shrunk_size(picture.size, longest) if longest else picture.size
+    record.size = list(size)
+    relative, ending = work.image_path(record), work.settings.file_ending
+    if size == picture.size and picture.usable_as(ending):
+        picture_record.action = work.link(record, relative, case.image)
+    else:
+        if size != picture.size:
+            picture_record.notes.append(f"scaled down to at most {longest} pixels")
+        pixels = shrink(picture.pixels, longest) if longest else picture.pixels
+        work.write(record, relative, encode(pixels, ending))
+        picture_record.action = f"written as {ending}"
+    if mask is not None:
+        inside = shrink_mask(mask.inside, longest) if longest else mask.inside
+        count = int(np.count_nonzero(inside))
+        record.voxels = {"0": int(inside.size) - count, "1": count}
+        if count in (0, inside.size):
+            record.warnings.append("mask is empty" if count == 0 else "mask fills the whole picture")
+        work.write(record, work.label_path(record), encode(inside.astype(np.uint8), ending))
+        mask_record.notes = mask.notes
+        mask_record.action = f"written as {ending} with 0 and 1"
+
+
+def _turn_upright(picture: Picture, mask: MaskFile | None) -> None:
+    """Decide what an EXIF orientation is worth: the mask's shape says whether it was drawn on the turned picture."""
+    if picture.orientation == 1:
+        return
+    if mask is None:
+        picture.notes.append(f"EXIF orientation {picture.orientation} not applied")
+        picture.plain = False
+        return
+    width, height = picture.size
+    turns_sides = picture.orientation >= 5 and width != height
+    if not turns_sides or mask.size not in ((width, height), (height, width)):
+        raise Refused(
+            f"{picture.source.path.name} has EXIF orientation {picture.orientation}, and nothing says whether "
+            f"its mask was drawn "
+            f"before or after turning; apply or remove the orientation in both"
+        )
+    if mask.size == (height, width):
+        picture.turn()
+        picture.notes.append(f"turned by its EXIF orientation {picture.orientation}, as its mask was")
+    else:
+        picture.plain = False
+        picture.notes.append(f"EXIF orientation {picture.orientation} removed: the mask was drawn on the stored pixels")
