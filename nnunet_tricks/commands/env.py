@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from importlib.metadata import PackageNotFoundError, version
 
 from nnunet_tricks.door import external
 
@@ -27,13 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the line."""
     print(external.assignment(shell=arguments.shell, present=os.environ.get(external.VARIABLE, "")))
-    try:
-        installed = version("nnunetv2")
-    except PackageNotFoundError:
-        return 0
-    if tuple(map(int, installed.split(".")[:2])) < (2, 8):
+    if not external.is_read():
         print(
-            f"nnunet-tricks: nnunetv2 {installed} does not read {external.VARIABLE}, 2.8 and later do: "
+            f"nnunet-tricks: {external.VARIABLE} is read by nnunetv2 2.8 and later, and no such one is installed here: "
             "use 'nnunet-tricks link', or update nnunetv2",
             file=sys.stderr,
         )

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -66,15 +67,16 @@ class Finding:
 
 
 def examine() -> Iterator[Finding]:
-    """Everything that nnU-Net and we need, in the order in which to mend it; slow findings come last."""
+    """Everything that nnU-Net and we need, in the order in which to mend it; what takes seconds comes last."""
     yield Finding("python", f"{platform.python_version()}, {sys.executable}")
     yield from _packages()
     yield from _commands()
     for name, use in PATHS.items():
         yield _path(name, use)
-    yield _link()
+    door = _link()
+    yield door
     yield from _start_up()
-    yield from _look_up()
+    yield from _look_up(door_is_open=door.level != "missing")
 
 
 def _packages() -> Iterator[Finding]:
@@ -130,12 +132,13 @@ def _link() -> Finding:
     """How nnU-Net can get to us; whether it does is for ``_look_up`` to find out."""
     found = link.state()
     ways = [f"linked in {place}" for place in found]
-    if external.is_set():
+    if external.is_set() and external.is_read():
         ways.append(f"{external.VARIABLE} holds {external.FOLDER}")
     if any(place.status == "outdated" for place in found):
         return Finding("door", f"{', and '.join(ways)}, but by another version", "note", "nnunet-tricks link")
     if not ways:
-        says = f"closed: nothing is linked, and {external.VARIABLE} does not hold our folder"
+        why = "does not hold our folder" if external.is_read() else "is read by nnunetv2 2.8 and later only"
+        says = f"closed: nothing is linked, and {external.VARIABLE} {why}"
         return Finding("door", says, "missing", "nnunet-tricks link")
     return Finding("door", ", and ".join(ways))
 
@@ -158,7 +161,7 @@ def _start_up() -> Iterator[Finding]:
         yield Finding("start of python", says, "note")
 
 
-def _look_up() -> Iterator[Finding]:
+def _look_up(*, door_is_open: bool) -> Iterator[Finding]:
     """Through nnU-Net's own search, in fresh interpreters."""
     theirs = probe(BUILT_IN)
     if "torch" not in theirs:
@@ -174,10 +177,12 @@ def _look_up() -> Iterator[Finding]:
         yield Finding("nnunetv2", f"cannot find its own {BUILT_IN}: {theirs['failure']}", "missing", mend)
         return
     yield Finding("look-up", f"nnU-Net finds its own {BUILT_IN} in {theirs['seconds']:.2f} s")
+    if not door_is_open:
+        return
     ours = probe(OURS)
     if "seconds" not in ours:
         says = f"nnU-Net does not find {OURS}: {' '.join(ours['failure'].split())}"
-        yield Finding("look-up", says, "missing", "nnunet-tricks link")
+        yield Finding("look-up", says, "missing", _python("-m", "pip", "install", "--force-reinstall", "nnunet_tricks"))
     elif not ours["module"].startswith("nnunet_tricks"):
         yield Finding("look-up", f"nnU-Net finds another {OURS} than ours, in {ours['module']}; that one wins", "note")
     else:
@@ -202,7 +207,8 @@ def probe(trainer: str, *, python: str = sys.executable) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for line in _text(child.stdout).splitlines():
         if line.startswith("{"):
-            found |= json.loads(line)
+            with suppress(ValueError):  # nnU-Net prints too
+                found |= json.loads(line)
     if "seconds" not in found and "failure" not in found:
         last = (_text(child.stderr).strip() or "no message").splitlines()[-1]
         found["failure"] = f"the interpreter ended with code {child.returncode}: {last}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 VARIABLE = "nnUNet_extTrainer"
@@ -66,6 +67,15 @@ def assignment(*, shell: str = "bash", present: str = "", folder: Path = FOLDER)
 def is_set() -> bool:
     """Whether nnU-Net, started from here, searches our folder."""
     return any(_same(entry, str(FOLDER)) for entry in os.environ.get(VARIABLE, "").split(os.pathsep) if entry.strip())
+
+
+def is_read() -> bool:
+    """Whether the installed nnU-Net knows the variable at all."""
+    try:
+        release = version("nnunetv2")
+    except PackageNotFoundError:
+        return False
+    return tuple(map(int, release.split(".")[:2])) >= (2, 8)
 
 
 def _same(one: str, other: str) -> bool:

@@ -8,20 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Environment, Maker, copy_nnunet
 
 from nnunet_tricks.door import hook
-
-OURS = "nnUNetTrainerTversky"
-ILLEGAL = "nnUNetTrainerTversky_alpha1p7"
-REASON = "alpha of Tversky must be a number from 0 to 1, got 1p7"
-NEAREST = "nnUNetTrainerTversky_alpha1"
-
-OWN = f"""
-from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
-class {OURS}(nnUNetTrainer): pass
-class {ILLEGAL}(nnUNetTrainer): pass
-"""
+from tests.door.environments import Environment, Maker, copy_nnunet
+from tests.door.names import ILLEGAL, NEAREST, OURS, OWN, REASON
 
 
 @pytest.fixture(scope="module")

@@ -7,27 +7,29 @@ from typing import Any
 
 from look_ups import look_up
 
+FOLDERS = "nnUNet_extTrainer"
+
 
 def main(own: str, broken: str, probe: str) -> None:
     """Look up with and without trainers of the user's own, with a broken nnunet_tricks, and inside another search."""
     report: dict[str, Any] = {"linked": _all()}
-    os.environ["nnUNet_extTrainer"] = own
+    os.environ[FOLDERS] = own
     report["own"] = _all()
-    os.environ["nnUNet_extTrainer"] = broken
+    os.environ[FOLDERS] = broken
     report["broken own"] = _all()
 
-    os.environ["nnUNet_extTrainer"] = own
+    os.environ[FOLDERS] = own
     trainers = sys.modules.pop("nnunet_tricks.trainers")
     sys.modules["nnunet_tricks.trainers"] = None  # type: ignore[assignment]
     report["ours fails, own"] = _all()
-    del os.environ["nnUNet_extTrainer"]
+    del os.environ[FOLDERS]
     report["ours fails"] = _all()
     sys.modules["nnunet_tricks.trainers"] = trainers
 
     # nnU-Net's own folder, with a dataset_conversion of its own, is first on the path while it searches.
+    import nnunetv2
     from nnunetv2.utilities.find_class_by_name import temporarily_extend_syspath
 
-    import nnunetv2
     from nnunet_tricks.door import kinds
 
     sys.path.append(probe)
