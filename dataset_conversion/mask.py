@@ -51,7 +51,8 @@ def read_mask(path: Path, *, any_colour: bool = False) -> MaskFile:
     if image.mode == "F":
         raise Refused(f"{path.name} holds floating-point values; a mask has two values")
     if image.mode == "1":
-        return MaskFile(source=source, inside=np.asarray(image).astype(np.bool_), notes=["stored with 1 bit"])
+        bits: NDArray[np.uint8] = np.asarray(image.convert("L"))
+        return MaskFile(source=source, inside=bits.astype(np.bool_), notes=["stored with 1 bit"])
     if image.mode in ("P", "PA", "CMYK", "YCbCr"):
         notes.append(f"stored as {image.mode}")
         image = image.convert("RGB")
@@ -67,7 +68,7 @@ def read_mask(path: Path, *, any_colour: bool = False) -> MaskFile:
             values = values[..., 0]
         elif any_colour:
             notes.append("colour mask, inside wherever a channel is above 127")
-            return MaskFile(source=source, inside=(values > 127).any(axis=2), notes=notes)
+            return MaskFile(source=source, inside=np.asarray(values.max(axis=2) > 127), notes=notes)
         else:
             colours = len(np.unique(values.reshape(-1, 3), axis=0))
             raise Refused(

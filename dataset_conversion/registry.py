@@ -8,6 +8,8 @@ from dataset_conversion.model import DataSet
 
 MODULES = {
     "isic2018": "isic2018",
+    "conic": "conic",
+    "lizard": "lizard",
     "kits19": "kits19",
     "lits": "lits",
 }

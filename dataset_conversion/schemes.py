@@ -12,6 +12,9 @@ from dataset_conversion.splits import Fold
 FOLDS = "cross-validation, groups kept together"
 MEDISEG = "the tricks paper: each fold has its own 20 % test part, and 10 % of the rest validates; groups kept together"
 
+SOURCE = "leave one source (hospital, collection) out: one fold for each"
+THIRDS = "the three splits of the data set itself: each validates once"
+
 
 @dataclass(kw_only=True)
 class Splits:

@@ -1,0 +1,112 @@
+"""Nuclei with instances and classes: what CoNIC and Lizard share."""
+
+# mypy: disable-error-code="import-untyped"
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from dataset_conversion.encode import encode
+from dataset_conversion.errors import Refused
+from dataset_conversion.labels import count_labels, map_labels
+from dataset_conversion.model import FileRecord, Record
+from dataset_conversion.staging import Workplace
+
+Instances = NDArray[np.uint16]
+
+
+def rim_map(instances: Instances) -> NDArray[np.uint8]:
+    """Inside 1, rim 2: the rim is what has a neighbour, diagonal ones too, of another nucleus or of none.
+
+    Examples:
+        >>> rim_map(np.array([[1, 1, 1, 2, 2, 2]], dtype=np.uint16)).tolist()
+        [[1, 1, 2, 2, 1, 1]]
+    """
+    # Beyond the picture's edge nothing is known, so the edge itself is not a rim.
+    highest = ndimage.maximum_filter(instances, size=3, mode="nearest")
+    lowest = ndimage.minimum_filter(instances, size=3, mode="nearest")
+    return np.where(instances == 0, 0, np.where(highest == lowest, 1, 2)).astype(np.uint8)
+
+
+def class_map(instances: NDArray[np.generic], classes: Mapping[int, int]) -> NDArray[np.uint8]:
+    """The class of each pixel, from the class of each instance.
+
+    Raises:
+        Refused: If an instance of the map has no class.
+    """
+    present = [int(value) for value in np.unique(instances) if value]
+    without = [value for value in present if value not in classes]
+    if without:
+        raise Refused(f"nuclei of the instance map without a class: {len(without)}, the first has number {without[0]}")
+    table = np.zeros(max(present, default=0) + 1, dtype=np.uint8)
+    for value in present:
+        table[value] = classes[value]
+    return table[np.asarray(instances, dtype=np.int64)]
+
+
+def as_instances(values: NDArray[np.generic]) -> Instances:
+    """Instance numbers as uint16.
+
+    Raises:
+        Refused: If they are not whole numbers of that range.
+    """
+    numbers = np.asarray(values, dtype=np.float64) if values.dtype.kind == "f" else np.asarray(values)
+    low, high = numbers.min(), numbers.max()
+    if not (np.isfinite(low) and np.isfinite(high)) or low < 0 or high > 65535 or np.any(numbers != np.floor(numbers)):
+        raise Refused(f"instance numbers run from {low} to {high}; whole numbers from 0 to 65535 are possible")
+    return numbers.astype(np.uint16)
+
+
+def write_nuclei(
+    record: Record,
+    work: Workplace,
+    picture: NDArray[np.uint8],
+    instances: Instances,
+    classes: NDArray[np.uint8],
+) -> None:
+    """Check and write one picture, the label of the task, and the instances.
+
+    Raises:
+        Refused: If the two maps contradict each other.
+    """
+    label_record = record.files[-1]
+    if picture.shape[:2] != instances.shape:
+        raise Refused(f"picture is {picture.shape[:2]}, its label {instances.shape} (height, width)")
+    stray = int(np.count_nonzero((instances > 0) != (classes > 0)))
+    if stray:
+        raise Refused(f"{stray} pixels have an instance without a class or a class without an instance")
+    # Refuses classes above 6, also for tasks that merge them.
+    mapped = map_labels(classes, work.settings.task.mapping, hint="classes are 1 to 6")
+    pairs = np.unique(instances.astype(np.int64) * 256 + classes)
+    mixed = int(len(pairs) - len(np.unique(pairs // 256)))
+    if mixed:
+        record.warnings.append(f"{mixed} nuclei have pixels of more than one class")
+    label = rim_map(instances) if work.settings.task.name == "boundary" else mapped
+    if work.settings.task.name == "boundary":
+        lost = len(np.setdiff1d(instances[label == 2], instances[label == 1]))
+        if lost:
+            label_record.notes.append("nuclei too thin to have an inside")
+    ending = work.settings.file_ending
+    record.size = [picture.shape[1], picture.shape[0]]
+    voxels = count_labels(label)
+    record.voxels = {str(value): voxels.get(value, 0) for value in (0, *work.settings.task.value_names())}
+    if set(voxels) == {0}:
+        record.warnings.append("no nucleus in it")
+    work.write(record, work.image_path(record), encode(picture, ending))
+    work.write(record, work.label_path(record), encode(label, ending))
+    # BMP has no 16-bit pixels.
+    instances_ending = ".tif" if ending == ".tif" else ".png"
+    relative = work.label_path(record, "instances").removesuffix(ending) + instances_ending
+    work.write(record, relative, encode(instances, instances_ending))
+    record.files[0].action = f"written as {ending}"
+    label_record.action = f"written as {ending}, instances beside it"
+
+
+def array_record(role: str, path: str, values: NDArray[np.generic]) -> FileRecord:
+    """The record of a part of an array file, hashed on its own."""
+    data = np.ascontiguousarray(values).tobytes()
+    return FileRecord(role=role, path=path, sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
