@@ -22,26 +22,23 @@ class Duplicate:
 def search(records: Sequence[Record]) -> list[Duplicate]:
     """All duplicates, in the order of their ids."""
     found = []
-    first: dict[str, str] = {}
+    first: dict[str, Record] = {}
     identical = set()
     for record in records:
-        # Cases out of one array share its file; their images are told apart by fingerprint, if at all.
-        images = [
-            file for file in record.files if file.role == "image" and file.sha256 and not file.path.endswith(".npy")
-        ]
+        images = [file for file in record.files if file.role == "image" and file.sha256]
         for image in images:
-            if image.sha256 in first:
-                found.append(Duplicate(one=first[image.sha256], other=record.id, kind="identical"))
-                identical.add((first[image.sha256], record.id))
-            else:
-                first[image.sha256] = record.id
+            one = first.setdefault(image.sha256, record)
+            # Slices of one volume share its file and its group; there is nothing to find out about them.
+            if one is not record and not (record.group and record.group == one.group):
+                found.append(Duplicate(one=one.id, other=record.id, kind="identical"))
+                identical.add((one.id, record.id))
     with_fingerprint = {record.id: record.fingerprint for record in records if record.fingerprint}
     if len(with_fingerprint) > 1:
         from dataset_conversion.similarity import near_identical
 
-        for one, other in near_identical(with_fingerprint):
-            if (one, other) not in identical:
-                found.append(Duplicate(one=one, other=other, kind="near-identical"))
+        for name, other in near_identical(with_fingerprint):
+            if (name, other) not in identical:
+                found.append(Duplicate(one=name, other=other, kind="near-identical"))
     return sorted(found, key=lambda duplicate: (duplicate.one, duplicate.other))
 
 

@@ -229,7 +229,7 @@ def _state_of(plan: Plan) -> list[list[Any]]:
     described = [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]
     return [
         *described,
-        [[case.id, case.part, case.group, case.modality, case.structure, case.site] for case in plan.cases],
+        [[case.id, case.part, case.group, case.modality, case.structure, case.site, case.index] for case in plan.cases],
     ]
 
 

@@ -62,7 +62,9 @@ class Case:
     structure: str = ""
     site: str = ""
     index: int = 0
-    """Row within ``image`` where one file holds many cases."""
+    """Row or slice within ``image`` where one file holds many cases."""
+    values: tuple[int, ...] = ()
+    """Label values that are the object, where a file holds several."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -77,10 +77,12 @@ def _planes(image_path: Path, label_path: Path) -> list[Image.Image]:
     for axis in (2, 1, 0):
         across, down = (other for other in range(3) if other != axis)
         where = tuple(int(middle[axis]) if other == axis else slice(None) for other in range(3))
-        plane = np.asarray(image.dataobj[where], dtype=np.float64).T[::-1]
+        # Upside down and, but for the sagittal plane, seen from the feet or from the front.
+        flip = (slice(None, None, -1), slice(None, None, -1 if axis else None))
+        plane = np.asarray(image.dataobj[where], dtype=np.float64).T[flip]
         grey = np.clip((plane - WINDOW[0]) / (WINDOW[1] - WINDOW[0]), 0, 1) * 255
         picture = np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
-        tiles.append(_tile(picture, label[where].T[::-1], (edges[down], edges[across])))
+        tiles.append(_tile(picture, label[where].T[flip], (edges[down], edges[across])))
     return tiles
 
 

@@ -12,6 +12,8 @@ MODULES = {
     "lizard": "lizard",
     "kits19": "kits19",
     "lits": "lits",
+    "cosmos55k": "cosmos55k",
+    "cosmos-style": "cosmos_style",
 }
 
 

@@ -13,6 +13,7 @@ FOLDS = "cross-validation, groups kept together"
 MEDISEG = "the tricks paper: each fold has its own 20 % test part, and 10 % of the rest validates; groups kept together"
 
 SOURCE = "leave one source (hospital, collection) out: one fold for each"
+GIVEN = "the parts train and val of the data set itself, one fold; cross-validation where it has none"
 THIRDS = "the three splits of the data set itself: each validates once"
 
 
@@ -40,6 +41,10 @@ def make_splits(training: Sequence[Record], groups: Mapping[str, str], settings:
         )
     elif settings.split in ("official", "given"):
         answer.folds = splits.by_part(parts, [("val",)])
+        if settings.split == "given" and "val" not in parts.values():
+            answer.folds = splits.cross_validation(own, settings.folds, settings.seed)
+            answer.warnings.append("the data set has no part val: split into folds by group")
+            parts = own
     elif settings.split == "thirds":
         answer.folds = splits.by_part(parts, [(name,) for name in sorted(set(parts.values()))])
     elif settings.split == "source":

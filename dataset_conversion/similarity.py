@@ -1,5 +1,6 @@
 """Pictures that show the same although their files differ: scaled, compressed anew, slightly brighter."""
 
+# mypy: disable-error-code="import-untyped"
 from __future__ import annotations
 
 import base64
@@ -8,24 +9,30 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from scipy import ndimage
 
-SIDE = 24
-CORRELATION = 0.985
-"""Thumbnails that correlate at least this much show the same picture. Among 900 colonoscopy pictures different ones
-reach
-0.970, and copies at another size and JPEG quality 60 stay above 0.986."""
-_ROWS = 2048
+SIDE = 32
+DETAIL = 9
+"""Brightness is taken against the mean of so many pixels around; else all fundus pictures would look alike."""
+CORRELATION = 0.96
+"""Thumbnails that correlate at least this much show the same picture.
+
+Measured: copies at 0.5 to 1.5 times the size and JPEG quality 60 reach at least 0.98; among 900 colonoscopy, 535
+    cell, 16 fundus
+and 10 X-ray pictures, different ones stay below 0.95.
+"""
+_ROWS = 256
 
 
 def fingerprint(picture: NDArray[np.uint8]) -> str:
-    """A small grey thumbnail without its mean and contrast, as text.
+    """A small grey thumbnail without its slow changes and its contrast, as text.
 
     Args:
         picture: Grey (height, width) or colour (height, width, 3).
     """
     image = Image.fromarray(picture).convert("L")
     small = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BOX, reducing_gap=2.0), dtype=np.float64)
-    small -= small.mean()
+    small -= ndimage.uniform_filter(small, DETAIL, mode="nearest")
     # Whole numbers: their products are exact, so the comparison below does not depend on the order of summation.
     scaled = np.clip(np.rint(small * (32.0 / max(float(small.std()), 1.0))), -127, 127).astype(np.int8)
     return base64.b64encode(scaled.tobytes()).decode()
@@ -40,7 +47,7 @@ def near_identical(fingerprints: Mapping[str, str]) -> list[tuple[str, str]]:
     found = []
     for start in range(0, len(names), _ROWS):
         stop = min(start + _ROWS, len(names))
-        # 576 products of at most 127 * 127 stay below 2**24, so float32 holds them exactly.
+        # 1024 products of at most 127 * 127 stay below 2**24, so float32 holds them exactly.
         products = thumbnails[start:stop] @ thumbnails[start:].T
         limit = CORRELATION * lengths[start:stop, None] * lengths[None, start:]
         for row, column in zip(*np.nonzero((products >= limit) & (limit > 0)), strict=True):

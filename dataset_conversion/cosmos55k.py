@@ -1,0 +1,159 @@
+"""Cosmos55k: 55,023 pictures and slices of 26 structures in 7 modalities, one labelled object in each.
+
+Liu et al., "Instructive Feature Enhancement for Dichotomous Medical Image Segmentation", MICCAI 2023. The set has no
+public
+download; `cosmos_style` builds one of its kind. Whoever has it can convert any of these layouts: ``X.png`` with
+``X_mask.png``
+beside it, flat or in ``train``, ``val``, ``test``; lists ``train.lst`` (or ``.txt``), ``val``, ``test`` of such
+pictures; folders
+``images`` and ``masks`` side by side anywhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from dataset_conversion.cosmos_names import (
+    PARTS,
+    group_of,
+    modality_and_structure,
+    pair_pictures,
+    part_of,
+    read_list,
+)
+from dataset_conversion.find import Found, orphan, stem_of, walk
+from dataset_conversion.model import TEST, TRAIN, Case, DataSet, Plan, Record, Settings, Task, Unused
+from dataset_conversion.picture_options import (
+    CHANNELS,
+    ENDINGS,
+    READER,
+    add_any_colour,
+    add_max_size,
+    written_bytes,
+)
+from dataset_conversion.schemes import FOLDS, GIVEN
+
+PAPER = {"train": 31548, "val": 5884, "test": 17591}
+OBJECT = Task(name="object", summary="the one labelled object", labels={"object": 1}, mapping={1: 1})
+_PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+
+
+class Cosmos55k(DataSet):
+    """Cosmos55k as its owners have it."""
+
+    name = "cosmos55k"
+    title = "Cosmos55k"
+    number = 521
+    folder_name = "Cosmos55k"
+    channel_names: ClassVar[Mapping[str, str]] = CHANNELS
+    reader = READER
+    reference = "Liu et al., Instructive Feature Enhancement for Dichotomous Medical Image Segmentation, MICCAI 2023"
+    licence = "that of each source data set"
+    file_endings = ENDINGS
+    megabytes_per_second = 15.0
+    tasks = (OBJECT,)
+    splits: ClassVar[Mapping[str, str]] = {"given": GIVEN, "folds": FOLDS}
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """How large pictures may be, and what colour masks mean."""
+        add_max_size(parser)
+        add_any_colour(parser)
+
+    def plan(self, sources: Sequence[Path], settings: Settings) -> Plan:
+        """Pair pictures and masks; parts come from lists, else from folders."""
+        files = list(walk(sources, _PICTURES))
+        listed, unused = _listed(sources, files)
+        pairs, refused = pair_pictures(files)
+        unused += refused
+        complete = []
+        for one in pairs:
+            if one.image is None or one.label is None:
+                found = one.image or one.label
+                if found is not None:
+                    unused.append(orphan(stem_of(found.path.name), found, "mask" if one.image else "picture"))
+            elif listed and one.image.path not in listed:
+                reason = "stands in none of the lists"
+                unused.append(Unused(id=one.key, path=one.image.relative, status="ignored", reason=reason))
+            else:
+                complete.append((one.image, one.label, listed.get(one.image.path) or part_of(one.image)))
+        cases = _cases(complete)
+        return Plan(cases=cases, unused=unused, warnings=_notes(cases), file_ending=settings.file_ending)
+
+    def convert(self, case: Case, record: Record, work: Any) -> None:
+        """See `rgb.convert_rgb`."""
+        from dataset_conversion.rgb import convert_rgb
+
+        # Neighbouring slices look alike anyway; for single pictures the picture itself is all there is to go by.
+        own_picture = group_of(case.image.stem) == case.image.stem
+        convert_rgb(case, record, work, with_fingerprint=own_picture)
+
+    def output_bytes(self, plan: Plan, settings: Settings) -> int:
+        """See `picture_options.written_bytes`."""
+        return written_bytes(plan, settings)
+
+
+def _listed(sources: Sequence[Path], files: Sequence[Found]) -> tuple[dict[Path, str], list[Unused]]:
+    """Part of each picture that stands in a list, and the lines without a picture."""
+    listed: dict[Path, str] = {}
+    unused = []
+    for found in walk(sources, (".lst", ".txt")):
+        part = PARTS.get(stem_of(found.path.name).lower())
+        if part is None:
+            continue
+        pictures, missing = read_list(found.path.read_text(encoding="utf-8-sig").splitlines(), files)
+        listed.update((picture.path, part) for picture in pictures)
+        for line in missing:
+            reason = f"{found.path.name} lists it, and there is no picture, or more than one, of that name"
+            unused.append(Unused(id=line, path=found.relative, status="orphan", reason=reason))
+    return listed, unused
+
+
+def _cases(complete: Sequence[tuple[Found, Found, str]]) -> list[Case]:
+    """Cases with ids that differ, also where the same file name stands in several folders."""
+    names = [_clean(stem_of(image.path.name)) for image, _, _ in complete]
+    often = Counter(name.lower() for name in names)
+    cases = []
+    for name, (image, label, part) in zip(names, complete, strict=True):
+        stem = stem_of(image.path.name)
+        modality, structure = modality_and_structure(stem)
+        unique = name if often[name.lower()] == 1 else _clean(image.relative.rpartition(".")[0])
+        cases.append(
+            Case(
+                id=unique,
+                image=image.path,
+                label=label.path,
+                part=TEST if part == "test" else TRAIN,
+                fold_part=part,
+                group=group_of(stem),
+                modality=modality,
+                structure=structure,
+            )
+        )
+    return cases
+
+
+def _clean(name: str) -> str:
+    """A name that is safe as a file name everywhere."""
+    return re.sub(r"[^A-Za-z0-9._+-]+", "-", name).lstrip("._+-") or "picture"
+
+
+def _notes(cases: Sequence[Case]) -> list[str]:
+    found = Counter(case.fold_part or "no part" for case in cases)
+    notes = ["made of public sets (KiTS19, ISIC 2018, MSD liver ...): do not test on those what was trained on this"]
+    if any(found[part] != number for part, number in PAPER.items()):
+        counted = ", ".join(f"{part} {number}" for part, number in sorted(found.items()))
+        notes.append(f"pictures: {counted}; the paper has train 31548, val 5884, test 17591")
+    return notes
+
+
+DATA_SET = Cosmos55k()
+
+if __name__ == "__main__":
+    from dataset_conversion.command import main
+
+    raise SystemExit(main("cosmos55k"))

@@ -1,0 +1,159 @@
+"""A set in the style of Cosmos55k out of nnU-Net raw data sets: single slices, one object in each, grouped by volume.
+
+Give one or more ``nnUNet_raw/DatasetXXX_Name`` folders, 3-D (axial slices are taken) or 2-D. For every volume and
+every label
+some slices are chosen, evenly spread over those in which the object is large enough; intensities become 8-bit RGB.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from dataset_conversion.cosmos55k import OBJECT
+from dataset_conversion.errors import ConversionError
+from dataset_conversion.model import Case, DataSet, FileRecord, Plan, Record, Settings, Task, Unused
+from dataset_conversion.picture_options import CHANNELS, ENDINGS, READER
+from dataset_conversion.schemes import FOLDS, MEDISEG
+
+
+class CosmosStyle(DataSet):
+    """Slices of the user's own data sets."""
+
+    name = "cosmos-style"
+    title = "slices of nnU-Net raw data sets, in the style of Cosmos55k"
+    number = 522
+    folder_name = "CosmosStyle"
+    channel_names: ClassVar[Mapping[str, str]] = CHANNELS
+    reader = READER
+    reference = (
+        "after Liu et al., Instructive Feature Enhancement for Dichotomous Medical Image Segmentation, MICCAI 2023"
+    )
+    licence = "that of each source data set"
+    file_endings = ENDINGS
+    megabytes_per_second = 40.0
+    tasks: ClassVar[tuple[Task, ...]] = (OBJECT,)
+    splits: ClassVar[Mapping[str, str]] = {"folds": FOLDS, "mediseg": MEDISEG}
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Which slices, and how intensities become grey."""
+        add = parser.add_argument
+        add("--slices", type=int, default=10, metavar="N", help="slices of each object in each volume (default 10)")
+        add(
+            "--min-pixels", type=int, default=64, metavar="N", help="smallest object in a slice, in pixels (default 64)"
+        )
+        window = (
+            "HU that become black and white in CT (default -160 240); other images use their 0.5 and 99.5 percentiles"
+        )
+        add("--window", type=float, nargs=2, default=[-160.0, 240.0], metavar=("LOW", "HIGH"), help=window)
+
+    def plan(self, sources: Sequence[Path], settings: Settings) -> Plan:
+        """Read every label and choose slices."""
+        slices, smallest = int(settings.options["slices"]), int(settings.options["min_pixels"])
+        low, high = settings.options["window"]
+        if slices < 1 or smallest < 1 or low >= high:
+            raise ConversionError("--slices and --min-pixels must be at least 1, and --window LOW below HIGH")
+        cases: list[Case] = []
+        unused: list[Unused] = []
+        for source in sources:
+            for case in _cases(source, slices, smallest):
+                if isinstance(case, Unused):
+                    unused.append(case)
+                else:
+                    cases.append(case)
+        warning = "made of other data sets: do not test on their cases what was trained on these slices"
+        return Plan(cases=cases, unused=unused, warnings=[warning], file_ending=settings.file_ending)
+
+    def convert(self, case: Case, record: Record, work: Any) -> None:
+        """Write one slice."""
+        import numpy as np
+
+        from dataset_conversion.encode import encode
+        from dataset_conversion.slices import read_image, read_label
+
+        label_path = case.label or case.image
+        window = tuple(work.settings.options["window"]) if case.modality == "CT" else None
+        image, image_hash = read_image(case.image, window)
+        label, label_hash = read_label(label_path)
+        for role, path, digest in (("image", case.image, image_hash), ("label", label_path, label_hash)):
+            name = work.source_name(path) + (f"[{case.index}]" if image.ndim == 3 else "")
+            record.files.append(FileRecord(role=role, path=name, sha256=digest, bytes=path.stat().st_size))
+        pixels, inside = image[case.index], np.isin(label[case.index], case.values)
+        record.size = [pixels.shape[1], pixels.shape[0]]
+        count = int(np.count_nonzero(inside))
+        record.voxels = {"0": int(inside.size) - count, "1": count}
+        rgb = pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
+        ending = work.settings.file_ending
+        work.write(record, work.image_path(record), encode(rgb, ending))
+        work.write(record, work.label_path(record), encode(inside.astype(np.uint8), ending))
+        for file in record.files:
+            file.action = f"slice written as {ending}"
+
+    def output_bytes(self, plan: Plan, settings: Settings) -> int:
+        """A slice of 512 x 512 has about 150 kB as PNG."""
+        return len(plan.cases) * 200_000
+
+
+def _cases(source: Path, slices: int, smallest: int) -> Iterator[Case | Unused]:
+    from dataset_conversion.errors import Refused
+    from dataset_conversion.slices import chosen_slices, read_label
+
+    described = _described(source)
+    ending = str(described["file_ending"])
+    channel = str(described["channel_names"]["0"])
+    modality = "CT" if channel.lower() == "ct" else channel
+    labels = {str(name): value for name, value in described["labels"].items() if name not in ("background", "ignore")}
+    data_set = re.sub(r"[^A-Za-z0-9]+", "-", source.resolve().name)
+    for path in sorted((source / "labelsTr").glob(f"*{ending}")):
+        stem = path.name.removesuffix(ending)
+        image = source / "imagesTr" / f"{stem}_0000{ending}"
+        if not image.is_file():
+            reason = f"no image {image.name}"
+            yield Unused(id=stem, path=f"{source.name}/labelsTr/{path.name}", status="orphan", reason=reason)
+            continue
+        try:
+            voxels, _ = read_label(path)
+        except Refused as refusal:
+            yield Unused(id=stem, path=f"{source.name}/labelsTr/{path.name}", status="refused", reason=str(refusal))
+            continue
+        for name, value in labels.items():
+            values = tuple(value) if isinstance(value, list) else (int(value),)
+            structure = re.sub(r"[^A-Za-z0-9]+", "-", name)
+            for index in chosen_slices(voxels, values, slices, smallest):
+                yield Case(
+                    id=f"{data_set}_{structure}_{stem}_{index:04d}",
+                    image=image,
+                    label=path,
+                    group=f"{data_set}_{stem}",
+                    modality=modality,
+                    structure=name,
+                    site=data_set,
+                    index=index,
+                    values=values,
+                )
+
+
+def _described(source: Path) -> dict[str, Any]:
+    """The data set's own description."""
+    try:
+        content: dict[str, Any] = json.loads((source / "dataset.json").read_text())
+        _ = content["file_ending"], content["channel_names"]["0"], content["labels"]
+    except FileNotFoundError as error:
+        raise ConversionError(
+            f"{source} has no dataset.json; give folders such as nnUNet_raw/Dataset519_KiTS2019"
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConversionError(f"{source}/dataset.json is not in nnU-Net v2's form (missing or odd: {error})") from error
+    return content
+
+
+DATA_SET = CosmosStyle()
+
+if __name__ == "__main__":
+    from dataset_conversion.command import main
+
+    raise SystemExit(main("cosmos-style"))

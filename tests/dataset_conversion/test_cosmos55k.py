@@ -1,0 +1,145 @@
+"""Cosmos55k and sets in its style: layouts, names, groups."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage import io
+
+from dataset_conversion.cosmos_names import group_of
+
+
+def test_parts_as_given_and_what_spans_them(convert, data):
+    done = convert("cosmos55k", data / "cosmos55k")
+    assert (done.code, done.summary["training"], done.summary["test"]) == (0, 49, 42)
+    folds = done.json("splits_final.json")
+    assert [(len(fold["train"]), len(fold["val"])) for fold in folds] == [(38, 11)]
+    assert any("31548" in warning for warning in done.summary["warnings"])
+    for path in (done.folder / "imagesTr").iterdir():
+        assert io.imread(path).shape[2:] == (3,)
+
+
+def test_same_volume_on_both_sides_is_reported(convert, copied):
+    source = copied("cosmos55k")
+    for name in ("CT_liver_MSD_flipped_10108_113.png", "CT_liver_MSD_flipped_10108_113_mask.png"):
+        os.replace(source / "train" / name, source / "val" / name)
+    done = convert("cosmos55k", source)
+    assert any("CT_liver_MSD_10108 stands on both sides" in warning for warning in done.summary["warnings"])
+    folds = convert("cosmos55k", source, "--split", "folds", "-d", 600).json("splits_final.json")
+    for fold in folds:
+        assert not {group_of(name) for name in fold["train"]} & {group_of(name) for name in fold["val"]}
+
+
+def moved(data, source, pattern, count=6):
+    """A few training pairs under other names."""
+    names = sorted(path.stem for path in (data / "cosmos55k/train").glob("Derm*_mask.png"))[:count]
+    for name in names:
+        stem = name.removesuffix("_mask")
+        for what, where in zip(("", "_mask"), pattern, strict=True):
+            target = source / where.format(stem)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(data / f"cosmos55k/train/{stem}{what}.png", target)
+    return len(names)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        ("{}.png", "{}_mask.png"),
+        ("images/{}.png", "masks/{}.png"),
+        ("imgs/train/{}.png", "gt/train/{}_seg.png"),
+        ("a masked folder/image/{}.png", "a masked folder/label/{}.png"),
+        ("images/{}_mask.png", "masks/{}_mask.png"),
+        ("{}_mask.png", "{}_mask_mask.png"),
+        ("{}_unmasked.png", "{}_unmasked_GT.png"),
+    ],
+)
+def test_layouts(convert, data, tmp_path, pattern):
+    source = tmp_path / "my masks"
+    count = moved(data, source, pattern)
+    done = convert("cosmos55k", source, "--folds", 2)
+    assert (done.code, done.summary["training"], done.summary["orphans"]) == (0, count, 0)
+    for case in done.json("conversion_report.json")["cases"]:
+        picture, mask = (np.asarray(Image.open(source / file["path"])) for file in case["files"])
+        assert picture.ndim == 3
+        assert set(np.unique(mask)) <= {0, 255}
+
+
+def test_missing_masks_do_not_shift_pairs(convert, copied):
+    source = copied("cosmos55k")
+    first = sorted((source / "train").glob("*_mask.png"))[0]
+    first.unlink()
+    (source / "train" / "Xray_lung_OpenIST_22-31-500-500-100.png").unlink()
+    done = convert("cosmos55k", source)
+    assert done.summary["training"] == 47
+    assert len(done.summary["orphan_files"]) == 2
+    for case in done.json("conversion_report.json")["cases"]:
+        image, mask = (file["path"] for file in case["files"])
+        assert mask == image.replace(".png", "_mask.png")
+
+
+def test_lists_with_paths_of_another_machine(convert, copied):
+    source = copied("cosmos55k")
+    flat = source / "all"
+    flat.mkdir()
+    lists: dict[str, list[str]] = {}
+    for part in ("train", "val", "test"):
+        for path in sorted((source / part).iterdir()):
+            os.replace(path, flat / path.name)
+            if not path.stem.endswith("_mask"):
+                lists.setdefault(part, []).append(f"/data/somebody/Cosmos55k/all/{path.name}")
+    lists["train"] = [*lists["train"][1:], "/data/somebody/Cosmos55k/all/missing.png"]
+    for part, lines in lists.items():
+        (source / f"{part}.lst").write_text("\n".join(lines))
+    done = convert("cosmos55k", source)
+    summary = done.summary
+    assert (summary["training"], summary["test"], summary["ignored"], summary["orphans"]) == (48, 42, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("stem", "group"),
+    [
+        ("CT_kidney_KiTS19_10036_135", "CT_kidney_KiTS19_10036"),
+        ("CT_liver_MSD_mirrored_10068_15", "CT_liver_MSD_10068"),
+        ("rotated_090_flipped_volume-12_slice_045", "volume-12"),
+        ("BRATS_001_z033", "BRATS_001"),
+        ("Kvasir-SEG_train_363", "Kvasir-SEG_train_363"),
+        ("124-133-500-500-100", "124-133-500-500-100"),
+        ("Image_08R", "Image_08"),
+    ],
+)
+def test_group_from_the_name(stem, group):
+    assert group_of(stem) == group
+
+
+def test_slices_of_raw_data_sets(convert, data, raw):
+    convert("lits", data / "lits")
+    convert("lizard", data / "lizard", "--task", "classes")
+    sources = [raw / "Dataset520_LiTS2017", raw / "Dataset518_LizardClasses"]
+    done = convert("cosmos-style", *sources, "--slices", 3)
+    assert done.code == 0
+    cases = done.json("conversion_report.json")["cases"]
+    livers = [case for case in cases if case["structure"] == "liver"]
+    assert len(livers) == 9
+    for case in livers:
+        picture = io.imread(done.folder / f"imagesTr/{case['id']}_0000.png")
+        inside = io.imread(done.folder / f"labelsTr/{case['id']}.png") == 1
+        assert np.count_nonzero(inside) == case["voxels"]["1"] >= 64
+        # By content: liver is 40 to 160 HU, and the window runs from -160 to 240.
+        assert 120 < picture[inside].mean() < 205
+        # The liver is on the patient's right, which is the left side of the picture. lits_028 has no orientation.
+        if "lits_028" not in case["id"]:
+            assert np.argwhere(inside)[:, 1].mean() < picture.shape[1] / 2
+    groups = {case["id"]: case["group"] for case in cases}
+    for fold in done.json("splits_final.json"):
+        assert not {groups[name] for name in fold["train"]} & {groups[name] for name in fold["val"]}
+
+
+def test_a_folder_that_is_no_raw_data_set(convert, data):
+    done = convert("cosmos-style", data / "lits")
+    assert done.code == 2
+    assert "dataset.json" in done.summary["error"]
