@@ -17,6 +17,11 @@ import torch.nn.functional as F  # noqa: N812, its standard name
 from nnunetv2.utilities.ddp_allgather import AllGatherGrad
 from torch import Tensor, nn
 
+from nnunet_tricks.soft_counts import SoftCounts
+
+IGNORE_INDEX = -100
+"""No class; torch's own value for voxels that cross-entropy leaves out."""
+
 
 class Counts(NamedTuple):
     """Soft voxel counts, each (batch, classes), or (classes,) where the batch was summed.
@@ -85,9 +90,9 @@ class Prediction:
 
     @cached_property
     def labels(self) -> Tensor:
-        """Class indices of a label map, (B, *spatial), int64. Ignored voxels hold 0, so mind ``annotated``."""
-        labels = self._target[:, 0]
-        return (labels if self.annotated is None else labels * self.annotated).long()
+        """Class indices of a label map, (B, *spatial), int64; ignored voxels hold torch's ``IGNORE_INDEX``."""
+        labels = self._target[:, 0].long()
+        return labels if self.annotated is None else labels.masked_fill_(~self.annotated, IGNORE_INDEX)
 
     @cached_property
     def log_probabilities(self) -> Tensor:
@@ -103,26 +108,18 @@ class Prediction:
             return self.log_probabilities.exp()
         return torch.softmax(self.logits, dim=1)
 
-    def one_hot(self, *, background: bool = True) -> Tensor:
+    def one_hot(self) -> Tensor:
         """The truth as one channel per class or region in the logits' type; nothing is set where a voxel is ignored.
 
-        Args:
-            background: Whether class 0 of a label map gets a channel; regions have no background.
-
         Returns:
-            (B, C, *spatial), or one channel less without background.
+            (B, C, *spatial).
         """
         if self.regions:
             truth = self._target[:, : self.logits.shape[1]].bool()
-        else:
-            shape = (1, -1) + (1,) * (self.logits.ndim - 2)
-            first = 0 if background else 1
-            classes = torch.arange(first, self.logits.shape[1], device=self._target.device, dtype=self._target.dtype)
-            # The ignore label is no class, so its voxels match none.
-            truth = self._target == classes.view(shape)
-        if self.regions and self.annotated is not None:
-            truth = truth & self.annotated[:, None]
-        return truth.to(self.logits.dtype)
+            return (truth if self.annotated is None else truth & self.annotated[:, None]).to(self.logits.dtype)
+        classes = torch.arange(self.logits.shape[1], device=self._target.device, dtype=self._target.dtype)
+        # The ignore label is no class, so ignored voxels equal none.
+        return (self._target == classes.view(-1, *[1] * (self.logits.ndim - 2))).to(self.logits.dtype)
 
     def counts(self, *, background: bool = False, batch: bool = False, squared: bool = False) -> Counts:
         """Soft counts of each class or region over the annotated voxels.
@@ -135,39 +132,47 @@ class Prediction:
         Returns:
             (B, classes) counts, or (classes,) of the whole batch.
         """
-        probabilities = self.probabilities
+        counts = SoftCounts.apply(
+            self.logits, self._constant_probabilities, self._target, self.annotated, self.regions, squared
+        )
         if not background and not self.regions:
-            probabilities = probabilities[:, 1:]
-        truth = self.one_hot(background=background).flatten(2)
-        probabilities = probabilities.flatten(2)
-        predicted = probabilities * probabilities if squared else probabilities
-        if self.annotated is not None:
-            predicted = predicted * self.annotated.flatten(1)[:, None]
-        counts = ((probabilities * truth).sum(2), predicted.sum(2), truth.sum(2))
+            counts = [count[:, 1:] for count in counts]
         return Counts(*map(self._batch_sum, counts) if batch else counts)
 
     @cached_property
     def voxel_cross_entropy(self) -> Tensor:
-        """Cross-entropy of each voxel, (B, *spatial); of ignored ones too.
+        """Cross-entropy of each voxel, (B, *spatial), 0 where it is ignored.
 
         Binary cross-entropies of regions are averaged, and with an ignore label summed: this is how nnU-Net weighs them
         against its Dice term.
         """
         if not self.regions:
-            return F.nll_loss(self.log_probabilities, self.labels, reduction="none")
+            return F.nll_loss(self.log_probabilities, self.labels, ignore_index=IGNORE_INDEX, reduction="none")
         truth = self._target[:, : self.logits.shape[1]].to(self.logits.dtype)
         losses = F.binary_cross_entropy_with_logits(self.logits, truth, reduction="none")
-        return losses.mean(1) if self.annotated is None else losses.sum(1)
+        return losses.mean(1) if self.annotated is None else losses.sum(1) * self.annotated
 
-    def mean(self, voxels: Tensor) -> Tensor:
-        """Mean over the annotated voxels; 0, with a gradient of 0, where there are none.
+    @property
+    def cross_entropy(self) -> Tensor:
+        """Mean of ``voxel_cross_entropy`` over the annotated voxels; 0, with a gradient of 0, where there are none."""
+        if self.regions or "voxel_cross_entropy" in self.__dict__:
+            total = self.voxel_cross_entropy.sum()
+        else:
+            # The same without an image of the losses.
+            total = F.nll_loss(self.log_probabilities, self.labels, ignore_index=IGNORE_INDEX, reduction="sum")
+        voxels = self.logits[:, 0].numel() if self.annotated is None else self.annotated.sum().clamp_min(1)
+        return total / voxels
 
-        Args:
-            voxels: (B, *spatial).
-        """
-        if self.annotated is None:
-            return voxels.mean()
-        return (voxels * self.annotated).sum() / self.annotated.sum().clamp_min(1)
+    @cached_property
+    def _constant_probabilities(self) -> Tensor:
+        """``probabilities`` as numbers: soft counts have their own gradient, and a graph would hold more tensors."""
+        if "probabilities" in self.__dict__:
+            return self.probabilities.detach()
+        with torch.no_grad():
+            probabilities = self.probabilities
+        # Who asks for probabilities later wants a gradient.
+        del self.__dict__["probabilities"]
+        return probabilities
 
     def _batch_sum(self, counts: Tensor) -> Tensor:
         # Every process gets the sum over all, and its gradient what all of them owe it.

@@ -112,3 +112,15 @@ def test_log_softmax_is_computed_once_for_a_compound(monkeypatch: pytest.MonkeyP
         case.logits, case.target
     )
     assert calls == ["log_softmax"]
+
+
+@every_mode
+def test_probabilities_have_a_gradient_whatever_was_asked_before(mode: str) -> None:
+    case = make(mode)
+    prediction = _prediction(case)
+    prediction.counts()
+    before = torch.autograd.grad(prediction.probabilities.square().sum(), case.logits)[0]
+    assert before.any()
+    fresh = _prediction(case)
+    torch.testing.assert_close(torch.autograd.grad(fresh.probabilities.square().sum(), case.logits)[0], before)
+    assert torch.equal(fresh.counts().tp, prediction.counts().tp)

@@ -28,7 +28,7 @@ def cross_entropy(prediction: Prediction) -> Tensor:
         >>> cross_entropy(Prediction(logits, target))  # log 4
         tensor(1.3863)
     """
-    return prediction.mean(prediction.voxel_cross_entropy)
+    return prediction.cross_entropy
 
 
 class nnUNetTrainerCE(LossTrainer):

@@ -90,7 +90,7 @@ def test_with_half_and_half_the_compound_is_nnunets_default_plus_one(loss_of) ->
 
 
 def test_the_surveys_formula_is_an_index_whose_beta_weighs_false_positives() -> None:
-    """Eq. 8 prints pq / (pq + b (1-p) q + (1-b) p (1-q)) as the loss, but it is 1 when perfect; its q is the prediction."""
+    """Eq. 8 prints pq / (pq + b (1-p) q + (1-b) p (1-q)) as the loss, yet it is 1 when perfect; q is the prediction."""
     p, q, b = torch.tensor([1.0, 1, 1, 0]), torch.tensor([0.9, 0.8, 0.1, 0.7]), 0.3
     printed = (p * q).sum() / ((p * q).sum() + b * ((1 - p) * q).sum() + (1 - b) * (p * (1 - q)).sum())
     counts = Counts(tp=(p * q).sum(), predicted=q.sum(), truth=p.sum())

@@ -1,0 +1,118 @@
+"""Forward and backward of every loss against nnU-Net's default one, on the same logits: time and peak memory.
+
+python -m benchmarks.loss_step [--rounds 30] [--threads 2] [--device cuda] [--out benchmarks/results/loss_step.json]
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from time import perf_counter, process_time
+
+import torch
+import torch.nn.functional as F  # noqa: N812, its standard name
+from nnunetv2.training.loss.compound_losses import DC_and_CE_loss
+from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss
+from torch import Tensor, nn
+
+from benchmarks.measuring import paired, save
+from nnunet_tricks import trainers
+from nnunet_tricks.catalogue import CATALOGUE
+from nnunet_tricks.conformance.bench import Bench
+from nnunet_tricks.conformance.grid import Cell
+
+SHAPES = {"2d": (12, 3, 256, 256), "3d": (2, 3, 64, 96, 96)}
+BASELINE = "nnU-Net DC_and_CE_loss"
+MOST = {"CE": 0.60, "Dice": 0.60, "Tversky": 0.60, "TverskyCE": 1.05, "OHEM": 1.30, "DiceOHEM": 1.60}
+"""The ratio that each loss may take at most."""
+
+
+def main() -> None:
+    """Measure, print a table, save it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    losses = criteria()
+    results = {}
+    for name, shape in SHAPES.items():
+        logits, target = logits_and_target(shape, arguments.device)
+        steps = {loss: partial(step, criterion, logits, target) for loss, criterion in losses.items()}
+        clock = process_time if arguments.device == "cpu" else perf_counter
+        timed = paired(steps, baseline=BASELINE, rounds=arguments.rounds, clock=clock)
+        size = logits.numel() * logits.element_size()
+        for loss in timed:
+            run = steps.get(loss, steps[BASELINE])
+            timed[loss]["peak_memory_in_logits"] = peak_memory(run, logits) / size
+        results[name] = {"shape": shape, "losses": timed}
+        print(f"\n{name} {'x'.join(map(str, shape))}, {arguments.threads} thread(s), {arguments.device}")
+        print(f"{'':30} {'ms':>7} {'ratio':>6} {'quartiles':>13} {'at most':>8} {'peak memory (x logits)':>24}")
+        for loss, row in timed.items():
+            bound = f"{MOST[loss]:.2f}" if loss in MOST else ""
+            quartiles = f"{row['ratio_low']:.2f}-{row['ratio_high']:.2f}"
+            print(
+                f"{loss:30} {row['milliseconds']:7.1f} {row['ratio']:6.2f} {quartiles:>13} {bound:>8} "
+                f"{row['peak_memory_in_logits']:24.2f}"
+            )
+    if arguments.out:
+        save(arguments.out, {"threads": arguments.threads, "device": arguments.device, "results": results})
+
+
+def criteria() -> dict[str, nn.Module]:
+    """nnU-Net's default loss and every loss of the catalogue, as their trainers build them; no batch Dice."""
+    dice = {"batch_dice": False, "smooth": 1e-5, "do_bg": False, "ddp": False}
+    losses = {BASELINE: DC_and_CE_loss(dice, {}, dice_class=MemoryEfficientSoftDiceLoss)}
+    with Bench() as bench:
+        for info in CATALOGUE:
+            trainer = trainers.find(info.trainer)
+            if "loss" in info.hooks and trainer:
+                # A tiny 3D data set has no batch Dice, as the baseline here.
+                with bench.room(trainer, Cell("labels", "3d", False)) as run:
+                    losses[info.name] = run.build().loss
+    return losses
+
+
+def logits_and_target(shape: tuple[int, ...], device: str) -> tuple[Tensor, Tensor]:
+    """Random logits, and blobs of each class in nnU-Net's target layout."""
+    torch.manual_seed(0)
+    logits = torch.randn(shape)
+    coarse = torch.randn(*shape[:2], *(side // 16 for side in shape[2:]))
+    target = F.interpolate(coarse, size=shape[2:]).argmax(1, keepdim=True).to(torch.int16)
+    return logits.to(device).requires_grad_(), target.to(device)
+
+
+def step(criterion: nn.Module, logits: Tensor, target: Tensor) -> None:
+    """Forward and backward."""
+    logits.grad = None
+    criterion(logits, target).backward()
+    if logits.is_cuda:
+        torch.cuda.synchronize()
+
+
+def peak_memory(run: Callable[[], None], logits: Tensor) -> int:
+    """Bytes that ``run`` holds at most beyond what was there before, the gradient of ``logits`` included."""
+    run()
+    logits.grad = None
+    if logits.is_cuda:
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        run()
+        return torch.cuda.max_memory_allocated() - before
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profiler:
+        run()
+    held = most = 0
+    # The profiler's public events add up by operator, which hides what an operator holds only while it runs.
+    recorded = profiler.profiler.kineto_results.events()
+    for event in sorted((e for e in recorded if e.name() == "[memory]"), key=lambda e: e.start_ns()):
+        held += event.nbytes()
+        most = max(most, held)
+    return most
+
+
+if __name__ == "__main__":
+    main()

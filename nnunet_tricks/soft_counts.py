@@ -1,0 +1,93 @@
+"""Soft voxel counts straight from the logits.
+
+Every overlap loss is a function of three sums per class. Going class by class with the gradient written out keeps one
+tensor of the logits' size, the probabilities, where autograd would keep three.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+
+class SoftCounts(Function):
+    r"""$\sum p g$, $\sum p$ (or $\sum p^2$) and $\sum g$ over space, for each image and class.
+
+    The gradient, with $a$ and $b$ those of the first two sums, is $\partial p_c = a_c g_c + b_c$, or $a_c g_c + 2 b_c
+    p_c$ for squares; through softmax $\partial z_c = p_c (\partial p_c - \sum_k p_k \partial p_k)$, through sigmoid
+    $\partial z_c = p_c (1 - p_c) \partial p_c$.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        logits: Tensor,
+        probabilities: Tensor,
+        target: Tensor,
+        annotated: Tensor | None,
+        regions: bool,
+        squared: bool,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Count.
+
+        Args:
+            ctx: For the backward pass.
+            logits: (B, C, *spatial), only to hang the gradient on.
+            probabilities: Their softmax or, for regions, sigmoid; no gradient is taken from it.
+            target: (B, 1, *spatial) class indices, or (B, C or more, *spatial) regions.
+            annotated: (B, *spatial), true where a voxel counts; ``None`` where all do.
+            regions: Which of the two the target is.
+            squared: Whether to sum squared probabilities.
+
+        Returns:
+            The three sums, each (B, C).
+        """
+        ctx.save_for_backward(probabilities, target, annotated)
+        ctx.regions, ctx.squared = regions, squared
+        sums = [probabilities.new_empty(probabilities.shape[:2]) for _ in range(3)]
+        for c in range(probabilities.shape[1]):
+            p, g = probabilities[:, c], _truth(target, annotated, c, regions).to(probabilities.dtype)
+            sums[2][:, c] = _sum(g)
+            sums[0][:, c] = _sum(g.mul_(p))
+            p = p * p if squared else p
+            sums[1][:, c] = _sum(p if annotated is None else p * annotated)
+        overlap, predicted, truth = sums
+        ctx.mark_non_differentiable(truth)
+        return overlap, predicted, truth
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, of_overlap: Tensor, of_predicted: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        """The gradient of the logits."""
+        probabilities, target, annotated = ctx.saved_tensors
+        gradient = torch.empty_like(probabilities)
+        mean = torch.zeros_like(probabilities[:, 0])
+        shape = (-1, *[1] * (probabilities.ndim - 2))
+        for c in range(probabilities.shape[1]):
+            p, one = probabilities[:, c], gradient[:, c]
+            one.copy_(_truth(target, annotated, c, ctx.regions)).mul_(of_overlap[:, c].view(shape))
+            share = of_predicted[:, c].view(shape)
+            share = share * p * 2 if ctx.squared else share
+            one.add_(share if annotated is None else share * annotated)
+            mean.addcmul_(one, p)
+        if ctx.regions:
+            gradient.mul_(probabilities).mul_(1 - probabilities)
+        else:
+            gradient.sub_(mean[:, None]).mul_(probabilities)
+        return gradient, None, None, None, None, None
+
+
+def _truth(target: Tensor, annotated: Tensor | None, channel: int, regions: bool) -> Tensor:
+    if not regions:
+        # The ignore label is no class, so ignored voxels equal none.
+        return target[:, 0] == channel
+    truth = target[:, channel].bool()
+    return truth if annotated is None else truth & annotated
+
+
+def _sum(image: Tensor) -> Tensor:
+    return image.flatten(1).sum(1)
