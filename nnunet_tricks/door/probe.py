@@ -21,9 +21,10 @@ def steps(trainer: str) -> Iterator[dict[str, Any]]:
     import nnunetv2.training.nnUNetTrainer.nnUNetTrainer
 
     yield {"nnunetv2": nnunetv2.__path__[0]}
-    start = time.perf_counter()
+    start, cpu_start = time.perf_counter(), time.process_time()
     found = find(trainer)
-    yield {"seconds": time.perf_counter() - start, "module": found.__module__, "name": found.__name__}
+    seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
+    yield {"seconds": seconds, "cpu_seconds": cpu_seconds, "module": found.__module__, "name": found.__name__}
 
 
 def find(trainer: str) -> type:

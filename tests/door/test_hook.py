@@ -6,11 +6,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 
 from nnunet_tricks.door import hook
-from tests.door.environments import Environment, Maker, copy_nnunet
+from tests.door.environments import CHECKOUT, Environment, Maker, copy_nnunet
 from tests.door.names import ILLEGAL, NEAREST, OURS, OWN, REASON
 
 
@@ -79,7 +80,9 @@ def test_our_failure_leaves_nnunets_error_with_a_note(precedence: Any) -> None:
     message = precedence["ours fails"][OURS]["message"]
     assert message.startswith(f"Could not find requested nnunet trainer {OURS}")
     assert "nnunet_tricks could not be asked for nnUNetTrainerTversky: ModuleNotFoundError" in message
+    # The old finder raises nothing itself, its callers do.
     assert precedence["ours fails"][f"old {OURS}"] == {"found": None}
+    assert "nnunet_tricks could not be asked for nnUNetTrainerTversky: ModuleNotFoundError" in precedence["said"]
 
 
 def test_ours_is_not_mistaken_for_nnunets_folder_of_the_same_name(precedence: Any) -> None:
@@ -153,6 +156,14 @@ def test_pip_uninstall_without_unlink_is_silent(make: Maker, wheel: Path) -> Non
     assert found["nnUNetTrainerCELoss"]["module"].startswith("nnunetv2.")
     assert found[OURS]["message"].startswith(f"Could not find requested nnunet trainer {OURS}")
     assert "_nnunet_tricks_link.py asks nnunet_tricks, which is not installed" in found[OURS]["message"]
+
+
+def test_the_wheel_has_what_is_copied_and_what_nnunet_reads(wheel: Path) -> None:
+    with ZipFile(wheel) as packed:
+        for path in ("hook.py", "probe.py", "ext/nnunet_tricks_bridge.py"):
+            assert (
+                packed.read(f"nnunet_tricks/door/{path}") == (CHECKOUT / "nnunet_tricks" / "door" / path).read_bytes()
+            )
 
 
 def test_python_3_15_start_file_does_the_same(make: Maker) -> None:

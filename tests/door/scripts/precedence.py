@@ -3,6 +3,8 @@
 import json
 import os
 import sys
+from contextlib import redirect_stderr
+from io import StringIO
 from typing import Any
 
 from look_ups import look_up
@@ -24,6 +26,9 @@ def main(own: str, broken: str, probe: str) -> None:
     report["ours fails, own"] = _all()
     del os.environ[FOLDERS]
     report["ours fails"] = _all()
+    with redirect_stderr(StringIO()) as said:
+        look_up("nnUNetTrainerTversky", old_finder=True)
+    report["said"] = said.getvalue()
     sys.modules["nnunet_tricks.trainers"] = trainers
 
     # nnU-Net's own folder, with a dataset_conversion of its own, is first on the path while it searches.
