@@ -1,0 +1,147 @@
+import inspect
+import json
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
+from nnunet_tricks import trainers
+from nnunet_tricks.catalogue import CATALOGUE
+from nnunet_tricks.conformance.bench import Bench
+from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.criterion import Criterion
+from nnunet_tricks.trainer import TrickTrainer
+
+CELL = Cell("labels", "3d", True)
+
+
+def _trainer(name: str) -> type[nnUNetTrainer]:
+    found = trainers.find(name)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("ddp", [False, True])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_levels_of_deep_supervision_weigh_as_in_nnunet(bench: Bench, ddp: bool, compiled: bool) -> None:
+    """The last level has weight 0, but 1e-6 under uncompiled DDP, which wants a gradient for every parameter."""
+    weights = []
+    for cls in (nnUNetTrainer, _trainer("nnUNetTrainerTversky")):
+        with bench.room(cls, CELL) as run:
+            trainer = run.build()
+            trainer.is_ddp, trainer._do_i_compile = ddp, lambda: compiled
+            loss = trainer._build_loss()
+            assert isinstance(loss, DeepSupervisionWrapper)
+            weights.append(loss.weight_factors)
+    assert weights[0] == weights[1]
+    assert (weights[0][-1] > 0) == (ddp and not compiled)
+    assert isinstance(loss.loss, Criterion)
+
+
+def test_without_deep_supervision_the_criterion_stands_alone(bench: Bench) -> None:
+    with bench.room(_trainer("nnUNetTrainerDiceOHEM_NoDeepSupervision"), replace(CELL, deep_supervision=False)) as run:
+        trainer = run.build(untouched=True)
+    assert not trainer.enable_deep_supervision
+    assert isinstance(trainer.loss, Criterion)
+
+
+def test_what_a_run_used_is_in_its_log_and_debug_json(bench: Bench) -> None:
+    with bench.room(_trainer("nnUNetTrainerTversky_alpha0p2_7epochs_run2"), CELL) as run:
+        trainer = run.build()
+        trainer.on_train_start()
+        folder = Path(trainer.output_folder)
+        log = next(folder.glob("training_log_*.txt")).read_text()
+        debug = json.loads((folder / "debug.json").read_text())
+    assert trainer.num_epochs == 7
+    assert "Tversky (alpha 0.2, beta 0.7, mediseg False); 7 epochs; run 2" in log
+    assert "alpha=0.2, beta=0.7" in debug["parameters"]
+    assert "Criterion" in debug["loss"]
+    assert debug["nnunet_tricks_version"]
+
+
+def test_only_the_common_base_has_an_init_and_it_takes_nnunets_parameters() -> None:
+    nnunets = inspect.signature(nnUNetTrainer.__init__).parameters
+    assert list(inspect.signature(TrickTrainer.__init__).parameters) == list(nnunets)
+    for info in CATALOGUE:
+        written = [cls for cls in _trainer(info.trainer).__mro__ if cls.__module__.startswith("nnunet_tricks.")]
+        assert all("__init__" not in vars(cls) for cls in written if cls is not TrickTrainer)
+
+
+@pytest.mark.parametrize("info", CATALOGUE, ids=lambda info: info.name)
+def test_every_hook_that_we_override_has_the_signature_of_the_installed_nnunet(info) -> None:
+    overridden = 0
+    for cls in _trainer(info.trainer).__mro__:
+        for name, member in vars(cls).items() if cls.__module__.startswith("nnunet_tricks.") else ():
+            nnunets = inspect.getattr_static(nnUNetTrainer, name, None)
+            if callable(nnunets) and not name.startswith("__"):
+                overridden += 1
+                assert list(inspect.signature(member).parameters) == list(inspect.signature(nnunets).parameters)
+    assert overridden or info.module.startswith("nnunetv2.")
+
+
+def _refusal(
+    bench: Bench, *, fold: int | str = 0, configuration: str = "", cell: Cell = CELL, trainer: str = "Tversky"
+):
+    """The error of a trainer that is refused, and what it left on disk."""
+    with bench.room(_trainer(f"nnUNetTrainer{trainer}"), cell) as run:
+        with pytest.raises(ValueError, match=r"\w") as refused:
+            run.build(fold=fold, configuration=configuration)
+        return str(refused.value), list((run.folder / "results").rglob("*"))
+
+
+@pytest.mark.parametrize("fold", [5, 17])
+def test_a_fold_beyond_the_split_is_refused_and_leaves_nothing(bench: Bench, fold: int) -> None:
+    """nnU-Net would train on a random 80:20 split."""
+    message, left = _refusal(bench, fold=fold)
+    assert f"fold {fold} is not in the split" in message
+    assert "folds 0 to" in message
+    assert left == []
+
+
+def test_a_fold_beyond_one_official_split_is_refused(bench: Bench) -> None:
+    with bench.room(_trainer("nnUNetTrainerTversky"), CELL) as run:
+        cases = [path.name.split(".")[0] for path in sorted(Path(run.data.raw, "labelsTr").iterdir())]
+        split = bench.folder / "preprocessed" / run.data.name / "splits_final.json"
+        before = split.read_bytes() if split.is_file() else None
+        split.write_text(json.dumps([{"train": cases[1:], "val": cases[:1]}]))
+        try:
+            with pytest.raises(ValueError, match=r"fold 1 is not in the split: .*splits_final.json has folds 0 to 0"):
+                run.build(fold=1)
+            assert run.build(fold=0).do_split() == (cases[1:], cases[:1])
+        finally:
+            split.unlink() if before is None else split.write_bytes(before)
+
+
+def test_a_configuration_that_is_not_planned_is_refused_and_leaves_nothing(bench: Bench) -> None:
+    message, left = _refusal(bench, configuration="3d_hires")
+    assert "configuration '3d_hires' is not in" in message
+    assert "3d_fullres" in message
+    assert left == []
+
+
+def test_a_cascade_without_its_first_stage_is_refused_with_the_command(bench: Bench) -> None:
+    message, left = _refusal(bench, cell=Cell("labels", "cascade", True))
+    assert "first train all folds of it" in message
+    assert "3d_lowres FOLD -tr nnUNetTrainerTversky" in message
+    assert left == []
+
+
+def test_a_results_folder_that_is_not_set_is_named(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    with bench.room(_trainer("nnUNetTrainerTversky"), CELL) as run:
+        monkeypatch.delenv("nnUNet_results")
+        monkeypatch.setattr("nnunetv2.paths.nnUNet_results", None)
+        with pytest.raises(ValueError, match="nnUNet_results is not set: 'export nnUNet_results=FOLDER'"):
+            run.build()
+
+
+def test_the_plans_that_nnunet_passes_are_not_changed_but_for_its_own_key(bench: Bench) -> None:
+    with bench.room(_trainer("nnUNetTrainerTversky"), CELL) as run:
+        plans = {**deepcopy(run.data.plans), "continue_training": False}
+        before = deepcopy(plans)
+        run.trainer(plans, "3d_fullres", 0, deepcopy(run.data.dataset_json), torch.device("cpu"))
+    del before["continue_training"]
+    assert plans == before
