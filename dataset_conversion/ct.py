@@ -82,7 +82,7 @@ def _convert_label(
     path: Path, file_record: FileRecord, image: Volume, record: Record, work: Workplace, rules: Rules
 ) -> None:
     label = _read(path, file_record)
-    alignment = geometry.align(image.affine, image.shape, label.affine, label.shape)
+    alignment = geometry.align(image.stored_affine, image.shape, label.affine, label.shape)
     source = check_label_values(label)
     file_record.notes = [*label.notes, *([alignment.note] if alignment.note else [])]
     task = work.settings.task

@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -57,6 +58,7 @@ class Isic2018(DataSet):
         """Pair by ISIC number within each part."""
         files = walk(sources, (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"))
         pairs, unused = pair(files, _key)
+        unused = [replace(one, id=one.id.partition("/")[2]) for one in unused]
         cases: list[Case] = []
         seen: dict[str, str] = {}
         for one in pairs:

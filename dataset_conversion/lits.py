@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -50,17 +51,17 @@ class Lits(DataSet):
     def plan(self, sources: Sequence[Path], settings: Settings) -> Plan:
         """Pair by volume number; training and test numbers are different things."""
         pairs, unused = pair(walk(sources, (".nii", ".nii.gz")), _key)
+        unused = [replace(one, id=_case_id(one.id)) for one in unused]
         cases = []
         for one in pairs:
             test = one.key.startswith("test")
+            case_id = _case_id(one.key)
             if one.image is None:
                 if one.label is not None:
-                    unused.append(orphan(one.key, one.label, "image"))
+                    unused.append(orphan(case_id, one.label, "image"))
             elif one.label is None and not test:
-                unused.append(orphan(one.key, one.image, "label"))
+                unused.append(orphan(case_id, one.image, "label"))
             else:
-                number = int(one.key.rpartition("-")[2])
-                case_id = f"lits_test_{number:03d}" if test else f"lits_{number:03d}"
                 cases.append(
                     Case(
                         id=case_id,
@@ -89,6 +90,12 @@ class Lits(DataSet):
             ),
         )
         convert_ct(case, record, work, rules)
+
+
+def _case_id(key: str) -> str:
+    """``volume-5`` as ``lits_005``."""
+    prefix, _, number = key.rpartition("-")
+    return f"{'lits_test' if prefix.startswith('test') else 'lits'}_{int(number):03d}"
 
 
 def _key(found: Found) -> tuple[str, str] | None:

@@ -40,6 +40,8 @@ class Volume:
     contents: Buffer
     shape: Shape
     affine: Affine
+    stored_affine: Affine
+    """Before anything was mended: what a label with the same flaw is compared with."""
     mended: bool = False
     """The header cannot be used as it is: the file has to be written anew."""
     repack: bool = False
@@ -96,14 +98,19 @@ def read_volume(path: Path) -> Volume:
     needed = max(int(header["vox_offset"]), header.single_vox_offset) + math.prod(shape) * dtype.itemsize
     if len(contents) < needed:
         raise Refused(f"{path.name} is cut off: {len(contents)} of {needed} bytes; download it again")
+    affine = np.asarray(header.get_best_affine(), dtype=np.float64)
     volume = Volume(
         path=path,
         source=source,
         header=header,
         contents=contents,
         shape=(shape[0], shape[1], shape[2]),
-        affine=np.asarray(header.get_best_affine(), dtype=np.float64),
+        affine=affine,
+        stored_affine=affine,
     )
+    if isinstance(header, nibabel.Nifti2Header):
+        volume.mended = True
+        volume.notes.append("was NIfTI-2, which SimpleITK does not read; written as NIfTI-1")
     if len(stored_shape) > 3:
         volume.mended = True
         volume.notes.append(f"shape {stored_shape} had trailing ones; they were dropped")

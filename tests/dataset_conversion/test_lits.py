@@ -109,6 +109,16 @@ def test_wrong_flip_in_the_header_is_caught_by_content(convert, copied):
     assert "header is wrong" in done.reason("lits_000")
 
 
+def test_mirrored_label_is_noticed_by_its_density(convert, copied):
+    source = copied("lits")
+    path = source / "Training Batch 1/segmentation-1.nii"
+    image = loaded(path)
+    mirrored = np.ascontiguousarray(np.asanyarray(image.dataobj)[::-1])
+    nibabel.save(nibabel.Nifti1Image(mirrored, image.affine), path)
+    done = convert("lits", source)
+    assert any("lits_001" in text and "look whether" in text for text in done.summary["warnings"])
+
+
 def test_two_real_but_different_places_are_refused(convert, copied):
     source = copied("lits")
     path = source / "Training Batch 1/segmentation-1.nii"
