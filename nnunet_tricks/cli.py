@@ -17,6 +17,7 @@ COMMANDS = {
     "unlink": "undo link",
     "env": "the environment variable that does what link does, where nothing may be installed",
     "doctor": "what works, what does not, and how to mend it",
+    "convert": "make nnU-Net raw data sets of ISIC 2018, CoNIC, KiTS19, LiTS and Cosmos55k",
     "conformance": "run a trainer through every label mode and show what it stands",
 }
 """Every command and what it is for; each lives in the module of its name in ``nnunet_tricks.commands``."""

@@ -1,0 +1,73 @@
+"""The package says the truth about itself."""
+
+import ast
+import configparser
+import re
+import sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+from nnunet_tricks.catalogue import CATALOGUE
+
+ROOT = Path(__file__).resolve().parents[1]
+OURS = ("nnunet_tricks", "dataset_conversion")
+
+
+def _normalized(distribution: str) -> str:
+    return re.sub(r"[-_.]+", "-", distribution).casefold()
+
+
+def _declared(section: str, key: str) -> set[str]:
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    lines = config[section].get(key, "").split()
+    return {_normalized(re.split(r"[<>=!~;\[]", line)[0]) for line in lines}
+
+
+def _imported(folder: Path) -> set[str]:
+    found: set[str] = set()
+    for file in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module.partition(".")[0])
+    return found - sys.stdlib_module_names - set(OURS)
+
+
+def test_every_package_that_we_import_is_declared() -> None:
+    distributions = packages_distributions()
+    declared = _declared("options", "install_requires")
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    extras = set().union(*(_declared("options.extras_require", key) for key in config["options.extras_require"]))
+    imported = set().union(*(_imported(ROOT / package) for package in OURS))
+    undeclared = {
+        module
+        for module in imported
+        if not any(_normalized(name) in declared | extras for name in distributions.get(module, [module]))
+    }
+    # Python finds what a folder of the door names; it is ours.
+    assert undeclared <= {"_nnunet_tricks_link", "nnunet_tricks_bridge"}
+
+
+def test_ci_runs_the_readmes_lines() -> None:
+    readme, script = (ROOT / "README.md").read_text(), (ROOT / ".ci" / "run").read_text()
+    line = 'pip install -e ".[test]" && pytest'
+    assert line in readme
+    assert line in script.splitlines()
+
+
+@pytest.mark.parametrize("info", CATALOGUE, ids=lambda info: info.name)
+def test_the_readme_lists_every_trick(info) -> None:
+    assert f"| `{info.trainer}` |" in (ROOT / "README.md").read_text()
+
+
+def test_the_map_names_what_there_is() -> None:
+    contributing = (ROOT / "CONTRIBUTING.md").read_text()
+    modules = {path.name for path in (ROOT / "nnunet_tricks").glob("*.py")} - {"__init__.py"}
+    folders = {f"{path.parent.name}/" for path in (ROOT / "nnunet_tricks").glob("*/__init__.py")}
+    missing = {name for name in modules | folders if name not in contributing}
+    assert not missing
