@@ -66,6 +66,8 @@ def link_file(source: Path, target: Path, link: str) -> str:
     else:
         shutil.copyfile(source, temporary)
     os.replace(temporary, target)
+    # Renaming one hard link onto another one of the same file does nothing, and leaves both.
+    temporary.unlink(missing_ok=True)
     return done
 
 

@@ -1,0 +1,85 @@
+"""Names, sizes and headers of all kinds: always converted onto one grid, with the label's content where it was."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import SimpleITK
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dataset_conversion import command, geometry
+
+SIZES = st.tuples(*[st.integers(3, 9)] * 3)
+NAMES = st.text("abcXYZ 019_-.()äé", min_size=1, max_size=12).filter(
+    lambda name: name.strip(" .") == name and not name.startswith(".")
+)
+EDGES = st.tuples(*[st.floats(0.3, 6)] * 3)
+ANGLES = st.tuples(*[st.floats(-0.6, 0.6)] * 3)
+ORIGINS = st.tuples(*[st.floats(-500, 500)] * 3)
+
+
+def rotation(angles):
+    answer = np.eye(3)
+    for axis, angle in enumerate(angles):
+        one, other = [number for number in range(3) if number != axis]
+        turn = np.eye(3)
+        turn[one, one] = turn[other, other] = np.cos(angle)
+        turn[one, other], turn[other, one] = -np.sin(angle), np.sin(angle)
+        answer = answer @ turn
+    return answer
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    size=SIZES,
+    edges=EDGES,
+    angles=ANGLES,
+    origin=ORIGINS,
+    order=st.permutations(range(3)),
+    flips=st.tuples(*[st.sampled_from([-1, 1])] * 3),
+    dtype=st.sampled_from(["<i2", ">i2", "<f4", "<i4", "<u2", "<f8"]),
+    label_dtype=st.sampled_from(["u1", "<u2", "<i4", "<f4", "<f8"]),
+    codes=st.sampled_from([(1, 0), (0, 2), (1, 1), (0, 1)]),
+    ending=st.sampled_from([".nii", ".nii.gz"]),
+    folder=NAMES,
+    turned=st.permutations(range(3)),
+    mirrored=st.tuples(*[st.sampled_from([-1, 1])] * 3),
+)
+def test_any_header(
+    size, edges, angles, origin, order, flips, dtype, label_dtype, codes, ending, folder, turned, mirrored
+):
+    affine = np.eye(4)
+    affine[:3, :3] = (rotation(angles) * (np.array(edges) * flips))[:, list(order)]
+    affine[:3, 3] = origin
+    place = np.arange(np.prod(size)).reshape(size)
+    labels = (place * 7 % 11 % 3).astype(np.uint8)
+    image = nibabel.Nifti1Image((place % 1000 + 20).astype(dtype), affine)
+    # The label in any other order of the same voxels.
+    transform = np.array([[axis, flip] for axis, flip in zip(turned, mirrored, strict=True)], dtype=float)
+    label = nibabel.Nifti1Image(labels, affine).as_reoriented(transform)
+    label = nibabel.Nifti1Image(np.asanyarray(label.dataobj).astype(label_dtype), label.affine)
+    for one in (image, label):
+        one.header.set_qform(one.affine, codes[0])
+        one.header.set_sform(one.affine, codes[1])
+    with tempfile.TemporaryDirectory() as scratch:
+        source, raw = Path(scratch, folder), Path(scratch, "the raw folder")
+        source.mkdir()
+        nibabel.save(image, source / f"volume-7{ending}")
+        nibabel.save(label, source / f"segmentation-7{ending}")
+        assert command.main("lits", [str(source), "--raw", str(raw), "--workers", "1", "--json"]) == 0
+        (done,) = raw.glob("Dataset*")
+        first = done / f"imagesTr/lits_007_0000{ending}"
+        second = done / f"labelsTr/lits_007{ending}"
+        one, other = nibabel.load(first), nibabel.load(second)
+        np.testing.assert_array_equal(np.asanyarray(other.dataobj), labels)
+        np.testing.assert_array_equal(np.asanyarray(one.dataobj), place % 1000 + 20)
+        assert geometry.displacement(affine, one.affine, size) < geometry.SAME_GRID
+        np.testing.assert_array_equal(one.affine, other.affine)
+        # Reads without a complaint, onto one grid.
+        images = [SimpleITK.ReadImage(str(path)) for path in (first, second)]
+        assert images[0].GetDirection() == images[1].GetDirection()
+        assert images[0].GetOrigin() == images[1].GetOrigin()

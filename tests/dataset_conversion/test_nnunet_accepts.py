@@ -1,0 +1,47 @@
+"""Stock nnU-Net plans a converted 2-D and a converted 3-D data set, with its own integrity check.
+
+Slow (half a minute and more): it starts the real command, once for both.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+PLAN = (
+    "from nnunetv2.experiment_planning.plan_and_preprocess_entrypoints import plan_and_preprocess_entry as run; run()"
+)
+
+
+def test_real_planner_with_its_integrity_check(convert, data, raw, tmp_path):
+    pictures = convert("isic2018", data / "isic2018", "--max-size", 64)
+    # Two patients are enough; the larger ones only take time.
+    source = tmp_path / "kits19"
+    for case in ("case_00000", "case_00021"):
+        shutil.copytree(data / "kits19/data" / case, source / case)
+    volumes = convert("kits19", source, "--task", "regions")
+    preprocessed = tmp_path / "preprocessed"
+    folders = {"nnUNet_preprocessed": str(preprocessed), "nnUNet_results": str(tmp_path / "results")}
+    words = [sys.executable, "-c", PLAN, "-d", "516", "519", "--verify_dataset_integrity", "--no_pp"]
+    done = subprocess.run(
+        [*words, "-npfp", "1"],
+        env={**os.environ, **folders, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    assert said.count("verify_dataset_integrity Done") == 2
+    # The check only warns where image and label lie in different places.
+    assert "warning: affine" not in said.lower()
+    assert "mismatch" not in said.lower()
+    for converted, scheme in ((pictures, "ZScoreNormalization"), (volumes, "CTNormalization")):
+        planned = preprocessed / converted.folder.name
+        plans = json.loads((planned / "nnUNetPlans.json").read_text())
+        assert scheme in plans["configurations"]["2d"]["normalization_schemes"]
+        assert (planned / "splits_final.json").read_bytes() == (converted.folder / "splits_final.json").read_bytes()
