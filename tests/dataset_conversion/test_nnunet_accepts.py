@@ -11,9 +11,8 @@ import shutil
 import subprocess
 import sys
 
-PLAN = (
-    "from nnunetv2.experiment_planning.plan_and_preprocess_entrypoints import plan_and_preprocess_entry as run; run()"
-)
+ENTRY = "nnunetv2.experiment_planning.plan_and_preprocess_entrypoints"
+PLAN = f"from {ENTRY} import plan_and_preprocess_entry as run; run()"
 
 
 def test_real_planner_with_its_integrity_check(convert, data, raw, tmp_path):
