@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -26,7 +28,7 @@ class Bench:
         >>> from nnunet_tricks.conformance.grid import Cell
         >>> from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
         >>> with Bench() as bench:
-        ...     bench.check(nnUNetTrainer, Cell("labels", "2d", True), steps=("build", "train")).passed
+        ...     bench.check(nnUNetTrainer, Cell("labels", "2d", True), steps=("build", "train steps")).passed
         True
     """
 
@@ -106,5 +108,6 @@ def _attempt(name: str, step: Callable[[Run], None], run: Run, before: dict[str,
         status, reason = Status.NOT_APPLICABLE, str(error)
     except Exception as error:
         status, reason = Status.FAIL, one_line(error)
+        traceback.print_exc(file=sys.stdout)  # the sandbox's log
         run.forget()
     return Outcome(name, status, reason, perf_counter() - start)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
 from nnunet_tricks.conformance.grid import Cell
+
+_ESCAPES = re.compile(r"\x1b\[[0-9;]*m")  # torch writes some messages in bold
 
 
 class Status(str, Enum):
@@ -92,7 +95,7 @@ def one_line(error: BaseException) -> str:
         ...     print(one_line(error).split(" (")[0])
         IndexError: list index out of range
     """
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = [line.strip() for line in _ESCAPES.sub("", str(error)).splitlines() if line.strip()]
     if isinstance(error, ViolationError):
         return lines[0]
     frames = traceback.extract_tb(error.__traceback__)

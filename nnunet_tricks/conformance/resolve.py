@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from os.path import join
 from typing import Any
 
@@ -41,13 +43,16 @@ def find_trainer(name: str) -> type[nnUNetTrainer]:
         ValueError: If there is no such trainer.
     """
     try:
-        return _stock(name)
+        # Before it gives up, nnU-Net imports and announces whatever lies around.
+        with redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _stock(name)
     except RuntimeError as error:
         found = trainers.find(name)
         if found is None:
             raise ValueError(
-                f"no trainer is called '{name}': nnU-Net does not have it, nor do the folders in nnUNet_extTrainer, and "
-                "names of ours start with nnUNetTrainer"
+                f"no trainer is called '{name}': nnU-Net has none, nor have the folders in nnUNet_extTrainer, and ours "
+                "start with nnUNetTrainer"
             ) from error
         return found
 

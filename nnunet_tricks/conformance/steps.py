@@ -63,12 +63,30 @@ class Run:
         self.folder = folder
 
     def build(
-        self, *, configuration: str = "", fold: int | str = 0, continue_training: bool = False, compiled: bool = False
+        self,
+        *,
+        configuration: str = "",
+        fold: int | str = 0,
+        continue_training: bool = False,
+        compiled: bool = False,
+        untouched: bool = False,
     ) -> nnUNetTrainer:
-        """An initialized trainer.
+        """A trainer, made as ``nnUNetv2_train`` does; initialized, unless it is to continue.
 
-        nnU-Net takes ``continue_training`` out of the plans that it is given, so each trainer gets its own copy.
+        Args:
+            configuration: That of the cell if not given.
+            fold: Fold of the split, or ``"all"``.
+            continue_training: What ``--c`` says.
+            compiled: Whether to take nnU-Net's path for ``torch.compile``, which it leaves out on the CPU.
+            untouched: Whether to leave the trainer its own length of an epoch and its own switch of deep supervision.
+
+        Returns:
+            The trainer.
+
+        Raises:
+            NotApplicableError: If the cell wants deep supervision and the trainer never has it.
         """
+        # nnU-Net takes continue_training out of the plans that it is given, so each trainer gets its own copy.
         trainer = self.trainer(
             plans={**deepcopy(self.data.plans), "continue_training": continue_training},
             configuration=configuration or CONFIGURATIONS[self.cell.dimension],
@@ -76,16 +94,20 @@ class Run:
             dataset_json=deepcopy(self.data.dataset_json),
             device=torch.device("cpu"),
         )
-        if self.cell.deep_supervision and not trainer.enable_deep_supervision:
-            raise NotApplicableError("the trainer itself switches deep supervision off")
-        trainer.enable_deep_supervision = self.cell.deep_supervision
-        trainer.num_iterations_per_epoch = TRAIN_STEPS
-        trainer.num_val_iterations_per_epoch = 1
+        if not untouched:
+            self._fit(trainer)
         if compiled:
             trainer._do_i_compile = lambda: True
         if not continue_training:
             trainer.initialize()
         return trainer
+
+    def _fit(self, trainer: nnUNetTrainer) -> None:
+        if self.cell.deep_supervision and not trainer.enable_deep_supervision:
+            raise NotApplicableError("the trainer itself switches deep supervision off")
+        trainer.enable_deep_supervision = self.cell.deep_supervision
+        trainer.num_iterations_per_epoch = TRAIN_STEPS
+        trainer.num_val_iterations_per_epoch = 1
 
     @cached_property
     def probe(self) -> nnUNetTrainer:
@@ -237,23 +259,23 @@ def predict(run: Run) -> None:
 STEPS: dict[str, Callable[[Run], None]] = {
     "first stage": first_stage,
     "build": build,
-    "train": train_steps,
+    "train steps": train_steps,
     "val step": validation_step,
     "background": background_only,
     "ignored": ignored_only,
     "bfloat16": bfloat16,
     "compile": compiled,
     "epoch": epoch,
-    "validate": validate,
-    "continue": continue_training,
+    "--val": validate,
+    "--c": continue_training,
     "predict": predict,
 }
 """The steps of a cell, in order."""
 
 NEEDS = {
     **dict.fromkeys(("build", "epoch"), "first stage"),
-    **dict.fromkeys(("train", "val step", "background", "ignored", "bfloat16", "compile", "epoch"), "build"),
-    **dict.fromkeys(("validate", "continue", "predict"), "epoch"),
+    **dict.fromkeys(("train steps", "val step", "background", "ignored", "bfloat16", "compile", "epoch"), "build"),
+    **dict.fromkeys(("--val", "--c", "predict"), "epoch"),
 }
 """Without what a step cannot be tried."""
 
@@ -348,14 +370,17 @@ def _compare(what: str, value: float, expected: float, tolerance: float) -> None
 
 
 def _same(what: str, mine: Any, theirs: Any) -> None:
-    _require(_equal(mine, theirs), f"the {what} after continuing is not what the checkpoint holds")
+    _require(equal(mine, theirs), f"the {what} after continuing is not what the checkpoint holds")
 
 
-def _equal(mine: Any, theirs: Any) -> bool:
+def equal(mine: Any, theirs: Any) -> bool:
+    """Whether two nests of dictionaries, lists, tensors and plain values are the same, bit for bit."""
+    if type(mine) is not type(theirs):
+        return False
     if isinstance(mine, dict):
-        return mine.keys() == theirs.keys() and all(_equal(value, theirs[key]) for key, value in mine.items())
+        return mine.keys() == theirs.keys() and all(equal(value, theirs[key]) for key, value in mine.items())
     if isinstance(mine, (list, tuple)):
-        return len(mine) == len(theirs) and all(map(_equal, mine, theirs))
+        return len(mine) == len(theirs) and all(map(equal, mine, theirs))
     return torch.equal(mine, theirs) if isinstance(mine, torch.Tensor) else bool(mine == theirs)
 
 

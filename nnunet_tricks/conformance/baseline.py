@@ -1,0 +1,176 @@
+"""A trick changes what it claims, and nothing else: two trainers, one seed, bit for bit.
+
+Both are watched: what they build, what they draw, what they compute. Every observation names the hooks whose claim
+excuses a difference. One that the trick's hooks do not excuse is a fault, and so is a trick that makes no difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from copy import deepcopy
+from itertools import chain
+from typing import Any
+
+import torch
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
+from nnunet_tricks.conformance.bench import Bench
+from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.outcome import NotApplicableError, Outcome, Report, Status, one_line
+from nnunet_tricks.conformance.sandbox import seed_everything
+from nnunet_tricks.conformance.steps import Run, equal
+
+BATCHES = 2
+EPOCHS = (0, 1, 100, 999)
+"""Where the learning rate is looked at."""
+
+_DRAWN = ("sampling", "augmentation", "mirroring")
+_TARGETS = ("targets", "labels", "supervision")
+_COMPUTED = ("loss", "network", "weights", *_DRAWN, *_TARGETS)
+
+EXCUSED_BY = {
+    "network": ("network",),
+    "initial weights": ("network", "weights"),
+    "optimizer": ("optimizer", "network", "weights"),
+    "learning rates": ("schedule", "optimizer"),
+    "epochs": ("schedule",),
+    "sampling": ("sampling",),
+    "cases drawn": ("sampling",),
+    "training patches": _DRAWN,
+    "training targets": (*_DRAWN, *_TARGETS),
+    "validation patches": ("sampling",),
+    "validation targets": ("sampling", *_TARGETS),
+    "levels of supervision": ("supervision",),
+    "weights of supervision": ("supervision",),
+    "mirroring": ("mirroring",),
+    "mirroring at inference": ("mirroring", "inference"),
+    "loss": _COMPUTED,
+    "trained weights": (*_COMPUTED, "optimizer", "schedule"),
+}
+"""What is looked at, and the hooks whose claim allows it to differ."""
+
+CELL = Cell("labels", "3d", True)
+"""Where trainers are compared, unless the caller wants another situation."""
+
+
+def observe(run: Run, seed: int = 0) -> dict[str, Any]:
+    """Everything that a trainer does, from a seed.
+
+    Args:
+        run: The trainer in its cell.
+        seed: Set anew before each thing that draws, so that a trick that draws more often in one place, such as an
+            augmentation, does not shift what comes after it.
+
+    Returns:
+        One value for each key of ``EXCUSED_BY``.
+    """
+    seed_everything(seed)
+    trainer = run.build(untouched=True)
+    *_, mirror_axes = trainer.configure_rotation_dummyDA_mirroring_and_inital_patch_size()
+    seen: dict[str, Any] = {
+        "network": str(trainer.network),
+        "initial weights": deepcopy(trainer.network.state_dict()),
+        "optimizer": (type(trainer.optimizer), _settings(trainer.optimizer)),
+        "learning rates": _learning_rates(trainer),
+        "epochs": (trainer.num_epochs, trainer.num_iterations_per_epoch, trainer.num_val_iterations_per_epoch),
+        "sampling": (
+            trainer.batch_size,
+            trainer.oversample_foreground_percent,
+            trainer.probabilistic_oversampling,
+            trainer.do_split(),
+        ),
+        "levels of supervision": trainer._get_deep_supervision_scales(),
+        "weights of supervision": getattr(trainer.loss, "weight_factors", None),
+        "mirroring": mirror_axes,
+        "mirroring at inference": trainer.inference_allowed_mirroring_axes,
+    }
+    trainer.on_train_start()
+    training = _draw(trainer.dataloader_train, seed)
+    validation = _draw(trainer.dataloader_val, seed)
+    seen["cases drawn"] = [list(batch["keys"]) for batch in training + validation]
+    seen["training patches"] = [batch["data"] for batch in training]
+    seen["training targets"] = [_rest(batch) for batch in training]
+    seen["validation patches"] = [batch["data"] for batch in validation]
+    seen["validation targets"] = [_rest(batch) for batch in validation]
+    seed_everything(seed)
+    trainer.on_train_epoch_start()
+    losses = [float(trainer.train_step(deepcopy(batch))["loss"]) for batch in training]
+    seen["loss"] = losses[0]  # the next one is after a step of the optimizer
+    seen["trained weights"] = trainer.network.state_dict()
+    return seen
+
+
+def check_baseline(
+    bench: Bench,
+    trainer: type[nnUNetTrainer],
+    hooks: Collection[str],
+    *,
+    base: type[nnUNetTrainer] = nnUNetTrainer,
+    cell: Cell = CELL,
+) -> Report:
+    """Hold a trainer against its baseline.
+
+    Args:
+        bench: Where to work.
+        trainer: The trainer with the trick.
+        hooks: What the trick claims, as the catalogue says it; empty for a trainer that switches nothing.
+        base: The trainer without the trick.
+        cell: The situation.
+
+    Returns:
+        One step per observation: passed where both are equal, not applicable where the trick claims the difference.
+    """
+    claimed = {hook.partition(".")[0] for hook in hooks}
+    try:
+        with bench.room(base, cell) as run:
+            theirs = observe(run)
+        with bench.room(trainer, cell) as run:
+            mine = observe(run)
+    except NotApplicableError as nothing:
+        return Report(
+            trainer.__name__, f"as {base.__name__}", (Outcome("observe", Status.NOT_APPLICABLE, str(nothing)),)
+        )
+    except Exception as error:
+        return Report(trainer.__name__, f"as {base.__name__}", (Outcome("observe", Status.FAIL, one_line(error)),))
+    outcomes = [_judge(name, equal(mine[name], theirs[name]), claimed, base.__name__) for name in EXCUSED_BY]
+    if claimed and all(outcome.status is Status.PASS for outcome in outcomes):
+        outcomes.append(Outcome("effect", Status.FAIL, f"claims {', '.join(sorted(claimed))}, but changes nothing"))
+    return Report(trainer.__name__, f"as {base.__name__}", tuple(outcomes))
+
+
+def _judge(name: str, same: bool, claimed: set[str], base: str) -> Outcome:
+    if same:
+        return Outcome(name, Status.PASS)
+    excuse = sorted(claimed & set(EXCUSED_BY[name]))
+    if excuse:
+        return Outcome(name, Status.NOT_APPLICABLE, f"differs, as {', '.join(excuse)} may")
+    claims = ", ".join(sorted(claimed)) or "nothing"
+    return Outcome(name, Status.FAIL, f"not as in {base}, although the trick claims {claims}")
+
+
+def _draw(loader: Iterator[dict[str, Any]], seed: int) -> list[dict[str, Any]]:
+    batches = []
+    for number in range(BATCHES):
+        seed_everything(seed + number)
+        batches.append(next(loader))
+    return batches
+
+
+def _settings(optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
+    return [
+        {key: value for key, value in group.items() if key != "params"} | {"shapes": [p.shape for p in group["params"]]}
+        for group in optimizer.param_groups
+    ]
+
+
+def _learning_rates(trainer: nnUNetTrainer) -> list[float]:
+    optimizer, schedule = trainer.configure_optimizers()
+    rates = []
+    for epoch in EPOCHS:
+        schedule.step(epoch)
+        rates.append([group["lr"] for group in optimizer.param_groups])
+    return list(chain.from_iterable(rates))
+
+
+def _rest(batch: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in batch.items() if key not in ("data", "keys")}

@@ -1,0 +1,329 @@
+"""A trainer's loss in two processes that share a batch, as with ``nnUNetv2_train -num_gpus 2``; on the CPU, with gloo.
+
+DDP averages the gradients of the processes, so what is trained is the mean of their losses. Without batch Dice each
+process must compute what it computes alone on its half. With batch Dice the overlap is that of the joined batch; where
+the loss is a mean over the samples otherwise, the mean over the processes is that of one process on the joined batch.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from multiprocessing.connection import Connection
+from pathlib import Path
+from time import perf_counter
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import torch
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from torch import Tensor
+
+from nnunet_tricks.conformance.bench import Bench
+from nnunet_tricks.conformance.grid import LABEL_MODES, Cell
+from nnunet_tricks.conformance.outcome import NotApplicableError, Outcome, Report, Status, ViolationError, one_line
+from nnunet_tricks.conformance.resolve import find_trainer
+from nnunet_tricks.conformance.steps import Run
+from nnunet_tricks.conformance.tiny_images import tiny_labels
+
+WORLD = 2
+SAMPLES = 4
+PATIENCE = 120.0
+"""Seconds; two interpreters that import torch and nnU-Net need five, on a busy machine thirty."""
+TOLERANCE = 1e-4
+"""Relative. nnU-Net weighs the lowest level of deep supervision by 1e-6 under DDP without torch.compile, by 0 else."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A loss and its gradient with respect to the logits of full resolution."""
+
+    loss: float
+    gradient: Tensor
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one process found.
+
+    Attributes:
+        together: The loss on this process' half, in the group of processes.
+        alone: The same without a group.
+        joined: The whole batch without a group; its gradient is that of this half.
+        per_sample_alone: As ``alone``, without batch Dice.
+        per_sample_joined: As ``joined``, without batch Dice.
+    """
+
+    together: Measured
+    alone: Measured
+    joined: Measured
+    per_sample_alone: Measured
+    per_sample_joined: Measured
+
+
+class RankPair:
+    """Two processes that measure losses until they are closed; starting them is what takes time.
+
+    Examples:
+        >>> from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+        >>> with RankPair() as pair:
+        ...     pair.check(nnUNetTrainer).passed
+        True
+    """
+
+    def __init__(self) -> None:
+        """Start the processes; they get ready while the caller does other things."""
+        self._folder = tempfile.TemporaryDirectory(prefix="nnunet_tricks_ranks_")
+        context = multiprocessing.get_context("spawn")
+        pipes = [context.Pipe() for _ in range(WORLD)]
+        self._connections = [mine for mine, _ in pipes]
+        self._processes = [
+            context.Process(target=_serve, args=(rank, theirs, self._folder.name), daemon=True)
+            for rank, (_, theirs) in enumerate(pipes)
+        ]
+        for process, (_, theirs) in zip(self._processes, pipes, strict=True):
+            process.start()
+            theirs.close()
+
+    def __enter__(self) -> RankPair:
+        """Nothing to do."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop the processes."""
+        self.close()
+        self._folder.cleanup()
+
+    def close(self) -> None:
+        """Stop the processes."""
+        for process in self._processes:
+            process.terminate()
+            process.join()
+        self._processes = []
+
+    def check(self, trainer: type[nnUNetTrainer]) -> Report:
+        """Hold a trainer's loss against what it is on one process, in every label mode, with and without batch Dice.
+
+        Args:
+            trainer: The class; the processes import it or look it up by its name.
+
+        Returns:
+            One step per situation.
+        """
+        outcomes = []
+        for labels in LABEL_MODES:
+            for batch_dice in (False, True):
+                start = perf_counter()
+                try:
+                    status, reason = _judge(self.measure(trainer, labels, batch_dice=batch_dice), batch_dice=batch_dice)
+                except NotApplicableError as nothing:
+                    status, reason = Status.NOT_APPLICABLE, str(nothing)
+                except Exception as error:
+                    status, reason = Status.FAIL, one_line(error)
+                step = f"{labels}, {'batch' if batch_dice else 'sample'} Dice"
+                outcomes.append(Outcome(step, status, reason, perf_counter() - start))
+        return Report(trainer.__name__, "two processes", tuple(outcomes))
+
+    def measure(self, trainer: type[nnUNetTrainer], labels: str, *, batch_dice: bool) -> list[Answer]:
+        """What each process finds.
+
+        Args:
+            trainer: The class.
+            labels: One of ``grid.LABEL_MODES``.
+            batch_dice: Whether the plans ask for batch Dice.
+
+        Returns:
+            The answers in the order of ranks.
+
+        Raises:
+            ViolationError: If a process could not answer; the message says why.
+        """
+        if not self._processes:
+            raise ViolationError("the two processes are gone")
+        try:
+            who: bytes | str = pickle.dumps(trainer)
+        except (pickle.PicklingError, AttributeError, ImportError):
+            who = trainer.__name__  # a module from nnUNet_extTrainer, which nnU-Net forgets after the look-up
+        for connection in self._connections:
+            connection.send((who, labels, batch_dice))
+        answers = [self._receive(connection) for connection in self._connections]
+        for answer in answers:
+            if isinstance(answer, str):
+                raise ViolationError(answer)
+        return answers
+
+    def _receive(self, connection: Connection) -> Any:
+        try:
+            if connection.poll(PATIENCE):
+                return connection.recv()
+            fault = f"a process did not answer within {PATIENCE:g} s"
+        except EOFError:
+            fault = "a process ended without an answer"
+        # What comes late would be taken for the answer to the next question.
+        self.close()
+        raise ViolationError(fault)
+
+
+def _judge(answers: list[Answer], *, batch_dice: bool) -> tuple[Status, str]:
+    if not batch_dice:
+        faults = [
+            f"process {rank} computes {a.together.loss:.6g}, alone on the same half {a.alone.loss:.6g}"
+            for rank, a in enumerate(answers)
+            if not _close(a.together, a.alone)
+        ]
+        return _verdict(faults)
+    if not all(
+        _close(_average([a.per_sample_alone for a in answers], rank), answers[rank].per_sample_joined)
+        for rank in range(WORLD)
+    ):
+        return Status.NOT_APPLICABLE, "the loss is not a mean over the samples, so halves say nothing about the whole"
+    faults = []
+    for rank, answer in enumerate(answers):
+        average = _average([a.together for a in answers], rank)
+        if not _close(average, answer.joined):
+            faults.append(
+                f"the processes compute {average.loss:.6g} on average, one process on the joined batch "
+                f"{answer.joined.loss:.6g}; relative difference of the gradients on process {rank}: "
+                f"{_distance(average.gradient, answer.joined.gradient):.2g}"
+            )
+    return _verdict(faults)
+
+
+def _verdict(faults: list[str]) -> tuple[Status, str]:
+    return (Status.FAIL, "; ".join(faults)) if faults else (Status.PASS, "")
+
+
+def _average(measured: list[Measured], rank: int) -> Measured:
+    """What DDP makes of the losses of all processes, with the gradient on the half of one of them."""
+    return Measured(sum(m.loss for m in measured) / WORLD, measured[rank].gradient / WORLD)
+
+
+def _close(mine: Measured, theirs: Measured) -> bool:
+    return (
+        abs(mine.loss - theirs.loss) <= TOLERANCE * abs(theirs.loss)
+        and _distance(mine.gradient, theirs.gradient) <= TOLERANCE
+    )
+
+
+def _distance(mine: Tensor, theirs: Tensor) -> float:
+    return float((mine - theirs).norm()) / max(float(theirs.norm()), 1e-12)
+
+
+def _serve(rank: int, connection: Connection, folder: str) -> None:
+    """Answer questions until the pipe closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops us
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    if sys.platform == "linux":
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # hosts that cannot resolve their own name are common
+    number = 0
+    with Bench() as bench:
+        while True:
+            try:
+                who, labels, batch_dice = connection.recv()
+            except EOFError:
+                return
+            number += 1
+            try:
+                trainer = find_trainer(who) if isinstance(who, str) else pickle.loads(who)
+                connection.send(_answer(bench, trainer, labels, batch_dice, rank, Path(folder) / f"group_{number}"))
+            except Exception as error:
+                connection.send(one_line(error))
+
+
+def _answer(
+    bench: Bench, trainer: type[nnUNetTrainer], labels: str, batch_dice: bool, rank: int, store: Path
+) -> Answer:
+    per_sample = _built(bench, trainer, labels, batch_dice=False)
+    built = _built(bench, trainer, labels, batch_dice=batch_dice)
+    logits, target = _batch(built)
+    half = slice(rank * SAMPLES // WORLD, (rank + 1) * SAMPLES // WORLD)
+    whole = slice(None)
+    with _group(rank, store):
+        # The constructor of a trainer that finds a group asks for a GPU, so the group comes after it.
+        built.is_ddp = True
+        built.local_rank = rank
+        together = _measure(built._build_loss(), logits, target, half, half)
+    return Answer(
+        together=together,
+        alone=_measure(built.loss, logits, target, half, half),
+        joined=_measure(built.loss, logits, target, whole, half),
+        per_sample_alone=_measure(per_sample.loss, logits, target, half, half),
+        per_sample_joined=_measure(per_sample.loss, logits, target, whole, half),
+    )
+
+
+def _built(bench: Bench, trainer: type[nnUNetTrainer], labels: str, *, batch_dice: bool) -> nnUNetTrainer:
+    for deep_supervision in (True, False):
+        with bench.room(trainer, Cell(labels, "2d", deep_supervision)) as run:
+            plans = deepcopy(run.data.plans)
+            plans["configurations"]["2d"]["batch_dice"] = batch_dice
+            try:
+                return Run(trainer, run.cell, replace(run.data, plans=plans), run.folder).build()
+            except NotApplicableError:
+                continue
+    raise NotApplicableError("the trainer can be built neither with nor without deep supervision")
+
+
+@contextmanager
+def _group(rank: int, store: Path) -> Iterator[None]:
+    torch.distributed.init_process_group(
+        "gloo", init_method=store.as_uri(), rank=rank, world_size=WORLD, timeout=timedelta(seconds=PATIENCE / 2)
+    )
+    try:
+        yield
+        # Not before the other process is connected, too, or it finds nobody.
+        torch.distributed.barrier()
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+def _batch(trainer: nnUNetTrainer) -> tuple[list[Tensor], list[Tensor]]:
+    """Random logits beside targets that nnU-Net's transforms made; every sample has as many ignored voxels."""
+    manager = trainer.label_manager
+    transforms = trainer.get_validation_transforms(
+        trainer._get_deep_supervision_scales(),
+        is_cascaded=False,
+        foreground_labels=manager.foreground_labels,
+        regions=manager.foreground_regions if manager.has_regions else None,
+        ignore_label=manager.ignore_label,
+    )
+    size = trainer.configuration_manager.patch_size
+    targets = []
+    for sample in range(SAMPLES):
+        labels = tiny_labels(size, core=sample != 1, ignore=manager.has_ignore_label)
+        shifted = np.roll(labels, 3 * sample, axis=0)
+        made = transforms(image=torch.zeros(1, *size), segmentation=torch.from_numpy(shifted[None].astype(np.int16)))[
+            "segmentation"
+        ]
+        targets.append(made if isinstance(made, list) else [made])
+    target = [torch.stack(level) for level in zip(*targets, strict=True)]
+    generator = torch.Generator().manual_seed(0)
+    heads = manager.num_segmentation_heads
+    # Samples of unequal difficulty: a loss that picks the hardest voxels of a batch picks them unevenly.
+    scale = torch.arange(1.0, SAMPLES + 1)
+    logits = [torch.randn(heads, *level.shape[2:], SAMPLES, generator=generator) * scale for level in target]
+    return [level.movedim(-1, 0).contiguous() for level in logits], target
+
+
+def _measure(loss: Any, logits: list[Tensor], target: list[Tensor], use: slice, keep: slice) -> Measured:
+    """The loss on the samples ``use``, and the part of its gradient that belongs to the samples ``keep``."""
+    leaves = [level.clone().requires_grad_() for level in logits]
+    output, truth = [level[use] for level in leaves], [level[use].clone() for level in target]
+    value = loss(output, truth) if len(output) > 1 else loss(output[0], truth[0])
+    value.backward()
+    gradient = leaves[0].grad
+    return Measured(float(value.detach()), torch.zeros_like(leaves[0])[keep] if gradient is None else gradient[keep])

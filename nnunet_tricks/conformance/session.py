@@ -1,0 +1,102 @@
+"""Checks trainers one after the other and shows what comes out: what ``nnunet-tricks conformance`` does."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from nnunet_tricks import naming, trainers
+from nnunet_tricks.catalogue import CATALOGUE
+from nnunet_tricks.conformance.baseline import check_baseline
+from nnunet_tricks.conformance.bench import Bench
+from nnunet_tricks.conformance.contract import check_contract
+from nnunet_tricks.conformance.grid import FULL_GRID, Cell, pairwise
+from nnunet_tricks.conformance.outcome import Report
+from nnunet_tricks.conformance.ranks import RankPair
+from nnunet_tricks.conformance.resolve import find_trainer
+from nnunet_tricks.conformance.table import explanations, line, show_tables
+from nnunet_tricks.trainer import TrickTrainer
+
+
+def run(names: Sequence[str], *, whole_grid: bool, as_json: bool, keep: Path | None) -> int:
+    """Check trainers.
+
+    Args:
+        names: Trainers or tricks; every trick of the catalogue if there are none.
+        whole_grid: Every cell rather than a pairwise selection.
+        as_json: Print JSON rather than tables.
+        keep: Folder for what is written, ``None`` for a temporary one.
+
+    Returns:
+        1 if something failed, else 0.
+
+    Raises:
+        ValueError: If a name is no trainer's, or the folder holds something.
+    """
+    if keep is not None and keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
+        raise ValueError(f"--keep {keep}: there is something already, name a new or an empty folder")
+    checked = [_find(name) for name in names or [info.trainer for info in CATALOGUE]]
+    cells = FULL_GRID if whole_grid else pairwise()
+    console = Console(file=sys.stdout)  # this one, wherever the sandbox sends what others print
+    reports = []
+    with RankPair() as pair, Bench(keep) as bench, _progress(console, shown=console.is_terminal and not as_json) as bar:
+        task = bar.add_task("", total=sum(len(cells) + (3 if _is_ours(trainer) else 2) for trainer in checked))
+        for report in _check(checked, cells, bench, pair):
+            reports.append(report)
+            bar.update(task, advance=1, description=f"{report.trainer}, {report.situation}")
+            if not console.is_terminal and not as_json:
+                print(line(report), flush=True)
+    if as_json:
+        print(
+            json.dumps({"ok": all(report.passed for report in reports), "reports": list(map(_data, reports))}, indent=2)
+        )
+    else:
+        if console.is_terminal:
+            show_tables(console, reports)
+        print("\n".join(["", *(explanations(reports) or ["Everything holds."])]))
+        if keep:
+            print(f"Data, results, logs and tracebacks are in {keep}.")
+    return 0 if all(report.passed for report in reports) else 1
+
+
+def _find(name: str) -> type[nnUNetTrainer]:
+    tricks = {info.name for info in CATALOGUE}
+    return find_trainer(f"{naming.PREFIX}{name}" if name.partition("_")[0] in tricks else name)
+
+
+def _check(
+    checked: Sequence[type[nnUNetTrainer]], cells: Sequence[Cell], bench: Bench, pair: RankPair
+) -> Iterator[Report]:
+    for trainer in checked:
+        yield check_contract(trainer)
+        for cell in cells:
+            yield bench.check(trainer, cell)
+        yield pair.check(trainer)
+        if _is_ours(trainer):
+            tricks = naming.parse(trainer.__name__).tricks
+            yield check_baseline(bench, trainer, [hook for trick in tricks for hook in trick.info.hooks])
+
+
+def _is_ours(trainer: type[nnUNetTrainer]) -> bool:
+    return issubclass(trainer, TrickTrainer) and trainers.find(trainer.__name__) is trainer
+
+
+def _progress(console: Console, *, shown: bool) -> Progress:
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
+    return Progress(
+        *columns, console=console, transient=True, disable=not shown, redirect_stdout=False, redirect_stderr=False
+    )
+
+
+def _data(report: Report) -> dict[str, Any]:
+    situation = asdict(report.situation) if isinstance(report.situation, Cell) else {"check": report.situation}
+    steps = [asdict(outcome) | {"status": outcome.status.value} for outcome in report.outcomes]
+    return {"trainer": report.trainer, **situation, "ok": report.passed, "steps": steps}
