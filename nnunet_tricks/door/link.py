@@ -138,7 +138,8 @@ def unlink(*, dry_run: bool = False) -> list[Path]:
     """
     removed: list[Path] = []
     for place in places():
-        for path in _traces(place.folder):
+        traces = list(_traces(place.folder))
+        for path in traces:
             try:
                 if dry_run:
                     _refuse_unwritable(place)
@@ -149,8 +150,8 @@ def unlink(*, dry_run: bool = False) -> list[Path]:
                     f"{path} cannot be removed: {error.strerror or error}; ask whoever owns it to"
                 ) from error
             removed.append(path)
-        if not dry_run:
-            with suppress(OSError):  # ours alone, or still in use by others
+        if traces and not dry_run:
+            with suppress(OSError):  # others may use it too
                 (place.folder / "__pycache__").rmdir()
     return removed
 
@@ -185,7 +186,7 @@ def _write(place: Place, *, fresh: bool) -> None:
             py_compile.compile(str(place.folder / f"{HOOK}.py"), quiet=1)
     except OSError:
         if fresh:
-            for path in _traces(place.folder):
+            for path in list(_traces(place.folder)):
                 path.unlink()
         raise
 
