@@ -22,7 +22,12 @@ def libraries(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("libraries")
     for place in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
         for path in Path(place).iterdir():
-            ours = path.name.lower().replace("-", "_").startswith(("nnunet", "dataset_conversion", "__editable__"))
+            ours = (
+                path.name.lower()
+                .replace("-", "_")
+                .lstrip("_")
+                .startswith(("nnunet", "dataset_conversion", "editable__"))
+            )
             if not ours and path.suffix not in (".pth", ".start") and path.name != "__pycache__":
                 (folder / path.name).symlink_to(path)
     return folder
