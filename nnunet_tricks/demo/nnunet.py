@@ -1,0 +1,116 @@
+"""nnU-Net's own commands as child processes, shut into the demo's folders."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sysconfig
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from nnunet_tricks.door import external, link
+
+POLL = 0.2
+"""Seconds between two looks at a child."""
+
+TAIL = 12
+"""Lines of a failed command's log that the error message shows."""
+
+
+class Failed(ValueError):
+    """One of nnU-Net's commands did not succeed."""
+
+
+def command(name: str) -> str:
+    """Where one of nnU-Net's commands is, preferably the one of this very Python."""
+    folders = [sysconfig.get_path("scripts"), sysconfig.get_path("scripts", f"{os.name}_user")]
+    found = shutil.which(name, path=os.pathsep.join(folders)) or shutil.which(name)
+    if found is None:
+        raise ValueError(f"{name} is not installed beside this Python: 'nnunet-tricks doctor' says what is missing")
+    return found
+
+
+def environment(*, raw: Path, preprocessed: Path, results: Path, processes: int) -> dict[str, str]:
+    """The variables for nnU-Net's commands: the caller's, but with other folders and the way to our trainers.
+
+    Args:
+        raw: Raw data sets.
+        preprocessed: Preprocessed data sets.
+        results: Trained models.
+        processes: How many processes load and augment data in a training.
+
+    Raises:
+        ValueError: If this nnU-Net could not find our trainers.
+    """
+    variables = {
+        **os.environ,
+        "nnUNet_raw": str(raw),
+        "nnUNet_preprocessed": str(preprocessed),
+        "nnUNet_results": str(results),
+        "nnUNet_def_n_proc": str(processes),
+        "nnUNet_n_proc_DA": str(processes),
+        # Compiling the network takes longer than the whole demo.
+        "nnUNet_compile": "f",
+        "nnUNet_wandb_enabled": "0",
+        "PYTHONUNBUFFERED": "1",
+    }
+    variables.pop(external.VARIABLE, None)
+    if not link.state():
+        if not external.is_read():
+            raise ValueError("nnU-Net before 2.8 finds our trainers only after 'nnunet-tricks link': run it once")
+        variables[external.VARIABLE] = str(external.FOLDER)
+    return variables
+
+
+def run(words: Sequence[str], *, variables: Mapping[str, str], log: Path, watch: Callable[[], None]) -> None:
+    """Run one command to its end.
+
+    Args:
+        words: The command and its arguments.
+        variables: Its environment.
+        log: File for everything that it prints.
+        watch: Called a few times per second meanwhile.
+
+    Raises:
+        Failed: If it ends with an error.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w", encoding="utf-8") as file:
+        file.write(f"$ {' '.join(words)}\n")
+        file.flush()
+        # A session of its own, so that its data loading processes can be ended with it.
+        process = subprocess.Popen(
+            words, env=dict(variables), stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
+        )
+        try:
+            while process.poll() is None:
+                watch()
+                time.sleep(POLL)
+        finally:
+            _end(process)
+    if process.returncode:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL:]
+        raise Failed(
+            f"'{' '.join(words)}' failed with exit code {process.returncode}; the end of {log}:\n" + "\n".join(lines)
+        )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a child that still runs, and whatever it has started."""
+    if process.poll() is not None:
+        return
+    if os.name == "posix":
+        os.killpg(process.pid, signal.SIGTERM)
+    else:
+        process.terminate()
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        if os.name == "posix":
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+        process.wait()

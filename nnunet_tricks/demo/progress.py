@@ -1,0 +1,155 @@
+"""How far the demo is and how long it still takes: a bar on a terminal, plain lines elsewhere. On standard error."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+
+class Clock:
+    """The share that is done of some stages, and the time left.
+
+    Expected durations come from one machine; finished stages, and what the present one says of itself, tell how much
+    slower or faster this one is.
+
+    Args:
+        expected: Seconds of each stage that is still to do, in order.
+        now: Gives the time in seconds.
+
+    Examples:
+        >>> times = iter([0, 20, 20])
+        >>> clock = Clock({"one": 10, "two": 30}, now=lambda: next(times))
+        >>> clock.start("one")
+        >>> clock.finish()
+        20
+        >>> clock.share, clock.left
+        (0.25, 60.0)
+    """
+
+    def __init__(self, expected: Mapping[str, float], *, now: Callable[[], float] = time.monotonic) -> None:
+        """See the class."""
+        self._expected = dict(expected)
+        self._now = now
+        self._done_expected = self._done_seconds = 0.0
+        self._stage = ""
+        self._began = 0.0
+        self._share: float | None = None
+
+    def start(self, stage: str) -> None:
+        """A stage begins."""
+        self._stage, self._began, self._share = stage, self._now(), None
+
+    def tell(self, share: float | None) -> None:
+        """What the present stage says of itself: the share of it that is done, if it knows."""
+        self._share = share
+
+    def finish(self) -> float:
+        """The present stage ends; returns its seconds."""
+        seconds = self._now() - self._began
+        self._done_expected += self._expected[self._stage]
+        self._done_seconds += seconds
+        self._stage = ""
+        return seconds
+
+    @property
+    def share(self) -> float:
+        """Of all stages, by their expected durations."""
+        return (self._done_expected + self._current()[0]) / (sum(self._expected.values()) or 1.0)
+
+    @property
+    def left(self) -> float:
+        """Seconds."""
+        current, seconds = self._current()
+        expected = self._done_expected + current
+        pace = (self._done_seconds + seconds) / expected if expected else 1.0
+        return pace * (sum(self._expected.values()) - expected)
+
+    def _current(self) -> tuple[float, float]:
+        """Of the present stage: the expected seconds that are done, and those that it took."""
+        if not self._stage:
+            return 0.0, 0.0
+        whole, seconds = self._expected[self._stage], self._now() - self._began
+        if self._share is not None:
+            return self._share * whole, seconds
+        # It says nothing: at the pace of the stages before, but it is not done before it says so.
+        pace = self._done_seconds / self._done_expected if self._done_expected else 1.0
+        done = min(seconds / pace, 0.95 * whole) if pace else 0.0
+        return done, done * pace
+
+
+class Display:
+    """Shows a clock while stages run.
+
+    Args:
+        expected: Seconds of each stage that is still to do.
+    """
+
+    def __init__(self, expected: Mapping[str, float]) -> None:
+        """See the class."""
+        self.clock = Clock(expected)
+        self._count, self._number = len(expected), 0
+        self._bar: Any = None
+        self._task: Any = None
+
+    def __enter__(self) -> Display:
+        """Begin to show."""
+        if sys.stderr.isatty() and self._count:
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TaskProgressColumn(),
+                TextColumn("{task.fields[left]}"),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._bar.start()
+            self._task = self._bar.add_task("", total=1.0, left="")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the terminal as it was."""
+        if self._bar:
+            self._bar.stop()
+
+    def start(self, stage: str) -> None:
+        """A stage begins."""
+        self._number += 1
+        self.clock.start(stage)
+        if self._bar:
+            self._bar.update(self._task, description=f"[{self._number}/{self._count}] {stage}")
+        else:
+            print(f"[{self._number}/{self._count}] {stage} ...", file=sys.stderr, flush=True)
+
+    def tell(self, share: float | None = None) -> None:
+        """Time passes."""
+        self.clock.tell(share)
+        if self._bar:
+            self._bar.update(self._task, completed=self.clock.share, left=f"{in_words(self.clock.left)} left")
+
+    def finish(self) -> float:
+        """The stage is done; returns its seconds."""
+        seconds = self.clock.finish()
+        if not self._bar:
+            left = f", {in_words(self.clock.left)} left" if self._number < self._count else ""
+            print(f"    done in {in_words(seconds)}{left}", file=sys.stderr, flush=True)
+        return seconds
+
+
+def in_words(seconds: float) -> str:
+    """A duration for people.
+
+    Examples:
+        >>> in_words(7.4), in_words(95), in_words(5000)
+        ('7 s', '1 min 35 s', '1 h 23 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

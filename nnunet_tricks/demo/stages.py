@@ -1,0 +1,92 @@
+"""What has been done already, so that an interrupted demo goes on where it was."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+STATE = "demo.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One step of the demo.
+
+    Attributes:
+        name: Unique among the stages.
+        seconds: How long it takes on two CPU cores, roughly.
+        work: Does it; is given a function to call a few times per second, with the share that is done, if known.
+        made: What it leaves behind; removed before it begins, so that nothing of an interrupted attempt remains.
+    """
+
+    name: str
+    seconds: float
+    work: Callable[[Callable[[float | None], None]], None]
+    made: tuple[Path, ...] = ()
+
+
+class State:
+    """A demo's folder and the stages finished in it.
+
+    Args:
+        folder: Made if it is not there.
+        settings: What decides about the results; a demo cannot go on with other ones.
+        restart: Whether to throw away what is there.
+
+    Raises:
+        ValueError: If the folder holds something else, or a demo with other settings.
+    """
+
+    def __init__(self, folder: Path, settings: Mapping[str, Any], *, restart: bool = False) -> None:
+        """See the class."""
+        self.file = folder / STATE
+        if restart and self.file.exists():
+            shutil.rmtree(folder)
+        if folder.exists() and not self.file.exists() and any(folder.iterdir()):
+            raise ValueError(f"{folder} is not empty and no demo of ours: choose another folder with --out")
+        content = {"settings": dict(settings), "seconds": {}}
+        if self.file.exists():
+            content = self._read()
+            begun = content["settings"]
+            changed = sorted(key for key in {*begun, *settings} if begun.get(key) != settings.get(key))
+            if changed:
+                raise ValueError(
+                    f"{folder} was begun with another {', '.join(changed)}: give the same arguments again, another "
+                    "folder with --out, or --restart to throw it away"
+                )
+        self.settings = content["settings"]
+        self.seconds: dict[str, float] = content["seconds"]
+        folder.mkdir(parents=True, exist_ok=True)
+        self._write()
+
+    def finish(self, stage: str, seconds: float) -> None:
+        """Note that a stage is done."""
+        self.seconds[stage] = round(seconds, 1)
+        self._write()
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            content = json.loads(self.file.read_text(encoding="utf-8"))
+            return {"settings": content["settings"], "seconds": content["seconds"]}
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{self.file} cannot be read ({error}): begin anew with --restart") from error
+
+    def _write(self) -> None:
+        temporary = self.file.with_name(f".{STATE}.partial")
+        temporary.write_text(
+            json.dumps({"settings": self.settings, "seconds": self.seconds}, indent=2), encoding="utf-8"
+        )
+        temporary.replace(self.file)
+
+
+def clear(paths: tuple[Path, ...]) -> None:
+    """Remove files and folders."""
+    for path in paths:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)

@@ -1,0 +1,156 @@
+"""Finding a plans file, and adding a configuration to it without ever leaving half a file."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from copy import deepcopy
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+DEFAULT_PLANS = "nnUNetPlans"
+VARIABLE = "nnUNet_preprocessed"
+
+Plans = dict[str, Any]
+
+
+def find(dataset: str, *, plans_name: str = DEFAULT_PLANS, preprocessed: Path | None = None) -> Path:
+    """The plans file of a data set.
+
+    Args:
+        dataset: Its number or its full name, as nnU-Net's ``-d``.
+        plans_name: The file's stem, as nnU-Net's ``-p``.
+        preprocessed: Folder of the preprocessed data sets; that of ``nnUNet_preprocessed`` if not given.
+
+    Raises:
+        ValueError: If there is no such data set, more than one, or no such plans file.
+    """
+    if preprocessed is None:
+        variable = os.environ.get(VARIABLE)
+        if not variable:
+            raise ValueError(f"{VARIABLE} is not set: 'export {VARIABLE}=FOLDER' with your folder")
+        preprocessed = Path(variable)
+    start = f"Dataset{int(dataset):03d}_" if dataset.isdecimal() else dataset
+    folders = sorted(
+        folder
+        for folder in preprocessed.glob("Dataset*")
+        if folder.is_dir() and (folder.name.startswith(start) if dataset.isdecimal() else folder.name == dataset)
+    )
+    if not folders:
+        raise ValueError(
+            f"data set '{dataset}' is not in {preprocessed}: first run 'nnUNetv2_plan_and_preprocess -d {dataset}'"
+        )
+    if len(folders) > 1:
+        raise ValueError(
+            f"data set {dataset} is ambiguous in {preprocessed}: {', '.join(folder.name for folder in folders)}; "
+            "give the full name"
+        )
+    file = folders[0] / f"{plans_name}.json"
+    if not file.is_file():
+        there = [path.stem for path in sorted(folders[0].glob("*.json")) if _is_plans(path)]
+        raise ValueError(
+            f"{folders[0]} has no {plans_name}.json: "
+            + (f"its plans are {', '.join(there)}, choose with -p" if there else "first run 'nnUNetv2_plan_experiment'")
+        )
+    return file
+
+
+def read(file: Path) -> Plans:
+    """Content of a plans file.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    try:
+        plans = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{file} is not valid JSON ({error}): plan anew with 'nnUNetv2_plan_experiment'") from error
+    if not isinstance(plans, dict) or not isinstance(plans.get("configurations"), dict):
+        raise ValueError(f"{file} is not a plans file of nnU-Net v2: it has no 'configurations'")
+    return plans
+
+
+def resolve(plans: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A configuration with all that it inherits, as nnU-Net's ``PlansManager`` resolves it.
+
+    Raises:
+        ValueError: If it, or one that it inherits from, is not there, or they inherit in a circle.
+
+    Examples:
+        >>> large = {"patch_size": [8], "batch_size": 2}
+        >>> plans = {"configurations": {"a": large, "b": {"inherits_from": "a", "batch_size": 9}}}
+        >>> resolve(plans, "b")
+        {'patch_size': [8], 'batch_size': 9, 'inherits_from': 'a'}
+    """
+    configurations = plans["configurations"]
+    chain: list[str] = []
+    current: str | None = name
+    while current is not None:
+        if current in chain:
+            raise ValueError(f"configurations inherit in a circle: {' from '.join([*chain, current])}")
+        if current not in configurations:
+            close = get_close_matches(current, configurations, n=1)
+            raise ValueError(
+                f"configuration '{current}' is not in the plans, which have {', '.join(configurations) or 'none'}"
+                + (f"; did you mean '{close[0]}'?" if close else "")
+            )
+        chain.append(current)
+        current = configurations[current].get("inherits_from")
+    resolved: dict[str, Any] = {}
+    for ancestor in reversed(chain):
+        resolved.update(deepcopy(configurations[ancestor]))
+    return resolved
+
+
+def add(
+    file: Path, name: str, configuration: Mapping[str, Any], *, dry_run: bool = False
+) -> Literal["added", "unchanged"]:
+    """Add a configuration to a plans file; everything else in it stays as it is.
+
+    Args:
+        file: The plans file.
+        name: Of the new configuration.
+        configuration: Its content.
+        dry_run: Only say what would happen.
+
+    Returns:
+        ``unchanged`` if it was there already.
+
+    Raises:
+        ValueError: If another configuration has the name.
+    """
+    plans = read(file)
+    present = plans["configurations"].get(name)
+    if present == configuration:
+        return "unchanged"
+    if present is not None:
+        changed = sorted(key for key in {*present, *configuration} if present.get(key) != configuration.get(key))
+        raise ValueError(
+            f"{file} has another configuration '{name}' (it differs in {', '.join(changed)}), and models may have been "
+            "trained with it: choose another name with --name"
+        )
+    plans["configurations"][name] = dict(configuration)
+    if not dry_run:
+        _replace(file, json.dumps(plans, indent=4))
+    return "added"
+
+
+def _is_plans(file: Path) -> bool:
+    try:
+        read(file)
+    except (ValueError, OSError):
+        return False
+    return True
+
+
+def _replace(file: Path, text: str) -> None:
+    """Nobody ever sees half a file, not even when the disk is full."""
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.chmod(file.stat().st_mode)
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
