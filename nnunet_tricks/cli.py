@@ -11,12 +11,14 @@ from importlib import import_module
 from nnunet_tricks import __version__
 
 COMMANDS = {
+    "demo": "the five-minute tour: a small data set, a training with a trick, predictions, a table",
     "list": "the tricks",
     "show": "one trick: what it switches, its formula, parameters, paper and an example",
     "link": "let stock nnU-Net commands find our trainers",
     "unlink": "undo link",
     "env": "the environment variable that does what link does, where nothing may be installed",
     "doctor": "what works, what does not, and how to mend it",
+    "plan": "add a configuration to a plans file, such as a small network for pilot studies",
     "convert": "make nnU-Net raw data sets of ISIC 2018, CoNIC, KiTS19, LiTS and Cosmos55k",
     "conformance": "run a trainer through every label mode and show what it stands",
 }

@@ -131,9 +131,8 @@ def test_a_cascade_without_its_first_stage_is_refused_with_the_command(bench: Be
 
 
 def test_a_results_folder_that_is_not_set_is_named(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    with bench.room(_trainer("nnUNetTrainerTversky"), CELL) as run:
-        monkeypatch.delenv("nnUNet_results")
-        monkeypatch.setattr("nnunetv2.paths.nnUNet_results", None)
+    with bench.room(_trainer("nnUNetTrainerTversky"), CELL) as run, monkeypatch.context() as unset:
+        unset.setattr("nnunetv2.paths.nnUNet_results", None)
         with pytest.raises(ValueError, match="nnUNet_results is not set: 'export nnUNet_results=FOLDER'"):
             run.build()
 
