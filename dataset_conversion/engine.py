@@ -9,6 +9,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,11 @@ def convert_one(data_set_name: str, case: Case, work: Workplace) -> Record:
     )
     try:
         load(data_set_name).convert(case, record, work)
+    except OSError:
+        # Readers turn theirs into refusals: this one comes from writing, and the next case would have it too.
+        raise
+    except MemoryError as error:
+        raise ConversionError(f"not enough memory for {case.id}; --resume with fewer --workers") from error
     except Refused as refusal:
         for relative in record.outputs:
             (work.root / relative).unlink(missing_ok=True)
@@ -118,6 +124,11 @@ def convert_one(data_set_name: str, case: Case, work: Workplace) -> Record:
         record.fingerprint = ""
         record.status = "refused"
         record.reason = str(refusal)
+    except Exception as error:
+        raise ConversionError(
+            f"{case.id} makes the converter fail ({type(error).__name__}: {error}), which is a bug; "
+            f"--exclude {case.id} goes around it"
+        ) from error
     return record
 
 
@@ -131,6 +142,10 @@ def _converted(name: str, cases: Sequence[Case], work: Workplace, workers: int) 
     try:
         for future in as_completed([pool.submit(convert_one, name, case, work) for case in cases]):
             yield future.result()
+    except BrokenProcessPool as error:
+        raise ConversionError(
+            "a process was ended from outside, mostly for lack of memory; --resume with fewer --workers"
+        ) from error
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -32,6 +32,8 @@ class Found:
 def walk(sources: Sequence[Path], endings: Iterable[str]) -> Iterator[Found]:
     """All files with one of the endings (lower case), in sorted order, without what operating systems leave behind."""
     wanted = tuple(endings)
+    # Links to folders are followed, each folder once: links may form a ring, and sources may lie within each other.
+    seen: set[str] = set()
     for source in sources:
         if not source.is_dir():
             what = (
@@ -40,6 +42,11 @@ def walk(sources: Sequence[Path], endings: Iterable[str]) -> Iterator[Found]:
             raise ConversionError(f"source folder {str(source)!r} {what}")
         # Some tools unpack volume-0.nii as a folder volume-0.nii/ that holds the file: only files count.
         for folder, folders, files in os.walk(source, followlinks=True):
+            real = os.path.realpath(folder)
+            if real in seen:
+                folders.clear()
+                continue
+            seen.add(real)
             folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
             for name in sorted(files):
                 if not name.startswith(".") and name.lower().endswith(wanted):

@@ -248,6 +248,32 @@ def test_bad_sources_are_one_sentence(convert, tmp_path, what):
     assert str(source) in done.summary["error"]
 
 
+def test_links_in_a_ring_and_sources_within_each_other(convert, copied):
+    source = copied("lits")
+    (source / "Training Batch 1/again").symlink_to(source, target_is_directory=True)
+    done = convert("lits", source, source / "Training Batch 2")
+    assert (done.code, done.summary["training"], done.summary["test"]) == (0, 3, 1)
+
+
+def test_full_disk_and_bugs_leave_something_to_resume(convert, data, raw, monkeypatch):
+    from dataset_conversion.staging import Workplace
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    def odd(*_):
+        raise KeyError("odd")
+
+    for spoilt, message in ((full, "No space left"), (odd, "--exclude case_00000")):
+        with monkeypatch.context() as patch:
+            patch.setattr(Workplace, "write", spoilt)
+            done = convert("kits19", data / "kits19", "--restart")
+        assert done.code == 2
+        assert message in done.summary["error"]
+        assert not (raw / "Dataset519_KiTS2019").exists()
+    assert convert("kits19", data / "kits19", "--resume").code == 0
+
+
 def test_missing_nnunet_raw_says_what_to_do(data, monkeypatch, capsys):
     monkeypatch.delenv("nnUNet_raw", raising=False)
     assert command.main("lits", [str(data / "lits")]) == 2
