@@ -86,15 +86,15 @@ def _convert_label(
     source = check_label_values(label)
     file_record.notes = [*label.notes, *([alignment.note] if alignment.note else [])]
     task = work.settings.task
-    if set(count_labels(source)) <= {0, 255} and int(source.max()) == 255:
+    counts = count_labels(source)
+    if set(counts) <= {0, 255} and 255 in counts:
         raise Refused("label holds 0 and 255 only; which structure 255 stands for is not known: write 1 or 2 instead")
-    stored = np.asarray(map_labels(source, task.mapping, hint=rules.unknown_label))
-    aligned = np.asarray(alignment.apply(source))
-    counts = count_labels(aligned)
-    _check_intensity(image, aligned, record, rules, alignment_found=alignment.transform is not None, unaligned=source)
-    written = np.asarray(alignment.apply(stored))
-    voxels = count_labels(written)
-    record.voxels = {str(value): voxels.get(value, 0) for value in (0, *task.value_names())}
+    written = alignment.apply(map_labels(source, task.mapping, counts=counts, hint=rules.unknown_label))
+    aligned = alignment.apply(source)
+    _check_intensity(image, aligned, record, rules, unaligned=source if alignment.transform is not None else None)
+    record.voxels = dict.fromkeys(("0", *map(str, task.value_names())), 0)
+    for value, count in counts.items():
+        record.voxels[str(task.mapping.get(value, 0))] += count
     record.means = _means(image, written, task.value_names())
     if set(counts) == {0}:
         record.warnings.append("label is empty")
@@ -135,7 +135,7 @@ def _means(image: Volume, labels: NDArray[np.uint8], names: Mapping[int, str]) -
     return answer
 
 
-def _under(image: Volume, labels: NDArray[np.generic], value: int) -> NDArray[np.float64]:
+def _under(image: Volume, labels: NDArray[np.uint8], value: int) -> NDArray[np.float64]:
     """Image values where the label has a value."""
     # One comparison and one gather in the order of memory; slope and intercept only for the voxels that are taken.
     stored = image.stored
@@ -146,19 +146,18 @@ def _under(image: Volume, labels: NDArray[np.generic], value: int) -> NDArray[np
 
 def _check_intensity(
     image: Volume,
-    aligned: NDArray[np.generic],
+    aligned: NDArray[np.uint8],
     record: Record,
     rules: Rules,
     *,
-    alignment_found: bool,
-    unaligned: NDArray[np.generic],
+    unaligned: NDArray[np.uint8] | None,
 ) -> None:
     """Look whether organ voxels look like the organ: the one check that a wrong header cannot pass."""
     organ = rules.organ
     inside = _under(image, aligned, 1)
     if not inside.size or _plausible(inside, organ):
         return
-    if alignment_found and unaligned.shape == image.shape and _plausible(_under(image, unaligned, 1), organ):
+    if unaligned is not None and unaligned.shape == image.shape and _plausible(_under(image, unaligned, 1), organ):
         raise Refused(
             f"headers say that the label is stored in another voxel order, but then its {organ.name} has "
             f"{inside.mean():.0f} HU "

@@ -78,9 +78,9 @@ class Alignment:
     transform: NDArray[np.float64] | None
     """nibabel orientation transform of the label array, None to keep its order."""
 
-    def apply(self, label: NDArray[np.generic]) -> NDArray[np.generic]:
+    def apply(self, label: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The label in the image's voxel order."""
-        return label if self.transform is None else apply_orientation(label, self.transform)
+        return label if self.transform is None else np.asarray(apply_orientation(label, self.transform))
 
 
 def align(image: Affine, image_shape: Shape, label: Affine, label_shape: Shape) -> Alignment:

@@ -27,12 +27,15 @@ def count_labels(labels: NDArray[np.uint8]) -> dict[int, int]:
     return {value: count for value, count in enumerate(counts) if count}
 
 
-def map_labels(labels: NDArray[np.uint8], mapping: Mapping[int, int], *, hint: str = "") -> NDArray[np.uint8]:
+def map_labels(
+    labels: NDArray[np.uint8], mapping: Mapping[int, int], *, counts: Mapping[int, int] | None = None, hint: str = ""
+) -> NDArray[np.uint8]:
     """Translate labels; background stays background.
 
     Args:
         labels: Source labels.
         mapping: Source label to written label.
+        counts: What `count_labels` says of them, if that is known.
         hint: Added to the reason if a label is not in the mapping.
 
     Raises:
@@ -42,7 +45,7 @@ def map_labels(labels: NDArray[np.uint8], mapping: Mapping[int, int], *, hint: s
         >>> map_labels(np.array([0, 1, 2], dtype=np.uint8), {1: 1, 2: 1}).tolist()
         [0, 1, 1]
     """
-    unknown = sorted(set(count_labels(labels)) - {0, *mapping})
+    unknown = sorted(set(counts or count_labels(labels)) - {0, *mapping})
     if unknown:
         shown = ", ".join(str(value) for value in unknown[:5]) + (", ..." if len(unknown) > 5 else "")
         allowed = ", ".join(str(value) for value in (0, *sorted(mapping)))
