@@ -175,8 +175,10 @@ class Prediction:
         return probabilities
 
     def _batch_sum(self, counts: Tensor) -> Tensor:
-        # Every process gets the sum over all, and its gradient what all of them owe it.
-        return (AllGatherGrad.apply(counts).sum(0) if self.ddp else counts).sum(0)
+        summed = counts.sum(0)
+        # Every process gets the sum over all, and its gradient what all of them owe it. Summed first here, since the
+        # processes may hold batches of different size.
+        return AllGatherGrad.apply(summed).sum(0) if self.ddp else summed
 
 
 Loss = Callable[[Prediction], Tensor]
