@@ -5,37 +5,96 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
+
+EPOCHS = 6
+PHANTOMS = {"train": 10, "unseen": 4}
+QUICK = {"train": 6, "unseen": 2}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.description = (
         "Make a small CT-like 3D data set, plan, preprocess, train and predict with nnU-Net's own commands, with "
-        "nnUNetTrainer and with a trick under the same small configuration, and compare them on unseen cases. Takes "
-        "about five minutes on two CPU cores. Everything goes into one folder; your nnU-Net folders are not touched. "
-        "Interrupted, it goes on where it was when started again."
+        "nnUNetTrainer and with a trick under the same small configuration, and compare them on unseen cases: a table "
+        "and a picture. Takes about five minutes on two CPU cores. Everything goes into one folder; your nnU-Net "
+        "folders are not touched. Interrupted, it goes on where it was when started again."
     )
-    parser.add_argument(
-        "--out", type=Path, default=Path("nnunet_tricks_demo"), metavar="FOLDER", help="(default: ./%(default)s)"
+    add = parser.add_argument
+    add("--out", type=Path, default=Path("nnunet_tricks_demo"), metavar="FOLDER", help="(default: ./%(default)s)")
+    add(
+        "--source",
+        type=Path,
+        metavar="FOLDER",
+        help="a raw data set of nnU-Net to use instead; only read, and a few cases are held out as unseen",
     )
-    parser.add_argument("--epochs", type=int, default=3, help="of 250 steps each, as nnU-Net's (default: %(default)s)")
-    parser.add_argument("--restart", action="store_true", help="throw away what an earlier demo left in the folder")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    add("-c", dest="configuration", metavar="CONFIGURATION", help="make this one small (default: 3d_fullres or 2d)")
+    add(
+        "-tr",
+        dest="trainers",
+        nargs="+",
+        default=["nnUNetTrainerTversky"],
+        metavar="TRAINER",
+        help="compare with these, named without epochs (default: nnUNetTrainerTversky)",
+    )
+    add("--epochs", type=int, help=f"nnU-Net's, of 250 steps each (default: {EPOCHS})")
+    add("--train", type=int, metavar="N", help="cases to train on (default: 10 phantoms; all of the source)")
+    add("--unseen", type=int, metavar="N", help=f"cases to predict (default: {PHANTOMS['unseen']})")
+    add("--quick", action="store_true", help="one epoch, few cases: shows that all works, not which trainer is better")
+    add("--device", choices=["cpu", "cuda", "mps"], help="where to compute (default: a GPU if torch finds one)")
+    add("--restart", action="store_true", help="throw away what an earlier demo left in the folder")
+    add("--json", action="store_true", help="print the result as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run it, and show the table."""
-    from nnunet_tricks.demo.run import Demo
     from nnunet_tricks.demo.run import run as run_demo
     from nnunet_tricks.demo.scores import DEFINITIONS
     from nnunet_tricks.demo.table import as_text
 
-    demo = Demo(out=arguments.out.resolve(), epochs=arguments.epochs)
-    result = run_demo(demo, restart=arguments.restart)
+    result = run_demo(_setting(arguments), restart=arguments.restart)
     if arguments.json:
         print(json.dumps(result, indent=2))
         return 0
-    print(f"Unseen cases: {demo.unseen}. Signed: difference to {demo.names[0]}.\n")
+    baseline = next(iter(result["scores"]))
+    print(f"{result['data']}, {result['configuration']}, {len(result['unseen'])} unseen cases")
+    print(f"Signed: difference to {baseline}\n")
     print(as_text(result["scores"]))
-    print(f"\n{DEFINITIONS}\nEverything is in {demo.out}")
+    print(f"\n{DEFINITIONS}")
+    if arguments.quick:
+        print("One epoch is too short to say which trainer is better.")
+    print(f"Picture: {result['picture']}")
     return 0
+
+
+def _setting(arguments: argparse.Namespace) -> Any:
+    from nnunet_tricks.demo import source
+    from nnunet_tricks.demo.setting import Setting, with_epochs
+
+    counts = QUICK if arguments.quick else PHANTOMS
+    epochs = arguments.epochs if arguments.epochs is not None else 1 if arguments.quick else EPOCHS
+    folder = arguments.source.resolve() if arguments.source else None
+    for name in ("train", "unseen"):
+        if getattr(arguments, name) is not None and getattr(arguments, name) < 1:
+            raise ValueError(f"--{name} is {getattr(arguments, name)}, and at least 1 case is needed")
+    if not folder and arguments.train is not None and arguments.train < source.MIN_TRAIN:
+        raise ValueError(
+            f"--train is {arguments.train}, and nnU-Net's five folds need at least {source.MIN_TRAIN} cases"
+        )
+    given: dict[str, Any] = {"patch": ()} if folder else {}
+    return Setting(
+        out=arguments.out.resolve(),
+        trainers=with_epochs(arguments.trainers, epochs),
+        source=folder,
+        configuration=arguments.configuration or (source.configuration(folder) if folder else "3d_fullres"),
+        train=arguments.train or (0 if folder and not arguments.quick else counts["train"]),
+        unseen=arguments.unseen or counts["unseen"],
+        device=arguments.device or _device(),
+        **given,
+    )
+
+
+def _device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -7,8 +7,10 @@ import shutil
 import signal
 import subprocess
 import sysconfig
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from nnunet_tricks.door import external, link
@@ -33,27 +35,29 @@ def command(name: str) -> str:
     return found
 
 
-def environment(*, raw: Path, preprocessed: Path, results: Path, processes: int) -> dict[str, str]:
+def environment(folder: Path, *, processes: int) -> dict[str, str]:
     """The variables for nnU-Net's commands: the caller's, but with other folders and the way to our trainers.
 
     Args:
-        raw: Raw data sets.
-        preprocessed: Preprocessed data sets.
-        results: Trained models.
+        folder: Its folders raw, preprocessed and results are made if they are not there.
         processes: How many processes load and augment data in a training.
 
     Raises:
         ValueError: If this nnU-Net could not find our trainers.
     """
+    folders = {f"nnUNet_{name}": folder / name for name in ("raw", "preprocessed", "results")}
+    for path in folders.values():
+        path.mkdir(parents=True, exist_ok=True)
     variables = {
         **os.environ,
-        "nnUNet_raw": str(raw),
-        "nnUNet_preprocessed": str(preprocessed),
-        "nnUNet_results": str(results),
+        **{variable: str(path) for variable, path in folders.items()},
         "nnUNet_def_n_proc": str(processes),
         "nnUNet_n_proc_DA": str(processes),
         # Compiling the network takes longer than the whole demo.
         "nnUNet_compile": "f",
+        # Threads that wait for each other by spinning make a step 100 times slower as soon as the cores do other things
+        # too; sleeping costs nothing that can be measured.
+        "OMP_WAIT_POLICY": "PASSIVE",
         "nnUNet_wandb_enabled": "0",
         "PYTHONUNBUFFERED": "1",
     }
@@ -86,9 +90,10 @@ def run(words: Sequence[str], *, variables: Mapping[str, str], log: Path, watch:
             words, env=dict(variables), stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
         )
         try:
-            while process.poll() is None:
-                watch()
-                time.sleep(POLL)
+            with _told_to_end():
+                while process.poll() is None:
+                    watch()
+                    time.sleep(POLL)
         finally:
             _end(process)
     if process.returncode:
@@ -96,6 +101,24 @@ def run(words: Sequence[str], *, variables: Mapping[str, str], log: Path, watch:
         raise Failed(
             f"'{' '.join(words)}' failed with exit code {process.returncode}; the end of {log}:\n" + "\n".join(lines)
         )
+
+
+@contextmanager
+def _told_to_end() -> Iterator[None]:
+    """Leave by an exception when told to end, or by a closed terminal, so that the child does not outlive us."""
+
+    def leave(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    signals = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():
+        signals = []  # only the main thread may set handlers
+    before = [signal.signal(number, leave) for number in signals]
+    try:
+        yield
+    finally:
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -35,7 +35,7 @@ class Phantom:
 def make_phantom(seed: int) -> Phantom:
     """Draw one abdomen; anatomy, tumours, spacing and noise all follow from the seed.
 
-    Each has one to three tumours with radii from 8 to 20 mm, half sunk into a kidney; their density is close to that of
+    Each has one to three tumours with radii from 10 to 24 mm, half sunk into a kidney, whose density is close to that of
     the tissue around.
 
     Args:
@@ -60,7 +60,7 @@ def make_phantom(seed: int) -> Phantom:
         canvas.paint(centre, axes * 0.5, rng.uniform(120, 145))  # the medulla, which is kidney too
     for _ in range(rng.integers(1, 4)):
         centre, axes = kidneys[rng.integers(2)]
-        radius = rng.uniform(8, 20)
+        radius = rng.uniform(10, 24)
         canvas.paint(
             centre + axes * _away_from_spine(rng, centre), np.full(3, radius), rng.uniform(60, 95), label=TUMOUR
         )
@@ -92,7 +92,7 @@ class _Canvas:
 
     def with_noise(self, rng: np.random.Generator) -> NDArray[np.int16]:
         """The image as a scanner would give it: noise with some correlation between neighbours."""
-        white = rng.normal(0, 22, SHAPE).astype(np.float32)
+        white = rng.normal(0, 14, SHAPE).astype(np.float32)
         noise = white + 0.5 * (np.roll(white, 1, axis=1) + np.roll(white, 1, axis=2))
         return np.clip(np.rint(self.image + noise), -1024, 3071).astype(np.int16)
 

@@ -7,6 +7,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+CAUTION = 20.0
+"""So many seconds at the expected pace count as seen in advance: a short first stage says little about long ones."""
+
 
 class Clock:
     """The share that is done of some stages, and the time left.
@@ -19,13 +22,13 @@ class Clock:
         now: Gives the time in seconds.
 
     Examples:
-        >>> times = iter([0, 20, 20])
-        >>> clock = Clock({"one": 10, "two": 30}, now=lambda: next(times))
+        >>> times = iter([0, 200])
+        >>> clock = Clock({"one": 80, "two": 20}, now=lambda: next(times))
         >>> clock.start("one")
         >>> clock.finish()
-        20
+        200
         >>> clock.share, clock.left
-        (0.25, 60.0)
+        (0.8, 44.0)
     """
 
     def __init__(self, expected: Mapping[str, float], *, now: Callable[[], float] = time.monotonic) -> None:
@@ -63,7 +66,7 @@ class Clock:
         """Seconds."""
         current, seconds = self._current()
         expected = self._done_expected + current
-        pace = (self._done_seconds + seconds) / expected if expected else 1.0
+        pace = (self._done_seconds + seconds + CAUTION) / (expected + CAUTION)
         return pace * (sum(self._expected.values()) - expected)
 
     def _current(self) -> tuple[float, float]:
@@ -74,8 +77,8 @@ class Clock:
         if self._share is not None:
             return self._share * whole, seconds
         # It says nothing: at the pace of the stages before, but it is not done before it says so.
-        pace = self._done_seconds / self._done_expected if self._done_expected else 1.0
-        done = min(seconds / pace, 0.95 * whole) if pace else 0.0
+        pace = (self._done_seconds + CAUTION) / (self._done_expected + CAUTION)
+        done = min(seconds / pace, 0.95 * whole)
         return done, done * pace
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ class Stage:
         name: Unique among the stages.
         seconds: How long it takes on two CPU cores, roughly.
         work: Does it; is given a function to call a few times per second, with the share that is done, if known.
-        made: What it leaves behind; removed before it begins, so that nothing of an interrupted attempt remains.
+        made: Folders that it leaves behind; removed before it begins, in case an earlier attempt was interrupted.
     """
 
     name: str
@@ -63,9 +64,20 @@ class State:
         folder.mkdir(parents=True, exist_ok=True)
         self._write()
 
-    def finish(self, stage: str, seconds: float) -> None:
+    def is_done(self, stage: Stage) -> bool:
+        """Whether a stage was finished and what it made is still there."""
+        return stage.name in self.seconds and all(path.exists() for path in stage.made)
+
+    def begin(self, stage: Stage) -> None:
+        """Remove what an earlier attempt left."""
+        self.seconds.pop(stage.name, None)
+        for path in stage.made:
+            if path.is_dir():
+                shutil.rmtree(path)
+
+    def finish(self, stage: Stage, seconds: float) -> None:
         """Note that a stage is done."""
-        self.seconds[stage] = round(seconds, 1)
+        self.seconds[stage.name] = round(seconds, 1)
         self._write()
 
     def _read(self) -> dict[str, Any]:
@@ -76,17 +88,11 @@ class State:
             raise ValueError(f"{self.file} cannot be read ({error}): begin anew with --restart") from error
 
     def _write(self) -> None:
-        temporary = self.file.with_name(f".{STATE}.partial")
-        temporary.write_text(
-            json.dumps({"settings": self.settings, "seconds": self.seconds}, indent=2), encoding="utf-8"
-        )
-        temporary.replace(self.file)
+        write_atomically(self.file, json.dumps({"settings": self.settings, "seconds": self.seconds}, indent=2))
 
 
-def clear(paths: tuple[Path, ...]) -> None:
-    """Remove files and folders."""
-    for path in paths:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+def write_atomically(file: Path, text: str) -> None:
+    """Nobody ever sees half a file."""
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(file)

@@ -19,7 +19,8 @@ VOXELS = {2: 192**2, 3: 48**3}
 MIN_EDGE = 4
 """nnU-Net's own rule: no axis is pooled to fewer voxels than that."""
 
-MIN_STAGES = 2
+MIN_STAGES = 3
+"""With fewer, nnU-Net's weights of deep supervision, which leave out the last level, sum to zero."""
 
 BLOCKS = {"PlainConvUNet": "n_conv_per_stage", "ResidualEncoderUNet": "n_blocks_per_stage"}
 """The networks that nnU-Net plans, and what they call the depth of a stage."""

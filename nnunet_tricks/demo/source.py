@@ -1,0 +1,181 @@
+"""Any raw data set as the demo's: links to its files, with some cases held out as unseen."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+MIN_TRAIN = 5
+"""nnU-Net draws five folds."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One case of a raw data set.
+
+    Attributes:
+        name: Its identifier.
+        images: One file per channel.
+        label: Its truth.
+    """
+
+    name: str
+    images: tuple[Path, ...]
+    label: Path
+
+
+def name_of(source: Path) -> str:
+    """The data set's name in the demo's own folders.
+
+    Examples:
+        >>> name_of(Path("nnUNet_raw/Dataset501_Hippocampus")), name_of(Path("my data"))
+        ('Dataset501_Hippocampus', 'Dataset001_my-data')
+    """
+    if re.fullmatch(r"Dataset\d{3}_.+", source.name):
+        return source.name
+    return f"Dataset001_{re.sub(r'[^A-Za-z0-9]+', '-', source.name).strip('-') or 'source'}"
+
+
+def read_dataset_json(source: Path) -> dict[str, Any]:
+    """The description of a raw data set.
+
+    Raises:
+        ValueError: If the folder is not a raw data set of nnU-Net v2.
+    """
+    file = source / "dataset.json"
+    if not file.is_file():
+        raise ValueError(
+            f"{source} is not a raw data set of nnU-Net v2: it has no dataset.json. It needs dataset.json, "
+            "imagesTr and labelsTr"
+        )
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{file} is not valid JSON: {error}") from error
+    missing = [key for key in ("channel_names", "labels", "file_ending") if key not in content]
+    if missing:
+        raise ValueError(f"{file} does not describe a raw data set of nnU-Net v2: it lacks {', '.join(missing)}")
+    return dict(content)
+
+
+def configuration(source: Path) -> str:
+    """Which of nnU-Net's configurations suits the data: ``3d_fullres``, or ``2d`` if its images have one slice.
+
+    Raises:
+        ValueError: If there is no image that nnU-Net can read.
+    """
+    from nnunetv2.imageio.reader_writer_registry import determine_reader_writer_from_dataset_json
+
+    dataset = read_dataset_json(source)
+    image = str(_known(source, dataset)[0].images[0])
+    try:
+        reader = determine_reader_writer_from_dataset_json(dataset, image, verbose=False)()
+    except RuntimeError as error:
+        raise ValueError(f"nnU-Net cannot read {image}, an image of the source: {error}") from error
+    return "2d" if reader.read_images([image])[0].shape[1] == 1 else "3d_fullres"
+
+
+def adopt(source: Path, folder: Path, *, train: int, unseen: int) -> None:
+    """Make a raw data set of links to the files of another one.
+
+    Unseen are those of ``imagesTs`` that have a truth in ``labelsTs``; where there are none, cases spread evenly over
+    ``imagesTr``, which are then not trained on.
+
+    Args:
+        source: A raw data set; nothing is written to it.
+        folder: The new data set's folder, which must not exist.
+        train: Train on so many cases at most; 0 for all.
+        unseen: Predict so many cases at most.
+
+    Raises:
+        ValueError: If cases have no truth, or are too few.
+    """
+    dataset = read_dataset_json(source)
+    known = _known(source, dataset)
+    held_out = _spread(_found(source, "Ts", dataset["file_ending"], labelled_only=True), unseen)
+    if not held_out:
+        if len(known) <= MIN_TRAIN:
+            raise ValueError(
+                f"{source} has {len(known)} cases with a truth, and at least {MIN_TRAIN + 1} are needed: "
+                f"{MIN_TRAIN} for nnU-Net's folds, one to be predicted"
+            )
+        held_out = _spread(known, min(unseen, len(known) - MIN_TRAIN))
+        chosen = {case.name for case in held_out}
+        known = [case for case in known if case.name not in chosen]
+    known = _spread(known, train) if train else known
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    for part, cases in (("Tr", known), ("Ts", held_out)):
+        for case in cases:
+            for channel, image in enumerate(case.images):
+                _link(image, partial / f"images{part}" / f"{case.name}_{channel:04d}{dataset['file_ending']}")
+            _link(case.label, partial / f"labels{part}" / f"{case.name}{dataset['file_ending']}")
+    dataset.pop("dataset", None)
+    dataset["numTraining"] = len(known)
+    (partial / "dataset.json").write_text(json.dumps(dataset, indent=4), encoding="utf-8")
+    partial.rename(folder)
+
+
+def _known(source: Path, dataset: dict[str, Any]) -> list[Case]:
+    """The cases that could be trained on."""
+    return _listed(source, dataset) or _found(source, "Tr", dataset["file_ending"])
+
+
+def _listed(source: Path, dataset: dict[str, Any]) -> list[Case]:
+    """The training cases that ``dataset.json`` itself lists, each with the paths of its files."""
+
+    def path(word: str) -> Path:
+        return source / os.path.expandvars(word)
+
+    return [
+        Case(name, tuple(path(image) for image in files["images"]), path(files["label"]))
+        for name, files in sorted(dataset.get("dataset", {}).items())
+    ]
+
+
+def _found(source: Path, part: str, ending: str, *, labelled_only: bool = False) -> list[Case]:
+    """The cases of ``imagesTr`` or ``imagesTs``."""
+    pattern = re.compile(r"(.+)_\d{4}" + re.escape(ending))
+    channels: dict[str, list[Path]] = {}
+    images = source / f"images{part}"
+    for file in sorted(images.iterdir()) if images.is_dir() else ():
+        if match := pattern.fullmatch(file.name):
+            channels.setdefault(match[1], []).append(file)
+    labels = source / f"labels{part}"
+    cases = [Case(name, tuple(files), labels / f"{name}{ending}") for name, files in sorted(channels.items())]
+    unlabelled = [case.name for case in cases if not case.label.is_file()]
+    if labelled_only:
+        return [case for case in cases if case.label.is_file()]
+    if not cases:
+        raise ValueError(f"{images} holds no image named CASE_0000{ending}, as dataset.json says they end")
+    if unlabelled:
+        some = f"{', '.join(unlabelled[:3])}{', ...' if len(unlabelled) > 3 else ''}"
+        raise ValueError(
+            f"{len(unlabelled)} of {len(cases)} cases have no truth in {labels} ({some}): training needs a label file "
+            f"CASE{ending} for each; move images without one to imagesTs"
+        )
+    return cases
+
+
+def _spread(cases: Sequence[Case], count: int) -> list[Case]:
+    """So many of the cases, evenly over the whole list."""
+    if count >= len(cases):
+        return list(cases)
+    return [cases[(2 * index + 1) * len(cases) // (2 * count)] for index in range(count)]
+
+
+def _link(file: Path, link: Path) -> None:
+    """A symbolic link, or a copy where there are no such links."""
+    if not file.is_file():
+        raise ValueError(f"{file}, a file of the source, does not exist")
+    link.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        link.symlink_to(file.resolve())
+    except OSError:
+        shutil.copyfile(file, link)
