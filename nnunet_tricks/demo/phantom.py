@@ -35,8 +35,8 @@ class Phantom:
 def make_phantom(seed: int) -> Phantom:
     """Draw one abdomen; anatomy, tumours, spacing and noise all follow from the seed.
 
-    Each has one to three tumours with radii from 10 to 24 mm, half sunk into a kidney, whose density is close to that of
-    the tissue around.
+    Each has one to three tumours with radii from 10 to 24 mm, half sunk into a kidney; their density is close to that
+    of the tissue around.
 
     Args:
         seed: Any whole number, not negative.
