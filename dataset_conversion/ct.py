@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,12 +89,15 @@ def _convert_label(
     if set(counts) <= {0, 255} and 255 in counts:
         raise Refused("label holds 0 and 255 only; which structure 255 stands for is not known: write 1 or 2 instead")
     written = alignment.apply(map_labels(source, task.mapping, counts=counts, hint=rules.unknown_label))
-    aligned = alignment.apply(source)
-    _check_intensity(image, aligned, record, rules, unaligned=source if alignment.transform is not None else None)
+    inside = _inside(image, alignment.apply(source))
+    _check_intensity(image, inside, record, rules, unaligned=source if alignment.transform is not None else None)
     record.voxels = dict.fromkeys(("0", *map(str, task.value_names())), 0)
     for value, count in counts.items():
         record.voxels[str(task.mapping.get(value, 0))] += count
-    record.means = _means(image, written, task.value_names())
+    for value in task.value_names():
+        wanted = [one for one in counts if task.mapping.get(one) == value]
+        if wanted:
+            record.means[str(value)] = round(float(inside.under(*wanted).mean()), 2)
     if set(counts) == {0}:
         record.warnings.append("label is empty")
     elif 0 not in counts:
@@ -108,45 +110,39 @@ def _convert_label(
 def _place_image(image: Volume, file_record: FileRecord, record: Record, work: Workplace) -> None:
     ending = work.settings.file_ending
     relative = work.image_path(record)
-    if (
-        not image.mended
-        and not image.repack
-        and image.path.name.lower().endswith(ending)
-        and _is_ending(image.path, ending)
-    ):
+    own_ending = ".nii.gz" if image.path.name.lower().endswith(".gz") else ".nii"
+    if not image.mended and not image.repack and own_ending == ending:
         file_record.action = work.link(record, relative, image.path)
     else:
         work.write(record, relative, encode_image(image, ending))
         file_record.action = "written with a mended header" if image.mended else f"written as {ending}"
 
 
-def _is_ending(path: Path, ending: str) -> bool:
-    """``.nii`` is not the ending of ``.nii.gz``, whatever the case of the letters."""
-    return path.name.lower().endswith(".nii.gz") == (ending == ".nii.gz")
+@dataclass(frozen=True, kw_only=True)
+class _Inside:
+    """Image values and labels of the voxels that have a label."""
+
+    values: NDArray[np.float64]
+    labels: NDArray[np.uint8]
+
+    def under(self, *wanted: int) -> NDArray[np.float64]:
+        """Image values under some of the labels."""
+        return self.values[np.isin(self.labels, wanted)]
 
 
-def _means(image: Volume, labels: NDArray[np.uint8], names: Mapping[int, str]) -> dict[str, float]:
-    """Mean intensity under each label, for those that occur."""
-    answer = {}
-    for value in names:
-        inside = _under(image, labels, value)
-        if inside.size:
-            answer[str(value)] = round(float(inside.mean()), 2)
-    return answer
-
-
-def _under(image: Volume, labels: NDArray[np.uint8], value: int) -> NDArray[np.float64]:
-    """Image values where the label has a value."""
-    # One comparison and one gather in the order of memory; slope and intercept only for the voxels that are taken.
-    stored = image.stored
-    chosen = stored.ravel(order="K")[(labels == value).ravel(order="F")].astype(np.float64)
+def _inside(image: Volume, labels: NDArray[np.uint8]) -> _Inside:
+    """Pick the labelled voxels, once for all that is asked about them."""
+    # Both in the order of memory; slope and intercept only for the voxels that are taken.
+    flat = labels.ravel(order="F")
+    places = np.flatnonzero(flat != 0)
     slope, intercept = image.scaling or (1.0, 0.0)
-    return chosen * slope + intercept
+    values = image.stored.ravel(order="F")[places].astype(np.float64) * slope + intercept
+    return _Inside(values=values, labels=flat[places])
 
 
 def _check_intensity(
     image: Volume,
-    aligned: NDArray[np.uint8],
+    inside: _Inside,
     record: Record,
     rules: Rules,
     *,
@@ -154,18 +150,23 @@ def _check_intensity(
 ) -> None:
     """Look whether organ voxels look like the organ: the one check that a wrong header cannot pass."""
     organ = rules.organ
-    inside = _under(image, aligned, 1)
-    if not inside.size or _plausible(inside, organ):
+    found = inside.under(1)
+    if not found.size or _plausible(found, organ):
         return
-    if unaligned is not None and unaligned.shape == image.shape and _plausible(_under(image, unaligned, 1), organ):
+    stored_order_fits = (
+        unaligned is not None
+        and unaligned.shape == image.shape
+        and _plausible(_inside(image, unaligned).under(1), organ)
+    )
+    if stored_order_fits:
         raise Refused(
             f"headers say that the label is stored in another voxel order, but then its {organ.name} has "
-            f"{inside.mean():.0f} HU "
-            f"(+-{inside.std():.0f}); in the stored order it fits: the label's header is wrong, mend it and "
+            f"{found.mean():.0f} HU (+-{found.std():.0f}); "
+            f"in the stored order it fits: the label's header is wrong, mend it and "
             f"convert again"
         )
     record.warnings.append(
-        f"{organ.name} (label 1) has {inside.mean():.0f} HU (+-{inside.std():.0f}), expected {organ.low:.0f} to "
+        f"{organ.name} (label 1) has {found.mean():.0f} HU (+-{found.std():.0f}), expected {organ.low:.0f} to "
         f"{organ.high:.0f}: look whether label and image fit (--preview)"
     )
 
