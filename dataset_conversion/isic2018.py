@@ -41,7 +41,7 @@ class Isic2018(DataSet):
     reference = "Codella et al., Skin Lesion Analysis Toward Melanoma Detection 2018, arXiv:1902.03368"
     licence = "see the download page and LICENSE.txt of the download"
     file_endings = ENDINGS
-    megabytes_per_second = 12.0
+    megabytes_per_second = 8.0
     tasks = (Task(name="lesion", summary="skin lesion", labels={"lesion": 1}, mapping={1: 1}),)
     splits: ClassVar[Mapping[str, str]] = {
         "folds": f"{FOLDS}, over the official training and validation pictures",

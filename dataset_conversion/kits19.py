@@ -39,7 +39,7 @@ class Kits19(DataSet):
     reader = "NibabelIOWithReorient"
     reference = "Heller et al., The KiTS19 Challenge Data, arXiv:1904.00445"
     licence = "CC BY-NC-SA 4.0"
-    megabytes_per_second = 120.0
+    megabytes_per_second = 80.0
     tasks = (
         Task(
             name="native",

@@ -32,7 +32,7 @@ class Lits(DataSet):
     reader = "NibabelIOWithReorient"
     reference = "Bilic et al., The Liver Tumor Segmentation Benchmark (LiTS), Medical Image Analysis 84, 2023"
     licence = "see the download page"
-    megabytes_per_second = 400.0
+    megabytes_per_second = 230.0
     tasks = (
         Task(name="native", summary="liver 1, tumor 2", labels={"liver": 1, "tumor": 2}, mapping={1: 1, 2: 2}),
         Task(name="liver", summary="liver with its tumors", labels={"liver": 1}, mapping={1: 1, 2: 1}),
