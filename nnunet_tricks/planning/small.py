@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from math import floor, prod
+from math import prod
 from typing import Any
 
 from nnunet_tricks.planning.plans_file import resolve
@@ -104,25 +104,35 @@ def _fit(
     planned: Sequence[int], strides: Sequence[Sequence[int]], wanted: Sequence[int] | None
 ) -> tuple[list[int], int]:
     """A patch, and how many stages of the network it can feed."""
-    if wanted is None:
-        shrink = min(1.0, (VOXELS[len(planned)] / prod(planned)) ** (1 / len(planned)))
-        target = [edge * shrink for edge in planned]
-    else:
-        target = [float(edge) for edge in wanted]
-        if len(target) != len(planned):
-            raise ValueError(
-                f"patch size {list(wanted)} has {len(target)} axes, the configuration's has {len(planned)}"
-            )
-    smaller: list[list[int]] = []
+    if wanted is not None and len(wanted) != len(planned):
+        raise ValueError(f"patch size {list(wanted)} has {len(wanted)} axes, the configuration's has {len(planned)}")
+    nearest = "the network has too few stages"
     for stages in range(len(strides), MIN_STAGES - 1, -1):
-        pooling = [prod(axis) for axis in zip(*_list(strides, stages), strict=True)]
-        patch = [floor(edge / factor) * factor for edge, factor in zip(target, pooling, strict=True)]
-        if all(edge >= (MIN_EDGE * factor if factor > 1 else 1) for edge, factor in zip(patch, pooling, strict=True)):
-            if wanted is None or patch == list(wanted):
-                return patch, stages
-            smaller.append(patch)
-    nearest = f"the nearest smaller that can be is {smaller[-1]}" if smaller else "it is too small"
-    raise ValueError(f"a patch of {[floor(edge) for edge in target]} cannot be pooled by strides {strides}: {nearest}")
+        steps = [prod(axis) for axis in zip(*_list(strides, stages), strict=True)]
+        least = [MIN_EDGE * step if step > 1 else 1 for step in steps]
+        patch = [edge // step * step for edge, step in zip(wanted or planned, steps, strict=True)]
+        if any(edge < low for edge, low in zip(patch, least, strict=True)):
+            nearest = f"the smallest that can be is {least}"
+        elif wanted is None:
+            if shrunk := _shrink(patch, steps, least):
+                return shrunk, stages
+        elif patch == list(wanted):
+            return patch, stages
+        else:
+            nearest = f"the nearest smaller that can be is {patch}"
+    raise ValueError(f"a patch of {list(wanted or planned)} does not suit strides {list(strides)}: {nearest}")
+
+
+def _shrink(patch: Sequence[int], steps: Sequence[int], least: Sequence[int]) -> list[int] | None:
+    """The patch cut to ``VOXELS``, in its proportions as far as they can be kept; None if it cannot be so small."""
+    shrunk = list(patch)
+    while prod(shrunk) > VOXELS[len(patch)]:
+        free = [axis for axis in range(len(patch)) if shrunk[axis] - steps[axis] >= least[axis]]
+        if not free:
+            return None
+        axis = max(free, key=lambda axis: (shrunk[axis] / patch[axis], shrunk[axis]))
+        shrunk[axis] -= steps[axis]
+    return shrunk
 
 
 def _list(values: Any, stages: int) -> list[Any]:
