@@ -19,9 +19,9 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from time import perf_counter
+from time import monotonic, perf_counter
 from types import TracebackType
 from typing import Any
 
@@ -157,24 +157,29 @@ class RankPair:
             who: bytes | str = pickle.dumps(trainer)
         except (pickle.PicklingError, AttributeError, ImportError):
             who = trainer.__name__  # a module from nnUNet_extTrainer, which nnU-Net forgets after the look-up
-        for connection in self._connections:
-            connection.send((who, labels, batch_dice))
-        answers = [self._receive(connection) for connection in self._connections]
+        try:
+            for connection in self._connections:
+                connection.send((who, labels, batch_dice))
+            answers = self._receive()
+        except (EOFError, OSError) as error:
+            # What still comes would be taken for the answer to the next question.
+            self.close()
+            reason = str(error) if isinstance(error, TimeoutError) else "a process ended without an answer"
+            raise ViolationError(reason) from error
         for answer in answers:
             if isinstance(answer, str):
                 raise ViolationError(answer)
         return answers
 
-    def _receive(self, connection: Connection) -> Any:
-        try:
-            if connection.poll(PATIENCE):
-                return connection.recv()
-            fault = f"a process did not answer within {PATIENCE:g} s"
-        except EOFError:
-            fault = "a process ended without an answer"
-        # What comes late would be taken for the answer to the next question.
-        self.close()
-        raise ViolationError(fault)
+    def _receive(self) -> list[Any]:
+        answers: dict[Connection, Any] = {}
+        deadline = monotonic() + PATIENCE
+        while len(answers) < len(self._connections):
+            ready = wait([c for c in self._connections if c not in answers], max(0, deadline - monotonic()))
+            if not ready:
+                raise TimeoutError(f"no answer within {PATIENCE:g} s")
+            answers |= {connection: connection.recv() for connection in self._connections if connection in ready}
+        return [answers[connection] for connection in self._connections]
 
 
 def _judge(answers: list[Answer], *, batch_dice: bool) -> tuple[Status, str]:

@@ -28,7 +28,7 @@ def sandbox(*, raw: Path, preprocessed: Path, results: Path, seed: int = 0, log:
     """Let nnU-Net work in the given folders, in this process, reproducibly and without a word.
 
     What this changes is put back on leaving: environment variables, nnU-Net's paths, the states of the random
-    generators, torch's thread count, standard output, and three functions: spawned process pools become threads
+    generators, torch's thread count, standard output, and some functions: spawned process pools become threads
     (starting an interpreter that imports torch costs 5 s), the progress plot is not drawn (1 s per epoch), and Gaussian
     blur does not measure which of two ways to compute is faster, since the answer differs from run to run and the two
     differ in the last digits.
@@ -135,11 +135,12 @@ def seed_everything(seed: int) -> None:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """On arrays this small, threads only wait for each other."""
+    """On arrays this small, threads only wait for each other; nnU-Net would start eight of them to export a case."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield
+        with replaced(torch, "set_num_threads", lambda number: None):
+            yield
     finally:
         torch.set_num_threads(before)
 

@@ -182,7 +182,7 @@ def bfloat16(run: Run) -> None:
     """A training step under autocast; the loss is that of float32, but for rounding."""
     batch = next(run.probe.dataloader_val)
     exact = _validation_loss(run.probe, batch)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.autocast("cpu", dtype=torch.bfloat16), _readable_loss(run.probe):
         _compare("the loss under bfloat16 autocast", _validation_loss(run.probe, batch), exact, BFLOAT16_TOLERANCE)
         _train_step(run.probe, batch)
 
@@ -210,6 +210,10 @@ def epoch(run: Run) -> None:
         f"the checkpoint names the trainer '{checkpoint['trainer_name']}', so prediction will build another one",
     )
     _require(checkpoint["current_epoch"] == 1, f"the checkpoint says epoch {checkpoint['current_epoch']} after 1")
+    for what in ("train_losses", "val_losses"):
+        _require(
+            bool(np.isfinite(checkpoint["logging"][what]).all()), f"{what} of the epoch: {checkpoint['logging'][what]}"
+        )
     _require((Path(trainer.output_folder) / "debug.json").is_file(), "no debug.json was written")
 
 
@@ -304,6 +308,17 @@ def _validation_loss(trainer: nnUNetTrainer, batch: dict[str, Any]) -> float:
     loss = float(np.mean(result["loss"]))
     _require(bool(np.isfinite(loss)), f"the validation loss is {loss}")
     return loss
+
+
+@contextmanager
+def _readable_loss(trainer: nnUNetTrainer) -> Iterator[None]:
+    """nnU-Net hands the loss to NumPy, which knows float16, as on the GPU, but not bfloat16."""
+    loss = trainer.loss
+    trainer.loss = lambda *arguments: loss(*arguments).float()
+    try:
+        yield
+    finally:
+        trainer.loss = loss
 
 
 def _copy(batch: dict[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from nnunet_tricks.conformance.grid import Cell
@@ -35,7 +36,7 @@ def show_tables(console: Console, reports: Sequence[Report]) -> None:
         mine = [report for report in reports if report.trainer == trainer]
         cells = [report for report in mine if isinstance(report.situation, Cell)]
         table = _table(trainer, cells)
-        fits = console.measure(table).minimum <= console.width
+        fits = Measurement.get(console, console.options.update(width=1000), table).maximum <= console.width
         if fits and cells:
             console.print(table)
         for report in mine:
@@ -49,10 +50,10 @@ def explanations(reports: Iterable[Report]) -> list[str]:
 
 
 def _table(trainer: str, cells: Sequence[Report]) -> Table:
-    table = Table(title=trainer, title_justify="left", box=None, pad_edge=False)
+    table = Table(title=trainer, title_justify="left", box=None, pad_edge=False, collapse_padding=True)
     table.add_column("cell", no_wrap=True)
     for outcome in cells[0].outcomes if cells else ():
-        table.add_column(outcome.step, min_width=4)
+        table.add_column(outcome.step.replace(" ", "\n"), no_wrap=True)
     for report in cells:
         table.add_row(str(report.situation), *(_SIGNS[outcome.status] for outcome in report.outcomes))
     return table

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from nnunetv2.training.nnUNetTrainer.variants.loss.nnUNetTrainerTopkLoss import nnUNetTrainerTopk10Loss
+
+from nnunet_tricks.conformance.grid import LABEL_MODES
+from nnunet_tricks.conformance.outcome import Status
+from nnunet_tricks.conformance.ranks import RankPair
+from tests.conformance import planted
+
+
+def test_stock_nnunet_holds(pair: RankPair) -> None:
+    report = pair.check(nnUNetTrainer)
+    assert [outcome.status for outcome in report.outcomes] == [Status.PASS] * 2 * len(LABEL_MODES)
+
+
+def test_the_processes_see_different_halves(pair: RankPair) -> None:
+    first, second = pair.measure(nnUNetTrainer, "labels", batch_dice=False)
+    assert first.alone.loss != second.alone.loss
+    assert not torch.equal(first.alone.gradient, second.alone.gradient)
+    assert first.joined.loss == second.joined.loss
+
+
+def test_batch_dice_that_forgets_the_other_process_is_found(pair: RankPair) -> None:
+    failures = pair.check(planted.nnUNetTrainerLocalBatchDice).failures
+    assert [failure.step for failure in failures] == [f"{labels}, batch Dice" for labels in LABEL_MODES]
+    assert "one process on the joined batch" in failures[0].reason
+
+
+def test_a_loss_that_looks_at_the_other_half_is_found(pair: RankPair) -> None:
+    failures = pair.check(planted.nnUNetTrainerGathersAlways).failures
+    assert "alone on the same half" in failures[0].reason
+
+
+def test_a_loss_that_is_no_mean_over_samples_is_not_judged_by_the_joined_batch(pair: RankPair) -> None:
+    outcomes = {outcome.step: outcome for outcome in pair.check(nnUNetTrainerTopk10Loss).outcomes}
+    assert outcomes["labels, sample Dice"].status is Status.PASS
+    assert outcomes["labels, batch Dice"].status is Status.NOT_APPLICABLE
+    assert "regions not supported" in outcomes["regions, sample Dice"].reason
+
+
+def test_a_trainer_that_other_processes_cannot_import_is_told(pair: RankPair) -> None:
+    reasons = {failure.reason for failure in pair.check(planted.nnUNetTrainerLost).failures}
+    assert len(reasons) == 1
+    assert "nnUNetTrainerLost" in reasons.pop()
+
+
+@pytest.mark.parametrize("trainer", [nnUNetTrainer])
+def test_a_process_that_dies_is_told(trainer: type[nnUNetTrainer]) -> None:
+    with RankPair() as own:
+        own._processes[1].kill()
+        reasons = [failure.reason for failure in own.check(trainer).failures]
+    assert reasons[0] == "a process ended without an answer"
+    assert set(reasons[1:]) == {"the two processes are gone"}
