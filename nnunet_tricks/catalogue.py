@@ -57,7 +57,7 @@ CATALOGUE: tuple[TrickInfo, ...] = (
         formula="1 - 2 TP / (2 TP + FP + FN) on soft counts, mean over the foreground classes",
         parameters=(
             Parameter(name="squared", default=False, help="V-Net's denominator: sum p^2 + sum g^2"),
-            _mediseg("per image and with the background class"),
+            _mediseg("image by image, with the background class, 1e-8 to smooth"),
         ),
         paper=papers.VNET,
         challenges=("class imbalance",),
@@ -70,7 +70,11 @@ CATALOGUE: tuple[TrickInfo, ...] = (
         module="nnunet_tricks.loss.tversky",
         summary="missed voxels and false alarms weighed apart",
         formula="1 - TP / (TP + alpha FP + beta FN) on soft counts, mean over the foreground classes",
-        parameters=(_ALPHA, _BETA, _mediseg("beta weighs false positives, and the batch is summed")),
+        parameters=(
+            _ALPHA,
+            _BETA,
+            _mediseg("alpha and beta swapped, with background, summed over the batch"),
+        ),
         paper=papers.TVERSKY,
         challenges=("class imbalance", "small objects"),
         measured=_table_7(isic=0.98, conic=1.00, kidney=-2.51, tumour=3.86),

@@ -9,6 +9,7 @@ own losses.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import cached_property
 from typing import NamedTuple
 
@@ -92,7 +93,7 @@ class Prediction:
     def labels(self) -> Tensor:
         """Class indices of a label map, (B, *spatial), int64; ignored voxels hold torch's ``IGNORE_INDEX``."""
         labels = self._target[:, 0].long()
-        return labels if self.annotated is None else labels.masked_fill_(~self.annotated, IGNORE_INDEX)
+        return labels if self.annotated is None else labels.masked_fill(~self.annotated, IGNORE_INDEX)
 
     @cached_property
     def log_probabilities(self) -> Tensor:
@@ -215,8 +216,10 @@ class Criterion(nn.Module):
         Returns:
             A scalar, finite and with a gradient, even if all voxels are ignored.
         """
-        # Sums over many voxels and small logarithms are wrong in half precision.
-        with torch.autocast(logits.device.type, enabled=False):
+        # Sums over many voxels and small logarithms are wrong in half precision. On devices where nnU-Net uses no
+        # autocast, such as mps, older versions of torch do not even let it be switched off.
+        device = logits.device.type
+        with torch.autocast(device, enabled=False) if device in ("cuda", "cpu") else nullcontext():
             prediction = Prediction(logits, target, regions=self.regions, ignore_label=self.ignore_label, ddp=self.ddp)
             return self.loss(prediction)
 

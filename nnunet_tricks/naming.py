@@ -30,7 +30,9 @@ _ONE_SPELLING = (
     "catalogue's order, defaults left out, no needless zeros)"
 )
 _NUMBER = r"\d{1,15}(?:p\d{1,15})?(?:em\d{1,2})?"
-_RESERVED = re.compile(r"(?P<epochs>\d{1,9})epochs|run(?P<run>\d{1,9})", re.IGNORECASE)
+_RESERVED = re.compile(
+    r"(?P<epochs>\d{1,9})epochs?|epochs?(?P<epochs_after>\d{1,9})|run(?P<run>\d{1,9})", re.IGNORECASE
+)
 
 
 class IllegalName(ValueError):
@@ -45,8 +47,13 @@ class IllegalName(ValueError):
         """Make the message of ``reason`` and ``nearest``."""
         hint = f" Nearest: {', '.join(nearest)}." if nearest else " See 'nnunet-tricks list'."
         super().__init__(f"'{name}' is not a trainer of nnunet_tricks: {reason}.{hint}")
+        self.name = name
         self.reason = reason
         self.nearest = tuple(nearest)
+
+    def __reduce__(self) -> tuple[type[IllegalName], tuple[str, str, tuple[str, ...]]]:
+        """Let it travel between processes."""
+        return IllegalName, (self.name, self.reason, self.nearest)
 
 
 class _Flaw(Exception):
@@ -165,15 +172,16 @@ class _Reader:
         for position, token in enumerate(tokens):
             if word := _RESERVED.fullmatch(token):
                 kind = str(word.lastgroup)
-                self._reserve(reserved, kind, int(word[kind]), tokens, position)
+                self._reserve(reserved, kind.removesuffix("_after"), int(word[kind]), tokens, position)
             elif token[0].isupper() or token.casefold() in self.infos:
-                tricks.append((self._trick(tokens, position), {}))
+                info = self._trick(tokens, position)
+                self._refuse_clash(info, [earlier for earlier, _ in tricks], tokens, position)
+                tricks.append((info, {}))
             elif not tricks:
-                raise _Flaw(f"parameter '{token}' stands before any trick", [_without(tokens, position)])
+                raise _Flaw(f"parameter '{token}' stands before any trick", _later(tokens, position))
             else:
                 info, changed = tricks[-1]
                 self._set(info, changed, tokens, position)
-        self._refuse_clashes([info for info, _ in tricks])
         return TrainerName(
             tuple(
                 Trick(info, tuple((p.name, changed[p.name]) for p in info.parameters if p.name in changed))
@@ -212,17 +220,12 @@ class _Reader:
         reserved[kind] = number
 
     def _set(self, info: TrickInfo, changed: dict[str, Value], tokens: tuple[str, ...], position: int) -> None:
-        token = tokens[position]
+        # As other programs write numbers; the canonical spelling is insisted on at the end.
+        token = tokens[position].replace(".", "p").replace("e-", "em")
         parameter = _parameter_of(info, token)
         if parameter is None:
-            words = {word: p for p in info.parameters for word in (p.choices or (p.name,))}
-            written = re.match(r"[a-z]*", token)
-            near = get_close_matches(written[0] if written else token, words, n=2, cutoff=0.5)
-            repairs = [_replaced(tokens, position, word + token[written.end() :]) for word in near if written]
-            known = ", ".join(p.name for p in info.parameters) or "none"
-            raise _Flaw(
-                f"{info.name} has no parameter '{token}' (it has: {known})", [*repairs, _without(tokens, position)]
-            )
+            self._refuse_parameter(info, token, tokens, position)
+            return
         if parameter.name in changed:
             raise _Flaw(f"{parameter.name} of {info.name} stands twice", [_without(tokens, position)])
         value = _value_of(parameter, token)
@@ -234,16 +237,41 @@ class _Reader:
         if value != parameter.default:
             changed[parameter.name] = value
 
-    def _refuse_clashes(self, infos: list[TrickInfo]) -> None:
-        for index, info in enumerate(infos):
-            if info.base and index:
-                raise _Flaw(f"{info.name} is a base and must stand first")
-            for earlier in infos[:index]:
-                if info is earlier:
-                    raise _Flaw(f"{info.name} stands twice", [list(dict.fromkeys(other.name for other in infos))])
-                if not earlier.base and (hook := info.clashes_with(earlier)):
-                    repairs = [[other.name for other in infos if other is not drop] for drop in (info, earlier)]
-                    raise _Flaw(f"{earlier.name} and {info.name} both set the {hook}", repairs)
+    def _refuse_parameter(self, info: TrickInfo, token: str, tokens: tuple[str, ...], position: int) -> None:
+        written = (re.match(r"[a-z]*", token) or [""])[0]
+        for parameter in info.parameters:
+            if parameter.name == written:
+                example = _spell(parameter, _example(parameter))
+                raise _Flaw(
+                    f"{parameter.name} of {info.name} is written like {example}, not '{tokens[position]}'",
+                    [_without(tokens, position)],
+                )
+        words = [word for parameter in info.parameters for word in (parameter.choices or (parameter.name,))]
+        near = get_close_matches(written, words, n=2, cutoff=0.5)
+        repairs = [_replaced(tokens, position, word + token[len(written) :]) for word in near]
+        known = ", ".join(parameter.name for parameter in info.parameters) or "none"
+        raise _Flaw(
+            f"{info.name} has no parameter '{tokens[position]}' (it has: {known})",
+            [*repairs, _without(tokens, position)],
+        )
+
+    def _refuse_clash(self, info: TrickInfo, earlier: list[TrickInfo], tokens: tuple[str, ...], position: int) -> None:
+        if info.base and earlier:
+            raise _Flaw(f"{info.name} is a base and must stand first", [self._without_trick(tokens, position)])
+        for other in earlier:
+            if info is other:
+                raise _Flaw(f"{info.name} stands twice", [self._without_trick(tokens, position)])
+            if not other.base and (hook := info.clashes_with(other)):
+                where = next(i for i, token in enumerate(tokens) if self.infos.get(token.casefold()) is other)
+                repairs = [self._without_trick(tokens, place) for place in (position, where)]
+                raise _Flaw(f"{other.name} and {info.name} both set the {hook}", repairs)
+
+    def _without_trick(self, tokens: tuple[str, ...], position: int) -> tuple[str, ...]:
+        """The tokens without the trick at ``position`` and its parameters."""
+        end = position + 1
+        while end < len(tokens) and not (tokens[end][0].isupper() or _RESERVED.fullmatch(tokens[end])):
+            end += 1
+        return tokens[:position] + tokens[end:]
 
 
 def _position(trick: tuple[TrickInfo, dict[str, Value]]) -> tuple[bool, int, str]:
@@ -253,6 +281,13 @@ def _position(trick: tuple[TrickInfo, dict[str, Value]]) -> tuple[bool, int, str
 
 def _without(tokens: tuple[str, ...], position: int) -> tuple[str, ...]:
     return tokens[:position] + tokens[position + 1 :]
+
+
+def _later(tokens: tuple[str, ...], position: int) -> list[tuple[str, ...]]:
+    """The tokens with the one at ``position`` behind its successor, or without it."""
+    without = _without(tokens, position)
+    moved = (*without[: position + 1], tokens[position], *without[position + 1 :])
+    return [moved, without] if moved != tokens else [without]
 
 
 def _replaced(tokens: tuple[str, ...], position: int, token: str) -> tuple[str, ...]:
@@ -313,6 +348,10 @@ def _spell(parameter: Parameter, value: Value) -> str:
         return value
     numbers = value if isinstance(value, tuple) else (value,)
     return parameter.name + "x".join(map(_spell_number, numbers))
+
+
+def _example(parameter: Parameter) -> Value:
+    return True if isinstance(parameter.default, bool) else parameter.default
 
 
 def _number(word: str) -> float:

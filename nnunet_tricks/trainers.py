@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from importlib import import_module
 
-from nnunet_tricks.naming import is_ours, parse
+from nnunet_tricks.naming import IllegalName, is_ours, parse
 
 
 def find(name: str) -> type | None:
@@ -29,7 +29,8 @@ def find(name: str) -> type | None:
 
 @cache
 def _build(name: str) -> type:
-    tricks = parse(name).tricks
+    # A base comes last, so that what a trick sets replaces what the base set.
+    tricks = sorted(parse(name).tricks, key=lambda trick: trick.info.base)
     classes = [getattr(import_module(trick.info.module), trick.info.implementation) for trick in tricks]
     # Both need torch, which names that are illegal should not wait for.
     from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
@@ -46,6 +47,10 @@ def _build(name: str) -> type:
 
 def __getattr__(name: str) -> type:
     """Every legal name is an attribute, so that generated classes are importable and can be pickled."""
-    if not name.startswith("__") and (trainer := find(name)):
-        return trainer
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        trainer = find(name)
+    except IllegalName as error:
+        raise AttributeError(str(error)) from error
+    if trainer is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return trainer

@@ -31,7 +31,10 @@ def sample_data() -> Path:
 @pytest.fixture(scope="session")
 def oracles(sample_data: Path) -> Path:
     """What the papers' published programs compute, as arrays."""
-    return sample_data.parent / "oracles"
+    folder = sample_data.parent / "oracles"
+    if not folder.is_dir():
+        pytest.skip(f"no published values at {folder}, beside the sample data")
+    return folder
 
 
 @pytest.fixture(scope="session")

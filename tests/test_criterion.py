@@ -75,6 +75,21 @@ def test_voxel_cross_entropy_is_torchs(mode: str) -> None:
 
 
 @every_mode
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int32, torch.int64, torch.float32])
+def test_the_type_of_the_target_does_not_matter_and_it_is_not_written_to(mode: str, dtype: torch.dtype) -> None:
+    case = make(mode)
+    target = case.target.to(dtype)
+    before = target.clone()
+    loss = case.criterion(Sum((lambda prediction: nnunet_dice(prediction, batch=False), cross_entropy)))
+    expected = loss(case.logits, case.target)
+    for _ in range(2):
+        value = loss(case.logits, target)
+        torch.testing.assert_close(value, expected)
+        torch.autograd.grad(value, case.logits)
+    assert torch.equal(target, before)
+
+
+@every_mode
 def test_one_hot_sets_nothing_where_a_voxel_is_ignored(mode: str) -> None:
     case = make(mode)
     one_hot = _prediction(case).one_hot()

@@ -1,3 +1,4 @@
+import pickle
 import re
 from dataclasses import replace
 
@@ -136,6 +137,20 @@ def test_any_text_is_a_name_or_refused_with_legal_names_near_it(tokens: list[str
         ("nnUNetTrainer_1000epochs", "exactly one name", "nnUNetTrainer"),
         ("nnUNetTrainer_run1", "exactly one name", "nnUNetTrainer"),
         ("nnUNetTrainer_run0", "run must be at least 1", "nnUNetTrainer"),
+        ("nnUNetTrainerTversky_1epoch", "exactly one name", "nnUNetTrainerTversky_1epochs"),
+        ("nnUNetTrainerTversky_epochs100", "exactly one name", "nnUNetTrainerTversky_100epochs"),
+        ("nnUNetTrainerTversky_alpha0.2_100epochs", "exactly one name", "nnUNetTrainerTversky_alpha0p2_100epochs"),
+        ("nnUNetTrainerTversky_alpha1e-4", "exactly one name", "nnUNetTrainerTversky_alpha1em4"),
+        (
+            "nnUNetTrainerTversky_alpha",
+            "alpha of Tversky is written like alpha0p3, not 'alpha'",
+            "nnUNetTrainerTversky",
+        ),
+        ("nnUNetTrainerTversky_mediseg1", "is written like mediseg, not", "nnUNetTrainerTversky"),
+        ("nnUNetTrainer_alpha0p2_Tversky", "stands before any trick", "nnUNetTrainerTversky_alpha0p2"),
+        ("nnUNetTrainerDice_squared_CE_9epochs_run2", "both set the loss", "nnUNetTrainerDice_squared_9epochs_run2"),
+        ("nnUNetTrainerTversky_alpha0p2_CE_9epochs", "both set the loss", "nnUNetTrainerCE_9epochs"),
+        ("nnUNetTrainerTversky_Tversky_5epochs", "Tversky stands twice", "nnUNetTrainerTversky_5epochs"),
         ("nnUNetTrainer_run2_run3", "run stands twice", "nnUNetTrainer_run2"),
         ("nnUNetTrainerTversky_alpha0p20", "exactly one name", "nnUNetTrainerTversky_alpha0p2"),
         ("nnUNetTrainerTversky_alpha0p3", "exactly one name", "nnUNetTrainerTversky"),
@@ -178,6 +193,13 @@ def test_illegal_names_are_refused_with_the_reason_and_the_nearest(name: str, re
 )
 def test_names_of_every_kind_are_legal(name: str) -> None:
     assert str(parse(name, catalogue=WIDE)) == name
+
+
+def test_the_refusal_travels_between_processes() -> None:
+    with pytest.raises(IllegalName) as refused:
+        parse("nnUNetTrainerTverski")
+    copy = pickle.loads(pickle.dumps(refused.value))
+    assert (str(copy), copy.reason, copy.nearest) == (str(refused.value), refused.value.reason, refused.value.nearest)
 
 
 def test_a_trick_may_replace_what_its_base_set() -> None:

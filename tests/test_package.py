@@ -40,14 +40,11 @@ def _imported(folder: Path) -> set[str]:
 def test_every_package_that_we_import_is_declared() -> None:
     distributions = packages_distributions()
     declared = _declared("options", "install_requires")
-    config = configparser.ConfigParser()
-    config.read(ROOT / "setup.cfg")
-    extras = set().union(*(_declared("options.extras_require", key) for key in config["options.extras_require"]))
     imported = set().union(*(_imported(ROOT / package) for package in OURS))
     undeclared = {
         module
         for module in imported
-        if not any(_normalized(name) in declared | extras for name in distributions.get(module, [module]))
+        if not any(_normalized(name) in declared for name in distributions.get(module, [module]))
     }
     # Python finds what a folder of the door names; it is ours.
     assert undeclared <= {"_nnunet_tricks_link", "nnunet_tricks_bridge"}

@@ -1,5 +1,10 @@
 import inspect
 import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +18,7 @@ from nnunet_tricks import trainers
 from nnunet_tricks.catalogue import CATALOGUE
 from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.steps import Run
 from nnunet_tricks.criterion import Criterion
 from nnunet_tricks.trainer import TrickTrainer
 
@@ -93,7 +99,7 @@ def _refusal(
         return str(refused.value), list((run.folder / "results").rglob("*"))
 
 
-@pytest.mark.parametrize("fold", [5, 17])
+@pytest.mark.parametrize("fold", [5, 17, -1])
 def test_a_fold_beyond_the_split_is_refused_and_leaves_nothing(bench: Bench, fold: int) -> None:
     """nnU-Net would train on a random 80:20 split."""
     message, left = _refusal(bench, fold=fold)
@@ -102,18 +108,24 @@ def test_a_fold_beyond_the_split_is_refused_and_leaves_nothing(bench: Bench, fol
     assert left == []
 
 
+@contextmanager
+def _split_file(bench: Bench, run: Run, text: str) -> Iterator[None]:
+    split = bench.folder / "preprocessed" / run.data.name / "splits_final.json"
+    before = split.read_bytes() if split.is_file() else None
+    split.write_text(text)
+    try:
+        yield
+    finally:
+        split.unlink() if before is None else split.write_bytes(before)
+
+
 def test_a_fold_beyond_one_official_split_is_refused(bench: Bench) -> None:
     with bench.room(_trainer("nnUNetTrainerTversky"), CELL) as run:
         cases = [path.name.split(".")[0] for path in sorted(Path(run.data.raw, "labelsTr").iterdir())]
-        split = bench.folder / "preprocessed" / run.data.name / "splits_final.json"
-        before = split.read_bytes() if split.is_file() else None
-        split.write_text(json.dumps([{"train": cases[1:], "val": cases[:1]}]))
-        try:
+        with _split_file(bench, run, json.dumps([{"train": cases[1:], "val": cases[:1]}])):
             with pytest.raises(ValueError, match=r"fold 1 is not in the split: .*splits_final.json has folds 0 to 0"):
                 run.build(fold=1)
             assert run.build(fold=0).do_split() == (cases[1:], cases[:1])
-        finally:
-            split.unlink() if before is None else split.write_bytes(before)
 
 
 def test_a_configuration_that_is_not_planned_is_refused_and_leaves_nothing(bench: Bench) -> None:
@@ -125,16 +137,37 @@ def test_a_configuration_that_is_not_planned_is_refused_and_leaves_nothing(bench
 
 def test_a_cascade_without_its_first_stage_is_refused_with_the_command(bench: Bench) -> None:
     message, left = _refusal(bench, cell=Cell("labels", "cascade", True))
-    assert "first train all folds of it" in message
-    assert "3d_lowres FOLD -tr nnUNetTrainerTversky" in message
+    assert "First train it on all cases" in message
+    assert "3d_lowres all -tr nnUNetTrainerTversky" in message
     assert left == []
 
 
-def test_a_results_folder_that_is_not_set_is_named(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("value", ["", None])
+def test_a_results_folder_that_is_not_set_is_named(bench: Bench, monkeypatch: pytest.MonkeyPatch, value) -> None:
     with bench.room(_trainer("nnUNetTrainerTversky"), CELL) as run, monkeypatch.context() as unset:
-        unset.setattr("nnunetv2.paths.nnUNet_results", None)
+        unset.setattr("nnunetv2.paths.nnUNet_results", value)
         with pytest.raises(ValueError, match="nnUNet_results is not set: 'export nnUNet_results=FOLDER'"):
             run.build()
+
+
+@pytest.mark.parametrize("value", ["", None])
+def test_an_environment_without_the_variable_or_with_an_empty_one_is_the_same(value: str | None) -> None:
+    code = "from nnunet_tricks.preconditions import check; check('T', {}, '2d', 0)"
+    environment = {**os.environ, "nnUNet_preprocessed": "somewhere", "nnUNet_results": value or ""}
+    if value is None:
+        del environment["nnUNet_results"]
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert "ValueError: nnUNet_results is not set" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("{", "is no JSON"), ("[]", "must hold a list of folds"), ('[{"train": []}]', "each with 'train' and 'val'")],
+)
+def test_a_broken_split_file_is_named(bench: Bench, text: str, reason: str) -> None:
+    refused = pytest.raises(ValueError, match=rf"splits_final.json .*{reason}")
+    with bench.room(_trainer("nnUNetTrainerTversky"), CELL) as run, _split_file(bench, run, text), refused:
+        run.build()
 
 
 def test_the_plans_that_nnunet_passes_are_not_changed_but_for_its_own_key(bench: Bench) -> None:

@@ -61,7 +61,7 @@ def as_data(info: TrickInfo) -> dict[str, Any]:
 def _fits(info: TrickInfo, arguments: argparse.Namespace) -> bool:
     return (
         fnmatchcase(info.name.casefold(), arguments.pattern.casefold())
-        and (arguments.phase is None or any(word.startswith(arguments.phase) for word in _words(info.phase)))
+        and (arguments.phase is None or any(word.startswith(arguments.phase.casefold()) for word in _words(info.phase)))
         and (arguments.hook is None or any(hook.partition(".")[0] == arguments.hook for hook in info.hooks))
         and (arguments.challenge is None or _dashed(arguments.challenge) in map(_dashed, info.challenges))
     )

@@ -88,7 +88,7 @@ def _packages() -> Iterator[Finding]:
             wanted = "nnunetv2>=2.7,<3" if name == "nnunetv2" else name
             yield Finding(name, "is not installed", "missing", _python("-m", "pip", "install", wanted))
             continue
-        if name == "nnunetv2" and not (2, 7) <= _numbers(found) < (3, 0):
+        if name == "nnunetv2" and not (2, 7) <= external.release_numbers(found) < (3, 0):
             mend = _python("-m", "pip", "install", "nnunetv2>=2.7,<3")
             yield Finding(name, f"{found}, which we do not support: it must be 2.7 or later, and 2", "missing", mend)
         else:
@@ -182,7 +182,12 @@ def _look_up(*, door_is_open: bool) -> Iterator[Finding]:
     ours = probe(OURS)
     if "seconds" not in ours:
         says = f"nnU-Net does not find {OURS}: {' '.join(ours['failure'].split())}"
-        yield Finding("look-up", says, "missing", _python("-m", "pip", "install", "--force-reinstall", "nnunet_tricks"))
+        yield Finding(
+            "look-up",
+            says,
+            "missing",
+            "in the folder of nnunet_tricks: " + _python("-m", "pip", "install", "--force-reinstall", "--no-deps", "."),
+        )
     elif not ours["module"].startswith("nnunet_tricks"):
         yield Finding("look-up", f"nnU-Net finds another {OURS} than ours, in {ours['module']}; that one wins", "note")
     else:
@@ -213,10 +218,6 @@ def probe(trainer: str, *, python: str = sys.executable) -> dict[str, Any]:
         last = (_text(child.stderr).strip() or "no message").splitlines()[-1]
         found["failure"] = f"the interpreter ended with code {child.returncode}: {last}"
     return found
-
-
-def _numbers(release: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in re.findall(r"\d+", release)[:2])
 
 
 def _text(output: bytes) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
@@ -75,7 +76,17 @@ def is_read() -> bool:
         release = version("nnunetv2")
     except PackageNotFoundError:
         return False
-    return tuple(map(int, release.split(".")[:2])) >= (2, 8)
+    return release_numbers(release) >= (2, 8)
+
+
+def release_numbers(release: str) -> tuple[int, ...]:
+    """The first two numbers of a version, whatever follows them.
+
+    Examples:
+        >>> release_numbers("2.9rc1")
+        (2, 9)
+    """
+    return tuple(int(number) for number in re.findall(r"\d+", release)[:2])
 
 
 def _same(one: str, other: str) -> bool:

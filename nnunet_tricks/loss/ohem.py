@@ -19,7 +19,7 @@ from nnunet_tricks.loss.dice import nnunet_dice
 from nnunet_tricks.trainer import LossTrainer
 
 
-def hardest_mean(losses: Tensor, *, fraction: float, threshold: float = 1, keep: int = 1) -> Tensor:
+def hardest_mean(losses: Tensor, *, fraction: float, threshold: float = 1, keep: int = 1, terms: int = 1) -> Tensor:
     """Mean of the largest losses.
 
     Args:
@@ -27,6 +27,7 @@ def hardest_mean(losses: Tensor, *, fraction: float, threshold: float = 1, keep:
         fraction: Share of them that counts, in (0, 1]; rounded down.
         threshold: Of those, only voxels whose true class has a lower probability than this; 1 keeps all.
         keep: Never fewer than this, if there are so many.
+        terms: How many cross-entropies each loss is the sum of; the threshold is for their mean.
 
     Returns:
         A scalar; 0, with a gradient of 0, if ``losses`` is empty.
@@ -42,7 +43,7 @@ def hardest_mean(losses: Tensor, *, fraction: float, threshold: float = 1, keep:
     losses = losses.flatten()
     count = int(fraction * len(losses))
     if threshold < 1:
-        count = min(count, int((losses > -math.log(threshold)).sum()))
+        count = min(count, int((losses > -math.log(threshold) * terms).sum()))
     count = min(max(count, keep), len(losses))
     hardest = losses if count == len(losses) else losses.topk(count, sorted=False).values
     return hardest.sum() / max(count, 1)
@@ -51,8 +52,8 @@ def hardest_mean(losses: Tensor, *, fraction: float, threshold: float = 1, keep:
 def ohem_loss(prediction: Prediction, *, fraction: float, threshold: float, keep: int) -> Tensor:
     """Mean cross-entropy of the hardest annotated voxels of the batch.
 
-    For regions a voxel is as hard as nnU-Net's binary cross-entropy over its regions. Under DDP each process picks its
-    own.
+    For regions a voxel is as hard as its binary cross-entropies over the regions, and the threshold is for the
+    geometric mean of the probabilities of what is true there. Under DDP each process picks its own.
 
     Args:
         prediction: Logits beside their truth.
@@ -66,7 +67,9 @@ def ohem_loss(prediction: Prediction, *, fraction: float, threshold: float, keep
     losses = prediction.voxel_cross_entropy
     if prediction.annotated is not None:
         losses = losses[prediction.annotated]
-    return hardest_mean(losses, fraction=fraction, threshold=threshold, keep=keep)
+    # nnU-Net sums over regions where there is an ignore label, and averages where there is none.
+    terms = prediction.logits.shape[1] if prediction.regions and prediction.annotated is not None else 1
+    return hardest_mean(losses, fraction=fraction, threshold=threshold, keep=keep, terms=terms)
 
 
 class nnUNetTrainerOHEM(LossTrainer):

@@ -10,6 +10,7 @@ prints the index as if it were the loss; and the trick paper's published code, w
 from __future__ import annotations
 
 from functools import partial
+from types import SimpleNamespace
 
 from torch import Tensor
 
@@ -18,6 +19,8 @@ from nnunet_tricks.loss.compound import Sum
 from nnunet_tricks.loss.cross_entropy import cross_entropy
 from nnunet_tricks.loss.overlap import OverlapLoss
 from nnunet_tricks.trainer import LossTrainer
+
+PUBLISHED_SMOOTH = 1e-7
 
 
 def tversky_index(counts: Counts, *, alpha: float, beta: float, smooth: float = 5e-6) -> Tensor:
@@ -48,7 +51,8 @@ def tversky_index(counts: Counts, *, alpha: float, beta: float, smooth: float = 
 def published_tversky_loss(prediction: Prediction, *, alpha: float, beta: float) -> Tensor:
     """The trick paper's published code: alpha weighs false negatives, background counts, and the batch is summed.
 
-    The sum over the batch makes it grow with the batch and fall below 0.
+    The sum over the batch makes it grow with the batch and fall below 0. Probabilities are kept off 0 and 1 by 1e-7, so
+    that an absent class does not score 1.
 
     Args:
         prediction: Logits beside their truth.
@@ -58,8 +62,18 @@ def published_tversky_loss(prediction: Prediction, *, alpha: float, beta: float)
     Returns:
         A scalar.
     """
-    scores = tversky_index(prediction.counts(background=True), alpha=beta, beta=alpha, smooth=1e-7)
-    return 1 - scores.mean(1).sum()
+    probabilities = prediction.probabilities.clamp(PUBLISHED_SMOOTH, 1 - PUBLISHED_SMOOTH)
+    if prediction.annotated is not None:
+        probabilities = probabilities * prediction.annotated[:, None]
+    truth = prediction.one_hot()
+    counts = Counts(*(image.flatten(2).sum(2) for image in (probabilities * truth, probabilities, truth)))
+    return 1 - tversky_index(counts, alpha=beta, beta=alpha, smooth=PUBLISHED_SMOOTH).mean(1).sum()
+
+
+def _checked(settings: SimpleNamespace) -> SimpleNamespace:
+    if settings.alpha == settings.beta == 0:
+        raise ValueError("alpha and beta of the Tversky loss must not both be 0: it would be 0 whatever is predicted")
+    return settings
 
 
 class nnUNetTrainerTversky(LossTrainer):
@@ -67,7 +81,7 @@ class nnUNetTrainerTversky(LossTrainer):
 
     def make_loss(self) -> Loss:
         """Tversky of the foreground, or with ``mediseg`` the published code's."""
-        settings = self.parameters["Tversky"]
+        settings = _checked(self.parameters["Tversky"])
         if settings.mediseg:
             return partial(published_tversky_loss, alpha=settings.alpha, beta=settings.beta)
         score = partial(tversky_index, alpha=settings.alpha, beta=settings.beta)
@@ -79,6 +93,6 @@ class nnUNetTrainerTverskyCE(LossTrainer):
 
     def make_loss(self) -> Sum:
         """Tversky of the foreground and nnU-Net's cross-entropy."""
-        settings = self.parameters["TverskyCE"]
+        settings = _checked(self.parameters["TverskyCE"])
         score = partial(tversky_index, alpha=settings.alpha, beta=settings.beta)
         return Sum((cross_entropy, OverlapLoss(score=score, batch=self.batch_dice)))

@@ -1,4 +1,5 @@
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 from nnunetv2.training.loss.robust_ce_loss import TopKLoss
 
 from nnunet_tricks.criterion import Criterion
-from nnunet_tricks.loss.ohem import hardest_mean
+from nnunet_tricks.loss.ohem import hardest_mean, ohem_loss
 from tests.loss import published
 from tests.loss.cases import MODES, make, nnunet_loss
 
@@ -61,6 +62,19 @@ def test_ignored_voxels_do_not_count_towards_the_fraction(loss_of) -> None:
     mine = Criterion(loss_of("nnUNetTrainerOHEM_fraction0p5"), ignore_label=2)(logits, target)
     expected = torch.log1p(torch.exp(torch.arange(4.0, 8.0))).mean()
     torch.testing.assert_close(mine, expected)
+
+
+def test_an_ignore_label_that_no_voxel_has_does_not_change_who_is_hard() -> None:
+    """nnU-Net averages over regions without an ignore label and sums with one; the threshold means the same in both."""
+    logits = torch.zeros(1, 3, 2, 2)
+    logits[..., 1] = 1
+    truth = torch.ones(1, 3, 2, 2, dtype=torch.bool)
+    loss = partial(ohem_loss, fraction=1.0, threshold=0.6, keep=1)
+    without = Criterion(loss, regions=True)(logits, truth)
+    ignored = torch.cat([truth, torch.zeros(1, 1, 2, 2, dtype=torch.bool)], 1)
+    with_unused = Criterion(loss, regions=True, ignore_label=4)(logits, ignored)
+    torch.testing.assert_close(without, torch.tensor(math.log(2)))
+    torch.testing.assert_close(with_unused, 3 * without)
 
 
 def test_published_code_is_reproduced(oracles, loss_of) -> None:

@@ -66,6 +66,24 @@ def test_published_code_is_reproduced(oracles, loss_of) -> None:
     published.assert_reproduced(oracles, "tversky", loss_of, "nnUNetTrainerTversky_mediseg")
 
 
+def test_published_code_keeps_probabilities_off_zero_and_one(loss_of) -> None:
+    """Its clamp decides for an absent class: N voxels of probability 1e-7 are many times its smoothing of 1e-7."""
+    target = torch.zeros(1, 1, 64, 64, dtype=torch.int16)
+    logits = torch.tensor([20.0, -20.0]).view(1, 2, 1, 1).expand(1, 2, 64, 64)
+    case = Case(logits, target, False, None)
+    found = case.criterion(loss_of("nnUNetTrainerTversky_mediseg"))(case.logits, case.target)
+    eps, voxels = 1e-7, 64 * 64
+    background = 1.0
+    absent = eps / (eps + 0.7 * eps * voxels)
+    assert found.item() == pytest.approx(1 - (background + absent) / 2, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["nnUNetTrainerTversky_alpha0_beta0", "nnUNetTrainerTverskyCE_alpha0_beta0"])
+def test_weights_that_leave_nothing_to_train_are_refused(name: str, loss_of) -> None:
+    with pytest.raises(ValueError, match="must not both be 0"):
+        loss_of(name)
+
+
 def test_batch_of_copies_scores_like_one_where_the_published_code_does_not(loss_of) -> None:
     one = make("labels", batch=1)
     eight = one._replace(
