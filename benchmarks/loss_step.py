@@ -1,6 +1,6 @@
 """Forward and backward of every loss against nnU-Net's default one, on the same logits: time and peak memory.
 
-python -m benchmarks.loss_step [--rounds 30] [--threads 2] [--device cuda] [--out benchmarks/results/loss_step.json]
+python -m benchmarks.loss_step [--rounds 30] [--threads 1] [--device cuda] [--out benchmarks/results/loss_step.json]
 """
 
 from __future__ import annotations
