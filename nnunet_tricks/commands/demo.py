@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-EPOCHS = 6
+EPOCHS = 5
 PHANTOMS = {"train": 10, "unseen": 4}
-QUICK = {"train": 6, "unseen": 2}
+QUICK = {"train": 5, "unseen": 1}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TRAINER",
         help="compare with these, named without epochs (default: nnUNetTrainerTversky)",
     )
-    add("--epochs", type=int, help=f"nnU-Net's, of 250 steps each (default: {EPOCHS})")
+    add(
+        "--epochs",
+        type=int,
+        help=f"nnU-Net's, of 250 steps each (default: {EPOCHS}; images of patients need 10 and more)",
+    )
     add("--train", type=int, metavar="N", help="cases to train on (default: 10 phantoms; all of the source)")
     add("--unseen", type=int, metavar="N", help=f"cases to predict (default: {PHANTOMS['unseen']})")
     add("--quick", action="store_true", help="one epoch, few cases: shows that all works, not which trainer is better")

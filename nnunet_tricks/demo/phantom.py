@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 KIDNEY, TUMOUR = 1, 2
 LABELS = {"background": 0, "kidney": KIDNEY, "tumour": TUMOUR}
-SHAPE = (24, 64, 64)
+SHAPE = (22, 56, 56)
 
 Field = NDArray[np.float32]
 Vector = NDArray[np.float64]
@@ -44,11 +44,11 @@ def make_phantom(seed: int) -> Phantom:
     Examples:
         >>> phantom = make_phantom(3)
         >>> phantom.image.shape, np.unique(phantom.labels).tolist()
-        ((24, 64, 64), [0, 1, 2])
+        ((22, 56, 56), [0, 1, 2])
     """
     rng = np.random.default_rng(seed)
-    in_plane = round(rng.uniform(3.2, 3.8), 2)
-    spacing = (round(rng.uniform(5.5, 6.5), 2), in_plane, in_plane)
+    in_plane = round(rng.uniform(3.8, 4.2), 2)
+    spacing = (round(rng.uniform(6.0, 6.8), 2), in_plane, in_plane)
     canvas = _Canvas(spacing)
     scale = rng.uniform(0.92, 1.08)
     for centre, axes, density in _surroundings(rng):

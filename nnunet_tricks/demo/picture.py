@@ -13,6 +13,9 @@ from matplotlib.patches import Patch
 from nnunet_tricks.demo.results import Results, Slice
 
 ROWS = 3
+TILE = 2.6
+"""Width of one slice in inches."""
+
 COLOURS = ("#1b9e77", "#ff7f0e", "#7570b3", "#e7298a", "#66a61e", "#e6ab02", "#1f78b4")
 OPACITY = 0.55
 
@@ -27,8 +30,8 @@ def draw(results: Results, file: Path) -> None:
     rows = results.slices[:ROWS]
     columns = ["image", *rows[0].labels]
     height, width = rows[0].image.shape[:2]
-    tile = 2.6
-    figure = Figure(figsize=(tile * len(columns), tile * len(rows) * min(height * rows[0].aspect / width, 2) + 1))
+    tall = TILE * min(max(height * rows[0].aspect / width, 0.5), 2) + 0.35
+    figure = Figure(figsize=(TILE * len(columns), tall * len(rows) + 0.8), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(rows), len(columns), squeeze=False)
     for row, case in zip(axes, rows, strict=True):
@@ -46,8 +49,7 @@ def draw(results: Results, file: Path) -> None:
         Patch(color=COLOURS[index % len(COLOURS)], alpha=OPACITY, label=name)
         for index, name in enumerate(results.classes.values)
     ]
-    figure.legend(handles=handles, loc="lower center", ncols=min(len(handles), 6), frameon=False, fontsize=8)
-    figure.tight_layout(rect=(0, 0.06, 1, 1))
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 6), frameon=False, fontsize=8)
     temporary = file.with_name(f".{file.name}.{os.getpid()}")
     figure.savefig(temporary, format="png", dpi=150)
     temporary.replace(file)
@@ -66,4 +68,8 @@ def _overlay(case: Slice, column: str, results: Results) -> np.ndarray[tuple[int
 def _dice(case: Slice, column: str) -> str:
     """What stands below a prediction."""
     counts = case.counts.get(column, {})
-    return "\n".join(f"{name} Dice {count.scores['Dice']:.2f}" for name, count in list(counts.items())[:4])
+    lines = []
+    for name, count in list(counts.items())[:4]:
+        dice = count.scores["Dice"]
+        lines.append(f"{name}: neither there nor predicted" if dice is None else f"{name} Dice {dice:.2f}")
+    return "\n".join(lines)

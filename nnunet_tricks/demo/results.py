@@ -50,8 +50,8 @@ class Results:
     slices: tuple[Slice, ...]
 
     @property
-    def scores(self) -> dict[str, dict[str, dict[str, float]]]:
-        """By trainer, class and score."""
+    def scores(self) -> dict[str, dict[str, dict[str, float | None]]]:
+        """By trainer, class and score; None where a score is defined in no case."""
         return {
             trainer: mean_scores([case.counts[trainer] for case in self.slices]) for trainer in self.slices[0].counts
         }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,8 +27,8 @@ class Counts:
     fn: int
 
     @property
-    def scores(self) -> dict[str, float]:
-        """Each in [0, 1]; not a number where it divides by zero, as for a class that is neither there nor predicted.
+    def scores(self) -> dict[str, float | None]:
+        """Each in [0, 1]; None where it would divide by zero, as for a class that is neither there nor predicted.
 
         Examples:
             >>> Counts(tp=6, fp=2, fn=4).scores
@@ -92,7 +91,7 @@ class Classes:
         return counts
 
 
-def mean_scores(cases: Sequence[Mapping[str, Counts]]) -> dict[str, dict[str, float]]:
+def mean_scores(cases: Sequence[Mapping[str, Counts]]) -> dict[str, dict[str, float | None]]:
     """The mean over cases of each class's scores, leaving out cases where a score is undefined."""
     return {
         name: {score: _mean(case[name].scores[score] for case in cases) for score in cases[0][name].scores}
@@ -100,10 +99,10 @@ def mean_scores(cases: Sequence[Mapping[str, Counts]]) -> dict[str, dict[str, fl
     }
 
 
-def _ratio(part: int, whole: int) -> float:
-    return part / whole if whole else math.nan
+def _ratio(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
 
 
-def _mean(values: Iterable[float]) -> float:
-    defined = [value for value in values if not math.isnan(value)]
-    return sum(defined) / len(defined) if defined else math.nan
+def _mean(values: Iterable[float | None]) -> float | None:
+    defined = [value for value in values if value is not None]
+    return sum(defined) / len(defined) if defined else None

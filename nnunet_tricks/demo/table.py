@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
-Scores = Mapping[str, Mapping[str, float]]
-"""A number for each class and score."""
+Scores = Mapping[str, Mapping[str, float | None]]
+"""A number for each class and score, or None where it is not defined."""
 
 
 def as_text(scores: Mapping[str, Scores]) -> str:
@@ -26,11 +25,8 @@ def as_text(scores: Mapping[str, Scores]) -> str:
     rows = [["class", "trainer", *columns]]
     for name in scores[baseline]:
         for trainer, its in scores.items():
-            cells = []
-            for score in columns:
-                difference = its[name][score] - scores[baseline][name][score]
-                cells.append(f"{_number(its[name][score])}  {_signed(difference) if trainer != baseline else '':6}")
-            rows.append([name, trainer, *cells])
+            compared = scores[baseline][name] if trainer != baseline else {}
+            rows.append([name, trainer, *(_cell(its[name][score], compared.get(score)) for score in columns)])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(
@@ -41,9 +37,8 @@ def as_text(scores: Mapping[str, Scores]) -> str:
     )
 
 
-def _number(value: float) -> str:
-    return "  -  " if math.isnan(value) else f"{value:.3f}"
-
-
-def _signed(difference: float) -> str:
-    return "" if math.isnan(difference) else f"{difference:+.3f}"
+def _cell(value: float | None, baseline: float | None) -> str:
+    """A number and, signed, its difference to the baseline's; always as wide."""
+    number = "  -  " if value is None else f"{value:.3f}"
+    difference = "" if value is None or baseline is None else f"{value - baseline:+.3f}"
+    return f"{number}  {difference:6}"

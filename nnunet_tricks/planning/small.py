@@ -27,18 +27,23 @@ BLOCKS = {"PlainConvUNet": "n_conv_per_stage", "ResidualEncoderUNet": "n_blocks_
 
 
 def small_configuration(
-    plans: Mapping[str, Any], source: str, *, patch_size: Sequence[int] | None = None
+    plans: Mapping[str, Any],
+    source: str,
+    *,
+    patch_size: Sequence[int] | None = None,
+    voxels: Mapping[int, int] = VOXELS,
 ) -> dict[str, Any]:
     """The small version of a configuration; it reads the same preprocessed data.
 
-    A quarter of the features, one convolution or block per stage, batches of two at most, a patch cut to ``VOXELS``,
-    and no more stages than that patch allows. All else is inherited.
+    A quarter of the features, one convolution or block per stage, batches of two at most, a smaller patch, and no more
+    stages than that patch allows. All else is inherited.
 
     Args:
         plans: Content of a plans file.
         source: The configuration to start from.
-        patch_size: In voxels, in the order of the plans; if not given, the one of ``source`` in its proportions, at
-            most ``VOXELS``.
+        patch_size: In voxels, in the order of the plans; if not given, the one of ``source``, cut in its
+            proportions.
+        voxels: A patch that is cut has at most so many, by number of dimensions.
 
     Returns:
         What to put into the plans file.
@@ -61,7 +66,7 @@ def small_configuration(
             "choose another one with --from"
         )
     kwargs = architecture["arch_kwargs"]
-    patch, stages = _fit(resolved["patch_size"], kwargs["strides"], patch_size)
+    patch, stages = _fit(resolved["patch_size"], kwargs["strides"], patch_size, voxels[len(resolved["patch_size"])])
     kwargs |= {
         "n_stages": stages,
         "features_per_stage": [max(features // THINNER, 4) for features in _list(kwargs["features_per_stage"], stages)],
@@ -101,7 +106,7 @@ def check_name(name: str) -> str:
 
 
 def _fit(
-    planned: Sequence[int], strides: Sequence[Sequence[int]], wanted: Sequence[int] | None
+    planned: Sequence[int], strides: Sequence[Sequence[int]], wanted: Sequence[int] | None, voxels: int
 ) -> tuple[list[int], int]:
     """A patch, and how many stages of the network it can feed."""
     if wanted is not None and len(wanted) != len(planned):
@@ -114,7 +119,7 @@ def _fit(
         if any(edge < low for edge, low in zip(patch, least, strict=True)):
             nearest = f"the smallest that can be is {least}"
         elif wanted is None:
-            if shrunk := _shrink(patch, steps, least):
+            if shrunk := _shrink(patch, steps, least, voxels):
                 return shrunk, stages
         elif patch == list(wanted):
             return patch, stages
@@ -123,10 +128,10 @@ def _fit(
     raise ValueError(f"a patch of {list(wanted or planned)} does not suit strides {list(strides)}: {nearest}")
 
 
-def _shrink(patch: Sequence[int], steps: Sequence[int], least: Sequence[int]) -> list[int] | None:
-    """The patch cut to ``VOXELS``, in its proportions as far as they can be kept; None if it cannot be so small."""
+def _shrink(patch: Sequence[int], steps: Sequence[int], least: Sequence[int], voxels: int) -> list[int] | None:
+    """The patch cut to so many voxels, in its proportions as far as they can be kept; None if it cannot be so small."""
     shrunk = list(patch)
-    while prod(shrunk) > VOXELS[len(patch)]:
+    while prod(shrunk) > voxels:
         free = [axis for axis in range(len(patch)) if shrunk[axis] - steps[axis] >= least[axis]]
         if not free:
             return None

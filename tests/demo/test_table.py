@@ -1,12 +1,10 @@
-import math
-
 from nnunet_tricks.demo.table import as_text
 
 
 def test_every_class_and_trainer_has_a_row_with_its_difference() -> None:
     text = as_text(
         {
-            "nnUNetTrainer_6epochs": {"kidney": {"Dice": 0.9, "IoU": 0.8}, "tumour": {"Dice": 0.0, "IoU": math.nan}},
+            "nnUNetTrainer_6epochs": {"kidney": {"Dice": 0.9, "IoU": 0.8}, "tumour": {"Dice": 0.0, "IoU": None}},
             "nnUNetTrainerTversky_6epochs": {
                 "kidney": {"Dice": 0.85, "IoU": 0.75},
                 "tumour": {"Dice": 0.5, "IoU": 0.4},
