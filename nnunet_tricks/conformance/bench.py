@@ -98,7 +98,8 @@ def _attempt(name: str, step: Callable[[Run], None], run: Run, before: dict[str,
     needed = before.get(NEEDS.get(name, ""))
     if needed and needed.status is Status.FAIL:
         return Outcome(name, Status.NOT_APPLICABLE, f"not reached: {needed.step}")
-    if needed and needed.status is Status.NOT_APPLICABLE and needed.step != "first stage":
+    lone = needed and needed.step == "first stage" and run.cell.dimension != "cascade"
+    if needed and needed.status is Status.NOT_APPLICABLE and not lone:
         return Outcome(name, Status.NOT_APPLICABLE, needed.reason)
     start = perf_counter()
     try:
