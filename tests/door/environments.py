@@ -49,6 +49,9 @@ class Environment:
     def run(self, *words: object, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run this environment's Python, with nothing of the caller's nnU-Net or Python settings."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("nnUNet_", "PYTHON"))}
+        # Nor with the nnU-Net commands of the environment that runs the tests.
+        foreign = [entry for entry in os.get_exec_path() if not Path(entry, "nnUNetv2_train").exists()]
+        clean["PATH"] = os.pathsep.join([str(self.folder / "bin"), *foreign])
         clean |= {"HOME": str(self.home), "PYTHONUSERBASE": str(self.home), "OMP_NUM_THREADS": "1"}
         return subprocess.run(
             [str(word) for word in (self.python, *words)],
