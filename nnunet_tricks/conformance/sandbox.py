@@ -110,7 +110,7 @@ def _rebind(old: Mapping[str, str | None], new: Mapping[str, str | None]) -> Non
     for module in list(sys.modules.values()):
         names = getattr(module, "__dict__", {})
         for name, value in old.items():
-            if name in names and names[name] == value:
+            if name in names and type(names[name]) is type(value) and names[name] == value:
                 names[name] = new[name]
 
 

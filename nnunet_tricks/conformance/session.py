@@ -47,7 +47,11 @@ def run(names: Sequence[str], *, whole_grid: bool, as_json: bool, keep: Path | N
     cells = FULL_GRID if whole_grid else pairwise()
     console = Console(file=sys.stdout)  # this one, wherever the sandbox sends what others print
     reports = []
-    with RankPair() as pair, Bench(keep) as bench, _progress(console, shown=console.is_terminal and not as_json) as bar:
+    with (
+        RankPair() as pair,
+        Bench(keep and keep.resolve()) as bench,
+        _progress(console, shown=console.is_terminal and not as_json) as bar,
+    ):
         task = bar.add_task("", total=sum(len(cells) + (3 if _is_ours(trainer) else 2) for trainer in checked))
         for report in _check(checked, cells, bench, pair):
             reports.append(report)
@@ -55,9 +59,7 @@ def run(names: Sequence[str], *, whole_grid: bool, as_json: bool, keep: Path | N
             if not console.is_terminal and not as_json:
                 print(line(report), flush=True)
     if as_json:
-        print(
-            json.dumps({"ok": all(report.passed for report in reports), "reports": list(map(_data, reports))}, indent=2)
-        )
+        print(to_json(reports))
     else:
         if console.is_terminal:
             show_tables(console, reports)
@@ -65,6 +67,16 @@ def run(names: Sequence[str], *, whole_grid: bool, as_json: bool, keep: Path | N
         if keep:
             print(f"Data, results, logs and tracebacks are in {keep}.")
     return 0 if all(report.passed for report in reports) else 1
+
+
+def to_json(reports: Sequence[Report]) -> str:
+    """Everything that came out, for scripts.
+
+    Examples:
+        >>> json.loads(to_json([Report("nnUNetTrainer", "contract")]))["ok"]
+        True
+    """
+    return json.dumps({"ok": all(report.passed for report in reports), "reports": list(map(_data, reports))}, indent=2)
 
 
 def _find(name: str) -> type[nnUNetTrainer]:
@@ -81,8 +93,12 @@ def _check(
             yield bench.check(trainer, cell)
         yield pair.check(trainer)
         if _is_ours(trainer):
-            tricks = naming.parse(trainer.__name__).tricks
-            yield check_baseline(bench, trainer, [hook for trick in tricks for hook in trick.info.hooks])
+            yield check_baseline(bench, trainer, _claims(naming.parse(trainer.__name__)))
+
+
+def _claims(name: naming.TrainerName) -> list[str]:
+    length = ["schedule"] if name.epochs != naming.DEFAULT_EPOCHS else []
+    return [hook for trick in name.tricks for hook in trick.info.hooks] + length
 
 
 def _is_ours(trainer: type[nnUNetTrainer]) -> bool:

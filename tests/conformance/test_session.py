@@ -9,19 +9,23 @@ import pytest
 from rich.console import Console
 
 from nnunet_tricks.cli import main
-from nnunet_tricks.conformance.grid import pairwise
+from nnunet_tricks.conformance.bench import Bench
+from nnunet_tricks.conformance.grid import Cell, pairwise
 from nnunet_tricks.conformance.outcome import Outcome, Report, Status
 from nnunet_tricks.conformance.resolve import find_trainer
+from nnunet_tricks.conformance.session import to_json
 from nnunet_tricks.conformance.steps import STEPS
 from nnunet_tricks.conformance.table import show_tables
 
 EXTERNAL = """
-from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+import torch
 from nnunetv2.training.nnUNetTrainer.variants.loss.nnUNetTrainerCELoss import nnUNetTrainerCELoss
 
 
 class nnUNetTrainerOfAUser(nnUNetTrainerCELoss):
-    pass
+    def __init__(self, plans, configuration, fold, dataset_json, device=torch.device("cuda")):
+        super().__init__(plans, configuration, fold, dataset_json, device)
+        self.enable_deep_supervision = False
 """
 
 
@@ -33,30 +37,43 @@ def test_a_users_trainer_is_checked_and_a_failure_sets_the_exit_code(
     monkeypatch.setenv("nnUNet_extTrainer", str(tmp_path / "trainers"))
     monkeypatch.setenv("nnUNet_results", str(tmp_path / "results_of_the_user"))
     kept = tmp_path / "kept"
-    assert main(["conformance", "nnUNetTrainerOfAUser", "--json", "--keep", str(kept)]) == 1
-    printed = json.loads(capsys.readouterr().out)
-    assert printed["ok"] is False
-    reports = {(report.get("dimension"), report.get("labels")): report for report in printed["reports"]}
-    assert [step["reason"] for step in reports["2d", "labels"]["steps"] if step["status"] == "fail"] == []
-    assert [step["step"] for step in reports["2d", "labels"]["steps"]] == list(STEPS)
-    refused = [step["reason"] for step in reports["3d", "regions"]["steps"] if step["status"] == "fail"]
-    assert len(refused) == 1
-    assert refused[0].startswith("AssertionError: regions not supported by this trainer")
+
+    assert main(["conformance", "nnUNetTrainerOfAUser", "CE_NoDeepSupervision_9epochs", "--keep", str(kept)]) == 1
+
+    printed, reasons = capsys.readouterr().out.strip().split("\n\n")
+    lines = [line.rpartition(" (")[0] for line in printed.splitlines()]
+    unasked = "n/a, the trainer itself switches deep supervision off"
+    assert lines[len(pairwise()) + 2 :] == [
+        f"nnUNetTrainerCE_NoDeepSupervision_9epochs, {situation}: {unasked if str(situation).endswith(' ds') else 'ok'}"
+        for situation in ("contract", *pairwise(), "two processes", "as nnUNetTrainer")
+    ]
+    mine = dict(line.removeprefix("nnUNetTrainerOfAUser, ").split(": ") for line in lines[: len(pairwise()) + 2])
+    assert mine["contract"] == mine["3d labels no-ds"] == "ok"
+    assert mine["2d labels+ignore no-ds"] == "FAIL in ignored"
+    assert mine["2d regions no-ds"] == "FAIL in build"
+    assert mine["cascade regions+ignore no-ds"] == "FAIL in first stage"
+    assert mine["two processes"].startswith("FAIL in regions, sample Dice")
+    assert "nnUNetTrainerOfAUser, 2d labels+ignore no-ds: ignored: the training loss is nan" in reasons
+    assert "2d regions no-ds: build: AssertionError: regions not supported by this trainer" in reasons
+    assert "Traceback" not in reasons
+    assert reasons.endswith(f"are in {kept}.")
     logs = [log.read_text() for log in kept.glob("runs/*/output.txt")]
     assert any("Traceback" in log and "regions not supported" in log for log in logs)
     assert not (tmp_path / "results_of_the_user").exists()
     assert os.environ["nnUNet_results"] == str(tmp_path / "results_of_the_user")  # noqa: SIM112
 
 
-def test_without_a_terminal_there_is_a_line_per_situation(capsys: pytest.CaptureFixture[str]) -> None:
-    code = main(["conformance", "Dice"])
-    lines = capsys.readouterr().out.splitlines()
-    assert code == 0, lines
-    assert [line.partition(": ok")[0] for line in lines[: len(pairwise()) + 3]] == [
-        f"nnUNetTrainerDice, {situation}"
-        for situation in ("contract", *map(str, pairwise()), "two processes", "as nnUNetTrainer")
-    ]
-    assert lines[-1] == "Everything holds."
+def test_scripts_get_everything(bench: Bench) -> None:
+    cell = Cell("regions", "2d", False)
+    reports = [bench.check(find_trainer("nnUNetTrainerCELoss"), cell), Report("nnUNetTrainerCELoss", "contract")]
+    told = json.loads(to_json(reports))
+    assert told["ok"] is False
+    assert [report["ok"] for report in told["reports"]] == [False, True]
+    assert {"labels": "regions", "dimension": "2d", "deep_supervision": False}.items() <= told["reports"][0].items()
+    assert told["reports"][1]["check"] == "contract"
+    steps = told["reports"][0]["steps"]
+    assert [step["step"] for step in steps] == list(STEPS)
+    assert {step["status"] for step in steps} == {"fail", "n/a"}
 
 
 @pytest.mark.parametrize(
