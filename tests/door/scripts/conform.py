@@ -10,8 +10,15 @@ from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.contract import check_contract
 from nnunet_tricks.conformance.grid import Cell
 
-trainer = trainers.find(sys.argv[1])
-assert trainer is not None
-with Bench() as bench:
-    reports = [check_contract(trainer), bench.check(trainer, Cell("labels+ignore", "3d", True))]
-print(json.dumps({"failures": [line for report in reports for line in report.explain()], "from": nnunetv2.__path__[0]}))
+
+def main(name: str) -> None:
+    trainer = trainers.find(name)
+    assert trainer is not None
+    with Bench() as bench:
+        reports = [check_contract(trainer), bench.check(trainer, Cell("labels+ignore", "3d", True))]
+    failures = [line for report in reports for line in report.explain()]
+    print(json.dumps({"failures": failures, "from": nnunetv2.__path__[0]}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
