@@ -35,8 +35,8 @@ class Phantom:
 def make_phantom(seed: int) -> Phantom:
     """Draw one abdomen; anatomy, tumours, spacing and noise all follow from the seed.
 
-    Each has one to three tumours with radii from 10 to 24 mm, half sunk into a kidney; their density is close to that
-    of the tissue around.
+    Each has one to three tumours with radii from 10 to 24 mm, half sunk into a kidney: darker than it, brighter than
+    muscle and liver.
 
     Args:
         seed: Any whole number, not negative.
@@ -56,13 +56,14 @@ def make_phantom(seed: int) -> Phantom:
     kidneys = [_kidney(rng, side, scale) for side in (-1, 1)]
     for centre, axes in kidneys:
         canvas.paint(centre, axes * 1.3, -95)  # the fat around it
-        canvas.paint(centre, axes, rng.uniform(150, 190), label=KIDNEY)
-        canvas.paint(centre, axes * 0.5, rng.uniform(120, 145))  # the medulla, which is kidney too
-    for _ in range(rng.integers(1, 4)):
-        centre, axes = kidneys[rng.integers(2)]
+        canvas.paint(centre, axes, rng.uniform(180, 210), label=KIDNEY)
+        canvas.paint(centre, axes * 0.5, rng.uniform(155, 175))  # the medulla, which is kidney too
+    first = rng.integers(2)
+    for tumour in range(rng.integers(1, 4)):
+        centre, axes = kidneys[(first + tumour) % 2]
         radius = rng.uniform(10, 24)
         canvas.paint(
-            centre + axes * _away_from_spine(rng, centre), np.full(3, radius), rng.uniform(60, 95), label=TUMOUR
+            centre + axes * _away_from_spine(rng, centre), np.full(3, radius), rng.uniform(90, 115), label=TUMOUR
         )
     return Phantom(canvas.with_noise(rng), canvas.labels, spacing)
 
@@ -92,7 +93,7 @@ class _Canvas:
 
     def with_noise(self, rng: np.random.Generator) -> NDArray[np.int16]:
         """The image as a scanner would give it: noise with some correlation between neighbours."""
-        white = rng.normal(0, 14, SHAPE).astype(np.float32)
+        white = rng.normal(0, 12, SHAPE).astype(np.float32)
         noise = white + 0.5 * (np.roll(white, 1, axis=1) + np.roll(white, 1, axis=2))
         return np.clip(np.rint(self.image + noise), -1024, 3071).astype(np.int16)
 
@@ -103,15 +104,15 @@ def _surroundings(rng: np.random.Generator) -> Iterator[tuple[Point, Point, floa
     yield (0, 0, 0), (endless, 84, 102), -100  # subcutaneous fat
     wall = rng.uniform(6, 14)
     yield (0, 0, 0), (endless, 84 - wall, 102 - wall), rng.uniform(45, 60)  # muscle and soft tissue
-    yield (rng.uniform(20, 40), -22, -48), (52, 40, 42), rng.uniform(95, 115)  # liver
-    yield (rng.uniform(10, 40), -8, 66), (30, 22, 16), rng.uniform(105, 125)  # spleen
+    yield (rng.uniform(20, 40), -22, -48), (52, 40, 42), rng.uniform(70, 85)  # liver
+    yield (rng.uniform(10, 40), -8, 66), (30, 22, 16), rng.uniform(75, 90)  # spleen
     for _ in range(4):  # bowel, some of it with air
         centre = (rng.uniform(-60, 20), rng.uniform(-58, -30), rng.uniform(-20, 60))
         yield centre, (20, rng.uniform(9, 16), rng.uniform(9, 18)), rng.choice([-700.0, 15.0, 35.0])
     yield (0, 46, 0), (endless, 19, 20), rng.uniform(180, 260)  # vertebra
     yield (0, 60, 0), (endless, 7, 8), 30  # spinal canal
-    yield (0, 18, 9), (endless, 9, 9), rng.uniform(150, 200)  # aorta, as bright as the kidneys
-    yield (0, 18, -13), (endless, 8, 11), rng.uniform(110, 150)  # vena cava
+    yield (0, 18, 9), (endless, 9, 9), rng.uniform(170, 210)  # aorta, as bright as the kidneys
+    yield (0, 18, -13), (endless, 8, 11), rng.uniform(130, 160)  # vena cava
 
 
 def _kidney(rng: np.random.Generator, side: int, scale: float) -> tuple[Vector, Vector]:
