@@ -48,7 +48,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     name = small.check_name(arguments.name or f"{arguments.source}_small")
     file = plans_file.find(arguments.dataset, plans_name=arguments.plans)
-    configuration = small.small_configuration(plans_file.read(file), arguments.source, patch_size=arguments.patch)
+    plans = plans_file.read(file)
+    configuration = small.small_configuration(plans, arguments.source, patch_size=arguments.patch)
+    preprocessed = (file.parent / plans_file.resolve(plans, arguments.source)["data_identifier"]).is_dir()
     outcome = plans_file.add(file, name, configuration, dry_run=arguments.dry_run)
     if arguments.json:
         report = {
@@ -56,6 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
             "dry_run": arguments.dry_run,
             "file": str(file),
             "name": name,
+            "preprocessed": preprocessed,
             "configuration": configuration,
         }
         print(json.dumps(report, indent=2))
@@ -66,6 +69,10 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"  inherits from {arguments.source}, and shares its preprocessed data")
     print(f"  patch {'x'.join(map(str, configuration['patch_size']))}, batch {configuration['batch_size']}")
     print(f"  features {'-'.join(map(str, settings['features_per_stage']))}, one convolution or block per stage")
-    plans = "" if arguments.plans == plans_file.DEFAULT_PLANS else f" -p {arguments.plans}"
-    print(f"Train with it: nnUNetv2_train {arguments.dataset} {name} 0{plans}")
+    default = arguments.plans == plans_file.DEFAULT_PLANS
+    if not preprocessed:
+        number = int(file.parent.name[len("Dataset") :].partition("_")[0])
+        which = "" if default else f" -plans_name {arguments.plans}"
+        print(f"Its data are not preprocessed yet: nnUNetv2_preprocess -d {number} -c {arguments.source}{which}")
+    print(f"Train with it: nnUNetv2_train {arguments.dataset} {name} 0{'' if default else f' -p {arguments.plans}'}")
     return 0

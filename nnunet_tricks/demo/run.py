@@ -6,11 +6,12 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from nnunet_tricks.demo import nnunet, source
+from nnunet_tricks.demo import nnunet
 from nnunet_tricks.demo.epochs import EpochWatch
 from nnunet_tricks.demo.progress import Display
 from nnunet_tricks.demo.raw_data import write_phantoms
 from nnunet_tricks.demo.setting import FOLD, Setting
+from nnunet_tricks.demo.source import Selection, adopt, select
 from nnunet_tricks.demo.stages import Stage, State, write_atomically
 from nnunet_tricks.naming import parse
 from nnunet_tricks.planning import plans_file
@@ -38,8 +39,10 @@ def run(setting: Setting, *, restart: bool = False) -> dict[str, Any]:
     Raises:
         ValueError: If the folder holds something else, the source will not do, or a command of nnU-Net fails.
     """
+    # Before anything is written.
+    selection = _select(setting)
     state = State(setting.out, setting.decisive, restart=restart)
-    todo = [stage for stage in _stages(setting) if not state.is_done(stage)]
+    todo = [stage for stage in _stages(setting, selection) if not state.is_done(stage)]
     with Display({stage.name: stage.seconds for stage in todo}) as display:
         for stage in todo:
             state.begin(stage)
@@ -49,12 +52,12 @@ def run(setting: Setting, *, restart: bool = False) -> dict[str, Any]:
     return _compare(setting, state)
 
 
-def _stages(setting: Setting) -> list[Stage]:
+def _stages(setting: Setting, selection: Selection | None) -> list[Stage]:
     data = [
         Stage(
             name="link the files of the source" if setting.source else "make phantoms",
             seconds=2,
-            work=lambda _: _make_raw(setting),
+            work=lambda _: _make_raw(setting, selection),
             made=(setting.raw,),
         ),
         Stage(
@@ -113,10 +116,14 @@ def _command(setting: Setting, name: str, *words: Sequence[str], epochs: int = 0
     return work
 
 
-def _make_raw(setting: Setting) -> None:
+def _select(setting: Setting) -> Selection | None:
+    return select(setting.source, train=setting.train, unseen=setting.unseen) if setting.source else None
+
+
+def _make_raw(setting: Setting, selection: Selection | None) -> None:
     setting.raw.parent.mkdir(parents=True, exist_ok=True)
-    if setting.source:
-        source.adopt(setting.source, setting.raw, train=setting.train, unseen=setting.unseen)
+    if selection:
+        adopt(selection, setting.raw)
     else:
         write_phantoms(setting.raw, train=setting.train, unseen=setting.unseen)
 

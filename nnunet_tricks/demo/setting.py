@@ -10,7 +10,7 @@ from typing import Any
 
 from nnunet_tricks.demo import source as any_source
 from nnunet_tricks.demo.raw_data import NAME
-from nnunet_tricks.naming import parse
+from nnunet_tricks.naming import DEFAULT_EPOCHS, parse
 from nnunet_tricks.planning.plans_file import DEFAULT_PLANS
 
 BASELINE = "nnUNetTrainer"
@@ -113,5 +113,9 @@ def with_epochs(names: Sequence[str], epochs: int) -> tuple[str, ...]:
     """
     if epochs < 1:
         raise ValueError(f"epochs is {epochs}, and a training has at least 1")
+    plain = [str(replace(parse(name), epochs=DEFAULT_EPOCHS)) for name in names]
+    for name, without in zip(names, plain, strict=True):
+        if name != without:
+            raise ValueError(f"{name} says how many epochs: name it {without} and give --epochs, the same for all")
     full = [str(replace(parse(name), epochs=epochs)) for name in (BASELINE, *names)]
     return tuple(dict.fromkeys(full))

@@ -30,6 +30,21 @@ class Case:
     label: Path
 
 
+@dataclass(frozen=True)
+class Selection:
+    """The cases that a demo takes from a source.
+
+    Attributes:
+        train: To train on.
+        unseen: To predict.
+        dataset: Content of the source's ``dataset.json``.
+    """
+
+    train: tuple[Case, ...]
+    unseen: tuple[Case, ...]
+    dataset: dict[str, Any]
+
+
 def name_of(source: Path) -> str:
     """The data set's name in the demo's own folders.
 
@@ -81,43 +96,58 @@ def configuration(source: Path) -> str:
     return "2d" if reader.read_images([image])[0].shape[1] == 1 else "3d_fullres"
 
 
-def adopt(source: Path, folder: Path, *, train: int, unseen: int) -> None:
-    """Make a raw data set of links to the files of another one.
+def select(source: Path, *, train: int, unseen: int) -> Selection:
+    """Choose the cases to train on and to predict.
 
     Unseen are those of ``imagesTs`` that have a truth in ``labelsTs``; where there are none, cases spread evenly over
     ``imagesTr``, which are then not trained on.
 
     Args:
-        source: A raw data set; nothing is written to it.
-        folder: The new data set's folder, which must not exist.
+        source: A raw data set.
         train: Train on so many cases at most; 0 for all.
         unseen: Predict so many cases at most.
 
     Raises:
-        ValueError: If cases have no truth, or are too few.
+        ValueError: If it is no raw data set, files are missing, cases have no truth, or are too few.
     """
     dataset = read_dataset_json(source)
     known = _known(source, dataset)
     held_out = _spread(_found(source, "Ts", dataset["file_ending"], labelled_only=True), unseen)
+    needed = MIN_TRAIN if held_out else MIN_TRAIN + 1
+    if len(known) < needed or 0 < train < MIN_TRAIN:
+        given = min(train or len(known), len(known))
+        raise ValueError(
+            f"{source} gives {given} cases to train on, and at least {needed} are needed: {MIN_TRAIN} for nnU-Net's folds{'' if held_out else ', one to be predicted'}"
+        )
     if not held_out:
-        if len(known) <= MIN_TRAIN:
-            raise ValueError(
-                f"{source} has {len(known)} cases with a truth, and at least {MIN_TRAIN + 1} are needed: "
-                f"{MIN_TRAIN} for nnU-Net's folds, one to be predicted"
-            )
         held_out = _spread(known, min(unseen, len(known) - MIN_TRAIN))
         chosen = {case.name for case in held_out}
         known = [case for case in known if case.name not in chosen]
     known = _spread(known, train) if train else known
+    for file in (file for case in (*known, *held_out) for file in (*case.images, case.label)):
+        if not file.is_file():
+            raise ValueError(f"{file}, a file of {source}, does not exist")
+    return Selection(tuple(known), tuple(held_out), dataset)
+
+
+def adopt(selection: Selection, folder: Path) -> None:
+    """Make a raw data set of links to the files of another one.
+
+    Args:
+        selection: Its cases.
+        folder: The new data set's folder, which must not exist.
+    """
+    ending = selection.dataset["file_ending"]
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    for part, cases in (("Tr", known), ("Ts", held_out)):
+    for part, cases in (("Tr", selection.train), ("Ts", selection.unseen)):
         for case in cases:
             for channel, image in enumerate(case.images):
-                _link(image, partial / f"images{part}" / f"{case.name}_{channel:04d}{dataset['file_ending']}")
-            _link(case.label, partial / f"labels{part}" / f"{case.name}{dataset['file_ending']}")
-    dataset.pop("dataset", None)
-    dataset["numTraining"] = len(known)
+                _link(image, partial / f"images{part}" / f"{case.name}_{channel:04d}{ending}")
+            _link(case.label, partial / f"labels{part}" / f"{case.name}{ending}")
+    # Where the source lists its files, they have other names here.
+    dataset = {key: value for key, value in selection.dataset.items() if key != "dataset"}
+    dataset["numTraining"] = len(selection.train)
     (partial / "dataset.json").write_text(json.dumps(dataset, indent=4), encoding="utf-8")
     partial.rename(folder)
 
@@ -172,8 +202,6 @@ def _spread(cases: Sequence[Case], count: int) -> list[Case]:
 
 def _link(file: Path, link: Path) -> None:
     """A symbolic link, or a copy where there are no such links."""
-    if not file.is_file():
-        raise ValueError(f"{file}, a file of the source, does not exist")
     link.parent.mkdir(parents=True, exist_ok=True)
     try:
         link.symlink_to(file.resolve())

@@ -33,7 +33,7 @@ def test_cases_are_held_out_and_nothing_is_copied_or_changed(tmp_path: Path) -> 
     raw = _raw(tmp_path / "theirs", channels=2)
     before = sorted((path, path.stat().st_mtime_ns) for path in raw.rglob("*"))
     ours = tmp_path / "ours"
-    source.adopt(raw, ours, train=0, unseen=2)
+    source.adopt(source.select(raw, train=0, unseen=2), ours)
     train, unseen = _names(ours / "labelsTr"), _names(ours / "labelsTs")
     assert len(unseen) == 2
     assert train | unseen == {f"case_{index}" for index in range(8)}
@@ -52,7 +52,7 @@ def test_a_test_set_with_truth_is_preferred(tmp_path: Path) -> None:
         (raw / "imagesTs" / f"{case}_0000.nii.gz").touch()
     for case in ("new_1", "new_2"):
         (raw / "labelsTs" / f"{case}.nii.gz").touch()
-    source.adopt(raw, tmp_path / "ours", train=5, unseen=4)
+    source.adopt(source.select(raw, train=5, unseen=4), tmp_path / "ours")
     assert _names(tmp_path / "ours" / "labelsTs") == {"new_1", "new_2"}
     assert len(_names(tmp_path / "ours" / "labelsTr")) == 5
 
@@ -71,7 +71,7 @@ def test_cases_that_dataset_json_lists_are_found(tmp_path: Path) -> None:
             "label": str(elsewhere / f"label{case}.nii.gz"),
         }
     _describe(raw, dataset=listed)
-    source.adopt(raw, tmp_path / "ours", train=0, unseen=3)
+    source.adopt(source.select(raw, train=0, unseen=3), tmp_path / "ours")
     assert len(_names(tmp_path / "ours" / "labelsTr")) == 5
     assert "dataset" not in json.loads((tmp_path / "ours" / "dataset.json").read_text())
 
@@ -79,14 +79,20 @@ def test_cases_that_dataset_json_lists_are_found(tmp_path: Path) -> None:
 def test_without_labels_the_way_out_is_named(tmp_path: Path) -> None:
     raw = _raw(tmp_path / "theirs", labelled=False)
     with pytest.raises(ValueError, match=r"8 of 8 cases have no truth in .*labelsTr.*case_0, case_1, case_2, \.\.\."):
-        source.adopt(raw, tmp_path / "ours", train=0, unseen=2)
-    assert not (tmp_path / "ours").exists()
+        source.select(raw, train=0, unseen=2)
 
 
 def test_too_few_cases(tmp_path: Path) -> None:
     raw = _raw(tmp_path / "theirs", cases=5)
-    with pytest.raises(ValueError, match="has 5 cases with a truth, and at least 6"):
-        source.adopt(raw, tmp_path / "ours", train=0, unseen=2)
+    with pytest.raises(ValueError, match="gives 5 cases to train on, and at least 6"):
+        source.adopt(source.select(raw, train=0, unseen=2), tmp_path / "ours")
+
+
+def test_a_file_that_is_gone(tmp_path: Path) -> None:
+    raw = _raw(tmp_path / "theirs")
+    _describe(raw, dataset={f"c{case}": {"images": ["gone.nii.gz"], "label": "gone_too.nii.gz"} for case in range(6)})
+    with pytest.raises(ValueError, match=r"gone\.nii\.gz, a file of .*does not exist"):
+        source.select(raw, train=0, unseen=2)
 
 
 def test_no_raw_data_set_at_all(tmp_path: Path) -> None:
@@ -104,7 +110,7 @@ def test_files_of_another_ending(tmp_path: Path) -> None:
     raw = _raw(tmp_path / "theirs")
     _describe(raw, file_ending=".mha")
     with pytest.raises(ValueError, match=r"no image named CASE_0000\.mha"):
-        source.adopt(raw, tmp_path / "ours", train=0, unseen=2)
+        source.adopt(source.select(raw, train=0, unseen=2), tmp_path / "ours")
 
 
 def test_the_configuration_follows_the_images(tmp_path: Path) -> None:

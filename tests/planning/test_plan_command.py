@@ -31,9 +31,13 @@ def test_it_adds_the_configuration_once_and_says_how_to_train(plans: Path, capsy
     said = capsys.readouterr().out
     assert "3d_fullres_small added" in said
     assert "nnUNetv2_train 501 3d_fullres_small 0" in said
+    assert "not preprocessed yet: nnUNetv2_preprocess -d 501 -c 3d_fullres\n" in said
+    (plans.parent / "nnUNetPlans_3d_fullres").mkdir()
     assert plans_file.read(plans)["configurations"]["3d_fullres_small"]["inherits_from"] == "3d_fullres"
     assert _run("501", "--small") == 0
-    assert "there already" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "there already" in said
+    assert "not preprocessed" not in said
 
 
 def test_a_dry_run_writes_nothing_and_json_is_json(plans: Path, capsys: pytest.CaptureFixture[str]) -> None:
