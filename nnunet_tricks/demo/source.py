@@ -117,7 +117,8 @@ def select(source: Path, *, train: int, unseen: int) -> Selection:
     if len(known) < needed or 0 < train < MIN_TRAIN:
         given = min(train or len(known), len(known))
         raise ValueError(
-            f"{source} gives {given} cases to train on, and at least {needed} are needed: {MIN_TRAIN} for nnU-Net's folds{'' if held_out else ', one to be predicted'}"
+            f"{source} gives {given} cases to train on, and at least {needed} are needed: {MIN_TRAIN} for nnU-Net's "
+            f"folds{'' if held_out else ', one to be predicted'}"
         )
     if not held_out:
         held_out = _spread(known, min(unseen, len(known) - MIN_TRAIN))
