@@ -21,6 +21,7 @@ import torch
 
 from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.tiny_data import TRAINING_CASES, UNSEEN_CASE, TinyData
+from nnunet_tricks.door.external import is_read
 from tests.door.conftest import libraries, make  # noqa: F401, fixtures: environments with or without a link
 from tests.door.environments import Environment, Maker
 
@@ -112,6 +113,8 @@ def linked(make: Maker, tiny: Bench) -> Setup:  # noqa: F811
 @pytest.fixture(scope="module")
 def external(make: Maker, tiny: Bench, tmp_path_factory: pytest.TempPathFactory) -> Setup:  # noqa: F811
     """A user's own folder, then ours, as ``nnunet-tricks env`` says it."""
+    if not is_read():
+        pytest.skip("nnU-Net reads nnUNet_extTrainer since 2.8")
     environment = make()
     own = tmp_path_factory.mktemp("own_trainers")
     (own / "my_trainers.py").write_text(SHORTER)
@@ -190,8 +193,8 @@ def test_external_cascade_of_a_users_trainer_on_top_of_ours(external: Setup, tin
     assert refused.returncode != 0
     assert refused.stderr.strip().splitlines()[-1] == (
         "ValueError: 3d_cascade_fullres starts from what the same trainer predicts with 3d_lowres, and "
-        f"{predicted} holds nothing for any case: first train all folds of it, "
-        f"'nnUNetv2_train {data.name} 3d_lowres FOLD -tr {trainer} -p nnUNetPlans'"
+        f"{predicted} holds nothing for any case. First train it on all cases, or each fold of a cross-validation: "
+        f"'nnUNetv2_train {data.name} 3d_lowres all -tr {trainer} -p nnUNetPlans'"
     )
     assert not second.exists()
 
