@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(result, indent=2))
         return 0
     baseline = next(iter(result["scores"]))
-    print(f"{result['data']}, {result['configuration']}, {len(result['unseen'])} unseen cases")
+    print(f"{result['data']}, {result['configuration']}, unseen: {', '.join(result['unseen'])}")
     print(f"Signed: difference to {baseline}\n")
     print(as_text(result["scores"]))
     print(f"\n{DEFINITIONS}")

@@ -78,8 +78,7 @@ class Clock:
             return self._share * whole, seconds
         # It says nothing: at the pace of the stages before, but it is not done before it says so.
         pace = (self._done_seconds + CAUTION) / (self._done_expected + CAUTION)
-        done = min(seconds / pace, 0.95 * whole)
-        return done, done * pace
+        return min(seconds / pace, 0.95 * whole), seconds
 
 
 class Display:
