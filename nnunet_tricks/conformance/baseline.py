@@ -15,10 +15,11 @@ import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunet_tricks.conformance.bench import Bench
+from nnunet_tricks.conformance.checks import equal
 from nnunet_tricks.conformance.grid import Cell
 from nnunet_tricks.conformance.outcome import NotApplicableError, Outcome, Report, Status, one_line
+from nnunet_tricks.conformance.run import Run
 from nnunet_tricks.conformance.sandbox import seed_everything
-from nnunet_tricks.conformance.steps import Run, equal
 
 BATCHES = 2
 EPOCHS = (0, 1, 100, 999)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
 import traceback
@@ -16,8 +17,9 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunet_tricks.conformance.grid import Cell
 from nnunet_tricks.conformance.outcome import NotApplicableError, Outcome, Report, Status, one_line
+from nnunet_tricks.conformance.run import Run
 from nnunet_tricks.conformance.sandbox import sandbox
-from nnunet_tricks.conformance.steps import NEEDS, STEPS, Run
+from nnunet_tricks.conformance.steps import NEEDS, STEPS
 from nnunet_tricks.conformance.tiny_data import TinyData, make_tiny_data
 
 
@@ -84,6 +86,8 @@ class Bench:
             log=folder / "output.txt",
         ):
             yield Run(trainer, cell, data, folder)
+        if self._temporary:
+            shutil.rmtree(folder)
 
     def data(self, labels: str, *, flat: bool) -> TinyData:
         """A data set, made on first use."""

@@ -34,7 +34,7 @@ from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.grid import LABEL_MODES, Cell
 from nnunet_tricks.conformance.outcome import NotApplicableError, Outcome, Report, Status, ViolationError, one_line
 from nnunet_tricks.conformance.resolve import find_trainer
-from nnunet_tricks.conformance.steps import Run
+from nnunet_tricks.conformance.run import Run
 from nnunet_tricks.conformance.tiny_images import tiny_labels
 
 WORLD = 2

@@ -16,6 +16,7 @@ from nnunet_tricks.conformance.resolve import find_trainer
 from nnunet_tricks.conformance.session import to_json
 from nnunet_tricks.conformance.steps import STEPS
 from nnunet_tricks.conformance.table import show_tables
+from nnunet_tricks.door import external
 
 EXTERNAL = """
 import torch
@@ -29,6 +30,7 @@ class nnUNetTrainerOfAUser(nnUNetTrainerCELoss):
 """
 
 
+@pytest.mark.skipif(not external.is_read(), reason="nnU-Net reads nnUNet_extTrainer since 2.8")
 def test_a_users_trainer_is_checked_and_a_failure_sets_the_exit_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,101 @@
+"""One trainer in one cell: how instances of it come to be, and where they leave things."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
+from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.outcome import NotApplicableError
+from nnunet_tricks.conformance.tiny_data import TinyData
+
+CONFIGURATIONS = {"2d": "2d", "3d": "3d_fullres", "cascade": "3d_cascade_fullres"}
+FIRST_STAGE = "3d_lowres"
+
+TRAIN_STEPS = 2
+
+
+class Run:
+    """One trainer in one cell: makes instances as ``nnUNetv2_train`` does, and keeps what several steps need."""
+
+    def __init__(self, trainer: type[nnUNetTrainer], cell: Cell, data: TinyData, folder: Path) -> None:
+        """Make nothing yet.
+
+        Args:
+            trainer: The class under test.
+            cell: The situation.
+            data: The data set of that situation.
+            folder: For predictions.
+        """
+        self.trainer = trainer
+        self.cell = cell
+        self.data = data
+        self.folder = folder
+
+    def build(
+        self,
+        *,
+        configuration: str = "",
+        fold: int | str = 0,
+        continue_training: bool = False,
+        compiled: bool = False,
+        untouched: bool = False,
+    ) -> nnUNetTrainer:
+        """A trainer, made as ``nnUNetv2_train`` does; initialized, unless it is to continue.
+
+        Args:
+            configuration: That of the cell if not given.
+            fold: Fold of the split, or ``"all"``.
+            continue_training: What ``--c`` says.
+            compiled: Whether to take nnU-Net's path for ``torch.compile``, which it leaves out on the CPU.
+            untouched: Whether to leave the trainer its own length of an epoch and its own switch of deep supervision.
+
+        Returns:
+            The trainer.
+
+        Raises:
+            NotApplicableError: If the cell wants deep supervision and the trainer never has it.
+        """
+        # nnU-Net takes continue_training out of the plans that it is given, so each trainer gets its own copy.
+        trainer = self.trainer(
+            plans={**deepcopy(self.data.plans), "continue_training": continue_training},
+            configuration=configuration or CONFIGURATIONS[self.cell.dimension],
+            fold=fold,
+            dataset_json=deepcopy(self.data.dataset_json),
+            device=torch.device("cpu"),
+        )
+        if not untouched:
+            self._fit(trainer)
+        if compiled:
+            trainer._do_i_compile = lambda: True
+        if not continue_training:
+            trainer.initialize()
+        return trainer
+
+    def _fit(self, trainer: nnUNetTrainer) -> None:
+        if self.cell.deep_supervision and not trainer.enable_deep_supervision:
+            raise NotApplicableError("the trainer itself switches deep supervision off")
+        trainer.enable_deep_supervision = self.cell.deep_supervision
+        trainer.num_iterations_per_epoch = TRAIN_STEPS
+        trainer.num_val_iterations_per_epoch = 1
+
+    @cached_property
+    def probe(self) -> nnUNetTrainer:
+        """The instance for the steps that need no whole epoch."""
+        trainer = self.build()
+        trainer.on_train_start()
+        return trainer
+
+    def forget(self) -> None:
+        """Give the next step a new probe: a failed one may hold weights that are not finite."""
+        self.__dict__.pop("probe", None)
+
+    def model_folder(self, configuration: str = "") -> Path:
+        """Where a configuration's results are."""
+        configuration = configuration or CONFIGURATIONS[self.cell.dimension]
+        name = f"{self.trainer.__name__}__{self.data.plans['plans_name']}__{configuration}"
+        return self.folder / "results" / self.data.name / name
