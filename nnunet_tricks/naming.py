@@ -159,6 +159,31 @@ def parse(name: str, *, catalogue: Sequence[TrickInfo] = CATALOGUE) -> TrainerNa
     return read
 
 
+def combine(*names: str, catalogue: Sequence[TrickInfo] = CATALOGUE) -> TrainerName:
+    """The setting that several names describe together, whatever order they come in.
+
+    Args:
+        names: Tricks with or without parameters, or whole trainers.
+        catalogue: The tricks that names can hold.
+
+    Returns:
+        All their tricks, in canonical order.
+
+    Raises:
+        IllegalName: If one is not known, or two cannot stand together.
+
+    Examples:
+        >>> str(combine("NoDeepSupervision", "Tversky_alpha0p2"))
+        'nnUNetTrainerTversky_alpha0p2_NoDeepSupervision'
+    """
+    tokens = tuple(token for name in names for token in name.removeprefix(PREFIX).split("_") if token)
+    reader = _Reader(tuple(catalogue))
+    try:
+        return reader.read(tokens)
+    except _Flaw as flaw:
+        raise IllegalName(PREFIX + "_".join(tokens), flaw.reason, reader.nearest(flaw)) from None
+
+
 class _Reader:
     """Reads tokens leniently, in any order and spelling; ``parse`` then insists on the canonical one."""
 

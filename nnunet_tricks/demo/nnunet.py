@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
-import sysconfig
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from nnunet_tricks.door import external, link
+from nnunet_tricks.door import external
+from nnunet_tricks.door.commands import with_our_trainers
 
 POLL = 0.2
 """Seconds between two looks at a child."""
@@ -24,15 +23,6 @@ TAIL = 12
 
 class Failed(ValueError):
     """One of nnU-Net's commands did not succeed."""
-
-
-def command(name: str) -> str:
-    """Where one of nnU-Net's commands is, preferably the one of this very Python."""
-    folders = [sysconfig.get_path("scripts"), sysconfig.get_path("scripts", f"{os.name}_user")]
-    found = shutil.which(name, path=os.pathsep.join(folders)) or shutil.which(name)
-    if found is None:
-        raise ValueError(f"{name} is not installed beside this Python: 'nnunet-tricks doctor' says what is missing")
-    return found
 
 
 def environment(folder: Path, *, processes: int) -> dict[str, str]:
@@ -62,11 +52,7 @@ def environment(folder: Path, *, processes: int) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
     }
     variables.pop(external.VARIABLE, None)
-    if not link.state():
-        if not external.is_read():
-            raise ValueError("nnU-Net before 2.8 finds our trainers only after 'nnunet-tricks link': run it once")
-        variables[external.VARIABLE] = str(external.FOLDER)
-    return variables
+    return with_our_trainers(variables)
 
 
 def run(words: Sequence[str], *, variables: Mapping[str, str], log: Path, watch: Callable[[], None]) -> None:

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from nnunet_tricks.durations import in_words
+
 CAUTION = 20.0
 """So many seconds at the expected pace count as seen in advance: a short first stage says little about long ones."""
 
@@ -140,18 +142,3 @@ class Display:
             left = f", {in_words(self.clock.left)} left" if self._number < self._count else ""
             print(f"    done in {in_words(seconds)}{left}", file=sys.stderr, flush=True)
         return seconds
-
-
-def in_words(seconds: float) -> str:
-    """A duration for people.
-
-    Examples:
-        >>> in_words(7.4), in_words(95), in_words(5000)
-        ('7 s', '1 min 35 s', '1 h 23 min')
-    """
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"

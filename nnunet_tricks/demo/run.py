@@ -12,7 +12,9 @@ from nnunet_tricks.demo.progress import Display
 from nnunet_tricks.demo.raw_data import write_phantoms
 from nnunet_tricks.demo.setting import FOLD, Setting
 from nnunet_tricks.demo.source import Selection, adopt, select
-from nnunet_tricks.demo.stages import Stage, State, write_atomically
+from nnunet_tricks.demo.stages import Stage, State
+from nnunet_tricks.door.commands import command as find_command
+from nnunet_tricks.files import write_atomically
 from nnunet_tricks.naming import parse
 from nnunet_tricks.planning import plans_file
 from nnunet_tricks.planning.small import small_configuration
@@ -107,7 +109,7 @@ def _command(setting: Setting, name: str, *words: Sequence[str], epochs: int = 0
     def work(watch: Watch) -> None:
         training = EpochWatch(log, epochs) if epochs else None
         nnunet.run(
-            [nnunet.command(command), *arguments],
+            [find_command(command), *arguments],
             variables=nnunet.environment(setting.out, processes=setting.processes),
             log=log,
             watch=lambda: watch(training.share() if training else None),

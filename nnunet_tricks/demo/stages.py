@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from nnunet_tricks.files import write_atomically
 
 STATE = "demo.json"
 
@@ -89,10 +90,3 @@ class State:
 
     def _write(self) -> None:
         write_atomically(self.file, json.dumps({"settings": self.settings, "seconds": self.seconds}, indent=2))
-
-
-def write_atomically(file: Path, text: str) -> None:
-    """Nobody ever sees half a file."""
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(file)

@@ -37,12 +37,6 @@ def test_an_old_nnunet_without_the_link(tmp_path: Path, monkeypatch: pytest.Monk
         nnunet.environment(tmp_path, processes=1)
 
 
-def test_a_command_that_is_not_there() -> None:
-    with pytest.raises(ValueError, match="doctor"):
-        nnunet.command("nnUNetv2_brew_coffee")
-    assert Path(nnunet.command("nnUNetv2_train")).is_file()
-
-
 def test_a_failure_shows_the_end_of_the_log(tmp_path: Path) -> None:
     words = [sys.executable, "-c", "print('all well'); raise SystemExit('disk on fire')"]
     log = tmp_path / "logs" / "train.txt"

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nnunet_tricks.demo.epochs import AFTERWARDS, MARK, EpochWatch
-from nnunet_tricks.demo.progress import Clock, Display, in_words
+from nnunet_tricks.demo.progress import Clock, Display
 
 
 class Time:
@@ -83,10 +83,3 @@ def test_without_a_terminal_there_is_a_line_per_step(capsys: pytest.CaptureFixtu
     assert "left" in next(lines)
     assert next(lines) == "[2/2] two ..."
     assert "left" not in next(lines)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"), [(0.4, "0 s"), (59.6, "1 min 0 s"), (3599, "59 min 59 s"), (3600, "1 h 0 min")]
-)
-def test_durations_in_words(seconds: float, words: str) -> None:
-    assert in_words(seconds) == words
