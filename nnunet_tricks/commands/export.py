@@ -1,0 +1,89 @@
+"""``nnunet-tricks export``: a model that stock nnU-Net predicts with, where nnunet_tricks is not installed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nnunet_tricks.export.write import Exported
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.description = (
+        "Make a model folder whose checkpoints name nnU-Net's own nnUNetTrainer, so that colleagues predict with it "
+        "who have nnU-Net and nothing else; the trainer's real name stays in each checkpoint, under "
+        "nnunet_tricks_trainer_name. Works for every trainer, of ours or not, whose network is nnU-Net's: losses, "
+        "sampling, augmentation, deep supervision. Others are refused, with what to send along. The source stays as it "
+        "is."
+    )
+    parser.usage = "%(prog)s MODEL_FOLDER OUT [-f FOLD ...] [-chk FILE ...] [--dry-run] [--json]"
+    parser.add_argument(
+        "model", metavar="MODEL_FOLDER", type=Path, help="<trainer>__<plans>__<configuration> in nnUNet_results"
+    )
+    parser.add_argument(
+        "out",
+        metavar="OUT",
+        type=Path,
+        help="model folder to make; call it nnUNet_results/<data set>/nnUNetTrainer__<plans>__<configuration> where "
+        "nnUNetv2_predict -d or nnUNetv2_export_model_to_zip is to find it",
+    )
+    parser.add_argument("-f", dest="folds", metavar="FOLD", nargs="+", default=(), help="only these (default: all)")
+    parser.add_argument(
+        "-chk",
+        dest="checkpoints",
+        metavar="FILE",
+        nargs="+",
+        default=["checkpoint_final.pth"],
+        help="checkpoints to take from each fold (default: checkpoint_final.pth)",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="check everything, write nothing")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Export it, and say how to predict with it."""
+    from nnunet_tricks.export.write import export
+
+    done = export(
+        arguments.model, arguments.out, folds=arguments.folds, names=arguments.checkpoints, dry_run=arguments.dry_run
+    )
+    print(_json(done, arguments) if arguments.json else _text(done, arguments))
+    return 0
+
+
+def _json(done: Exported, arguments: argparse.Namespace) -> str:
+    report = {
+        "outcome": done.outcome,
+        "dry_run": arguments.dry_run,
+        "model": str(done.model.folder),
+        "out": str(arguments.out),
+        "trainer": done.trainer,
+        "folds": done.model.folds,
+        "files": [str(file) for file in done.model.files],
+        "previous_stage": done.stock.configuration.previous_stage_name,
+    }
+    return json.dumps(report, indent=2)
+
+
+def _text(done: Exported, arguments: argparse.Namespace) -> str:
+    model, previous = done.model, done.stock.configuration.previous_stage_name
+    says = {"exported": "exported to", "unchanged": "is there already, the same:"}[done.outcome]
+    predict = (
+        f"nnUNetv2_predict_from_modelfolder -i IMAGES -o PREDICTIONS -m {arguments.out} -f {' '.join(model.folds)}"
+    )
+    if arguments.checkpoints != ["checkpoint_final.pth"]:
+        predict += f" -chk {arguments.checkpoints[0]}"
+    lines = [
+        f"{'Dry run: ' if arguments.dry_run else ''}{model.folder.name} {says} {arguments.out}",
+        f"  {len(model.checkpoints)} checkpoints, {len(model.others)} other files, {model.size / 1e6:.1f} MB",
+        "  checked: the weights of each load into the network that nnUNetTrainer builds from these plans",
+        f"  trained by {done.trainer}; the checkpoints now say nnUNetTrainer",
+    ]
+    if previous:
+        predict += f" -prev_stage_predictions PREDICTIONS_OF_{previous}"
+        lines.append(f"  a cascade's second stage: your colleague needs the model of {previous} too, export it as well")
+    return "\n".join([*lines, f"Predict with it: {predict}"])

@@ -1,0 +1,115 @@
+"""A model folder as nnU-Net leaves it, and what of it travels."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+FINAL = "checkpoint_final.pth"
+
+# What nnUNetv2_export_model_to_zip takes along, so that it works on the exported folder too.
+_NEEDED = ("plans.json", "dataset.json")
+_BESIDE_FOLDS = (*_NEEDED, "dataset_fingerprint.json")
+_IN_FOLD = ("debug.json", "progress.png", "network_architecture.pdf", "validation/summary.json")
+_IN_CROSS_VALIDATION = ("summary.json", "postprocessing.pkl", "postprocessing.json")
+
+_KEYS = ("trainer_name", "init_args", "network_weights")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model folder.
+
+    Attributes:
+        folder: ``<trainer>__<plans>__<configuration>``, or what it was renamed to.
+        folds: Those that travel, as ``nnUNetv2_predict -f`` takes them.
+        checkpoints: Their files, relative to ``folder``.
+        others: What else travels, relative to ``folder``.
+    """
+
+    folder: Path
+    folds: tuple[str, ...]
+    checkpoints: tuple[Path, ...]
+    others: tuple[Path, ...]
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Everything that travels."""
+        return self.others + self.checkpoints
+
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+        return sum((self.folder / file).stat().st_size for file in self.files)
+
+
+def find_model(folder: Path, folds: Sequence[str] = (), names: Sequence[str] = (FINAL,)) -> Model:
+    """Look a model folder through.
+
+    Args:
+        folder: The model folder.
+        folds: Which to take; every fold that is there if not given.
+        names: File names of the checkpoints to take from each fold.
+
+    Returns:
+        What travels.
+
+    Raises:
+        ValueError: If it is no model folder, or a fold or a checkpoint is not there.
+    """
+    missing = [name for name in _NEEDED if not (folder / name).is_file()]
+    there = sorted(path.name.removeprefix("fold_") for path in folder.glob("fold_*") if path.is_dir())
+    if missing or not there:
+        lacks = " and ".join(missing or ["fold_X"])
+        raise ValueError(f"{folder} is no model folder of nnU-Net, it has no {lacks}{_instead(folder)}")
+    chosen = tuple(dict.fromkeys(folds)) or tuple(there)
+    checkpoints = [Path(f"fold_{fold}", name) for fold in chosen for name in names]
+    for file in checkpoints:
+        if not (folder / file).is_file():
+            raise ValueError(
+                f"{folder} has no {file}: choose finished folds with -f (there are {', '.join(there)}), or another "
+                "checkpoint with -chk, such as checkpoint_best.pth"
+            )
+    others = [Path(name) for name in _BESIDE_FOLDS]
+    others += [Path(f"fold_{fold}", name) for fold in chosen for name in _IN_FOLD]
+    others += [Path(f"crossval_results_folds_{'_'.join(chosen)}", name) for name in _IN_CROSS_VALIDATION]
+    return Model(folder, chosen, tuple(checkpoints), tuple(file for file in others if (folder / file).is_file()))
+
+
+def _instead(folder: Path) -> str:
+    """The model folder that was meant, where it is near."""
+    if folder.name.startswith("fold_"):
+        return f": give the folder above, {folder.parent}"
+    below = sorted(path.parent for path in folder.glob("*/plans.json"))
+    return f": give one of {', '.join(map(str, below))}" if below else ""
+
+
+def load(file: Path) -> dict[str, Any]:
+    """Read a checkpoint, as nnU-Net does: by pickle, so only what you or people you trust have trained.
+
+    Args:
+        file: Written by nnU-Net's trainer.
+
+    Returns:
+        Its content, on the CPU.
+
+    Raises:
+        ValueError: If it is none, or damaged.
+    """
+    try:
+        checkpoint = torch.load(file, map_location="cpu", weights_only=False)
+    except (RuntimeError, OSError, EOFError, ImportError, pickle.UnpicklingError) as error:
+        raise ValueError(f"{file} cannot be read, it may be damaged or no checkpoint: {_first_line(error)}") from error
+    lacks = [key for key in _KEYS if not isinstance(checkpoint, dict) or key not in checkpoint]
+    if lacks:
+        raise ValueError(f"{file} is no checkpoint of nnU-Net v2, it has no {', '.join(lacks)}")
+    return checkpoint
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)

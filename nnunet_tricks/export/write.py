@@ -1,0 +1,172 @@
+"""Writing the folder that travels: all of it or nothing, and never into the source."""
+
+from __future__ import annotations
+
+import filecmp
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import track
+
+from nnunet_tricks.export.model import FINAL, Model, find_model, load
+from nnunet_tricks.export.stock import STOCK, StockModel, check_trainer
+
+TRAINED_BY = "nnunet_tricks_trainer_name"
+"""Key of an exported checkpoint that holds the name of the trainer that made it."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export came to.
+
+    Attributes:
+        outcome: ``unchanged`` if the same export was there already.
+        model: What it was made of.
+        trainer: The trainer that made the model.
+        stock: What nnU-Net makes of the model's plans.
+    """
+
+    outcome: Literal["exported", "unchanged"]
+    model: Model
+    trainer: str
+    stock: StockModel
+
+
+def export(
+    folder: Path, out: Path, *, folds: Sequence[str] = (), names: Sequence[str] = (FINAL,), dry_run: bool = False
+) -> Exported:
+    """Make a model folder whose checkpoints name ``nnUNetTrainer``.
+
+    Args:
+        folder: The model folder, which stays as it is.
+        out: The folder to make.
+        folds: Which to take; every fold that is there if not given.
+        names: File names of the checkpoints to take from each fold.
+        dry_run: Check everything, write nothing.
+
+    Returns:
+        What it came to.
+
+    Raises:
+        ValueError: If stock nnU-Net could not predict with it, or ``out`` holds something else.
+    """
+    model = find_model(folder, folds, names)
+    there = _look(model, out)
+    converter = _Converter(model)
+    if there:
+        _require_same(converter, out)
+    elif dry_run:
+        for _ in converter.checkpoints():
+            pass
+    else:
+        with _all_or_nothing(out, model.size) as staging:
+            _write(converter, staging)
+    return Exported("unchanged" if there else "exported", model, converter.trainer, converter.stock)
+
+
+class _Converter:
+    """Turns a model's checkpoints into stock ones, one at a time: each may fill much of the memory."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        first = load(model.folder / model.checkpoints[0])
+        self._names = self._names_in(first)
+        self.trainer, self._configuration = self._names
+        check_trainer(first["trainer_name"], model.folder)
+        self.stock = StockModel(model.folder, self._configuration)
+
+    def checkpoints(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """Each checkpoint's file and what it is to hold; those that nnU-Net could not load are refused."""
+        bar = Console(stderr=True)
+        files = self.model.checkpoints
+        for file in track(files, "Exporting", console=bar, disable=not bar.is_terminal or len(files) == 1):
+            checkpoint = load(self.model.folder / file)
+            if self._names_in(checkpoint) != self._names:
+                raise ValueError(
+                    f"{self.model.folder / file} is of {' '.join(self._names_in(checkpoint))}, the others are of "
+                    f"{' '.join(self._names)}: choose folds that belong together with -f"
+                )
+            self.stock.check_weights(checkpoint["network_weights"], self.model.folder / file)
+            yield file, checkpoint | {"trainer_name": STOCK, TRAINED_BY: self.trainer}
+
+    @staticmethod
+    def _names_in(checkpoint: dict[str, Any]) -> tuple[str, str]:
+        # What was exported before keeps the name of its first trainer.
+        return checkpoint.get(TRAINED_BY, checkpoint["trainer_name"]), checkpoint["init_args"]["configuration"]
+
+
+def _look(model: Model, out: Path) -> bool:
+    """Whether ``out`` holds files as an export has them; refuses what holds anything else."""
+    source, target = model.folder.resolve(), out.resolve()
+    if target == source or source in target.parents:
+        raise ValueError(f"{out} lies in the model that is exported: choose a folder elsewhere")
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"{out} is a file: choose a folder")
+    there = {path.relative_to(out) for path in out.rglob("*") if not path.is_dir()} if out.exists() else set()
+    if there and there != set(model.files):
+        raise ValueError(f"{out} is not empty, and no export of this model: choose another folder or remove it")
+    return bool(there)
+
+
+def _require_same(converter: _Converter, out: Path) -> None:
+    model = converter.model
+    different = [file for file in model.others if not filecmp.cmp(model.folder / file, out / file, shallow=False)]
+    different += [file for file, checkpoint in converter.checkpoints() if not _same(load(out / file), checkpoint)]
+    if different:
+        raise ValueError(
+            f"{out} holds another model, it differs in {', '.join(map(str, different))}: choose another folder or "
+            "remove it"
+        )
+
+
+def _same(mine: Any, theirs: Any) -> bool:
+    """Whether two checkpoints hold the same; a score that is not a number equals itself here."""
+    if type(mine) is not type(theirs):
+        return False
+    if isinstance(mine, dict):
+        return mine.keys() == theirs.keys() and all(_same(value, theirs[key]) for key, value in mine.items())
+    if isinstance(mine, (list, tuple)):
+        return len(mine) == len(theirs) and all(map(_same, mine, theirs))
+    if isinstance(mine, torch.Tensor):
+        return torch.equal(mine, theirs)
+    if isinstance(mine, (float, np.ndarray, np.floating)):
+        return np.array_equal(mine, theirs, equal_nan=True)
+    return bool(mine == theirs)
+
+
+@contextmanager
+def _all_or_nothing(out: Path, size: int) -> Iterator[Path]:
+    """A folder that becomes ``out`` at the end, or vanishes."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(out.parent).free
+    if size > free:
+        raise OSError(f"{out.parent} has {free / 1e9:.1f} GB left, and the model takes {size / 1e9:.1f} GB")
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
+        staging = Path(temporary, out.name)  # made with the usual permissions, unlike the folder around it
+        staging.mkdir()
+        yield staging
+        staging.replace(out)
+
+
+def _write(converter: _Converter, staging: Path) -> None:
+    for file in converter.model.others:
+        _make_folder_of(staging / file)
+        shutil.copyfile(converter.model.folder / file, staging / file)
+    for file, checkpoint in converter.checkpoints():
+        _make_folder_of(staging / file)
+        try:
+            torch.save(checkpoint, staging / file)
+        except RuntimeError as error:  # how torch says that the disk is full
+            raise OSError(f"{file} could not be written: {str(error).splitlines()[0]}") from error
+
+
+def _make_folder_of(file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)

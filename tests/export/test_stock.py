@@ -1,0 +1,121 @@
+"""What stock nnU-Net could not predict with is refused, with what to send along."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from nnunetv2.training.nnUNetTrainer.variants.network_architecture.nnUNetTrainerBN import nnUNetTrainerBN
+
+from nnunet_tricks.catalogue import CATALOGUE
+from nnunet_tricks.cli import main
+from nnunet_tricks.conformance.bench import Bench
+from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.steps import STEPS
+from nnunet_tricks.door.external import is_read
+from nnunet_tricks.export.model import FINAL, load
+from nnunet_tricks.export.stock import check_trainer
+from nnunet_tricks.export.write import export
+from nnunet_tricks.trick_info import TrickInfo
+
+OWN = """
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
+class nnUNetTrainerMyLoss(nnUNetTrainer):
+    pass
+
+class nnUNetTrainerMyNetwork(nnUNetTrainer):
+    @staticmethod
+    def build_network_architecture(plans_manager, configuration_manager, inputs, outputs, enable_deep_supervision=True):
+        return None
+"""
+
+
+def rename(model: Path, trainer: str) -> None:
+    file = model / "fold_0" / FINAL
+    torch.save(load(file) | {"trainer_name": trainer}, file)
+
+
+def edit_plans(model: Path, **changes: object) -> None:
+    plans = json.loads((model / "plans.json").read_text())
+    plans["configurations"]["3d_fullres"] |= changes
+    (model / "plans.json").write_text(json.dumps(plans))
+
+
+@pytest.mark.parametrize("info", CATALOGUE, ids=lambda info: info.name)
+def test_every_trick_that_leaves_the_network_alone_can_be_exported(info: TrickInfo, tmp_path: Path) -> None:
+    if {"network", "inference"} & {hook.partition(".")[0] for hook in info.hooks}:
+        with pytest.raises(ValueError, match="your colleague needs nnunet_tricks"):
+            check_trainer(info.trainer, tmp_path)
+    else:
+        check_trainer(info.trainer, tmp_path)
+
+
+def test_a_network_of_its_own_is_refused_although_the_model_is_whole(bench: Bench, tmp_path: Path) -> None:
+    with bench.room(nnUNetTrainerBN, Cell("labels", "2d", True)) as run:
+        STEPS["epoch"](run)
+        with pytest.raises(ValueError, match=r"network of its own.* nnU-Net itself has this trainer: send .* as it is"):
+            export(run.model_folder(), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(not is_read(), reason="nnU-Net reads nnUNet_extTrainer since 2.8")
+def test_the_users_own_trainers(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "own" / "my_trainers.py"
+    file.parent.mkdir()
+    file.write_text(OWN)
+    monkeypatch.setenv("nnUNet_extTrainer", str(file.parent))
+    rename(model, "nnUNetTrainerMyNetwork")
+    with pytest.raises(ValueError, match=f"with it {file}; your colleague names the folder of that file in"):
+        export(model, tmp_path / "out")
+    rename(model, "nnUNetTrainerMyLoss")
+    assert export(model, tmp_path / "out").trainer == "nnUNetTrainerMyLoss"
+
+
+def test_a_trainer_that_is_not_here(model: Path, tmp_path: Path) -> None:
+    rename(model, "SomebodysTrainer")
+    with pytest.raises(ValueError, match=r"SomebodysTrainer, which is not found here.*export it where it was trained"):
+        export(model, tmp_path / "out")
+
+
+def test_a_baseline_travels_too(model: Path, tmp_path: Path) -> None:
+    rename(model, nnUNetTrainer.__name__)
+    assert export(model, tmp_path / "out").trainer == "nnUNetTrainer"
+
+
+def test_weights_of_another_network(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = model / "fold_0" / FINAL
+    checkpoint = load(file)
+    checkpoint["network_weights"]["decoder.seg_layers.0.weight"] = torch.zeros(1)
+    torch.save(checkpoint, file)
+    assert main(["export", str(model), str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert "do not fit the network that nnUNetTrainer builds from these plans: size mismatch for decoder" in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"resampling_fn_data": "my_resampling"}, "my_resampling"),
+        ({"normalization_schemes": ["MyNormalization"]}, "normalization MyNormalization"),
+        ({"preprocessor_name": "MyPreprocessor"}, "preprocessor MyPreprocessor"),
+    ],
+)
+def test_plans_that_name_what_nnunet_does_not_have(
+    model: Path, tmp_path: Path, changes: dict[str, object], named: str
+) -> None:
+    edit_plans(model, **changes)
+    with pytest.raises(ValueError, match=f"plans.json names what nnU-Net by itself does not have: .*{named}"):
+        export(model, tmp_path / "out")
+
+
+def test_plans_whose_network_is_of_another_package(model: Path, tmp_path: Path) -> None:
+    architecture = json.loads((model / "plans.json").read_text())["configurations"]["3d_fullres"]["architecture"]
+    architecture["network_class_name"] = "monai.networks.nets.BasicUNet"
+    edit_plans(model, architecture=architecture)
+    with pytest.raises(ValueError, match=r"does not have: monai.networks.nets.BasicUNet \(monai"):
+        export(model, tmp_path / "out")
