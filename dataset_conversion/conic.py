@@ -1,12 +1,9 @@
 """CoNIC 2022: 4,981 H&E patches of colon tissue, 256 x 256, with nuclei as instances in six classes.
 
-Source: conic-challenge.grand-challenge.org. One folder with ``images.npy``, ``labels.npy`` and ``patch_info.csv``,
-    rows in one
-order. Patches were cut from the Lizard images with overlap at the edges: the same pixels occur in two patches, so
-only whole
-Lizard images go into a fold. ``counts.csv`` counts the nuclei that touch the central 224 x 224 pixels; where it is
-there, it is
-compared, since a map with classes in another order fails it.
+Source: conic-challenge.grand-challenge.org. One folder with ``images.npy``, ``labels.npy`` and ``patch_info.csv``, rows
+in one order. Patches were cut from the Lizard images with overlap at the edges: the same pixels occur in two patches,
+so only whole Lizard images go into a fold. ``counts.csv`` counts the nuclei that touch the central 224 x 224 pixels;
+where it is there, it is compared, since a map with classes in another order fails it.
 """
 
 from __future__ import annotations
@@ -52,14 +49,10 @@ class Conic(DataSet):
         """One case for each row; its group is the Lizard image it was cut from."""
         import numpy as np
 
+        from dataset_conversion.array_rows import open_array
+
         paths = _find(sources)
-        try:
-            images = np.load(paths["images.npy"], mmap_mode="r")
-            labels = np.load(paths["labels.npy"], mmap_mode="r")
-        except ValueError as error:
-            raise ConversionError(
-                f"images.npy or labels.npy is damaged or cut off ({error}); download them again"
-            ) from error
+        images, labels = open_array(paths["images.npy"]), open_array(paths["labels.npy"])
         if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8:
             raise ConversionError(f"images.npy should be (n, height, width, 3) uint8, is {images.shape} {images.dtype}")
         if labels.shape != (*images.shape[:3], 2) or labels.dtype.kind not in "iu":
@@ -90,13 +83,12 @@ class Conic(DataSet):
         """Write one patch; the arrays stay on disk."""
         import numpy as np
 
-        from dataset_conversion.nuclei import array_record, as_instances, write_nuclei
+        from dataset_conversion.array_rows import read_row, row_record
+        from dataset_conversion.nuclei import as_instances, write_nuclei
 
-        images, labels = _array(case.image), _array(case.label or case.image)
-        picture, maps = np.asarray(images[case.index]), np.asarray(labels[case.index])
-        names = [f"{path.name}[{case.index}]" for path in (case.image, case.label) if path is not None]
-        record.files.append(array_record("image", names[0], picture))
-        record.files.append(array_record("label", names[1], maps))
+        picture, picture_source = read_row(case.image, case.index)
+        maps, maps_source = read_row(case.label or case.image, case.index)
+        record.files += [row_record("image", picture_source), row_record("label", maps_source)]
         instances = as_instances(maps[..., 0])
         classes = np.clip(maps[..., 1], 0, 255).astype(np.uint8)
         expected = _counts(case.image.with_name("counts.csv"))
@@ -134,14 +126,6 @@ def _find(sources: Sequence[Path]) -> dict[str, Path]:
     if missing:
         raise ConversionError(f"{', '.join(missing)} not found in {', '.join(str(source) for source in sources)}")
     return found
-
-
-@lru_cache(maxsize=4)
-def _array(path: Path) -> Any:
-    """An array on disk, mapped once for each process."""
-    import numpy as np
-
-    return np.load(path, mmap_mode="r")
 
 
 @lru_cache(maxsize=2)

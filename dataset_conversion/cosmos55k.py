@@ -1,12 +1,9 @@
 """Cosmos55k: 55,023 pictures and slices of 26 structures in 7 modalities, one labelled object in each.
 
 Liu et al., "Instructive Feature Enhancement for Dichotomous Medical Image Segmentation", MICCAI 2023. The set has no
-public
-download; `cosmos_style` builds one of its kind. Whoever has it can convert any of these layouts: ``X.png`` with
-``X_mask.png``
-beside it, flat or in ``train``, ``val``, ``test``; lists ``train.lst`` (or ``.txt``), ``val``, ``test`` of such
-pictures; folders
-``images`` and ``masks`` side by side anywhere.
+public download; `cosmos_style` builds one of its kind. Whoever has it can convert any of these layouts: ``X.png`` with
+``X_mask.png`` beside it, flat or in ``train``, ``val``, ``test``; lists ``train.lst`` (or ``.txt``), ``val``, ``test``
+of such pictures; folders ``images`` and ``masks`` side by side anywhere.
 """
 
 from __future__ import annotations
@@ -19,14 +16,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from dataset_conversion.cosmos_names import (
-    PARTS,
     group_of,
     modality_and_structure,
     pair_pictures,
     part_of,
     read_list,
 )
-from dataset_conversion.find import Found, orphan, stem_of, walk
+from dataset_conversion.find import PARTS, Found, orphan, stem_of, walk
 from dataset_conversion.model import TEST, TRAIN, Case, DataSet, Plan, Record, Settings, Task, Unused
 from dataset_conversion.picture_options import (
     CHANNELS,

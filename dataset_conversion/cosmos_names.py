@@ -1,8 +1,7 @@
 """What file names of Cosmos55k say: role, part, group, modality. Standard library only.
 
 The file names of the original are not public. The rules here take the layouts that its authors' code reads, and names
-as the
-30 source data sets have them; a csv (``--metadata``) overrules them.
+as the 30 source data sets have them; a csv (``--metadata``) overrules them.
 """
 
 from __future__ import annotations
@@ -11,11 +10,8 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from dataset_conversion.find import Found, Pair, stem_of
+from dataset_conversion.find import PARTS, Found, Pair, stem_of
 from dataset_conversion.model import Unused
-
-PARTS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val"}
-PARTS |= {"test": "test", "testing": "test"}
 
 _IMAGE_FOLDERS = {"images", "image", "imgs", "img"}
 _MASK_FOLDERS = {"masks", "mask", "labels", "label", "gt", "gts", "groundtruth", "ground_truth"}
@@ -44,8 +40,8 @@ def group_of(stem: str) -> str:
     """The volume, patient or picture that a slice or copy comes from.
 
     Copies lose their prefix (``flipped_``, ``mirrored_``, ``rotated_90_``), slices their number. A number counts as
-    that of a
-    slice if the word says so or if another number, the volume's, stands before it; otherwise it is the picture's own.
+    that of a slice if the word says so or if another number, the volume's, stands before it; otherwise it is the
+    picture's own.
 
     Examples:
         >>> group_of("CT_liver_MSD_flipped_10108_113"), group_of("ISIC_0013948")

@@ -1,8 +1,8 @@
 """A set in the style of Cosmos55k out of nnU-Net raw data sets: single slices, one object in each, grouped by volume.
 
-Give one or more ``nnUNet_raw/DatasetXXX_Name`` folders, 3-D (axial slices are taken) or 2-D. For every volume and
-every label
-some slices are chosen, evenly spread over those in which the object is large enough; intensities become 8-bit RGB.
+Give one or more ``nnUNet_raw/DatasetXXX_Name`` folders, 3-D (axial slices are taken) or 2-D. For every volume and every
+label some slices are chosen, evenly spread over those in which the object is large enough; intensities become 8-bit
+RGB.
 """
 
 from __future__ import annotations

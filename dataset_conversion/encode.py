@@ -49,8 +49,7 @@ def png(pixels: Pixels) -> bytes:
     """A PNG file, about ten times as fast as Pillow's at about the same size.
 
     Every line is stored as difference to the line above (photographs are smooth), which numpy does in one pass, and
-    deflated
-    by libdeflate. Pillow tries five filters for each line.
+    deflated by libdeflate. Pillow tries five filters for each line.
     """
     height, width = pixels.shape[:2]
     depth = 16 if pixels.dtype == np.uint16 else 8

@@ -10,6 +10,10 @@ from pathlib import Path
 from dataset_conversion.errors import ConversionError
 from dataset_conversion.model import Unused
 
+PARTS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val"}
+PARTS |= {"test": "test", "testing": "test"}
+"""What folders and files of the parts of a data set are called."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Found:

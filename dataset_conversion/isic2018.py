@@ -1,14 +1,10 @@
 """ISIC 2018 task 1: dermoscopy pictures with the outline of the lesion.
 
-2,594 pictures for training, 100 for validation, 1,000 for test, from challenge.isic-archive.com/data. Layouts: the
-six official
-folders (inputs say ``Task1-2``, masks ``Task1``), the same with ``Testing`` for ``Test``, and flat copies with
-``images`` and
-``masks``. Names of 2016 and 2017 work too. Attribute maps, superpixels and licence files beside the pictures are left
-alone.
-Many pictures occur more than once within and across the years: identical and near-identical ones stay in one fold,
-and those in
-training and test are reported.
+2,594 pictures for training, 100 for validation, 1,000 for test, from challenge.isic-archive.com/data. Layouts: the six
+official folders (inputs say ``Task1-2``, masks ``Task1``), the same with ``Testing`` for ``Test``, flat copies with
+``images`` and ``masks``, and arrays (see `isic_arrays`). Names of 2016 and 2017 work too. Attribute maps, superpixels
+and licence files beside the pictures are left alone. Many pictures occur more than once within and across the years:
+identical and near-identical ones stay in one fold, and those in training and test are reported.
 """
 
 from __future__ import annotations
@@ -20,13 +16,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from dataset_conversion.find import Found, orphan, pair, stem_of, walk
+from dataset_conversion.find import PARTS, Found, orphan, pair, stem_of, walk
+from dataset_conversion.isic_arrays import NOTE, convert_row, plan_arrays
 from dataset_conversion.model import TEST, TRAIN, Case, DataSet, Plan, Record, Settings, Task, Unused
 from dataset_conversion.picture_options import CHANNELS, ENDINGS, READER, add_any_colour, add_max_size, written_bytes
 from dataset_conversion.schemes import FOLDS, MEDISEG
-
-_PARTS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val"}
-_PARTS |= {"test": "test", "testing": "test"}
 
 
 class Isic2018(DataSet):
@@ -55,49 +49,64 @@ class Isic2018(DataSet):
         add_any_colour(parser)
 
     def plan(self, sources: Sequence[Path], settings: Settings) -> Plan:
-        """Pair by ISIC number within each part."""
-        files = walk(sources, (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"))
-        pairs, unused = pair(files, _key)
-        unused = [replace(one, id=one.id.partition("/")[2]) for one in unused]
-        cases: list[Case] = []
-        seen: dict[str, str] = {}
-        for one in pairs:
-            part, _, name = one.key.partition("/")
-            found = one.image or one.label
-            if found is None:
-                continue
-            if name in seen:
-                reason = f"also stands in the {seen[name]} part"
-                unused.append(Unused(id=name, path=found.relative, status="refused", reason=reason))
-            elif one.image is None or (one.label is None and part != "test"):
-                unused.append(orphan(name, found, "label" if one.image else "image"))
-            elif settings.split == "mediseg" and part != "train":
-                reason = "not part of the scheme mediseg, which splits the official training pictures"
-                unused.append(Unused(id=name, path=found.relative, status="ignored", reason=reason))
-            else:
-                seen[name] = part
-                cases.append(
-                    Case(
-                        id=name,
-                        image=one.image.path,
-                        label=one.label.path if one.label else None,
-                        part=TEST if part == "test" else TRAIN,
-                        fold_part=part,
-                        modality="dermoscopy",
-                        structure="skin lesion",
-                    )
-                )
-        return Plan(cases=cases, unused=unused, file_ending=settings.file_ending)
+        """Pair by ISIC number within each part; arrays are looked for where there are no pictures."""
+        cases, unused = _pictures(sources)
+        warnings = []
+        if not cases:
+            cases, more = plan_arrays(sources)
+            unused += more
+            warnings = [NOTE] if cases else []
+        if settings.split == "mediseg":
+            reason = "not part of the scheme mediseg, which splits the official training pictures"
+            others = [case for case in cases if case.fold_part != "train"]
+            unused += [Unused(id=one.id, path=one.image.name, status="ignored", reason=reason) for one in others]
+            cases = [case for case in cases if case.fold_part == "train"]
+        return Plan(cases=cases, unused=unused, warnings=warnings, file_ending=settings.file_ending)
 
     def convert(self, case: Case, record: Record, work: Any) -> None:
-        """See `rgb.convert_rgb`."""
+        """See `rgb.convert_rgb`, and `isic_arrays.convert_row` for arrays."""
         from dataset_conversion.rgb import convert_rgb
 
-        convert_rgb(case, record, work)
+        if case.image.suffix.lower() == ".npy":
+            convert_row(case, record, work)
+        else:
+            convert_rgb(case, record, work)
 
     def output_bytes(self, plan: Plan, settings: Settings) -> int:
         """Lossless formats are larger than JPEG."""
         return written_bytes(plan, settings)
+
+
+def _pictures(sources: Sequence[Path]) -> tuple[list[Case], list[Unused]]:
+    files = walk(sources, (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"))
+    pairs, unused = pair(files, _key)
+    unused = [replace(one, id=one.id.partition("/")[2]) for one in unused]
+    cases: list[Case] = []
+    seen: dict[str, str] = {}
+    for one in pairs:
+        part, _, name = one.key.partition("/")
+        found = one.image or one.label
+        if found is None:
+            continue
+        if name in seen:
+            reason = f"also stands in the {seen[name]} part"
+            unused.append(Unused(id=name, path=found.relative, status="refused", reason=reason))
+        elif one.image is None or (one.label is None and part != "test"):
+            unused.append(orphan(name, found, "label" if one.image else "image"))
+        else:
+            seen[name] = part
+            cases.append(
+                Case(
+                    id=name,
+                    image=one.image.path,
+                    label=one.label.path if one.label else None,
+                    part=TEST if part == "test" else TRAIN,
+                    fold_part=part,
+                    modality="dermoscopy",
+                    structure="skin lesion",
+                )
+            )
+    return cases, unused
 
 
 def _key(found: Found) -> tuple[str, str] | None:
@@ -114,7 +123,7 @@ def _key(found: Found) -> tuple[str, str] | None:
 
 
 def _part_of(folder: str) -> str | None:
-    return next((_PARTS[word] for word in re.split(r"[^a-z]+", folder) if word in _PARTS), None)
+    return next((PARTS[word] for word in re.split(r"[^a-z]+", folder) if word in PARTS), None)
 
 
 DATA_SET = Isic2018()

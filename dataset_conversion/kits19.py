@@ -1,13 +1,10 @@
 """KiTS19: 300 abdominal CTs in the late arterial phase, kidneys (1) and kidney tumours (2); 210 have labels.
 
-Source: github.com/neheller/kits19. Layouts: the repository after ``get_imaging``
-    (``data/case_00000/imaging.nii.gz``), the
-flat imaging folder of the Hugging Face copy (``images/case_00000.nii.gz``) given beside a clone that has only the
-labels, one
-folder with ``case_00000_imaging.nii.gz`` and ``case_00000_segmentation.nii.gz``, and ``imagesTr`` with ``labelsTr``.
-Voxels
-are stored as (z, y, x), which the reader with reorientation takes care of. KiTS21 and KiTS23 look alike but have a
-cyst label.
+Source: github.com/neheller/kits19. Layouts: the repository after ``get_imaging`` (``data/case_00000/imaging.nii.gz``),
+the flat imaging folder of the Hugging Face copy (``images/case_00000.nii.gz``) given beside a clone that has only the
+labels, one folder with ``case_00000_imaging.nii.gz`` and ``case_00000_segmentation.nii.gz``, and ``imagesTr`` with
+``labelsTr``. Voxels are stored as (z, y, x), which the reader with reorientation takes care of. KiTS21 and KiTS23 look
+alike but have a cyst label.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 """LiTS 2017: 131 abdominal CTs with liver (1) and liver tumours (2), 70 test CTs without labels.
 
-Layouts: the batches of the challenge (also with the long path inside their zip files), the Kaggle copy
-    (``volume_pt1`` ...,
-``segmentations``), and the Medical Segmentation Decathlon's Task03 (``imagesTr/liver_0.nii.gz``), which holds the
-same scans.
-Some volumes lost their geometry (unit matrix), some labels have another one than their volume: see `geometry.align`.
+Layouts: the batches of the challenge (also with the long path inside their zip files), the Kaggle copy (``volume_pt1``
+..., ``segmentations``), and the Medical Segmentation Decathlon's Task03 (``imagesTr/liver_0.nii.gz``), which holds
+the same scans. Some volumes lost their geometry (unit matrix), some labels have another one than their volume: see
+`geometry.align`.
 """
 
 from __future__ import annotations

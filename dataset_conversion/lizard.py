@@ -1,10 +1,8 @@
 """Lizard: the 238 whole images that CoNIC was cut from, H&E of colon tissue with nuclei in six classes.
 
-Source: warwick.ac.uk/TIA/data/lizard. Layout: ``lizard_images1``, ``lizard_images2`` with PNG files,
-    ``lizard_labels`` with a
-``.mat`` file for each (instance map, and the class of each instance number) and ``info.csv`` with the source and one
-of three
-splits. CoNIC and Lizard hold the same pixels: train on one of them and test on neither.
+Source: warwick.ac.uk/TIA/data/lizard. Layout: ``lizard_images1``, ``lizard_images2`` with PNG files, ``lizard_labels``
+with a ``.mat`` file for each (instance map, and the class of each instance number) and ``info.csv`` with the source and
+one of three splits. CoNIC and Lizard hold the same pixels: train on one of them and test on neither.
 """
 
 # mypy: disable-error-code="import-untyped"

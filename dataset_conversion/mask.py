@@ -38,9 +38,8 @@ def read_mask(path: Path, *, any_colour: bool = False) -> MaskFile:
 
     Args:
         path: The file.
-        any_colour: A colour mask counts wherever a channel is above 127; without this it is refused, since its
-            colours may
-            stand for several structures.
+        any_colour: A colour mask counts wherever a channel is above 127; without this it is refused, since its colours
+            may stand for several structures.
 
     Raises:
         Refused: With the reason.

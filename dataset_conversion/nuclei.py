@@ -3,7 +3,6 @@
 # mypy: disable-error-code="import-untyped"
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 
 import numpy as np
@@ -13,7 +12,7 @@ from scipy import ndimage
 from dataset_conversion.encode import encode
 from dataset_conversion.errors import Refused
 from dataset_conversion.labels import count_labels, map_labels
-from dataset_conversion.model import FileRecord, Record
+from dataset_conversion.model import Record
 from dataset_conversion.staging import Workplace
 
 Instances = NDArray[np.uint16]
@@ -104,9 +103,3 @@ def write_nuclei(
     work.write(record, relative, encode(instances, instances_ending))
     record.files[0].action = f"written as {ending}"
     label_record.action = f"written as {ending}, instances beside it"
-
-
-def array_record(role: str, path: str, values: NDArray[np.generic]) -> FileRecord:
-    """The record of a part of an array file, hashed on its own."""
-    data = np.ascontiguousarray(values).tobytes()
-    return FileRecord(role=role, path=path, sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))

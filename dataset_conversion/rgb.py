@@ -25,7 +25,6 @@ def convert_rgb(case: Case, record: Record, work: Workplace, *, with_fingerprint
     Raises:
         Refused: With the reason.
     """
-    longest = work.settings.options.get("max_size")
     any_colour = bool(work.settings.options.get("any_colour"))
     picture_record = FileRecord(role="image", path=work.source_name(case.image), bytes=case.image.stat().st_size)
     record.files.append(picture_record)
@@ -38,6 +37,26 @@ def convert_rgb(case: Case, record: Record, work: Workplace, *, with_fingerprint
         mask = read_mask(case.label, any_colour=any_colour)
         mask_record.sha256 = mask.source.sha256
     _turn_upright(picture, mask)
+    place_rgb(record, work, picture, mask, with_fingerprint=with_fingerprint)
+
+
+def place_rgb(
+    record: Record, work: Workplace, picture: Picture, mask: MaskFile | None, *, with_fingerprint: bool = True
+) -> None:
+    """Bring an upright picture and its mask to one size, link or write them.
+
+    Args:
+        record: Holds the files already, the picture's first; gets what was done.
+        work: Where to.
+        picture: Linked if its file is what would be written.
+        mask: None for a picture without one.
+        with_fingerprint: Look for near-identical pictures later.
+
+    Raises:
+        Refused: If the mask has another shape.
+    """
+    longest = work.settings.options.get("max_size")
+    picture_record = record.files[0]
     if mask is not None:
         fit_mask(mask, picture.size, mask.source.path.name)
     if int(picture.pixels.min()) == int(picture.pixels.max()):
@@ -49,7 +68,7 @@ def convert_rgb(case: Case, record: Record, work: Workplace, *, with_fingerprint
     record.size = list(size)
     relative, ending = work.image_path(record), work.settings.file_ending
     if size == picture.size and picture.usable_as(ending):
-        picture_record.action = work.link(record, relative, case.image)
+        picture_record.action = work.link(record, relative, picture.source.path)
     else:
         if size != picture.size:
             picture_record.notes.append(f"scaled down to at most {longest} pixels")
@@ -63,8 +82,8 @@ def convert_rgb(case: Case, record: Record, work: Workplace, *, with_fingerprint
         if count in (0, inside.size):
             record.warnings.append("mask is empty" if count == 0 else "mask fills the whole picture")
         work.write(record, work.label_path(record), encode(inside.astype(np.uint8), ending))
-        mask_record.notes = mask.notes
-        mask_record.action = f"written as {ending} with 0 and 1"
+        record.files[1].notes = mask.notes
+        record.files[1].action = f"written as {ending} with 0 and 1"
 
 
 def _turn_upright(picture: Picture, mask: MaskFile | None) -> None:

@@ -52,8 +52,7 @@ def open_source(path: Path) -> Source:
     """Read a file and start hashing it.
 
     It is read, not mapped into memory: a disk that fails in the middle is then an error that can be reported, not a
-    signal
-    that ends the process.
+    signal that ends the process.
 
     Raises:
         Refused: If it is empty, unreadable, or a Git LFS pointer that stands for the real file.
@@ -66,6 +65,11 @@ def open_source(path: Path) -> Source:
         raise Refused(f"{path.name} is empty; download it again")
     if data.startswith(_POINTER):
         raise Refused(f"{path.name} is a Git LFS pointer, not the file itself; run 'git lfs pull' in its repository")
+    return source_of(path, data)
+
+
+def source_of(path: Path, data: Buffer) -> Source:
+    """Bytes that are in memory already; starts hashing them."""
     return Source(path=path, data=data, _hash=_HASHER.submit(lambda: hashlib.sha256(data).hexdigest()))
 
 
@@ -84,8 +88,8 @@ def inflate(source: Source, expected: ExpectedSize) -> Buffer:
             return contents
     except (imagecodecs.DeflateError, zlib.error):
         pass
-    # The quick way takes one gzip member of the expected length. Everything else goes the slow way, which knows
-    # the reason.
+    # The quick way takes one gzip member of the expected length. Everything else goes the slow way, which knows the
+    # reason.
     try:
         with gzip.open(source.path) as file:
             return file.read()

@@ -1,9 +1,8 @@
 """Where a conversion works until it is complete, and how it goes on after a kill.
 
-``nnUNet_raw/.Dataset519_KiTS2019.partial/`` holds ``data/``, which becomes the data set by one rename at the very
-end, and
-``journal.jsonl``, one line for each case that is done. Its name does not begin with ``Dataset``, so nnU-Net does not
-see it.
+``nnUNet_raw/.Dataset519_KiTS2019.partial/`` holds ``data/``, which becomes the data set by one rename at the very end,
+and ``journal.jsonl``, one line for each case that is done. Its name does not begin with ``Dataset``, so nnU-Net does
+not see it.
 """
 
 from __future__ import annotations

@@ -221,8 +221,7 @@ def _mend_geometry(volume: Volume) -> None:
     """Make every reader see one geometry: qform, sform and pixdim agree, axes are orthogonal.
 
     nnU-Net takes the spacing from ``pixdim`` and the axes from the affine, SimpleITK has its own order of preference;
-    where
-    the fields agree, the file stays as it is.
+    where the fields agree, the file stays as it is.
     """
     header, name = volume.header, volume.path.name
     sform = header.get_sform(coded=True)[0]

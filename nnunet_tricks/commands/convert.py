@@ -1,8 +1,7 @@
 """``nnunet-tricks convert DATA_SET SOURCE``: a downloaded data set into an nnU-Net raw data set.
 
 The work is done by the package ``dataset_conversion``. It is imported inside the functions: nnunetv2 has a folder of
-the
-same name, which comes first on ``sys.path`` while nnU-Net looks for trainers.
+the same name, which comes first on ``sys.path`` while nnU-Net looks for trainers.
 """
 
 from __future__ import annotations
