@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser, data_set: DataSet) -> None:
     add("--seed", type=int, default=12345, help="seed of the split (default 12345)")
     exclude = f"case to leave out, or a preset: none{', ' + presets if presets else ''}; may be repeated"
     add("--exclude", action="append", default=[], metavar="CASE", help=exclude)
-    columns = "csv with a column id and any of group, modality, structure, site"
+    columns = "csv with a column id and any of group, modality, structure, site; published lists go as they are"
     add("--metadata", type=Path, metavar="CSV", help=columns)
     add("--workers", type=int, default=min(8, os.cpu_count() or 1), help="processes (default: cores, at most 8)")
     add("--dry-run", action="store_true", help="look at names only, say what would be done, write nothing")

@@ -16,6 +16,7 @@ from typing import Any
 
 from dataset_conversion import destination, duplicates, metadata, report
 from dataset_conversion.errors import ConversionError, Refused
+from dataset_conversion.find import walk
 from dataset_conversion.model import TRAIN, Case, DataSet, Plan, Record, Settings, Unused
 from dataset_conversion.progress import progress
 from dataset_conversion.registry import load
@@ -177,7 +178,7 @@ def _without_excluded(plan: Plan, data_set: DataSet, exclude: Sequence[str]) -> 
 
 def _check_cases(plan: Plan, data_set: DataSet, sources: Sequence[Path]) -> None:
     if not any(case.part == TRAIN for case in plan.cases):
-        first = f" ({plan.unused[0].path}: {plan.unused[0].reason})" if plan.unused else ""
+        first = f" ({plan.unused[0].path}: {plan.unused[0].reason})" if plan.unused else _hint(sources)
         raise ConversionError(
             f"no pair of image and label of {data_set.title} found in "
             f"{', '.join(str(source) for source in sources)}{first}"
@@ -190,6 +191,19 @@ def _check_cases(plan: Plan, data_set: DataSet, sources: Sequence[Path]) -> None
         if case.id.lower() in seen:
             raise ConversionError(f"two cases would be called {case.id!r} and {seen[case.id.lower()]!r}")
         seen[case.id.lower()] = case.id
+
+
+def _hint(sources: Sequence[Path]) -> str:
+    """What the folders hold instead, where that says what to do."""
+    kinds = {
+        "archives, which must be unpacked first": (".zip", ".tar", ".tar.gz", ".tgz", ".7z", ".rar"),
+        "DICOM files, which must be made into NIfTI first (dcm2niix does that)": (".dcm", ".ima"),
+    }
+    for what, endings in kinds.items():
+        first = next(walk(sources, endings), None)
+        if first is not None:
+            return f"; there are {what}: {first.relative}"
+    return ""
 
 
 def _estimate(data_set: DataSet, plan: Plan, settings: Settings, request: Request) -> dict[str, float]:

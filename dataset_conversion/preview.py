@@ -24,7 +24,7 @@ Picture = NDArray[np.uint8]
 
 
 def preview(folder: Path, records: Sequence[Record], settings: Settings) -> bytes:
-    """Draw up to a dozen cases, those with warnings first.
+    """Draw up to a dozen cases: those with warnings first, the others evenly spread.
 
     Args:
         folder: The data set's folder.
@@ -37,8 +37,8 @@ def preview(folder: Path, records: Sequence[Record], settings: Settings) -> byte
     labelled = [record for record in records if record.voxels]
     doubtful = [record for record in labelled if record.warnings][:CASES]
     others = [record for record in labelled if not record.warnings]
-    step = max(len(others) // max(CASES - len(doubtful), 1), 1)
-    chosen = [*doubtful, *others[::step]][:CASES]
+    room = min(CASES - len(doubtful), len(others))
+    chosen = [*doubtful, *(others[number * len(others) // room] for number in range(room))]
     rows = [_row(folder, record, settings) for record in chosen]
     across = 1 if settings.file_ending.startswith(".nii") else 4
     width = max(len(row) for row in rows) * TILE * across

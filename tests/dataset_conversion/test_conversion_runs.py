@@ -248,6 +248,19 @@ def test_bad_sources_are_one_sentence(convert, tmp_path, what):
     assert str(source) in done.summary["error"]
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"), [("Training_Batch1.zip", "unpacked first"), ("1/IMG0001.dcm", "dcm2niix"), ("readme.txt", "")]
+)
+def test_folders_that_hold_something_else_say_what_to_do(convert, tmp_path, name, hint):
+    path = tmp_path / "source" / name
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"")
+    error = convert("lits", tmp_path / "source").summary["error"]
+    assert "no pair of image and label" in error
+    assert hint in error
+    assert (name in error) == bool(hint)
+
+
 def test_links_in_a_ring_and_sources_within_each_other(convert, copied):
     source = copied("lits")
     (source / "Training Batch 1/again").symlink_to(source, target_is_directory=True)
@@ -285,7 +298,11 @@ def test_metadata_fills_the_table(convert, data, tmp_path):
     table.write_text("id,site\ncase_00000,A\ncase_00010,B\n")
     done = convert("kits19", data / "kits19", "--metadata", table)
     assert done.case("case_00010")["site"] == "B"
-    table.write_text("case,site\ncase_00000,A\n")
+    shutil.rmtree(done.folder)
+    # The list of sites that was published for federated learning.
+    table.write_text("case,site_id\ncase_00000,13\ncase_00010,5\n")
+    assert convert("kits19", data / "kits19", "--metadata", table).case("case_00010")["site"] == "5"
+    table.write_text("subject,site\ncase_00000,A\n")
     assert "column 'id'" in convert("kits19", data / "kits19", "--metadata", table, "-d", 600).summary["error"]
 
 

@@ -129,3 +129,74 @@ def test_lesions_from_a_csv_are_groups(convert, data, tmp_path):
     done = convert("isic2018", data / "isic2018", "--metadata", table)
     for fold in done.json("splits_final.json"):
         assert ("ISIC_0012388" in fold["train"]) == ("ISIC_0014600" in fold["train"])
+
+
+PUBLISHED = {
+    "lesion groupings of task 3": "image,lesion_id,diagnosis_confirm_type\nISIC_0012388,L1,x\nISIC_0014600,L1,y\n",
+    "metadata of the archive": "isic_id,patient_id,lesion_id\nISIC_0012388,P1,L1\nISIC_0014600,P1,L2\n",
+    "no patient": "isic_id,patient_id,lesion_id\nISIC_0012388,,L1\nISIC_0014600,,L1\n",
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_lists_go_as_they_are(convert, data, tmp_path, name):
+    table = tmp_path / "list.csv"
+    table.write_text(PUBLISHED[name])
+    done = convert("isic2018", data / "isic2018", "--metadata", table)
+    groups = [done.case(case)["group"] for case in ("ISIC_0012388", "ISIC_0014600")]
+    assert groups == [groups[0]] * 2
+    assert "group" not in done.case("ISIC_0013948")
+
+
+def packed(data, source, change=lambda pictures, masks: (pictures, masks), parts=("train", "val", "test")):
+    """The sample as arrays, as code that trains on small pictures leaves them behind."""
+    source.mkdir()
+    names = sorted((data / "isic2018").glob("*_Input/*.jpg"))
+    pictures = np.stack([np.asarray(Image.open(name).resize((64, 48))) for name in names])
+    truth = [next((data / "isic2018").glob(f"*/{name.stem}_segmentation.png")) for name in names]
+    masks = np.stack([np.asarray(Image.open(name).resize((64, 48), Image.Resampling.BILINEAR)) for name in truth])
+    for part, rows in zip(parts, (slice(0, 3), slice(3, 4), slice(4, 5)), strict=True):
+        for name, values in zip(("data", "mask"), change(pictures[rows], masks[rows]), strict=True):
+            np.save(source / f"{name}_{part}.npy", values)
+    return pictures, masks
+
+
+ARRAYS = {
+    "bytes": lambda pictures, masks: (pictures, masks),
+    "doubles": lambda pictures, masks: (pictures.astype(np.float64), masks.astype(np.float64)),
+    "0 to 1": lambda pictures, masks: (pictures / 255, masks[..., None] / 255),
+    "truth values": lambda pictures, masks: (pictures, masks > 127),
+}
+
+
+@pytest.mark.parametrize("kind", ARRAYS)
+def test_copies_packed_into_arrays(convert, data, tmp_path, kind):
+    pictures, masks = packed(data, tmp_path / "arrays", ARRAYS[kind])
+    done = convert("isic2018", tmp_path / "arrays", "--split", "official")
+    assert (done.code, done.summary["training"], done.summary["test"]) == (0, 4, 1)
+    for number in range(3):
+        name = f"isic2018_train_{number:05d}"
+        np.testing.assert_array_equal(io.imread(done.folder / f"imagesTr/{name}_0000.png"), pictures[number])
+        np.testing.assert_array_equal(io.imread(done.folder / f"labelsTr/{name}.png"), masks[number] > 127)
+    assert done.json("splits_final.json")[0]["val"] == ["isic2018_val_00000"]
+    assert "ISIC numbers are lost" in done.summary["warnings"][0]
+
+
+def test_arrays_that_do_not_fit_are_refused(convert, data, tmp_path):
+    source = tmp_path / "arrays"
+    packed(data, source)
+    np.save(source / "mask_val.npy", np.zeros((2, 48, 64)))
+    negative = np.load(source / "data_train.npy").astype(np.float32)
+    negative[1] -= 100
+    np.save(source / "data_train.npy", negative)
+    (source / "mask_test.npy").unlink()
+    done = convert("isic2018", source)
+    assert (done.code, done.summary["training"], done.summary["orphans"]) == (1, 2, 1)
+    assert "is (2, 48, 64)" in done.reason("val")
+    assert "values from -" in done.reason("isic2018_train_00001")
+
+
+def test_arrays_beside_pictures_are_copies_of_them(convert, copied, data, tmp_path):
+    source = copied("isic2018")
+    packed(data, source / "arrays")
+    assert convert("isic2018", source).summary["training"] == 4
