@@ -23,6 +23,10 @@ from nnunet_tricks.soft_counts import SoftCounts
 IGNORE_INDEX = -100
 """No class; torch's own value for voxels that cross-entropy leaves out."""
 
+DecisionWeights = tuple[tuple[float, ...], ...]
+"""A row for each decision (see ``Prediction.decisions``), in it a weight for each answer that can be right: one row of
+C weights for a label map, a row (outside, inside) for each region."""
+
 
 class Counts(NamedTuple):
     """Soft voxel counts, each (batch, classes), or (classes,) where the batch was summed.
@@ -141,28 +145,86 @@ class Prediction:
         return Counts(*map(self._batch_sum, counts) if batch else counts)
 
     @cached_property
-    def voxel_cross_entropy(self) -> Tensor:
-        """Cross-entropy of each voxel, (B, *spatial), 0 where it is ignored.
+    def decision_cross_entropy(self) -> Tensor:
+        """Cross-entropy of each decision, (B, D, *spatial), 0 where a voxel is ignored.
 
-        Binary cross-entropies of regions are averaged, and with an ignore label summed: this is how nnU-Net weighs them
-        against its Dice term.
+        A label map asks one question per voxel, which class it is (D = 1); regions ask one each, in or out (D = C).
         """
         if not self.regions:
-            return F.nll_loss(self.log_probabilities, self.labels, ignore_index=IGNORE_INDEX, reduction="none")
+            losses = F.nll_loss(self.log_probabilities, self.labels, ignore_index=IGNORE_INDEX, reduction="none")
+            return losses[:, None]
         truth = self._target[:, : self.logits.shape[1]].to(self.logits.dtype)
         losses = F.binary_cross_entropy_with_logits(self.logits, truth, reduction="none")
-        return losses.mean(1) if self.annotated is None else losses.sum(1) * self.annotated
+        return losses if self.annotated is None else losses * self.annotated[:, None]
+
+    @cached_property
+    def decisions(self) -> Tensor:
+        """What is right, (B, D, *spatial), int64: the class of a label map, 0 or 1 (out or in) for each region.
+
+        Ignored voxels hold 0.
+        """
+        if self.regions:
+            truth = self._target[:, : self.logits.shape[1]].bool()
+            return (truth if self.annotated is None else truth & self.annotated[:, None]).long()
+        return (self.labels if self.annotated is None else self.labels.clamp_min(0))[:, None]
+
+    def decision_weights(self, weights: DecisionWeights) -> Tensor:
+        """The weight of each decision by what is right, (B, D, *spatial), 0 where a voxel is ignored.
+
+        Args:
+            weights: By decision and right answer.
+        """
+        answers = self.decisions
+        image = torch.empty_like(answers, dtype=self.logits.dtype)
+        for decision, row in enumerate(weights):
+            image[:, decision] = self.logits.new_tensor(row)[answers[:, decision]]
+        return image if self.annotated is None else image.mul_(self.annotated[:, None])
+
+    @cached_property
+    def voxel_cross_entropy(self) -> Tensor:
+        """Cross-entropy of each voxel, (B, *spatial), 0 where it is ignored; see ``sum_decisions``."""
+        return self.sum_decisions(self.decision_cross_entropy)
 
     @property
     def cross_entropy(self) -> Tensor:
         """Mean of ``voxel_cross_entropy`` over the annotated voxels; 0, with a gradient of 0, where there are none."""
-        if self.regions or "voxel_cross_entropy" in self.__dict__:
-            total = self.voxel_cross_entropy.sum()
-        else:
-            # The same without an image of the losses.
-            total = F.nll_loss(self.log_probabilities, self.labels, ignore_index=IGNORE_INDEX, reduction="sum")
-        voxels = self.logits[:, 0].numel() if self.annotated is None else self.annotated.sum().clamp_min(1)
-        return total / voxels
+        if self.regions or "decision_cross_entropy" in self.__dict__:
+            return self.mean(self.decision_cross_entropy)
+        # The same without an image of the losses.
+        total = F.nll_loss(self.log_probabilities, self.labels, ignore_index=IGNORE_INDEX, reduction="sum")
+        return total / self.voxels
+
+    @property
+    def voxels(self) -> Tensor | int:
+        """Number of annotated voxels in the batch, at least 1."""
+        return self.logits[:, 0].numel() if self.annotated is None else self.annotated.sum().clamp_min(1)
+
+    def sum_decisions(self, losses: Tensor) -> Tensor:
+        """Put the losses of a voxel's decisions together as nnU-Net does.
+
+        Those of regions are averaged, and with an ignore label summed: this is how nnU-Net weighs them against its Dice
+        term.
+
+        Args:
+            losses: (B, D, ...), or anything else whose second axis goes over the decisions.
+
+        Returns:
+            (B, ...).
+        """
+        if not self.regions:
+            return losses[:, 0]
+        return losses.mean(1) if self.annotated is None else losses.sum(1)
+
+    def mean(self, losses: Tensor) -> Tensor:
+        """Mean over the annotated voxels; 0, with a gradient of 0, where there are none.
+
+        Args:
+            losses: (B, D, *spatial), 0 where a voxel is ignored.
+
+        Returns:
+            A scalar.
+        """
+        return self.sum_decisions(losses).sum() / self.voxels
 
     @cached_property
     def _constant_probabilities(self) -> Tensor:

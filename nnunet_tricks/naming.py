@@ -259,8 +259,24 @@ class _Reader:
                 f"{parameter.name} of {info.name} must be {parameter.allowed}, got {token[len(parameter.name) :]}",
                 [_replaced(tokens, position, _spell(parameter, bound))],
             )
+        self._refuse_excluded(info, parameter, changed, tokens, position)
         if value != parameter.default:
             changed[parameter.name] = value
+
+    def _refuse_excluded(
+        self,
+        info: TrickInfo,
+        parameter: Parameter,
+        changed: dict[str, Value],
+        tokens: tuple[str, ...],
+        position: int,
+    ) -> None:
+        for other in info.parameters:
+            if other.name in changed and (other.name in parameter.excludes or parameter.name in other.excludes):
+                raise _Flaw(
+                    f"{other.name} and {parameter.name} of {info.name} exclude each other",
+                    [_without(tokens, position)],
+                )
 
     def _refuse_parameter(self, info: TrickInfo, token: str, tokens: tuple[str, ...], position: int) -> None:
         written = (re.match(r"[a-z]*", token) or [""])[0]
@@ -376,7 +392,9 @@ def _spell(parameter: Parameter, value: Value) -> str:
 
 
 def _example(parameter: Parameter) -> Value:
-    return True if isinstance(parameter.default, bool) else parameter.default
+    if isinstance(parameter.default, bool):
+        return True
+    return parameter.default or (0.5, 2.0) if isinstance(parameter.default, tuple) else parameter.default
 
 
 def _number(word: str) -> float:

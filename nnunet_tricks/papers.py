@@ -89,6 +89,34 @@ TVERSKY = Paper(
     ),
 )
 
+FOCAL = Paper(
+    key="lin2017focal",
+    short="Lin et al. 2017",
+    kind="inproceedings",
+    fields=(
+        ("author", "Lin, Tsung-Yi and Goyal, Priya and Girshick, Ross and He, Kaiming and Doll{\\'a}r, Piotr"),
+        ("title", "Focal loss for dense object detection"),
+        ("booktitle", "IEEE International Conference on Computer Vision (ICCV)"),
+        ("pages", "2980--2988"),
+        ("year", "2017"),
+        ("doi", "10.1109/ICCV.2017.324"),
+    ),
+)
+
+FOCAL_TVERSKY = Paper(
+    key="abraham2019focaltversky",
+    short="Abraham and Khan 2019",
+    kind="inproceedings",
+    fields=(
+        ("author", "Abraham, Nabila and Khan, Naimul Mefraz"),
+        ("title", "A novel focal {Tversky} loss function with improved attention {U-Net} for lesion segmentation"),
+        ("booktitle", "IEEE 16th International Symposium on Biomedical Imaging (ISBI)"),
+        ("pages", "683--687"),
+        ("year", "2019"),
+        ("doi", "10.1109/ISBI.2019.8759329"),
+    ),
+)
+
 OHEM = Paper(
     key="shrivastava2016ohem",
     short="Shrivastava et al. 2016",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -12,8 +13,9 @@ from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import nn
 
-from nnunet_tricks import __version__, preconditions
-from nnunet_tricks.criterion import Criterion, Loss
+from nnunet_tricks import __version__, class_balance, preconditions, voxel_counts
+from nnunet_tricks.class_balance import VoxelCounts
+from nnunet_tricks.criterion import Criterion, DecisionWeights, Loss
 from nnunet_tricks.naming import IllegalName, TrainerName, parse
 
 
@@ -83,6 +85,91 @@ class LossTrainer(TrickTrainer):
     @abstractmethod
     def make_loss(self) -> Loss:
         """The loss on one level of deep supervision."""
+
+    @property
+    def has_regions(self) -> bool:
+        """Whether the network predicts overlapping regions and not the classes of a label map."""
+        return bool(self.label_manager.has_regions)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """What the network's channels stand for: background and labels, or regions."""
+        names = {str(name): label for name, label in self.dataset_json["labels"].items() if name != "ignore"}
+        if self.has_regions:
+            return tuple(name for name, labels in names.items() if labels != 0)
+        return tuple(sorted(names, key=lambda name: int(names[name])))
+
+    def decision_weights(self, beta: float) -> DecisionWeights:
+        """Class balance for losses on voxels, from the training fold.
+
+        Args:
+            beta: Of the effective number of samples; 0 weighs all alike, and nothing is counted.
+
+        Returns:
+            Weights with a mean of 1, among the classes or, region by region, between outside and inside.
+        """
+        if not beta:
+            return ((1.0, 1.0),) * len(self.class_names) if self.has_regions else ((1.0,) * len(self.class_names),)
+        counts = self.count_voxels()
+        weights = class_balance.decision_weights(counts, beta)
+        self._log_weights(counts.names, [row[1] for row in weights] if counts.regions else weights[0])
+        return weights
+
+    def overlap_weights(self, beta: float) -> tuple[float, ...] | None:
+        """Class balance for losses on overlap, from the training fold.
+
+        Args:
+            beta: Of the effective number of samples.
+
+        Returns:
+            Weights of the foreground classes or regions, with a mean of 1; ``None`` where ``beta`` is 0.
+        """
+        if not beta:
+            return None
+        counts = self.count_voxels()
+        weights = class_balance.overlap_weights(counts, beta)
+        self._log_weights(counts.names[-len(weights) :], weights)
+        return weights
+
+    def count_voxels(self) -> VoxelCounts:
+        """Voxels of each class or region in the preprocessed training cases of this fold.
+
+        Raises:
+            ValueError: If no class but the background occurs.
+        """
+        cases, _ = self.do_split()
+        dataset = self.dataset_class(self.preprocessed_dataset_folder, cases)
+        labels = voxel_counts.count(dataset, cases, log=self.print_to_log_file)
+        labels.pop(self.label_manager.ignore_label, None)
+        classes = self.label_manager.foreground_regions if self.has_regions else range(len(self.class_names))
+        counts = VoxelCounts(
+            names=self.class_names,
+            voxels=tuple(voxel_counts.of_classes(labels, classes)),
+            annotated=sum(labels.values()),
+            regions=self.has_regions,
+        )
+        if not any(counts.foreground):
+            raise ValueError(
+                f"the training cases of fold {self.fold} of {self.plans_manager.dataset_name} have no voxel of "
+                f"{', '.join(self.class_names)}: classes cannot be balanced; check the labels and splits_final.json"
+            )
+        return counts
+
+    def _log_weights(self, names: Sequence[str], weights: Sequence[float]) -> None:
+        listed = ", ".join(f"{name} {weight:.4g}" for name, weight in zip(names, weights, strict=True))
+        self.print_to_log_file(f"class balance weighs {listed}", add_timestamp=False)
+        missing = [name for name, weight in zip(names, weights, strict=True) if not weight]
+        if missing:
+            self.print_to_log_file(
+                f"{', '.join(missing)}: not in the training cases of this fold, so nothing is learned about it",
+                add_timestamp=False,
+            )
+        elif len(weights) > 1 and max(weights) < 1.01 * min(weights):
+            self.print_to_log_file(
+                "this balances nothing: all classes have so many voxels that they weigh the same; a number nearer to "
+                "1, such as cb0p9999999, or 1 itself tells them apart",
+                add_timestamp=False,
+            )
 
     def _build_loss(self) -> nn.Module:
         criterion = Criterion(

@@ -51,6 +51,7 @@ class Parameter:
         low: Smallest allowed number.
         high: Largest allowed number, ``None`` for no limit.
         choices: Allowed words of a choice.
+        excludes: Parameters that would mean nothing beside this one; no name holds both.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Parameter:
     low: float = 0
     high: float | None = None
     choices: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
 
     @property
     def allowed(self) -> str:

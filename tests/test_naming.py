@@ -41,7 +41,7 @@ WIDE = (
     _info("IFE", "network.block", parameters=(Parameter(name="r", default=(0.5,), high=1, help="ratios"),)),
     _info("ResEnc", "network"),
     _info(
-        "WCE",
+        "Counted",
         "loss",
         parameters=(Parameter(name="weights", default="counted", choices=("counted", "fixed"), help="by"),),
     ),
@@ -79,7 +79,9 @@ def settings(draw: st.DrawFn) -> TrainerName:
     tricks = []
     for info in chosen:
         drawn = {parameter: draw(values(parameter)) for parameter in info.parameters}
-        tricks.append(Trick(info, tuple((p.name, value) for p, value in drawn.items() if value != p.default)))
+        changed = {p.name: value for p, value in drawn.items() if value != p.default}
+        excluded = {name for p in info.parameters if p.name in changed for name in p.excludes}
+        tricks.append(Trick(info, tuple((name, value) for name, value in changed.items() if name not in excluded)))
     epochs = draw(st.one_of(st.just(1000), st.integers(1, 100_000)))
     return TrainerName(tuple(tricks), epochs, draw(st.one_of(st.just(1), st.integers(1, 99))))
 
@@ -158,9 +160,11 @@ def test_any_text_is_a_name_or_refused_with_legal_names_near_it(tokens: list[str
         ("nnUNetTrainerTversky_alpha0p0001", "exactly one name", "nnUNetTrainerTversky_alpha1em4"),
         ("nnUNetTrainerTversky_alpha1p7", "must be a number from 0 to 1, got 1p7", "nnUNetTrainerTversky_alpha1"),
         ("nnUNetTrainerTversky_alfa0p2", "no parameter 'alfa0p2'", "nnUNetTrainerTversky_alpha0p2"),
-        ("nnUNetTrainerTversky_gamma2", "it has: alpha, beta, mediseg", "nnUNetTrainerTversky"),
+        ("nnUNetTrainerTversky_gamma2", "it has: alpha, beta, cb, mediseg", "nnUNetTrainerTversky"),
         ("nnUNetTrainerTversky_alpha0p2_alpha0p4", "alpha of Tversky stands twice", "nnUNetTrainerTversky_alpha0p2"),
         ("nnUNetTrainerTversky_Tversky", "Tversky stands twice", "nnUNetTrainerTversky"),
+        ("nnUNetTrainerFocal_cb0p9_mediseg", "cb and mediseg of Focal exclude each other", "nnUNetTrainerFocal_cb0p9"),
+        ("nnUNetTrainerWCE_weights", "is written like weights0p5x2", "nnUNetTrainerWCE"),
         ("nnUNetTrainerOHEM_keep2p5", "must be a whole number, at least 1", "nnUNetTrainerOHEM_keep2"),
         ("nnUNetTrainerDice_CE", "Dice and CE both set the loss", "nnUNetTrainerCE"),
         ("nnUNetTrainer_alpha0p2", "stands before any trick", "nnUNetTrainer"),
@@ -169,7 +173,7 @@ def test_any_text_is_a_name_or_refused_with_legal_names_near_it(tokens: list[str
         ("nnUNetTrainerAdam_Bare2D", "a base and must stand first", None),
         ("nnUNetTrainerAdam_lr2", "from 0 to 1, got 2", "nnUNetTrainerAdam_lr1"),
         ("nnUNetTrainerIFE_r0p5x1p5", "numbers from 0 to 1", "nnUNetTrainerIFE_r0p5x1"),
-        ("nnUNetTrainerWCE_fixxed", "no parameter 'fixxed'", "nnUNetTrainerWCE_fixed"),
+        ("nnUNetTrainerCounted_fixxed", "no parameter 'fixxed'", "nnUNetTrainerCounted_fixed"),
         ("nnUNetPlannerTversky", "begin with nnUNetTrainer", None),
     ],
 )
@@ -188,7 +192,7 @@ def test_illegal_names_are_refused_with_the_reason_and_the_nearest(name: str, re
         "nnUNetTrainerBare2D_Tversky",
         "nnUNetTrainerDiceOHEM_Flip_Noise_Adam_lr3em4_amsgrad_100epochs_run2",
         "nnUNetTrainerBN_IFE_r0p75x0p5",
-        "nnUNetTrainerWCE_fixed",
+        "nnUNetTrainerCounted_fixed",
     ],
 )
 def test_names_of_every_kind_are_legal(name: str) -> None:

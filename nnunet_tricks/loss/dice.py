@@ -57,4 +57,5 @@ class nnUNetTrainerDice(LossTrainer):
             return OverlapLoss(
                 score=partial(dice_score, smooth=1e-8), batch=False, background=True, squared=settings.squared
             )
-        return OverlapLoss(score=dice_score, batch=self.batch_dice, squared=settings.squared)
+        weights = self.overlap_weights(settings.cb)
+        return OverlapLoss(score=dice_score, batch=self.batch_dice, squared=settings.squared, weights=weights)

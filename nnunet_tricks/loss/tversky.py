@@ -70,7 +70,12 @@ def published_tversky_loss(prediction: Prediction, *, alpha: float, beta: float)
     return 1 - tversky_index(counts, alpha=beta, beta=alpha, smooth=PUBLISHED_SMOOTH).mean(1).sum()
 
 
-def _checked(settings: SimpleNamespace) -> SimpleNamespace:
+def checked(settings: SimpleNamespace) -> SimpleNamespace:
+    """Refuse weights that leave nothing to train.
+
+    Raises:
+        ValueError: If alpha and beta are both 0.
+    """
     if settings.alpha == settings.beta == 0:
         raise ValueError("alpha and beta of the Tversky loss must not both be 0: it would be 0 whatever is predicted")
     return settings
@@ -81,11 +86,11 @@ class nnUNetTrainerTversky(LossTrainer):
 
     def make_loss(self) -> Loss:
         """Tversky of the foreground, or with ``mediseg`` the published code's."""
-        settings = _checked(self.parameters["Tversky"])
+        settings = checked(self.parameters["Tversky"])
         if settings.mediseg:
             return partial(published_tversky_loss, alpha=settings.alpha, beta=settings.beta)
         score = partial(tversky_index, alpha=settings.alpha, beta=settings.beta)
-        return OverlapLoss(score=score, batch=self.batch_dice)
+        return OverlapLoss(score=score, batch=self.batch_dice, weights=self.overlap_weights(settings.cb))
 
 
 class nnUNetTrainerTverskyCE(LossTrainer):
@@ -93,6 +98,7 @@ class nnUNetTrainerTverskyCE(LossTrainer):
 
     def make_loss(self) -> Sum:
         """Tversky of the foreground and nnU-Net's cross-entropy."""
-        settings = _checked(self.parameters["TverskyCE"])
+        settings = checked(self.parameters["TverskyCE"])
         score = partial(tversky_index, alpha=settings.alpha, beta=settings.beta)
-        return Sum((cross_entropy, OverlapLoss(score=score, batch=self.batch_dice)))
+        tversky = OverlapLoss(score=score, batch=self.batch_dice, weights=self.overlap_weights(settings.cb))
+        return Sum((cross_entropy, tversky))

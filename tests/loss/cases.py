@@ -12,9 +12,10 @@ from torch import Tensor
 from nnunet_tricks.criterion import Criterion, Loss
 
 MODES = ("labels", "labels+ignore", "regions", "regions+ignore")
-CLASSES = 4
+CLASSES = 3
 IGNORE = CLASSES
-REGIONS = 3
+REGIONS = 2
+"""As many as the trainers' data sets of the fixture ``loss_of`` have."""
 
 
 class Case(NamedTuple):
@@ -51,7 +52,7 @@ def make(
     labels = torch.randint(CLASSES, (batch, 1, *spatial), generator=random)
     ignored = torch.rand(labels.shape, generator=random) < 1 / 3
     if regions:
-        # Nested regions, as whole tumour > tumour core > enhancing tumour.
+        # Nested regions, as whole tumour > tumour core.
         target = torch.cat([labels > region for region in range(REGIONS)], 1)
         target = torch.cat([target & ~ignored, ignored], 1) if ignore else target
     else:

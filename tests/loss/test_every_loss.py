@@ -1,19 +1,27 @@
 """What every loss of the catalogue promises; a new one is in here without a line of code."""
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 
 from nnunet_tricks.catalogue import CATALOGUE
 from nnunet_tricks.criterion import Criterion
-from nnunet_tricks.naming import PREFIX
+from nnunet_tricks.trick_info import TrickInfo
 from tests.loss.cases import MODES, all_ignored, make
 
-NAMES = [
-    PREFIX + name
-    for info in CATALOGUE
-    if "loss" in info.hooks
-    for name in (info.name, *(f"{info.name}_{p.name}" for p in info.parameters if isinstance(p.default, bool)))
-]
+
+def _variants(info: TrickInfo) -> Iterator[str]:
+    """The trick, with each of its flags, and with class balance."""
+    yield info.trainer
+    for parameter in info.parameters:
+        if isinstance(parameter.default, bool):
+            yield f"{info.trainer}_{parameter.name}"
+        elif parameter.name == "cb":
+            yield f"{info.trainer}_cb0p999"
+
+
+NAMES = [name for info in CATALOGUE if "loss" in info.hooks for name in _variants(info)]
 every_loss = pytest.mark.parametrize("name", NAMES)
 every_mode = pytest.mark.parametrize("mode", MODES)
 
@@ -22,14 +30,14 @@ every_mode = pytest.mark.parametrize("mode", MODES)
 @every_mode
 def test_gradient_is_that_of_the_value(name: str, mode: str, loss_of) -> None:
     case = make(mode, spatial=(3, 4), dtype=torch.float64)
-    assert torch.autograd.gradcheck(case.criterion(loss_of(name)), (case.logits, case.target))
+    assert torch.autograd.gradcheck(case.criterion(loss_of(name, mode)), (case.logits, case.target))
 
 
 @every_loss
 @pytest.mark.parametrize("mode", ["labels+ignore", "regions+ignore"])
 def test_what_is_ignored_changes_nothing(name: str, mode: str, loss_of) -> None:
     case = make(mode)
-    criterion = case.criterion(loss_of(name))
+    criterion = case.criterion(loss_of(name, mode))
     value = criterion(case.logits, case.target)
     (gradient,) = torch.autograd.grad(value, case.logits)
     ignored = ~case.annotated[:, None].expand_as(case.logits)
@@ -43,7 +51,7 @@ def test_what_is_ignored_changes_nothing(name: str, mode: str, loss_of) -> None:
 @pytest.mark.parametrize("mode", ["labels+ignore", "regions+ignore"])
 def test_a_patch_without_annotation_is_finite_and_teaches_nothing(name: str, mode: str, loss_of) -> None:
     case = all_ignored(make(mode))
-    value = case.criterion(loss_of(name))(case.logits, case.target)
+    value = case.criterion(loss_of(name, mode))(case.logits, case.target)
     (gradient,) = torch.autograd.grad(value, case.logits)
     assert value.isfinite()
     assert not gradient.any()
@@ -53,7 +61,7 @@ def test_a_patch_without_annotation_is_finite_and_teaches_nothing(name: str, mod
 @every_mode
 def test_perfect_is_better_than_wrong_and_extremes_stay_finite(name: str, mode: str, loss_of) -> None:
     case = make(mode)
-    criterion = case.criterion(loss_of(name))
+    criterion = case.criterion(loss_of(name, mode))
     if case.regions:
         truth = case.target[:, : case.logits.shape[1]].float()
     else:

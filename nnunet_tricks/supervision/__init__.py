@@ -1,0 +1,1 @@
+"""Deep supervision: one trick per file."""

@@ -1,0 +1,96 @@
+"""How many voxels each label has, counted once per preprocessed case and kept beside the preprocessed data."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset
+from rich.progress import track
+
+
+def count(dataset: nnUNetBaseDataset, cases: Iterable[str], *, log: Callable[[str], None] = print) -> dict[int, int]:
+    """Voxels of each label over some cases, in the preprocessed images; -1 (cropped away) counts as background.
+
+    What was counted is kept in ``<folder of the preprocessed images>_voxel_counts.json``, case by case, so that every
+    fold and every trainer finds it. A case that was preprocessed anew is counted anew; a file that cannot be read is
+    replaced.
+
+    Args:
+        dataset: nnU-Net's preprocessed data.
+        cases: Identifiers.
+        log: Takes a line when there is something to say.
+
+    Returns:
+        Label -> voxels; the ignore label, if there is one, is a label as any other.
+    """
+    folder = Path(dataset.source_folder)
+    file = folder.with_name(f"{folder.name}_voxel_counts.json")
+    known = _read(file, log)
+    written = {case: (folder / f"{case}.pkl").stat().st_mtime_ns for case in cases}
+    missing = [case for case, when in written.items() if known.get(case, {}).get("preprocessed") != when]
+    if missing:
+        log(f"Counting the voxels of each label in {len(missing)} cases, once; kept in {file}")
+        for case in track(missing, description="counting voxels", transient=True):
+            known[case] = {"preprocessed": written[case], "voxels": _of_case(dataset, case)}
+        _write(file, known)
+    total: Counter[int] = Counter()
+    for case in written:
+        total.update({int(label): voxels for label, voxels in known[case]["voxels"].items()})
+    return dict(total)
+
+
+def of_classes(counts: Mapping[int, int], classes: Iterable[int | tuple[int, ...] | list[int]]) -> list[int]:
+    """Voxels of each class or region.
+
+    Args:
+        counts: Label -> voxels.
+        classes: A label, or for a region the labels that it unites.
+
+    Returns:
+        One number for each.
+
+    Examples:
+        >>> of_classes({0: 90, 1: 8, 2: 2}, [(1, 2), 2])
+        [10, 2]
+    """
+    united = [labels if isinstance(labels, (tuple, list)) else (labels,) for labels in classes]
+    return [sum(counts.get(label, 0) for label in labels) for labels in united]
+
+
+def _of_case(dataset: nnUNetBaseDataset, case: str) -> dict[str, int]:
+    _, segmentation, *_ = dataset.load_case(case)
+    labels = np.maximum(np.asarray(segmentation[0]), 0)
+    voxels = np.zeros(int(labels.max()) + 1, dtype=np.int64)
+    for plane in labels:  # bincount works on a copy in 64 bits
+        voxels += np.bincount(plane.ravel(), minlength=len(voxels))
+    return {str(label): int(number) for label, number in enumerate(voxels) if number}
+
+
+def _read(file: Path, log: Callable[[str], None]) -> dict[str, Any]:
+    if not file.is_file():
+        return {}
+    try:
+        return {case: _checked(entry) for case, entry in json.loads(file.read_text()).items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        log(f"{file} cannot be read and is made anew")
+        return {}
+
+
+def _checked(entry: dict[str, Any]) -> dict[str, Any]:
+    voxels = {str(int(label)): int(number) for label, number in entry["voxels"].items()}
+    return {"preprocessed": int(entry["preprocessed"]), "voxels": voxels}
+
+
+def _write(file: Path, known: dict[str, Any]) -> None:
+    unfinished = file.with_name(f".{file.name}.{os.getpid()}")
+    # Preprocessed data of somebody else may be read-only: then every training counts for itself.
+    with suppress(OSError):
+        unfinished.write_text(json.dumps(known, indent=1, sort_keys=True))
+        unfinished.replace(file)
