@@ -1,0 +1,270 @@
+"""From an experiment to its cells, in the order in which they should run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from nnunet_tricks.experiment.arm import Arm
+from nnunet_tricks.experiment.cell import Cell
+from nnunet_tricks.experiment.entry import SpecError
+from nnunet_tricks.experiment.folders import Folders, is_json, read_json
+from nnunet_tricks.experiment.model import CASCADE, FIRST_STAGE, Model
+from nnunet_tricks.experiment.nnunet_cells import PLANNERS, AddSmall, Evaluate, Plan, Predict, Preprocess, Train
+from nnunet_tricks.experiment.parts import Part
+from nnunet_tricks.experiment.spec import Comparison, Experiment, Small
+from nnunet_tricks.planning.plans_file import Plans, resolve
+
+PLANNED = ("2d", "3d_fullres", "3d_lowres", CASCADE)
+"""The configurations that nnU-Net plans itself."""
+
+SMALL = "_small"
+Anything = TypeVar("Anything")
+DEFAULT_FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What cannot run, because a trick does not exist yet.
+
+    Attributes:
+        comparison: Its name.
+        arm: As the file calls it.
+        tricks: Those that do not exist.
+    """
+
+    comparison: str
+    arm: str
+    tricks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One model of a comparison.
+
+    Attributes:
+        comparison: The comparison.
+        arm: How it was trained.
+        run: From 1.
+        model: Where it is.
+    """
+
+    comparison: Comparison
+    arm: Arm
+    run: int
+    model: Model
+
+    def parts(self) -> list[Part]:
+        """The parts of the data that it is judged on."""
+        model = self.model
+        return [Part(model.folders, model.dataset, name, model.fold) for name in self.comparison.parts]
+
+
+def missing(experiment: Experiment) -> list[Missing]:
+    """All that cannot run yet."""
+    return [
+        Missing(comparison.name, arm.label, arm.missing)
+        for comparison in experiment.comparisons
+        for arm in comparison.arms
+        if arm.missing
+    ]
+
+
+def trained(experiment: Experiment, folders: Folders) -> Iterator[tuple[tuple[int, ...], Trained]]:
+    """Every model of an experiment that can be trained, with its rank.
+
+    The baseline and the first trick go through all runs, data sets and folds before the second trick begins: so
+    there is something to look at early.
+
+    Raises:
+        SpecError: If a data set, a configuration or a fold is not there.
+    """
+    for comparison in experiment.comparisons:
+        for number, arm in enumerate(comparison.arms):
+            if arm.missing:
+                continue
+            for d, dataset in enumerate(comparison.datasets):
+                name = _full_name(comparison, dataset, folders)
+                _check_folds(comparison, name, folders)
+                for c, configuration in enumerate(comparison.configurations):
+                    for p, plans in enumerate(comparison.plans):
+                        for f, fold in enumerate(comparison.folds):
+                            for run in comparison.runs:
+                                model = Model(folders, name, arm.trainer(run), plans, configuration, fold)
+                                rank = (max(number, 1), run, d, c, p, f, number)
+                                yield rank, Trained(comparison, arm, run, model)
+
+
+def make(experiment: Experiment, folders: Folders, *, device: str = "cuda") -> list[Cell]:
+    """All cells that can run, each once, lowest rank first.
+
+    Args:
+        experiment: What to do.
+        folders: nnU-Net's.
+        device: nnU-Net's ``-device``.
+
+    Raises:
+        SpecError: If a data set, a configuration, a fold or a test part is not there.
+    """
+    maker = _Maker(folders, device)
+    for rank, one in trained(experiment, folders):
+        maker.add(rank, one)
+    return sorted(maker.cells.values(), key=lambda cell: cell.rank)
+
+
+@dataclass
+class _Maker:
+    """Collects cells; the lowest rank of those that are the same one counts."""
+
+    folders: Folders
+    device: str
+    cells: dict[str, Cell] = field(default_factory=dict)
+    last_edit: dict[str, str] = field(default_factory=dict)
+
+    def add(self, rank: tuple[int, ...], one: Trained) -> None:
+        """The cells of one model."""
+        model, comparison = one.model, one.comparison
+        prepared = self._prepare(rank, comparison, model)
+        train = self._keep(
+            Train(
+                **self._named(f"{model.name}/train", rank, 2),
+                model=model,
+                device=self.device,
+                after=(*prepared, *self._first_stages(comparison, model)),
+            )
+        )
+        for part in one.parts():
+            if part.name == "validation" and comparison.checkpoint == "final":
+                continue
+            _with_line(comparison, "on", part.check)
+            self._predict(rank, model, part, comparison.checkpoint, train)
+
+    def _predict(self, rank: tuple[int, ...], model: Model, part: Part, checkpoint: str, train: str) -> None:
+        word = part.name if checkpoint == "final" else f"{part.name}_{checkpoint}"
+        first = [f"{model.first_stage.name}/predict_{word}"] if model.first_stage else []
+        what: dict[str, Any] = {"model": model, "part": part, "checkpoint": checkpoint, "device": self.device}
+        named = self._named(f"{model.name}/predict_{word}", rank, 3)
+        predict = self._keep(Predict(**named, **what, after=(train, *first)))
+        named = self._named(f"{model.name}/evaluate_{word}", rank, 4)
+        self._keep(Evaluate(**named, **what, after=(predict,)))
+
+    def _prepare(self, rank: tuple[int, ...], comparison: Comparison, model: Model) -> tuple[str, ...]:
+        """Plans, added configuration, preprocessed data: the keys of the cells that must come before a training."""
+        where: dict[str, Any] = {"folders": self.folders, "dataset": model.dataset, "plans": model.plans}
+        stem = f"{model.dataset}/{model.plans}"
+        file = self.folders.preprocessed / model.dataset / f"{model.plans}.json"
+        plans: Plans | None = read_json(file) if is_json(file) else None
+        if plans is None and model.plans not in PLANNERS:
+            raise comparison.lines.get("plans", comparison.lines["datasets"]).error(
+                f"{file} is not there, and which planner makes it is not known: plan it first"
+            )
+        plan = self._keep(Plan(**self._named(f"{stem}/plan", rank, 0), **where))
+        small = _small_of(comparison, model.configuration, plans)
+        source = small.source if small else model.configuration
+        before = [plan]
+        if small and not (plans and model.configuration in plans["configurations"]):
+            key = f"{stem}/add_{model.configuration}"
+            # One after the other: each writes the whole file.
+            edited = self.last_edit.get(stem, plan)
+            before.append(
+                self._keep(
+                    AddSmall(
+                        **self._named(key, rank, 1),
+                        **where,
+                        configuration=model.configuration,
+                        small=small,
+                        after=(edited,) if edited != key else (plan,),
+                    )
+                )
+            )
+            self.last_edit[stem] = key
+        root = _root(plans, source)
+        key = f"{stem}/preprocess_{root}"
+        before.append(self._keep(Preprocess(**self._named(key, rank, 1), **where, configuration=root, after=(plan,))))
+        return tuple(before)
+
+    def _first_stages(self, comparison: Comparison, model: Model) -> tuple[str, ...]:
+        """A cascade reads the first stage's predictions of all training cases, so of all folds."""
+        if not model.first_stage:
+            return ()
+        if FIRST_STAGE not in comparison.configurations or len(comparison.folds) < DEFAULT_FOLDS:
+            raise comparison.lines["configurations"].error(
+                f"{CASCADE} needs {FIRST_STAGE} among the configurations and all folds: it reads the predictions that "
+                "the first stage makes of each case while that is in the validation part"
+            )
+        return tuple(f"{replace(model.first_stage, fold=fold).name}/train" for fold in comparison.folds)
+
+    def _named(self, key: str, rank: tuple[int, ...], step: int) -> dict[str, Any]:
+        return {"key": key, "states": self.folders.state, "rank": (*rank, step)}
+
+    def _keep(self, cell: Cell) -> str:
+        known = self.cells.get(cell.key)
+        if known is None or cell.rank < known.rank:
+            self.cells[cell.key] = cell if known is None else replace(known, rank=cell.rank)
+        return cell.key
+
+
+def _full_name(comparison: Comparison, dataset: str, folders: Folders) -> str:
+    return _with_line(comparison, "datasets", folders.dataset, dataset)
+
+
+def _check_folds(comparison: Comparison, dataset: str, folders: Folders) -> None:
+    """nnU-Net would train a fold that the split does not have on some other split, with one line in its log."""
+    splits = _with_line(comparison, "datasets", folders.splits, dataset)
+    count = len(splits) if splits is not None else DEFAULT_FOLDS
+    for fold in comparison.folds:
+        if fold == "all":
+            if "validation" in comparison.parts:
+                raise comparison.lines["folds"].error("fold 'all' trains on every case: judge it 'on: test'")
+        elif int(fold) >= count:
+            line = comparison.lines.get("folds", comparison.lines["datasets"])
+            raise line.error(f"the split of {dataset} has folds 0 to {count - 1}, and no fold {fold}")
+
+
+def _small_of(comparison: Comparison, configuration: str, plans: Plans | None) -> Small | None:
+    """How a configuration comes into the plans, if nnU-Net does not plan it itself."""
+    line = comparison.lines["configurations"]
+    if configuration in comparison.small:
+        small = comparison.small[configuration]
+        there = plans["configurations"].get(configuration) if plans else None
+        if there and small.patch and list(small.patch) != list(there.get("patch_size", small.patch)):
+            raise comparison.lines["small"].error(
+                f"the plans have another '{configuration}', with patch {there['patch_size']}: choose another name"
+            )
+        return small
+    if plans and configuration in plans["configurations"]:
+        return None
+    if configuration in PLANNED:
+        if plans:
+            raise line.error(
+                f"nnU-Net planned no {configuration} for this data set: {', '.join(plans['configurations'])}"
+            )
+        return None
+    if configuration.endswith(SMALL):
+        return Small(configuration[: -len(SMALL)])
+    raise line.error(f"nnU-Net plans no '{configuration}', and 'small' does not say what it comes from")
+
+
+def _root(plans: Plans | None, configuration: str) -> str:
+    """The configuration whose preprocessed data it reads.
+
+    nnU-Net's preprocessing deletes what it finds, so data that are shared must be made under one name only.
+    """
+    if plans is None or configuration not in plans["configurations"]:
+        return "3d_fullres" if configuration == CASCADE else configuration
+    identifier = resolve(plans, configuration).get("data_identifier")
+    for name, content in plans["configurations"].items():
+        if "inherits_from" not in content and content.get("data_identifier") == identifier:
+            return str(name)
+    return configuration
+
+
+def _with_line(comparison: Comparison, key: str, function: Callable[..., Anything], *arguments: Any) -> Anything:
+    """What ``function`` gives; what it complains of gets the line of ``key``."""
+    try:
+        return function(*arguments)
+    except SpecError:
+        raise
+    except (ValueError, OSError) as error:
+        raise comparison.lines.get(key, comparison.lines["datasets"]).error(str(error)) from error

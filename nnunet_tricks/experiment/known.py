@@ -1,0 +1,40 @@
+"""Whether a trainer that is none of ours is there at all, found out without importing nnU-Net."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from nnunet_tricks.door import external
+
+
+def is_there(trainer: str) -> bool:
+    """Whether nnU-Net or a folder of ``nnUNet_extTrainer`` has a class of that name.
+
+    Examples:
+        >>> is_there("nnUNetTrainerDA5"), is_there("nnUNetTrainerMadeUp")
+        (True, False)
+    """
+    return trainer in _classes(os.environ.get(external.VARIABLE, ""))
+
+
+@cache
+def _classes(others: str) -> frozenset[str]:
+    found: set[str] = set()
+    for folder in _folders(others):
+        for file in folder.rglob("*.py"):
+            found.update(
+                re.findall(r"^class\s+(\w+)", file.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
+            )
+    return frozenset(found)
+
+
+def _folders(others: str) -> Iterator[Path]:
+    nnunet = find_spec("nnunetv2")
+    for folder in (nnunet.submodule_search_locations or []) if nnunet else []:
+        yield Path(folder) / "training" / "nnUNetTrainer"
+    yield from (Path(folder) for folder in others.split(os.pathsep) if folder)

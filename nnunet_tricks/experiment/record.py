@@ -1,0 +1,96 @@
+"""What is known of a cell's attempts: a small JSON file beside its log."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from nnunet_tricks.files import write_atomically
+
+FILE = "record.json"
+LOG = "log.txt"
+KEPT = 20
+"""So many attempts are remembered."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One time that a cell's command was started.
+
+    Attributes:
+        command: The words.
+        began: Seconds since 1970.
+        device: ``cpu`` or a GPU's number.
+        seconds: How long it took; None while it runs, and for ever if it was killed together with its keeper.
+        returncode: Its exit code; negative for a signal, None as above.
+        memory: Peak of all its processes together, in bytes.
+        device_memory: Peak of the GPU's used memory in bytes, if it could be asked.
+    """
+
+    command: str
+    began: float
+    device: str
+    seconds: float | None = None
+    returncode: int | None = None
+    memory: int | None = None
+    device_memory: int | None = None
+
+
+@dataclass(frozen=True)
+class Record:
+    """A cell's attempts, oldest first."""
+
+    attempts: tuple[Attempt, ...] = ()
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether the last attempt was not seen to end well."""
+        return bool(self.attempts) and self.attempts[-1].returncode != 0
+
+    @property
+    def seconds(self) -> float | None:
+        """Of all attempts together; None if one was killed with its keeper, or there is none."""
+        times = [attempt.seconds for attempt in self.attempts]
+        return sum(time for time in times if time is not None) if times and None not in times else None
+
+    @property
+    def memory(self) -> int | None:
+        """The highest peak of any attempt, in bytes."""
+        return max((attempt.memory for attempt in self.attempts if attempt.memory), default=None)
+
+    @property
+    def device_memory(self) -> int | None:
+        """The highest peak on a GPU of any attempt, in bytes."""
+        return max((attempt.device_memory for attempt in self.attempts if attempt.device_memory), default=None)
+
+    @classmethod
+    def read(cls, folder: Path) -> Record:
+        """The record in a cell's folder; empty if there is none or it cannot be read."""
+        try:
+            content = json.loads((folder / FILE).read_text(encoding="utf-8"))
+            return cls(tuple(Attempt(**attempt) for attempt in content["attempts"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return cls()
+
+    def begin(self, folder: Path, attempt: Attempt) -> Record:
+        """The record with one more attempt, written."""
+        return Record((*self.attempts, attempt)[-KEPT:])._written(folder)
+
+    def end(self, folder: Path, attempt: Attempt) -> Record:
+        """The record with its last attempt replaced by what became of it, written."""
+        return replace(self, attempts=(*self.attempts[:-1], attempt))._written(folder)
+
+    def _written(self, folder: Path) -> Record:
+        content = {"attempts": [asdict(attempt) for attempt in self.attempts]}
+        write_atomically(folder / FILE, json.dumps(content, indent=1))
+        return self
+
+
+def last_lines(folder: Path, count: int = 12) -> list[str]:
+    """The end of a cell's log."""
+    try:
+        text = (folder / LOG).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    return [line.rpartition("\r")[2] for line in text.splitlines() if line.strip()][-count:]

@@ -1,0 +1,370 @@
+"""What an experiment file says, checked.
+
+A file is a mapping. ``comparisons`` is a list of such mappings, each of which is the file's other keys plus its own; a
+file without it is one comparison.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nnunet_tricks.catalogue import CATALOGUE
+from nnunet_tricks.experiment.arm import Arm, of_trainer, of_tricks
+from nnunet_tricks.experiment.design import BASELINE, DESIGNS
+from nnunet_tricks.experiment.entry import Entry, SpecError, read
+from nnunet_tricks.experiment.printed import Printed, read_printed
+from nnunet_tricks.naming import PREFIX
+from nnunet_tricks.planning.plans_file import DEFAULT_PLANS
+from nnunet_tricks.planning.small import check_name
+
+FILE_KEYS = ("name", "description", "needs", "comparisons")
+KEYS = (
+    "datasets",
+    "configurations",
+    "plans",
+    "small",
+    "design",
+    "trainers",
+    "tricks",
+    "baseline",
+    "epochs",
+    "folds",
+    "runs",
+    "on",
+    "checkpoint",
+    "regions",
+    "published",
+)
+"""Of a comparison; in a file with several, those that hold for all stand at the top."""
+
+PARTS = ("validation", "test")
+CHECKPOINTS = ("final", "best")
+FOLDS = ("0", "1", "2", "3", "4")
+
+
+@dataclass(frozen=True)
+class Small:
+    """A light configuration that is added to the plans.
+
+    Attributes:
+        source: The configuration that it comes from.
+        patch: Patch size in voxels; empty for our choice.
+    """
+
+    source: str
+    patch: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Trainers against their baseline, on the same data.
+
+    Attributes:
+        name: What it is called in tables; empty for the only one of a file.
+        lines: Of each key, for complaints that only the data can raise.
+        datasets: Numbers or full names.
+        configurations: Of nnU-Net, or added ones.
+        plans: Stems of plans files.
+        small: Configurations to add, by name.
+        arms: The baseline, then the others in the file's order.
+        folds: As nnU-Net's command takes them.
+        runs: From 1.
+        parts: ``validation``, ``test``.
+        checkpoint: ``final`` or ``best``.
+        regions: Unions of labels to evaluate: name to what ``evaluate --regions`` takes.
+        printed: What a paper printed for the same comparison.
+    """
+
+    name: str
+    lines: Mapping[str, Entry]
+    datasets: tuple[str, ...]
+    configurations: tuple[str, ...]
+    plans: tuple[str, ...]
+    small: Mapping[str, Small]
+    arms: tuple[Arm, ...]
+    folds: tuple[str, ...]
+    runs: tuple[int, ...]
+    parts: tuple[str, ...]
+    checkpoint: str
+    regions: Mapping[str, str]
+    printed: Printed | None
+
+    @property
+    def baseline(self) -> Arm:
+        """The arm that all others are compared with."""
+        return self.arms[0]
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Tricks that do not exist yet."""
+        return tuple(dict.fromkeys(trick for arm in self.arms for trick in arm.missing))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """An experiment file.
+
+    Attributes:
+        file: Where it stands.
+        name: Its own, or the file's.
+        description: In the author's words.
+        needs: What does not exist yet, tricks or anything else.
+        comparisons: At least one.
+    """
+
+    file: Path
+    name: str
+    description: str
+    needs: tuple[str, ...]
+    comparisons: tuple[Comparison, ...]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know before it runs."""
+        notes = [arm.note for comparison in self.comparisons for arm in comparison.arms if arm.note]
+        return tuple(dict.fromkeys(notes))
+
+
+def read_experiment(file: Path) -> Experiment:
+    """An experiment file, checked as far as it can be without the data.
+
+    Raises:
+        SpecError: With file and line.
+        OSError: If the file cannot be read.
+    """
+    fields = read(file).fields((*FILE_KEYS, *KEYS))
+    needs = _needs(fields)
+    top = {key: entry for key, entry in fields.items() if key in KEYS}
+    if "comparisons" not in fields:
+        comparisons: Sequence[Comparison] = [_comparison(file, "", top, needs, 1)]
+    else:
+        comparisons = _comparisons(file, fields["comparisons"], top, needs)
+    experiment = Experiment(
+        file=file,
+        name=_name(fields["name"]) if "name" in fields else re.sub(r"[^\w.-]", "_", file.stem),
+        description=fields["description"].text().strip() if "description" in fields else "",
+        needs=tuple(needs),
+        comparisons=tuple(comparisons),
+    )
+    _refuse_idle_needs(experiment, needs)
+    return experiment
+
+
+def _comparisons(file: Path, entry: Entry, top: Mapping[str, Entry], needs: Mapping[str, Entry]) -> list[Comparison]:
+    comparisons: list[Comparison] = []
+    for item in entry.items():
+        own = item.fields(("name", *KEYS))
+        if "name" not in own:
+            raise item.error("each of 'comparisons' needs a 'name'")
+        name = own.pop("name").text()
+        if name in [comparison.name for comparison in comparisons]:
+            raise item.error(f"two of 'comparisons' are called '{name}'")
+        # What is trained is one thing: a comparison that says it replaces all that the file says of it.
+        replaced = ("design", "trainers", "tricks") if {"trainers", "tricks"} & set(own) else ()
+        merged = {key: value for key, value in top.items() if key not in replaced} | own
+        comparisons.append(_comparison(file, name, merged, needs, item.line))
+    return comparisons
+
+
+def _comparison(
+    file: Path, name: str, fields: Mapping[str, Entry], needs: Mapping[str, Entry], line: int
+) -> Comparison:
+    here = Entry(file, line, name or "the file", None)
+    for key in ("datasets", "configurations"):
+        if key not in fields:
+            raise here.error(f"{here.what} says no '{key}'")
+    arms = _arms(here, fields, needs)
+    small = _small(fields)
+    return Comparison(
+        name=name,
+        lines=dict(fields),
+        datasets=_list(fields, "datasets", _dataset),
+        configurations=_list(fields, "configurations", _plain_name),
+        plans=_list(fields, "plans", _plain_name) or (DEFAULT_PLANS,),
+        small=small,
+        arms=arms,
+        folds=_list(fields, "folds", _fold) or FOLDS,
+        runs=_runs(fields, arms),
+        parts=_list(fields, "on", lambda entry: entry.choice(PARTS)) or PARTS[:1],
+        checkpoint=fields["checkpoint"].choice(CHECKPOINTS) if "checkpoint" in fields else CHECKPOINTS[0],
+        regions=_regions(fields),
+        printed=_printed(file, fields, arms, needs),
+    )
+
+
+def _arms(here: Entry, fields: Mapping[str, Entry], needs: Mapping[str, Entry]) -> tuple[Arm, ...]:
+    default = "list" if "trainers" in fields else "add-one"
+    design = fields["design"].choice(("list", *DESIGNS)) if "design" in fields else default
+    wanted, other = ("trainers", "tricks") if design == "list" else ("tricks", "trainers")
+    if wanted not in fields:
+        raise fields.get("design", here).error(f"design '{design}' needs '{wanted}'")
+    if other in fields:
+        raise fields[other].error(f"design '{design}' takes '{wanted}', not '{other}'")
+    epochs = fields["epochs"].whole(least=1) if "epochs" in fields else None
+    arms = _listed(fields, epochs, needs) if design == "list" else _designed(design, fields, epochs, needs)
+    names = [arm.name for arm in arms]
+    for twice in (name for name in names if names.count(name) > 1):
+        raise fields[wanted].error(f"{twice} would be trained twice for '{wanted}': name it once")
+    if len(arms) < 2 and wanted == "tricks":
+        raise fields[wanted].error("one trainer alone is no comparison")
+    return tuple(arms)
+
+
+def _listed(fields: Mapping[str, Entry], epochs: int | None, needs: Mapping[str, Entry]) -> list[Arm]:
+    arms = []
+    for entry in fields["trainers"].items():
+        name = entry.text()
+        arms.append(_or_line(entry, of_trainer, name, name, epochs=epochs, needs=needs))
+    if "baseline" in fields:
+        entry = fields["baseline"]
+        baseline = _or_line(entry, of_trainer, entry.text(), entry.text(), epochs=epochs, needs=needs)
+        arms = [baseline, *(arm for arm in arms if arm.name != baseline.name)]
+    first = arms[0]
+    return [Arm(label=BASELINE, name=first.name, ours=first.ours, missing=first.missing, note=first.note), *arms[1:]]
+
+
+def _designed(design: str, fields: Mapping[str, Entry], epochs: int | None, needs: Mapping[str, Entry]) -> list[Arm]:
+    entry = fields["tricks"]
+    factors = [tuple(trick.text() for trick in factor.items()) for factor in entry.items()]
+    lines = {trick.text(): trick for factor in entry.items() for trick in factor.items()}
+    if design != "factorial" and any(len(factor) > 1 for factor in factors):
+        raise entry.error(f"alternatives in brackets are for design 'factorial', this is '{design}'")
+    bare = fields["baseline"].text() if "baseline" in fields else PREFIX
+    if "baseline" in fields:
+        _or_line(fields["baseline"], of_tricks, BASELINE, [bare], epochs=epochs, needs=needs)
+    # Each by itself first: what is wrong with it then gets its own line.
+    for trick, line in lines.items():
+        _or_line(line, of_tricks, trick, [trick], epochs=None, needs=needs)
+    return [
+        _or_line(lines.get(label, entry), of_tricks, label, [bare, *tricks], epochs=epochs, needs=needs)
+        for label, tricks in DESIGNS[design](factors)
+    ]
+
+
+def _or_line(entry: Entry, make: Callable[..., Arm], *arguments: Any, **settings: Any) -> Arm:
+    """What ``make`` makes; what it complains of gets the line of ``entry``."""
+    try:
+        return make(*arguments, **settings)
+    except ValueError as error:
+        raise entry.error(f"{error} A trick that does not exist yet goes under 'needs'.") from error
+
+
+def _list(fields: Mapping[str, Entry], key: str, convert: Callable[[Entry], str]) -> tuple[str, ...]:
+    """The values of a key, none twice; empty if it is not there."""
+    if key not in fields:
+        return ()
+    values: list[str] = []
+    for entry in fields[key].items():
+        value = convert(entry)
+        if value in values:
+            raise entry.error(f"'{value}' stands twice in '{key}'")
+        values.append(value)
+    return tuple(values)
+
+
+def _dataset(entry: Entry) -> str:
+    word = entry.text()
+    if not re.fullmatch(r"\d{1,3}|Dataset\d{3}_[\w.-]+", word) or "__" in word or word == "0":
+        raise entry.error(f"'{word}' is no data set: give its number, or its full name as Dataset501_Name")
+    return word
+
+
+def _plain_name(entry: Entry) -> str:
+    try:
+        return check_name(entry.text())
+    except SpecError:
+        raise
+    except ValueError as error:
+        raise entry.error(str(error).replace("configuration name", entry.what)) from error
+
+
+def _fold(entry: Entry) -> str:
+    if entry.value == "all":
+        return "all"
+    return str(entry.whole(least=0))
+
+
+def _runs(fields: Mapping[str, Entry], arms: Sequence[Arm]) -> tuple[int, ...]:
+    if "runs" not in fields:
+        return (1,)
+    entry = fields["runs"]
+    if isinstance(entry.value, list):
+        runs = tuple(int(word) for word in _list(fields, "runs", lambda item: str(item.whole(least=1))))
+    else:
+        runs = tuple(range(1, entry.whole(least=1) + 1))
+    foreign = [arm.name for arm in arms if not arm.ours and not arm.missing]
+    if runs != (1,) and foreign:
+        raise entry.error(
+            f"{foreign[0]} is not ours and has one run only: nnU-Net's folders are named after the trainer, and only "
+            "ours carry the number of a run in their name"
+        )
+    return runs
+
+
+def _small(fields: Mapping[str, Entry]) -> dict[str, Small]:
+    if "small" not in fields:
+        return {}
+    found = {}
+    for name, entry in fields["small"].fields().items():
+        _plain_name(Entry(entry.file, entry.line, "name", name))
+        settings = entry.fields(("from", "patch"))
+        if "from" not in settings:
+            raise entry.error(f"'{name}' needs 'from': the configuration that it comes from")
+        patch = tuple(item.whole(least=1) for item in settings["patch"].items()) if "patch" in settings else ()
+        found[name] = Small(_plain_name(settings["from"]), patch)
+    return found
+
+
+def _regions(fields: Mapping[str, Entry]) -> dict[str, str]:
+    if "regions" not in fields:
+        return {}
+    regions = {}
+    for name, entry in fields["regions"].fields().items():
+        labels = "+".join(item.text() for item in entry.items())
+        if not re.fullmatch(r"\d+(\+\d+)*", labels):
+            raise entry.error(f"region '{name}' is a union of labels, written like 1+2, got '{labels}'")
+        regions[name] = labels
+    return regions
+
+
+def _printed(
+    file: Path, fields: Mapping[str, Entry], arms: Sequence[Arm], needs: Mapping[str, Entry]
+) -> Printed | None:
+    if "published" not in fields:
+        return None
+    return read_printed(file, fields["published"], [arm.label for arm in arms], list(needs))
+
+
+def _name(entry: Entry) -> str:
+    name = entry.text()
+    if not re.fullmatch(r"[\w.-]+", name):
+        raise entry.error(f"name '{name}' will not do for a file: letters, digits, '.', '-' and '_'")
+    return name
+
+
+def _needs(fields: Mapping[str, Entry]) -> dict[str, Entry]:
+    there = {info.name for info in CATALOGUE}
+    needs: dict[str, Entry] = {}
+    for entry in fields["needs"].items() if "needs" in fields else []:
+        name = entry.text()
+        if name in there:
+            raise entry.error(f"{name} exists: take it out of 'needs'")
+        if not re.fullmatch(r"[A-Z]\w*", name):
+            raise entry.error(f"'{name}' is no name of a trick: letters and digits, a capital first")
+        needs[name] = entry
+    return needs
+
+
+def _refuse_idle_needs(experiment: Experiment, needs: Mapping[str, Entry]) -> None:
+    """What nothing in the file uses, is a slip."""
+    used = {trick for comparison in experiment.comparisons for trick in comparison.missing}
+    used |= {
+        label for comparison in experiment.comparisons if comparison.printed for label in comparison.printed.labels
+    }
+    for name, entry in needs.items():
+        if name not in used:
+            raise entry.error(f"nothing in the file uses {name}: take it out of 'needs'")
