@@ -60,8 +60,8 @@ class Conic(DataSet):
             raise ConversionError(
                 f"labels.npy should be {expected} whole numbers (instance, class), is {labels.shape} {labels.dtype}"
             )
-        with paths["patch_info.csv"].open(newline="", encoding="utf-8-sig") as file:
-            patches = [row["patch_info"] for row in csv.DictReader(file)]
+        patches = _patches(paths["patch_info.csv"])
+        _counts(paths["images.npy"].with_name("counts.csv"))
         if len(patches) != len(images):
             raise ConversionError(f"patch_info.csv names {len(patches)} patches, images.npy holds {len(images)}")
         cases = [
@@ -128,13 +128,25 @@ def _find(sources: Sequence[Path]) -> dict[str, Path]:
     return found
 
 
+def _patches(path: Path) -> list[str]:
+    """The column of patch_info.csv."""
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        if "patch_info" not in (reader.fieldnames or []):
+            raise ConversionError(f"{path} has no column 'patch_info'; it has {', '.join(reader.fieldnames or [])}")
+        return [row["patch_info"] for row in reader]
+
+
 @lru_cache(maxsize=2)
 def _counts(path: Path) -> list[tuple[int, ...]] | None:
     """The rows of counts.csv."""
     if not path.is_file():
         return None
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        return [tuple(int(float(value)) for value in row.values()) for row in csv.DictReader(file)]
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            return [tuple(int(float(value)) for value in row.values()) for row in csv.DictReader(file)]
+    except (ValueError, TypeError) as error:
+        raise ConversionError(f"{path} holds something else than counts ({error}); download it again") from error
 
 
 def _centre_counts(instances: Any, classes: Any) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ import argparse
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -110,17 +111,13 @@ def _listed(sources: Sequence[Path], files: Sequence[Found]) -> tuple[dict[Path,
 
 
 def _cases(complete: Sequence[tuple[Found, Found, str]]) -> list[Case]:
-    """Cases with ids that differ, also where the same file name stands in several folders."""
-    names = [_clean(stem_of(image.path.name)) for image, _, _ in complete]
-    often = Counter(name.lower() for name in names)
     cases = []
-    for name, (image, label, part) in zip(names, complete, strict=True):
+    for name, (image, label, part) in zip(_ids([image for image, _, _ in complete]), complete, strict=True):
         stem = stem_of(image.path.name)
         modality, structure = modality_and_structure(stem)
-        unique = name if often[name.lower()] == 1 else _clean(image.relative.rpartition(".")[0])
         cases.append(
             Case(
-                id=unique,
+                id=name,
                 image=image.path,
                 label=label.path,
                 part=TEST if part == "test" else TRAIN,
@@ -131,6 +128,21 @@ def _cases(complete: Sequence[tuple[Found, Found, str]]) -> list[Case]:
             )
         )
     return cases
+
+
+def _ids(images: Sequence[Found]) -> list[str]:
+    """A picture's name; with its folders where that name occurs again, with a number where that is not enough."""
+    names = [_clean(stem_of(image.path.name)) for image in images]
+    often = Counter(name.lower() for name in names)
+    taken: set[str] = set()
+    ids = []
+    for name, image in zip(names, images, strict=True):
+        wanted = name if often[name.lower()] == 1 else _clean(image.relative.rpartition(".")[0])
+        numbered = (f"{wanted}-{number}" for number in count(2))
+        unique = next(one for one in chain([wanted], numbered) if one.lower() not in taken)
+        taken.add(unique.lower())
+        ids.append(unique)
+    return ids
 
 
 def _clean(name: str) -> str:

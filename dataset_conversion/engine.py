@@ -113,7 +113,7 @@ def convert_one(data_set_name: str, case: Case, work: Workplace) -> Record:
     )
     try:
         load(data_set_name).convert(case, record, work)
-    except OSError:
+    except (OSError, ConversionError):
         # Readers turn theirs into refusals: this one comes from writing, and the next case would have it too.
         raise
     except MemoryError as error:

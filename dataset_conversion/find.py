@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,9 @@ from dataset_conversion.model import Unused
 PARTS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val"}
 PARTS |= {"test": "test", "testing": "test"}
 """What folders and files of the parts of a data set are called."""
+
+# Left behind by operating systems, or written by nnU-Net and by earlier conversions, in case its folders lie here too.
+_IGNORED = re.compile(r"\.|__MACOSX$|Dataset\d{3}_")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +38,10 @@ class Found:
 
 
 def walk(sources: Sequence[Path], endings: Iterable[str]) -> Iterator[Found]:
-    """All files with one of the endings (lower case), in sorted order, without what operating systems leave behind."""
+    """All files with one of the endings (lower case), in sorted order, without what is no part of a download.
+
+    That is what operating systems leave behind, and nnU-Net's own folders below a source folder.
+    """
     wanted = tuple(endings)
     # Links to folders are followed, each folder once: links may form a ring, and sources may lie within each other.
     seen: set[str] = set()
@@ -51,7 +58,7 @@ def walk(sources: Sequence[Path], endings: Iterable[str]) -> Iterator[Found]:
                 folders.clear()
                 continue
             seen.add(real)
-            folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
+            folders[:] = sorted(name for name in folders if not _IGNORED.match(name))
             for name in sorted(files):
                 if not name.startswith(".") and name.lower().endswith(wanted):
                     yield Found(path=Path(folder, name), root=source)

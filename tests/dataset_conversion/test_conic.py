@@ -116,6 +116,18 @@ def test_arrays_that_were_cut_off(convert, copied, name):
     assert "cut off" in done.summary["error"]
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [("patch_info.csv", "consep_1-0000\n", "no column 'patch_info'"), ("counts.csv", "a,b\n1,\n", "than counts")],
+)
+def test_tables_that_are_something_else(convert, copied, name, text, message):
+    source = copied("conic")
+    (source / name).write_text(text)
+    done = convert("conic", source)
+    assert done.code == 2
+    assert message in done.summary["error"]
+
+
 def test_lizard_instances_and_classes(convert, data):
     done = convert("lizard", data / "lizard", "--task", "classes", "--split", "thirds")
     assert done.code == 0

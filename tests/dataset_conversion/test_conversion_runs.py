@@ -261,6 +261,13 @@ def test_folders_that_hold_something_else_say_what_to_do(convert, tmp_path, name
     assert (name in error) == bool(hint)
 
 
+def test_output_below_the_source_is_no_source(convert, copied, monkeypatch):
+    source = copied("kits19")
+    monkeypatch.setenv("nnUNet_raw", str(source / "nnUNet_raw"))
+    for more in ([], ["--task", "kidney", "-d", 600]):
+        assert convert("kits19", source, *more).summary["training"] == 4
+
+
 def test_links_in_a_ring_and_sources_within_each_other(convert, copied):
     source = copied("lits")
     (source / "Training Batch 1/again").symlink_to(source, target_is_directory=True)

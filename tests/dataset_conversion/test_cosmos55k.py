@@ -69,6 +69,20 @@ def test_layouts(convert, data, tmp_path, pattern):
         assert set(np.unique(mask)) <= {0, 255}
 
 
+def test_names_that_become_one_name_get_numbers(convert, data, tmp_path):
+    source = tmp_path / "odd names"
+    for number, name in enumerate(("a b", "a-b", "ä-b", "sub/A b")):
+        moved(data, tmp_path / str(number), ("{}.png", "{}_mask.png"), 1)
+        for path in (tmp_path / str(number)).iterdir():
+            target = source / f"{name}{'_mask' if path.stem.endswith('_mask') else ''}.png"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(path, target)
+    done = convert("cosmos55k", source, "--split", "folds")
+    assert (done.code, done.summary["training"]) == (0, 4)
+    ids = [case["id"] for case in done.json("conversion_report.json")["cases"]]
+    assert len({name.lower() for name in ids}) == 4
+
+
 def test_missing_masks_do_not_shift_pairs(convert, copied):
     source = copied("cosmos55k")
     first = sorted((source / "train").glob("*_mask.png"))[0]
