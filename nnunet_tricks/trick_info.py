@@ -88,12 +88,14 @@ class Measurement:
 
     Attributes:
         source: Paper and table.
+        row: What the paper calls the trick there; CBL losses are balanced by class.
         dataset: Data set, as the paper calls it.
         baseline: Dice of the paper's baseline in percent.
         delta: Printed difference in points of Dice.
     """
 
     source: str
+    row: str
     dataset: str
     baseline: float
     delta: float

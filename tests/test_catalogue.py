@@ -1,4 +1,5 @@
 import ast
+import csv
 import re
 from importlib import import_module
 from itertools import combinations
@@ -13,6 +14,10 @@ from nnunet_tricks.catalogue import CATALOGUE
 from nnunet_tricks.naming import parse
 from nnunet_tricks.trainer import TrickTrainer
 from nnunet_tricks.trick_info import HOOKS, PHASES, TrickInfo
+
+TABLES = {"Zhang D. et al., table 7": ("mediseg_tables.csv", "T7")}
+DATASETS = {"ISIC 2018": "ISIC2018", "CoNIC": "CoNIC", "KiTS19 kidney": "KiTS19-i", "KiTS19 tumour": "KiTS19-ii"}
+"""Where the papers print what the catalogue says that they measured."""
 
 every_trick = pytest.mark.parametrize("info", CATALOGUE, ids=lambda info: info.name)
 
@@ -36,6 +41,20 @@ def test_words_are_known(info: TrickInfo) -> None:
         assert parameter.default in parameter.choices or not isinstance(parameter.default, str)
     assert info.summary
     assert not info.summary.endswith(".")
+
+
+@every_trick
+def test_what_papers_measured_is_as_printed(info: TrickInfo, oracles: Path) -> None:
+    for measured in info.measured:
+        file, table = TABLES[measured.source]
+        with (oracles / "published" / file).open(newline="", encoding="utf-8") as lines:
+            printed = {
+                row["method"]: row
+                for row in csv.DictReader(lines)
+                if (row["table"], row["dataset"], row["metric"]) == (table, DATASETS[measured.dataset], "dice")
+            }
+        assert measured.baseline == float(printed["baseline"]["value_percent"])
+        assert measured.delta == float(printed[f"+ {measured.row}"]["delta_as_printed"])
 
 
 def test_no_two_tokens_are_equal_when_case_is_ignored() -> None:

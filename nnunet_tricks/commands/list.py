@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from math import inf
+from statistics import fmean
 from typing import Any
 
 from nnunet_tricks.catalogue import CATALOGUE
@@ -16,27 +19,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("pattern", nargs="?", default="*", help="only names that fit, such as 'Dice*'; case is ignored")
     parser.add_argument("--phase", metavar="WORD", help=f"only this phase: {', '.join(PHASES)}; its beginning will do")
     parser.add_argument("--hook", choices=HOOKS, help="only tricks that claim this part of nnU-Net")
-    parser.add_argument("--for", dest="challenge", help="only tricks for this problem, such as class-imbalance")
+    parser.add_argument(
+        "--for",
+        dest="challenge",
+        metavar="PROBLEM",
+        help="only tricks for this problem, such as class-imbalance, with what papers measured, best first",
+    )
     parser.add_argument("--json", action="store_true", help="for scripts")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the tricks that fit."""
+    if arguments.challenge is not None:
+        _check_challenge(arguments.challenge)
     tricks = [info for info in CATALOGUE if _fits(info, arguments)]
+    if arguments.challenge is not None:
+        tricks.sort(key=_mean_delta, reverse=True)
     if arguments.json:
         print(json.dumps([as_data(info) for info in tricks], indent=2))
         return 0
     if not tricks:
-        problems = sorted({_dashed(challenge) for info in CATALOGUE for challenge in info.challenges})
-        raise ValueError(f"no trick fits; 'nnunet-tricks list' shows all, --for knows {', '.join(problems)}")
+        raise ValueError("no trick fits all of this; 'nnunet-tricks list' shows every trick")
     width = max(len(info.name) for info in tricks)
     for phase in PHASES:
         rows = [info for info in tricks if info.phase == phase]
         if rows:
             print(f"{phase}")
             for info in rows:
-                print(f"  {info.name:{width}}  {', '.join(info.hooks):11}  {info.summary}")
+                deltas = f"  {_deltas(info):24}" if arguments.challenge else ""
+                print(f"  {info.name:{width}}  {', '.join(info.hooks):11}{deltas}  {info.summary}")
     print("\nnnUNetv2_train DATASET CONFIGURATION FOLD -tr nnUNetTrainer<Name>; 'nnunet-tricks show Name' says more.")
+    if arguments.challenge:
+        print("Figures: points of Dice that the trick adds to a paper's own bare baseline, mean (range) of data sets.")
     return 0
 
 
@@ -56,6 +70,27 @@ def as_data(info: TrickInfo) -> dict[str, Any]:
         "challenges": info.challenges,
         "measured": [vars(measurement) for measurement in info.measured],
     }
+
+
+def _check_challenge(challenge: str) -> None:
+    known = sorted({_dashed(word) for info in CATALOGUE for word in info.challenges})
+    if _dashed(challenge) not in known:
+        near = get_close_matches(_dashed(challenge), known, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ValueError(f"--for knows no '{challenge}', but {', '.join(known)}{hint}")
+
+
+def _mean_delta(info: TrickInfo) -> float:
+    """Mean of what papers measured; below everything where they measured nothing."""
+    return fmean(measured.delta for measured in info.measured) if info.measured else -inf
+
+
+def _deltas(info: TrickInfo) -> str:
+    """What papers measured, in one word or two."""
+    if not info.measured:
+        return "-"
+    deltas = [measured.delta for measured in info.measured]
+    return f"{fmean(deltas):+.2f} ({min(deltas):+.2f} to {max(deltas):+.2f})"
 
 
 def _fits(info: TrickInfo, arguments: argparse.Namespace) -> bool:

@@ -54,7 +54,7 @@ def _lines(trick: Trick) -> Iterator[str]:
         title = "measured" if index == 0 else ""
         yield (
             f"{title:10} {measured.dataset}: Dice {measured.baseline:.2f} {measured.delta:+.2f} "
-            f"({measured.source}; one trick added to a bare baseline)"
+            f"({measured.row} in {measured.source}; one trick added to a bare baseline)"
         )
 
 
