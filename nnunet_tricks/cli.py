@@ -21,6 +21,7 @@ COMMANDS = {
     "plan": "add a configuration to a plans file, such as a small network for pilot studies",
     "export": "a trained model for colleagues who have nnU-Net, but not this package",
     "convert": "make nnU-Net raw data sets of ISIC 2018, CoNIC, KiTS19, LiTS and Cosmos55k",
+    "run": "run an experiment file: baseline and tricks on all folds, on this machine or as lines for a cluster",
     "conformance": "run a trainer through every label mode and show what it stands",
 }
 """Every command and what it is for; each lives in the module of its name in ``nnunet_tricks.commands``."""

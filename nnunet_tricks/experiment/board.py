@@ -1,0 +1,122 @@
+"""Shows a queue at work: a live table on a terminal, plain lines elsewhere. On standard error."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from nnunet_tricks.durations import in_words
+from nnunet_tricks.experiment.cell import Cell
+from nnunet_tricks.experiment.local import DONE, ELSEWHERE, FAILED, RUNNING, LocalQueue, Progress
+from nnunet_tricks.experiment.record import LOG, last_lines
+
+TAIL = 4000
+"""So many bytes at the end of a log hold its last epoch."""
+
+SHOWN = 12
+"""Lines of a failed cell's log."""
+
+
+class Board:
+    """Shows a queue.
+
+    Args:
+        expected: Seconds that a cell takes, or None where nobody knows.
+    """
+
+    def __init__(self, expected: Callable[[Cell], float | None]) -> None:
+        """See the class."""
+        self._expected = expected
+        self._live: Any = None
+
+    def __enter__(self) -> Board:
+        """Begin to show."""
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.live import Live
+
+            self._live = Live(console=Console(stderr=True), refresh_per_second=2, transient=True)
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the terminal as it was."""
+        if self._live:
+            self._live.stop()
+
+    def tell(self, one: Progress) -> None:
+        """A cell has changed."""
+        took = f" in {in_words(time.monotonic() - one.began)}" if one.state == DONE and one.began else ""
+        where = f" on {one.device}" if one.state == RUNNING else ""
+        line = f"{time.strftime('%H:%M:%S')} {one.state}{took}{where}: {one.cell.key}"
+        if one.state == FAILED:
+            line += "\n" + failure(one)
+        if self._live:
+            # No markup: paths may hold brackets.
+            self._live.console.print(line, markup=False, highlight=False)
+        else:
+            print(line, file=sys.stderr, flush=True)
+
+    def look(self, queue: LocalQueue) -> None:
+        """Show how far it is."""
+        if self._live:
+            self._live.update(self._table(queue))
+
+    def _table(self, queue: LocalQueue) -> Any:
+        from rich.table import Table
+
+        progress = list(queue.progress.values())
+        done = sum(one.state == DONE for one in progress)
+        table = Table(title=f"{done} of {len(progress)} cells done, {left_in_words(queue, self._expected)}")
+        for column in ("device", "cell", "so far", "at"):
+            table.add_column(column)
+        for one in progress:
+            if one.state in (RUNNING, ELSEWHERE):
+                so_far = in_words(time.monotonic() - one.began) if one.state == RUNNING else ""
+                table.add_row(one.device or one.state, one.cell.key, so_far, last_epoch(one.cell.folder))
+        return table
+
+
+def left(
+    progress: Mapping[str, Progress], expected: Callable[[Cell], float | None], *, workers: int
+) -> tuple[float, int]:
+    """Seconds until all is done, and the number of cells of which nobody knows how long they take."""
+    seconds, unknown = 0.0, 0
+    for one in progress.values():
+        if one.state in (DONE, FAILED):
+            continue
+        takes = expected(one.cell)
+        if takes is None:
+            unknown += 1
+        else:
+            so_far = time.monotonic() - one.began if one.state == RUNNING else 0.0
+            seconds += max(takes - so_far, 0.0)
+    return seconds / max(workers, 1), unknown
+
+
+def left_in_words(queue: LocalQueue, expected: Callable[[Cell], float | None]) -> str:
+    """The time left, for people."""
+    seconds, unknown = left(queue.progress, expected, workers=len(queue.devices))
+    more = f" and {unknown} cells of unknown length" if unknown else ""
+    return f"{in_words(seconds)}{more} left"
+
+
+def last_epoch(folder: Path) -> str:
+    """The last epoch that a cell's log tells of, or an empty string."""
+    with suppress(OSError), (folder / LOG).open("rb") as log:
+        log.seek(0, 2)
+        log.seek(max(log.tell() - TAIL, 0))
+        epochs = re.findall(rb"Epoch (\d+)\s", log.read())
+        return f"epoch {int(epochs[-1])}" if epochs else ""
+    return ""
+
+
+def failure(one: Progress) -> str:
+    """What a failed cell's log says last."""
+    lines = [f"  | {line}" for line in last_lines(one.cell.folder, SHOWN)]
+    return "\n".join([f"  {one.why}; the end of {one.cell.folder / LOG}:", *lines])

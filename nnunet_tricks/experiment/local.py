@@ -1,0 +1,253 @@
+"""The local queue: one worker per device, each cell by one worker only, whoever else runs the same experiment."""
+
+from __future__ import annotations
+
+import os
+import platform
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nnunet_tricks.door.commands import command
+from nnunet_tricks.experiment.cell import Cell
+from nnunet_tricks.experiment.lock import Lock
+
+POLL = 0.25
+"""Seconds between two looks where there is nothing to do yet."""
+
+HOST = "host"
+"""Worker for what needs no GPU, so that no GPU waits for it."""
+
+LOCK = "lock"
+
+DONE, STARTED, OPEN, RUNNING, ELSEWHERE, FAILED, BLOCKED, LATE = (
+    "done",
+    "started",
+    "open",
+    "running",
+    "running elsewhere",
+    "failed",
+    "blocked",
+    "out of budget",
+)
+
+Fits = Callable[[Cell], bool]
+
+
+@dataclass
+class Progress:
+    """What became of a cell so far.
+
+    Attributes:
+        cell: The cell.
+        state: One of this module's words.
+        device: Where it runs or ran.
+        began: When its present attempt began, by ``time.monotonic``.
+        failures: Attempts of this queue that failed.
+        seconds: Of the attempts of this queue.
+        why: Of a failure, in words.
+    """
+
+    cell: Cell
+    state: str
+    device: str = ""
+    began: float = 0.0
+    failures: int = 0
+    seconds: float = 0.0
+    why: str = ""
+
+
+@dataclass
+class LocalQueue:
+    """Runs cells on the devices of this machine.
+
+    Attributes:
+        cells: Lowest rank first; all that they need must be among them.
+        devices: ``cpu``, or numbers of GPUs; each gets a worker.
+        variables: The environment of the commands.
+        retries: How often a cell that failed is tried again.
+        fits: Whether there is time for a cell; others are left out.
+        tell: Called from the workers with each change.
+    """
+
+    cells: Sequence[Cell]
+    devices: Sequence[str]
+    variables: Mapping[str, str]
+    retries: int = 1
+    fits: Fits = lambda _: True
+    tell: Callable[[Progress], None] = lambda _: None
+    progress: dict[str, Progress] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Look at what is done already."""
+        self.progress = {cell.key: Progress(cell, cell.state) for cell in self.cells}
+        self._changed = threading.Condition()
+        self._stopped = False
+        self._keepers: dict[str, subprocess.Popen[bytes]] = {}
+        self._errors: list[BaseException] = []
+
+    def run(self, look: Callable[[], None] = lambda: None) -> bool:
+        """Work until nothing is left that can be done.
+
+        Args:
+            look: Called a few times per second meanwhile.
+
+        Returns:
+            Whether every cell is done.
+        """
+        workers = [threading.Thread(target=self._guarded, args=(device,), daemon=True) for device in self._lanes()]
+        for worker in workers:
+            worker.start()
+        try:
+            while any(worker.is_alive() for worker in workers):
+                look()
+                time.sleep(POLL)
+        finally:
+            self._stop(workers)
+        if self._errors:
+            raise self._errors[0]
+        return all(one.state == DONE for one in self.progress.values())
+
+    def _lanes(self) -> list[str]:
+        only_host = not any(cell.on_device for cell in self.cells)
+        lanes = [] if only_host and "cpu" not in self.devices else list(self.devices)
+        return lanes if "cpu" in lanes else [*lanes, HOST]
+
+    def _guarded(self, device: str) -> None:
+        try:
+            self._work(device)
+        except BaseException as error:
+            with self._changed:
+                self._errors.append(error)
+                self._stopped = True
+
+    def _work(self, device: str) -> None:
+        """One worker: takes a cell, keeps it, takes the next."""
+        while (taken := self._next(device)) is not None:
+            one, locks = taken
+            began = time.monotonic()
+            try:
+                if one.cell.is_done():  # by somebody else, between our look and our lock
+                    self._set(one, DONE)
+                    continue
+                keeper = self._start(one.cell, device, locks)
+            except (OSError, ValueError) as error:
+                self._failed(one, str(error))
+                continue
+            finally:
+                for lock in locks:
+                    lock.release()
+            code = keeper.wait()
+            with self._changed:
+                self._keepers.pop(one.cell.key, None)
+                one.seconds += time.monotonic() - began
+            if self._stopped:
+                self._set(one, one.cell.state)
+            elif one.cell.is_done():
+                self._set(one, DONE)
+            else:
+                self._failed(one, f"exit code {code}" if code else "ended well, but what it should make is not there")
+
+    def _next(self, device: str) -> tuple[Progress, tuple[Lock, ...]] | None:
+        """The cell of lowest rank that can begin, with its lock and the device's; None if there will be none."""
+        while not self._stopped:
+            with self._changed:
+                waiting = self._look(device)
+                if not waiting:
+                    return None
+                if taken := self._take(device, waiting):
+                    return taken
+                self._changed.wait(POLL)
+        return None
+
+    def _look(self, device: str) -> list[Progress]:
+        """What this worker could do now or later."""
+        for one in self.progress.values():
+            if one.state == ELSEWHERE and one.cell.is_done():
+                self._set(one, DONE)
+            if one.state in (OPEN, STARTED) and any(self._is_lost(key) for key in one.cell.after):
+                self._set(one, BLOCKED)
+            if one.state in (OPEN, STARTED) and not self.fits(one.cell):
+                self._set(one, LATE)
+        mine = [one for one in self.progress.values() if self._is_for(one.cell, device)]
+        return [one for one in mine if one.state in (OPEN, STARTED, ELSEWHERE, RUNNING)]
+
+    def _is_lost(self, key: str) -> bool:
+        return self.progress[key].state in (FAILED, BLOCKED, LATE)
+
+    def _is_for(self, cell: Cell, device: str) -> bool:
+        if device == "cpu":
+            return True
+        return cell.on_device == (device != HOST)
+
+    def _take(self, device: str, waiting: Sequence[Progress]) -> tuple[Progress, tuple[Lock, ...]] | None:
+        ready = [one for one in waiting if one.state != RUNNING and self._is_ready(one.cell)]
+        own = self._device_lock(device) if ready else None
+        if own is None:
+            return None
+        for one in ready:
+            lock = Lock.take(one.cell.folder / LOCK)
+            if lock is not None:
+                one.began, one.device = time.monotonic(), device
+                self._set(one, RUNNING)
+                return one, (own, lock)
+            if one.state != ELSEWHERE:
+                self._set(one, ELSEWHERE)
+        own.release()
+        return None
+
+    def _is_ready(self, cell: Cell) -> bool:
+        return all(self.progress[key].state == DONE for key in cell.after)
+
+    def _device_lock(self, device: str) -> Lock | None:
+        """One cell at a time on a device, even if an earlier queue was killed and its last cell still runs."""
+        return Lock.take(self.cells[0].states / "devices" / f"{platform.node()}_{device}.lock")
+
+    def _start(self, cell: Cell, device: str, locks: Sequence[Lock]) -> subprocess.Popen[bytes]:
+        cell.prepare()
+        program, *arguments = cell.words()
+        words = [program if Path(program).is_absolute() else command(program), *arguments]
+        variables = {**self.variables, **({"CUDA_VISIBLE_DEVICES": device} if device.isdecimal() else {})}
+        keeper = subprocess.Popen(
+            [sys.executable, "-m", "nnunet_tricks.experiment.keeper", str(cell.folder), device, *words],
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=[lock.descriptor for lock in locks],
+            # Ctrl-C is for the queue, which then tells its keepers.
+            start_new_session=True,
+        )
+        with self._changed:
+            self._keepers[cell.key] = keeper
+        return keeper
+
+    def _failed(self, one: Progress, why: str) -> None:
+        with self._changed:
+            one.failures += 1
+            one.why = why
+        self._set(one, FAILED if one.failures > self.retries else one.cell.state)
+
+    def _set(self, one: Progress, state: str) -> None:
+        with self._changed:
+            if one.state != state:
+                one.state = state
+                self.tell(one)
+            self._changed.notify_all()
+
+    def _stop(self, workers: Sequence[threading.Thread]) -> None:
+        """End what still runs: after a Ctrl-C, or when told to end."""
+        with self._changed:
+            self._stopped = True
+            for keeper in self._keepers.values():
+                with suppress(ProcessLookupError):
+                    os.kill(keeper.pid, signal.SIGTERM)
+            self._changed.notify_all()
+        for worker in workers:
+            worker.join()

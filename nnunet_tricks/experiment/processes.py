@@ -1,0 +1,82 @@
+"""The processes of a cell: who they are, how much memory they take, and how they end."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+MARK = "NNUNET_TRICKS_CELL"
+"""Variable that a cell's processes, and theirs, carry."""
+
+_PROC = Path("/proc")
+_DIES_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux
+
+
+def end_leftovers(folder: Path) -> int:
+    """Kill what an earlier attempt at a cell has left running; returns how many.
+
+    Linux only. Loading processes of a training that was killed go on for ever otherwise.
+    """
+    mark = f"{MARK}={folder}".encode()
+    ended = 0
+    for process in _processes():
+        with suppress(OSError):
+            if mark in (process / "environ").read_bytes().split(b"\0") and int(process.name) != os.getpid():
+                os.kill(int(process.name), signal.SIGKILL)
+                ended += 1
+    return ended
+
+
+def dying_with_parent() -> Callable[[], None] | None:
+    """What a child has to do first so that it is killed when its parent is; None where the system cannot."""
+    if not sys.platform.startswith("linux"):
+        return None
+    import ctypes
+
+    library = ctypes.CDLL(None, use_errno=True)
+    return lambda: library.prctl(_DIES_WITH_PARENT, signal.SIGKILL) and None
+
+
+def memory_of_session(session: int) -> int:
+    """Bytes that all processes of a session take together, what they share counted once; 0 where it cannot be told."""
+    total = 0
+    for process in _processes():
+        with suppress(OSError, ValueError, IndexError):
+            if int((process / "stat").read_text().rpartition(")")[2].split()[3]) == session:
+                total += _proportional(process)
+    return total
+
+
+def memory_of_children() -> int:
+    """The largest of all children that have ended, in bytes."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
+
+
+def memory_of_gpu(device: str) -> int | None:
+    """Bytes in use on a GPU, by whomever; None if it cannot be asked."""
+    if not device.isdecimal() or not shutil.which("nvidia-smi"):
+        return None
+    query = ["nvidia-smi", f"--id={device}", "--query-gpu=memory.used", "--format=csv,noheader,nounits"]
+    with suppress(OSError, ValueError, subprocess.SubprocessError):
+        return int(subprocess.run(query, capture_output=True, text=True, timeout=10, check=True).stdout) * 2**20
+    return None
+
+
+def _processes() -> Iterator[Path]:
+    if _PROC.is_dir():
+        yield from (entry for entry in _PROC.iterdir() if entry.name.isdecimal())
+
+
+def _proportional(process: Path) -> int:
+    for line in (process / "smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024
+    return 0
