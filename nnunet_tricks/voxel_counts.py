@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -13,6 +12,8 @@ from typing import Any
 import numpy as np
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset
 from rich.progress import track
+
+from nnunet_tricks.files import write_atomically
 
 
 def count(dataset: nnUNetBaseDataset, cases: Iterable[str], *, log: Callable[[str], None] = print) -> dict[int, int]:
@@ -39,7 +40,9 @@ def count(dataset: nnUNetBaseDataset, cases: Iterable[str], *, log: Callable[[st
         log(f"Counting the voxels of each label in {len(missing)} cases, once; kept in {file}")
         for case in track(missing, description="counting voxels", transient=True):
             known[case] = {"preprocessed": written[case], "voxels": _of_case(dataset, case)}
-        _write(file, known)
+        # Preprocessed data of somebody else may be read-only: then every training counts for itself.
+        with suppress(OSError):
+            write_atomically(file, json.dumps(known, indent=1, sort_keys=True))
     total: Counter[int] = Counter()
     for case in written:
         total.update({int(label): voxels for label, voxels in known[case]["voxels"].items()})
@@ -86,11 +89,3 @@ def _read(file: Path, log: Callable[[str], None]) -> dict[str, Any]:
 def _checked(entry: dict[str, Any]) -> dict[str, Any]:
     voxels = {str(int(label)): int(number) for label, number in entry["voxels"].items()}
     return {"preprocessed": int(entry["preprocessed"]), "voxels": voxels}
-
-
-def _write(file: Path, known: dict[str, Any]) -> None:
-    unfinished = file.with_name(f".{file.name}.{os.getpid()}")
-    # Preprocessed data of somebody else may be read-only: then every training counts for itself.
-    with suppress(OSError):
-        unfinished.write_text(json.dumps(known, indent=1, sort_keys=True))
-        unfinished.replace(file)

@@ -18,7 +18,7 @@ from nnunet_tricks import trainers
 from nnunet_tricks.catalogue import CATALOGUE
 from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.grid import Cell
-from nnunet_tricks.conformance.steps import Run
+from nnunet_tricks.conformance.run import Run
 from nnunet_tricks.criterion import Criterion
 from nnunet_tricks.trainer import TrickTrainer
 
@@ -63,7 +63,7 @@ def test_what_a_run_used_is_in_its_log_and_debug_json(bench: Bench) -> None:
         log = next(folder.glob("training_log_*.txt")).read_text()
         debug = json.loads((folder / "debug.json").read_text())
     assert trainer.num_epochs == 7
-    assert "Tversky (alpha 0.2, beta 0.7, mediseg False); 7 epochs; run 2" in log
+    assert "Tversky (alpha 0.2, beta 0.7, cb 0.0, mediseg False); 7 epochs; run 2" in log
     assert "alpha=0.2, beta=0.7" in debug["parameters"]
     assert "Criterion" in debug["loss"]
     assert debug["nnunet_tricks_version"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +30,8 @@ def differences(oracles: Path, name: str, loss: Loss) -> Iterator[tuple[str, flo
                 )
 
 
-def assert_reproduced(oracles: Path, name: str, loss_of: Callable[[str], Loss], trainer: str) -> None:
-    """The trainer's loss agrees with the published one to 1e-5."""
-    found = list(differences(oracles, name, loss_of(trainer)))
+def assert_reproduced(oracles: Path, name: str, loss: Loss) -> None:
+    """The loss agrees with the published one to 1e-5."""
+    found = list(differences(oracles, name, loss))
     assert len(found) == 2 * len(CASES)
     assert all(value < 1e-5 and gradient < 1e-5 for _, value, gradient in found), found

@@ -12,5 +12,5 @@ def test_is_torchs_mean_over_annotated_voxels(loss_of) -> None:
 
 
 def test_published_code_is_reproduced(oracles, loss_of) -> None:
-    published.assert_reproduced(oracles, "ce", loss_of, "nnUNetTrainerCE_mediseg")
-    published.assert_reproduced(oracles, "ce", loss_of, "nnUNetTrainerCE")
+    published.assert_reproduced(oracles, "ce", loss_of("nnUNetTrainerCE_mediseg"))
+    published.assert_reproduced(oracles, "ce", loss_of("nnUNetTrainerCE"))

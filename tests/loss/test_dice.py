@@ -38,7 +38,7 @@ def test_is_one_plus_nnunets_term(batch_dice: bool, loss_of) -> None:
 
 
 def test_published_code_is_reproduced(oracles, loss_of) -> None:
-    published.assert_reproduced(oracles, "dice", loss_of, "nnUNetTrainerDice_mediseg")
+    published.assert_reproduced(oracles, "dice", loss_of("nnUNetTrainerDice_mediseg"))
 
 
 def test_an_absent_class_that_is_not_predicted_is_perfect(loss_of) -> None:

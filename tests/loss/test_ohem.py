@@ -78,5 +78,5 @@ def test_an_ignore_label_that_no_voxel_has_does_not_change_who_is_hard() -> None
 
 
 def test_published_code_is_reproduced(oracles, loss_of) -> None:
-    published.assert_reproduced(oracles, "ohem", loss_of, "nnUNetTrainerOHEM_mediseg")
-    published.assert_reproduced(oracles, "ohem", loss_of, "nnUNetTrainerOHEM")
+    published.assert_reproduced(oracles, "ohem", loss_of("nnUNetTrainerOHEM_mediseg"))
+    published.assert_reproduced(oracles, "ohem", loss_of("nnUNetTrainerOHEM"))

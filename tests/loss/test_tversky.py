@@ -63,7 +63,7 @@ def test_beta_above_alpha_costs_misses_more_than_false_alarms(name: str, loss_of
 
 
 def test_published_code_is_reproduced(oracles, loss_of) -> None:
-    published.assert_reproduced(oracles, "tversky", loss_of, "nnUNetTrainerTversky_mediseg")
+    published.assert_reproduced(oracles, "tversky", loss_of("nnUNetTrainerTversky_mediseg"))
 
 
 def test_published_code_keeps_probabilities_off_zero_and_one(loss_of) -> None:
