@@ -1,0 +1,1 @@
+"""What came out of trainings, measured and compared. Neither torch nor nnU-Net."""

@@ -1,0 +1,73 @@
+"""How many lesions are found, whatever their size."""
+
+from __future__ import annotations
+
+from nnunet_tricks.comparison.metrics.definition import UNDEFINED, Metric
+from nnunet_tricks.comparison.metrics.detection import RULE
+from nnunet_tricks.comparison.metrics.pair import Pair
+
+
+def _recall(pair: Pair) -> float:
+    lesions = pair.lesions
+    return lesions.found / (lesions.found + lesions.missed)
+
+
+def _precision(pair: Pair) -> float:
+    lesions = pair.lesions
+    return lesions.found / (lesions.found + lesions.invented)
+
+
+def _f1(pair: Pair) -> float:
+    lesions = pair.lesions
+    return 2 * lesions.found / (2 * lesions.found + lesions.missed + lesions.invented)
+
+
+METRICS = (
+    Metric(
+        name="lesion_recall",
+        group="lesion",
+        definition=f"true lesions that are found / true lesions; {RULE}",
+        unit="1",
+        better="higher",
+        function=_recall,
+        invented=UNDEFINED,
+    ),
+    Metric(
+        name="lesion_precision",
+        group="lesion",
+        definition="predicted lesions that are matched / predicted lesions; lesions as for lesion_recall",
+        unit="1",
+        better="higher",
+        function=_precision,
+    ),
+    Metric(
+        name="lesion_F1",
+        group="lesion",
+        definition="2 found / (2 found + missed + invented lesions); lesions as for lesion_recall",
+        unit="1",
+        better="higher",
+        function=_f1,
+    ),
+    Metric(
+        name="lesion_FN",
+        group="lesion",
+        definition="true lesions that are missed; lesions as for lesion_recall",
+        unit="lesions",
+        better="lower",
+        function=lambda pair: pair.lesions.missed,
+        both_empty="formula",
+        missed="formula",
+        invented="formula",
+    ),
+    Metric(
+        name="lesion_FP",
+        group="lesion",
+        definition="predicted lesions without a match; lesions as for lesion_recall",
+        unit="lesions",
+        better="lower",
+        function=lambda pair: pair.lesions.invented,
+        both_empty="formula",
+        missed="formula",
+        invented="formula",
+    ),
+)

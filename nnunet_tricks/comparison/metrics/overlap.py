@@ -1,0 +1,191 @@
+"""Metrics of counted voxels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nnunet_tricks.comparison.metrics.definition import UNDEFINED, Better, Metric
+from nnunet_tricks.comparison.metrics.pair import Pair
+
+BETA_SQUARED = 0.3
+
+
+def dice(pair: Pair) -> float:
+    """Overlap by the mean size.
+
+    Examples:
+        >>> import numpy as np
+        >>> dice(Pair(np.array([True, True, False]), np.array([True, False, False]), [1]))
+        0.66...
+    """
+    return 2 * pair.tp / (2 * pair.tp + pair.fp + pair.fn)
+
+
+def iou(pair: Pair) -> float:
+    """Overlap by the union."""
+    return pair.tp / (pair.tp + pair.fp + pair.fn)
+
+
+def macro_iou(pair: Pair) -> float:
+    """The mean of the class's overlap and the background's; an image without background has only the class's."""
+    background = pair.tn + pair.fp + pair.fn
+    return (iou(pair) + pair.tn / background) / 2 if background else iou(pair)
+
+
+def f_beta(pair: Pair) -> float:
+    """(1 + b) P R / (b P + R), written with counts."""
+    weighted = (1 + BETA_SQUARED) * pair.tp
+    return weighted / (weighted + BETA_SQUARED * pair.fn + pair.fp)
+
+
+def conformity(pair: Pair) -> float:
+    """1 - errors / hits: unbounded below."""
+    return 1 - (pair.fp + pair.fn) / pair.tp if pair.tp else -float("inf")
+
+
+def wrong_share(pair: Pair) -> float:
+    """Of the annotated voxels."""
+    return (pair.fp + pair.fn) / ((pair.tp + pair.fp + pair.fn + pair.tn) or 1)
+
+
+METRICS = (
+    Metric(
+        name="Dice",
+        group="overlap",
+        definition="2 TP / (2 TP + FP + FN), as nnU-Net computes it",
+        unit="1",
+        better="higher",
+        function=dice,
+    ),
+    Metric(
+        name="IoU",
+        group="overlap",
+        definition="TP / (TP + FP + FN), the Jaccard index, as nnU-Net computes it",
+        unit="1",
+        better="higher",
+        function=iou,
+    ),
+    Metric(
+        name="IoU_macro",
+        group="overlap",
+        definition=(
+            "mean of TP / (TP + FP + FN) and of the background's TN / (TN + FP + FN) in the whole image: the trick "
+            "paper's IoU"
+        ),
+        unit="1",
+        better="higher",
+        function=macro_iou,
+        missed="formula",
+        invented="formula",
+    ),
+    Metric(
+        name="recall",
+        group="overlap",
+        definition="TP / (TP + FN), sensitivity",
+        unit="1",
+        better="higher",
+        function=lambda pair: pair.tp / pair.there,
+        invented=UNDEFINED,
+    ),
+    Metric(
+        name="precision",
+        group="overlap",
+        definition="TP / (TP + FP), positive predictive value; a prediction that misses everything is not spared",
+        unit="1",
+        better="higher",
+        function=lambda pair: pair.tp / pair.predicted,
+    ),
+    Metric(
+        name="volume_difference",
+        group="volume",
+        definition="|P| - |G|: positive where too much is predicted",
+        unit="mL",
+        better="zero",
+        function=lambda pair: (pair.fp - pair.fn) * pair.voxel / 1000,
+        both_empty="formula",
+        missed="formula",
+        invented="formula",
+    ),
+    Metric(
+        name="volume_error",
+        group="volume",
+        definition="absolute value of |P| - |G|",
+        unit="mL",
+        better="lower",
+        function=lambda pair: abs(pair.fp - pair.fn) * pair.voxel / 1000,
+        both_empty="formula",
+        missed="formula",
+        invented="formula",
+    ),
+    Metric(
+        name="RVD",
+        group="volume",
+        definition="relative volume difference (|P| - |G|) / |G|: signed",
+        unit="1",
+        better="zero",
+        function=lambda pair: (pair.fp - pair.fn) / pair.there,
+        missed="formula",
+        invented=UNDEFINED,
+    ),
+    Metric(
+        name="absolute_RVD",
+        group="volume",
+        definition="absolute value of RVD",
+        unit="1",
+        better="lower",
+        function=lambda pair: abs(pair.fp - pair.fn) / pair.there,
+        missed="formula",
+        invented=UNDEFINED,
+    ),
+    Metric(
+        name="conformity",
+        group="ife",
+        definition="1 - (FP + FN) / TP = (3 Dice - 2) / Dice; has no lower bound, so that single cases rule its mean",
+        unit="1",
+        better="higher",
+        function=conformity,
+        missed="formula",
+        invented="formula",
+    ),
+    Metric(
+        name="F_beta",
+        group="ife",
+        definition="(1 + b) precision recall / (b precision + recall) with b = beta^2 = 0.3: precision counts more",
+        unit="1",
+        better="higher",
+        function=f_beta,
+    ),
+    Metric(
+        name="MAE",
+        group="ife",
+        definition="mean absolute error of the mask: (FP + FN) / annotated voxels of the image",
+        unit="1",
+        better="lower",
+        function=wrong_share,
+        both_empty="formula",
+        missed="formula",
+        invented="formula",
+    ),
+)
+
+
+def _count(name: str, definition: str, better: Better, function: Callable[[Pair], float]) -> Metric:
+    return Metric(
+        name=name,
+        group="counts",
+        definition=definition,
+        unit="voxels",
+        better=better,
+        function=function,
+        both_empty="formula",
+        missed="formula",
+        invented="formula",
+    )
+
+
+COUNTS = (
+    _count("TP", "true positives", "higher", lambda pair: pair.tp),
+    _count("FP", "false positives", "lower", lambda pair: pair.fp),
+    _count("FN", "false negatives", "lower", lambda pair: pair.fn),
+    _count("TN", "true negatives: annotated voxels of the image that are neither", "higher", lambda pair: pair.tn),
+)

@@ -1,0 +1,205 @@
+"""Two label maps, and the two masks of one class or region in them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnunet_tricks.comparison.metrics.border import Distances, border_distances
+from nnunet_tricks.comparison.metrics.detection import Detection, detect
+from nnunet_tricks.comparison.metrics.nearest import Mask
+from nnunet_tricks.comparison.metrics.subvoxel import Surfaces, surface_distances
+
+LabelMap = NDArray[np.generic]
+Box = tuple[slice, ...]
+
+
+class Pair:
+    """Prediction and truth of one class in one case, cut to where anything is.
+
+    Args:
+        prediction: Mask; False where nobody annotated.
+        truth: Mask of the same shape; False where nobody annotated.
+        spacing: Size of a voxel along each axis.
+        ignored: Voxels that nobody annotated, or None if all are annotated.
+        image_shape: Shape of the whole image; that of the masks if not given.
+        origin: Where the masks lie in the image.
+
+    Attributes:
+        tp: True positives in voxels.
+        fp: False positives in voxels.
+        fn: False negatives in voxels.
+        tn: True negatives in voxels of the whole image; ignored ones are not counted.
+    """
+
+    def __init__(
+        self,
+        prediction: Mask,
+        truth: Mask,
+        spacing: Sequence[float],
+        *,
+        ignored: Mask | None = None,
+        ignored_count: int = 0,
+        image_shape: Sequence[int] | None = None,
+        origin: Sequence[int] | None = None,
+    ) -> None:
+        """See the class."""
+        self.prediction, self.truth, self.ignored = prediction, truth, ignored
+        self.spacing = tuple(float(step) for step in spacing)
+        self.image_shape = tuple(image_shape or truth.shape)
+        self.origin = tuple(origin or (0,) * truth.ndim)
+        self.tp = int(np.count_nonzero(prediction & truth))
+        self.fp = int(np.count_nonzero(prediction)) - self.tp
+        self.fn = int(np.count_nonzero(truth)) - self.tp
+        self.tn = math.prod(self.image_shape) - ignored_count - self.tp - self.fp - self.fn
+
+    @property
+    def predicted(self) -> int:
+        """Voxels of the prediction."""
+        return self.tp + self.fp
+
+    @property
+    def there(self) -> int:
+        """Voxels of the truth."""
+        return self.tp + self.fn
+
+    @property
+    def voxel(self) -> float:
+        """Volume of a voxel, or area of a pixel."""
+        return math.prod(self.spacing)
+
+    @property
+    def ones(self) -> tuple[float, ...]:
+        """The spacing of distances in pixels."""
+        return (1.0,) * len(self.spacing)
+
+    def diagonal(self, spacing: Sequence[float]) -> float:
+        """Of the whole image: no distance in it is greater."""
+        return math.hypot(*(step * length for step, length in zip(spacing, self.image_shape, strict=True)))
+
+    @cached_property
+    def borders(self) -> Distances:
+        """Distances between the border voxels of both, in the unit of the spacing."""
+        return border_distances(self.prediction, self.truth, self.spacing, self.ignored)
+
+    @cached_property
+    def borders_px(self) -> Distances:
+        """The same in pixels."""
+        same = self.spacing == self.ones
+        return self.borders if same else border_distances(self.prediction, self.truth, self.ones, self.ignored)
+
+    @cached_property
+    def surfaces(self) -> Surfaces:
+        """Distances between the surfaces at sub-voxel positions, with areas, in the unit of the spacing."""
+        return surface_distances(self.prediction, self.truth, self.spacing)
+
+    @cached_property
+    def surfaces_px(self) -> Surfaces:
+        """The same in pixels."""
+        same = self.spacing == self.ones
+        return self.surfaces if same else surface_distances(self.prediction, self.truth, self.ones)
+
+    @cached_property
+    def lesions(self) -> Detection:
+        """Which predicted and true lesions belong together."""
+        return detect(self.prediction, self.truth)
+
+    def whole(self) -> tuple[Mask, Mask]:
+        """Both masks in the whole image."""
+        where = tuple(slice(start, start + length) for start, length in zip(self.origin, self.truth.shape, strict=True))
+        both = []
+        for mask in (self.prediction, self.truth):
+            image = np.zeros(self.image_shape, dtype=bool)
+            image[where] = mask
+            both.append(image)
+        return both[0], both[1]
+
+
+class Case:
+    """The label maps of one case.
+
+    A volume of a single slice is treated as the image that it is: its third axis says nothing about distances.
+
+    Args:
+        prediction: Label map of two or three dimensions.
+        truth: Label map of the same shape.
+        spacing: Size of a voxel along each axis.
+        ignore: The label of voxels that nobody annotated.
+
+    Raises:
+        ValueError: If shapes or spacing do not fit.
+
+    Examples:
+        >>> truth = np.array([[1, 1, 2, 3]])
+        >>> pair = Case(np.array([[1, 2, 2, 2]]), truth, (1, 1), ignore=3).pair([1, 2])
+        >>> pair.tp, pair.fp, pair.fn, pair.tn
+        (3, 0, 0, 0)
+    """
+
+    def __init__(
+        self, prediction: LabelMap, truth: LabelMap, spacing: Sequence[float], *, ignore: int | None = None
+    ) -> None:
+        """See the class."""
+        if prediction.shape != truth.shape:
+            raise ValueError(f"prediction has shape {prediction.shape}, truth {truth.shape}")
+        if truth.ndim not in (2, 3) or len(spacing) != truth.ndim:
+            raise ValueError(
+                f"label maps have two or three dimensions and one spacing for each, got shape {truth.shape} and "
+                f"spacing {tuple(spacing)}"
+            )
+        if truth.ndim == 3 and 1 in truth.shape:
+            axis = truth.shape.index(1)
+            prediction, truth = prediction.squeeze(axis), truth.squeeze(axis)
+            spacing = [step for index, step in enumerate(spacing) if index != axis]
+        self.spacing = tuple(float(step) for step in spacing)
+        if not all(0 < step < math.inf for step in self.spacing):
+            raise ValueError(f"spacing must be positive, got {self.spacing}")
+        self.image_shape = truth.shape
+        self._box = bounding_box((prediction != 0) | (truth != 0), margin=0)
+        self._prediction, self._truth = prediction[self._box], truth[self._box]
+        self._ignored = self._truth == ignore if ignore is not None else None
+
+    def pair(self, values: Sequence[int]) -> Pair:
+        """The masks of a class, or of the union of some.
+
+        Args:
+            values: Its label values, without 0.
+        """
+        counted = None if self._ignored is None else ~self._ignored
+        prediction, truth = (_any_of(labels, values, counted) for labels in (self._prediction, self._truth))
+        # One voxel more, so that it is known which neighbours are ignored.
+        box = bounding_box(prediction | truth, margin=0 if self._ignored is None else 1)
+        return Pair(
+            np.ascontiguousarray(prediction[box]),
+            np.ascontiguousarray(truth[box]),
+            self.spacing,
+            ignored=None if self._ignored is None else self._ignored[box],
+            ignored_count=0 if self._ignored is None else int(np.count_nonzero(self._ignored)),
+            image_shape=self.image_shape,
+            origin=[outer.start + inner.start for outer, inner in zip(self._box, box, strict=True)],
+        )
+
+
+def bounding_box(mask: Mask, *, margin: int) -> Box:
+    """The smallest box with all that is True, and so many voxels more where there are some; empty if nothing is."""
+    box: list[slice] = []
+    for axis, length in enumerate(mask.shape):
+        others = tuple(other for other in range(mask.ndim) if other != axis)
+        there = np.flatnonzero(mask.any(axis=others))
+        if not len(there):
+            return (slice(0, 0),) * mask.ndim
+        start, stop = int(there[0]), int(there[-1]) + 1
+        mask = mask[(slice(None),) * axis + (slice(start, stop),)]
+        box.append(slice(max(0, start - margin), min(length, stop + margin)))
+    return tuple(box)
+
+
+def _any_of(labels: LabelMap, values: Sequence[int], counted: Mask | None) -> Mask:
+    mask = labels == values[0]
+    for value in values[1:]:
+        mask |= labels == value
+    return mask if counted is None else mask & counted
