@@ -8,9 +8,25 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from nnunet_tricks.door.commands import with_our_trainers
+from nnunet_tricks.durations import seconds_in
+from nnunet_tricks.experiment import preview
+from nnunet_tricks.experiment.board import Board, summary
+from nnunet_tricks.experiment.cell import Cell
+from nnunet_tricks.experiment.cells import make, missing
+from nnunet_tricks.experiment.costs import Costs, timed
+from nnunet_tricks.experiment.folders import Folders
+from nnunet_tricks.experiment.forecast import forecast
+from nnunet_tricks.experiment.local import LocalQueue, Progress
+from nnunet_tricks.experiment.printing import FORMATS, chains
+from nnunet_tricks.experiment.record import Record
+from nnunet_tricks.experiment.spec import Experiment, read_experiment
+from nnunet_tricks.signals import told_to_end
 
 RUNNERS = ("local", "print")
 
@@ -30,27 +46,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--device", choices=("cpu", "cuda", "mps"), help="nnU-Net's -device (default: cuda if there is a GPU)")
     add("--retries", type=int, default=1, help="how often a cell that failed is tried again (default: %(default)s)")
+    add("--dry-run", action="store_true", help="only show the cells, their state, hours, disk and order")
+    add("--no-timing", action="store_true", help="with --dry-run: do not time 20 steps of each configuration")
+    add("--budget", metavar="TIME", help="begin no cell that would not end in this time: 48h, 90min, 2d")
+    add(
+        "--format",
+        choices=tuple(FORMATS),
+        default="shell",
+        help="of the lines that --runner print writes, each time a bash script (default: %(default)s)",
+    )
+    add("--options", default="", help="words for each xargs, sbatch or bsub, such as '--partition=gpu --time=2-0'")
     add("--skip-missing", action="store_true", help="run all that needs no trick that does not exist yet")
     add("--json", action="store_true", help="print what became of each cell as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Do it."""
-    from nnunet_tricks.experiment.cells import make
-    from nnunet_tricks.experiment.folders import Folders
-    from nnunet_tricks.experiment.spec import read_experiment
-
     experiment = read_experiment(arguments.spec)
     for note in experiment.notes:
         print(f"note: {note}", file=sys.stderr)
     _tell_missing(experiment, skip=arguments.skip_missing)
+    budget = seconds_in(arguments.budget) if arguments.budget else None
     devices, device = _devices(arguments)
     cells = make(experiment, Folders.of_environment(), device=device)
-    return _local(arguments, cells, devices)
+    if arguments.dry_run:
+        return _dry_run(arguments, cells, devices, budget)
+    if arguments.runner == "print":
+        return _print(arguments, cells, device, devices, budget)
+    return _local(arguments, cells, devices, budget)
 
 
-def _tell_missing(experiment: Any, *, skip: bool) -> None:
-    from nnunet_tricks.experiment.cells import missing
+def _tell_missing(experiment: Experiment, *, skip: bool) -> None:
 
     absent = missing(experiment)
     for one in absent:
@@ -84,22 +110,55 @@ def _gpus() -> list[str]:
     return [line.split()[1].rstrip(":") for line in asked.stdout.splitlines() if line.startswith("GPU ")]
 
 
-def _local(arguments: argparse.Namespace, cells: Sequence[Any], devices: Sequence[str]) -> int:
-    from nnunet_tricks.door.commands import with_our_trainers
-    from nnunet_tricks.experiment.board import Board
-    from nnunet_tricks.experiment.local import LocalQueue
+def _variables() -> dict[str, str]:
 
-    variables = with_our_trainers({"OMP_WAIT_POLICY": "PASSIVE", "PYTHONUNBUFFERED": "1", **os.environ})
-    with Board(lambda _: None) as board:
-        queue = LocalQueue(cells, devices, variables, retries=arguments.retries, tell=board.tell)
+    # Threads that wait by spinning make a step many times slower as soon as the cores do other things too.
+    return with_our_trainers({"OMP_WAIT_POLICY": "PASSIVE", "PYTHONUNBUFFERED": "1", **os.environ})
+
+
+def _dry_run(arguments: argparse.Namespace, cells: Sequence[Cell], devices: Sequence[str], budget: float | None) -> int:
+
+    costs = Costs(cells, {} if arguments.no_timing else timed(cells, _variables()))
+    slots = forecast(cells, costs.seconds, workers=len(devices), budget=budget)
+    if arguments.json:
+        print(json.dumps(preview.as_data(slots, costs), indent=2))
+    else:
+        print(preview.as_text(slots, costs, workers=len(devices), budget=budget))
+    return 0
+
+
+def _print(
+    arguments: argparse.Namespace, cells: Sequence[Cell], device: str, devices: Sequence[str], budget: float | None
+) -> int:
+
+    if budget is not None:
+        costs = Costs(cells, {} if arguments.no_timing else timed(cells, _variables()))
+        slots = forecast(cells, costs.seconds, workers=len(devices), budget=budget)
+        cells = [slot.cell for slot in slots if slot.fits]
+    print(FORMATS[arguments.format](chains(cells), gpu=device == "cuda", options=arguments.options), end="")
+    return 0
+
+
+def _local(arguments: argparse.Namespace, cells: Sequence[Cell], devices: Sequence[str], budget: float | None) -> int:
+
+    variables = _variables()
+    costs = Costs(cells, timed(cells, variables) if budget is not None and not arguments.no_timing else {})
+    end = None if budget is None else time.monotonic() + budget
+
+    def fits(cell: Cell) -> bool:
+        return end is None or time.monotonic() + (costs.seconds(cell) or 0.0) <= end
+
+    with told_to_end(), Board(costs) as board:
+        queue = LocalQueue(cells, devices, variables, retries=arguments.retries, fits=fits, tell=board.tell)
         complete = queue.run(lambda: board.look(queue))
     if arguments.json:
         print(json.dumps([_as_data(one) for one in queue.progress.values()], indent=2))
+    else:
+        print(summary(queue), file=sys.stderr)
     return 0 if complete else 1
 
 
-def _as_data(one: Any) -> dict[str, Any]:
-    from nnunet_tricks.experiment.record import Record
+def _as_data(one: Progress) -> dict[str, Any]:
 
     record = Record.read(one.cell.folder)
     return {

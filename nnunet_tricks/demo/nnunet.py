@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from nnunet_tricks.door import external
 from nnunet_tricks.door.commands import with_our_trainers
+from nnunet_tricks.signals import told_to_end
 
 POLL = 0.2
 """Seconds between two looks at a child."""
@@ -76,7 +75,7 @@ def run(words: Sequence[str], *, variables: Mapping[str, str], log: Path, watch:
             words, env=dict(variables), stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
         )
         try:
-            with _told_to_end():
+            with told_to_end():
                 while process.poll() is None:
                     watch()
                     time.sleep(POLL)
@@ -87,24 +86,6 @@ def run(words: Sequence[str], *, variables: Mapping[str, str], log: Path, watch:
         raise Failed(
             f"'{' '.join(words)}' failed with exit code {process.returncode}; the end of {log}:\n" + "\n".join(lines)
         )
-
-
-@contextmanager
-def _told_to_end() -> Iterator[None]:
-    """Leave by an exception when told to end, or by a closed terminal, so that the child does not outlive us."""
-
-    def leave(number: int, _: object) -> None:
-        raise SystemExit(128 + number)
-
-    signals = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    if threading.current_thread() is not threading.main_thread():
-        signals = []  # only the main thread may set handlers
-    before = [signal.signal(number, leave) for number in signals]
-    try:
-        yield
-    finally:
-        for number, handler in zip(signals, before, strict=True):
-            signal.signal(number, handler)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 from nnunet_tricks.durations import in_words
 from nnunet_tricks.experiment.cell import Cell
-from nnunet_tricks.experiment.local import DONE, ELSEWHERE, FAILED, RUNNING, LocalQueue, Progress
-from nnunet_tricks.experiment.record import LOG, last_lines
-
-TAIL = 4000
-"""So many bytes at the end of a log hold its last epoch."""
+from nnunet_tricks.experiment.costs import Costs
+from nnunet_tricks.experiment.local import BLOCKED, DONE, ELSEWHERE, FAILED, LATE, RUNNING, LocalQueue, Progress
+from nnunet_tricks.experiment.record import LOG, last_epoch, last_lines
 
 SHOWN = 12
 """Lines of a failed cell's log."""
@@ -26,12 +22,12 @@ class Board:
     """Shows a queue.
 
     Args:
-        expected: Seconds that a cell takes, or None where nobody knows.
+        costs: How long cells take; asked again whenever one is done.
     """
 
-    def __init__(self, expected: Callable[[Cell], float | None]) -> None:
+    def __init__(self, costs: Costs) -> None:
         """See the class."""
-        self._expected = expected
+        self._costs = costs
         self._live: Any = None
 
     def __enter__(self) -> Board:
@@ -51,6 +47,8 @@ class Board:
 
     def tell(self, one: Progress) -> None:
         """A cell has changed."""
+        if one.state == DONE:
+            self._costs = replace(self._costs)
         took = f" in {in_words(time.monotonic() - one.began)}" if one.state == DONE and one.began else ""
         where = f" on {one.device}" if one.state == RUNNING else ""
         line = f"{time.strftime('%H:%M:%S')} {one.state}{took}{where}: {one.cell.key}"
@@ -72,7 +70,7 @@ class Board:
 
         progress = list(queue.progress.values())
         done = sum(one.state == DONE for one in progress)
-        table = Table(title=f"{done} of {len(progress)} cells done, {left_in_words(queue, self._expected)}")
+        table = Table(title=f"{done} of {len(progress)} cells done, {left_in_words(queue, self._costs.seconds)}")
         for column in ("device", "cell", "so far", "at"):
             table.add_column(column)
         for one in progress:
@@ -106,17 +104,18 @@ def left_in_words(queue: LocalQueue, expected: Callable[[Cell], float | None]) -
     return f"{in_words(seconds)}{more} left"
 
 
-def last_epoch(folder: Path) -> str:
-    """The last epoch that a cell's log tells of, or an empty string."""
-    with suppress(OSError), (folder / LOG).open("rb") as log:
-        log.seek(0, 2)
-        log.seek(max(log.tell() - TAIL, 0))
-        epochs = re.findall(rb"Epoch (\d+)\s", log.read())
-        return f"epoch {int(epochs[-1])}" if epochs else ""
-    return ""
-
-
 def failure(one: Progress) -> str:
     """What a failed cell's log says last."""
     lines = [f"  | {line}" for line in last_lines(one.cell.folder, SHOWN)]
     return "\n".join([f"  {one.why}; the end of {one.cell.folder / LOG}:", *lines])
+
+
+def summary(queue: LocalQueue) -> str:
+    """What became of an experiment, in a few lines."""
+    count = dict.fromkeys((DONE, FAILED, BLOCKED, LATE), 0)
+    for one in queue.progress.values():
+        count[one.state] = count.get(one.state, 0) + 1
+    lines = [f"{count.pop(DONE)} of {len(queue.progress)} cells done"]
+    lines[0] += "".join(f", {number} {state}" for state, number in count.items() if number)
+    lines += [f"{one.cell.key}\n{failure(one)}" for one in queue.progress.values() if one.state == FAILED]
+    return "\n".join(lines)

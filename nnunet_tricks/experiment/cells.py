@@ -163,7 +163,7 @@ class _Maker:
         small = _small_of(comparison, model.configuration, plans)
         source = small.source if small else model.configuration
         before = [plan]
-        if small and not (plans and model.configuration in plans["configurations"]):
+        if small:
             key = f"{stem}/add_{model.configuration}"
             # One after the other: each writes the whole file.
             edited = self.last_edit.get(stem, plan)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -10,6 +12,9 @@ from nnunet_tricks.files import write_atomically
 
 FILE = "record.json"
 LOG = "log.txt"
+TAIL = 4000
+"""So many bytes at the end of a log hold its last epoch."""
+
 KEPT = 20
 """So many attempts are remembered."""
 
@@ -94,3 +99,13 @@ def last_lines(folder: Path, count: int = 12) -> list[str]:
     except OSError:
         return []
     return [line.rpartition("\r")[2] for line in text.splitlines() if line.strip()][-count:]
+
+
+def last_epoch(folder: Path) -> str:
+    """The last epoch that a cell's log tells of, or an empty string."""
+    with suppress(OSError), (folder / LOG).open("rb") as log:
+        log.seek(0, 2)
+        log.seek(max(log.tell() - TAIL, 0))
+        epochs = re.findall(rb"Epoch (\d+)\s", log.read())
+        return f"epoch {int(epochs[-1])}" if epochs else ""
+    return ""

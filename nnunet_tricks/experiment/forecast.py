@@ -1,0 +1,70 @@
+"""When each cell would begin and end, and what a budget leaves out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from nnunet_tricks.experiment.cell import Cell
+from nnunet_tricks.experiment.local import DONE
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A cell in time.
+
+    Attributes:
+        cell: The cell.
+        state: What the files say of it.
+        seconds: What is left of it takes so long; None if nobody knows.
+        ends: Seconds from now; None if that, or the end of one that it needs, is not known.
+        fits: Whether it ends within the budget; without a budget everything does.
+    """
+
+    cell: Cell
+    state: str
+    seconds: float | None
+    ends: float | None
+    fits: bool
+
+
+def forecast(
+    cells: Sequence[Cell],
+    seconds: Callable[[Cell], float | None],
+    *,
+    workers: int = 1,
+    budget: float | None = None,
+) -> list[Slot]:
+    """What happens when, if workers take cells by rank.
+
+    Args:
+        cells: Lowest rank first.
+        seconds: How long what is left of a cell takes.
+        workers: How many work at a time.
+        budget: In seconds.
+
+    Returns:
+        One slot for each cell. A cell whose length nobody knows takes no time here; ``ends`` then says so.
+    """
+    free = [0.0] * max(workers, 1)
+    known: dict[str, float | None] = {}
+    late: set[str] = set()
+    slots = []
+    for cell in cells:
+        state = cell.state
+        if state == DONE:
+            known[cell.key] = 0.0
+            slots.append(Slot(cell, state, 0.0, 0.0, True))
+            continue
+        takes, before = seconds(cell), [known.get(key) for key in cell.after]
+        worker = free.index(min(free))
+        begins = max(free[worker], *(end or 0.0 for end in before), 0.0)
+        end = begins + (takes or 0.0)
+        fits = budget is None or (end <= budget and not late & set(cell.after))
+        if fits:
+            free[worker] = end
+        else:
+            late.add(cell.key)
+        known[cell.key] = None if takes is None or None in before else end
+        slots.append(Slot(cell, state, takes, known[cell.key], fits))
+    return slots

@@ -1,0 +1,81 @@
+"""What an experiment would do, how long it takes and how much disk it fills."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from nnunet_tricks.durations import in_words
+from nnunet_tricks.experiment.costs import Costs, size_in_words
+from nnunet_tricks.experiment.forecast import Slot
+from nnunet_tricks.experiment.local import DONE
+from nnunet_tricks.experiment.nnunet_cells import Train
+
+EARLY = 1
+"""Rank of the baseline and the first trick."""
+
+
+def as_text(slots: Sequence[Slot], costs: Costs, *, workers: int, budget: float | None) -> str:
+    """A table of the cells in their order, and the sums.
+
+    Args:
+        slots: What happens when.
+        costs: For the disk.
+        workers: How many work at a time.
+        budget: In seconds.
+    """
+    rows = [("", "state", "takes", "ends after", "cell")]
+    for number, slot in enumerate(slots, 1):
+        outside = "" if slot.fits else "  (out of budget)"
+        takes = "" if slot.state == DONE else _time(slot.seconds)
+        ends = "" if slot.state == DONE else _time(slot.ends)
+        rows.append((str(number), slot.state, takes, ends, slot.cell.key + outside))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    lines = [
+        "  ".join([*(cell.rjust(width) for cell, width in zip(row, widths, strict=False)), row[4]]) for row in rows
+    ]
+    return "\n".join([*lines, "", *_sums(slots, costs, workers, budget)])
+
+
+def as_data(slots: Sequence[Slot], costs: Costs) -> list[dict[str, Any]]:
+    """The same for programs."""
+    return [
+        {
+            "cell": slot.cell.key,
+            "state": slot.state,
+            "seconds": slot.seconds,
+            "ends": slot.ends,
+            "fits": slot.fits,
+            "bytes": 0 if slot.state == DONE else costs.bytes(slot.cell),
+            "command": slot.cell.words(),
+            "after": slot.cell.after,
+        }
+        for slot in slots
+    ]
+
+
+def _sums(slots: Sequence[Slot], costs: Costs, workers: int, budget: float | None) -> list[str]:
+    todo = [slot for slot in slots if slot.state != DONE]
+    if not todo:
+        return [f"All {len(slots)} cells are done."]
+    unknown = sum(slot.seconds is None for slot in todo)
+    work = sum(slot.seconds or 0.0 for slot in todo)
+    lines = [f"{len(slots) - len(todo)} of {len(slots)} cells done; {in_words(work)} of work left"]
+    if unknown:
+        lines[0] += f" and {unknown} cells of unknown length: what is not preprocessed yet cannot be timed"
+    else:
+        lines[0] += f", {in_words(max(slot.ends or 0.0 for slot in todo))} with {workers} at a time"
+        early = [slot.ends for slot in todo if slot.cell.rank[:1] == (EARLY,) and slot.ends is not None]
+        lines += [f"Baseline and first trick on all folds: after {in_words(max(early))}"] if early else []
+    sizes = [costs.bytes(slot.cell) for slot in todo]
+    more = " and more: not all is known yet" if None in sizes else ""
+    lines.append(f"Disk: {size_in_words(sum(filter(None, sizes)))}{more}")
+    if budget is not None:
+        trainings = [slot for slot in slots if isinstance(slot.cell, Train)]
+        fit = sum(slot.fits for slot in trainings)
+        lines.append(f"In {in_words(budget)}: {fit} of {len(trainings)} trainings")
+    return lines
+
+
+def _time(seconds: float | None) -> str:
+    return "?" if seconds is None else in_words(seconds)

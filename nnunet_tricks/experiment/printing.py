@@ -1,0 +1,119 @@
+"""Cells as lines for a shell, xargs, SLURM or LSF. Each is a bash script."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from nnunet_tricks.experiment.cell import Cell
+from nnunet_tricks.experiment.nnunet_cells import Predict
+
+
+@dataclass
+class Chain:
+    """Cells that run one after the other in one job.
+
+    Attributes:
+        name: For the job.
+        cells: In order.
+        after: Numbers of the chains that must have ended well.
+        level: 0 for chains that need no other, else one more than the highest that it needs.
+    """
+
+    name: str
+    cells: list[Cell] = field(default_factory=list)
+    after: set[int] = field(default_factory=set)
+    level: int = 0
+
+    @property
+    def line(self) -> str:
+        """The commands."""
+        return " && ".join(shlex.join(cell.words()) for cell in self.cells)
+
+    @property
+    def on_device(self) -> bool:
+        """Whether it wants a GPU."""
+        return any(cell.on_device for cell in self.cells)
+
+
+def chains(cells: Sequence[Cell]) -> list[Chain]:
+    """The cells that are not done, in chains: one for each data set's plans, one for each model.
+
+    Args:
+        cells: Lowest rank first.
+    """
+    open_cells = [cell for cell in cells if not cell.is_done()]
+    found: dict[str, Chain] = {}
+    for cell in open_cells:
+        if isinstance(cell, Predict):
+            cell.part.link(cell.images)
+        name = cell.key.rpartition("/")[0]
+        found.setdefault(name, Chain(name.replace("/", "_"))).cells.append(cell)
+    numbers = {name: number for number, name in enumerate(found)}
+    for name, chain in found.items():
+        needed = {key.rpartition("/")[0] for cell in chain.cells for key in cell.after}
+        chain.after = {numbers[one] for one in needed if one in numbers and one != name}
+    ordered = list(found.values())
+    for _ in ordered:  # as many rounds as a chain of chains can be long
+        for chain in ordered:
+            chain.level = 1 + max((ordered[number].level for number in chain.after), default=-1)
+    return ordered
+
+
+def for_shell(chained: Sequence[Chain], *, gpu: bool, options: str = "") -> str:
+    """Plain lines; those of one paragraph may run at once, each paragraph after the one before."""
+    return "\n\n".join("\n".join(chain.line for chain in level) for level in _levels(chained)) + "\n"
+
+
+def for_xargs(chained: Sequence[Chain], *, gpu: bool, options: str = "") -> str:
+    """``xargs``: ``$JOBS`` lines of a paragraph at a time."""
+    words = " ".join(filter(None, ['xargs -P "${JOBS:-1}" -d "\\n" -I{}', options, "bash -c {}"]))
+    return "".join(
+        "\n".join([f"{words} <<'CELLS' || exit 1", *(chain.line for chain in level), "CELLS\n"])
+        for level in _levels(chained)
+    )
+
+
+def for_slurm(chained: Sequence[Chain], *, gpu: bool, options: str = "") -> str:
+    """``sbatch``: one job for each chain, after those that it needs."""
+    lines = []
+    for number, chain in _by_level(chained):
+        after = ":".join(f"$job{needed}" for needed in sorted(chain.after))
+        words = [f"job{number}=$(sbatch --parsable --job-name={shlex.quote(chain.name)}"]
+        words += [f"--dependency=afterok:{after}"] if after else []
+        words += ["--gres=gpu:1"] if gpu and chain.on_device else []
+        words += [options] if options else []
+        lines.append(" ".join([*words, f"--wrap={shlex.quote(chain.line)})"]))
+    return "\n".join(lines) + "\n"
+
+
+def for_lsf(chained: Sequence[Chain], *, gpu: bool, options: str = "") -> str:
+    """``bsub``: one job for each chain, after those that it needs."""
+    lines = []
+    for _, chain in _by_level(chained):
+        after = " && ".join(f"done({chained[needed].name})" for needed in sorted(chain.after))
+        words = ["bsub", "-J", shlex.quote(chain.name)]
+        words += ["-w", shlex.quote(after)] if after else []
+        words += ["-gpu", "num=1"] if gpu and chain.on_device else []
+        words += [options] if options else []
+        lines.append(" ".join([*words, shlex.quote(chain.line)]))
+    return "\n".join(lines) + "\n"
+
+
+FORMATS: Mapping[str, Callable[..., str]] = {
+    "shell": for_shell,
+    "xargs": for_xargs,
+    "sbatch": for_slurm,
+    "bsub": for_lsf,
+}
+"""What ``--runner print`` can write."""
+
+
+def _levels(chained: Sequence[Chain]) -> list[list[Chain]]:
+    levels = sorted({chain.level for chain in chained})
+    return [[chain for chain in chained if chain.level == level] for level in levels]
+
+
+def _by_level(chained: Sequence[Chain]) -> list[tuple[int, Chain]]:
+    return sorted(enumerate(chained), key=lambda numbered: numbered[1].level)

@@ -1,0 +1,89 @@
+"""Times a few training steps of a configuration on this machine. The only module here that needs torch and nnU-Net.
+
+Run as a process of its own, with ``nnUNet_results`` set to a folder that may be thrown away.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+WARM_UP = 3
+FEWER = 4
+"""So many times fewer validation and inference steps than training steps."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Time one configuration, and write what came out as JSON."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    for name in ("dataset", "configuration", "plans", "trainer", "device"):
+        parser.add_argument(name)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--steps", type=int, default=20)
+    asked = parser.parse_args(arguments)
+    measured = _measure(asked)
+    asked.out.write_text(json.dumps(measured, indent=1), encoding="utf-8")
+    sys.stdout.flush()
+    # Loading processes would keep this one waiting.
+    os._exit(0)
+
+
+def _measure(asked: argparse.Namespace) -> dict[str, Any]:
+    import torch
+    from nnunetv2.run.run_training import get_trainer_from_args
+
+    # Fold 'all', so that no split file is written.
+    trainer = get_trainer_from_args(
+        asked.dataset, asked.configuration, "all", asked.trainer, asked.plans, device=torch.device(asked.device)
+    )
+    if asked.device == "cpu":
+        torch.set_num_threads(os.cpu_count() or 1)
+    trainer.on_train_start()
+    trainer.on_train_epoch_start()
+    step = _each(lambda: trainer.train_step(next(trainer.dataloader_train)), asked.steps)
+    fewer = max(asked.steps // FEWER, 1)
+    with torch.no_grad():
+        trainer.on_validation_epoch_start()
+        validation_step = _each(lambda: trainer.validation_step(next(trainer.dataloader_val)), fewer)
+    patch = next(trainer.dataloader_val)["data"][:1].to(trainer.device)
+    with torch.inference_mode():
+        forward = _each(lambda: _first(trainer.network(patch)).float().mean().item(), fewer)
+    checkpoint = Path(trainer.output_folder) / "checkpoint_timed.pth"
+    trainer.save_checkpoint(str(checkpoint))
+    return {
+        "step": step,
+        "validation_step": validation_step,
+        "forward": forward,
+        "steps_per_epoch": trainer.num_iterations_per_epoch,
+        "validation_steps_per_epoch": trainer.num_val_iterations_per_epoch,
+        "mirrored_axes": len(trainer.inference_allowed_mirroring_axes or ()),
+        "checkpoint_bytes": checkpoint.stat().st_size,
+        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+        "device_memory": torch.cuda.max_memory_reserved() if asked.device == "cuda" else None,
+        "device": torch.cuda.get_device_name() if asked.device == "cuda" else asked.device,
+    }
+
+
+def _each(work: Callable[[], object], count: int) -> float:
+    """Mean seconds; each step ends with a number on the CPU, so nothing is left in a GPU's queue."""
+    for _ in range(WARM_UP):
+        work()
+    began = time.perf_counter()
+    for _ in range(count):
+        work()
+    return (time.perf_counter() - began) / count
+
+
+def _first(output: Any) -> Any:
+    return output[0] if isinstance(output, list | tuple) else output
+
+
+if __name__ == "__main__":
+    main()
