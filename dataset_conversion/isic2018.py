@@ -112,7 +112,8 @@ def _pictures(sources: Sequence[Path]) -> tuple[list[Case], list[Unused]]:
 def _key(found: Found) -> tuple[str, str] | None:
     """``train/ISIC_0000000`` and the role."""
     match = re.fullmatch(r"(isic_\d{7})(_segmentation)?", stem_of(found.path.name), re.IGNORECASE)
-    if match is None:
+    # Task 3 (diagnosis) has other pictures, and no masks.
+    if match is None or any("task3" in folder for folder in found.folders):
         return None
     # The source folder itself may be one of the download's, or anything, such as "my test".
     top = found.folders[0] if "isic" in found.folders[0] else ""

@@ -113,10 +113,10 @@ def _key(found: Found) -> tuple[str, str] | None:
         return None
     rest = re.sub(r"^case_?\d{1,5}(_0000)?[_-]?", "", stem)
     role = {"imaging": "image", "image": "image", "segmentation": "label", "seg": "label", "label": "label"}.get(rest)
-    if not rest:
-        folder = found.folders[-1]
-        role = "label" if re.match(r"(labels|segmentation|mask)", folder) else "image"
-    # Predictions, annotations of single readers and the like carry other names.
+    folder = found.folders[-1]
+    if not rest and not re.match(r"(pred|result|output)", folder):
+        role = "label" if re.match(r"(label|seg|mask|gt|ground_?truth)", folder) else "image"
+    # Annotations of single readers and the like carry other names.
     return (f"case_{int(number[1]):05d}", role) if role else None
 
 

@@ -100,7 +100,7 @@ def _case_id(key: str) -> str:
 def _key(found: Found) -> tuple[str, str] | None:
     """``volume-5`` or ``test-volume-5`` and the role."""
     stem = stem_of(found.path.name).lower()
-    match = re.fullmatch(r"(test-)?(volume|segmentation)-(\d{1,3})", stem)
+    match = re.fullmatch(r"(test[-_])?(volume|segmentation)[-_](\d{1,3})", stem)
     if match:
         prefix = "test-volume" if match[1] else "volume"
         return f"{prefix}-{int(match[3])}", "image" if match[2] == "volume" else "label"

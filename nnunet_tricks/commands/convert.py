@@ -7,6 +7,7 @@ the same name, which comes first on ``sys.path`` while nnU-Net looks for trainer
 from __future__ import annotations
 
 import argparse
+import sys
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,4 +21,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Convert the chosen data set; 1 if a case was refused."""
     from dataset_conversion import command, registry
 
-    return command.run(arguments, registry.load(arguments.converter))
+    try:
+        return command.run(arguments, registry.load(arguments.converter))
+    except KeyboardInterrupt:
+        print("nnunet-tricks: interrupted; --resume goes on from here", file=sys.stderr)
+        return 130

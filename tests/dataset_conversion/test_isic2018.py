@@ -88,7 +88,9 @@ def test_layouts_of_the_copies(convert, data, tmp_path, picture, mask):
 def test_other_files_beside_the_pictures_are_left_alone(convert, copied):
     source = copied("isic2018")
     (source / "ISIC2018_Task2_Training_GroundTruth_v3").mkdir()
+    (source / "ISIC2018_Task3_Training_Input").mkdir()
     for name in (
+        "ISIC2018_Task3_Training_Input/ISIC_0024306.jpg",
         f"ISIC2018_Task2_Training_GroundTruth_v3/{ID}_attribute_globules.png",
         f"{INPUT}/{ID}_superpixels.png",
         f"{INPUT}/._{ID}.jpg",

@@ -116,9 +116,20 @@ def test_labels_from_git_and_images_from_hugging_face(convert, copied, tmp_path)
     assert done.case("case_00000")["files"][0]["path"] == "hf/images/case_00000.nii.gz"
 
 
-@pytest.mark.parametrize("names", [("{}_imaging", "{}_segmentation"), ("imagesTr/{}_0000", "labelsTr/{}")])
+FLAT = [
+    ("{}_imaging", "{}_segmentation"),
+    ("imagesTr/{}_0000", "labelsTr/{}"),
+    ("images/{}", "ground_truth/{}"),
+    ("{0}/imaging.nii/imaging", "{0}/segmentation.nii/segmentation"),
+]
+
+
+@pytest.mark.parametrize("names", FLAT)
 def test_flat_copies(convert, data, tmp_path, names):
     source = tmp_path / "flat"
+    # Somebody's predictions are neither images nor labels.
+    (source / "predictions").mkdir(parents=True)
+    shutil.copyfile(data / "kits19/data/case_00000/segmentation.nii.gz", source / "predictions/case_00000.nii.gz")
     for case in ("case_00000", "case_00010"):
         for name, role in zip(names, ("imaging", "segmentation"), strict=True):
             target = source / f"{name.format(case)}.nii.gz"

@@ -42,6 +42,7 @@ def test_merged_liver_holds_its_tumors(convert, data):
     [
         (ZIP_FOLDER + "volume-{}.nii", ZIP_FOLDER + "segmentation-{}.nii"),
         ("volume_pt1/volume-{}.nii", "segmentations/segmentation-{}.nii"),
+        ("ct/volume_{}.nii", "ct/segmentation_{}.nii"),
         ("volume-{0}.nii/volume-{0}.nii", "segmentation-{0}.nii/segmentation-{0}.nii"),
         ("Task03_Liver/imagesTr/liver_{}.nii", "Task03_Liver/labelsTr/liver_{}.nii"),
     ],
