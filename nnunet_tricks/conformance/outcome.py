@@ -71,6 +71,11 @@ class Report:
         return not self.failures
 
     @property
+    def skipped(self) -> bool:
+        """Whether no step applied."""
+        return bool(self.outcomes) and all(outcome.status is Status.NOT_APPLICABLE for outcome in self.outcomes)
+
+    @property
     def seconds(self) -> float:
         """What all steps cost."""
         return sum(outcome.seconds for outcome in self.outcomes)

@@ -22,7 +22,7 @@ from nnunet_tricks.conformance.grid import FULL_GRID, Cell, pairwise
 from nnunet_tricks.conformance.outcome import Report
 from nnunet_tricks.conformance.ranks import RankPair
 from nnunet_tricks.conformance.resolve import find_trainer
-from nnunet_tricks.conformance.table import explanations, line, show_tables
+from nnunet_tricks.conformance.table import explanations, line, overview, show_tables
 from nnunet_tricks.trainer import TrickTrainer
 
 
@@ -63,6 +63,8 @@ def run(names: Sequence[str], *, whole_grid: bool, as_json: bool, keep: Path | N
     else:
         if console.is_terminal:
             show_tables(console, reports)
+        if len(checked) > 1:
+            print("\n".join(["", *overview(reports)]))
         print("\n".join(["", *(explanations(reports) or ["Everything holds."])]))
         if keep:
             print(f"Data, results, logs and tracebacks are in {keep}.")

@@ -22,8 +22,7 @@ def line(report: Report) -> str:
         'nnUNetTrainer, contract: ok (0.0 s)'
     """
     broken = ", ".join(outcome.step for outcome in report.failures)
-    nothing = report.outcomes and all(outcome.status is Status.NOT_APPLICABLE for outcome in report.outcomes)
-    verdict = f"FAIL in {broken}" if broken else f"n/a, {report.outcomes[-1].reason}" if nothing else "ok"
+    verdict = f"FAIL in {broken}" if broken else f"n/a, {report.outcomes[-1].reason}" if report.skipped else "ok"
     return f"{report.trainer}, {report.situation}: {verdict} ({report.seconds:.1f} s)"
 
 
@@ -47,6 +46,38 @@ def show_tables(console: Console, reports: Sequence[Report]) -> None:
 def explanations(reports: Iterable[Report]) -> list[str]:
     """One line for each reason why something failed."""
     return [reason for report in reports for reason in report.explain()]
+
+
+def overview(reports: Sequence[Report]) -> list[str]:
+    r"""One line per trainer: in how many situations of each label mode it holds, and the checks that are no cells.
+
+    Examples:
+        >>> cells = [Report("nnUNetTrainer", Cell("regions", dimension, True)) for dimension in ("2d", "3d")]
+        >>> print(*overview([*cells, Report("nnUNetTrainer", "contract")]), sep="\n")
+                       regions  contract
+        nnUNetTrainer  2/2      ok
+    """
+    columns = list(dict.fromkeys(map(_column, reports)))
+    rows = [("", *columns)]
+    for trainer in dict.fromkeys(report.trainer for report in reports):
+        mine = [report for report in reports if report.trainer == trainer]
+        rows.append((trainer, *(_held([r for r in mine if _column(r) == column]) for column in columns)))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+
+
+def _column(report: Report) -> str:
+    return report.situation.labels if isinstance(report.situation, Cell) else report.situation
+
+
+def _held(reports: Sequence[Report]) -> str:
+    asked = [report for report in reports if not report.skipped]
+    held = sum(report.passed for report in asked)
+    if not asked:
+        return "-"
+    if isinstance(asked[0].situation, Cell):
+        return f"{held}/{len(asked)}"
+    return "ok" if held else "FAIL"
 
 
 def _table(trainer: str, cells: Sequence[Report]) -> Table:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,12 @@ def test_a_users_trainer_is_checked_and_a_failure_sets_the_exit_code(
 
     assert main(["conformance", "nnUNetTrainerOfAUser", "CE_NoDeepSupervision_9epochs", "--keep", str(kept)]) == 1
 
-    printed, reasons = capsys.readouterr().out.strip().split("\n\n")
+    printed, overview, reasons = capsys.readouterr().out.strip().split("\n\n")
+    head, user, ours = (row.split() for row in overview.replace("two processes", "ranks").splitlines())
+    assert head == ["contract", "labels", "labels+ignore", "regions", "regions+ignore", "ranks", "as", "nnUNetTrainer"]
+    without = Counter(cell.labels for cell in pairwise() if not cell.deep_supervision)
+    assert user[1:] == ["ok", *(f"{n if mode == 'labels' else 0}/{n}" for mode, n in without.items()), "FAIL", "-"]
+    assert ours[1:] == ["ok", *(f"{n}/{n}" for n in without.values()), "ok", "ok"]
     lines = [line.rpartition(" (")[0] for line in printed.splitlines()]
     unasked = "n/a, the trainer itself switches deep supervision off"
     assert lines[len(pairwise()) + 2 :] == [
