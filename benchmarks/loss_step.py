@@ -25,7 +25,20 @@ from nnunet_tricks.conformance.grid import Cell
 
 SHAPES = {"2d": (12, 3, 256, 256), "3d": (2, 3, 64, 96, 96)}
 BASELINE = "nnU-Net DC_and_CE_loss"
-MOST = {"CE": 0.60, "Dice": 0.60, "Tversky": 0.60, "TverskyCE": 1.05, "OHEM": 1.30, "DiceOHEM": 1.60}
+MOST = {
+    "CE": 0.60,
+    "Dice": 0.60,
+    "Tversky": 0.60,
+    "Focal": 0.90,
+    "FocalTversky": 0.60,
+    "WCE": 0.60,
+    "OHEM": 1.30,
+    "TverskyCE": 1.05,
+    "DiceOHEM": 1.60,
+    "DiceFocal": 1.40,
+    "DiceWCE": 1.10,
+    "FocalTverskyCE": 1.05,
+}
 """The ratio that each loss may take at most."""
 
 

@@ -1,0 +1,8 @@
+"""The catalogue: one entry per trick. Standard library only: listing tricks imports neither torch nor nnU-Net."""
+
+from __future__ import annotations
+
+from nnunet_tricks.catalogue import overlap, supervision, voxel
+from nnunet_tricks.trick_info import TrickInfo
+
+CATALOGUE: tuple[TrickInfo, ...] = (*voxel.ENTRIES, *overlap.ENTRIES, *supervision.ENTRIES)

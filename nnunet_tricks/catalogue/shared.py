@@ -1,0 +1,45 @@
+"""What entries share."""
+
+from __future__ import annotations
+
+from nnunet_tricks.trick_info import Measurement, Parameter
+
+MODEL = "model implementation"
+TABLE_7 = "Zhang D. et al., table 7"
+BASELINES = {"ISIC 2018": 86.89, "CoNIC": 77.23, "KiTS19 kidney": 92.50, "KiTS19 tumour": 29.63}
+
+
+def table_7(row: str, **deltas: float) -> tuple[Measurement, ...]:
+    """Printed changes of Dice in a row of the trick paper's table 7, for the data sets of ``BASELINES``."""
+    return tuple(
+        Measurement(source=TABLE_7, row=row, dataset=dataset, baseline=baseline, delta=delta)
+        for (dataset, baseline), delta in zip(BASELINES.items(), deltas.values(), strict=True)
+    )
+
+
+def mediseg(what: str, *, excludes: tuple[str, ...] = ()) -> Parameter:
+    """The flag for what the trick paper's published code computes.
+
+    Args:
+        what: How that differs from the mathematics.
+        excludes: Parameters that it does not have.
+    """
+    return Parameter(
+        name="mediseg",
+        default=False,
+        help=f"compute it as the trick paper's published code does: {what}",
+        excludes=excludes,
+    )
+
+
+def class_balance(default: float = 0.0) -> Parameter:
+    """Class balance by the effective number of samples."""
+    return Parameter(
+        name="cb",
+        default=default,
+        high=1,
+        help="classes weigh (1 - cb) / (1 - cb^n), n voxels in the training fold: 0 all alike, 1 inverse frequency",
+    )
+
+
+CB = class_balance()
