@@ -2,8 +2,8 @@
 
 The sources are made up of the samples, at the size of the originals. All checks and hashes are included on our side.
 
-python -m benchmarks.conversion [--only volumes pictures workers conic] [--rounds 5] [--out
-benchmarks/results/conversion.json]
+    python -m benchmarks.conversion [--only volumes pictures workers conic] [--rounds 5]
+                                    [--out benchmarks/results/conversion.json]
 """
 
 # mypy: untyped-calls-exclude="nibabel,SimpleITK"
@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -165,11 +165,18 @@ def _all(steps: Sequence[Callable[[], object]]) -> None:
 
 def _converter(name: str, case: Case, work: Workplace) -> Callable[[], object]:
     def convert() -> None:
+        # To replace a file makes some file systems write it to disk at once, and a conversion never does that.
+        _remove(work.root.glob(f"*/{case.id}*"))
         record = convert_one(name, case, work)
         if record.status != "converted":
             raise RuntimeError(record.reason)
 
     return convert
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
 
 
 def _large_ct(folder: Path, ending: str, dtype: type[np.generic]) -> tuple[Path, Path]:
@@ -188,10 +195,10 @@ def _large_ct(folder: Path, ending: str, dtype: type[np.generic]) -> tuple[Path,
 
 def _simple_itk(image: Path, label: Path, folder: Path) -> Callable[[], object]:
     def convert() -> None:
+        _remove(folder.iterdir())
         for path in (image, label):
-            SimpleITK.WriteImage(
-                SimpleITK.ReadImage(str(path)), str(folder / f"{path.name.partition('.')[0]}.nii.gz"), True
-            )
+            name = path.name.partition(".")[0]
+            SimpleITK.WriteImage(SimpleITK.ReadImage(str(path)), str(folder / f"{name}.nii.gz"), True)
 
     return convert
 
@@ -232,7 +239,9 @@ def _large_pictures(folder: Path, count: int) -> list[Case]:
 
 def _pillow(path: Path, folder: Path) -> None:
     """The baseline: the picture alone, without a check."""
-    Image.open(path).save(folder / f"{path.stem}.png")
+    target = folder / f"{path.stem}.png"
+    target.unlink(missing_ok=True)
+    Image.open(path).save(target)
 
 
 def _private_megabytes(parent: int) -> list[float]:

@@ -77,11 +77,13 @@ class CosmosStyle(DataSet):
 
         label_path = case.label or case.image
         window = tuple(work.settings.options["window"]) if case.modality == "CT" else None
-        image, image_hash = read_image(case.image, window)
-        label, label_hash = read_label(label_path)
-        for role, path, digest in (("image", case.image, image_hash), ("label", label_path, label_hash)):
-            name = work.source_name(path) + (f"[{case.index}]" if image.ndim == 3 else "")
-            record.files.append(FileRecord(role=role, path=name, sha256=digest, bytes=path.stat().st_size))
+        for role, path in (("image", case.image), ("label", label_path)):
+            record.files.append(FileRecord(role=role, path=work.source_name(path), bytes=path.stat().st_size))
+        image, record.files[0].sha256 = read_image(case.image, window)
+        label, record.files[1].sha256 = read_label(label_path)
+        if image.ndim == 3:
+            for file in record.files:
+                file.path += f"[{case.index}]"
         pixels, inside = image[case.index], np.isin(label[case.index], case.values)
         record.size = [pixels.shape[1], pixels.shape[0]]
         count = int(np.count_nonzero(inside))

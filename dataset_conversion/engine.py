@@ -21,6 +21,7 @@ from dataset_conversion.model import TRAIN, Case, DataSet, Plan, Record, Setting
 from dataset_conversion.progress import progress
 from dataset_conversion.registry import load
 from dataset_conversion.schemes import make_splits
+from dataset_conversion.source_file import hash_of
 from dataset_conversion.staging import Staging, Workplace, dump_json, write_atomically
 
 
@@ -125,6 +126,8 @@ def convert_one(data_set_name: str, case: Case, work: Workplace) -> Record:
         record.fingerprint = ""
         record.status = "refused"
         record.reason = str(refusal)
+        for file in record.files:
+            file.sha256 = file.sha256 or hash_of(case.label if file.role == "label" and case.label else case.image)
     except Exception as error:
         raise ConversionError(
             f"{case.id} makes the converter fail ({type(error).__name__}: {error}), which is a bug; "

@@ -103,7 +103,7 @@ def read_picture(path: Path) -> Picture:
         notes.append("grey, repeated to RGB")
     elif mode != "RGB" or not plain:
         notes.append(f"stored as {mode}, converted to RGB" + (_alpha_note(image) or ""))
-    pixels = np.asarray(image.convert("RGB"))
+    pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
     return Picture(
         source=source,
         pixels=pixels,

@@ -73,6 +73,14 @@ def source_of(path: Path, data: Buffer) -> Source:
     return Source(path=path, data=data, _hash=_HASHER.submit(lambda: hashlib.sha256(data).hexdigest()))
 
 
+def hash_of(path: Path) -> str:
+    """Hash of a file that may be damaged; empty if it cannot be read at all."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
 def inflate(source: Source, expected: ExpectedSize) -> Buffer:
     """The contents of a gzip file, read to the very end and checked against its own checksum.
 

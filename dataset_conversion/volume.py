@@ -123,8 +123,11 @@ def read_volume(path: Path) -> Volume:
     return volume
 
 
-def check_image(volume: Volume) -> None:
+def check_image(volume: Volume) -> float:
     """Check what an image must promise, and mend its header where that loses nothing.
+
+    Returns:
+        Its lowest value as stored.
 
     Raises:
         Refused: If its geometry or its values cannot be used.
@@ -138,6 +141,7 @@ def check_image(volume: Volume) -> None:
     if low == high:
         raise Refused(f"{name} has the value {low} in every voxel: there is no image in it")
     _mend_geometry(volume)
+    return float(low)
 
 
 def check_label_values(volume: Volume) -> NDArray[np.uint8]:
