@@ -178,14 +178,14 @@ def _comparison(
         if key not in fields:
             raise here.error(f"{here.what} says no '{key}'")
     arms = _arms(here, fields, needs)
-    small = _small(fields)
+    configurations = _list(fields, "configurations", _plain_name)
     return Comparison(
         name=name,
         lines=dict(fields),
         datasets=_list(fields, "datasets", _dataset),
-        configurations=_list(fields, "configurations", _plain_name),
+        configurations=configurations,
         plans=_list(fields, "plans", _plain_name) or (DEFAULT_PLANS,),
-        small=small,
+        small=_small(fields, configurations),
         arms=arms,
         folds=_list(fields, "folds", _fold) or FOLDS,
         runs=_runs(fields, arms),
@@ -305,12 +305,14 @@ def _runs(fields: Mapping[str, Entry], arms: Sequence[Arm]) -> tuple[int, ...]:
     return runs
 
 
-def _small(fields: Mapping[str, Entry]) -> dict[str, Small]:
+def _small(fields: Mapping[str, Entry], configurations: Sequence[str]) -> dict[str, Small]:
     if "small" not in fields:
         return {}
     found = {}
     for name, entry in fields["small"].fields().items():
         _plain_name(Entry(entry.file, entry.line, "name", name))
+        if name not in configurations:
+            raise entry.error(f"'small' says what '{name}' is, and 'configurations' does not name it")
         settings = entry.fields(("from", "patch"))
         if "from" not in settings:
             raise entry.error(f"'{name}' needs 'from': the configuration that it comes from")

@@ -1,0 +1,110 @@
+"""Whoever is killed, and whenever: nothing is lost, and nothing runs twice."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from nnunet_tricks.experiment.processes import MARK
+from nnunet_tricks.experiment.record import Record
+from tests.experiment.generic import lines, script
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+
+
+def start(folder: Path, count: int, seconds: float, device: str = "cpu") -> subprocess.Popen[bytes]:
+    return subprocess.Popen(script(folder, count, seconds, device), start_new_session=True)
+
+
+def commands(folder: Path) -> list[int]:
+    """The processes of cells in that folder."""
+    found = []
+    for process in Path("/proc").iterdir():
+        with suppress(OSError):
+            if process.name.isdecimal() and f"{MARK}={folder}".encode() in (process / "environ").read_bytes():
+                found.append(int(process.name))
+    return found
+
+
+def keepers(folder: Path) -> list[int]:
+    found = []
+    for process in Path("/proc").iterdir():
+        with suppress(OSError):
+            line = (process / "cmdline").read_bytes()
+            if b"experiment.keeper" in line and str(folder).encode() in line:
+                found.append(int(process.name))
+    return found
+
+
+def kill(processes: list[int]) -> None:
+    for process in processes:
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+
+
+def begun(folder: Path, count: int) -> list[int]:
+    return [lines(folder / f"c{n}.begun") for n in range(count)]
+
+
+def test_a_killed_queue_takes_nothing_along(tmp_path) -> None:
+    queue = start(tmp_path, 4, 0.6)
+    for _ in range(3):
+        time.sleep(1.0)
+        kill([queue.pid])
+        queue.wait()
+        queue = start(tmp_path, 4, 0.6)
+    assert queue.wait() == 0
+    assert begun(tmp_path, 4) == [1] * 4  # what ran when its queue was killed, ran to its end
+    assert [len(Record.read(tmp_path / "states" / f"c{n}").attempts) for n in range(4)] == [1] * 4
+
+
+def test_everything_killed_at_once(tmp_path) -> None:
+    """As when a cluster's time is over, or the power fails."""
+    chance = random.Random(1)
+    queue, killed = start(tmp_path, 5, 0.4), 0
+    for _ in range(4):
+        time.sleep(chance.uniform(0.2, 1.0))
+        running = commands(tmp_path / "states")
+        killed += bool(running)
+        kill([queue.pid, *keepers(tmp_path), *running])
+        queue.wait()
+        queue = start(tmp_path, 5, 0.4)
+    assert queue.wait() == 0
+    assert [lines(tmp_path / f"c{n}.made") for n in range(5)] == [1] * 5
+    assert 5 <= sum(begun(tmp_path, 5)) <= 5 + killed
+
+
+def test_a_killed_keeper_takes_its_command_along_and_the_cell_is_done_again(tmp_path) -> None:
+    queue = start(tmp_path, 2, 1.0)
+    while not keepers(tmp_path) or not commands(tmp_path / "states"):
+        time.sleep(0.05)
+    kill(keepers(tmp_path))
+    assert queue.wait() == 0
+    assert [lines(tmp_path / f"c{n}.made") for n in range(2)] == [1, 1]
+    assert begun(tmp_path, 2) == [2, 1]
+
+
+def test_two_queues_share_the_work(tmp_path) -> None:
+    queues = [start(tmp_path, 8, 0.2, device) for device in ("0", "1")]
+    assert [queue.wait() for queue in queues] == [0, 0]
+    assert begun(tmp_path, 8) == [1] * 8
+    devices = {Record.read(tmp_path / "states" / f"c{n}").attempts[0].device for n in range(8)}
+    assert devices == {"0", "1"}
+
+
+def test_told_to_end(tmp_path) -> None:
+    """The command gets the chance to end by itself."""
+    queue = start(tmp_path, 2, 30)
+    while not commands(tmp_path / "states"):
+        time.sleep(0.05)
+    queue.send_signal(signal.SIGINT)
+    queue.wait()
+    assert not commands(tmp_path / "states")
+    assert not keepers(tmp_path)
+    assert Record.read(tmp_path / "states" / "c0").is_unfinished
