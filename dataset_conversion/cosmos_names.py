@@ -99,11 +99,11 @@ def pair_pictures(files: Iterable[Found]) -> tuple[list[Pair], list[Unused]]:
         else:
             beside[folder][stem] = found
     for folder, stems in beside.items():
+        masked = {_SUFFIX.sub("", stem) for stem in stems if _SUFFIX.search(stem)}
         for stem, found in stems.items():
             base = _SUFFIX.sub("", stem)
             # X_mask is the mask of X, unless there is an X_mask_mask, which makes it a picture with an odd name.
-            own_mask = any(_SUFFIX.search(other) and _SUFFIX.sub("", other) == stem for other in stems)
-            if base == stem or (own_mask and base not in stems):
+            if base == stem or (stem in masked and base not in stems):
                 images[folder, stem].append(found)
             else:
                 masks.append((folder, base, found))

@@ -55,7 +55,8 @@ def nested(
     tests = grouped_parts(groups, count, seed)
     folds = []
     for number, test in enumerate(tests):
-        rest = {case: group for case, group in groups.items() if case not in set(test)}
+        tested = set(test)
+        rest = {case: group for case, group in groups.items() if case not in tested}
         # As many parts as make one of them the wanted share.
         parts = grouped_parts(rest, round(1 / validation), seed + 1 + number)
         if len(parts) < 2:
@@ -83,14 +84,10 @@ def by_part(parts: Mapping[str, str], folds: Sequence[tuple[str, ...]]) -> list[
 
 def spanning(groups: Mapping[str, str], parts: Mapping[str, str]) -> dict[str, list[str]]:
     """Groups that stand in more than one part, with their cases: what leaks if the parts are used as a split."""
-    seen: dict[str, set[str]] = {}
-    for case, group in groups.items():
-        seen.setdefault(group, set()).add(parts[case])
-    return {
-        group: sorted(case for case, own in groups.items() if own == group)
-        for group in sorted(seen)
-        if len(seen[group]) > 1
-    }
+    members: dict[str, list[str]] = {}
+    for case in sorted(groups):
+        members.setdefault(groups[case], []).append(case)
+    return {group: cases for group, cases in sorted(members.items()) if len({parts[case] for case in cases}) > 1}
 
 
 def joined(groups: Mapping[str, str], links: Sequence[tuple[str, str]]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import shutil
 import struct
 
@@ -158,6 +159,8 @@ def test_refused_with_the_reason_and_the_rest_converts(convert, source, name):
     with pytest.raises(AssertionError, match=reason):
         raise AssertionError(done.reason("lits_000"))
     assert not list(done.folder.glob("*/lits_000*"))
+    for file in done.case("lits_000")["files"]:
+        assert file["sha256"] == hashlib.sha256((source / file["path"]).read_bytes()).hexdigest()
     values, labels = volume()
     check(done, values + 1, labels, case="lits_001")
     # Sources are never touched.
