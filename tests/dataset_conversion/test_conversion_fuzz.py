@@ -1,4 +1,4 @@
-"""Names, sizes and headers of all kinds: always converted onto one grid, with the label's content where it was."""
+"""Names, sizes, headers and kinds of pixels: always converted onto one grid, with the label's content where it was."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import numpy as np
 import SimpleITK
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
+from skimage import io
 
 from dataset_conversion import command, geometry
 
@@ -83,3 +85,46 @@ def test_any_header(
         images = [SimpleITK.ReadImage(str(path)) for path in (first, second)]
         assert images[0].GetDirection() == images[1].GetDirection()
         assert images[0].GetOrigin() == images[1].GetOrigin()
+
+
+LAYOUTS = [("{}.png", "{}_mask.png"), ("images/{}.png", "masks/{}.png"), ("val/{}.png", "val/{}_GT.png")]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    size=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    names=st.lists(NAMES, min_size=1, max_size=3, unique_by=str.lower),
+    layout=st.sampled_from(LAYOUTS),
+    mode=st.sampled_from(["RGB", "RGBA", "L", "LA", "I;16", "P"]),
+    mask_mode=st.sampled_from(["L", "1", "RGB", "RGBA", "I;16"]),
+    high=st.sampled_from([1, 255]),
+    empty=st.booleans(),
+)
+def test_any_picture(size, names, layout, mode, mask_mode, high, empty):
+    place = np.arange(size[0] * size[1]).reshape(size)
+    grey = (place * 13 % 251).astype(np.uint8)
+    inside = (place % 3 == 0) & (not empty)
+    full = 65535 if mask_mode == "I;16" and high == 255 else high
+    picture = Image.fromarray(grey.astype(np.uint16) * 257) if mode == "I;16" else Image.fromarray(grey).convert(mode)
+    mask = Image.fromarray(inside.astype(np.uint16 if mask_mode == "I;16" else np.uint8) * full)
+    if mask_mode == "1":
+        mask = Image.fromarray(inside)
+    with tempfile.TemporaryDirectory() as scratch:
+        source, raw = Path(scratch, "mask source"), Path(scratch, "raw")
+        for name in names:
+            for pattern, pixels in zip(
+                layout, (picture, mask if mask_mode == "1" else mask.convert(mask_mode)), strict=True
+            ):
+                target = source / pattern.format(name)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                pixels.save(target)
+        assert command.main("cosmos55k", [str(source), "--raw", str(raw), "--workers", "1", "--json"]) == 0
+        (done,) = raw.glob("Dataset*")
+        labels = sorted((done / "labelsTr").iterdir())
+        assert len(labels) == len(names)
+        for path in labels:
+            np.testing.assert_array_equal(np.asarray(Image.open(path)), inside)
+            written = io.imread(done / f"imagesTr/{path.stem}_0000.png")
+            assert written.shape == (*size, 3)
+            if mode != "I;16":
+                np.testing.assert_array_equal(written, np.repeat(grey[..., None], 3, axis=2))
