@@ -110,10 +110,11 @@ def _look(model: Model, out: Path) -> bool:
         raise ValueError(f"{out} lies in the model that is exported: choose a folder elsewhere")
     if out.exists() and not out.is_dir():
         raise ValueError(f"{out} is a file: choose a folder")
-    there = {path.relative_to(out) for path in out.rglob("*") if not path.is_dir()} if out.exists() else set()
-    if there and there != set(model.files):
+    if not out.exists() or not any(out.iterdir()):
+        return False
+    if {path.relative_to(out) for path in out.rglob("*") if not path.is_dir()} != set(model.files):
         raise ValueError(f"{out} is not empty, and no export of this model: choose another folder or remove it")
-    return bool(there)
+    return True
 
 
 def _require_same(converter: _Converter, out: Path) -> None:
@@ -145,6 +146,7 @@ def _same(mine: Any, theirs: Any) -> bool:
 @contextmanager
 def _all_or_nothing(out: Path, size: int) -> Iterator[Path]:
     """A folder that becomes ``out`` at the end, or vanishes."""
+    out = out.resolve()
     out.parent.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(out.parent).free
     if size > free:
@@ -153,6 +155,8 @@ def _all_or_nothing(out: Path, size: int) -> Iterator[Path]:
         staging = Path(temporary, out.name)  # made with the usual permissions, unlike the folder around it
         staging.mkdir()
         yield staging
+        if out.exists():
+            out.rmdir()  # empty, but not every system replaces it
         staging.replace(out)
 
 

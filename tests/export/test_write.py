@@ -174,6 +174,9 @@ def test_an_empty_folder_is_filled_and_a_file_is_not_replaced(volumes: Path, tmp
     (tmp_path / "empty").mkdir()
     export(volumes, tmp_path / "empty")
     assert (tmp_path / "empty" / "plans.json").is_file()
+    (tmp_path / "folders" / "of_mine").mkdir(parents=True)
+    with pytest.raises(ValueError, match="is not empty, and no export of this model"):
+        export(volumes, tmp_path / "folders")
     (tmp_path / "file").write_text("mine")
     with pytest.raises(ValueError, match="is a file: choose a folder"):
         export(volumes, tmp_path / "file")
