@@ -189,17 +189,18 @@ class LocalQueue:
     def _take(self, device: str, waiting: Sequence[Progress]) -> tuple[Progress, tuple[Lock, ...]] | None:
         ready = [one for one in waiting if one.state != RUNNING and self._is_ready(one.cell)]
         own = self._device_lock(device) if ready else None
-        if own is None:
-            return None
         for one in ready:
             lock = Lock.take(one.cell.folder / LOCK)
-            if lock is not None:
+            if lock is None:
+                self._set(one, ELSEWHERE)
+            elif own is None:
+                lock.release()
+            else:
                 one.began, one.device = time.monotonic(), device
                 self._set(one, RUNNING)
                 return one, (own, lock)
-            if one.state != ELSEWHERE:
-                self._set(one, ELSEWHERE)
-        own.release()
+        if own is not None:
+            own.release()
         return None
 
     def _is_ready(self, cell: Cell) -> bool:
