@@ -252,34 +252,39 @@ def _serve(rank: int, connection: Connection, folder: str) -> None:
 def _answer(
     bench: Bench, trainer: type[nnUNetTrainer], labels: str, batch_dice: bool, rank: int, store: Path
 ) -> Answer:
-    per_sample = _built(bench, trainer, labels, batch_dice=False)
-    built = _built(bench, trainer, labels, batch_dice=batch_dice)
-    logits, target = _batch(built)
-    half = slice(rank * SAMPLES // WORLD, (rank + 1) * SAMPLES // WORLD)
-    whole = slice(None)
-    with _group(rank, store):
-        # The constructor of a trainer that finds a group asks for a GPU, so the group comes after it.
-        built.is_ddp = True
-        built.local_rank = rank
-        together = _measure(built._build_loss(), logits, target, half, half)
-    return Answer(
-        together=together,
-        alone=_measure(built.loss, logits, target, half, half),
-        joined=_measure(built.loss, logits, target, whole, half),
-        per_sample_alone=_measure(per_sample.loss, logits, target, half, half),
-        per_sample_joined=_measure(per_sample.loss, logits, target, whole, half),
-    )
+    with _built(bench, trainer, labels, batch_dice=False) as built:
+        per_sample = built.loss
+    with _built(bench, trainer, labels, batch_dice=batch_dice) as built:
+        logits, target = _batch(built)
+        half = slice(rank * SAMPLES // WORLD, (rank + 1) * SAMPLES // WORLD)
+        whole = slice(None)
+        with _group(rank, store):
+            # The constructor of a trainer that finds a group asks for a GPU, so the group comes after it.
+            built.is_ddp = True
+            built.local_rank = rank
+            together = _measure(built._build_loss(), logits, target, half, half)
+        return Answer(
+            together=together,
+            alone=_measure(built.loss, logits, target, half, half),
+            joined=_measure(built.loss, logits, target, whole, half),
+            per_sample_alone=_measure(per_sample, logits, target, half, half),
+            per_sample_joined=_measure(per_sample, logits, target, whole, half),
+        )
 
 
-def _built(bench: Bench, trainer: type[nnUNetTrainer], labels: str, *, batch_dice: bool) -> nnUNetTrainer:
+@contextmanager
+def _built(bench: Bench, trainer: type[nnUNetTrainer], labels: str, *, batch_dice: bool) -> Iterator[nnUNetTrainer]:
+    """A trainer, and nnU-Net's folders for as long as it is used: a loss may read them, or write to the log."""
     for deep_supervision in (True, False):
         with bench.room(trainer, Cell(labels, "2d", deep_supervision)) as run:
             plans = deepcopy(run.data.plans)
             plans["configurations"]["2d"]["batch_dice"] = batch_dice
             try:
-                return Run(trainer, run.cell, replace(run.data, plans=plans), run.folder).build()
+                built = Run(trainer, run.cell, replace(run.data, plans=plans), run.folder).build()
             except NotApplicableError:
                 continue
+            yield built
+            return
     raise NotApplicableError("the trainer can be built neither with nor without deep supervision")
 
 

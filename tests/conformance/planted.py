@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -253,3 +254,11 @@ class nnUNetTrainerGathersAlways(LossPlanter):
 
 nnUNetTrainerLost = type("nnUNetTrainerLost", (nnUNetTrainer,), {"__module__": "nowhere"})
 """A trainer that no other process can import."""
+
+
+class nnUNetTrainerWritesWhereItIs(nnUNetTrainer):
+    """No fault: its loss leaves something in the results folder, as one that counts voxels may."""
+
+    def _build_loss(self) -> nn.Module:
+        Path(self.output_folder, "counts.txt").write_text("3")
+        return super()._build_loss()

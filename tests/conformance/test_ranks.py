@@ -34,6 +34,10 @@ def test_a_loss_that_looks_at_the_other_half_is_found(pair: RankPair) -> None:
     assert "alone on the same half" in failures[0].reason
 
 
+def test_a_loss_finds_the_folders_of_its_training(pair: RankPair) -> None:
+    assert pair.check(planted.nnUNetTrainerWritesWhereItIs).explain() == []
+
+
 def test_a_loss_that_is_no_mean_over_samples_is_not_judged_by_the_joined_batch(pair: RankPair) -> None:
     outcomes = {outcome.step: outcome for outcome in pair.check(nnUNetTrainerTopk10Loss).outcomes}
     assert outcomes["labels, sample Dice"].status is Status.PASS
