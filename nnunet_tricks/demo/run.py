@@ -119,6 +119,8 @@ def _command(setting: Setting, name: str, *words: Sequence[str], epochs: int = 0
 
 
 def _select(setting: Setting) -> Selection | None:
+    if setting.source in (setting.out, *setting.out.parents):
+        raise ValueError(f"{setting.out} lies in the source, which is only read: choose another folder with --out")
     return select(setting.source, train=setting.train, unseen=setting.unseen) if setting.source else None
 
 

@@ -164,10 +164,17 @@ def _listed(source: Path, dataset: dict[str, Any]) -> list[Case]:
     def path(word: str) -> Path:
         return source / os.path.expandvars(word)
 
-    return [
-        Case(name, tuple(path(image) for image in files["images"]), path(files["label"]))
-        for name, files in sorted(dataset.get("dataset", {}).items())
-    ]
+    listed = dataset.get("dataset", {})
+    try:
+        return [
+            Case(name, tuple(path(image) for image in files["images"]), path(files["label"]))
+            for name, files in sorted(listed.items())
+        ]
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"'dataset' in {source / 'dataset.json'} must list each training case as nnU-Net does, with its 'images' "
+            "and its 'label': training needs both"
+        ) from error
 
 
 def _found(source: Path, part: str, ending: str, *, labelled_only: bool = False) -> list[Case]:

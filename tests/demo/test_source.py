@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from nnunet_tricks.cli import main
 from nnunet_tricks.demo import source
 from nnunet_tricks.demo.raw_data import write_phantoms
 
@@ -57,6 +58,16 @@ def test_a_test_set_with_truth_is_preferred(tmp_path: Path) -> None:
     assert len(_names(tmp_path / "ours" / "labelsTr")) == 5
 
 
+@pytest.mark.parametrize("listed", [{"a": {"images": ["a_0000.nii.gz"]}}, {"a": "a.nii.gz"}, ["a"]])
+def test_a_list_without_labels_is_refused(tmp_path: Path, listed: object) -> None:
+    raw = _raw(tmp_path)
+    _describe(raw, dataset=listed)
+    with pytest.raises(
+        ValueError, match="must list each training case as nnU-Net does, with its 'images' and its 'label'"
+    ):
+        source.select(raw, train=0, unseen=1)
+
+
 def test_cases_that_dataset_json_lists_are_found(tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -93,6 +104,15 @@ def test_a_file_that_is_gone(tmp_path: Path) -> None:
     _describe(raw, dataset={f"c{case}": {"images": ["gone.nii.gz"], "label": "gone_too.nii.gz"} for case in range(6)})
     with pytest.raises(ValueError, match=r"gone\.nii\.gz, a file of .*does not exist"):
         source.select(raw, train=0, unseen=2)
+
+
+def test_nothing_is_written_into_the_source(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    raw = _raw(tmp_path / "theirs")
+    before = sorted(raw.rglob("*"))
+    words = ["--source", str(raw), "--out", str(raw / "demo"), "-c", "3d_fullres", "--device", "cpu"]
+    assert main(["demo", *words]) == 2
+    assert "lies in the source, which is only read" in capsys.readouterr().err
+    assert sorted(raw.rglob("*")) == before
 
 
 def test_no_raw_data_set_at_all(tmp_path: Path) -> None:
