@@ -28,7 +28,7 @@ from nnunet_tricks.experiment.processes import (
 )
 from nnunet_tricks.experiment.record import LOG, Attempt, Record
 
-SAMPLE = 1.0
+SAMPLE = 2.0
 """Seconds between two looks at the memory."""
 
 GPU_SAMPLE = 10.0
