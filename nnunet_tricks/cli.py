@@ -22,6 +22,8 @@ COMMANDS = {
     "export": "a trained model for colleagues who have nnU-Net, but not this package",
     "convert": "make nnU-Net raw data sets of ISIC 2018, CoNIC, KiTS19, LiTS and Cosmos55k",
     "run": "run an experiment file: baseline and tricks on all folds, on this machine or as lines for a cluster",
+    "evaluate": "measure predictions: Dice, HD95, surface Dice, lesions, ... per case and class",
+    "compare": "baseline and tricks side by side, from trained folds: means, differences, costs",
     "conformance": "run a trainer through every label mode and show what it stands",
 }
 """Every command and what it is for; each lives in the module of its name in ``nnunet_tricks.commands``."""

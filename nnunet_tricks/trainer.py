@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from contextlib import suppress
+from importlib.metadata import version
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -26,6 +27,7 @@ class TrickTrainer(nnUNetTrainer):
         trainer_name: What the class name says; a subclass with a name of its own inherits its parent's.
         parameters: The settings of each trick in the name, ``self.parameters["Tversky"].alpha``; also in debug.json.
         nnunet_tricks_version: For debug.json.
+        nnunetv2_version: For debug.json, as nnU-Net does not say it anywhere.
     """
 
     trainer_name: ClassVar[TrainerName] = TrainerName()
@@ -62,6 +64,7 @@ class TrickTrainer(nnUNetTrainer):
         super().__init__(plans, configuration, fold, dataset_json, device)
         self.num_epochs = self.trainer_name.epochs
         self.nnunet_tricks_version = __version__
+        self.nnunetv2_version = version("nnunetv2")
         self.print_to_log_file(f"nnunet_tricks {__version__}: {self._summary()}", add_timestamp=False)
 
     @property

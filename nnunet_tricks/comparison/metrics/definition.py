@@ -22,7 +22,7 @@ class Metric:
         name: As it stands in tables.
         group: The family that it can be asked for with.
         definition: In words and symbols; P is the prediction, G the truth, TP, FP, FN and TN count voxels.
-        unit: Of the value; mm, mm^2 and mL become px where image files hold no spacing.
+        unit: Of the value; mm and mL become px where image files hold no spacing, mL in images mm^2.
         better: Which values are better; ``zero`` where both signs occur.
         function: Computes it where both masks have voxels.
         both_empty: The value where neither has.
@@ -56,6 +56,10 @@ class Metric:
         if isinstance(value, str):
             return pair.diagonal(pair.ones if value == "diagonal in pixels" else pair.spacing)
         return value
+
+    def unit_for(self, pair: Pair) -> str:
+        """The unit of its values for this pair, which may have no spacing or no depth."""
+        return {"mm": pair.unit, "mL": pair.size_unit}.get(self.unit, self.unit)
 
     @property
     def when_empty(self) -> str:

@@ -26,8 +26,10 @@ class Pair:
         truth: Mask of the same shape; False where nobody annotated.
         spacing: Size of a voxel along each axis.
         ignored: Voxels that nobody annotated, or None if all are annotated.
+        ignored_count: Their number in the whole image.
         image_shape: Shape of the whole image; that of the masks if not given.
         origin: Where the masks lie in the image.
+        unit: Of the spacing: ``mm``, or ``px`` where nothing is known.
 
     Attributes:
         tp: True positives in voxels.
@@ -46,9 +48,10 @@ class Pair:
         ignored_count: int = 0,
         image_shape: Sequence[int] | None = None,
         origin: Sequence[int] | None = None,
+        unit: str = "mm",
     ) -> None:
         """See the class."""
-        self.prediction, self.truth, self.ignored = prediction, truth, ignored
+        self.prediction, self.truth, self.ignored, self.unit = prediction, truth, ignored, unit
         self.spacing = tuple(float(step) for step in spacing)
         self.image_shape = tuple(image_shape or truth.shape)
         self.origin = tuple(origin or (0,) * truth.ndim)
@@ -67,10 +70,14 @@ class Pair:
         """Voxels of the truth."""
         return self.tp + self.fn
 
+    def size(self, voxels: int) -> float:
+        """The size of so many voxels: volume in mL, area in mm^2, or their number where no spacing is known."""
+        return voxels * math.prod(self.spacing) / (1000 if self.size_unit == "mL" else 1)
+
     @property
-    def voxel(self) -> float:
-        """Volume of a voxel, or area of a pixel."""
-        return math.prod(self.spacing)
+    def size_unit(self) -> str:
+        """Of ``size``."""
+        return "px" if self.unit == "px" else "mL" if len(self.spacing) == 3 else "mm^2"
 
     @property
     def ones(self) -> tuple[float, ...]:
@@ -129,6 +136,7 @@ class Case:
         truth: Label map of the same shape.
         spacing: Size of a voxel along each axis.
         ignore: The label of voxels that nobody annotated.
+        unit: Of the spacing: ``mm``, or ``px`` where nothing is known.
 
     Raises:
         ValueError: If shapes or spacing do not fit.
@@ -141,7 +149,13 @@ class Case:
     """
 
     def __init__(
-        self, prediction: LabelMap, truth: LabelMap, spacing: Sequence[float], *, ignore: int | None = None
+        self,
+        prediction: LabelMap,
+        truth: LabelMap,
+        spacing: Sequence[float],
+        *,
+        ignore: int | None = None,
+        unit: str = "mm",
     ) -> None:
         """See the class."""
         if prediction.shape != truth.shape:
@@ -158,7 +172,7 @@ class Case:
         self.spacing = tuple(float(step) for step in spacing)
         if not all(0 < step < math.inf for step in self.spacing):
             raise ValueError(f"spacing must be positive, got {self.spacing}")
-        self.image_shape = truth.shape
+        self.image_shape, self.unit = truth.shape, unit
         self._box = bounding_box((prediction != 0) | (truth != 0), margin=0)
         self._prediction, self._truth = prediction[self._box], truth[self._box]
         self._ignored = self._truth == ignore if ignore is not None else None
@@ -181,6 +195,7 @@ class Case:
             ignored_count=0 if self._ignored is None else int(np.count_nonzero(self._ignored)),
             image_shape=self.image_shape,
             origin=[outer.start + inner.start for outer, inner in zip(self._box, box, strict=True)],
+            unit=self.unit,
         )
 
 

@@ -1,0 +1,130 @@
+"""``nnunet-tricks compare``: methods beside their baseline, from nnU-Net's result folders."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nnunet_tricks.commands.evaluate import add_metric_arguments
+
+if TYPE_CHECKING:
+    from nnunet_tricks.comparison.folders import Predictions
+
+SPECS = (".yaml", ".yml")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.description = (
+        "Compare trained models: mean over cases per class and metric, difference to the baseline, and what the "
+        "trainings took. Takes nnU-Net's result folders, or the experiment file that 'nnunet-tricks run' took. What is "
+        "missing, unfinished or was trained otherwise is refused by name, never left out of a mean."
+    )
+    add = parser.add_argument
+    add("what", type=Path, nargs="+", metavar="SPEC|FOLDER", help="an experiment file, or models' result folders")
+    add("--baseline", metavar="TRAINER", help="compare with this (default: the trainer without tricks, or the first)")
+    add("-f", dest="folds", nargs="+", metavar="FOLD", help="only these folds (default: all of the split file)")
+    add("--part", default="validation", help="of result folders: validation, test (default: %(default)s)")
+    add("--by", metavar="COLUMN", help="a table for each value of this column of the data set's cases.csv")
+    add("--cases", type=Path, metavar="FILE", help="that file, if not in the raw data set")
+    add(
+        "--accept",
+        nargs="+",
+        default=[],
+        choices=("nnunet-version", "plans"),
+        help="compare although this differs between folders; a footnote says so",
+    )
+    add_metric_arguments(parser)
+    add("--out", type=Path, metavar="FILE", help="write the tables: .md or .csv")
+    add("--json", action="store_true", help="print the result as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compare, and show the tables."""
+    from nnunet_tricks.comparison import report
+    from nnunet_tricks.comparison.compare import METRICS, compare
+    from nnunet_tricks.comparison.folders import default_workers
+    from nnunet_tricks.comparison.metrics import TOLERANCES
+    from nnunet_tricks.files import write_atomically
+
+    writers = {".md": report.as_markdown, ".csv": report.as_csv}
+    if arguments.out and arguments.out.suffix not in writers:
+        raise ValueError(f"--out is {arguments.out}, and its ending must be .md or .csv")
+    if arguments.workers is not None and arguments.workers < 1:
+        raise ValueError(f"--workers is {arguments.workers}, and at least 1 is needed")
+    settings: dict[str, Any] = {
+        "metrics": arguments.metrics or METRICS,
+        "tolerances": arguments.tolerances or TOLERANCES,
+        "workers": arguments.workers or default_workers(),
+        "baseline": arguments.baseline,
+        "by": arguments.by,
+        "cases_csv": arguments.cases,
+    }
+    tables = []
+    for asked in _asked(arguments):
+        accept = [*arguments.accept, *(["plans"] if asked.accept_plans else [])]
+        regions = arguments.regions or asked.regions
+        tables += compare(asked.predictions, folds=asked.folds, regions=regions, accept=accept, **settings)
+    if arguments.out:
+        write_atomically(arguments.out, writers[arguments.out.suffix](tables))
+    if arguments.json:
+        print(json.dumps(report.as_data(tables), indent=1))
+        return 0
+    report.show(tables)
+    if arguments.out:
+        print(f"Written: {arguments.out}")
+    return 0
+
+
+@dataclass
+class _Asked:
+    """What one comparison is about.
+
+    Attributes:
+        predictions: Of all models.
+        folds: Those that must be there; None for all of the split file.
+        regions: As ``--regions`` takes them.
+        accept_plans: Whether plans may differ, because the experiment says so.
+    """
+
+    predictions: list[Predictions]
+    folds: Sequence[str] | None
+    regions: Sequence[str] = ()
+    accept_plans: bool = False
+
+
+def _asked(arguments: argparse.Namespace) -> list[_Asked]:
+    from nnunet_tricks.comparison.folders import find
+
+    specs = [place for place in arguments.what if place.suffix in SPECS]
+    if specs and len(arguments.what) > 1:
+        raise ValueError("compare takes one experiment file, or result folders, not both")
+    if specs:
+        return _of_spec(specs[0], arguments.folds)
+    found = [one for place in arguments.what for one in find(place, part=arguments.part, folds=arguments.folds)]
+    return [_Asked(found, arguments.folds)]
+
+
+def _of_spec(file: Path, folds: Sequence[str] | None) -> list[_Asked]:
+    from nnunet_tricks.comparison.folders import Predictions
+    from nnunet_tricks.experiment.cells import trained
+    from nnunet_tricks.experiment.folders import Folders
+    from nnunet_tricks.experiment.spec import read_experiment
+
+    found: dict[str, _Asked] = {}
+    for _, one in trained(read_experiment(file), Folders.of_environment()):
+        comparison, model = one.comparison, one.model
+        wanted = list(folds or comparison.folds)
+        regions = [f"{name}={labels}" for name, labels in comparison.regions.items()]
+        several = len(comparison.configurations) > 1 or len(comparison.plans) > 1
+        asked = found.setdefault(comparison.name, _Asked([], wanted, regions, several))
+        if model.fold in wanted:
+            asked.predictions += [
+                Predictions(model.folder.parent, model.fold, model.predictions(part, comparison.checkpoint).name)
+                for part in comparison.parts
+            ]
+    return list(found.values())

@@ -1,0 +1,195 @@
+"""``nnunet-tricks evaluate``: predictions measured against labels."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nnunet_tricks.comparison.classes import Classes
+    from nnunet_tricks.comparison.evaluate import Asked, Measured
+    from nnunet_tricks.comparison.table import Row
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.description = (
+        "Measure predictions: per case and class, and the mean over cases. With one folder, nnU-Net's results of a "
+        "model or a fold, labels are found where nnU-Net has them. What was measured is kept beside the predictions "
+        "and taken from there as long as files and definitions stay the same."
+    )
+    add = parser.add_argument
+    add("predictions", type=Path, metavar="PREDICTIONS", help="folder of predictions, or a model's result folder")
+    add("labels", type=Path, nargs="?", metavar="LABELS", help="folder with the labels of the same names")
+    add("--part", default="validation", help="what to measure in a result folder (default: %(default)s)")
+    add("-f", dest="folds", nargs="+", metavar="FOLD", help="only these folds of a result folder")
+    add("--dataset-json", type=Path, metavar="FILE", help="says what the labels mean, if not found beside the files")
+    add(
+        "--chill",
+        action="store_true",
+        help="leave out labels without a prediction, as nnU-Net's evaluation does with it",
+    )
+    add_metric_arguments(parser)
+    add("--out", type=Path, metavar="FILE", help="write the long table, one row for each number: .csv or .parquet")
+    add("--summary", type=Path, metavar="FILE", help="write totals in the form of nnU-Net's summary.json")
+    add("--definitions", action="store_true", help="only say how the chosen metrics are defined")
+    add("--json", action="store_true", help="print the result as JSON")
+
+
+def add_metric_arguments(parser: argparse.ArgumentParser) -> None:
+    """What is measured; ``compare`` takes the same."""
+    add = parser.add_argument
+    add(
+        "--regions",
+        nargs="+",
+        default=[],
+        metavar="NAME=LABELS",
+        help="measure unions of labels, such as kidney=1+2 tumor=2, instead of the data set's classes",
+    )
+    add(
+        "--metrics",
+        nargs="+",
+        metavar="METRIC",
+        help="names such as HD95, NSD@3, or families: overlap, volume, surface, subvoxel, lesion, ife, published, all; "
+        "'_px' behind a distance means pixels (default: overlap volume surface)",
+    )
+    add(
+        "--tolerance",
+        dest="tolerances",
+        type=float,
+        nargs="+",
+        metavar="MM",
+        help="of the surface Dice NSD (default: 1 2)",
+    )
+    add("--workers", type=int, metavar="N", help="processes (default: as nnU-Net, at most one for each core)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure, and show the means."""
+    if arguments.definitions:
+        _print_definitions(arguments)
+        return 0
+    from nnunet_tricks.comparison import table
+
+    if arguments.out and arguments.out.suffix not in (".csv", ".parquet"):
+        raise ValueError(f"--out is {arguments.out}, and its ending must be .csv or .parquet")
+    rows, measured, classes = _in_folder(arguments) if arguments.labels else _in_results(arguments)
+    if arguments.out:
+        table.write(rows, arguments.out)
+    if arguments.summary:
+        from nnunet_tricks.comparison import summary
+
+        summary.write(summary.summary(measured, classes), arguments.summary)
+    if arguments.json:
+        print(json.dumps([row.as_data() for row in rows], indent=1))
+        return 0
+    _print_means(rows, len(measured))
+    for file in filter(None, (arguments.out, arguments.summary)):
+        print(f"Written: {file}")
+    return 0
+
+
+def asked(arguments: argparse.Namespace, classes: Classes) -> Asked:
+    """What the arguments ask for.
+
+    Raises:
+        ValueError: If there is no such metric, or no worker.
+    """
+    from nnunet_tricks.comparison.evaluate import Asked
+    from nnunet_tricks.comparison.folders import default_workers
+    from nnunet_tricks.comparison.metrics import DEFAULT, TOLERANCES, chosen
+
+    if arguments.workers is not None and arguments.workers < 1:
+        raise ValueError(f"--workers is {arguments.workers}, and at least 1 is needed")
+    metrics = tuple(arguments.metrics or DEFAULT)
+    tolerances = tuple(arguments.tolerances or TOLERANCES)
+    chosen(metrics, tolerances)
+    return Asked(classes, metrics, tolerances, arguments.workers or default_workers())
+
+
+def _in_results(arguments: argparse.Namespace) -> tuple[list[Row], list[Measured], Classes]:
+    from nnunet_tricks.comparison import folders
+    from nnunet_tricks.comparison.evaluate import evaluate
+    from nnunet_tricks.comparison.table import rows_of
+
+    if not arguments.predictions.is_dir():
+        raise ValueError(f"{arguments.predictions} is not there")
+    found = folders.find(arguments.predictions, part=arguments.part, folds=arguments.folds)
+    classes = folders.classes_of(found[0].description, arguments.regions)
+    wanted = asked(arguments, classes)
+    rows: list[Row] = []
+    measured: list[Measured] = []
+    for one in found:
+        some = evaluate(one.folder, one.files(), wanted)
+        measured += some
+        rows += rows_of(some, **one.columns)
+    return rows, measured, classes
+
+
+def _in_folder(arguments: argparse.Namespace) -> tuple[list[Row], list[Measured], Classes]:
+    from nnunet_tricks.comparison import folders
+    from nnunet_tricks.comparison.evaluate import evaluate
+    from nnunet_tricks.comparison.table import rows_of
+
+    for folder in (arguments.predictions, arguments.labels):
+        if not folder.is_dir():
+            raise ValueError(f"{folder} is not there")
+    description = _description(arguments)
+    ending = str(description["file_ending"])
+    truth = folders.labels_in(arguments.labels, ending)
+    files = folders.matched(arguments.predictions, truth, ending, chill=arguments.chill)
+    classes = folders.classes_of(description, arguments.regions)
+    measured = evaluate(arguments.predictions, files, asked(arguments, classes))
+    return rows_of(measured), measured, classes
+
+
+def _description(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The ``dataset.json`` that belongs to the files."""
+    from nnunet_tricks.experiment.folders import read_json
+
+    places = [folder / "dataset.json" for folder in (arguments.predictions, arguments.labels, arguments.labels.parent)]
+    for file in [arguments.dataset_json] if arguments.dataset_json else places:
+        if file.is_file():
+            return dict(read_json(file))
+    raise ValueError(
+        f"no dataset.json in {arguments.predictions}, in {arguments.labels} or above it, so nobody knows what the "
+        "labels mean: give it with --dataset-json"
+    )
+
+
+def _print_means(rows: Sequence[Row], cases: int) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from nnunet_tricks.comparison.evaluate import mean
+
+    by_metric: dict[tuple[str, str], dict[str, list[float]]] = {}
+    for row in rows:
+        if row.unit != "voxels":
+            by_metric.setdefault((row.metric, row.unit), {}).setdefault(row.label, []).append(row.value)
+    labels = list(dict.fromkeys(row.label for row in rows))
+    table = Table("metric", "unit", *labels, box=box.SIMPLE_HEAD)
+    for column in table.columns[2:]:
+        column.justify = "right"
+    for (metric, unit), values in by_metric.items():
+        table.add_row(metric, unit, *(_mean_in_words(values[label], mean(values[label])) for label in labels))
+    print(f"Mean over {cases} cases; in brackets how many count, where some are undefined.")
+    Console().print(table)
+
+
+def _mean_in_words(values: Sequence[float], mean: float) -> str:
+    counted = sum(not math.isnan(value) for value in values)
+    number = "undefined" if math.isnan(mean) else f"{mean:.4g}"
+    return number if counted in (0, len(values)) else f"{number} ({counted})"
+
+
+def _print_definitions(arguments: argparse.Namespace) -> None:
+    from nnunet_tricks.comparison.metrics import DEFAULT, TOLERANCES, chosen
+
+    for metric in chosen(arguments.metrics or DEFAULT, arguments.tolerances or TOLERANCES):
+        print(f"{metric.name} [{metric.unit}], better: {metric.better}\n  {metric.definition}\n  {metric.when_empty}")

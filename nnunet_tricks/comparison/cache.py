@@ -1,0 +1,74 @@
+"""What was measured once: a file beside the predictions, valid while they, their labels and the definitions stay."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nnunet_tricks.comparison.metrics import VERSION
+from nnunet_tricks.files import write_atomically
+
+FILE = "nnunet_tricks_metrics.json"
+
+Values = dict[str, dict[str, tuple[float, str]]]
+"""For each class, written as its label values, and metric: the number and its unit."""
+
+
+@dataclass
+class Cache:
+    """Metrics of the cases of one folder of predictions.
+
+    Attributes:
+        file: Where they are kept.
+        cases: What is known of each case.
+    """
+
+    file: Path
+    cases: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, predictions: Path) -> Cache:
+        """The cache of a folder; empty if there is none, or one of other definitions."""
+        file = predictions / FILE
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            content = json.loads(file.read_text(encoding="utf-8"))
+            if content["version"] == VERSION:
+                return cls(file, dict(content["cases"]))
+        return cls(file)
+
+    def get(self, case: str, stamp: str) -> Values:
+        """What was measured in a case while its files were as they are."""
+        known = self.cases.get(case, {})
+        if known.get("stamp") != stamp:
+            return {}
+        return {
+            label: {metric: (float(value), str(unit)) for metric, (value, unit) in metrics.items()}
+            for label, metrics in known["values"].items()
+        }
+
+    def put(self, case: str, stamp: str, values: Mapping[str, Mapping[str, tuple[float, str]]]) -> None:
+        """Keep what was measured, beside what is known already."""
+        known = self.get(case, stamp)
+        for label, metrics in values.items():
+            known[label] = known.get(label, {}) | dict(metrics)
+        self.cases[case] = {"stamp": stamp, "values": known}
+
+    def save(self) -> None:
+        """Write the file; in a folder that nobody may write into nothing is kept."""
+        with suppress(OSError):
+            write_atomically(self.file, json.dumps({"version": VERSION, "cases": self.cases}))
+
+
+def stamp(prediction: Path, truth: Path, ignore: int | None) -> str:
+    """Changes when a file does.
+
+    Examples:
+        >>> stamp(Path(__file__), Path(__file__), None) == stamp(Path(__file__), Path(__file__), 3)
+        False
+    """
+    known = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in (prediction, truth)]
+    return f"{known[0][1]} {known[0][2]} {known[1]} ignore {ignore}"

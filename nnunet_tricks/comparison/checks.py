@@ -1,0 +1,118 @@
+"""What must hold before means are compared: the same folds and cases, finished trainings, the same plans."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+from nnunet_tricks.comparison.evaluate import some
+from nnunet_tricks.comparison.folders import Predictions
+from nnunet_tricks.comparison.methods import Group
+from nnunet_tricks.experiment.folders import Folders
+from nnunet_tricks.planning.plans_file import resolve
+
+ACCEPTABLE = ("nnunet-version", "plans")
+"""What may differ if the user says so."""
+
+VERSION_KEYS = ("nnunetv2_version",)
+SHARED = ("transpose_forward", "image_reader_writer", "foreground_intensity_properties_per_channel")
+"""What stands in plans outside of the configurations, and changes the images."""
+
+
+def check(group: Group, *, folds: Collection[str] | None = None, accept: Collection[str] = ()) -> list[str]:
+    """Refuse what cannot be compared.
+
+    Args:
+        group: Models of one data set.
+        folds: Those that were asked for; if None, all of the split file.
+        accept: What of ``ACCEPTABLE`` may differ.
+
+    Returns:
+        Footnotes on what differs and was accepted.
+
+    Raises:
+        ValueError: Naming the folders.
+    """
+    faults = [*_folds(group, folds), *_unfinished(group), *_labels(group)]
+    notes = []
+    for word, differences in (("plans", list(_plans(group))), ("nnunet-version", list(_versions(group)))):
+        if word in accept:
+            notes += differences
+        else:
+            faults += [f"{difference} (--accept {word} compares all the same)" for difference in differences]
+    if faults:
+        raise ValueError(f"{group.dataset}, {group.part}: {some(faults, '; ')}")
+    return notes
+
+
+def _folds(group: Group, asked: Collection[str] | None) -> Iterator[str]:
+    expected = set(group.folds)
+    with suppress(ValueError):
+        if asked is None and expected != {"all"}:
+            expected |= set(map(str, range(len(Folders.of_environment().splits(group.dataset) or []))))
+    for method in group.methods:
+        for run in method.runs:
+            there = {one.fold for one in method.predictions if one.run == run}
+            absent = sorted(expected - there)
+            if absent:
+                trainer = next(one.model.name for one in method.predictions if one.run == run)
+                yield f"{trainer} has no fold {some(absent)} (-f compares some folds only)"
+
+
+def _unfinished(group: Group) -> Iterator[str]:
+    for one in _every(group):
+        if not (one.fold_folder / "checkpoint_final.pth").is_file():
+            yield f"{one.model.name}/fold_{one.fold} is unfinished: it has no checkpoint_final.pth"
+        elif not one.folder.is_dir():
+            yield f"{one.model.name}/fold_{one.fold} has no predictions in {one.part}"
+
+
+def _labels(group: Group) -> Iterator[str]:
+    expected = group.baseline.predictions[0].description["labels"]
+    for model, one in _models(group).items():
+        if one.description["labels"] != expected:
+            yield f"{model} was trained with other labels in dataset.json than {group.baseline.name}"
+
+
+def _plans(group: Group) -> Iterator[str]:
+    expected = _relevant(group.baseline.predictions[0])
+    for model, one in _models(group).items():
+        relevant = _relevant(one)
+        differing = sorted(key for key in expected.keys() | relevant if expected.get(key) != relevant.get(key))
+        if differing:
+            yield f"{model} has other plans than {group.baseline.name}: {some(differing)}"
+
+
+def _relevant(one: Predictions) -> dict[str, Any]:
+    """What of its plans a model has used: others may have been added since."""
+    plans = one.plans
+    return {key: plans.get(key) for key in SHARED} | resolve(plans, one.configuration)
+
+
+def _versions(group: Group) -> Iterator[str]:
+    versions: dict[str, list[str]] = {}
+    for one in _every(group):
+        version = nnunet_version(one)
+        if version:
+            versions.setdefault(version, []).append(f"{one.model.name}/fold_{one.fold}")
+    if len(versions) > 1:
+        yield "nnU-Net " + ", ".join(f"{version} trained {some(names)}" for version, names in versions.items())
+
+
+def nnunet_version(one: Predictions) -> str:
+    """The version of nnU-Net that trained a model; empty where the training has not written it down."""
+    with suppress(OSError, ValueError):
+        content: Mapping[str, Any] = json.loads((one.fold_folder / "debug.json").read_text(encoding="utf-8"))
+        return next((str(content[key]) for key in VERSION_KEYS if key in content), "")
+    return ""
+
+
+def _every(group: Group) -> Iterator[Predictions]:
+    for method in group.methods:
+        yield from method.predictions
+
+
+def _models(group: Group) -> dict[str, Predictions]:
+    return {one.model.name: one for one in _every(group)}

@@ -1,0 +1,86 @@
+"""What is to be segmented: classes and regions by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Classes:
+    """What a data set wants to have segmented.
+
+    Attributes:
+        values: The label values of each class; several where it is one of nnU-Net's regions.
+        ignore: The label of voxels that nobody annotated.
+        known: Every label value that the data set has; empty if nobody knows.
+    """
+
+    values: Mapping[str, tuple[int, ...]]
+    ignore: int | None = None
+    known: frozenset[int] = frozenset()
+
+    @classmethod
+    def of(cls, dataset_json: Mapping[str, Any]) -> Classes:
+        """Read them from ``dataset.json``.
+
+        Raises:
+            ValueError: If it names no labels.
+
+        Examples:
+            >>> Classes.of({"labels": {"background": 0, "whole": [1, 2], "core": 2, "ignore": 3}}).values
+            {'whole': (1, 2), 'core': (2,)}
+        """
+        if not isinstance(dataset_json.get("labels"), Mapping):
+            raise ValueError("dataset.json names no labels")
+        labels = {
+            name: tuple(map(int, value)) if isinstance(value, list | tuple) else (int(value),)
+            for name, value in dataset_json["labels"].items()
+        }
+        known = frozenset(value for values in labels.values() for value in values) | {0}
+        ignore = labels.pop("ignore", None)
+        values = {name: tuple(value for value in values if value) for name, values in labels.items()}
+        return cls({name: some for name, some in values.items() if some}, ignore[0] if ignore else None, known)
+
+    def with_regions(self, words: Sequence[str]) -> Classes:
+        """Unions of labels in place of the classes.
+
+        Args:
+            words: Such as ``kidney=1+2``; names of classes may stand for their labels.
+
+        Raises:
+            ValueError: If one is written otherwise, or has a label that the data set does not have.
+
+        Examples:
+            >>> kits = Classes.of({"labels": {"background": 0, "kidney": 1, "tumor": 2}})
+            >>> kits.with_regions(["kidney=kidney+tumor", "tumor=2"]).values
+            {'kidney': (1, 2), 'tumor': (2,)}
+        """
+        regions = {}
+        for word in words:
+            name, equals, labels = word.partition("=")
+            if not (name and equals and labels) or name in regions:
+                raise ValueError(f"--regions takes different names with labels, such as kidney=1+2, got '{word}'")
+            regions[name] = tuple(sorted({value for label in labels.split("+") for value in self._values(label, word)}))
+        return Classes(regions, self.ignore, self.known)
+
+    def _values(self, label: str, word: str) -> tuple[int, ...]:
+        if label in self.values:
+            return self.values[label]
+        allowed = self.known - {0, self.ignore}
+        if not re.fullmatch(r"[1-9]\d{0,4}", label) or (self.known and int(label) not in allowed):
+            there = ", ".join(map(str, sorted(allowed))) if self.known else "positive numbers"
+            raise ValueError(f"--regions {word}: '{label}' is no label of the data set; there are {there}")
+        return (int(label),)
+
+    @staticmethod
+    def key(values: Sequence[int]) -> str:
+        """As nnU-Net's ``summary.json`` names a label or a region.
+
+        Examples:
+            >>> Classes.key((1,)), Classes.key((1, 2))
+            ('1', '(1, 2)')
+        """
+        return str(values[0]) if len(values) == 1 else str(tuple(values))

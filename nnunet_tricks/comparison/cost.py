@@ -1,0 +1,43 @@
+"""What a training has cost: time per epoch from nnU-Net's log, memory where a queue has recorded it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import median
+
+from nnunet_tricks.comparison.folders import Predictions
+from nnunet_tricks.experiment.folders import STATE
+from nnunet_tricks.experiment.record import Record
+
+EPOCH = re.compile(r"Epoch time: (\d+(?:\.\d+)?) s")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of all trainings of a method.
+
+    Attributes:
+        epoch: Median seconds per epoch.
+        memory: Highest peak of a training's processes in bytes.
+        device_memory: Highest peak on a GPU in bytes.
+    """
+
+    epoch: float | None = None
+    memory: int | None = None
+    device_memory: int | None = None
+
+
+def cost(predictions: Iterable[Predictions]) -> Cost:
+    """What the trainings behind some predictions have cost."""
+    epochs: list[float] = []
+    records = []
+    for one in predictions:
+        for log in sorted(one.fold_folder.glob("training_log_*.txt")):
+            epochs += map(float, EPOCH.findall(log.read_text(encoding="utf-8", errors="replace")))
+        states = one.model.parent.parent / STATE
+        records.append(Record.read(states / one.dataset / one.model.name / one.fold_folder.name / "train"))
+    memories = [record.memory for record in records if record.memory]
+    on_device = [record.device_memory for record in records if record.device_memory]
+    return Cost(median(epochs) if epochs else None, max(memories, default=None), max(on_device, default=None))

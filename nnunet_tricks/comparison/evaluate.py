@@ -1,0 +1,191 @@
+"""Measure every case of a folder of predictions."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from nnunet_tricks.comparison import images
+from nnunet_tricks.comparison.cache import Cache, Values, stamp
+from nnunet_tricks.comparison.classes import Classes
+from nnunet_tricks.comparison.metrics import DEFAULT, TOLERANCES, Case, chosen
+
+SHOWN = 5
+"""So many faults or cases are named."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What to measure.
+
+    Attributes:
+        classes: In what.
+        metrics: Names and families of metrics.
+        tolerances: Of the surface Dice.
+        workers: So many processes.
+    """
+
+    classes: Classes
+    metrics: tuple[str, ...] = DEFAULT
+    tolerances: tuple[float, ...] = TOLERANCES
+    workers: int = 1
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the single metrics."""
+        return tuple(metric.name for metric in chosen(self.metrics, self.tolerances))
+
+
+@dataclass(frozen=True)
+class Files:
+    """Two label maps of a case.
+
+    Attributes:
+        case: Its identifier.
+        prediction: What a model says.
+        truth: What is right.
+    """
+
+    case: str
+    prediction: Path
+    truth: Path
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What came out for a case: a number and its unit for each class and metric."""
+
+    files: Files
+    values: Mapping[str, Mapping[str, tuple[float, str]]]
+
+
+def evaluate(folder: Path, files: Sequence[Files], asked: Asked) -> list[Measured]:
+    """Measure cases, or take what an earlier call has measured.
+
+    Args:
+        folder: Of the predictions; the cache stands there.
+        files: Its cases.
+        asked: What to measure.
+
+    Raises:
+        ValueError: Naming the cases, if some cannot be compared.
+    """
+    cache, names = Cache.of(folder), asked.names
+    keys = {name: "+".join(map(str, values)) for name, values in asked.classes.values.items()}
+    stamps = {one.case: stamp(one.prediction, one.truth, asked.classes.ignore) for one in files}
+    jobs = []
+    for one in files:
+        known = cache.get(one.case, stamps[one.case])
+        lacking = tuple(name for name in names if any(name not in known.get(key, {}) for key in keys.values()))
+        if lacking:
+            jobs.append(_Job(one, asked.classes, lacking))
+    faults = []
+    try:
+        for job, (values, fault) in zip(jobs, _shown(_run(jobs, asked.workers), len(jobs), folder), strict=True):
+            if fault:
+                faults.append(f"{job.files.case}: {fault}")
+            else:
+                cache.put(job.files.case, stamps[job.files.case], values)
+    finally:
+        if jobs:
+            cache.save()
+    if faults:
+        raise ValueError(f"{folder}: {some(faults, '; ')}")
+    measured = []
+    for one in files:
+        known = cache.get(one.case, stamps[one.case])
+        measured.append(
+            Measured(one, {label: {name: known[key][name] for name in names} for label, key in keys.items()})
+        )
+    return measured
+
+
+def some(words: Sequence[str], joint: str = ", ") -> str:
+    """The first few of them, and how many more.
+
+    Examples:
+        >>> some(["a", "b"]), some(list("abcdefg"))
+        ('a, b', 'a, b, c, d, e and 2 more')
+    """
+    more = len(words) - SHOWN
+    return joint.join(words[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+@dataclass(frozen=True)
+class _Job:
+    files: Files
+    classes: Classes
+    metrics: tuple[str, ...]
+
+
+def _run(jobs: Sequence[_Job], workers: int) -> Iterator[tuple[Values, str]]:
+    workers = min(workers, len(jobs))
+    if workers < 2:
+        yield from map(_measure, jobs)
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(_measure, jobs)
+
+
+def _measure(job: _Job) -> tuple[Values, str]:
+    """The values, or what is wrong with the case."""
+    try:
+        prediction, truth = images.read(job.files.prediction), images.read(job.files.truth)
+        images.check_pair(prediction, truth)
+        for which, labels in (("prediction", prediction), ("label", truth)):
+            _check_values(which, labels, job.classes)
+        case = Case(prediction.values, truth.values, truth.spacing, ignore=job.classes.ignore, unit=truth.unit)
+        metrics = chosen(job.metrics, [float(name.partition("@")[2]) for name in job.metrics if "@" in name])
+        values: Values = {}
+        for label_values in job.classes.values.values():
+            pair = case.pair(label_values)
+            values["+".join(map(str, label_values))] = {
+                metric.name: (metric(pair), metric.unit_for(pair)) for metric in metrics if metric.name in job.metrics
+            }
+    except (ValueError, OSError) as error:
+        return {}, str(error)
+    return values, ""
+
+
+def _check_values(which: str, labels: images.Labels, classes: Classes) -> None:
+    if not classes.known:
+        return
+    values = labels.values
+    if values.dtype.kind != "b" and values.min() >= 0:
+        # Much faster than sorting millions of voxels.
+        known = np.zeros(int(max(values.max(), *classes.known)) + 1, dtype=bool)
+        known[list(classes.known)] = True
+        if known[values].all():
+            return
+    unknown = sorted(set(np.unique(values).tolist()) - classes.known)
+    if unknown:
+        raise ValueError(f"the {which} holds {some([f'{value:g}' for value in unknown])}, which dataset.json does not")
+
+
+def _shown(results: Iterable[tuple[Values, str]], total: int, folder: Path) -> Iterator[tuple[Values, str]]:
+    """A bar on a terminal while there is something to wait for."""
+    if not sys.stderr.isatty() or total < 2:
+        yield from results
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    words = "/".join(folder.parts[-3:])
+    yield from track(results, description=words, total=total, console=Console(stderr=True), transient=True)
+
+
+def mean(values: Iterable[float]) -> float:
+    """Over the defined values; NaN if there are none."""
+    defined = [value for value in values if not math.isnan(value)]
+    return math.fsum(defined) / len(defined) if defined and all(map(math.isfinite, defined)) else _unusual(defined)
+
+
+def _unusual(defined: Sequence[float]) -> float:
+    return sum(defined) / len(defined) if defined else math.nan

@@ -1,0 +1,241 @@
+"""Predictions that nnU-Net has left in its result folders, and the labels that belong to them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nnunet_tricks.comparison.classes import Classes
+from nnunet_tricks.comparison.evaluate import Files, some
+from nnunet_tricks.experiment.folders import Folders, read_json
+from nnunet_tricks.experiment.parts import Part
+from nnunet_tricks.naming import IllegalName, parse
+
+VALIDATION = "validation"
+PROCESSES = "nnUNet_def_n_proc"
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Predictions of one part of a data set by one model.
+
+    Attributes:
+        model: Folder ``TRAINER__PLANS__CONFIGURATION`` below its data set's.
+        fold: As nnU-Net's command takes it.
+        part: Name of the folder with the predictions.
+    """
+
+    model: Path
+    fold: str
+    part: str
+
+    @property
+    def folder(self) -> Path:
+        """Where they are."""
+        return self.fold_folder / self.part
+
+    @property
+    def fold_folder(self) -> Path:
+        """Of the training."""
+        return self.model / f"fold_{self.fold}"
+
+    @property
+    def dataset(self) -> str:
+        """Full name."""
+        return self.model.parent.name
+
+    @property
+    def trainer(self) -> str:
+        """Class name."""
+        return self.model.name.split("__")[0]
+
+    @property
+    def plans_name(self) -> str:
+        """Stem of the plans file."""
+        return self.model.name.split("__")[1]
+
+    @property
+    def configuration(self) -> str:
+        """One of the plans'."""
+        return self.model.name.split("__")[2]
+
+    @property
+    def run(self) -> int:
+        """Which repetition, as far as the trainer's name says."""
+        return run_of(self.trainer)
+
+    @property
+    def on_test(self) -> bool:
+        """Whether these are cases of a test part."""
+        return self.part.partition("_")[0] == "test"
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """The ``dataset.json`` that the model was trained with."""
+        return dict(read_json(_there(self.model / "dataset.json")))
+
+    @property
+    def plans(self) -> dict[str, Any]:
+        """The plans that the model was trained with."""
+        return dict(read_json(_there(self.model / "plans.json")))
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """What the long table says of them."""
+        return {
+            "dataset": self.dataset,
+            "configuration": self.configuration,
+            "plans": self.plans_name,
+            "trainer": self.trainer,
+            "fold": self.fold,
+            "run": self.run,
+            "part": self.part,
+        }
+
+    def files(self, *, labels: Path | None = None) -> list[Files]:
+        """Every case with its two label maps.
+
+        Args:
+            labels: Folder with the labels, instead of where nnU-Net has them.
+
+        Raises:
+            ValueError: If the predicted cases are not those of the split, or a label is not there.
+        """
+        ending = self.description["file_ending"]
+        truth = labels_in(labels, ending) if labels else self._labels(ending)
+        hint = "" if labels or self.on_test else "; has the split file changed since this training?"
+        return matched(self.folder, truth, ending, chill=labels is not None, hint=hint)
+
+    def _labels(self, ending: str) -> dict[str, Path]:
+        folders = Folders.of_environment()
+        if self.on_test:
+            part = Part(folders, self.dataset, "test", self.fold)
+            part.check()
+            return {case: files.label for case, files in part.cases().items() if files.label}
+        prepared = labels_in(folders.preprocessed / self.dataset / "gt_segmentations", ending)
+        if not prepared:
+            raw = folders.cases(self.dataset, "Tr") if (folders.raw / self.dataset).is_dir() else {}
+            prepared = {case: files.label for case, files in raw.items() if files.label}
+        if not prepared:
+            raise ValueError(
+                f"labels of {self.dataset} are neither in gt_segmentations of {folders.preprocessed / self.dataset} "
+                f"nor in {folders.raw / self.dataset}: give their folder"
+            )
+        if self.fold == "all":
+            return prepared
+        splits = folders.splits(self.dataset) or []
+        if int(self.fold) >= len(splits):
+            raise ValueError(f"{self.folder}: the split file of {self.dataset} has no fold {self.fold}")
+        cases = splits[int(self.fold)]["val"]
+        absent = [case for case in cases if case not in prepared]
+        if absent:
+            raise ValueError(f"{self.dataset} has no labels of {some(absent)}, which its split names")
+        return {case: prepared[case] for case in cases}
+
+
+def find(place: Path, *, part: str = VALIDATION, folds: Iterable[str] | None = None) -> list[Predictions]:
+    """The predictions in one of nnU-Net's result folders.
+
+    Args:
+        place: A model's folder, one of its folds, or a part within a fold.
+        part: The part, if ``place`` does not say which.
+        folds: Only these.
+
+    Raises:
+        ValueError: If it is no such folder, or has nothing of that part.
+    """
+    place = place.absolute()
+    if is_model(place):
+        there = sorted(fold for fold in place.glob("fold_*") if fold.is_dir())
+        found = [Predictions(place, fold.name[len("fold_") :], part) for fold in there]
+    elif place.name.startswith("fold_") and is_model(place.parent):
+        found = [Predictions(place.parent, place.name[len("fold_") :], part)]
+    elif place.parent.name.startswith("fold_") and is_model(place.parent.parent):
+        found = [Predictions(place.parent.parent, place.parent.name[len("fold_") :], place.name)]
+    else:
+        raise ValueError(
+            f"{place} is no result folder of nnU-Net: .../DatasetXXX_Name/TRAINER__PLANS__CONFIGURATION, one of its "
+            "fold_X, or fold_X/validation"
+        )
+    wanted = None if folds is None else set(folds)
+    found = [one for one in found if wanted is None or one.fold in wanted]
+    absent = sorted((wanted or set()) - {one.fold for one in found})
+    if absent or not found:
+        raise ValueError(f"{place} has no fold {some(absent) or 'at all'}")
+    return found
+
+
+def is_model(place: Path) -> bool:
+    """Whether a folder is named as nnU-Net names a model's."""
+    return len(place.name.split("__")) == 3 and place.is_dir()
+
+
+def run_of(trainer: str) -> int:
+    """Which repetition a trainer's name says.
+
+    Examples:
+        >>> run_of("nnUNetTrainer_5epochs_run3"), run_of("MyTrainer")
+        (3, 1)
+    """
+    try:
+        return parse(trainer).run
+    except IllegalName:
+        return 1
+
+
+def labels_in(folder: Path, ending: str) -> dict[str, Path]:
+    """The label maps in a folder, by case."""
+    return {
+        file.name[: -len(ending)]: file
+        for file in sorted(folder.glob(f"*{ending}"))
+        if file.is_file() and not file.name.startswith(".")
+    }
+
+
+def matched(folder: Path, truth: Mapping[str, Path], ending: str, *, chill: bool, hint: str = "") -> list[Files]:
+    """Predictions with their labels.
+
+    Args:
+        folder: Of the predictions.
+        truth: Labels by case.
+        ending: Of the files' names.
+        chill: Whether labels without a prediction are left out, as with nnU-Net's ``--chill``.
+        hint: What may be the reason.
+
+    Raises:
+        ValueError: Naming the cases that only one side has.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is not there")
+    predicted = labels_in(folder, ending)
+    if not predicted:
+        raise ValueError(f"{folder} has no predictions ending in {ending}")
+    extra = [case for case in predicted if case not in truth]
+    if extra:
+        raise ValueError(f"{folder}: {len(extra)} predictions have no label: {some(extra)}{hint}")
+    absent = [case for case in truth if case not in predicted]
+    if absent and not chill:
+        raise ValueError(f"{folder}: {len(absent)} of {len(truth)} cases are not predicted: {some(absent)}{hint}")
+    return [Files(case, file, truth[case]) for case, file in predicted.items()]
+
+
+def classes_of(description: Mapping[str, Any], regions: Iterable[str] = ()) -> Classes:
+    """The classes of a ``dataset.json``, or unions of them."""
+    classes = Classes.of(description)
+    regions = list(regions)
+    return classes.with_regions(regions) if regions else classes
+
+
+def default_workers() -> int:
+    """As many processes as nnU-Net would take, and no more than there are cores."""
+    said = os.environ.get(PROCESSES, "8")
+    return max(1, min(int(said) if said.isdecimal() else 8, os.cpu_count() or 1))
+
+
+def _there(file: Path) -> Path:
+    if not file.is_file():
+        raise ValueError(f"{file} is not there: is this a model that nnU-Net has trained?")
+    return file

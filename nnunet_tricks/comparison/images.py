@@ -1,0 +1,134 @@
+"""Label maps from files, with axes and spacing as nnU-Net's readers give them."""
+
+# mypy: untyped-calls-exclude="SimpleITK,nibabel"
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+NIFTI = (".nii.gz", ".nii")
+ITK = (*NIFTI, ".nrrd", ".mha", ".gipl")
+NATURAL = (".png", ".bmp")
+TIFF = (".tif", ".tiff")
+
+
+@dataclass(frozen=True)
+class Labels:
+    """A label map.
+
+    Attributes:
+        values: Whole numbers; axes z, y, x or y, x.
+        spacing: Along each axis.
+        unit: ``mm``, or ``px`` where the file holds no spacing.
+    """
+
+    values: NDArray[np.generic]
+    spacing: tuple[float, ...]
+    unit: str
+
+
+def read(file: Path) -> Labels:
+    """Read a label map.
+
+    Raises:
+        ValueError: If it cannot be read, is no label map, or its format is none of nnU-Net's.
+    """
+    name = file.name.lower()
+    try:
+        if name.endswith(ITK):
+            labels = _with_itk(file)
+        elif name.endswith(TIFF):
+            labels = _tiff(file)
+        elif name.endswith(NATURAL):
+            from skimage import io
+
+            labels = _without_spacing(io.imread(file))
+        else:
+            raise ValueError(f"its ending is none of {', '.join(ITK + NATURAL + TIFF)}")
+        return Labels(_whole(labels.values), labels.spacing, labels.unit)
+    except (ValueError, OSError, RuntimeError, SyntaxError) as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise ValueError(f"{file} cannot be read as a label map: {reason[-1]}") from None
+
+
+def _with_itk(file: Path) -> Labels:
+    import SimpleITK as sitk  # noqa: N813, its usual name
+
+    image = sitk.ReadImage(str(file))
+    if image.GetNumberOfComponentsPerPixel() > 1 or image.GetDimension() not in (2, 3):
+        raise ValueError(
+            f"it has {image.GetDimension()} dimensions or several channels; a label map has 2 or 3 and one"
+        )
+    spacing = tuple(abs(float(step)) for step in image.GetSpacing()[::-1])
+    values = sitk.GetArrayFromImage(image)
+    if values.dtype.kind == "f" and file.name.lower().endswith(NIFTI):
+        # ITK reads NaN in NIfTI as 0.
+        import nibabel
+
+        stored: Any = nibabel.load(file)
+        _check_finite(np.asanyarray(stored.dataobj))
+    return Labels(values, spacing, "mm")
+
+
+def _tiff(file: Path) -> Labels:
+    import tifffile
+
+    values = tifffile.imread(file)
+    beside = file.with_suffix(".json")
+    if values.ndim != 3 or not beside.is_file():
+        return _without_spacing(values)
+    spacing = tuple(float(step) for step in json.loads(beside.read_text(encoding="utf-8"))["spacing"])
+    return Labels(values, spacing, "mm")
+
+
+def _without_spacing(values: NDArray[np.generic]) -> Labels:
+    if values.ndim not in (2, 3) or (values.ndim == 3 and values.shape[-1] in (3, 4)):
+        raise ValueError(f"it has shape {values.shape}, as a colour image; a label map has one number for each pixel")
+    return Labels(values, (1.0,) * values.ndim, "px")
+
+
+def _whole(values: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Labels as integers; nothing is rounded.
+
+    Raises:
+        ValueError: If a value is no whole number.
+    """
+    if values.dtype.kind in "iub":
+        return values
+    if values.dtype.kind != "f":
+        raise ValueError(f"it holds {values.dtype}; a label map holds whole numbers")
+    _check_finite(values)
+    rounded = values.astype(np.int32)
+    if (rounded != values).any():
+        odd = float(values[rounded != values][0])
+        raise ValueError(f"it holds {odd:g}; a label map holds whole numbers (resampled with interpolation?)")
+    return rounded
+
+
+def _check_finite(values: NDArray[np.generic]) -> None:
+    count = np.count_nonzero(~np.isfinite(values))
+    if count:
+        raise ValueError(f"it holds NaN or infinity in {count} voxels")
+
+
+def check_pair(prediction: Labels, truth: Labels) -> None:
+    """Whether two label maps lie on the same grid.
+
+    Raises:
+        ValueError: If shape or spacing differ.
+    """
+    if prediction.values.shape != truth.values.shape:
+        raise ValueError(f"the prediction has shape {prediction.values.shape}, the label {truth.values.shape}")
+    pairs = zip(prediction.spacing, truth.spacing, strict=True)
+    if not all(math.isclose(one, other, rel_tol=1e-3) for one, other in pairs):
+        raise ValueError(f"the prediction has spacing {_short(prediction)}, the label {_short(truth)}")
+
+
+def _short(labels: Labels) -> str:
+    return "(" + ", ".join(f"{step:g}" for step in labels.spacing) + ")"

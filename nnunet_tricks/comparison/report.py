@@ -1,0 +1,235 @@
+"""Tables of a comparison for the terminal, Markdown, csv and JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from nnunet_tricks.comparison.compare import Row, Score, Table
+from nnunet_tricks.comparison.table import as_json
+
+COLLAPSED = "collapsed"
+SIGNED = "Signed: difference to {baseline}. Mean over cases of all folds; in brackets how many count, if not all."
+CSV_COLUMNS = (
+    "dataset",
+    "part",
+    "subgroup",
+    "configuration",
+    "plans",
+    "trainer",
+    "folds",
+    "runs",
+    "cases",
+    "label",
+    "metric",
+    "unit",
+    "mean",
+    "difference",
+    "counted",
+    "collapsed",
+    "seconds_per_epoch",
+    "memory_bytes",
+    "device_memory_bytes",
+)
+
+
+def title(table: Table) -> str:
+    """What a table compares."""
+    group = table.group
+    folds = "fold" if len(group.folds) == 1 else "folds"
+    words = [group.dataset, group.baseline.configuration, group.part, f"{folds} {', '.join(group.folds)}"]
+    cases = table.rows[0].cases // len(table.rows[0].method.runs)
+    return ", ".join([*words, f"{cases} cases", *([table.subgroup] if table.subgroup else [])])
+
+
+def cells(table: Table, label: str) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of one class."""
+    metrics = table.rows[0].scores[label]
+    header = ["method", *(name + (f" [{score.unit}]" if score.unit != "1" else "") for name, score in metrics.items())]
+    rows = []
+    for row in table.rows:
+        name = table.group.short(row.method)
+        if any(word.startswith(f"{label} in fold") for word in row.collapsed):
+            name += f" ({COLLAPSED})"
+        rows.append([name, *(_cell(score, row) for score in row.scores[label].values())])
+    return header, rows
+
+
+def costs(table: Table) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of what the trainings took."""
+    header = ["method", "folds", "runs", "s/epoch", "memory [GB]", "GPU memory [GB]"]
+    rows = [
+        [
+            table.group.short(row.method),
+            str(len(row.method.folds)),
+            str(len(row.method.runs)),
+            _or_dash(row.cost.epoch, 1),
+            _or_dash(row.cost.memory, 1e9),
+            _or_dash(row.cost.device_memory, 1e9),
+        ]
+        for row in table.rows
+    ]
+    used = [index for index in range(len(header)) if index < 4 or any(row[index] != "-" for row in rows)]
+    return [header[index] for index in used], [[row[index] for index in used] for row in rows]
+
+
+def notes(table: Table) -> list[str]:
+    """All that has to be known to read it."""
+    signed = SIGNED.format(baseline=table.group.short(table.group.baseline))
+    collapsed = [
+        f"{table.group.short(row.method)} {COLLAPSED}: it predicts no {', no '.join(row.collapsed)}. Counted, not left "
+        "out: 0 in Dice, IoU, recall and precision, the image's diagonal in distances."
+        for row in table.rows
+        if row.collapsed
+    ]
+    return [signed, *collapsed, *table.notes]
+
+
+def as_markdown(tables: Iterable[Table]) -> str:
+    """All tables as Markdown."""
+    parts = []
+    for table in tables:
+        parts.append(f"### {title(table)}")
+        for label in table.rows[0].scores:
+            parts.append(f"**{label}**")
+            parts.append(_markdown(*cells(table, label)))
+        parts.append("**cost**")
+        parts.append(_markdown(*costs(table)))
+        parts.append("\n".join(f"- {note}" for note in notes(table)))
+    return "\n\n".join(parts) + "\n"
+
+
+def show(tables: Iterable[Table]) -> None:
+    """Print all tables on the terminal."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table as Drawn
+
+    console = Console()
+    if not console.is_terminal:
+        # A file or a pipe has room.
+        console = Console(width=200)
+    for table in tables:
+        console.print(title(table), style="bold", highlight=False)
+        for name, (header, rows) in _named(table):
+            drawn = Drawn(title=name, title_justify="left", box=box.SIMPLE_HEAD)
+            for index, word in enumerate(header):
+                drawn.add_column(word, justify="right" if index else "left", no_wrap=not index)
+            for row in rows:
+                drawn.add_row(*row)
+            console.print(drawn)
+        for note in notes(table):
+            console.print(f"- {note}", highlight=False, markup=False, soft_wrap=True)
+
+
+def as_csv(tables: Iterable[Table]) -> str:
+    """One line for each number."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, CSV_COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for line in _lines(tables):
+        writer.writerow({key: _plain(value) for key, value in line.items()})
+    return text.getvalue()
+
+
+def as_data(tables: Iterable[Table]) -> list[dict[str, Any]]:
+    """For JSON."""
+    return [
+        {
+            "dataset": table.group.dataset,
+            "part": table.group.part,
+            "subgroup": table.subgroup,
+            "baseline": table.group.baseline.name,
+            "folds": table.group.folds,
+            "methods": [_method_data(row) for row in table.rows],
+            "notes": notes(table),
+        }
+        for table in tables
+    ]
+
+
+def _method_data(row: Row) -> dict[str, Any]:
+    return {
+        "name": row.method.name,
+        "trainer": row.method.trainer,
+        "plans": row.method.plans,
+        "configuration": row.method.configuration,
+        "runs": row.method.runs,
+        "cases": row.cases,
+        "collapsed": row.collapsed,
+        "seconds_per_epoch": row.cost.epoch,
+        "memory_bytes": row.cost.memory,
+        "device_memory_bytes": row.cost.device_memory,
+        "scores": {
+            label: {name: _score_data(score) for name, score in metrics.items()}
+            for label, metrics in row.scores.items()
+        },
+    }
+
+
+def _score_data(score: Score) -> dict[str, Any]:
+    difference = None if score.difference is None else as_json(score.difference)
+    return {"mean": as_json(score.mean), "difference": difference, "counted": score.counted, "unit": score.unit}
+
+
+def _lines(tables: Iterable[Table]) -> Iterator[dict[str, Any]]:
+    for table in tables:
+        for row in table.rows:
+            shared = {
+                "dataset": table.group.dataset,
+                "part": table.group.part,
+                "subgroup": table.subgroup,
+                "configuration": row.method.configuration,
+                "plans": row.method.plans,
+                "trainer": row.method.trainer,
+                "folds": " ".join(row.method.folds),
+                "runs": " ".join(map(str, row.method.runs)),
+                "cases": row.cases,
+                "collapsed": ", ".join(row.collapsed),
+                "seconds_per_epoch": row.cost.epoch,
+                "memory_bytes": row.cost.memory,
+                "device_memory_bytes": row.cost.device_memory,
+            }
+            for label, metrics in row.scores.items():
+                for name, score in metrics.items():
+                    yield shared | {
+                        "label": label,
+                        "metric": name,
+                        "unit": score.unit,
+                        "mean": score.mean,
+                        "difference": score.difference,
+                        "counted": score.counted,
+                    }
+
+
+def _named(table: Table) -> Iterator[tuple[str, tuple[list[str], list[list[str]]]]]:
+    for label in table.rows[0].scores:
+        yield label, cells(table, label)
+    yield "cost", costs(table)
+
+
+def _cell(score: Score, row: Row) -> str:
+    """``0.873 (+0.012)``, as the papers print it."""
+    if math.isnan(score.mean):
+        return "undefined"
+    digits = 3 if score.unit == "1" else 2
+    words = f"{score.mean:.{digits}f}"
+    if score.difference is not None and not math.isnan(score.difference):
+        words += f" ({score.difference:+.{digits}f})"
+    return words if score.counted == row.cases else f"{words} [{score.counted}]"
+
+
+def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _or_dash(value: float | None, unit: float) -> str:
+    return "-" if value is None else f"{value / unit:.1f}"
+
+
+def _plain(value: Any) -> Any:
+    return "" if value is None or (isinstance(value, float) and math.isnan(value)) else value

@@ -1,0 +1,118 @@
+"""The long table: one row for each number."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from nnunet_tricks.comparison.evaluate import Measured
+from nnunet_tricks.files import write_atomically
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One metric of one class in one case; empty where a folder says nothing of it.
+
+    Attributes:
+        dataset: Full name.
+        configuration: Of nnU-Net.
+        plans: Stem of the plans file.
+        trainer: Class name.
+        fold: As nnU-Net's command takes it.
+        run: Number of the repetition that the trainer's name says.
+        part: ``validation``, ``test`` or the like.
+        case: Its identifier.
+        label: Name of the class or region.
+        metric: Name of the metric.
+        value: NaN where it is not defined.
+        unit: Of the value.
+    """
+
+    dataset: str = ""
+    configuration: str = ""
+    plans: str = ""
+    trainer: str = ""
+    fold: str = ""
+    run: int = 1
+    part: str = ""
+    case: str
+    label: str
+    metric: str
+    value: float
+    unit: str
+
+    def as_data(self) -> dict[str, Any]:
+        """For JSON, which knows neither NaN nor infinity."""
+        return asdict(self) | {"value": as_json(self.value)}
+
+
+COLUMNS = tuple(field.name for field in fields(Row))
+
+
+def rows_of(measured: Iterable[Measured], **columns: Any) -> list[Row]:
+    """The rows of some cases.
+
+    Args:
+        measured: What came out.
+        **columns: What is the same in all rows.
+    """
+    return [
+        Row(**columns, case=one.files.case, label=label, metric=metric, value=value, unit=unit)
+        for one in measured
+        for label, metrics in one.values.items()
+        for metric, (value, unit) in metrics.items()
+    ]
+
+
+def as_json(value: float) -> float | str | None:
+    """A number that JSON can hold: None for NaN, ``inf`` and ``-inf`` as words."""
+    return None if math.isnan(value) else value if math.isfinite(value) else str(value)
+
+
+def write(rows: Iterable[Row], file: Path) -> None:
+    """Write the table; undefined values are empty.
+
+    Args:
+        rows: What to write.
+        file: Its ending, ``.csv`` or ``.parquet``, says how.
+
+    Raises:
+        ValueError: If the ending is another one, or parquet is not installed.
+    """
+    data = [asdict(row) for row in rows]
+    if file.suffix == ".csv":
+        write_atomically(file, _as_csv(data))
+    elif file.suffix == ".parquet":
+        _write_parquet(data, file)
+    else:
+        raise ValueError(f"--out is {file}, and its ending must be .csv or .parquet")
+
+
+def _as_csv(data: Iterable[Mapping[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({**row, "value": "" if math.isnan(row["value"]) else repr(row["value"])} for row in data)
+    return text.getvalue()
+
+
+def _write_parquet(data: Iterable[Mapping[str, Any]], file: Path) -> None:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        raise ValueError("parquet needs 'pip install \"nnunet_tricks[parquet]\"', or take .csv") from None
+    types = {"run": pyarrow.int64(), "value": pyarrow.float64()}
+    schema = pyarrow.schema([(name, types.get(name, pyarrow.string())) for name in COLUMNS])
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        parquet.write_table(pyarrow.Table.from_pylist(list(data), schema=schema), temporary)
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)

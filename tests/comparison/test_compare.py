@@ -1,0 +1,308 @@
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nnunet_tricks.cli import main
+from nnunet_tricks.comparison.methods import without_run
+from tests.comparison.world import EPOCH_SECONDS, World, predicted, truth, write
+
+ONE = ["--workers", "1"]
+
+
+def compared(words: list, capsys) -> list[dict]:
+    assert main(["compare", *map(str, words), *ONE, "--json"]) == 0, capsys.readouterr().err
+    return json.loads(capsys.readouterr().out)
+
+
+def refused(words: list, capsys) -> str:
+    assert main(["compare", *map(str, words), *ONE]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    return error
+
+
+@pytest.fixture
+def both(world: World) -> list[Path]:
+    """A trick, and its baseline."""
+    return [world.train("nnUNetTrainerTversky", skill=3), world.train("nnUNetTrainer", skill=2)]
+
+
+def dice_of(case: int, skill: int, label: int) -> float:
+    found, there = predicted(case, skill) == label, truth(case) == label
+    return 2 * (found & there).sum() / (found.sum() + there.sum())
+
+
+def test_means_over_cases_and_differences(both: list[Path], capsys) -> None:
+    (table,) = compared(both, capsys)
+    baseline, trick = table["methods"]
+    assert table["baseline"] == baseline["name"] == "nnUNetTrainer__nnUNetPlans__3d"
+    expected = np.mean([dice_of(case, 2, 1) for case in range(6)])
+    assert baseline["scores"]["kidney"]["Dice"]["mean"] == pytest.approx(expected)
+    assert baseline["scores"]["kidney"]["Dice"]["difference"] is None
+    assert trick["scores"]["kidney"]["Dice"] == {
+        "mean": 1,
+        "difference": pytest.approx(1 - expected),
+        "counted": 6,
+        "unit": "1",
+    }
+    both_labels = [baseline["scores"][label]["Dice"]["mean"] for label in ("kidney", "tumor")]
+    assert baseline["scores"]["mean of classes"]["Dice"]["mean"] == pytest.approx(np.mean(both_labels))
+    assert (baseline["cases"], table["folds"]) == (6, ["0", "1", "2"])
+    assert baseline["seconds_per_epoch"] == pytest.approx(EPOCH_SECONDS + 0.5)
+
+
+def test_the_mean_is_nnunets_over_all_folds(both: list[Path], world: World, tmp_path: Path, capsys) -> None:
+    from nnunetv2.evaluation.evaluate_predictions import compute_metrics
+    from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
+
+    (table,) = compared(both, capsys)
+    theirs = [
+        compute_metrics(str(world.raw / "labelsTr" / file.name), str(file), SimpleITKIO(), [1, 2])["metrics"]
+        for file in sorted(both[1].glob("fold_*/validation/*.nii.gz"))
+    ]
+    for label, name in ((1, "kidney"), (2, "tumor")):
+        for metric in ("Dice", "IoU"):
+            expected = np.mean([case[label][metric] for case in theirs])
+            assert table["methods"][0]["scores"][name][metric]["mean"] == pytest.approx(expected)
+
+
+def test_terminal_markdown_and_csv(both: list[Path], tmp_path: Path, capsys) -> None:
+    for ending in (".md", ".csv"):
+        assert main(["compare", *map(str, both), *ONE, "--out", str(tmp_path / f"table{ending}")]) == 0
+    shown, markdown = capsys.readouterr().out, (tmp_path / "table.md").read_text()
+    for text in (shown, markdown):
+        assert "Dataset007_Kidney, 3d, validation, folds 0, 1, 2, 6 cases" in " ".join(text.split())
+        assert "nothing is known about noise" in " ".join(text.split())
+    row = next(line for line in markdown.splitlines() if line.startswith("| nnUNetTrainerTversky |"))
+    assert row.startswith("| nnUNetTrainerTversky | 1.000 (+0.")
+    assert "| nnUNetTrainer | 3 | 1 | 13.0 |" in markdown
+    with (tmp_path / "table.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    dice = [row for row in rows if row["metric"] == "Dice" and row["label"] == "tumor"]
+    assert [row["trainer"] for row in dice] == ["nnUNetTrainer", "nnUNetTrainerTversky"]
+    assert float(dice[1]["mean"]) - float(dice[0]["mean"]) == pytest.approx(float(dice[1]["difference"]))
+
+
+def test_a_model_that_predicts_nothing_is_collapsed_and_counted(world: World, capsys) -> None:
+    models = [world.train("nnUNetTrainer"), world.predict_nothing("nnUNetTrainerTversky")]
+    (table,) = compared([*models, "--metrics", "Dice", "IoU", "recall", "precision", "HD95"], capsys)
+    collapsed = table["methods"][1]
+    for metric in ("Dice", "IoU", "recall", "precision"):
+        assert collapsed["scores"]["tumor"][metric]["mean"] == 0
+        assert collapsed["scores"]["tumor"][metric]["counted"] == 6
+    assert collapsed["scores"]["tumor"]["HD95"]["mean"] > table["methods"][0]["scores"]["tumor"]["HD95"]["mean"]
+    assert "tumor in fold 2" in collapsed["collapsed"]
+    assert any("nnUNetTrainerTversky collapsed: it predicts no kidney in fold 0" in note for note in table["notes"])
+    assert main(["compare", *map(str, models), *ONE]) == 0
+    assert "(collapsed)" in capsys.readouterr().out
+
+
+def test_reruns_are_one_method_and_say_how_much_they_differ(world: World, capsys) -> None:
+    models = [
+        world.train("nnUNetTrainer", skill=2),
+        world.train("nnUNetTrainer_run2", skill=1),
+        world.train("nnUNetTrainerTversky", skill=3),
+    ]
+    (table,) = compared(models, capsys)
+    baseline = table["methods"][0]
+    assert (baseline["runs"], baseline["cases"]) == ([1, 2], 12)
+    expected = [np.mean([dice_of(case, skill, 1) for case in range(6)]) for skill in (2, 1)]
+    assert baseline["scores"]["kidney"]["Dice"]["mean"] == pytest.approx(np.mean(expected))
+    assert f"2 runs of nnUNetTrainer differ by {expected[0] - expected[1]:.3g} in Dice" in " ".join(table["notes"])
+    assert not any("nothing is known" in note for note in table["notes"])
+
+
+def test_names_of_runs() -> None:
+    assert without_run("nnUNetTrainerTversky_100epochs_run2") == "nnUNetTrainerTversky_100epochs"
+
+
+def test_baseline_can_be_chosen(both: list[Path], capsys) -> None:
+    (table,) = compared([*both, "--baseline", "nnUNetTrainerTversky"], capsys)
+    assert table["methods"][0]["trainer"] == "nnUNetTrainerTversky"
+    assert "none of Dataset007_Kidney's models" in refused([*both, "--baseline", "nnUNetTrainerDice"], capsys)
+
+
+def test_subgroups(both: list[Path], world: World, capsys) -> None:
+    lines = [f"case_{case},{'CT' if case < 2 else 'MR'}" for case in range(6)]
+    (world.raw / "cases.csv").write_text("\n".join(["id,modality", *lines]))
+    tables = compared([*both, "--by", "modality"], capsys)
+    assert [table["subgroup"] for table in tables] == ["modality = CT", "modality = MR"]
+    assert [table["methods"][0]["cases"] for table in tables] == [2, 4]
+    expected = np.mean([dice_of(case, 2, 1) for case in range(2)])
+    assert tables[0]["methods"][0]["scores"]["kidney"]["Dice"]["mean"] == pytest.approx(expected)
+    assert "has the columns id, modality" in refused([*both, "--by", "scanner"], capsys)
+    (world.raw / "cases.csv").write_text("\n".join(["id,modality", *lines[:-1]]))
+    assert "says nothing of case_5" in refused([*both, "--by", "modality"], capsys)
+    (world.raw / "cases.csv").unlink()
+    assert "needs" in refused([*both, "--by", "modality"], capsys)
+
+
+def test_a_missing_fold_is_named(world: World, capsys) -> None:
+    models = [world.train("nnUNetTrainer"), world.train("nnUNetTrainerTversky", folds=[0, 2])]
+    assert "nnUNetTrainerTversky__nnUNetPlans__3d has no fold 1" in refused(models, capsys)
+    (table,) = compared([*models, "-f", "0", "2"], capsys)
+    assert table["methods"][0]["cases"] == 4
+
+
+def test_a_fold_that_nobody_has_trained_is_missing_too(world: World, capsys) -> None:
+    models = [world.train(trainer, folds=[0, 1]) for trainer in ("nnUNetTrainer", "nnUNetTrainerTversky")]
+    assert "has no fold 2" in refused(models, capsys)
+
+
+def test_a_fold_that_the_split_file_does_not_have(both: list[Path], world: World, capsys) -> None:
+    for model in both:
+        shutil.copytree(model / "fold_0", model / "fold_3")
+    assert "has no fold 3" in refused(both, capsys)
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("fold_1/checkpoint_final.pth", "fold_1 is unfinished"),
+        ("fold_1/validation/case_4.nii.gz", "fold_1/validation: 1 of 2 cases are not predicted: case_4"),
+        ("plans.json", "plans.json is not there"),
+    ],
+)
+def test_what_is_missing_is_named(file: str, message: str, both: list[Path], capsys) -> None:
+    (both[0] / file).unlink()
+    error = refused(both, capsys)
+    assert message in error
+    assert "nnUNetTrainerTversky" in error
+
+
+def test_a_split_that_changed_between_trainings(world: World, capsys) -> None:
+    first = world.train("nnUNetTrainer")
+    world.write_splits(shift=1)
+    world.fold_cases = lambda fold: [(case + 1) % 6 for case in range(6)[fold::3]]  # type: ignore[method-assign]
+    second = world.train("nnUNetTrainerTversky")
+    error = refused([first, second], capsys)
+    assert "nnUNetTrainer__nnUNetPlans__3d/fold_0/validation: 2 predictions have no label: case_0, case_3" in error
+    assert "split file changed" in error
+
+
+def test_other_plans_are_refused_unless_accepted(both: list[Path], world: World, capsys) -> None:
+    plans = json.loads((both[0] / "plans.json").read_text())
+    plans["configurations"]["another"] = {"batch_size": 7}
+    world.write_json(both[0] / "plans.json", plans)
+    assert compared(both, capsys)
+    plans["configurations"]["3d"]["batch_size"] = 4
+    world.write_json(both[0] / "plans.json", plans)
+    error = refused(both, capsys)
+    assert "nnUNetTrainerTversky__nnUNetPlans__3d has other plans than" in error
+    assert "batch_size" in error
+    (table,) = compared([*both, "--accept", "plans"], capsys)
+    assert any("batch_size" in note for note in table["notes"])
+
+
+def test_another_nnunet_is_refused_unless_accepted(both: list[Path], world: World, capsys) -> None:
+    for model, version in zip(both, ("2.7.0", "2.8.1"), strict=True):
+        for fold in range(3):
+            world.write_json(model / f"fold_{fold}" / "debug.json", {"nnunetv2_version": version})
+    error = refused(both, capsys)
+    assert "2.7.0" in error
+    assert "--accept nnunet-version" in error
+    (table,) = compared([*both, "--accept", "nnunet-version"], capsys)
+    assert any("nnU-Net 2.8.1 trained" in note for note in table["notes"])
+
+
+def test_unknown_version_is_a_footnote(both: list[Path], world: World, capsys) -> None:
+    for fold in range(3):
+        world.write_json(both[0] / f"fold_{fold}" / "debug.json", {"nnunetv2_version": "2.8.1"})
+    (table,) = compared(both, capsys)
+    assert "The version of nnU-Net is not recorded for nnUNetTrainer." in table["notes"]
+
+
+def test_a_class_that_is_nowhere_is_named(world: World, tmp_path: Path, capsys) -> None:
+    world.labels["cyst"] = 3
+    models = [world.train("nnUNetTrainer"), world.train("nnUNetTrainerTversky", skill=3)]
+    world.labels.pop("cyst")
+    invented = truth(0)
+    invented[0, 0, 0] = 3
+    write(models[1] / "fold_0" / "validation" / "case_0.nii.gz", invented)
+    (table,) = compared(models, capsys)
+    assert any(note.startswith("cyst is in none of the labels") for note in table["notes"])
+    assert any("not the same number of cases" in note and "Dice (0, 1)" in note for note in table["notes"])
+    baseline, trick = (method["scores"]["cyst"]["Dice"] for method in table["methods"])
+    assert (baseline["mean"], baseline["counted"], trick["mean"], trick["counted"]) == (None, 0, 0, 1)
+
+
+def test_regions(both: list[Path], capsys) -> None:
+    (table,) = compared([*both, "--regions", "kidney=1+2", "tumor=2", "--metrics", "Dice"], capsys)
+    expected = []
+    for case in range(6):
+        found, there = predicted(case, 2) > 0, truth(case) > 0
+        expected.append(2 * (found & there).sum() / (found.sum() + there.sum()))
+    assert table["methods"][0]["scores"]["kidney"]["Dice"]["mean"] == pytest.approx(np.mean(expected))
+
+
+def test_each_configuration_has_its_own_table(world: World, capsys) -> None:
+    models = []
+    for configuration in ("3d", "2d"):
+        for trainer, skill in (("nnUNetTrainer", 2), ("nnUNetTrainerTversky", 3)):
+            models.append(world.train(trainer, skill=skill, configuration=configuration))
+            plans = json.loads((models[-1] / "plans.json").read_text())
+            plans["configurations"]["2d"] = {"batch_size": 9}
+            world.write_json(models[-1] / "plans.json", plans)
+    tables = compared(models, capsys)
+    assert [table["methods"][0]["configuration"] for table in tables] == ["3d", "2d"]
+    assert "has other plans" in refused(models[:3], capsys)
+
+
+def test_test_parts(world: World, capsys) -> None:
+    """Cases of imagesTs, with labels, as 'run' predicts them."""
+    for case in range(2):
+        write(world.raw / "imagesTs" / f"test_{case}_0000.nii.gz", truth(case))
+        write(world.raw / "labelsTs" / f"test_{case}.nii.gz", truth(case))
+    models = [world.train("nnUNetTrainer"), world.train("nnUNetTrainerTversky")]
+    for skill, model in enumerate(models):
+        for fold in range(3):
+            for case in range(2):
+                write(model / f"fold_{fold}" / "test" / f"test_{case}.nii.gz", predicted(case, 2 + skill))
+    (table,) = compared([*models, "--part", "test"], capsys)
+    assert table["part"] == "test"
+    assert table["methods"][1]["scores"]["kidney"]["Dice"]["mean"] == 1
+    assert table["methods"][0]["cases"] == 6
+
+
+def test_an_experiment_file(both: list[Path], world: World, tmp_path: Path, capsys) -> None:
+    plans = {
+        "plans_name": "nnUNetPlans",
+        "dataset_name": world.dataset,
+        "configurations": {"3d": {"batch_size": 2, "data_identifier": "x"}},
+    }
+    world.write_json(world.preprocessed / "nnUNetPlans.json", plans)
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(
+        "name: kidneys\ndatasets: [7]\nconfigurations: [3d]\ntrainers: [nnUNetTrainer, nnUNetTrainerTversky]\n"
+        "folds: [0, 1]\nregions: {kidney: 1+2, tumor: '2'}\n"
+    )
+    (table,) = compared([spec, "--metrics", "Dice"], capsys)
+    assert table["folds"] == ["0", "1"]
+    assert list(table["methods"][0]["scores"]) == ["kidney", "tumor", "mean of classes"]
+    assert "not both" in refused([spec, both[0]], capsys)
+    shutil.rmtree(both[0] / "fold_1")
+    assert "fold_1 is unfinished" in refused([spec], capsys)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"), [(["--out", "a.txt"], "must be .md or .csv"), (["--metrics", "Dise"], "near are Dice")]
+)
+def test_wrong_arguments(words: list[str], message: str, both: list[Path], capsys) -> None:
+    assert message in refused([*both, *words], capsys)
+
+
+def test_comparing_imports_neither_torch_nor_nnunet(both: list[Path]) -> None:
+    code = f"""
+import sys
+from nnunet_tricks.cli import main
+code = main(["compare", {str(both[0])!r}, {str(both[1])!r}, "--workers", "1", "--metrics", "all"])
+sys.exit(code or bool({{"torch", "nnunetv2"}} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

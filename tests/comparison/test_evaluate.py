@@ -1,0 +1,318 @@
+import csv
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nnunet_tricks.cli import main
+from nnunet_tricks.comparison import cache
+from nnunet_tricks.comparison.table import COLUMNS
+from tests.comparison.world import SHAPE, SPACING, World, predicted, truth, write
+
+ONE = ["--workers", "1"]
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[Path, Path]:
+    """Predictions and labels of three cases, with a dataset.json beside the labels."""
+    world = World(tmp_path / "world", count=3)
+    for case in range(3):
+        write(tmp_path / "predictions" / f"case_{case}.nii.gz", predicted(case, 2))
+    return tmp_path / "predictions", world.raw / "labelsTr"
+
+
+def rows_of(words: list, capsys: pytest.CaptureFixture[str]) -> dict[tuple[str, str, str], float]:
+    assert main(["evaluate", *map(str, words), *ONE, "--json"]) == 0, capsys.readouterr().err
+    rows = json.loads(capsys.readouterr().out)
+    return {(row["case"], row["label"], row["metric"]): row["value"] for row in rows}
+
+
+def refused(words: list, capsys: pytest.CaptureFixture[str]) -> str:
+    assert main(["evaluate", *map(str, words), *ONE]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    return error
+
+
+def test_spacing_and_axes_are_those_of_the_files(folders, capsys) -> None:
+    from tests.comparison.metrics.cases import scipy_distances
+
+    rows = rows_of([*folders, "--metrics", "HD", "ASSD", "Dice"], capsys)
+    for case in range(3):
+        found, there = predicted(case, 2) == 1, truth(case) == 1
+        pooled = np.concatenate(scipy_distances(found, there, SPACING))
+        assert rows[f"case_{case}", "kidney", "HD"] == pytest.approx(pooled.max())
+        assert rows[f"case_{case}", "kidney", "ASSD"] == pytest.approx(pooled.mean())
+        assert rows[f"case_{case}", "kidney", "Dice"] == pytest.approx(2 * (found & there).sum() / (2 * there.sum()))
+
+
+@pytest.mark.parametrize("labels", ["labels", "regions", "ignore"])
+def test_summary_as_nnunet_writes_it(labels: str, tmp_path: Path, monkeypatch) -> None:
+    import multiprocessing
+    from multiprocessing.pool import ThreadPool
+    from types import SimpleNamespace
+
+    from nnunetv2.evaluation.evaluate_predictions import compute_metrics_on_folder, load_summary_json
+    from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
+
+    meaning = {
+        "labels": {"background": 0, "kidney": 1, "tumor": 2, "cyst": 3},
+        "regions": {"background": 0, "kidney": [1, 2], "tumor": 2},
+        "ignore": {"background": 0, "kidney": 1, "ignore": 2},
+    }[labels]
+    asked = {"labels": [1, 2, 3], "regions": [(1, 2), 2], "ignore": [1]}[labels]
+    world = World(tmp_path / "world", labels=meaning, count=3)
+    predictions, references = tmp_path / "predictions", world.raw / "labelsTr"
+    for case in range(3):
+        write(predictions / f"case_{case}.nii.gz", predicted(case, case) if case else np.zeros(SHAPE, np.uint8))
+    if labels != "ignore":
+        write(references / "case_0.nii.gz", np.zeros(SHAPE, np.uint8))
+    expected_file, ours = tmp_path / "expected.json", tmp_path / "ours.json"
+    ignore = 2 if labels == "ignore" else None
+    # nnU-Net's own processes need ten seconds to start.
+    monkeypatch.setattr(multiprocessing, "get_context", lambda _: SimpleNamespace(Pool=ThreadPool))
+    compute_metrics_on_folder(
+        str(references), str(predictions), str(expected_file), SimpleITKIO(), ".nii.gz", asked, ignore, 1
+    )
+    monkeypatch.undo()
+    words = ["evaluate", predictions, references, "--metrics", "Dice", "IoU", "--summary", ours, *ONE]
+    assert main([str(word) for word in words]) == 0
+    expected, found = (load_summary_json(str(file)) for file in (expected_file, ours))
+    assert list(found["mean"]) == list(expected["mean"]) == sorted(asked, key=str)
+    for ours_part, theirs in (
+        (found["foreground_mean"], expected["foreground_mean"]),
+        *((found["mean"][key], expected["mean"][key]) for key in asked),
+        *(
+            (one["metrics"][key], other["metrics"][key])
+            for one, other in zip(found["metric_per_case"], expected["metric_per_case"], strict=True)
+            for key in asked
+        ),
+    ):
+        assert ours_part == pytest.approx(theirs, nan_ok=True)
+
+
+def test_regions_are_unions(folders, capsys) -> None:
+    rows = rows_of([*folders, "--regions", "kidney=1+tumor", "tumor=2", "--metrics", "Dice"], capsys)
+    found, there = predicted(0, 2) > 0, truth(0) > 0
+    assert rows["case_0", "kidney", "Dice"] == pytest.approx(2 * (found & there).sum() / (found.sum() + there.sum()))
+    assert {label for _, label, _ in rows} == {"kidney", "tumor"}
+
+
+def test_the_long_table(folders, tmp_path: Path, capsys) -> None:
+    out = tmp_path / "table.csv"
+    assert main(["evaluate", *map(str, folders), "--out", str(out), *ONE]) == 0
+    assert "Mean over 3 cases" in capsys.readouterr().out
+    with out.open() as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == COLUMNS
+    assert {row["unit"] for row in rows if row["metric"] == "HD95"} == {"mm"}
+    assert {row["unit"] for row in rows if row["metric"] == "volume_difference"} == {"mL"}
+
+
+def test_parquet_holds_the_same_table(folders, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    for ending in (".csv", ".parquet"):
+        assert main(["evaluate", *map(str, folders), "--out", str(tmp_path / f"table{ending}"), *ONE]) == 0
+    with (tmp_path / "table.csv").open() as file:
+        expected = [float(row["value"] or "nan") for row in csv.DictReader(file)]
+    table = parquet.read_table(tmp_path / "table.parquet")
+    assert tuple(table.column_names) == COLUMNS
+    np.testing.assert_array_equal(table["value"].to_pylist(), expected)
+
+
+def test_two_workers_find_the_same(folders, capsys) -> None:
+    alone = rows_of([*folders, "--metrics", "overlap"], capsys)
+    (folders[0] / cache.FILE).unlink()
+    assert main(["evaluate", *map(str, folders), "--metrics", "overlap", "--workers", "2", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {(row["case"], row["label"], row["metric"]): row["value"] for row in rows} == alone
+
+
+def test_png_has_pixels(tmp_path: Path, capsys) -> None:
+    world = World(tmp_path / "world", ending=".png", count=2)
+    for case in range(2):
+        write(tmp_path / "predictions" / f"case_{case}.png", predicted(case, 1, SHAPE[1:]))
+    words = [tmp_path / "predictions", world.raw / "labelsTr", "--metrics", "HD", "HD_px", "volume_difference"]
+    assert main(["evaluate", *map(str, words), *ONE, "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {row["unit"] for row in rows} == {"px", "voxels"}
+    values = {(row["case"], row["label"], row["metric"]): row["value"] for row in rows}
+    assert values["case_0", "kidney", "HD"] == values["case_0", "kidney", "HD_px"]
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.nrrd", "a.mha", "a.nii", "a.bmp"])
+def test_nnunets_other_formats(name: str, tmp_path: Path) -> None:
+    import tifffile
+    from skimage import io
+
+    from nnunet_tricks.comparison import images
+
+    labels = truth(1)
+    if name == "a.tif":
+        tifffile.imwrite(tmp_path / name, labels)
+        (tmp_path / "a.json").write_text(json.dumps({"spacing": SPACING}))
+    elif name == "a.bmp":
+        labels = labels[0]
+        io.imsave(tmp_path / name, labels, check_contrast=False)
+    else:
+        write(tmp_path / name, labels)
+    read = images.read(tmp_path / name)
+    np.testing.assert_array_equal(read.values, labels)
+    assert read.spacing == pytest.approx((1, 1) if name == "a.bmp" else SPACING)
+
+
+def test_spacing_as_nnunets_reader(tmp_path: Path) -> None:
+    from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
+
+    from nnunet_tricks.comparison import images
+
+    file = write(tmp_path / "a.nii.gz", truth(0))
+    theirs, properties = SimpleITKIO().read_seg(str(file))
+    read = images.read(file)
+    np.testing.assert_array_equal(read.values, theirs[0])
+    assert list(read.spacing) == pytest.approx([float(step) for step in properties["spacing"]])
+
+
+def test_what_was_measured_once_is_not_measured_again(folders, capsys, monkeypatch) -> None:
+    words = [*folders, "--metrics", "Dice", "HD"]
+    first = rows_of(words, capsys)
+    from nnunet_tricks.comparison import evaluate
+
+    asked = []
+    measure = evaluate._measure
+    monkeypatch.setattr(evaluate, "_measure", lambda job: asked.append((job.files.case, job.metrics)) or measure(job))
+    assert rows_of(words, capsys) == first
+    assert asked == []
+    rows_of([*folders, "--metrics", "Dice", "HD", "IoU"], capsys)
+    assert asked == [(f"case_{case}", ("IoU",)) for case in range(3)]
+    asked.clear()
+    write(folders[0] / "case_1.nii.gz", truth(1))
+    assert rows_of(words, capsys)["case_1", "kidney", "Dice"] == 1
+    assert [case for case, _ in asked] == ["case_1"]
+    monkeypatch.setattr(cache, "VERSION", cache.VERSION + 1)
+    asked.clear()
+    assert rows_of(words, capsys)["case_1", "kidney", "Dice"] == 1
+    assert len(asked) == 3
+
+
+def test_a_broken_cache_is_no_obstacle(folders, capsys) -> None:
+    first = rows_of([*folders], capsys)
+    (folders[0] / cache.FILE).write_text("{")
+    assert rows_of([*folders], capsys) == first
+
+
+def spoil_shape(file: Path) -> None:
+    write(file, truth(1)[:-1])
+
+
+def spoil_spacing(file: Path) -> None:
+    write(file, truth(1), (3.0, 0.8, 1.3))
+
+
+def spoil_with_nan(file: Path) -> None:
+    labels = truth(1).astype(np.float32)
+    labels[0, 0, 0] = math.nan
+    write(file, labels)
+
+
+def spoil_with_fractions(file: Path) -> None:
+    write(file, truth(1).astype(np.float32) / 2)
+
+
+def spoil_with_an_unknown_label(file: Path) -> None:
+    write(file, truth(1) * 4)
+
+
+def spoil_bytes(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:30])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (spoil_shape, "shape (5, 10, 12), the label (6, 10, 12)"),
+        (spoil_spacing, "spacing (3, 0.8, 1.3), the label (3, 0.8, 1.2)"),
+        (spoil_with_nan, "NaN or infinity in 1 voxels"),
+        (spoil_with_fractions, "holds 0.5; a label map holds whole numbers"),
+        (spoil_with_an_unknown_label, "prediction holds 4, 8, which dataset.json does not"),
+        (spoil_bytes, "cannot be read as a label map"),
+        (Path.unlink, "1 of 3 cases are not predicted: case_1"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_by_name(spoil, message: str, folders, capsys) -> None:
+    spoil(folders[0] / "case_1.nii.gz")
+    error = refused([*folders], capsys)
+    assert message in error
+    assert "case_1" in error
+    assert "case_0" not in error
+
+
+def test_whole_floats_are_labels(folders, capsys) -> None:
+    expected = rows_of([*folders], capsys)
+    for file in folders[1].glob("*.nii.gz"):
+        write(file, truth(int(file.name[5])).astype(np.float64))
+    assert rows_of([*folders], capsys) == expected
+
+
+def test_chill_leaves_out_what_is_not_predicted(folders, capsys) -> None:
+    (folders[0] / "case_1.nii.gz").unlink()
+    assert {case for case, *_ in rows_of([*folders, "--chill"], capsys)} == {"case_0", "case_2"}
+    (folders[1] / "case_0.nii.gz").unlink()
+    assert "predictions have no label: case_0" in refused([*folders, "--chill"], capsys)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--regions", "kidney"], "such as kidney=1+2"),
+        (["--regions", "kidney=1+7"], "'7' is no label of the data set; there are 1, 2"),
+        (["--metrics", "dice"], "near are Dice"),
+        (["--out", "table.txt"], "must be .csv or .parquet"),
+        (["--dataset-json", "nowhere.json"], "no dataset.json"),
+    ],
+)
+def test_wrong_arguments(words: list[str], message: str, folders, capsys) -> None:
+    assert message in refused([*folders, *words], capsys)
+
+
+def test_definitions_are_shown(capsys) -> None:
+    assert main(["evaluate", ".", "--definitions", "--metrics", "HD95"]) == 0
+    assert "95th percentile" in capsys.readouterr().out
+
+
+def test_result_folders_say_everything(world: World, tmp_path: Path, capsys) -> None:
+    model = world.train("nnUNetTrainerTversky_run2", skill=2)
+    out = tmp_path / "table.csv"
+    assert main(["evaluate", str(model), "--out", str(out), *ONE]) == 0
+    with out.open() as file:
+        rows = list(csv.DictReader(file))
+    assert {(row["fold"], row["case"]) for row in rows} == {(str(case % 3), f"case_{case}") for case in range(6)}
+    known = {"dataset": world.dataset, "configuration": "3d", "plans": "nnUNetPlans", "run": "2", "part": "validation"}
+    assert all(known.items() <= row.items() and row["trainer"] == "nnUNetTrainerTversky_run2" for row in rows)
+    capsys.readouterr()
+    for place in (model / "fold_1", model / "fold_1" / "validation"):
+        assert {case for case, *_ in rows_of([place], capsys)} == {"case_1", "case_4"}
+
+
+def test_labels_in_raw_will_do(world: World, capsys) -> None:
+    import shutil
+
+    model = world.train()
+    expected = rows_of([model], capsys)
+    shutil.rmtree(world.preprocessed / "gt_segmentations")
+    assert rows_of([model], capsys) == expected
+
+
+def test_another_split_is_noticed(world: World, capsys) -> None:
+    model = world.train()
+    world.write_splits(shift=1)
+    error = refused([model], capsys)
+    assert "fold_0/validation: 2 predictions have no label: case_0, case_3" in error
+    assert "has the split file changed since this training?" in error
+
+
+def test_no_result_folder(world: World, capsys) -> None:
+    assert "no result folder" in refused([world.raw], capsys)
+    assert "no fold 4" in refused([world.train(), "-f", "0", "4"], capsys)
