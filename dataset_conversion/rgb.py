@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dataset_conversion.encode import encode
 from dataset_conversion.errors import Refused
@@ -59,7 +60,7 @@ def place_rgb(
     picture_record = record.files[0]
     if mask is not None:
         fit_mask(mask, picture.size, mask.source.path.name)
-    if int(picture.pixels.min()) == int(picture.pixels.max()):
+    if _is_flat(picture.pixels[::16, ::16]) and _is_flat(picture.pixels):
         record.warnings.append("picture has one colour only")
     if with_fingerprint:
         record.fingerprint = fingerprint(picture.pixels)
@@ -84,6 +85,10 @@ def place_rgb(
         work.write(record, work.label_path(record), encode(inside.astype(np.uint8), ending))
         record.files[1].notes = mask.notes
         record.files[1].action = f"written as {ending} with 0 and 1"
+
+
+def _is_flat(pixels: NDArray[np.uint8]) -> bool:
+    return bool(pixels.min() == pixels.max())
 
 
 def _turn_upright(picture: Picture, mask: MaskFile | None) -> None:

@@ -12,12 +12,14 @@ from PIL import Image
 from scipy import ndimage
 
 SIDE = 32
+_ENOUGH = 8 * SIDE
+"""Pixels along the shorter side that a thumbnail needs; of larger pictures only every second one (or third) counts."""
 DETAIL = 9
 """Brightness is taken against the mean of so many pixels around; else all fundus pictures would look alike."""
 CORRELATION = 0.96
 """Thumbnails that correlate at least this much show the same picture.
 
-Measured: copies at 0.5 to 1.5 times the size and JPEG quality 60 reach at least 0.98; among 900 colonoscopy, 535 cell,
+Measured: copies at 0.35 to 1.5 times the size and JPEG quality 60 reach at least 0.99; among 900 colonoscopy, 535 cell,
 16 fundus and 10 X-ray pictures, different ones stay below 0.95.
 """
 _ROWS = 256
@@ -29,8 +31,10 @@ def fingerprint(picture: NDArray[np.uint8]) -> str:
     Args:
         picture: Grey (height, width) or colour (height, width, 3).
     """
-    image = Image.fromarray(picture).convert("L")
-    small = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BOX, reducing_gap=2.0), dtype=np.float64)
+    step = max(min(picture.shape[:2]) // _ENOUGH, 1)
+    image = Image.fromarray(np.ascontiguousarray(picture[::step, ::step])).convert("L")
+    # Without Pillow's quick reduction, after which cells of two or three pixels differ by how they fall on the picture.
+    small = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.HAMMING), dtype=np.float64)
     small -= ndimage.uniform_filter(small, DETAIL, mode="nearest")
     # Whole numbers: their products are exact, so the comparison below does not depend on the order of summation.
     scaled = np.clip(np.rint(small * (32.0 / max(float(small.std()), 1.0))), -127, 127).astype(np.int8)
