@@ -64,7 +64,7 @@ class Cosmos55k(DataSet):
     def plan(self, sources: Sequence[Path], settings: Settings) -> Plan:
         """Pair pictures and masks; parts come from lists, else from folders."""
         files = list(walk(sources, _PICTURES))
-        listed, unused = _listed(sources, files)
+        listed, unused, warnings = _listed(sources, files)
         pairs, refused = pair_pictures(files)
         unused += refused
         complete = []
@@ -79,7 +79,7 @@ class Cosmos55k(DataSet):
             else:
                 complete.append((one.image, one.label, listed.get(one.image.path) or part_of(one.image)))
         cases = _cases(complete)
-        return Plan(cases=cases, unused=unused, warnings=_notes(cases), file_ending=settings.file_ending)
+        return Plan(cases=cases, unused=unused, warnings=[*warnings, *_notes(cases)], file_ending=settings.file_ending)
 
     def convert(self, case: Case, record: Record, work: Any) -> None:
         """See `rgb.convert_rgb`."""
@@ -94,20 +94,22 @@ class Cosmos55k(DataSet):
         return written_bytes(plan, settings)
 
 
-def _listed(sources: Sequence[Path], files: Sequence[Found]) -> tuple[dict[Path, str], list[Unused]]:
-    """Part of each picture that stands in a list, and the lines without a picture."""
+def _listed(sources: Sequence[Path], files: Sequence[Found]) -> tuple[dict[Path, str], list[Unused], list[str]]:
+    """Part of each picture that stands in a list, the lines without a picture, and what is to be said."""
     listed: dict[Path, str] = {}
-    unused = []
-    for found in walk(sources, (".lst", ".txt")):
-        part = PARTS.get(stem_of(found.path.name).lower())
-        if part is None:
+    unused, twice = [], []
+    lists = [(PARTS.get(stem_of(one.path.name).lower(), ""), one) for one in walk(sources, (".lst", ".txt"))]
+    # What stands in several lists must not be trained on and then tested with.
+    for part, found in sorted(lists, key=lambda one: ("test", "val", "train", "").index(one[0])):
+        if not part:
             continue
         pictures, missing = read_list(found.path.read_text(encoding="utf-8-sig").splitlines(), files)
-        listed.update((picture.path, part) for picture in pictures)
+        twice += [picture.relative for picture in pictures if listed.setdefault(picture.path, part) != part]
         for line in missing:
             reason = f"{found.path.name} lists it, and there is no picture, or more than one, of that name"
             unused.append(Unused(id=line, path=found.relative, status="orphan", reason=reason))
-    return listed, unused
+    note = "pictures that stand in several lists: {}, such as {}; test goes before val, val before train"
+    return listed, unused, [note.format(len(twice), twice[0])] if twice else []
 
 
 def _cases(complete: Sequence[tuple[Found, Found, str]]) -> list[Case]:

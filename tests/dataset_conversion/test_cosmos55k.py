@@ -106,12 +106,13 @@ def test_lists_with_paths_of_another_machine(convert, copied):
             os.replace(path, flat / path.name)
             if not path.stem.endswith("_mask"):
                 lists.setdefault(part, []).append(f"/data/somebody/Cosmos55k/all/{path.name}")
-    lists["train"] = [*lists["train"][1:], "/data/somebody/Cosmos55k/all/missing.png"]
+    lists["train"] = [*lists["train"][1:], "/data/somebody/Cosmos55k/all/missing.png", lists["test"][0]]
     for part, lines in lists.items():
         (source / f"{part}.lst").write_text("\n".join(lines))
     done = convert("cosmos55k", source)
     summary = done.summary
     assert (summary["training"], summary["test"], summary["ignored"], summary["orphans"]) == (48, 42, 1, 1)
+    assert "several lists: 1, such as" in summary["warnings"][0]
 
 
 @pytest.mark.parametrize(
