@@ -337,3 +337,10 @@ def test_help_needs_the_standard_library_only():
     probe = f"import atexit, sys; atexit.register(lambda: print('numpy' in sys.modules, file=sys.stderr)); {code}"
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=False)
     assert done.stderr.strip() == "False"
+
+
+def test_one_group_cannot_be_split_and_says_so(convert, data):
+    done = convert("lits", data / "lits", "--exclude", "lits_001", "--exclude", "lits_028")
+    assert (done.code, done.summary["training"], done.summary["folds"]) == (0, 1, 0)
+    assert any("cannot be split as asked" in warning for warning in done.summary["warnings"])
+    assert not (done.folder / "splits_final.json").exists()
