@@ -13,6 +13,7 @@ from nnunet_tricks.commands.evaluate import add_metric_arguments
 
 if TYPE_CHECKING:
     from nnunet_tricks.comparison.folders import Predictions
+    from nnunet_tricks.experiment.spec import Comparison
 
 SPECS = (".yaml", ".yml")
 
@@ -49,6 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     from nnunet_tricks.comparison.compare import METRICS, compare
     from nnunet_tricks.comparison.folders import default_workers
     from nnunet_tricks.comparison.metrics import TOLERANCES
+    from nnunet_tricks.experiment.beside import beside
     from nnunet_tricks.files import write_atomically
 
     writers = {".md": report.as_markdown, ".csv": report.as_csv}
@@ -57,24 +59,31 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.workers is not None and arguments.workers < 1:
         raise ValueError(f"--workers is {arguments.workers}, and at least 1 is needed")
     settings: dict[str, Any] = {
-        "metrics": arguments.metrics or METRICS,
         "tolerances": arguments.tolerances or TOLERANCES,
         "workers": arguments.workers or default_workers(),
         "baseline": arguments.baseline,
         "by": arguments.by,
         "cases_csv": arguments.cases,
     }
-    tables = []
+    tables, papers = [], []
     for asked in _asked(arguments):
         accept = [*arguments.accept, *(["plans"] if asked.accept_plans else [])]
         regions = arguments.regions or asked.regions
-        tables += compare(asked.predictions, folds=asked.folds, regions=regions, accept=accept, **settings)
+        metrics = arguments.metrics or [*METRICS, *(name for name in asked.printed if name not in METRICS)]
+        found = compare(
+            asked.predictions, metrics=metrics, folds=asked.folds, regions=regions, accept=accept, **settings
+        )
+        tables += found
+        papers += list(beside(found, asked.comparison)) if asked.comparison else []
     if arguments.out:
-        write_atomically(arguments.out, writers[arguments.out.suffix](tables))
+        extra = "".join(f"\n{one.markdown}" for one in papers) if arguments.out.suffix == ".md" else ""
+        write_atomically(arguments.out, writers[arguments.out.suffix](tables) + extra)
     if arguments.json:
         print(json.dumps(report.as_data(tables), indent=1))
         return 0
     report.show(tables)
+    for one in papers:
+        print(f"\n{one.markdown}")
     if arguments.out:
         print(f"Written: {arguments.out}")
     return 0
@@ -89,12 +98,16 @@ class _Asked:
         folds: Those that must be there; None for all of the split file.
         regions: As ``--regions`` takes them.
         accept_plans: Whether plans may differ, because the experiment says so.
+        comparison: Of the experiment file, if there is one.
+        printed: Metrics that a paper printed for the same comparison.
     """
 
     predictions: list[Predictions]
     folds: Sequence[str] | None
     regions: Sequence[str] = ()
     accept_plans: bool = False
+    comparison: Comparison | None = None
+    printed: Sequence[str] = ()
 
 
 def _asked(arguments: argparse.Namespace) -> list[_Asked]:
@@ -111,17 +124,21 @@ def _asked(arguments: argparse.Namespace) -> list[_Asked]:
 
 def _of_spec(file: Path, folds: Sequence[str] | None) -> list[_Asked]:
     from nnunet_tricks.comparison.folders import Predictions
+    from nnunet_tricks.comparison.metrics.registry import all_metrics
+    from nnunet_tricks.experiment.beside import metrics_of
     from nnunet_tricks.experiment.cells import trained
     from nnunet_tricks.experiment.folders import Folders
     from nnunet_tricks.experiment.spec import read_experiment
 
+    known = [metric.name for metric in all_metrics()]
     found: dict[str, _Asked] = {}
     for _, one in trained(read_experiment(file), Folders.of_environment()):
         comparison, model = one.comparison, one.model
         wanted = list(folds or comparison.folds)
         regions = [f"{name}={labels}" for name, labels in comparison.regions.items()]
         several = len(comparison.configurations) > 1 or len(comparison.plans) > 1
-        asked = found.setdefault(comparison.name, _Asked([], wanted, regions, several))
+        printed = [name for name in metrics_of(comparison) if name in known]
+        asked = found.setdefault(comparison.name, _Asked([], wanted, regions, several, comparison, printed))
         if model.fold in wanted:
             asked.predictions += [
                 Predictions(model.folder.parent, model.fold, model.predictions(part, comparison.checkpoint).name)

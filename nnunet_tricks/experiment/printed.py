@@ -24,7 +24,8 @@ class Printed:
     Attributes:
         source: The paper.
         table: As it numbers them.
-        metrics: What each row of numbers holds, in percent unless the metric's name says otherwise.
+        metrics: Column -> our names of what each of its rows holds; the empty column stands for all others.
+        times: How often our number the printed ones are: 100 for percent.
         datasets: Data set of ours -> label or region -> column of the table.
         labels: Arm -> row of the table.
         rows: Column -> row -> numbers, ``collapsed``, or None where nothing is printed.
@@ -32,27 +33,36 @@ class Printed:
 
     source: str
     table: str
-    metrics: tuple[str, ...]
+    metrics: Mapping[str, Sequence[str]]
+    times: Sequence[float]
     datasets: Mapping[str, Mapping[str, str]]
     labels: Mapping[str, str]
     rows: Mapping[str, Mapping[str, Sequence[float | str | None]]]
 
-    def value(self, dataset: str, label: str, arm: str, metric: str) -> float | str | None:
+    def column(self, dataset: str, label: str) -> str | None:
+        """The column of a label or region of a data set of ours, if there is one."""
+        columns = self._columns(dataset)
+        return columns.get(label, columns.get(WHOLE))
+
+    def named(self, dataset: str) -> Sequence[str]:
+        """The labels and regions of a data set of ours that the table tells apart."""
+        return [label for label in self._columns(dataset) if label != WHOLE]
+
+    def metrics_of(self, column: str) -> Sequence[str]:
+        """Our names of what a column's rows hold."""
+        return self.metrics.get(column, self.metrics[WHOLE])
+
+    def value(self, column: str, arm: str, metric: str) -> float | str | None:
         """The printed number, ``collapsed``, or None where there is none.
 
         Args:
-            dataset: Number or full name of ours.
-            label: Name of a label or region.
+            column: Of the table.
             arm: What the experiment calls the way of training.
-            metric: One of ``metrics``.
+            metric: Our name of one of the column's.
         """
-        columns = self._columns(dataset)
-        column = columns.get(label, columns.get(WHOLE))
-        row = self.labels.get(arm)
-        if column is None or row is None or metric not in self.metrics:
-            return None
-        numbers = self.rows.get(column, {}).get(row)
-        return numbers[self.metrics.index(metric)] if numbers else None
+        row, metrics = self.labels.get(arm), list(self.metrics_of(column))
+        numbers = self.rows.get(column, {}).get(row or "")
+        return numbers[metrics.index(metric)] if numbers and metric in metrics else None
 
     def _columns(self, dataset: str) -> Mapping[str, str]:
         number = dataset.removeprefix("Dataset").partition("_")[0].lstrip("0")
@@ -92,7 +102,7 @@ def read_printed(file: Path, entry: Entry, arms: Sequence[str], needs: Sequence[
                 f"'{arm}' is none of the ways to train ({', '.join(arms)}) and not under 'needs'{nearest(arm, arms)}"
             )
         labels[arm] = row.choice(rows)
-    return Printed(content["source"], table, tuple(content["metrics"]), datasets, labels, printed)
+    return Printed(content["source"], table, content["metrics"], content["times"], datasets, labels, printed)
 
 
 def _load(entry: Entry, file: Path) -> dict[str, Any]:
@@ -102,6 +112,6 @@ def _load(entry: Entry, file: Path) -> dict[str, Any]:
         raise entry.error(f"{file} is not there") from error
     except ValueError as error:
         raise entry.error(f"{file} is not valid JSON: {error}") from error
-    if not isinstance(content, dict) or not {"source", "metrics", "tables"} <= set(content):
-        raise entry.error(f"{file} holds no printed tables: it needs 'source', 'metrics' and 'tables'")
+    if not isinstance(content, dict) or not {"source", "metrics", "times", "tables"} <= set(content):
+        raise entry.error(f"{file} holds no printed tables: it needs 'source', 'metrics', 'times' and 'tables'")
     return content

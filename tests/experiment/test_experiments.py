@@ -10,6 +10,7 @@ from nnunet_tricks.experiment.spec import read_experiment
 
 FOLDER = Path(__file__).resolve().parents[2] / "experiments"
 FILES = sorted(FOLDER.rglob("*.yaml"))
+METRICS = ["recall", "precision", "dice", "iou"]
 TABLES = [f"tricks_table{number}" for number in range(1, 14)] + [
     "tricks_figure3",
     "ife_table1",
@@ -55,11 +56,11 @@ def test_numbers_are_those_that_were_printed(oracles: Path) -> None:
         experiment = read_experiment(FOLDER / f"tricks_table{row['table'][1:]}.yaml")
         method = row["method"].translate(str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789"))
         values = [
-            comparison.printed.value(dataset, label, arm, row["metric"])
+            comparison.printed.value(column, arm, comparison.printed.metrics_of(column)[METRICS.index(row["metric"])])
             for comparison in experiment.comparisons
             if comparison.printed
-            for dataset, columns in comparison.printed.datasets.items()
-            for label, column in columns.items()
+            for columns in comparison.printed.datasets.values()
+            for column in columns.values()
             for arm, name in comparison.printed.labels.items()
             if (column, name) == (row["dataset"], method)
         ]
@@ -71,12 +72,19 @@ def test_numbers_are_those_that_were_printed(oracles: Path) -> None:
 
 
 def test_numbers_of_the_ife_paper(oracles: Path) -> None:
-    names = ["conformity", "dice", "iou", "f_beta", "hce", "mae", "hd", "asd", "rvd"]
     printed_as = ["Con_percent", "DSC_percent", "JC_percent", "F1_percent", "HCE", "MAE_percent", "HD", "ASD", "RVD"]
     for row in rows_of(oracles / "published" / "ife_tables.csv"):
         experiment = read_experiment(FOLDER / f"ife_table{row['table'][-1]}.yaml")
         printed = experiment.comparisons[0].printed
         assert printed is not None
         method = row["method"] + (f" ({row['ratio']})" if row["ratio"] else "")
-        metric = names[printed_as.index(row["metric"])]
-        assert printed.rows["Cosmos55k"][method][printed.metrics.index(metric)] == float(row["value"])
+        assert printed.rows["Cosmos55k"][method][printed_as.index(row["metric"])] == float(row["value"])
+
+
+def test_the_papers_iou_of_2d_images_is_another_one() -> None:
+    """Its code averages foreground and background there, and takes the foreground alone in 3D."""
+    for comparison in read_experiment(FOLDER / "tricks_table7.yaml").comparisons:
+        if comparison.printed:
+            ((dataset, columns),) = comparison.printed.datasets.items()
+            expected = "IoU" if dataset == "519" else "IoU_macro"
+            assert {comparison.printed.metrics_of(column)[3] for column in columns.values()} == {expected}
