@@ -16,9 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Make a model folder whose checkpoints name nnU-Net's own nnUNetTrainer, so that colleagues predict with it "
         "who have nnU-Net and nothing else; the trainer's real name stays in each checkpoint, under "
-        "nnunet_tricks_trainer_name. Works for every trainer, of ours or not, whose network is nnU-Net's: losses, "
-        "sampling, augmentation, deep supervision. Others are refused, with what to send along. The source stays as it "
-        "is."
+        "nnunet_tricks_trainer_name. What else nnUNetv2_export_model_to_zip takes goes along. Works for every trainer, "
+        "of ours or not, whose network is nnU-Net's: losses, sampling, augmentation, deep supervision. Others are "
+        "refused, with what to send along. The source stays as it is."
     )
     parser.usage = "%(prog)s MODEL_FOLDER OUT [-f FOLD ...] [-chk FILE ...] [--dry-run] [--json]"
     parser.add_argument(

@@ -96,10 +96,12 @@ class StockModel:
             configuration: What the checkpoint says.
 
         Raises:
-            ValueError: If the plans name something that nnU-Net does not bring.
+            ValueError: If the plans name something that nnU-Net does not bring, lack the configuration, or are damaged.
         """
-        dataset_json = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
-        self.plans = PlansManager(json.loads((folder / "plans.json").read_text(encoding="utf-8")))
+        dataset_json = _read(folder / "dataset.json")
+        self.plans = PlansManager(_read(folder / "plans.json"))
+        if configuration not in self.plans.available_configurations:
+            raise ValueError(f"{folder / 'plans.json'} lacks the configuration {configuration} that was trained")
         self.configuration = self.plans.get_configuration(configuration)
         foreign = list(_foreign_parts(self.plans, self.configuration))
         if foreign:
@@ -126,6 +128,13 @@ class StockModel:
             raise ValueError(
                 f"the weights of {file} do not fit the network that {STOCK} builds from these plans: {reasons[-1]}"
             ) from error
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{file} is damaged, it is not valid JSON: {error}") from error
 
 
 def _build(plans: PlansManager, configuration: ConfigurationManager, dataset_json: dict[str, Any]) -> nn.Module:

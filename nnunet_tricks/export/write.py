@@ -5,7 +5,7 @@ from __future__ import annotations
 import filecmp
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,8 +64,8 @@ def export(
     if there:
         _require_same(converter, out)
     elif dry_run:
-        for _ in converter.checkpoints():
-            pass
+        for file in _one_by_one(model.checkpoints):
+            converter.convert(file)
     else:
         with _all_or_nothing(out, model.size) as staging:
             _write(converter, staging)
@@ -73,7 +73,7 @@ def export(
 
 
 class _Converter:
-    """Turns a model's checkpoints into stock ones, one at a time: each may fill much of the memory."""
+    """Turns a model's checkpoints into stock ones; holds none of them, since each may fill much of the memory."""
 
     def __init__(self, model: Model) -> None:
         self.model = model
@@ -83,19 +83,16 @@ class _Converter:
         check_trainer(first["trainer_name"], model.folder)
         self.stock = StockModel(model.folder, self._configuration)
 
-    def checkpoints(self) -> Iterator[tuple[Path, dict[str, Any]]]:
-        """Each checkpoint's file and what it is to hold; those that nnU-Net could not load are refused."""
-        bar = Console(stderr=True)
-        files = self.model.checkpoints
-        for file in track(files, "Exporting", console=bar, disable=not bar.is_terminal or len(files) == 1):
-            checkpoint = load(self.model.folder / file)
-            if self._names_in(checkpoint) != self._names:
-                raise ValueError(
-                    f"{self.model.folder / file} is of {' '.join(self._names_in(checkpoint))}, the others are of "
-                    f"{' '.join(self._names)}: choose folds that belong together with -f"
-                )
-            self.stock.check_weights(checkpoint["network_weights"], self.model.folder / file)
-            yield file, checkpoint | {"trainer_name": STOCK, TRAINED_BY: self.trainer}
+    def convert(self, file: Path) -> dict[str, Any]:
+        """What a checkpoint is to hold; one that nnU-Net could not load is refused."""
+        checkpoint = load(self.model.folder / file)
+        if self._names_in(checkpoint) != self._names:
+            raise ValueError(
+                f"{self.model.folder / file} is of {' '.join(self._names_in(checkpoint))}, the others are of "
+                f"{' '.join(self._names)}: choose folds that belong together with -f"
+            )
+        self.stock.check_weights(checkpoint["network_weights"], self.model.folder / file)
+        return checkpoint | {"trainer_name": STOCK, TRAINED_BY: self.trainer}
 
     @staticmethod
     def _names_in(checkpoint: dict[str, Any]) -> tuple[str, str]:
@@ -120,12 +117,19 @@ def _look(model: Model, out: Path) -> bool:
 def _require_same(converter: _Converter, out: Path) -> None:
     model = converter.model
     different = [file for file in model.others if not filecmp.cmp(model.folder / file, out / file, shallow=False)]
-    different += [file for file, checkpoint in converter.checkpoints() if not _same(load(out / file), checkpoint)]
+    different += [
+        file for file in _one_by_one(model.checkpoints) if not _same(load(out / file), converter.convert(file))
+    ]
     if different:
         raise ValueError(
             f"{out} holds another model, it differs in {', '.join(map(str, different))}: choose another folder or "
             "remove it"
         )
+
+
+def _one_by_one(files: Sequence[Path]) -> Iterable[Path]:
+    bar = Console(stderr=True)
+    return track(files, "Exporting", console=bar, transient=True, disable=not bar.is_terminal or len(files) == 1)
 
 
 def _same(mine: Any, theirs: Any) -> bool:
@@ -164,10 +168,10 @@ def _write(converter: _Converter, staging: Path) -> None:
     for file in converter.model.others:
         _make_folder_of(staging / file)
         shutil.copyfile(converter.model.folder / file, staging / file)
-    for file, checkpoint in converter.checkpoints():
+    for file in _one_by_one(converter.model.checkpoints):
         _make_folder_of(staging / file)
         try:
-            torch.save(checkpoint, staging / file)
+            torch.save(converter.convert(file), staging / file)
         except RuntimeError as error:  # how torch says that the disk is full
             raise OSError(f"{file} could not be written: {str(error).splitlines()[0]}") from error
 

@@ -113,6 +113,17 @@ def test_plans_that_name_what_nnunet_does_not_have(
         export(model, tmp_path / "out")
 
 
+def test_plans_that_are_not_those_of_the_training(model: Path, tmp_path: Path) -> None:
+    plans = json.loads((model / "plans.json").read_text())
+    del plans["configurations"]["3d_fullres"]
+    (model / "plans.json").write_text(json.dumps(plans))
+    with pytest.raises(ValueError, match=r"plans.json lacks the configuration 3d_fullres that was trained"):
+        export(model, tmp_path / "out")
+    (model / "plans.json").write_text("{")
+    with pytest.raises(ValueError, match=r"plans.json is damaged"):
+        export(model, tmp_path / "out")
+
+
 def test_plans_whose_network_is_of_another_package(model: Path, tmp_path: Path) -> None:
     architecture = json.loads((model / "plans.json").read_text())["configurations"]["3d_fullres"]["architecture"]
     architecture["network_class_name"] = "monai.networks.nets.BasicUNet"
