@@ -1,0 +1,53 @@
+"""The tables of ``docs/metrics.md``, from the registry: ``python -m nnunet_tricks.comparison.definitions``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nnunet_tricks.comparison.metrics import Metric, all_metrics
+from nnunet_tricks.files import write_atomically
+
+BEGIN, END = "<!-- metrics: begin -->", "<!-- metrics: end -->"
+FAMILIES = {
+    "counts": "Counts (always measured)",
+    "overlap": "Overlap",
+    "volume": "Volume",
+    "surface": "Distances between border voxels",
+    "subvoxel": "Distances between surfaces, as DeepMind defines them",
+    "surface_px": "Distances between border voxels in pixels",
+    "subvoxel_px": "Distances between surfaces in pixels",
+    "lesion": "Lesions",
+    "ife": "Of the IFE paper",
+    "published": "What the IFE paper's code computes",
+}
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
+
+
+def as_markdown() -> str:
+    """A table for each family."""
+    parts = []
+    for family, title in FAMILIES.items():
+        rows = [metric for metric in all_metrics([1]) if metric.group == family]
+        lines = ["| metric | definition | unit | better | where a mask is empty |", "|---|---|---|---|---|"]
+        parts.append("\n".join([f"### {title}: `{family}`", "", *lines, *map(_row, rows)]))
+    return "\n\n".join(parts)
+
+
+def inserted(document: str, tables: str) -> str:
+    """The document with its tables replaced.
+
+    Raises:
+        ValueError: If it has no place for them.
+    """
+    if BEGIN not in document or END not in document:
+        raise ValueError(f"the document has no {BEGIN} ... {END}")
+    return f"{document.partition(BEGIN)[0]}{BEGIN}\n\n{tables}\n\n{END}{document.partition(END)[2]}"
+
+
+def _row(metric: Metric) -> str:
+    words = (metric.definition, metric.unit, metric.better, metric.when_empty)
+    return f"| `{metric.name}` | " + " | ".join(word.replace("|", r"\|") for word in words) + " |"
+
+
+if __name__ == "__main__":
+    write_atomically(DOCUMENT, inserted(DOCUMENT.read_text(encoding="utf-8"), as_markdown()))
