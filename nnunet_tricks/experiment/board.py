@@ -63,21 +63,23 @@ class Board:
     def look(self, queue: LocalQueue) -> None:
         """Show how far it is."""
         if self._live:
-            self._live.update(self._table(queue))
+            self._live.update(self.table(queue))
 
-    def _table(self, queue: LocalQueue) -> Any:
+    def table(self, queue: LocalQueue) -> Any:
+        """What runs, for how long, and the time left; a table of rich."""
+        from rich.console import Group
         from rich.table import Table
 
         progress = list(queue.progress.values())
         done = sum(one.state == DONE for one in progress)
-        table = Table(title=f"{done} of {len(progress)} cells done, {left_in_words(queue, self._costs.seconds)}")
+        table = Table()
         for column in ("device", "cell", "so far", "at"):
             table.add_column(column)
         for one in progress:
             if one.state in (RUNNING, ELSEWHERE):
                 so_far = in_words(time.monotonic() - one.began) if one.state == RUNNING else ""
                 table.add_row(one.device or one.state, one.cell.key, so_far, last_epoch(one.cell.folder))
-        return table
+        return Group(f"{done} of {len(progress)} cells done, {left_in_words(queue, self._costs.seconds)}", table)
 
 
 def left(
