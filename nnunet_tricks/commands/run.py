@@ -44,7 +44,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--gpus", metavar="N,N", help="numbers of the GPUs to use, one worker each (default: all that nvidia-smi lists)"
     )
-    add("--device", choices=("cpu", "cuda", "mps"), help="nnU-Net's -device (default: cuda if there is a GPU)")
+    add(
+        "--device",
+        choices=("cpu", "cuda", "mps"),
+        help="nnU-Net's -device (default: cuda if there is a GPU, or to print)",
+    )
     add("--retries", type=int, default=1, help="how often a cell that failed is tried again (default: %(default)s)")
     add("--dry-run", action="store_true", help="only show the cells, their state, hours, disk and order")
     add("--no-timing", action="store_true", help="with --dry-run: do not time 20 steps of each configuration")
@@ -66,6 +70,8 @@ def run(arguments: argparse.Namespace) -> int:
     for note in experiment.notes:
         print(f"note: {note}", file=sys.stderr)
     _tell_missing(experiment, skip=arguments.skip_missing)
+    if arguments.retries < 0:
+        raise ValueError(f"--retries is {arguments.retries}, and cannot be negative")
     budget = seconds_in(arguments.budget) if arguments.budget else None
     devices, device = _devices(arguments)
     cells = make(experiment, Folders.of_environment(), device=device)
@@ -77,7 +83,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _tell_missing(experiment: Experiment, *, skip: bool) -> None:
-
     absent = missing(experiment)
     for one in absent:
         where = f"{one.comparison}: " if one.comparison else ""
@@ -97,6 +102,9 @@ def _devices(arguments: argparse.Namespace) -> tuple[list[str], str]:
         return numbers, "cuda"
     if arguments.device in ("cpu", "mps"):
         return [arguments.device], arguments.device
+    if arguments.runner == "print":
+        # Whoever prints lines sits on a login node, which has no GPU.
+        return ["0"], "cuda"
     gpus = _gpus()
     if arguments.device == "cuda" and not gpus:
         raise ValueError("nvidia-smi lists no GPU: name them with --gpus 0,1")
@@ -111,13 +119,11 @@ def _gpus() -> list[str]:
 
 
 def _variables() -> dict[str, str]:
-
     # Threads that wait by spinning make a step many times slower as soon as the cores do other things too.
     return with_our_trainers({"OMP_WAIT_POLICY": "PASSIVE", "PYTHONUNBUFFERED": "1", **os.environ})
 
 
 def _dry_run(arguments: argparse.Namespace, cells: Sequence[Cell], devices: Sequence[str], budget: float | None) -> int:
-
     costs = Costs(cells, {} if arguments.no_timing else timed(cells, _variables()))
     slots = forecast(cells, costs.seconds, workers=len(devices), budget=budget)
     if arguments.json:
@@ -130,7 +136,6 @@ def _dry_run(arguments: argparse.Namespace, cells: Sequence[Cell], devices: Sequ
 def _print(
     arguments: argparse.Namespace, cells: Sequence[Cell], device: str, devices: Sequence[str], budget: float | None
 ) -> int:
-
     if budget is not None:
         costs = Costs(cells, {} if arguments.no_timing else timed(cells, _variables()))
         slots = forecast(cells, costs.seconds, workers=len(devices), budget=budget)
@@ -140,13 +145,12 @@ def _print(
 
 
 def _local(arguments: argparse.Namespace, cells: Sequence[Cell], devices: Sequence[str], budget: float | None) -> int:
-
     variables = _variables()
     costs = Costs(cells, timed(cells, variables) if budget is not None and not arguments.no_timing else {})
     end = None if budget is None else time.monotonic() + budget
 
     def fits(cell: Cell) -> bool:
-        return end is None or time.monotonic() + (costs.seconds(cell) or 0.0) <= end
+        return end is None or time.monotonic() + (board.costs.seconds(cell) or 0.0) <= end
 
     with told_to_end(), Board(costs) as board:
         queue = LocalQueue(cells, devices, variables, retries=arguments.retries, fits=fits, tell=board.tell)
@@ -159,7 +163,6 @@ def _local(arguments: argparse.Namespace, cells: Sequence[Cell], devices: Sequen
 
 
 def _as_data(one: Progress) -> dict[str, Any]:
-
     record = Record.read(one.cell.folder)
     return {
         "cell": one.cell.key,

@@ -21,13 +21,13 @@ SHOWN = 12
 class Board:
     """Shows a queue.
 
-    Args:
+    Attributes:
         costs: How long cells take; asked again whenever one is done.
     """
 
     def __init__(self, costs: Costs) -> None:
         """See the class."""
-        self._costs = costs
+        self.costs = costs
         self._live: Any = None
 
     def __enter__(self) -> Board:
@@ -48,7 +48,7 @@ class Board:
     def tell(self, one: Progress) -> None:
         """A cell has changed."""
         if one.state == DONE:
-            self._costs = replace(self._costs)
+            self.costs = replace(self.costs)
         took = f" in {in_words(time.monotonic() - one.began)}" if one.state == DONE and one.began else ""
         where = f" on {one.device}" if one.state == RUNNING else ""
         line = f"{time.strftime('%H:%M:%S')} {one.state}{took}{where}: {one.cell.key}"
@@ -79,7 +79,7 @@ class Board:
             if one.state in (RUNNING, ELSEWHERE):
                 so_far = in_words(time.monotonic() - one.began) if one.state == RUNNING else ""
                 table.add_row(one.device or one.state, one.cell.key, so_far, last_epoch(one.cell.folder))
-        return Group(f"{done} of {len(progress)} cells done, {left_in_words(queue, self._costs.seconds)}", table)
+        return Group(f"{done} of {len(progress)} cells done, {left_in_words(queue, self.costs.seconds)}", table)
 
 
 def left(

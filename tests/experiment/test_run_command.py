@@ -58,7 +58,7 @@ def test_a_budget_without_measurements_leaves_nothing_out(spec, preprocessed, ca
 
 
 def test_lines_for_a_cluster(spec, preprocessed, capsys) -> None:
-    _, out, _ = said(capsys, spec(SPEC), "--runner", "print", "--format", "sbatch", "--gpus", "0")
+    _, out, _ = said(capsys, spec(SPEC), "--runner", "print", "--format", "sbatch")
     assert len(out.splitlines()) == 6
     assert all("--gres=gpu:1" in line and "nnUNetv2_train" in line for line in out.splitlines())
 
@@ -82,6 +82,7 @@ def test_missing_tricks_are_named_and_the_rest_can_run(spec, preprocessed, capsy
         (["--gpus", "a"], "--gpus takes numbers"),
         (["--gpus", "0", "--device", "cpu"], "contradict"),
         (["--budget", "soon"], "48h, 90min or 2d"),
+        (["--retries", "-1"], "cannot be negative"),
     ],
 )
 def test_wrong_arguments(spec, preprocessed, capsys, words, complaint) -> None:
