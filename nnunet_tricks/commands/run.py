@@ -22,7 +22,7 @@ from nnunet_tricks.experiment.cells import make, missing
 from nnunet_tricks.experiment.costs import Costs, timed
 from nnunet_tricks.experiment.folders import Folders
 from nnunet_tricks.experiment.forecast import forecast
-from nnunet_tricks.experiment.local import LocalQueue, Progress
+from nnunet_tricks.experiment.local import CPU, LocalQueue, Progress
 from nnunet_tricks.experiment.printing import FORMATS, chains
 from nnunet_tricks.experiment.record import Record
 from nnunet_tricks.experiment.spec import Experiment, read_experiment
@@ -49,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("cpu", "cuda", "mps"),
         help="nnU-Net's -device (default: cuda if there is a GPU, or to print)",
     )
+    add("--workers", type=int, default=1, help="cells at a time without a GPU (default: %(default)s)")
     add("--retries", type=int, default=1, help="how often a cell that failed is tried again (default: %(default)s)")
     add("--dry-run", action="store_true", help="only show the cells, their state, hours, disk and order")
     add("--no-timing", action="store_true", help="with --dry-run: do not time 20 steps of each configuration")
@@ -70,6 +71,8 @@ def run(arguments: argparse.Namespace) -> int:
     for note in experiment.notes:
         print(f"note: {note}", file=sys.stderr)
     _tell_missing(experiment, skip=arguments.skip_missing)
+    if arguments.workers < 1:
+        raise ValueError(f"--workers is {arguments.workers}, and at least 1 is needed")
     if arguments.retries < 0:
         raise ValueError(f"--retries is {arguments.retries}, and cannot be negative")
     budget = seconds_in(arguments.budget) if arguments.budget else None
@@ -100,15 +103,22 @@ def _devices(arguments: argparse.Namespace) -> tuple[list[str], str]:
         if not all(number.isdecimal() for number in numbers) or len(set(numbers)) < len(numbers):
             raise ValueError(f"--gpus takes numbers, each once, such as 0,1; got '{arguments.gpus}'")
         return numbers, "cuda"
-    if arguments.device in ("cpu", "mps"):
-        return [arguments.device], arguments.device
+    if arguments.device == "mps":
+        return ["mps"], "mps"
+    if arguments.device == CPU:
+        return _cpus(arguments.workers), CPU
     if arguments.runner == "print":
         # Whoever prints lines sits on a login node, which has no GPU.
         return ["0"], "cuda"
     gpus = _gpus()
     if arguments.device == "cuda" and not gpus:
         raise ValueError("nvidia-smi lists no GPU: name them with --gpus 0,1")
-    return (gpus, "cuda") if gpus else (["cpu"], "cpu")
+    return (gpus, "cuda") if gpus else (_cpus(arguments.workers), CPU)
+
+
+def _cpus(workers: int) -> list[str]:
+    """Names of workers: each is one lock, so that a second queue on this machine does not double them."""
+    return [CPU, *(f"{CPU}_{number}" for number in range(2, workers + 1))]
 
 
 def _gpus() -> list[str]:

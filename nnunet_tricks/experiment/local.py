@@ -21,6 +21,9 @@ from nnunet_tricks.experiment.lock import Lock
 POLL = 0.25
 """Seconds between two looks where there is nothing to do yet."""
 
+CPU = "cpu"
+"""What the names of workers begin with that take every cell."""
+
 HOST = "host"
 """Worker for what needs no GPU, so that no GPU waits for it."""
 
@@ -69,7 +72,7 @@ class LocalQueue:
 
     Attributes:
         cells: Lowest rank first; all that they need must be among them.
-        devices: ``cpu``, or numbers of GPUs; each gets a worker.
+        devices: ``cpu`` (``cpu_2`` and so on for more at a time), or numbers of GPUs; each gets a worker.
         variables: The environment of the commands.
         retries: How often a cell that failed is tried again.
         fits: Whether there is time for a cell; others are left out.
@@ -116,8 +119,9 @@ class LocalQueue:
 
     def _lanes(self) -> list[str]:
         only_host = not any(cell.on_device for cell in self.cells)
-        lanes = [] if only_host and "cpu" not in self.devices else list(self.devices)
-        return lanes if "cpu" in lanes else [*lanes, HOST]
+        if any(device.startswith(CPU) for device in self.devices):
+            return list(self.devices)
+        return [HOST] if only_host else [*self.devices, HOST]
 
     def _guarded(self, device: str) -> None:
         try:
@@ -182,7 +186,7 @@ class LocalQueue:
         return self.progress[key].state in (FAILED, BLOCKED, LATE)
 
     def _is_for(self, cell: Cell, device: str) -> bool:
-        if device == "cpu":
+        if device.startswith(CPU):
             return True
         return cell.on_device == (device != HOST)
 

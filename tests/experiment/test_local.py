@@ -41,6 +41,12 @@ def test_each_device_has_a_worker(tmp_path) -> None:
     assert abs(begun[0] - begun[1]) < 0.4  # side by side
 
 
+def test_several_workers_on_one_cpu(tmp_path) -> None:
+    cells = [counting(tmp_path, f"c{n}", seconds=0.5) for n in range(4)]
+    assert queue_of(cells, ["cpu", "cpu_2"]).run()
+    assert {Record.read(cell.folder).attempts[0].device for cell in cells} == {"cpu", "cpu_2"}
+
+
 def test_a_failure_is_tried_again_and_then_told_with_its_last_lines(tmp_path) -> None:
     bad = Shell(
         key="bad",
