@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import platform
-import signal
 import subprocess
 import sys
 import threading
@@ -231,6 +229,8 @@ class LocalQueue:
         )
         with self._changed:
             self._keepers[cell.key] = keeper
+            if self._stopped:  # while it was being started
+                _tell_to_end(keeper)
         return keeper
 
     def _failed(self, one: Progress, why: str) -> None:
@@ -251,8 +251,13 @@ class LocalQueue:
         with self._changed:
             self._stopped = True
             for keeper in self._keepers.values():
-                with suppress(ProcessLookupError):
-                    os.kill(keeper.pid, signal.SIGTERM)
+                _tell_to_end(keeper)
             self._changed.notify_all()
         for worker in workers:
             worker.join()
+
+
+def _tell_to_end(keeper: subprocess.Popen[bytes]) -> None:
+    """It takes its command along."""
+    with suppress(ProcessLookupError):
+        keeper.terminate()
