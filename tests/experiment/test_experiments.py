@@ -1,12 +1,13 @@
 """The files in ``experiments/``: readable, honest about what does not exist yet, and true to what was printed."""
 
 import csv
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from nnunet_tricks.experiment.printed import COLLAPSED
-from nnunet_tricks.experiment.spec import read_experiment
+from nnunet_tricks.experiment.spec import Experiment, read_experiment
 
 FOLDER = Path(__file__).resolve().parents[2] / "experiments"
 FILES = sorted(FOLDER.rglob("*.yaml"))
@@ -17,6 +18,11 @@ TABLES = [f"tricks_table{number}" for number in range(1, 14)] + [
     "ife_table2",
     "ife_figure6",
 ]
+
+
+@cache
+def experiment_of(name: str) -> Experiment:
+    return read_experiment(FOLDER / f"{name}.yaml")
 
 
 def test_every_table_has_its_file() -> None:
@@ -33,7 +39,7 @@ def test_the_file_is_right(file: Path) -> None:
 
 @pytest.mark.parametrize("name", TABLES)
 def test_every_printed_row_is_named(name: str) -> None:
-    experiment = read_experiment(FOLDER / f"{name}.yaml")
+    experiment = experiment_of(name)
     for comparison in experiment.comparisons:
         if comparison.printed is None:
             continue
@@ -53,7 +59,7 @@ def rows_of(file: Path) -> list[dict[str, str]]:
 def test_numbers_are_those_that_were_printed(oracles: Path) -> None:
     count = 0
     for row in rows_of(oracles / "published" / "mediseg_tables.csv"):
-        experiment = read_experiment(FOLDER / f"tricks_table{row['table'][1:]}.yaml")
+        experiment = experiment_of(f"tricks_table{row['table'][1:]}")
         method = row["method"].translate(str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789"))
         values = [
             comparison.printed.value(column, arm, comparison.printed.metrics_of(column)[METRICS.index(row["metric"])])
@@ -74,7 +80,7 @@ def test_numbers_are_those_that_were_printed(oracles: Path) -> None:
 def test_numbers_of_the_ife_paper(oracles: Path) -> None:
     printed_as = ["Con_percent", "DSC_percent", "JC_percent", "F1_percent", "HCE", "MAE_percent", "HD", "ASD", "RVD"]
     for row in rows_of(oracles / "published" / "ife_tables.csv"):
-        experiment = read_experiment(FOLDER / f"ife_table{row['table'][-1]}.yaml")
+        experiment = experiment_of(f"ife_table{row['table'][-1]}")
         printed = experiment.comparisons[0].printed
         assert printed is not None
         method = row["method"] + (f" ({row['ratio']})" if row["ratio"] else "")
@@ -83,7 +89,7 @@ def test_numbers_of_the_ife_paper(oracles: Path) -> None:
 
 def test_the_papers_iou_of_2d_images_is_another_one() -> None:
     """Its code averages foreground and background there, and takes the foreground alone in 3D."""
-    for comparison in read_experiment(FOLDER / "tricks_table7.yaml").comparisons:
+    for comparison in experiment_of("tricks_table7").comparisons:
         if comparison.printed:
             ((dataset, columns),) = comparison.printed.datasets.items()
             expected = "IoU" if dataset == "519" else "IoU_macro"
