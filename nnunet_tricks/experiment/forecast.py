@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from nnunet_tricks.experiment.cell import Cell
-from nnunet_tricks.experiment.local import DONE
+from nnunet_tricks.experiment.local import DONE, LOCK, RUNNING
+from nnunet_tricks.experiment.lock import is_held
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class Slot:
 
     Attributes:
         cell: The cell.
-        state: What the files say of it.
+        state: What files and lock say of it.
         seconds: What is left of it takes so long; None if nobody knows.
         ends: Seconds from now; None if that, or the end of one that it needs, is not known.
         fits: Whether it ends within the budget; without a budget everything does.
@@ -56,6 +57,7 @@ def forecast(
             known[cell.key] = 0.0
             slots.append(Slot(cell, state, 0.0, 0.0, True))
             continue
+        state = RUNNING if is_held(cell.folder / LOCK) else state
         takes, before = seconds(cell), [known.get(key) for key in cell.after]
         worker = free.index(min(free))
         begins = max(free[worker], *(end or 0.0 for end in before), 0.0)

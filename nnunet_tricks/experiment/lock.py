@@ -53,3 +53,14 @@ class Lock:
     def __exit__(self, *_: object) -> None:
         """Let go."""
         self.release()
+
+
+def is_held(file: Path) -> bool:
+    """Whether somebody has the lock on a file; makes no file."""
+    if not file.exists():
+        return False
+    lock = Lock.take(file)
+    if lock is None:
+        return True
+    lock.release()
+    return False

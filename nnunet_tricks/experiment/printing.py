@@ -81,7 +81,8 @@ def for_slurm(chained: Sequence[Chain], *, gpu: bool, options: str = "") -> str:
     for number, chain in _by_level(chained):
         after = ":".join(f"$job{needed}" for needed in sorted(chain.after))
         words = [f"job{number}=$(sbatch --parsable --job-name={shlex.quote(chain.name)}"]
-        words += [f"--dependency=afterok:{after}"] if after else []
+        # Else a job whose predecessor failed would wait for ever.
+        words += [f"--dependency=afterok:{after}", "--kill-on-invalid-dep=yes"] if after else []
         words += ["--gres=gpu:1"] if gpu and chain.on_device else []
         words += [options] if options else []
         lines.append(" ".join([*words, f"--wrap={shlex.quote(chain.line)})"]))

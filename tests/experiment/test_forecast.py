@@ -4,6 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nnunet_tricks.experiment.forecast import forecast
+from nnunet_tricks.experiment.local import LOCK
+from nnunet_tricks.experiment.lock import Lock
 from tests.experiment.generic import counting
 
 
@@ -26,6 +28,14 @@ def test_what_is_done_takes_no_time(tmp_path) -> None:
     cells[0].made.touch()
     slots = forecast(cells, lambda _: 10.0)
     assert [(slot.state, slot.ends) for slot in slots] == [("done", 0), ("open", 10)]
+
+
+def test_what_runs_is_told_by_its_lock(tmp_path) -> None:
+    cells = chain(tmp_path, 2)
+    with Lock.take(cells[0].folder / LOCK):
+        assert [slot.state for slot in forecast(cells, lambda _: 1.0)] == ["running", "open"]
+    assert [slot.state for slot in forecast(cells, lambda _: 1.0)] == ["open", "open"]
+    assert not cells[1].folder.exists()
 
 
 def test_nobody_knows_when_what_needs_an_unknown_ends(tmp_path) -> None:
