@@ -106,7 +106,7 @@ class Predictions:
         """
         ending = self.description["file_ending"]
         truth = labels_in(labels, ending) if labels else self._labels(ending)
-        hint = "" if labels or self.on_test else "; has the split file changed since this training?"
+        hint = "" if labels or self.on_test else "; is the validation finished, and the split file as it was?"
         return matched(self.folder, truth, ending, chill=labels is not None, hint=hint)
 
     def _labels(self, ending: str) -> dict[str, Path]:

@@ -183,7 +183,7 @@ def test_a_split_that_changed_between_trainings(world: World, capsys) -> None:
     second = world.train("nnUNetTrainerTversky")
     error = refused([first, second], capsys)
     assert "nnUNetTrainer__nnUNetPlans__3d/fold_0/validation: 2 predictions have no label: case_0, case_3" in error
-    assert "split file changed" in error
+    assert "the split file as it was?" in error
 
 
 def test_other_plans_are_refused_unless_accepted(both: list[Path], world: World, capsys) -> None:

@@ -310,7 +310,7 @@ def test_another_split_is_noticed(world: World, capsys) -> None:
     world.write_splits(shift=1)
     error = refused([model], capsys)
     assert "fold_0/validation: 2 predictions have no label: case_0, case_3" in error
-    assert "has the split file changed since this training?" in error
+    assert "the split file as it was?" in error
 
 
 def test_no_result_folder(world: World, capsys) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
-from nnunet_tricks.comparison.metrics import lesions, overlap, published, surface
+from nnunet_tricks.comparison.metrics import correction, lesions, overlap, published, surface
 from nnunet_tricks.comparison.metrics.definition import Metric
 
 VERSION = 1
@@ -24,9 +24,11 @@ def all_metrics(tolerances: Sequence[float] = TOLERANCES) -> tuple[Metric, ...]:
     return (
         *overlap.COUNTS,
         *overlap.METRICS,
+        correction.HCE,
         *surface.metrics(tolerances),
         *lesions.METRICS,
         *published.METRICS,
+        correction.PUBLISHED_HCE,
     )
 
 

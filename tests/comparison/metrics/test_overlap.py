@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -22,6 +22,7 @@ PUBLISHED = {
     "published_RVD": "rvd",
     "published_HD": "hd",
     "published_ASD": "assd",
+    "published_HCE": "hce",
     "MAE": "mae_true",
 }
 
@@ -69,6 +70,7 @@ def test_macro_iou_as_scikit_learn(case) -> None:
     assert METRICS["IoU_macro"](pair_of(*case[:2])) == pytest.approx(expected)
 
 
+@settings(max_examples=40)
 @given(LABELS, LABELS)
 def test_a_region_is_the_union_of_its_labels(prediction: np.ndarray, truth: np.ndarray) -> None:
     region = Case(prediction, truth, (3, 1, 1)).pair([1, 3])
@@ -88,6 +90,7 @@ def test_counts_as_nnunet(prediction: np.ndarray, truth: np.ndarray) -> None:
         assert (pair.tp, pair.fp, pair.fn, pair.tn) == compute_tp_fp_fn_tn(there, found, truth == 3)
 
 
+@settings(max_examples=40)
 @given(masks(empty=True))
 def test_a_score_is_never_quietly_missing(case) -> None:
     """Undefined values are those that the definition announces, no others; nothing is better than the truth."""

@@ -2,7 +2,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from nnunet_tricks.comparison.metrics import Case, Pair, all_metrics
 from nnunet_tricks.comparison.metrics.border import border
@@ -32,6 +32,7 @@ def test_pooled_family_as_scipy(case) -> None:
     np.testing.assert_allclose(found, expected, atol=1e-9, rtol=0)
 
 
+@settings(max_examples=40)
 @given(masks())
 def test_in_pixels_is_with_a_spacing_of_one(case) -> None:
     prediction, truth, spacing = case
@@ -87,6 +88,7 @@ def test_hausdorff_average_and_surface_dice_as_monai(seed: int) -> None:
     assert found == pytest.approx(expected, abs=1e-5)
 
 
+@settings(max_examples=25)
 @given(masks())
 def test_symmetry_and_identity(case) -> None:
     prediction, truth, spacing = case
