@@ -54,8 +54,8 @@ def make_splits(training: Sequence[Record], groups: Mapping[str, str], settings:
         answer.folds, answer.tests = [], []
     if not answer.folds:
         answer.warnings.append(
-            f"cannot be split as asked ({settings.split}), cases: {len(training)}, groups: {len(set(own.values()))}; no "
-            f"splits_final.json was written, and nnU-Net's own random split does not know groups"
+            f"cannot be split as asked ({settings.split}), cases: {len(training)}, groups: {len(set(own.values()))}; "
+            f"no splits_final.json was written, and nnU-Net's own random split does not know groups"
         )
     elif settings.split in ("folds", "mediseg") and len(answer.folds) < settings.folds:
         answer.warnings.append(

@@ -86,7 +86,9 @@ def read_volume(path: Path) -> Volume:
         header = _parse_header(bytes(contents[:540]))
         stored_shape = tuple(int(length) for length in header.get_data_shape())
         dtype = header.get_data_dtype()
-    except (nibabel.spatialimages.HeaderDataError, ValueError, KeyError, struct.error) as error:
+        offset = max(int(header["vox_offset"]), header.single_vox_offset)
+        header.get_slope_inter()
+    except (nibabel.spatialimages.HeaderDataError, ValueError, OverflowError, KeyError, struct.error) as error:
         raise Refused(f"{path.name} has no readable NIfTI header: {error}") from error
     if dtype.kind not in "iuf" or dtype.itemsize > 8:
         raise Refused(f"{path.name} holds {dtype} voxels; a scan has one plain number for each voxel")
@@ -95,7 +97,7 @@ def read_volume(path: Path) -> Volume:
         shape = shape[:-1]
     if len(shape) != 3 or min(shape) < 1:
         raise Refused(f"{path.name} has shape {stored_shape}, not three dimensions; take the one volume that is meant")
-    needed = max(int(header["vox_offset"]), header.single_vox_offset) + math.prod(shape) * dtype.itemsize
+    needed = offset + math.prod(shape) * dtype.itemsize
     if len(contents) < needed:
         raise Refused(f"{path.name} is cut off: {len(contents)} of {needed} bytes; download it again")
     affine = np.asarray(header.get_best_affine(), dtype=np.float64)
@@ -217,7 +219,7 @@ def _expected_size(beginning: bytes) -> int:
         header = _parse_header(beginning)
         voxels = math.prod(int(length) for length in header.get_data_shape())
         return max(int(header["vox_offset"]), header.single_vox_offset) + voxels * header.get_data_dtype().itemsize
-    except (nibabel.spatialimages.HeaderDataError, ValueError, KeyError, struct.error):
+    except (nibabel.spatialimages.HeaderDataError, ValueError, OverflowError, KeyError, struct.error):
         return 1
 
 

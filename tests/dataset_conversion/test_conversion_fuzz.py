@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import tempfile
+from io import BytesIO
 from pathlib import Path
 
 import nibabel
 import numpy as np
+import pytest
 import SimpleITK
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -14,6 +16,10 @@ from PIL import Image
 from skimage import io
 
 from dataset_conversion import command, geometry
+from dataset_conversion.engine import convert_one
+from dataset_conversion.model import Case, Settings
+from dataset_conversion.registry import load
+from dataset_conversion.staging import Workplace
 
 SIZES = st.tuples(*[st.integers(3, 9)] * 3)
 NAMES = st.text("abcXYZ 019_-.()äé", min_size=1, max_size=12).filter(
@@ -128,3 +134,41 @@ def test_any_picture(size, names, layout, mode, mask_mode, high, empty):
             assert written.shape == (*size, 3)
             if mode != "I;16":
                 np.testing.assert_array_equal(written, np.repeat(grey[..., None], 3, axis=2))
+
+
+def spoilt(data, changes, keep):
+    """Some bytes exchanged, and cut off after a part."""
+    answer = bytearray(data)
+    for place, value in changes:
+        answer[place % len(answer)] = value
+    return bytes(answer[: max(round(len(answer) * keep), 1)])
+
+
+CHANGES = st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=6)
+KEEP = st.sampled_from([1, 1, 0.9, 0.3])
+
+
+@pytest.mark.filterwarnings("ignore:Tag data larger than file")
+@settings(max_examples=150, deadline=None)
+@given(
+    image_changes=CHANGES, label_changes=CHANGES, keep=KEEP, form=st.sampled_from(["nii", "PNG", "JPEG", "BMP", "TIFF"])
+)
+def test_damaged_files_never_end_the_conversion(image_changes, label_changes, keep, form):
+    grey = np.tile(np.arange(40, dtype=np.uint8), (30, 1))
+    inside = (grey > 20).astype(np.uint8)
+    name, ending = ("lits", ".nii") if form == "nii" else ("isic2018", ".png")
+    task = load(name).tasks[0]
+    with tempfile.TemporaryDirectory() as scratch:
+        paths = [Path(scratch, f"{role}.{form.lower()}") for role in ("image", "label")]
+        for path, pixels, changes in zip(paths, (grey, inside), (image_changes, label_changes), strict=True):
+            if form == "nii":
+                whole = nibabel.Nifti1Image(pixels.astype(np.int16)[..., None], np.diag([-1.5, -1.5, 3, 1])).to_bytes()
+            else:
+                stream = BytesIO()
+                Image.fromarray(pixels * 255 if pixels is inside else pixels).save(stream, form)
+                whole = stream.getvalue()
+            path.write_bytes(spoilt(whole, changes, keep))
+        work = Workplace(root=Path(scratch), settings=Settings(task=task, split="folds", file_ending=ending))
+        # Anything but these two would be raised.
+        record = convert_one(name, Case(id="case", image=paths[0], label=paths[1]), work)
+        assert record.status == "converted" or (record.status == "refused" and record.reason)

@@ -137,6 +137,8 @@ REFUSED = {
     "sheared": ("image", lambda path: save(path, volume()[0], sheared(0.2)), "sheared axes"),
     "colour voxels": ("image", lambda path: edit_bytes(path, put(70, "<hh", 128, 24)), "plain number"),
     "singular affine": ("image", lambda path: edit_bytes(path, put(280, "<12f", *[0.0] * 12)), "not invertible"),
+    "nowhere to begin": ("image", lambda path: edit_bytes(path, put(108, "<f", float("nan"))), "no readable NIfTI"),
+    "intercept NaN": ("label", lambda path: edit_bytes(path, put(112, "<2f", 1, float("nan"))), "no readable NIfTI"),
     "labels between": ("label", lambda path: save(path, volume()[1] * 0.5), "between whole numbers"),
     "labels NaN": ("label", lambda path: save(path, np.where(volume()[1] > 1, np.nan, 0.0)), "NaN or infinite"),
     "CT as label": ("label", lambda path: save(path, volume()[0]), "an image, not a label"),
