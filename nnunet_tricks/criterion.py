@@ -57,6 +57,7 @@ class Prediction:
 
     Attributes:
         logits: (B, C, *spatial), at least float32.
+        target: nnU-Net's target, as it came.
         regions: Whether the C channels are overlapping regions (sigmoid) and not classes of a label map (softmax).
         ddp: Whether this process is one of several that share the batch.
     """
@@ -83,7 +84,7 @@ class Prediction:
         self.logits = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
         self.regions = regions
         self.ddp = ddp
-        self._target = target
+        self.target = target
         self._ignore_label = ignore_label
 
     @cached_property
@@ -91,12 +92,12 @@ class Prediction:
         """True where a voxel counts, (B, *spatial), or ``None`` where all of them do."""
         if self._ignore_label is None:
             return None
-        return ~self._target[:, -1].bool() if self.regions else self._target[:, 0] != self._ignore_label
+        return ~self.target[:, -1].bool() if self.regions else self.target[:, 0] != self._ignore_label
 
     @cached_property
     def labels(self) -> Tensor:
         """Class indices of a label map, (B, *spatial), int64; ignored voxels hold torch's ``IGNORE_INDEX``."""
-        labels = self._target[:, 0].long()
+        labels = self.target[:, 0].long()
         return labels if self.annotated is None else labels.masked_fill(~self.annotated, IGNORE_INDEX)
 
     @cached_property
@@ -120,11 +121,11 @@ class Prediction:
             (B, C, *spatial).
         """
         if self.regions:
-            truth = self._target[:, : self.logits.shape[1]].bool()
+            truth = self.target[:, : self.logits.shape[1]].bool()
             return (truth if self.annotated is None else truth & self.annotated[:, None]).to(self.logits.dtype)
-        classes = torch.arange(self.logits.shape[1], device=self._target.device, dtype=self._target.dtype)
+        classes = torch.arange(self.logits.shape[1], device=self.target.device, dtype=self.target.dtype)
         # The ignore label is no class, so ignored voxels equal none.
-        return (self._target == classes.view(-1, *[1] * (self.logits.ndim - 2))).to(self.logits.dtype)
+        return (self.target == classes.view(-1, *[1] * (self.logits.ndim - 2))).to(self.logits.dtype)
 
     def counts(self, *, background: bool = False, batch: bool = False, squared: bool = False) -> Counts:
         """Soft counts of each class or region over the annotated voxels.
@@ -138,11 +139,26 @@ class Prediction:
             (B, classes) counts, or (classes,) of the whole batch.
         """
         counts = SoftCounts.apply(
-            self.logits, self._constant_probabilities, self._target, self.annotated, self.regions, squared
+            self.logits, self._constant_probabilities, self.target, self.annotated, self.regions, squared
         )
         if not background and not self.regions:
             counts = [count[:, 1:] for count in counts]
         return Counts(*map(self._batch_sum, counts) if batch else counts)
+
+    def complement(self, counts: Counts, *, batch: bool = False) -> Counts:
+        """Soft counts of what is outside of each region, from those of what is inside.
+
+        Args:
+            counts: As ``counts`` gives them, of probabilities that are not squared.
+            batch: Whether they are those of the batch as one image.
+        """
+        if self.annotated is None:
+            voxels = self.logits.new_full((len(self.logits),), self.logits[0, 0].numel())
+        else:
+            voxels = self.annotated.flatten(1).sum(1).to(self.logits.dtype)
+        voxels = (self._batch_sum(voxels) if batch else voxels)[..., None]
+        neither = voxels - counts.predicted - counts.truth + counts.tp
+        return Counts(neither, voxels - counts.predicted, voxels - counts.truth)
 
     @cached_property
     def decision_cross_entropy(self) -> Tensor:
@@ -153,7 +169,7 @@ class Prediction:
         if not self.regions:
             losses = F.nll_loss(self.log_probabilities, self.labels, ignore_index=IGNORE_INDEX, reduction="none")
             return losses[:, None]
-        truth = self._target[:, : self.logits.shape[1]].to(self.logits.dtype)
+        truth = self.target[:, : self.logits.shape[1]].to(self.logits.dtype)
         losses = F.binary_cross_entropy_with_logits(self.logits, truth, reduction="none")
         return losses if self.annotated is None else losses * self.annotated[:, None]
 
@@ -164,7 +180,7 @@ class Prediction:
         Ignored voxels hold 0.
         """
         if self.regions:
-            truth = self._target[:, : self.logits.shape[1]].bool()
+            truth = self.target[:, : self.logits.shape[1]].bool()
             return (truth if self.annotated is None else truth & self.annotated[:, None]).long()
         return (self.labels if self.annotated is None else self.labels.clamp_min(0))[:, None]
 

@@ -50,7 +50,7 @@ class SoftCounts(Function):
         ctx.regions, ctx.squared = regions, squared
         sums = [probabilities.new_empty(probabilities.shape[:2]) for _ in range(3)]
         for c in range(probabilities.shape[1]):
-            p, g = probabilities[:, c], _truth(target, annotated, c, regions).to(probabilities.dtype)
+            p, g = probabilities[:, c], class_truth(target, annotated, c, regions).to(probabilities.dtype)
             sums[2][:, c] = _sum(g)
             sums[0][:, c] = _sum(g.mul_(p))
             p = p * p if squared else p
@@ -69,7 +69,7 @@ class SoftCounts(Function):
         shape = (-1, *[1] * (probabilities.ndim - 2))
         for c in range(probabilities.shape[1]):
             p, one = probabilities[:, c], gradient[:, c]
-            one.copy_(_truth(target, annotated, c, ctx.regions)).mul_(of_overlap[:, c].view(shape))
+            one.copy_(class_truth(target, annotated, c, ctx.regions)).mul_(of_overlap[:, c].view(shape))
             share = of_predicted[:, c].view(shape)
             share = share * p * 2 if ctx.squared else share
             one.add_(share if annotated is None else share * annotated)
@@ -81,7 +81,15 @@ class SoftCounts(Function):
         return gradient, None, None, None, None, None
 
 
-def _truth(target: Tensor, annotated: Tensor | None, channel: int, regions: bool) -> Tensor:
+def class_truth(target: Tensor, annotated: Tensor | None, channel: int, regions: bool) -> Tensor:
+    """Where a class or region is, (B, *spatial), bool; nowhere where a voxel is ignored.
+
+    Args:
+        target: (B, 1, *spatial) class indices, or (B, C or more, *spatial) regions.
+        annotated: (B, *spatial), true where a voxel counts; ``None`` where all do.
+        channel: Which class or region.
+        regions: Which of the two the target is.
+    """
     if not regions:
         # The ignore label is no class, so ignored voxels equal none.
         return target[:, 0] == channel

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from nnunet_tricks.catalogue import CATALOGUE
 from nnunet_tricks.naming import MAX_LENGTH, IllegalName, TrainerName, Trick, parse
-from nnunet_tricks.papers import NNUNET
+from nnunet_tricks.papers import cited
 from nnunet_tricks.trick_info import HOOKS, Parameter, TrickInfo, Value
 
 
@@ -20,7 +20,7 @@ def _info(name: str, *hooks: str, base: bool = False, parameters: tuple[Paramete
         module="nowhere",
         summary="for tests",
         formula="none",
-        paper=NNUNET,
+        paper=cited("isensee2021nnunet"),
         base=base,
         parameters=parameters,
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from nnunet_tricks import papers
 from nnunet_tricks.catalogue.shared import MODEL, table_7
+from nnunet_tricks.papers import cited
 from nnunet_tricks.trick_info import Parameter, TrickInfo
 
 ENTRIES: tuple[TrickInfo, ...] = (
@@ -14,7 +14,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         module="nnunetv2.training.nnUNetTrainer.variants.network_architecture.nnUNetTrainerNoDeepSupervision",
         summary="the loss at full resolution only (nnU-Net's own)",
         formula="loss(output, truth) in place of its weighted sum over the decoder's levels",
-        paper=papers.DEEP_SUPERVISION,
+        paper=cited("lee2015deeply"),
         challenges=("baseline of the trick paper",),
     ),
     TrickInfo(
@@ -25,7 +25,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         summary="the outputs of the decoder's last levels, enlarged to full size, against the full-size truth",
         formula="mean of loss(enlarged output of level l, truth) over the last levels l",
         parameters=(Parameter(name="levels", default=3, low=1, high=8, help="how many of the decoder's last levels"),),
-        paper=papers.DEEP_SUPERVISION,
+        paper=cited("lee2015deeply"),
         challenges=("vanishing gradients", "small objects"),
         measured=table_7("DeepS", isic=0.53, conic=-0.10, kidney=-0.62, tumour=-0.36),
     ),
@@ -37,7 +37,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         summary="the outputs of the decoder's last levels weigh alike",
         formula="mean of loss(output of level l, truth at its size) over the last levels l",
         parameters=(Parameter(name="levels", default=4, low=1, high=8, help="how many of the decoder's last levels"),),
-        paper=papers.DEEP_SUPERVISION,
+        paper=cited("lee2015deeply"),
         challenges=("vanishing gradients",),
     ),
 )

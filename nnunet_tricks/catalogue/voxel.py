@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from nnunet_tricks import papers
 from nnunet_tricks.catalogue.shared import CB, MODEL, class_balance, mediseg, table_7
+from nnunet_tricks.papers import cited
 from nnunet_tricks.trick_info import Parameter, TrickInfo
 
 _FRACTION = Parameter(
@@ -37,8 +37,16 @@ ENTRIES: tuple[TrickInfo, ...] = (
         module="nnunet_tricks.loss.cross_entropy",
         summary="cross-entropy alone, without the Dice term",
         formula="-log p_t, mean over the annotated voxels; t is the true class",
-        parameters=(mediseg("the same mean, so this changes nothing"),),
-        paper=papers.UNET,
+        parameters=(
+            Parameter(
+                name="smooth",
+                default=0.0,
+                high=0.9,
+                help="label smoothing: share of the truth that goes to all classes",
+            ),
+            mediseg("the same mean, so this changes nothing", excludes=("smooth",)),
+        ),
+        paper=cited("ronneberger2015unet"),
         challenges=("baseline of the trick paper",),
     ),
     TrickInfo(
@@ -54,7 +62,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
             CB,
             mediseg("0.25 for background, 0.75 for the rest, probabilities kept off 0 and 1", excludes=("alpha", "cb")),
         ),
-        paper=papers.FOCAL,
+        paper=cited("lin2017focal"),
         challenges=("class imbalance", "hard examples"),
         measured=table_7("CBL Focal", isic=-1.48, conic=-0.11, kidney=-11.21, tumour=-16.65),
     ),
@@ -71,7 +79,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
             _PLAIN,
             mediseg("0.2 for background, 0.8 for the rest", excludes=("weights", "cb", "plain")),
         ),
-        paper=papers.UNET,
+        paper=cited("ronneberger2015unet"),
         challenges=("class imbalance",),
         measured=table_7("CBL WCE", isic=-0.17, conic=0.31, kidney=-3.01, tumour=0.22),
     ),
@@ -83,9 +91,43 @@ ENTRIES: tuple[TrickInfo, ...] = (
         summary="cross-entropy of the hardest voxels only",
         formula="mean of the k largest -log p_t, k = floor(fraction * annotated voxels of the batch)",
         parameters=(_FRACTION, _THRESHOLD, _KEEP, mediseg("the same mean, so this changes nothing")),
-        paper=papers.OHEM,
+        paper=cited("shrivastava2016ohem"),
         challenges=("class imbalance", "hard examples"),
         measured=table_7("OHEM", isic=-0.04, conic=-0.17, kidney=-0.33, tumour=0.95),
+    ),
+    TrickInfo(
+        name="BalancedCE",
+        hooks=("loss",),
+        phase=MODEL,
+        module="nnunet_tricks.loss.balanced_cross_entropy",
+        summary="cross-entropy in which a class counts by how much of the images it is not",
+        formula="-w_t log p_t, mean over the annotated voxels; w is 1 less the share of the class in the training fold",
+        parameters=(
+            Parameter(
+                name="beta",
+                default=0.0,
+                high=1,
+                help="fixed weight of foreground, that of background is 1 - beta; 0 counts the fold",
+            ),
+        ),
+        paper=cited("xie2015hed"),
+        challenges=("class imbalance",),
+    ),
+    TrickInfo(
+        name="Combo",
+        hooks=("loss",),
+        phase=MODEL,
+        module="nnunet_tricks.loss.combo",
+        summary="cross-entropy that leans towards misses or false alarms, with Dice",
+        formula="-alpha mean(beta g log p + (1 - beta) (1 - g) log(1 - p)) - (1 - alpha) Dice",
+        parameters=(
+            Parameter(name="alpha", default=0.5, high=1, help="share of the cross-entropy, the rest is Dice"),
+            Parameter(
+                name="beta", default=0.5, high=1, help="weight of misses in it, that of false alarms is 1 - beta"
+            ),
+        ),
+        paper=cited("taghanaki2019combo"),
+        challenges=("class imbalance",),
     ),
     TrickInfo(
         name="DiceFocal",
@@ -95,7 +137,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         summary="focal loss in place of the cross-entropy, Dice stays",
         formula="nnU-Net's Dice term + focal loss",
         parameters=(_FOCAL_ALPHA, _FOCAL_GAMMA, CB),
-        paper=papers.FOCAL,
+        paper=cited("lin2017focal"),
         challenges=("class imbalance", "hard examples"),
     ),
     TrickInfo(
@@ -106,7 +148,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         summary="weighted cross-entropy in place of the plain one, Dice stays",
         formula="nnU-Net's Dice term + weighted cross-entropy",
         parameters=(_WEIGHTS, class_balance(1.0), _PLAIN),
-        paper=papers.UNET,
+        paper=cited("ronneberger2015unet"),
         challenges=("class imbalance",),
     ),
     TrickInfo(
@@ -117,7 +159,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         summary="cross-entropy of the hardest voxels in place of that of all, Dice stays",
         formula="nnU-Net's Dice term + OHEM",
         parameters=(_FRACTION, _THRESHOLD, _KEEP),
-        paper=papers.OHEM,
+        paper=cited("shrivastava2016ohem"),
         challenges=("class imbalance", "hard examples"),
     ),
 )

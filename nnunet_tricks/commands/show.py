@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from nnunet_tricks.commands.list import as_data
 from nnunet_tricks.naming import PREFIX, Trick, is_ours, parse
-from nnunet_tricks.papers import NNUNET
+from nnunet_tricks.papers import cited
 from nnunet_tricks.trick_info import Value
 
 
@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print what is known."""
     name = parse(arguments.name if is_ours(arguments.name) else PREFIX + arguments.name)
     if arguments.cite:
-        papers = dict.fromkeys([NNUNET, *(trick.info.paper for trick in name.tricks)])
+        papers = dict.fromkeys([cited("isensee2021nnunet"), *(trick.info.paper for trick in name.tricks)])
         print("\n\n".join(paper.bibtex for paper in papers))
     elif arguments.json:
         tricks = [as_data(trick.info) | {"settings": trick.settings} for trick in name.tricks]

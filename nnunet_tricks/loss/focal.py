@@ -46,43 +46,46 @@ def focal_loss(prediction: Prediction, *, gamma: float, weights: DecisionWeights
         >>> focal_loss(Prediction(logits, target), gamma=2, weights=((0.75, 0.25),))  # 0.25 * 0.5^2 * log 2
         tensor(0.0433)
     """
-    losses = Focal.apply(prediction.decision_cross_entropy, prediction.decision_weights(weights), gamma)
+    losses = Focal.apply(prediction.decision_cross_entropy, prediction.decision_weights(weights), None, gamma)
     return prediction.mean(losses)
 
 
 class Focal(Function):
-    r"""$w (1 - p)^\gamma c$ of cross-entropies $c = -\log p$.
+    r"""$(w (1 - p)^\gamma + v) c$ of cross-entropies $c = -\log p$.
 
-    Written out, $\partial c = w ((1 - p)^\gamma + \gamma (1 - p)^{\gamma - 1} p c)$, the gradient needs c and w only,
-    where autograd would keep every step, and is finite at p = 1, where a power below 1 has none.
+    Written out, $\partial c = w ((1 - p)^\gamma + \gamma (1 - p)^{\gamma - 1} p c) + v$, the gradient needs c, w and v
+    only, where autograd would keep every step, and is finite at p = 1, where a power below 1 has none.
     """
 
     @staticmethod
-    def forward(ctx: Any, cross_entropy: Tensor, weights: Tensor, gamma: float) -> Tensor:
+    def forward(ctx: Any, cross_entropy: Tensor, weights: Tensor, constant: Tensor | None, gamma: float) -> Tensor:
         """Weigh each cross-entropy.
 
         Args:
             ctx: For the backward pass.
             cross_entropy: Of what is right, any shape.
             weights: The same shape; no gradient is taken.
+            constant: A weight that does not fade, the same shape; ``None`` is 0 everywhere.
             gamma: Power of 1 - p.
 
         Returns:
             The same shape.
         """
-        ctx.save_for_backward(cross_entropy, weights)
+        ctx.save_for_backward(cross_entropy, weights, constant)
         ctx.gamma = gamma
-        return _wrong(cross_entropy).pow_(gamma).mul_(cross_entropy).mul_(weights)
+        fading = _wrong(cross_entropy).pow_(gamma).mul_(weights)
+        return (fading if constant is None else fading.add_(constant)).mul_(cross_entropy)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """The gradient of the cross-entropy."""
-        cross_entropy, weights = ctx.saved_tensors
+        cross_entropy, weights, constant = ctx.saved_tensors
         wrong = _wrong(cross_entropy)
         # (1 - p)^(gamma - 1) ((1 - p) + gamma p c), p = 1 - wrong
         slope = (1 - wrong).mul_(cross_entropy).mul_(ctx.gamma).add_(wrong)
-        return slope.mul_(wrong.pow_(ctx.gamma - 1)).mul_(weights).mul_(gradient), None, None
+        slope.mul_(wrong.pow_(ctx.gamma - 1)).mul_(weights)
+        return (slope if constant is None else slope.add_(constant)).mul_(gradient), None, None, None
 
 
 def _wrong(cross_entropy: Tensor) -> Tensor:

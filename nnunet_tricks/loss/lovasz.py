@@ -1,0 +1,156 @@
+r"""Lovász loss: the Jaccard index itself, made convex.
+
+The Jaccard index as a function of the set of wrong voxels has a convex extension to how wrong each voxel is: sort the
+errors, largest first, and weigh each by how much the index falls when this voxel joins the wrong ones. Berman et al.,
+"The Lovász-softmax loss", CVPR 2018, algorithm 1 and eq. 8: errors are 1 - p where the class is and p where it is not.
+With ``hinge`` they are $\max(0, 1 - m)$ of the margins m (eq. 6), here the log-odds of the class.
+
+Mean over the foreground classes or regions of each image: an order over several images could not be shared by the
+processes of DDP.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+from nnunet_tricks.criterion import Prediction
+from nnunet_tricks.loss.compound import Sum
+from nnunet_tricks.loss.cross_entropy import cross_entropy
+from nnunet_tricks.soft_counts import class_truth
+from nnunet_tricks.trainer import LossTrainer
+
+
+def lovasz_slopes(errors: Tensor, truth: Tensor) -> Tensor:
+    """How much each error adds to the convex extension of one minus the Jaccard index.
+
+    Args:
+        errors: How wrong each voxel is, (..., N), float32 or float64, not negative.
+        truth: Where the class is, (..., N), bool.
+
+    Returns:
+        (..., N). Their product with the errors, summed, is the extension; for errors of 0 and 1 it is one minus the
+        Jaccard index.
+
+    Examples:
+        >>> errors = torch.tensor([0.0, 1.0, 1.0, 0.0])
+        >>> (errors * lovasz_slopes(errors, torch.tensor([True, True, False, False]))).sum()  # one of three overlaps
+        tensor(0.6667)
+    """
+    # Floats that are not negative are in the order of their bits, and integers are sorted several times as fast.
+    bits = errors.contiguous().view(torch.int64 if errors.dtype == torch.float64 else torch.int32)
+    order = bits.neg().argsort(-1)
+    inside = truth.gather(-1, order).to(errors.dtype).cumsum(-1)
+    whole = inside[..., -1:]
+    outside = torch.arange(1, errors.shape[-1] + 1, device=errors.device, dtype=errors.dtype) - inside
+    lost = 1 - (whole - inside) / (whole + outside)
+    lost[..., 1:] = lost.diff(dim=-1)
+    return torch.empty_like(lost).scatter_(-1, order, lost)
+
+
+class Lovasz(Function):
+    """The extension for each image and class, from scores; the order of the errors counts as given.
+
+    Going class by class with the gradient written down keeps one tensor of the scores' size.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, scores: Tensor, target: Tensor, annotated: Tensor | None, regions: bool, hinge: bool
+    ) -> Tensor:
+        """Sort and sum.
+
+        Args:
+            ctx: For the backward pass.
+            scores: Probabilities, or margins for ``hinge``, (B, C, *spatial).
+            target: (B, 1, *spatial) class indices, or (B, C or more, *spatial) regions.
+            annotated: (B, *spatial), true where a voxel counts; ``None`` where all do.
+            regions: Which of the two the target is; the first class of a label map is background and left out.
+            hinge: Whether the errors are those of margins.
+
+        Returns:
+            (B, C), or (B, C - 1) without background.
+        """
+        first = 0 if regions else 1
+        slopes = torch.zeros_like(scores)
+        losses = scores.new_empty(len(scores), scores.shape[1] - first)
+        for c in range(first, scores.shape[1]):
+            truth = class_truth(target, annotated, c, regions)
+            towards = 1 - 2 * truth.to(scores.dtype)  # a higher score makes a voxel of the class less wrong
+            if hinge:
+                errors = (1 + towards * scores[:, c]).clamp_min_(0)
+                towards = towards * (errors > 0)
+            else:
+                errors = (truth + towards * scores[:, c]).clamp_min_(0)
+            errors = errors if annotated is None else errors * annotated
+            slope = lovasz_slopes(errors.flatten(1), truth.flatten(1)).view_as(errors)
+            losses[:, c - first] = (slope * errors).flatten(1).sum(1)
+            slopes[:, c] = slope * (towards if annotated is None else towards * annotated)
+        ctx.save_for_backward(slopes)
+        ctx.first = first
+        return losses
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """The gradient of the scores."""
+        (slopes,) = ctx.saved_tensors
+        padded = torch.cat([gradient.new_zeros(len(gradient), ctx.first), gradient], 1)
+        return slopes * padded.view(*padded.shape, *[1] * (slopes.ndim - 2)), None, None, None, None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LovaszLoss:
+    """Mean of the extension over foreground classes or regions.
+
+    Attributes:
+        hinge: Whether errors are those of margins and not of probabilities.
+        weights: One for each class, with a mean of 1; ``None`` weighs all alike.
+    """
+
+    hinge: bool
+    weights: tuple[float, ...] | None = None
+
+    def __call__(self, prediction: Prediction) -> Tensor:
+        """The loss, a scalar."""
+        scores = self._margins(prediction) if self.hinge else prediction.probabilities
+        losses = Lovasz.apply(scores, prediction.target, prediction.annotated, prediction.regions, self.hinge)
+        return (losses if self.weights is None else losses * losses.new_tensor(self.weights)).mean()
+
+    def _margins(self, prediction: Prediction) -> Tensor:
+        return prediction.logits if prediction.regions else log_odds(prediction.log_probabilities)
+
+
+def log_odds(log_probabilities: Tensor) -> Tensor:
+    """log(p / (1 - p)), kept finite.
+
+    Examples:
+        >>> log_odds(torch.tensor([0.5, 0.9]).log())
+        tensor([0.0000, 2.1972])
+    """
+    return log_probabilities - torch.log(-torch.expm1(log_probabilities.clamp_max(-1e-7)))
+
+
+class nnUNetTrainerLovasz(LossTrainer):
+    """nnU-Net with the Lovász loss in place of Dice + cross-entropy."""
+
+    def make_loss(self) -> LovaszLoss:
+        """The Lovász extension of Jaccard."""
+        settings = self.parameters["Lovasz"]
+        weights = self.overlap_weights(settings.cb)
+        return LovaszLoss(hinge=settings.hinge, weights=weights)
+
+
+class nnUNetTrainerLovaszCE(LossTrainer):
+    """nnU-Net with the Lovász loss in place of its Dice term."""
+
+    def make_loss(self) -> Sum:
+        """The Lovász extension of Jaccard and nnU-Net's cross-entropy."""
+        settings = self.parameters["LovaszCE"]
+        weights = self.overlap_weights(settings.cb)
+        return Sum((cross_entropy, LovaszLoss(hinge=settings.hinge, weights=weights)))

@@ -1,0 +1,72 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from segmentation_models_pytorch.losses import LovaszLoss
+
+from nnunet_tricks.loss.lovasz import Lovasz, log_odds, lovasz_slopes
+from tests.loss.cases import CLASSES, REGIONS, make
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=30))
+def test_of_right_and_wrong_it_is_one_minus_jaccard(voxels: list[tuple[bool, bool]]) -> None:
+    predicted, truth = (torch.tensor(column) for column in zip(*voxels, strict=True))
+    errors = (predicted ^ truth).float()
+    union = (predicted | truth).sum()
+    jaccard = (predicted & truth).sum() / union if union else torch.tensor(1.0)
+    assert (errors * lovasz_slopes(errors, truth)).sum() == pytest.approx(1 - jaccard.item(), abs=1e-6)
+
+
+def test_softmax_agrees_with_segmentation_models_pytorch(loss_of) -> None:
+    case = make("labels", batch=3)
+    truth = torch.stack([case.target[:, 0] == label for label in range(CLASSES)], 1)
+    # Theirs takes background in: all classes as if they were regions.
+    of_classes = Lovasz.apply(case.logits.softmax(1), truth, None, True, False)
+    theirs = LovaszLoss("multiclass", per_image=True)(case.logits, case.target[:, 0].long())
+    torch.testing.assert_close(of_classes.mean(), theirs)
+    gradients = [torch.autograd.grad(loss, case.logits)[0] for loss in (of_classes.mean(), theirs)]
+    torch.testing.assert_close(*gradients)
+    mine = case.criterion(loss_of("nnUNetTrainerLovasz"))(case.logits, case.target)
+    torch.testing.assert_close(mine, of_classes[:, 1:].mean())
+
+
+def test_hinge_agrees_with_segmentation_models_pytorch(loss_of) -> None:
+    case = make("regions", batch=3)
+    mine = case.criterion(loss_of("nnUNetTrainerLovasz_hinge", "regions"))(case.logits, case.target)
+    theirs = [
+        LovaszLoss("binary", per_image=True)(case.logits[:, region], case.target[:, region].long())
+        for region in range(REGIONS)
+    ]
+    torch.testing.assert_close(mine, torch.stack(theirs).mean())
+
+
+def test_margins_of_a_label_map_are_log_odds() -> None:
+    probabilities = torch.tensor([1e-6, 0.1, 0.5, 0.999])
+    torch.testing.assert_close(log_odds(probabilities.log()), torch.logit(probabilities), rtol=1e-4, atol=1e-4)
+    assert log_odds(torch.zeros(1)).isfinite()
+
+
+@given(st.lists(st.floats(0, 5, width=32), min_size=2, max_size=50), st.randoms(use_true_random=False))
+def test_the_order_of_bits_is_the_order_of_errors(values: list[float], random) -> None:
+    errors = torch.tensor(values)
+    truth = torch.tensor([random.random() < 0.5 for _ in values])
+    descending = errors.sort(descending=True, stable=True).indices
+    slopes = lovasz_slopes(errors, truth)
+    steps = slopes[descending].cumsum(0)  # one minus Jaccard of the worst voxels so far: it never falls
+    assert (steps.diff() >= -1e-6).all()
+    lost = [
+        1 - (truth.sum() - truth[descending[: n + 1]].sum()) / (truth.sum() + (~truth[descending[: n + 1]]).sum())
+        for n in range(len(values))
+    ]
+    distinct = errors[descending].diff() < 0  # equal errors may join in any order
+    ends = [n for n in range(len(values)) if n == len(values) - 1 or distinct[n]]
+    torch.testing.assert_close(steps[ends], torch.stack(lost)[ends])
+
+
+def test_the_compound_adds_nnunets_cross_entropy(loss_of) -> None:
+    case = make("labels")
+    compound, lovasz, entropy = (
+        case.criterion(loss_of(name))(case.logits, case.target)
+        for name in ("nnUNetTrainerLovaszCE", "nnUNetTrainerLovasz", "nnUNetTrainerCE")
+    )
+    torch.testing.assert_close(compound, lovasz + entropy)
