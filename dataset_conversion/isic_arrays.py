@@ -9,10 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dataset_conversion.find import PARTS, Found, Pair, orphan, pair, stem_of, walk
 from dataset_conversion.model import TEST, TRAIN, Case, Record, Unused
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from dataset_conversion.mask import MaskFile
+    from dataset_conversion.picture import Picture
+    from dataset_conversion.source_file import Source
 
 NOTE = (
     "made of arrays: pictures are called by their row, ISIC numbers are lost, and train, val and test are those of "
@@ -44,36 +51,50 @@ def convert_row(case: Case, record: Record, work: Any) -> None:
     Raises:
         Refused: With the reason.
     """
-    import numpy as np
-
     from dataset_conversion.array_rows import read_row, row_record
-    from dataset_conversion.errors import Refused
-    from dataset_conversion.mask import MaskFile
-    from dataset_conversion.picture import Picture
     from dataset_conversion.rgb import place_rgb
 
-    picture, source = read_row(case.image, case.index)
-    mask, mask_source = read_row(case.label or case.image, case.index)
-    record.files += [row_record("image", source), row_record("label", mask_source)]
-    for values, name in ((picture, source.path.name), (mask, mask_source.path.name)):
-        low, high = values.min(), values.max()
-        if not (low >= 0 and high <= 255):
-            raise Refused(f"{name} has values from {low} to {high}; pictures and masks have 0 to 1 or 0 to 255")
+    rows = [read_row(path, case.index) for path in (case.image, case.label) if path is not None]
+    record.files += [row_record(role, source) for role, (_, source) in zip(("image", "label"), rows, strict=True)]
+    for values, source in rows:
+        _check_range(values, source)
+    place_rgb(record, work, _picture(*rows[0]), _mask(*rows[1]))
+
+
+def _check_range(values: NDArray[Any], source: Source) -> None:
+    from dataset_conversion.errors import Refused
+
+    low, high = values.min(), values.max()
+    # Written so that NaN is out of range.
+    if not (low >= 0 and high <= 255):
+        name = source.path.name
+        raise Refused(f"{name} has values from {low} to {high}; pictures and masks have 0 to 1 or 0 to 255")
+
+
+def _picture(pixels: NDArray[Any], source: Source) -> Picture:
+    """Bytes as they are; anything else from 0 to 1 or 0 to 255, whichever its values say."""
+    import numpy as np
+
+    from dataset_conversion.picture import Picture
+
     notes = []
-    if picture.dtype != np.uint8:
-        factor = 255 if picture.max() <= 1 else 1
-        notes.append(f"stored as {picture.dtype} from 0 to {'1' if factor == 255 else '255'}, written with 8 bits")
-        picture = np.rint(picture * float(factor)).astype(np.uint8)
-    highest = mask.max()
-    inside = mask > (127 if highest > 1 else 0.5 if mask.dtype.kind == "f" else 0)
-    grey = not np.isin(mask, (0, 1 if highest <= 1 else 255)).all()
-    mask_notes = ["grey edge pixels, cut at half scale"] if grey else []
-    place_rgb(
-        record,
-        work,
-        Picture(source=source, pixels=picture, format="", orientation=1, plain=False, notes=notes),
-        MaskFile(source=mask_source, inside=np.asarray(inside).reshape(picture.shape[:2]), notes=mask_notes),
-    )
+    if pixels.dtype != np.uint8:
+        full = 1 if pixels.max() <= 1 else 255
+        notes.append(f"stored as {pixels.dtype} from 0 to {full}, written with 8 bits")
+        pixels = np.rint(pixels * (255.0 / full)).astype(np.uint8)
+    return Picture(source=source, pixels=pixels, format="", orientation=1, plain=False, notes=notes)
+
+
+def _mask(values: NDArray[Any], source: Source) -> MaskFile:
+    """Cut at half of 1 or 255, whichever its values say."""
+    import numpy as np
+
+    from dataset_conversion.mask import MaskFile
+
+    full = 1 if values.max() <= 1 else 255
+    grey = not np.isin(values, (0, full)).all()
+    notes = ["grey edge pixels, cut at half scale"] if grey else []
+    return MaskFile(source=source, inside=values.reshape(values.shape[:2]) > full / 2, notes=notes)
 
 
 def _key(found: Found) -> tuple[str, str] | None:

@@ -148,7 +148,7 @@ CHANGES = st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size
 KEEP = st.sampled_from([1, 1, 0.9, 0.3])
 
 
-@pytest.mark.filterwarnings("ignore:Tag data larger than file")
+@pytest.mark.filterwarnings("ignore::UserWarning")
 @settings(max_examples=150, deadline=None)
 @given(
     image_changes=CHANGES, label_changes=CHANGES, keep=KEEP, form=st.sampled_from(["nii", "PNG", "JPEG", "BMP", "TIFF"])
