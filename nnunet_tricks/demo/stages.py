@@ -13,6 +13,9 @@ from nnunet_tricks.files import write_atomically
 
 STATE = "demo.json"
 
+FOLDERS = ("raw", "preprocessed", "results", "predictions", "logs")
+"""What a demo fills; nothing else in its folder is ever removed."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
@@ -47,8 +50,10 @@ class State:
         """See the class."""
         self.file = folder / STATE
         if restart and self.file.exists():
-            shutil.rmtree(folder)
-        if folder.exists() and not self.file.exists() and any(folder.iterdir()):
+            for name in FOLDERS:
+                shutil.rmtree(folder / name, ignore_errors=True)
+            self.file.unlink()
+        elif folder.exists() and not self.file.exists() and any(folder.iterdir()):
             raise ValueError(f"{folder} is not empty and no demo of ours: choose another folder with --out")
         content = {"settings": dict(settings), "seconds": {}}
         if self.file.exists():

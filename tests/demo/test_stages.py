@@ -43,6 +43,16 @@ def test_other_settings_need_another_folder(tmp_path: Path) -> None:
     assert State(tmp_path, {**SETTINGS, "patch": [8, 8, 8]}, restart=True).settings["patch"] == [8, 8, 8]
 
 
+def test_a_restart_removes_what_the_demo_made_and_nothing_else(tmp_path: Path) -> None:
+    State(tmp_path, SETTINGS)
+    notes = tmp_path / "notes.txt"
+    notes.write_text("kept")
+    (tmp_path / "results" / "model").mkdir(parents=True)
+    State(tmp_path, SETTINGS, restart=True)
+    assert not (tmp_path / "results").exists()
+    assert notes.read_text() == "kept"
+
+
 def test_somebody_elses_folder_is_left_alone(tmp_path: Path) -> None:
     precious = tmp_path / "thesis.tex"
     precious.write_text("results")
