@@ -73,6 +73,7 @@ class CosmosStyle(DataSet):
         import numpy as np
 
         from dataset_conversion.encode import encode
+        from dataset_conversion.errors import Refused
         from dataset_conversion.slices import read_image, read_label
 
         label_path = case.label or case.image
@@ -81,6 +82,10 @@ class CosmosStyle(DataSet):
             record.files.append(FileRecord(role=role, path=work.source_name(path), bytes=path.stat().st_size))
         image, record.files[0].sha256 = read_image(case.image, window)
         label, record.files[1].sha256 = read_label(label_path)
+        if image.shape[:3] != label.shape:
+            raise Refused(
+                f"{case.image.name} has shape {image.shape[:3]}, its label {label.shape} (slice, row, column)"
+            )
         if image.ndim == 3:
             for file in record.files:
                 file.path += f"[{case.index}]"

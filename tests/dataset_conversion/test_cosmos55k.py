@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 
+import nibabel
 import numpy as np
 import pytest
 from PIL import Image
@@ -152,6 +153,17 @@ def test_slices_of_raw_data_sets(convert, data, raw):
     groups = {case["id"]: case["group"] for case in cases}
     for fold in done.json("splits_final.json"):
         assert not {groups[name] for name in fold["train"]} & {groups[name] for name in fold["val"]}
+
+
+def test_label_of_another_shape_in_a_raw_data_set(convert, data, raw):
+    convert("lits", data / "lits", "--link", "copy")
+    path = raw / "Dataset520_LiTS2017/imagesTr/lits_001_0000.nii"
+    image = nibabel.Nifti1Image.from_bytes(path.read_bytes())
+    nibabel.save(image.slicer[:, :, :5], path)
+    done = convert("cosmos-style", raw / "Dataset520_LiTS2017", "--slices", 2)
+    assert done.code == 1
+    assert len(done.summary["refusals"]) == 3
+    assert all("its label (30," in one["reason"] for one in done.summary["refusals"])
 
 
 def test_a_folder_that_is_no_raw_data_set(convert, data):
