@@ -68,6 +68,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Do it."""
     experiment = read_experiment(arguments.spec)
+    if experiment.description:
+        print(experiment.description, file=sys.stderr)
     for note in experiment.notes:
         print(f"note: {note}", file=sys.stderr)
     _tell_missing(experiment, skip=arguments.skip_missing)
