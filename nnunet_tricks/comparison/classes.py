@@ -16,11 +16,13 @@ class Classes:
         values: The label values of each class; several where it is one of nnU-Net's regions.
         ignore: The label of voxels that nobody annotated.
         known: Every label value that the data set has; empty if nobody knows.
+        listed: Classes that ``dataset.json`` writes as a list, though of one label.
     """
 
     values: Mapping[str, tuple[int, ...]]
     ignore: int | None = None
     known: frozenset[int] = frozenset()
+    listed: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, dataset_json: Mapping[str, Any]) -> Classes:
@@ -42,7 +44,9 @@ class Classes:
         known = frozenset(value for values in labels.values() for value in values) | {0}
         ignore = labels.pop("ignore", None)
         values = {name: tuple(value for value in values if value) for name, values in labels.items()}
-        return cls({name: some for name, some in values.items() if some}, ignore[0] if ignore else None, known)
+        listed = frozenset(name for name in values if isinstance(dataset_json["labels"][name], list | tuple))
+        named = {name: some for name, some in values.items() if some}
+        return cls(named, ignore[0] if ignore else None, known, listed)
 
     def with_regions(self, words: Sequence[str]) -> Classes:
         """Unions of labels in place of the classes.
@@ -75,12 +79,13 @@ class Classes:
             raise ValueError(f"--regions {word}: '{label}' is no label of the data set; there are {there}")
         return (int(label),)
 
-    @staticmethod
-    def key(values: Sequence[int]) -> str:
-        """As nnU-Net's ``summary.json`` names a label or a region.
+    def key(self, name: str) -> str:
+        """As nnU-Net's ``summary.json`` names a class.
 
         Examples:
-            >>> Classes.key((1,)), Classes.key((1, 2))
-            ('1', '(1, 2)')
+            >>> classes = Classes.of({"labels": {"background": 0, "whole": [1, 2], "core": 2, "edge": [3]}})
+            >>> [classes.key(name) for name in classes.values]
+            ['(1, 2)', '2', '(3,)']
         """
-        return str(values[0]) if len(values) == 1 else str(tuple(values))
+        values = self.values[name]
+        return str(tuple(values)) if len(values) > 1 or name in self.listed else str(values[0])

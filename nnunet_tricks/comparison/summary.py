@@ -19,7 +19,7 @@ def summary(measured: Sequence[Measured], classes: Classes) -> dict[str, Any]:
     As in nnU-Net a case in which a metric is undefined does not count for its class, and a class in which it is
     undefined everywhere makes the mean over classes NaN.
     """
-    keys = {name: Classes.key(values) for name, values in classes.values.items()}
+    keys = {name: classes.key(name) for name in classes.values}
     cases = [
         {
             "reference_file": str(one.files.truth),

@@ -67,9 +67,8 @@ def _overlay(case: Slice, column: str, results: Results) -> np.ndarray[tuple[int
 
 def _dice(case: Slice, column: str) -> str:
     """What stands below a prediction."""
-    counts = case.counts.get(column, {})
     lines = []
-    for name, count in list(counts.items())[:4]:
-        dice = count.scores["Dice"]
+    for name, scores in list(case.scores.get(column, {}).items())[:4]:
+        dice = scores["Dice"]
         lines.append(f"{name}: neither there nor predicted" if dice is None else f"{name} Dice {dice:.2f}")
     return "\n".join(lines)

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunet_tricks.demo.scores import Classes, Counts, mean_scores
+from nnunet_tricks.comparison.classes import Classes
+from nnunet_tricks.demo.scores import Scores, mean_scores, scores_of
 from nnunet_tricks.demo.setting import Setting
 
 CT_WINDOW = (-160.0, 240.0)
@@ -26,14 +27,14 @@ class Slice:
         case: Its identifier.
         image: Grey values or RGB in [0, 1].
         labels: The truth and each trainer's prediction.
-        counts: Of each trainer, in the whole case.
+        scores: Of each trainer and class, in the whole case.
         aspect: Height of a pixel by its width.
     """
 
     case: str
     image: NDArray[np.float64]
     labels: Mapping[str, NDArray[np.generic]]
-    counts: Mapping[str, Mapping[str, Counts]]
+    scores: Mapping[str, Mapping[str, Scores]]
     aspect: float
 
 
@@ -53,7 +54,7 @@ class Results:
     def scores(self) -> dict[str, dict[str, dict[str, float | None]]]:
         """By trainer, class and score; None where a score is defined in no case."""
         return {
-            trainer: mean_scores([case.counts[trainer] for case in self.slices]) for trainer in self.slices[0].counts
+            trainer: mean_scores([case.scores[trainer] for case in self.slices]) for trainer in self.slices[0].scores
         }
 
 
@@ -79,7 +80,7 @@ def read(setting: Setting) -> Results:
                 case,
                 _shown(image, chosen, dataset["channel_names"]),
                 {name: volume[chosen] for name, volume in labels.items()},
-                {trainer: classes.count(labels[trainer], labels["truth"]) for trainer in setting.trainers},
+                {trainer: scores_of(labels[trainer], labels["truth"], classes) for trainer in setting.trainers},
                 float(spacing[1] / spacing[2]),
             )
         )

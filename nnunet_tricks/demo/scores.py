@@ -2,105 +2,47 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nnunet_tricks.comparison.classes import Classes
+from nnunet_tricks.comparison.metrics import Case, chosen
+
 LabelMap = NDArray[np.generic]
+Scores = Mapping[str, float | None]
+"""Numbers in [0, 1] by name; None where one is not defined, as for a class that is neither there nor predicted."""
 
-
-@dataclass(frozen=True)
-class Counts:
-    """Voxels of one class in one case.
-
-    Attributes:
-        tp: True positives.
-        fp: False positives.
-        fn: False negatives.
-    """
-
-    tp: int
-    fp: int
-    fn: int
-
-    @property
-    def scores(self) -> dict[str, float | None]:
-        """Each in [0, 1]; None where it would divide by zero, as for a class that is neither there nor predicted.
-
-        Examples:
-            >>> Counts(tp=6, fp=2, fn=4).scores
-            {'Dice': 0.66..., 'IoU': 0.5, 'recall': 0.6, 'precision': 0.75}
-        """
-        tp, fp, fn = self.tp, self.fp, self.fn
-        return {
-            "Dice": _ratio(2 * tp, 2 * tp + fp + fn),
-            "IoU": _ratio(tp, tp + fp + fn),
-            "recall": _ratio(tp, tp + fn),
-            "precision": _ratio(tp, tp + fp),
-        }
-
-
+METRICS = tuple(metric for metric in chosen(["Dice", "IoU", "recall", "precision"]) if metric.group == "overlap")
 DEFINITIONS = "Mean over cases; a case counts where the score is defined. Dice 2TP/(2TP+FP+FN), IoU TP/(TP+FP+FN), \
-recall TP/(TP+FN), precision TP/(TP+FP)."
+recall TP/(TP+FN), precision TP/(TP+FP), and 0 where nothing is predicted."
 
 
-@dataclass(frozen=True)
-class Classes:
-    """What a data set wants to have segmented.
+def scores_of(prediction: LabelMap, truth: LabelMap, classes: Classes) -> dict[str, Scores]:
+    """Compare two label maps, class by class.
 
-    Attributes:
-        values: The label values of each class; several where it is one of nnU-Net's regions.
-        ignore: The label of voxels that nobody annotated.
+    Raises:
+        ValueError: If their shapes differ.
+
+    Examples:
+        >>> classes = Classes.of({"labels": {"background": 0, "organ": 1}})
+        >>> scores_of(np.array([[1, 1, 0]]), np.array([[1, 0, 0]]), classes)
+        {'organ': {'Dice': 0.66..., 'IoU': 0.5, 'recall': 1.0, 'precision': 0.5}}
     """
-
-    values: Mapping[str, tuple[int, ...]]
-    ignore: int | None = None
-
-    @classmethod
-    def of(cls, dataset_json: Mapping[str, Any]) -> Classes:
-        """Read them from ``dataset.json``.
-
-        Examples:
-            >>> Classes.of({"labels": {"background": 0, "whole": [1, 2], "core": 2, "ignore": 3}})
-            Classes(values={'whole': (1, 2), 'core': (2,)}, ignore=3)
-        """
-        labels = {
-            name: tuple(map(int, value)) if isinstance(value, list | tuple) else (int(value),)
-            for name, value in dataset_json["labels"].items()
-        }
-        ignore = labels.pop("ignore", None)
-        return cls({name: values for name, values in labels.items() if values != (0,)}, ignore[0] if ignore else None)
-
-    def count(self, prediction: LabelMap, truth: LabelMap) -> dict[str, Counts]:
-        """Compare two label maps of the same shape.
-
-        Raises:
-            ValueError: If their shapes differ.
-        """
-        if prediction.shape != truth.shape:
-            raise ValueError(f"prediction has shape {prediction.shape}, truth {truth.shape}")
-        counted = truth != self.ignore if self.ignore is not None else np.ones(truth.shape, bool)
-        counts = {}
-        for name, values in self.values.items():
-            found, there = np.isin(prediction, values) & counted, np.isin(truth, values) & counted
-            both = int((found & there).sum())
-            counts[name] = Counts(tp=both, fp=int(found.sum()) - both, fn=int(there.sum()) - both)
-        return counts
+    case = Case(prediction, truth, (1,) * truth.ndim, ignore=classes.ignore)
+    scores: dict[str, Scores] = {}
+    for name, values in classes.values.items():
+        pair = case.pair(values)
+        numbers = {metric.name: metric(pair) for metric in METRICS}
+        scores[name] = {metric: None if math.isnan(number) else number for metric, number in numbers.items()}
+    return scores
 
 
-def mean_scores(cases: Sequence[Mapping[str, Counts]]) -> dict[str, dict[str, float | None]]:
+def mean_scores(cases: Sequence[Mapping[str, Scores]]) -> dict[str, dict[str, float | None]]:
     """The mean over cases of each class's scores, leaving out cases where a score is undefined."""
-    return {
-        name: {score: _mean(case[name].scores[score] for case in cases) for score in cases[0][name].scores}
-        for name in cases[0]
-    }
-
-
-def _ratio(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
+    return {name: {score: _mean(case[name][score] for case in cases) for score in cases[0][name]} for name in cases[0]}
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

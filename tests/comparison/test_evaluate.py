@@ -59,10 +59,10 @@ def test_summary_as_nnunet_writes_it(labels: str, tmp_path: Path, monkeypatch) -
 
     meaning = {
         "labels": {"background": 0, "kidney": 1, "tumor": 2, "cyst": 3},
-        "regions": {"background": 0, "kidney": [1, 2], "tumor": 2},
+        "regions": {"background": 0, "kidney": [1, 2], "tumor": [2]},
         "ignore": {"background": 0, "kidney": 1, "ignore": 2},
     }[labels]
-    asked = {"labels": [1, 2, 3], "regions": [(1, 2), 2], "ignore": [1]}[labels]
+    asked = {"labels": [1, 2, 3], "regions": [(1, 2), (2,)], "ignore": [1]}[labels]
     world = World(tmp_path / "world", labels=meaning, count=3)
     predictions, references = tmp_path / "predictions", world.raw / "labelsTr"
     for case in range(3):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nnunet_tricks.comparison.classes import Classes
 from nnunet_tricks.demo.picture import draw
 from nnunet_tricks.demo.results import Results, Slice
-from nnunet_tricks.demo.scores import Classes, Counts
 
 CLASSES = Classes.of({"labels": {"background": 0, "kidney": 1, "tumour": 2}})
 
@@ -14,9 +14,9 @@ CLASSES = Classes.of({"labels": {"background": 0, "kidney": 1, "tumour": 2}})
 def _slice(case: str, shape: tuple[int, ...], aspect: float = 1.0) -> Slice:
     labels = np.zeros(shape[:2], int)
     labels[2:6, 2:6], labels[3:5, 3:5] = 1, 2
-    counts = {"kidney": Counts(tp=1, fp=0, fn=1), "tumour": Counts(tp=0, fp=0, fn=0)}
+    scores = {"kidney": {"Dice": 0.67}, "tumour": {"Dice": None}}
     maps = {"truth": labels, "nnUNetTrainer_6epochs": labels, "nnUNetTrainerTversky_6epochs": np.zeros_like(labels)}
-    return Slice(case, np.full(shape, 0.5), maps, dict.fromkeys(list(maps)[1:], counts), aspect)
+    return Slice(case, np.full(shape, 0.5), maps, dict.fromkeys(list(maps)[1:], scores), aspect)
 
 
 @pytest.mark.parametrize("shape", [(20, 30), (20, 30, 3), (60, 10)])
