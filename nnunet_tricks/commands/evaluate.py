@@ -151,10 +151,16 @@ def _description(arguments: argparse.Namespace) -> dict[str, Any]:
     """The ``dataset.json`` that belongs to the files."""
     from nnunet_tricks.experiment.folders import read_json
 
-    places = [folder / "dataset.json" for folder in (arguments.predictions, arguments.labels, arguments.labels.parent)]
+    predictions, labels = arguments.predictions.absolute(), arguments.labels.absolute()
+    # In nnU-Net's results it stands beside the folds.
+    folders = (predictions, labels, labels.parent, predictions.parent.parent)
+    places = [folder / "dataset.json" for folder in folders]
     for file in [arguments.dataset_json] if arguments.dataset_json else places:
         if file.is_file():
-            return dict(read_json(file))
+            description = dict(read_json(file))
+            if not isinstance(description.get("file_ending"), str):
+                raise ValueError(f"{file} names no file_ending")
+            return description
     raise ValueError(
         f"no dataset.json in {arguments.predictions}, in {arguments.labels} or above it, so nobody knows what the "
         "labels mean: give it with --dataset-json"

@@ -138,10 +138,10 @@ def _measure(job: _Job) -> tuple[Values, str]:
     """The values, or what is wrong with the case."""
     try:
         prediction, truth = images.read(job.files.prediction), images.read(job.files.truth)
-        images.check_pair(prediction, truth)
+        spacing, unit = images.shared_grid(prediction, truth)
         for which, labels in (("prediction", prediction), ("label", truth)):
             _check_values(which, labels, job.classes)
-        case = Case(prediction.values, truth.values, truth.spacing, ignore=job.classes.ignore, unit=truth.unit)
+        case = Case(prediction.values, truth.values, spacing, ignore=job.classes.ignore, unit=unit)
         metrics = chosen(job.metrics, [float(name.partition("@")[2]) for name in job.metrics if "@" in name])
         values: Values = {}
         for label_values in job.classes.values.values():

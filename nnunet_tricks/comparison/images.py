@@ -117,17 +117,23 @@ def _check_finite(values: NDArray[np.generic]) -> None:
         raise ValueError(f"it holds NaN or infinity in {count} voxels")
 
 
-def check_pair(prediction: Labels, truth: Labels) -> None:
-    """Whether two label maps lie on the same grid.
+def shared_grid(prediction: Labels, truth: Labels) -> tuple[tuple[float, ...], str]:
+    """Spacing and unit of two label maps on the same grid.
+
+    nnU-Net does not copy the spacing files of TIFF labels: where only one of both knows a spacing, it holds for both.
 
     Raises:
         ValueError: If shape or spacing differ.
     """
     if prediction.values.shape != truth.values.shape:
         raise ValueError(f"the prediction has shape {prediction.values.shape}, the label {truth.values.shape}")
+    if prediction.unit != truth.unit:
+        known = truth if prediction.unit == "px" else prediction
+        return known.spacing, known.unit
     pairs = zip(prediction.spacing, truth.spacing, strict=True)
     if not all(math.isclose(one, other, rel_tol=1e-3) for one, other in pairs):
         raise ValueError(f"the prediction has spacing {_short(prediction)}, the label {_short(truth)}")
+    return truth.spacing, truth.unit
 
 
 def _short(labels: Labels) -> str:

@@ -30,7 +30,7 @@ def rows_of(words: list, capsys: pytest.CaptureFixture[str]) -> dict[tuple[str, 
 
 
 def refused(words: list, capsys: pytest.CaptureFixture[str]) -> str:
-    assert main(["evaluate", *map(str, words), *ONE]) == 2
+    assert main(["evaluate", *ONE, *map(str, words)]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     return error
@@ -175,6 +175,22 @@ def test_spacing_as_nnunets_reader(tmp_path: Path) -> None:
     assert list(read.spacing) == pytest.approx([float(step) for step in properties["spacing"]])
 
 
+def test_tiff_labels_without_the_spacing_file_that_predictions_have(tmp_path: Path, capsys) -> None:
+    """As in gt_segmentations."""
+    import tifffile
+
+    world = World(tmp_path / "world", count=1)
+    for folder, labels in (("labels", truth(0)), ("predictions", predicted(0, 1))):
+        (tmp_path / folder).mkdir()
+        tifffile.imwrite(tmp_path / folder / "case_0.tif", labels)
+    (tmp_path / "predictions" / "case_0.json").write_text(json.dumps({"spacing": SPACING}))
+    world.write_json(tmp_path / "dataset.json", world.description | {"file_ending": ".tif"})
+    write(tmp_path / "nifti" / "case_0.nii.gz", predicted(0, 1))
+    words = ["--metrics", "HD", "volume_difference"]
+    expected = rows_of([tmp_path / "nifti", world.raw / "labelsTr", *words], capsys)
+    assert rows_of([tmp_path / "predictions", tmp_path / "labels", *words], capsys) == pytest.approx(expected)
+
+
 def test_what_was_measured_once_is_not_measured_again(folders, capsys, monkeypatch) -> None:
     words = [*folders, "--metrics", "Dice", "HD"]
     first = rows_of(words, capsys)
@@ -271,6 +287,7 @@ def test_chill_leaves_out_what_is_not_predicted(folders, capsys) -> None:
         (["--metrics", "dice"], "near are Dice"),
         (["--out", "table.txt"], "must be .csv or .parquet"),
         (["--dataset-json", "nowhere.json"], "no dataset.json"),
+        (["--workers", "0"], "at least 1"),
     ],
 )
 def test_wrong_arguments(words: list[str], message: str, folders, capsys) -> None:
