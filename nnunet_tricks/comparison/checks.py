@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
@@ -16,6 +17,7 @@ from nnunet_tricks.planning.plans_file import resolve
 ACCEPTABLE = ("nnunet-version", "plans")
 """What may differ if the user says so."""
 
+SPLIT = re.compile(r"This split has (\d+) training and (\d+) validation cases")
 VERSION_KEYS = ("nnunetv2_version",)
 SHARED = ("transpose_forward", "image_reader_writer", "foreground_intensity_properties_per_channel")
 """What stands in plans outside of the configurations, and changes the images."""
@@ -35,7 +37,7 @@ def check(group: Group, *, folds: Collection[str] | None = None, accept: Collect
     Raises:
         ValueError: Naming the folders.
     """
-    faults = [*_folds(group, folds), *_unfinished(group), *_labels(group)]
+    faults = [*_folds(group, folds), *_unfinished(group), *_splits(group), *_labels(group)]
     notes = []
     for word, differences in (("plans", list(_plans(group))), ("nnunet-version", list(_versions(group)))):
         if word in accept:
@@ -67,6 +69,33 @@ def _unfinished(group: Group) -> Iterator[str]:
             yield f"{one.model.name}/fold_{one.fold} is unfinished: it has no checkpoint_final.pth"
         elif not one.folder.is_dir():
             yield f"{one.model.name}/fold_{one.fold} has no predictions in {one.part}"
+
+
+def _splits(group: Group) -> Iterator[str]:
+    """Validation cases are compared by name elsewhere; what nnU-Net's log tells is how many it trained on."""
+    try:
+        splits = Folders.of_environment().splits(group.dataset) or []
+    except ValueError:
+        return
+    for one in _every(group):
+        if not one.fold.isdecimal() or int(one.fold) >= len(splits):
+            continue
+        expected = tuple(len(splits[int(one.fold)][part]) for part in ("train", "val"))
+        told = _told_split(one)
+        if told and told != expected:
+            yield (
+                f"{one.model.name}/fold_{one.fold} was trained on {told[0]} and validated on {told[1]} cases, the "
+                f"split file now has {expected[0]} and {expected[1]}"
+            )
+
+
+def _told_split(one: Predictions) -> tuple[int, int] | None:
+    """Numbers of training and validation cases in the log that was written last."""
+    for log in sorted(one.fold_folder.glob("training_log_*.txt"), reverse=True):
+        told = SPLIT.findall(log.read_text(encoding="utf-8", errors="replace"))
+        if told:
+            return int(told[-1][0]), int(told[-1][1])
+    return None
 
 
 def _labels(group: Group) -> Iterator[str]:

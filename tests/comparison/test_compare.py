@@ -186,6 +186,14 @@ def test_a_split_that_changed_between_trainings(world: World, capsys) -> None:
     assert "the split file as it was?" in error
 
 
+def test_a_training_on_other_cases_that_validated_on_the_same(both: list[Path], world: World, capsys) -> None:
+    splits = json.loads((world.preprocessed / "splits_final.json").read_text())
+    splits[1]["train"].pop()
+    world.write_json(world.preprocessed / "splits_final.json", splits)
+    error = refused(both, capsys)
+    assert "fold_1 was trained on 4 and validated on 2 cases, the split file now has 3 and 2" in error
+
+
 def test_other_plans_are_refused_unless_accepted(both: list[Path], world: World, capsys) -> None:
     plans = json.loads((both[0] / "plans.json").read_text())
     plans["configurations"]["another"] = {"batch_size": 7}
