@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from nnunet_tricks.comparison.evaluate import some
-from nnunet_tricks.comparison.folders import Predictions
+from nnunet_tricks.comparison.folders import VALIDATION, Predictions
 from nnunet_tricks.comparison.methods import Group
 from nnunet_tricks.experiment.folders import Folders
 from nnunet_tricks.planning.plans_file import resolve
@@ -69,6 +69,8 @@ def _unfinished(group: Group) -> Iterator[str]:
             yield f"{one.model.name}/fold_{one.fold} is unfinished: it has no checkpoint_final.pth"
         elif not one.folder.is_dir():
             yield f"{one.model.name}/fold_{one.fold} has no predictions in {one.part}"
+        elif one.part == VALIDATION and not (one.folder / "summary.json").is_file():
+            yield f"{one.model.name}/fold_{one.fold} has an unfinished validation: nnUNetv2_train ... --val ends it"
 
 
 def _splits(group: Group) -> Iterator[str]:

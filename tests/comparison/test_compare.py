@@ -165,6 +165,7 @@ def test_a_fold_that_the_split_file_does_not_have(both: list[Path], world: World
     ("file", "message"),
     [
         ("fold_1/checkpoint_final.pth", "fold_1 is unfinished"),
+        ("fold_1/validation/summary.json", "fold_1 has an unfinished validation"),
         ("fold_1/validation/case_4.nii.gz", "fold_1/validation: 1 of 2 cases are not predicted: case_4"),
         ("plans.json", "plans.json is not there"),
     ],
