@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -37,16 +37,20 @@ def check(group: Group, *, folds: Collection[str] | None = None, accept: Collect
     Raises:
         ValueError: Naming the folders.
     """
-    faults = [*_folds(group, folds), *_unfinished(group), *_splits(group), *_labels(group)]
-    notes = []
+    _refuse(group, [*_folds(group, folds), *_unfinished(group)])
+    faults, notes = [*_splits(group), *_labels(group)], []
     for word, differences in (("plans", list(_plans(group))), ("nnunet-version", list(_versions(group)))):
         if word in accept:
             notes += differences
         else:
             faults += [f"{difference} (--accept {word} compares all the same)" for difference in differences]
+    _refuse(group, faults)
+    return notes
+
+
+def _refuse(group: Group, faults: Sequence[str]) -> None:
     if faults:
         raise ValueError(f"{group.dataset}, {group.part}: {some(faults, '; ')}")
-    return notes
 
 
 def _folds(group: Group, asked: Collection[str] | None) -> Iterator[str]:

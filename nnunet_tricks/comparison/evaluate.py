@@ -20,6 +20,9 @@ from nnunet_tricks.comparison.metrics import DEFAULT, TOLERANCES, Case, chosen
 SHOWN = 5
 """So many faults or cases are named."""
 
+LONG = 20
+"""So many cases are worth a line of progress where there is no terminal."""
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -170,22 +173,25 @@ def _check_values(which: str, labels: images.Labels, classes: Classes) -> None:
 
 
 def _shown(results: Iterable[tuple[Values, str]], total: int, folder: Path) -> Iterator[tuple[Values, str]]:
-    """A bar on a terminal while there is something to wait for."""
+    """A bar on a terminal while there is something to wait for, a line elsewhere if that is long."""
+    words = "/".join(folder.parts[-3:])
     if not sys.stderr.isatty() or total < 2:
+        if total >= LONG:
+            print(f"measuring {total} cases of {words}", file=sys.stderr, flush=True)
         yield from results
         return
     from rich.console import Console
     from rich.progress import track
 
-    words = "/".join(folder.parts[-3:])
     yield from track(results, description=words, total=total, console=Console(stderr=True), transient=True)
 
 
 def mean(values: Iterable[float]) -> float:
-    """Over the defined values; NaN if there are none."""
+    """Over the defined values; NaN if there are none.
+
+    Examples:
+        >>> mean([1.0, math.nan, 2.0])
+        1.5
+    """
     defined = [value for value in values if not math.isnan(value)]
-    return math.fsum(defined) / len(defined) if defined and all(map(math.isfinite, defined)) else _unusual(defined)
-
-
-def _unusual(defined: Sequence[float]) -> float:
     return sum(defined) / len(defined) if defined else math.nan

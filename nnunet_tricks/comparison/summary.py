@@ -20,7 +20,7 @@ def summary(measured: Sequence[Measured], classes: Classes) -> dict[str, Any]:
     undefined everywhere makes the mean over classes NaN.
     """
     keys = {name: classes.key(name) for name in classes.values}
-    cases = [
+    cases: list[dict[str, Any]] = [
         {
             "reference_file": str(one.files.truth),
             "prediction_file": str(one.files.prediction),
@@ -28,11 +28,8 @@ def summary(measured: Sequence[Measured], classes: Classes) -> dict[str, Any]:
         }
         for one in measured
     ]
-    names = list(next(iter(cases[0]["metrics"].values())))  # type: ignore[attr-defined]
-    means = {
-        key: {name: mean(case["metrics"][key][name] for case in cases) for name in names}  # type: ignore[index]
-        for key in keys.values()
-    }
+    names = list(next(iter(cases[0]["metrics"].values())))
+    means = {key: {name: mean(case["metrics"][key][name] for case in cases) for name in names} for key in keys.values()}
     foreground = {name: _plain_mean([values[name] for values in means.values()]) for name in names}
     return {"foreground_mean": foreground, "mean": means, "metric_per_case": cases}
 

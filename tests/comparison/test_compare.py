@@ -297,6 +297,8 @@ def test_an_experiment_file(both: list[Path], world: World, tmp_path: Path, caps
     assert "not both" in refused([spec, both[0]], capsys)
     shutil.rmtree(both[0] / "fold_1")
     assert "fold_1 is unfinished" in refused([spec], capsys)
+    shutil.rmtree(both[0])
+    assert "fold_0 is unfinished" in refused([spec], capsys)
 
 
 @pytest.mark.parametrize(
