@@ -244,7 +244,8 @@ class LocalQueue:
             if one.state != state:
                 one.state = state
                 self.tell(one)
-            self._changed.notify_all()
+                # Only then, else workers that wait would wake each other all the time.
+                self._changed.notify_all()
 
     def _stop(self, workers: Sequence[threading.Thread]) -> None:
         """End what still runs: after a Ctrl-C, or when told to end."""
