@@ -1,5 +1,7 @@
 import os
 import subprocess
+import threading
+import time
 
 from nnunet_tricks.experiment.board import summary
 from nnunet_tricks.experiment.local import LocalQueue
@@ -108,6 +110,17 @@ def test_two_queues_never_use_one_device_at_once(tmp_path) -> None:
     again = Lock.take(tmp_path / "states" / "x")
     assert again is not None
     again.release()
+
+
+def test_waiting_costs_nothing(tmp_path) -> None:
+    """Workers that wait for a cell of another queue must not keep each other awake."""
+    cells = [counting(tmp_path, f"c{n}") for n in range(5)]
+    held = [Lock.take(cell.folder / "lock") for cell in cells]
+    queue = queue_of(cells, ["0", "1", "2"])
+    threading.Timer(2.0, lambda: [lock.release() for lock in held]).start()
+    began = time.process_time()
+    assert queue.run()
+    assert time.process_time() - began < 1.0
 
 
 def test_a_lock_lives_as_long_as_a_child_that_was_given_it(tmp_path) -> None:
