@@ -23,22 +23,21 @@ class Cache:
     """Metrics of the cases of one folder of predictions.
 
     Attributes:
-        file: Where they are kept.
+        folder: Of the predictions.
         cases: What is known of each case.
     """
 
-    file: Path
+    folder: Path
     cases: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, predictions: Path) -> Cache:
         """The cache of a folder; empty if there is none, or one of other definitions."""
-        file = predictions / FILE
         with suppress(OSError, ValueError, KeyError, TypeError):
-            content = json.loads(file.read_text(encoding="utf-8"))
+            content = json.loads((predictions / FILE).read_text(encoding="utf-8"))
             if content["version"] == VERSION:
-                return cls(file, dict(content["cases"]))
-        return cls(file)
+                return cls(predictions, dict(content["cases"]))
+        return cls(predictions)
 
     def get(self, case: str, stamp: str) -> Values:
         """What was measured in a case while its files were as they are."""
@@ -60,7 +59,7 @@ class Cache:
     def save(self) -> None:
         """Write the file; in a folder that nobody may write into nothing is kept."""
         with suppress(OSError):
-            write_atomically(self.file, json.dumps({"version": VERSION, "cases": self.cases}))
+            write_atomically(self.folder / FILE, json.dumps({"version": VERSION, "cases": self.cases}))
 
 
 def stamp(prediction: Path, truth: Path, ignore: int | None) -> str:

@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -89,25 +90,31 @@ def evaluate(folder: Path, files: Sequence[Files], asked: Asked) -> list[Measure
         lacking = tuple(name for name in names if any(name not in known.get(key, {}) for key in keys.values()))
         if lacking:
             jobs.append(_Job(one, asked.classes, lacking))
+    if jobs:
+        _fill(cache, jobs, stamps, asked.workers)
+    measured = []
+    for one in files:
+        known = cache.get(one.case, stamps[one.case])
+        values = {label: {name: known[key][name] for name in names} for label, key in keys.items()}
+        measured.append(Measured(one, values))
+    return measured
+
+
+def _fill(cache: Cache, jobs: Sequence[_Job], stamps: Mapping[str, str], workers: int) -> None:
+    """Measure into the cache; what is done stays done if something else fails."""
     faults = []
     try:
-        for job, (values, fault) in zip(jobs, _shown(_run(jobs, asked.workers), len(jobs), folder), strict=True):
+        for job, (values, fault) in zip(jobs, _shown(_run(jobs, workers), len(jobs), cache.folder), strict=True):
             if fault:
                 faults.append(f"{job.files.case}: {fault}")
             else:
                 cache.put(job.files.case, stamps[job.files.case], values)
+    except BrokenProcessPool:
+        raise ValueError(f"{cache.folder}: a process was killed, for lack of memory? Try fewer --workers") from None
     finally:
-        if jobs:
-            cache.save()
+        cache.save()
     if faults:
-        raise ValueError(f"{folder}: {some(faults, '; ')}")
-    measured = []
-    for one in files:
-        known = cache.get(one.case, stamps[one.case])
-        measured.append(
-            Measured(one, {label: {name: known[key][name] for name in names} for label, key in keys.items()})
-        )
-    return measured
+        raise ValueError(f"{cache.folder}: {some(faults, '; ')}")
 
 
 def some(words: Sequence[str], joint: str = ", ") -> str:
