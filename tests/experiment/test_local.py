@@ -120,7 +120,7 @@ def test_waiting_costs_nothing(tmp_path) -> None:
     threading.Timer(2.0, lambda: [lock.release() for lock in held]).start()
     began = time.process_time()
     assert queue.run()
-    assert time.process_time() - began < 1.0
+    assert time.process_time() - began < 0.5
 
 
 def test_a_lock_lives_as_long_as_a_child_that_was_given_it(tmp_path) -> None:
