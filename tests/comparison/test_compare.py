@@ -122,6 +122,21 @@ def test_names_of_runs() -> None:
     assert without_run("nnUNetTrainerTversky_100epochs_run2") == "nnUNetTrainerTversky_100epochs"
 
 
+def test_memory_where_a_queue_has_recorded_it(both: list[Path], capsys) -> None:
+    from nnunet_tricks.experiment.record import Attempt, Record
+
+    for fold, memory in enumerate((3e9, 5e9)):
+        states = both[0].parent.parent / "nnunet_tricks" / both[0].parent.name / both[0].name / f"fold_{fold}" / "train"
+        states.mkdir(parents=True)
+        Record().begin(states, Attempt("train", 0.0, "cpu", 1.0, 0, int(memory)))
+    (table,) = compared(both, capsys)
+    assert [method["memory_bytes"] for method in table["methods"]] == [None, 5e9]
+    assert main(["compare", *map(str, both), *ONE]) == 0
+    shown = capsys.readouterr().out
+    assert "memory [GB]" in shown
+    assert "GPU memory" not in shown
+
+
 def test_baseline_can_be_chosen(both: list[Path], capsys) -> None:
     (table,) = compared([*both, "--baseline", "nnUNetTrainerTversky"], capsys)
     assert table["methods"][0]["trainer"] == "nnUNetTrainerTversky"

@@ -101,7 +101,7 @@ def neighbour_codes(mask: Mask) -> Codes:
 
 
 def _percentile(found: Floats, areas: Floats, percent: float) -> float:
-    order = np.lexsort((areas, found))
+    order = np.argsort(found)
     share = np.cumsum(areas[order])
     position = int(np.searchsorted(share / share[-1], percent / 100))
     return float(found[order[min(position, len(found) - 1)]])
