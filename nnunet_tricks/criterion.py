@@ -60,6 +60,9 @@ class Prediction:
         target: nnU-Net's target, as it came.
         regions: Whether the C channels are overlapping regions (sigmoid) and not classes of a label map (softmax).
         ddp: Whether this process is one of several that share the batch.
+        maps: (B, foreground classes or regions, *spatial), what the loader made of the truth; ``None`` where there are
+            none, as at the lower levels of deep supervision.
+        progress: The share of the training that is done.
     """
 
     def __init__(
@@ -70,6 +73,8 @@ class Prediction:
         regions: bool = False,
         ignore_label: int | None = None,
         ddp: bool = False,
+        maps: Tensor | None = None,
+        progress: float = 0,
     ) -> None:
         """Take one level of what nnU-Net hands to its loss.
 
@@ -80,7 +85,11 @@ class Prediction:
             regions: Whether ``target`` holds regions.
             ignore_label: Value of ignored voxels in a label map; for regions only whether it is ``None`` matters.
             ddp: Whether several processes share the batch.
+            maps: Of the truth, for each foreground class or region.
+            progress: The share of the training that is done, from 0.
         """
+        self.maps = maps
+        self.progress = progress
         self.logits = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
         self.regions = regions
         self.ddp = ddp
@@ -265,7 +274,12 @@ Loss = Callable[[Prediction], Tensor]
 
 
 class Criterion(nn.Module):
-    """A loss as nnU-Net calls it: for one level of deep supervision, inside autocast, on any of its target layouts."""
+    """A loss as nnU-Net calls it: for one level of deep supervision, inside autocast, on any of its target layouts.
+
+    Attributes:
+        maps: Of the batch at full size, for losses that need some; set before each step.
+        progress: The share of the training that is done, for losses with a schedule; set before each epoch.
+    """
 
     def __init__(
         self, loss: Loss, *, regions: bool = False, ignore_label: int | None = None, ddp: bool = False
@@ -283,6 +297,8 @@ class Criterion(nn.Module):
         self.regions = regions
         self.ignore_label = ignore_label
         self.ddp = ddp
+        self.maps: Tensor | None = None
+        self.progress = 0.0
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """The loss of one level.
@@ -298,7 +314,15 @@ class Criterion(nn.Module):
         # autocast, such as mps, older versions of torch do not even let it be switched off.
         device = logits.device.type
         with torch.autocast(device, enabled=False) if device in ("cuda", "cpu") else nullcontext():
-            prediction = Prediction(logits, target, regions=self.regions, ignore_label=self.ignore_label, ddp=self.ddp)
+            prediction = Prediction(
+                logits,
+                target,
+                regions=self.regions,
+                ignore_label=self.ignore_label,
+                ddp=self.ddp,
+                maps=self.maps if self.maps is not None and self.maps.shape[2:] == logits.shape[2:] else None,
+                progress=self.progress,
+            )
             return self.loss(prediction)
 
     def extra_repr(self) -> str:

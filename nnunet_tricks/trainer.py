@@ -174,8 +174,13 @@ class LossTrainer(TrickTrainer):
                 add_timestamp=False,
             )
 
+    def on_train_epoch_start(self) -> None:
+        """Tell the loss how far the training is; what a continued one is told is the same."""
+        super().on_train_epoch_start()
+        self.criterion.progress = self.current_epoch / self.num_epochs
+
     def _build_loss(self) -> nn.Module:
-        criterion = Criterion(
+        self.criterion = Criterion(
             self.make_loss(),
             regions=self.label_manager.has_regions,
             ignore_label=self.label_manager.ignore_label,
@@ -184,6 +189,6 @@ class LossTrainer(TrickTrainer):
         # nnU-Net weighs the levels inside this method, by rules that change with its version: keep its wrapper.
         built = super()._build_loss()
         if not isinstance(built, DeepSupervisionWrapper):
-            return criterion
-        built.loss = criterion
+            return self.criterion
+        built.loss = self.criterion
         return built

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from nnunet_tricks.catalogue import overlap, supervision, voxel
+from nnunet_tricks.catalogue import boundary, overlap, supervision, voxel
 from nnunet_tricks.trick_info import TrickInfo
 
-CATALOGUE: tuple[TrickInfo, ...] = (*voxel.ENTRIES, *overlap.ENTRIES, *supervision.ENTRIES)
+CATALOGUE: tuple[TrickInfo, ...] = (
+    *voxel.ENTRIES,
+    *overlap.ENTRIES,
+    *boundary.ENTRIES,
+    *supervision.ENTRIES,
+)

@@ -1,0 +1,23 @@
+"""Losses on the border of objects."""
+
+from __future__ import annotations
+
+from nnunet_tricks.catalogue.shared import MODEL
+from nnunet_tricks.papers import cited
+from nnunet_tricks.trick_info import Parameter, TrickInfo
+
+ENTRIES: tuple[TrickInfo, ...] = (
+    TrickInfo(
+        name="Boundary",
+        hooks=("loss", "targets"),
+        phase=MODEL,
+        module="nnunet_tricks.loss.boundary",
+        summary="generalized Dice and, more and more, the distance of what is predicted from the true border",
+        formula="(1 - w) generalized Dice + w mean(phi p), w from 0 to weight; phi is the signed distance",
+        parameters=(
+            Parameter(name="weight", default=0.99, high=1, help="of the boundary term at the end of the training"),
+        ),
+        paper=cited("kervadec2019boundary"),
+        challenges=("class imbalance", "small objects", "blurred borders"),
+    ),
+)

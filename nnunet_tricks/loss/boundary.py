@@ -1,0 +1,79 @@
+r"""Boundary loss: a prediction pays for each voxel by its distance from the true border.
+
+$(1 - w) L_{GD} + w \frac{1}{NC} \sum_{i,c} \phi_c(i) p_{ic}$ over the N annotated voxels and C foreground classes, with
+generalized Dice and the signed distance $\phi$ to the border of the class, negative inside. Kervadec et al., "Boundary
+loss for highly unbalanced segmentation", MIDL 2019, eqs. 5 and 8; the survey's Eqs. 10 to 12, whose 12 lacks the sum.
+
+The weight w rises linearly from 0 at the first epoch to ``weight`` at the end of the training, as the authors' schedule
+does in 100 epochs. Distances are in multiples of the mean edge of a voxel. A class that a patch lacks or is full of has
+no border and pays nothing; neither do the lower levels of deep supervision, which have generalized Dice alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from nnunet_tricks.criterion import Prediction
+from nnunet_tricks.loss.generalized_dice import GeneralizedDiceLoss
+from nnunet_tricks.targets.distance import signed_distance_in_voxels
+from nnunet_tricks.targets.maps import MapOfMask
+from nnunet_tricks.targets.trainer import MappedLossTrainer
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoundaryLoss:
+    """Generalized Dice and, more and more, the boundary term.
+
+    Attributes:
+        weight: Of the boundary term at the end of the training.
+        batch: Whether the batch counts as one image for generalized Dice.
+    """
+
+    weight: float
+    batch: bool
+
+    def __call__(self, prediction: Prediction) -> Tensor:
+        """The loss, a scalar; negative where the boundary term is."""
+        now = self.weight * prediction.progress
+        if prediction.maps is None or not now:
+            return GeneralizedDiceLoss(batch=self.batch)(prediction)
+        boundary = boundary_term(prediction, prediction.maps)
+        return (1 - now) * GeneralizedDiceLoss(batch=self.batch)(prediction) + now * boundary
+
+
+def boundary_term(prediction: Prediction, distances: Tensor) -> Tensor:
+    """Mean of the probabilities times signed distances.
+
+    Args:
+        prediction: Logits beside their truth.
+        distances: (B, foreground classes or regions, *spatial), negative inside.
+
+    Returns:
+        A scalar; the lower, the more of the probability lies deep inside.
+    """
+    # Background has no border of its own.
+    probabilities = prediction.probabilities[:, -distances.shape[1] :]
+    if prediction.annotated is not None:
+        distances = distances * prediction.annotated[:, None]
+    return (probabilities * distances).sum() / (prediction.voxels * distances.shape[1])
+
+
+class nnUNetTrainerBoundary(MappedLossTrainer):
+    """nnU-Net with generalized Dice and the boundary loss in place of Dice + cross-entropy."""
+
+    @property
+    def map_of_mask(self) -> MapOfMask:
+        """Signed distances."""
+        return signed_distance_in_voxels
+
+    def make_loss(self) -> BoundaryLoss:
+        """Generalized Dice, and the boundary term by its schedule."""
+        return BoundaryLoss(weight=self.parameters["Boundary"].weight, batch=self.batch_dice)
+
+    def on_train_epoch_start(self) -> None:
+        """Write the weight into the log."""
+        super().on_train_epoch_start()
+        weight = self.parameters["Boundary"].weight * self.criterion.progress
+        self.print_to_log_file(f"Weight of the boundary term: {weight:.4f}")

@@ -1,0 +1,51 @@
+"""Signed distances to the border of a mask; SimpleITK's Maurer filter is several times as fast as scipy's transform."""
+
+# mypy: untyped-calls-exclude="SimpleITK"
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import SimpleITK
+from numpy.typing import NDArray
+
+
+def signed_distance_in_voxels(mask: NDArray[np.bool_], spacing: Sequence[float]) -> NDArray[np.float32]:
+    """As ``signed_distance``, in multiples of the mean edge of a voxel: its geometric mean.
+
+    A loss that multiplies with it weighs the same at any resolution, and anisotropy still counts.
+
+    Examples:
+        >>> signed_distance_in_voxels(np.array([[0, 0, 1, 1, 1, 1]], dtype=bool), (0.5, 2))
+        array([[ 4.,  2.,  0., -2., -4., -6.]], dtype=float32)
+    """
+    return signed_distance(mask, spacing) / np.float32(np.exp(np.mean(np.log(spacing))))
+
+
+def signed_distance(mask: NDArray[np.bool_], spacing: Sequence[float]) -> NDArray[np.float32]:
+    """The distance of each voxel to the border of an object.
+
+    Args:
+        mask: Where the object is, 2D or 3D. Voxels of the object that touch another voxel, corners included, are its
+            border; the edge of the image is none.
+        spacing: Edges of a voxel in mm, in the order of the axes.
+
+    Returns:
+        In mm, at the centres of voxels: 0 on the border, negative inside, positive outside. 0 everywhere where there is
+        no border, because the object is absent or fills the image.
+
+    Examples:
+        >>> signed_distance(np.array([[0, 0, 1, 1, 1, 1]], dtype=bool), (1, 2))
+        array([[ 4.,  2.,  0., -2., -4., -6.]], dtype=float32)
+    """
+    if not mask.any() or mask.all():
+        return np.zeros(mask.shape, np.float32)
+    image = SimpleITK.GetImageFromArray(mask.astype(np.uint8))
+    image.SetSpacing([float(edge) for edge in reversed(spacing)])
+    transform = SimpleITK.SignedMaurerDistanceMapImageFilter()
+    transform.SetInsideIsPositive(False)
+    transform.SetSquaredDistance(False)
+    transform.SetUseImageSpacing(True)
+    transform.SetNumberOfThreads(1)  # nnU-Net runs several workers
+    distances: NDArray[np.float32] = SimpleITK.GetArrayFromImage(transform.Execute(image))
+    return distances
