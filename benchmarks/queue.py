@@ -1,7 +1,7 @@
 """How long a device idles between two cells of the local queue: ``python -m benchmarks.queue``.
 
 Cells are real commands that do nothing, as many as asked for on each of two devices, so all time between the end of
-one and the beginning of the next on the same device is the queue's. The commands write down both themselves, so that the
+one and the beginning of the next on the same device is the queue's. The commands write down both themselves, so the
 start of ``bash`` is in it. Two runs: as the machine is, and with a program that spins on each core beside it, since
 nnU-Net's loading and augmenting keeps cores busy too.
 """
