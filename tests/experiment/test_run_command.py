@@ -133,8 +133,13 @@ def test_nnunets_own_commands_train_predict_and_evaluate(bench: Bench, tmp_path:
     variables |= {"nnUNet_results": str(tmp_path / "results"), "nnUNet_extTrainer": str(tmp_path / "own")}
     variables |= {"nnUNet_n_proc_DA": "0", "nnUNet_def_n_proc": "1", "nnUNet_compile": "f"}
     words = [sys.executable, "-m", "nnunet_tricks.cli", "run", str(spec), "--device", "cpu", "--json"]
+    dry = subprocess.run([*words, "--dry-run"], env=variables, capture_output=True, text=True, check=False)
     done = subprocess.run(words, env=variables, capture_output=True, text=True, check=False)
     (data.raw / "splits_test.json").unlink()
+    assert dry.returncode == 0, dry.stderr
+    expected = {cell["cell"].rpartition("/")[2]: cell for cell in json.loads(dry.stdout)}
+    assert all(cell["seconds"] > 0 for cell in expected.values() if cell["state"] == "open"), dry.stderr
+    assert expected["train"]["bytes"] > 2**10
     assert done.returncode == 0, done.stderr
     cells = {cell["cell"].rpartition("/")[2]: cell for cell in json.loads(done.stdout)}
     assert {cell["state"] for cell in cells.values()} == {"done"}
