@@ -71,9 +71,12 @@ def _sources(catalogue: Iterable[TrickInfo]) -> Iterator[str]:
     baselines: dict[str, dict[str, float]] = {}
     for measured in (measured for info in catalogue for measured in info.measured):
         baselines.setdefault(measured.source, {})[measured.dataset] = measured.baseline
-    for source, datasets in baselines.items():
-        what = ", ".join(f"{dataset} {baseline:.2f}" for dataset, baseline in datasets.items())
-        yield f"Dice in papers: points that one trick adds to the paper's own bare baseline. {source}: {what}."
+    figures = [
+        f"{source}: {', '.join(f'{dataset} {baseline:.2f}' for dataset, baseline in datasets.items())}"
+        for source, datasets in baselines.items()
+    ]
+    if figures:
+        yield f"Dice in papers: points that one trick adds to the paper's own bare baseline. {'; '.join(figures)}."
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -38,6 +38,8 @@ def test_list_shows_every_trick(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list"]) == 0
     shown = capsys.readouterr().out
     assert all(info.name in shown and info.summary in shown for info in CATALOGUE)
+    lines = {line.split()[0]: line for line in shown.splitlines() if line.startswith("  ")}
+    assert len({lines[info.name].index(info.summary) for info in CATALOGUE}) == 1
 
 
 @pytest.mark.parametrize(
@@ -75,7 +77,7 @@ def test_tricks_for_a_problem_come_with_what_papers_measured_best_first(capsys: 
     assert [bool(trick["measured"]) for trick in tricks] == sorted((bool(t["measured"]) for t in tricks), reverse=True)
     assert main(["list", "--for", "class-imbalance"]) == 0
     assert "Dice  " in (shown := capsys.readouterr().out)
-    assert "(-1.33 to +7.52)" in next(line for line in shown.splitlines() if line.startswith("  Dice  "))
+    assert "(-10.60 to +7.52)" in next(line for line in shown.splitlines() if line.startswith("  Dice  "))
 
 
 @pytest.mark.parametrize("info", CATALOGUE, ids=lambda info: info.name)
@@ -93,6 +95,11 @@ def test_show_takes_a_whole_trainer_name(capsys: pytest.CaptureFixture[str]) -> 
     shown = json.loads(capsys.readouterr().out)
     assert shown["epochs"] == 5
     assert shown["tricks"][0]["settings"].items() >= {"alpha": 0.2, "beta": 0.7, "mediseg": False}.items()
+
+
+def test_show_says_what_a_list_is_by_default(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "WCE_weights0p2x0p8"]) == 0
+    assert "default none, here 0.2x0.8" in capsys.readouterr().out
 
 
 def test_an_error_is_one_sentence_and_on_request_a_traceback(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nnunet_tricks.catalogue.shared import CB, MODEL, mediseg, table_7
+from nnunet_tricks.catalogue.shared import CB, MODEL, mediseg, tables_7_and_8
 from nnunet_tricks.papers import cited
 from nnunet_tricks.trick_info import Parameter, TrickInfo
 
@@ -33,7 +33,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         ),
         paper=cited("milletari2016vnet"),
         challenges=("class imbalance",),
-        measured=table_7("CBL Dice", isic=0.82, conic=1.13, kidney=-1.33, tumour=7.52),
+        measured=tables_7_and_8("CBL Dice", isic=0.82, conic=1.13, kidney=-1.33, tumour=7.52, lits=-10.60),
     ),
     TrickInfo(
         name="Tversky",
@@ -50,7 +50,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         ),
         paper=cited("salehi2017tversky"),
         challenges=("class imbalance", "small objects"),
-        measured=table_7("CBL Tvers", isic=0.98, conic=1.00, kidney=-2.51, tumour=3.86),
+        measured=tables_7_and_8("CBL Tvers", isic=0.98, conic=1.00, kidney=-2.51, tumour=3.86, lits=-7.41),
     ),
     TrickInfo(
         name="FocalTversky",

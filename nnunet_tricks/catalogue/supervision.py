@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nnunet_tricks.catalogue.shared import MODEL, table_7
+from nnunet_tricks.catalogue.shared import MODEL, tables_7_and_8
 from nnunet_tricks.papers import cited
 from nnunet_tricks.trick_info import Parameter, TrickInfo
 
@@ -27,7 +27,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         parameters=(Parameter(name="levels", default=3, low=1, high=8, help="how many of the decoder's last levels"),),
         paper=cited("lee2015deeply"),
         challenges=("vanishing gradients", "small objects"),
-        measured=table_7("DeepS", isic=0.53, conic=-0.10, kidney=-0.62, tumour=-0.36),
+        measured=tables_7_and_8("DeepS", isic=0.53, conic=-0.10, kidney=-0.62, tumour=-0.36, lits=0.49),
     ),
     TrickInfo(
         name="UniformDeepSupervision",

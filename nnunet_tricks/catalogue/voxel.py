@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nnunet_tricks.catalogue.shared import CB, MODEL, class_balance, mediseg, table_7
+from nnunet_tricks.catalogue.shared import CB, MODEL, class_balance, mediseg, tables_7_and_8
 from nnunet_tricks.papers import cited
 from nnunet_tricks.trick_info import Parameter, TrickInfo
 
@@ -64,7 +64,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         ),
         paper=cited("lin2017focal"),
         challenges=("class imbalance", "hard examples"),
-        measured=table_7("CBL Focal", isic=-1.48, conic=-0.11, kidney=-11.21, tumour=-16.65),
+        measured=tables_7_and_8("CBL Focal", isic=-1.48, conic=-0.11, kidney=-11.21, tumour=-16.65, lits=-1.95),
     ),
     TrickInfo(
         name="WCE",
@@ -81,7 +81,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         ),
         paper=cited("ronneberger2015unet"),
         challenges=("class imbalance",),
-        measured=table_7("CBL WCE", isic=-0.17, conic=0.31, kidney=-3.01, tumour=0.22),
+        measured=tables_7_and_8("CBL WCE", isic=-0.17, conic=0.31, kidney=-3.01, tumour=0.22, lits=-1.19),
     ),
     TrickInfo(
         name="OHEM",
@@ -93,7 +93,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         parameters=(_FRACTION, _THRESHOLD, _KEEP, mediseg("the same mean, so this changes nothing")),
         paper=cited("shrivastava2016ohem"),
         challenges=("class imbalance", "hard examples"),
-        measured=table_7("OHEM", isic=-0.04, conic=-0.17, kidney=-0.33, tumour=0.95),
+        measured=tables_7_and_8("OHEM", isic=-0.04, conic=-0.17, kidney=-0.33, tumour=0.95, lits=1.24),
     ),
     TrickInfo(
         name="BalancedCE",

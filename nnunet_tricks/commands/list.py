@@ -41,13 +41,14 @@ def run(arguments: argparse.Namespace) -> int:
     if not tricks:
         raise ValueError("no trick fits all of this; 'nnunet-tricks list' shows every trick")
     width = max(len(info.name) for info in tricks)
+    hooks_width = max(len(", ".join(info.hooks)) for info in tricks)
     for phase in PHASES:
         rows = [info for info in tricks if info.phase == phase]
         if rows:
             print(f"{phase}")
             for info in rows:
                 deltas = f"  {_deltas(info):24}" if arguments.challenge else ""
-                print(f"  {info.name:{width}}  {', '.join(info.hooks):11}{deltas}  {info.summary}")
+                print(f"  {info.name:{width}}  {', '.join(info.hooks):{hooks_width}}{deltas}  {info.summary}")
     print("\nnnUNetv2_train DATASET CONFIGURATION FOLD -tr nnUNetTrainer<Name>; 'nnunet-tricks show Name' says more.")
     if arguments.challenge:
         print("Figures: points of Dice that the trick adds to a paper's own bare baseline, mean (range) of data sets.")

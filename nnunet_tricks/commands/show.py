@@ -61,4 +61,4 @@ def _lines(trick: Trick) -> Iterator[str]:
 def _written(value: Value) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
-    return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return "x".join(map(str, value)) or "none" if isinstance(value, tuple) else str(value)
