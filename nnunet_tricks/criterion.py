@@ -200,9 +200,12 @@ class Prediction:
             weights: By decision and right answer.
         """
         answers = self.decisions
-        image = torch.empty_like(answers, dtype=self.logits.dtype)
-        for decision, row in enumerate(weights):
-            image[:, decision] = self.logits.new_tensor(row)[answers[:, decision]]
+        images = [
+            # Several times as fast as indexing.
+            self.logits.new_tensor(row).index_select(0, answers[:, decision].flatten()).view_as(answers[:, decision])
+            for decision, row in enumerate(weights)
+        ]
+        image = torch.stack(images, 1)
         return image if self.annotated is None else image.mul_(self.annotated[:, None])
 
     @cached_property
