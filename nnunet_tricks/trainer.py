@@ -9,6 +9,7 @@ from importlib.metadata import version
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
@@ -97,10 +98,12 @@ class LossTrainer(TrickTrainer):
     @property
     def class_names(self) -> tuple[str, ...]:
         """What the network's channels stand for: background and labels, or regions."""
-        names = {str(name): label for name, label in self.dataset_json["labels"].items() if name != "ignore"}
+        # nnU-Net takes a single label as a list, too.
+        labels = self.dataset_json["labels"].items()
+        names = {str(name): np.unique(values).tolist() for name, values in labels if name != "ignore"}
         if self.has_regions:
-            return tuple(name for name, labels in names.items() if labels != 0)
-        return tuple(sorted(names, key=lambda name: int(names[name])))
+            return tuple(name for name, values in names.items() if values != [0])
+        return tuple(sorted(names, key=names.__getitem__))
 
     def decision_weights(self, beta: float) -> DecisionWeights:
         """Class balance for losses on voxels, from the training fold.
@@ -115,7 +118,7 @@ class LossTrainer(TrickTrainer):
             return ((1.0, 1.0),) * len(self.class_names) if self.has_regions else ((1.0,) * len(self.class_names),)
         counts = self.count_voxels()
         weights = class_balance.decision_weights(counts, beta)
-        self._log_weights(counts.names, [row[1] for row in weights] if counts.regions else weights[0])
+        self._log_weights(counts.names, [row[1] for row in weights] if counts.regions else weights[0], weights)
         return weights
 
     def overlap_weights(self, beta: float) -> tuple[float, ...] | None:
@@ -131,7 +134,7 @@ class LossTrainer(TrickTrainer):
             return None
         counts = self.count_voxels()
         weights = class_balance.overlap_weights(counts, beta)
-        self._log_weights(counts.names[-len(weights) :], weights)
+        self._log_weights(counts.names[-len(weights) :], weights, (weights,))
         return weights
 
     def count_voxels(self) -> VoxelCounts:
@@ -158,7 +161,7 @@ class LossTrainer(TrickTrainer):
             )
         return counts
 
-    def _log_weights(self, names: Sequence[str], weights: Sequence[float]) -> None:
+    def _log_weights(self, names: Sequence[str], weights: Sequence[float], balanced: DecisionWeights) -> None:
         listed = ", ".join(f"{name} {weight:.4g}" for name, weight in zip(names, weights, strict=True))
         self.print_to_log_file(f"class balance weighs {listed}", add_timestamp=False)
         missing = [name for name, weight in zip(names, weights, strict=True) if not weight]
@@ -167,7 +170,9 @@ class LossTrainer(TrickTrainer):
                 f"{', '.join(missing)}: not in the training cases of this fold, so nothing is learned about it",
                 add_timestamp=False,
             )
-        elif len(weights) > 1 and max(weights) < 1.01 * min(weights):
+        elif len(balanced[0]) == 1:
+            self.print_to_log_file("this balances nothing: there is one class only", add_timestamp=False)
+        elif all(max(row) < 1.01 * min(row) for row in balanced):
             self.print_to_log_file(
                 "this balances nothing: all classes have so many voxels that they weigh the same; a number nearer to "
                 "1, such as cb0p9999999, or 1 itself tells them apart",

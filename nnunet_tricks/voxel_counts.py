@@ -81,7 +81,7 @@ def _read(file: Path, log: Callable[[str], None]) -> dict[str, Any]:
         return {}
     try:
         return {case: _checked(entry) for case, entry in json.loads(file.read_text()).items()}
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
         log(f"{file} cannot be read and is made anew")
         return {}
 

@@ -9,6 +9,7 @@ import pytest
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 
 from nnunet_tricks import trainers, voxel_counts
+from nnunet_tricks.class_balance import VoxelCounts
 from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.grid import Cell
 from nnunet_tricks.conformance.tiny_data import TRAINING_CASES
@@ -50,7 +51,16 @@ def test_counts_every_voxel_once_and_keeps_it_for_every_fold(preprocessed: Path)
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{", "[]", '{"case_0": 3}', '{"case_0": {"voxels": {"a": 1}, "preprocessed": 1}}', "\x00\xff"]
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        '{"case_0": 3}',
+        '{"case_0": {"voxels": {"a": 1}, "preprocessed": 1}}',
+        '{"case_0": {"voxels": {"0": Infinity}, "preprocessed": 1}}',
+        "\x00\xff",
+    ],
 )
 def test_a_file_that_cannot_be_read_is_made_anew(preprocessed: Path, content: str) -> None:
     _cache(preprocessed).write_text(content, encoding="latin-1")
@@ -118,5 +128,32 @@ def test_a_class_that_the_fold_lacks_weighs_nothing_and_the_log_says_so(trainer:
 def test_a_balance_that_changes_nothing_says_so(trainer: LossTrainer) -> None:
     assert trainer.overlap_weights(0.1) == pytest.approx((1, 1))
     assert "this balances nothing" in _log(trainer)
+    trainer.decision_weights(0.1)
+    assert _log(trainer).count("this balances nothing") == 2
     trainer.overlap_weights(1)
-    assert _log(trainer).count("this balances nothing") == 1
+    assert _log(trainer).count("this balances nothing") == 2
+
+
+def test_regions_of_one_size_are_balanced_against_what_is_outside(
+    trainer: LossTrainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = VoxelCounts(("whole", "core"), (100, 100), 1000, regions=True)
+    monkeypatch.setattr(trainer, "count_voxels", lambda: counts)
+    assert trainer.decision_weights(1) == (pytest.approx((0.2, 1.8)),) * 2
+    assert "this balances nothing" not in _log(trainer)
+
+
+def test_overlap_of_one_class_has_nothing_to_be_balanced_against(
+    trainer: LossTrainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = VoxelCounts(("background", "lesion"), (900, 100), 1000, regions=False)
+    monkeypatch.setattr(trainer, "count_voxels", lambda: counts)
+    assert trainer.overlap_weights(0.9999) == pytest.approx((1,))
+    assert "this balances nothing: there is one class only" in _log(trainer)
+
+
+def test_labels_may_be_written_as_lists_of_one(trainer: LossTrainer, monkeypatch: pytest.MonkeyPatch) -> None:
+    names, labels = trainer.class_names, trainer.dataset_json["labels"]
+    listed = {name: value if isinstance(value, list) else [value] for name, value in labels.items()}
+    monkeypatch.setitem(trainer.dataset_json, "labels", listed)
+    assert trainer.class_names == names
