@@ -20,4 +20,18 @@ ENTRIES: tuple[TrickInfo, ...] = (
         paper=cited("kervadec2019boundary"),
         challenges=("class imbalance", "small objects", "blurred borders"),
     ),
+    TrickInfo(
+        name="ActiveContour",
+        hooks=("loss",),
+        phase=MODEL,
+        module="nnunet_tricks.loss.active_contour",
+        summary="a short border around a region that agrees with the truth",
+        formula="length mean(|grad p|) + region mean(p (1 - g) + (1 - p) g), mean over the foreground classes",
+        parameters=(
+            Parameter(name="length", default=1.0, high=100, help="weight of the border's length"),
+            Parameter(name="region", default=1.0, low=0.01, high=100, help="weight of the disagreement"),
+        ),
+        paper=cited("chen2019active"),
+        challenges=("blurred borders",),
+    ),
 )
