@@ -18,7 +18,7 @@ _BESIDE_FOLDS = (*_NEEDED, "dataset_fingerprint.json")
 _IN_FOLD = ("debug.json", "progress.png", "network_architecture.pdf", "validation/summary.json")
 _IN_CROSS_VALIDATION = ("summary.json", "postprocessing.pkl", "postprocessing.json")
 
-_KEYS = ("trainer_name", "init_args", "network_weights")
+_KEYS = {"trainer_name": str, "init_args": dict, "network_weights": dict}
 
 
 @dataclass(frozen=True)
@@ -105,10 +105,12 @@ def load(file: Path) -> dict[str, Any]:
         checkpoint = torch.load(file, map_location="cpu", weights_only=False)
     except (RuntimeError, OSError, EOFError, ImportError, pickle.UnpicklingError) as error:
         raise ValueError(f"{file} cannot be read, it may be damaged or no checkpoint: {_first_line(error)}") from error
-    lacks = [key for key in _KEYS if not isinstance(checkpoint, dict) or key not in checkpoint]
+    content = checkpoint if isinstance(checkpoint, dict) else {}
+    lacks = [key for key, kind in _KEYS.items() if not isinstance(content.get(key), kind)]
+    lacks += [] if lacks or "configuration" in content["init_args"] else ["configuration"]
     if lacks:
         raise ValueError(f"{file} is no checkpoint of nnU-Net v2, it has no {', '.join(lacks)}")
-    return checkpoint
+    return content
 
 
 def _first_line(error: Exception) -> str:

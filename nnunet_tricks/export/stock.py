@@ -98,8 +98,8 @@ class StockModel:
         Raises:
             ValueError: If the plans name something that nnU-Net does not bring, lack the configuration, or are damaged.
         """
-        dataset_json = _read(folder / "dataset.json")
-        self.plans = PlansManager(_read(folder / "plans.json"))
+        dataset_json = _read(folder / "dataset.json", "labels")
+        self.plans = PlansManager(_read(folder / "plans.json", "configurations"))
         if configuration not in self.plans.available_configurations:
             raise ValueError(f"{folder / 'plans.json'} lacks the configuration {configuration} that was trained")
         self.configuration = self.plans.get_configuration(configuration)
@@ -130,11 +130,14 @@ class StockModel:
             ) from error
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read(file: Path, needed: str) -> dict[str, Any]:
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{file} is damaged, it is not valid JSON: {error}") from error
+    if not isinstance(content, dict) or not isinstance(content.get(needed), dict):
+        raise ValueError(f"{file} is damaged, it has no '{needed}'")
+    return content
 
 
 def _build(plans: PlansManager, configuration: ConfigurationManager, dataset_json: dict[str, Any]) -> nn.Module:

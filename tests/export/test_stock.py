@@ -119,8 +119,13 @@ def test_plans_that_are_not_those_of_the_training(model: Path, tmp_path: Path) -
     (model / "plans.json").write_text(json.dumps(plans))
     with pytest.raises(ValueError, match=r"plans.json lacks the configuration 3d_fullres that was trained"):
         export(model, tmp_path / "out")
-    (model / "plans.json").write_text("{")
-    with pytest.raises(ValueError, match=r"plans.json is damaged"):
+
+
+@pytest.mark.parametrize("name", ["plans.json", "dataset.json"])
+@pytest.mark.parametrize("text", ["{", "[]", "{}"])
+def test_a_damaged_file_beside_the_folds_is_named(model: Path, tmp_path: Path, name: str, text: str) -> None:
+    (model / name).write_text(text)
+    with pytest.raises(ValueError, match=rf"{name} is damaged"):
         export(model, tmp_path / "out")
 
 

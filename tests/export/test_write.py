@@ -141,7 +141,18 @@ def test_what_is_no_model_folder(model: Path, tmp_path: Path, where: str, reason
         export(model / where, tmp_path / "out")
 
 
-@pytest.mark.parametrize("damage", [b"", b"half", "half", {"epoch": 3}], ids=["empty", "text", "half", "foreign"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b"",
+        b"half",
+        "half",
+        {"epoch": 3},
+        {"trainer_name": "nnUNetTrainer", "init_args": {"configuration": "2d"}, "network_weights": None},
+        {"trainer_name": "nnUNetTrainer", "init_args": {}, "network_weights": {}},
+    ],
+    ids=["empty", "text", "half", "foreign", "no weights", "no configuration"],
+)
 def test_a_damaged_checkpoint_is_named_and_nothing_is_left(model: Path, tmp_path: Path, damage: object) -> None:
     shutil.copytree(model / "fold_0", model / "fold_1")
     file = model / "fold_1" / FINAL
