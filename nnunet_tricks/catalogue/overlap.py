@@ -13,7 +13,7 @@ _EXPONENT = Parameter(
     default=0.75,
     low=0.1,
     high=3,
-    help="power of 1 - Tversky index; 1 is Tversky, the paper writes 1/gamma",
+    help="power of 1 - Tversky index; 1 is Tversky, above it bad classes count most; the paper writes 1/gamma",
 )
 
 _HINGE = Parameter(name="hinge", default=False, help="errors of margins, not of probabilities")
@@ -57,7 +57,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         hooks=("loss",),
         phase=MODEL,
         module="nnunet_tricks.loss.focal_tversky",
-        summary="Tversky that weighs classes by how badly they do",
+        summary="a power of Tversky: classes count by how well they do",
         formula="(1 - TP / (TP + alpha FP + beta FN))^gamma on soft counts, mean over the foreground classes",
         parameters=(_ALPHA, _BETA, _EXPONENT, CB),
         paper=cited("abraham2019focaltversky"),
@@ -158,7 +158,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
                 name="gamma",
                 default=0.5,
                 high=0.9,
-                help="how much easy background is suppressed and badly found foreground enhanced",
+                help="how much easy background is suppressed and the overlap of foreground enhanced",
             ),
         ),
         paper=cited("yeung2022unified"),

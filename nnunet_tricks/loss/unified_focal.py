@@ -7,7 +7,7 @@ to 20:
 - $L_F$ is the mean over voxels of $-\delta \log p_t$ where the truth is foreground, and of $-(1 - \delta) (1 -
   p_t)^\gamma \log p_t$ where it is background: easy background is suppressed, foreground is not.
 - $L_{FT}$ is the mean over classes of $1 - T$ for background and $(1 - T)^{1 - \gamma}$ for foreground, T being Tversky
-  with $\delta$ for misses and $1 - \delta$ for false alarms: badly found foreground is enhanced.
+  with $\delta$ for misses and $1 - \delta$ for false alarms: foreground is enhanced, the more the better it is found.
 
 Regions are asked one by one, inside being foreground and outside background. MONAI's focal part is half of this one,
 because it also averages over the two channels.
@@ -35,7 +35,7 @@ class UnifiedFocal:
     Attributes:
         share: Of the focal part, lambda; the rest is focal Tversky.
         delta: Weight of foreground, and of misses.
-        gamma: How much easy background is suppressed, and badly found foreground enhanced.
+        gamma: How much easy background is suppressed, and the overlap of foreground enhanced.
         rows: Ones, by decision and right answer.
         batch: Whether the batch counts as one image for Tversky.
     """
