@@ -82,6 +82,18 @@ class Trick:
         """Every parameter with its value, defaults included."""
         return {p.name: p.default for p in self.info.parameters} | dict(self.changed)
 
+    @property
+    def in_effect(self) -> dict[str, Value]:
+        """The settings without those that mean nothing beside what was changed.
+
+        Examples:
+            >>> parse("nnUNetTrainerDiceWCE_weights0p2x0p8").tricks[0].in_effect
+            {'weights': (0.2, 0.8), 'plain': False}
+        """
+        changed = [p for p in self.info.parameters if p.name in dict(self.changed)]
+        idle = {name for p in changed for name in p.excludes}
+        return {name: value for name, value in self.settings.items() if name not in idle}
+
     def __str__(self) -> str:
         """The trick's tokens in a trainer's name."""
         changed = dict(self.changed)

@@ -75,10 +75,10 @@ class TrickTrainer(nnUNetTrainer):
 
     def _summary(self) -> str:
         tricks = (
-            f"{name} ({', '.join(f'{key} {value}' for key, value in vars(settings).items())})"
-            if vars(settings)
-            else name
-            for name, settings in self.parameters.items()
+            f"{trick.info.name} ({', '.join(f'{key} {value}' for key, value in trick.in_effect.items())})"
+            if trick.in_effect
+            else trick.info.name
+            for trick in self.trainer_name.tricks
         )
         return f"{'; '.join(tricks) or 'no trick'}; {self.trainer_name.epochs} epochs; run {self.trainer_name.run}"
 

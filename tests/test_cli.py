@@ -97,9 +97,11 @@ def test_show_takes_a_whole_trainer_name(capsys: pytest.CaptureFixture[str]) -> 
     assert shown["tricks"][0]["settings"].items() >= {"alpha": 0.2, "beta": 0.7, "mediseg": False}.items()
 
 
-def test_show_says_what_a_list_is_by_default(capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_says_what_holds_and_what_does_not(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "WCE_weights0p2x0p8"]) == 0
-    assert "default none, here 0.2x0.8" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "default none, here 0.2x0.8" in shown
+    assert "default 1.0, here without effect" in shown
 
 
 def test_an_error_is_one_sentence_and_on_request_a_traceback(

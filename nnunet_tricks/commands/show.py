@@ -45,6 +45,8 @@ def _lines(trick: Trick) -> Iterator[str]:
     for index, parameter in enumerate(info.parameters):
         value = trick.settings[parameter.name]
         set_to = "" if value == parameter.default else f", here {_written(value)}"
+        if parameter.name not in trick.in_effect:
+            set_to = ", here without effect"
         title = "parameters" if index == 0 else ""
         yield f"{title:10} {parameter.name}: {parameter.help}"
         yield f"{'':10} {'':{len(parameter.name)}}  {parameter.allowed}, default {_written(parameter.default)}{set_to}"
