@@ -8,6 +8,7 @@ text trains the decoder's last three levels this way; its published code does so
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F  # noqa: N812, its standard name
 from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from torch import Tensor, nn
@@ -42,12 +43,14 @@ def enlarged(logits: Tensor, size: tuple[int, ...]) -> Tensor:
         size: The spatial size to reach.
 
     Returns:
-        (B, C, *size); the same tensor where it has this size.
+        (B, C, *size), at least float32; the same tensor where it has this size.
     """
     if logits.shape[2:] == size:
         return logits
     mode = "bilinear" if len(size) == 2 else "trilinear"
-    return F.interpolate(logits, size=size, mode=mode, align_corners=False)
+    # The gradient of a voxel is a sum over many enlarged ones, each rounded where this runs in half precision.
+    precise = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
+    return F.interpolate(precise, size=size, mode=mode, align_corners=False)
 
 
 class nnUNetTrainerFullSizeDeepSupervision(TrickTrainer):

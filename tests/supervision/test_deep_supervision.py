@@ -102,3 +102,9 @@ def test_enlarging_keeps_means_and_leaves_full_size_alone() -> None:
     assert enlarged(logits, (4, 6, 6)) is logits
     constant = torch.full((1, 1, 3, 3), 7.0)
     torch.testing.assert_close(enlarged(constant, (6, 12)), torch.full((1, 1, 6, 12), 7.0))
+
+
+@pytest.mark.parametrize("half", [torch.float16, torch.bfloat16])
+def test_half_precision_is_enlarged_in_float32(half: torch.dtype) -> None:
+    logits = torch.randn(1, 2, 3, 3).to(half)
+    torch.testing.assert_close(enlarged(logits, (12, 12)), enlarged(logits.float(), (12, 12)))
