@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nnunet_tricks.commands.evaluate import add_metric_arguments
+from nnunet_tricks.commands.evaluate import add_metric_arguments, check_places
 
 if TYPE_CHECKING:
     from nnunet_tricks.comparison.folders import Predictions
@@ -56,6 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     writers = {".md": report.as_markdown, ".csv": report.as_csv}
     if arguments.out and arguments.out.suffix not in writers:
         raise ValueError(f"--out is {arguments.out}, and its ending must be .md or .csv")
+    check_places(arguments.out)
     if arguments.workers is not None and arguments.workers < 1:
         raise ValueError(f"--workers is {arguments.workers}, and at least 1 is needed")
     settings: dict[str, Any] = {
@@ -135,7 +136,7 @@ def _of_spec(file: Path, folds: Sequence[str] | None) -> list[_Asked]:
     for _, one in trained(read_experiment(file), Folders.of_environment()):
         comparison, model = one.comparison, one.model
         wanted = list(folds or comparison.folds)
-        regions = [f"{name}={labels}" for name, labels in comparison.regions.items()]
+        regions = comparison.region_words
         several = len(comparison.configurations) > 1 or len(comparison.plans) > 1
         printed = [name for name in metrics_of(comparison) if name in known]
         asked = found.setdefault(comparison.name, _Asked([], wanted, regions, several, comparison, printed))

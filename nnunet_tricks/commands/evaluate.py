@@ -77,6 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.out and arguments.out.suffix not in (".csv", ".parquet"):
         raise ValueError(f"--out is {arguments.out}, and its ending must be .csv or .parquet")
+    check_places(arguments.out, arguments.summary)
     rows, measured, classes = _in_folder(arguments) if arguments.labels else _in_results(arguments)
     if arguments.out:
         table.write(rows, arguments.out)
@@ -91,6 +92,17 @@ def run(arguments: argparse.Namespace) -> int:
     for file in filter(None, (arguments.out, arguments.summary)):
         print(f"Written: {file}")
     return 0
+
+
+def check_places(*files: Path | None) -> None:
+    """Whether the folders of files to write are there, before hours of measuring are lost.
+
+    Raises:
+        ValueError: If one is not.
+    """
+    for file in filter(None, files):
+        if not file.absolute().parent.is_dir():
+            raise ValueError(f"{file} cannot be written: there is no folder {file.absolute().parent}")
 
 
 def asked(arguments: argparse.Namespace, classes: Classes) -> Asked:
@@ -116,8 +128,6 @@ def _in_results(arguments: argparse.Namespace) -> tuple[list[Row], list[Measured
     from nnunet_tricks.comparison.evaluate import evaluate
     from nnunet_tricks.comparison.table import rows_of
 
-    if not arguments.predictions.is_dir():
-        raise ValueError(f"{arguments.predictions} is not there")
     found = folders.find(arguments.predictions, part=arguments.part, folds=arguments.folds)
     classes = folders.classes_of(found[0].description, arguments.regions)
     wanted = asked(arguments, classes)
@@ -171,6 +181,7 @@ def _print_means(rows: Sequence[Row], cases: int) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from nnunet_tricks.comparison.evaluate import mean
 
@@ -179,9 +190,9 @@ def _print_means(rows: Sequence[Row], cases: int) -> None:
         if row.unit != "voxels":
             by_metric.setdefault((row.metric, row.unit), {}).setdefault(row.label, []).append(row.value)
     labels = list(dict.fromkeys(row.label for row in rows))
-    table = Table("metric", "unit", *labels, box=box.SIMPLE_HEAD)
-    for column in table.columns[2:]:
-        column.justify = "right"
+    table = Table("metric", "unit", box=box.SIMPLE_HEAD)
+    for label in labels:
+        table.add_column(Text(label), justify="right")
     for (metric, unit), values in by_metric.items():
         table.add_row(metric, unit, *(_mean_in_words(values[label], mean(values[label])) for label in labels))
     print(f"Mean over {cases} cases; in brackets how many count, where some are undefined.")

@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="shell",
         help="of the lines that --runner print writes, each time a bash script (default: %(default)s)",
     )
-    add("--options", default="", help="words for each xargs, sbatch or bsub, such as '--partition=gpu --time=2-0'")
+    add("--options", default="", help="words for each xargs, sbatch or bsub, such as --options='--time=2-0'")
     add("--skip-missing", action="store_true", help="run all that needs no trick that does not exist yet")
     add("--json", action="store_true", help="print what became of each cell as JSON")
 

@@ -29,7 +29,7 @@ class Classes:
         """Read them from ``dataset.json``.
 
         Raises:
-            ValueError: If it names no labels.
+            ValueError: If it names no labels, or none that could be segmented.
 
         Examples:
             >>> Classes.of({"labels": {"background": 0, "whole": [1, 2], "core": 2, "ignore": 3}}).values
@@ -37,15 +37,14 @@ class Classes:
         """
         if not isinstance(dataset_json.get("labels"), Mapping):
             raise ValueError("dataset.json names no labels")
-        labels = {
-            name: tuple(map(int, value)) if isinstance(value, list | tuple) else (int(value),)
-            for name, value in dataset_json["labels"].items()
-        }
+        labels = {name: _label_values(name, value) for name, value in dataset_json["labels"].items()}
         known = frozenset(value for values in labels.values() for value in values) | {0}
         ignore = labels.pop("ignore", None)
         values = {name: tuple(value for value in values if value) for name, values in labels.items()}
         listed = frozenset(name for name in values if isinstance(dataset_json["labels"][name], list | tuple))
         named = {name: some for name, some in values.items() if some}
+        if not named:
+            raise ValueError("dataset.json names no label but the background")
         return cls(named, ignore[0] if ignore else None, known, listed)
 
     def with_regions(self, words: Sequence[str]) -> Classes:
@@ -89,3 +88,13 @@ class Classes:
         """
         values = self.values[name]
         return str(tuple(values)) if len(values) > 1 or name in self.listed else str(values[0])
+
+
+def _label_values(name: str, value: Any) -> tuple[int, ...]:
+    try:
+        return tuple(map(int, value)) if isinstance(value, list | tuple) else (int(value),)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"dataset.json says '{value}' of label '{name}': it must be a number, or several for a region, as in "
+            "{'background': 0, 'kidney': 1} (nnU-Net v1 has them the other way round)"
+        ) from None

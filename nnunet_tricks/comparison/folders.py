@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from nnunet_tricks.naming import IllegalName, parse
 
 VALIDATION = "validation"
 PROCESSES = "nnUNet_def_n_proc"
+FOLD = re.compile(r"fold_(\d+|all)")
 
 
 @dataclass(frozen=True)
@@ -145,20 +147,22 @@ def find(place: Path, *, part: str = VALIDATION, folds: Iterable[str] | None = N
         folds: Only these.
 
     Raises:
-        ValueError: If it is no such folder, or has nothing of that part.
+        ValueError: If it is no such folder, or lacks a fold.
     """
     place = place.absolute()
+    if not place.is_dir():
+        raise ValueError(f"{place} is not there")
     if is_model(place):
-        there = sorted(fold for fold in place.glob("fold_*") if fold.is_dir())
+        there = sorted(fold for fold in place.glob("fold_*") if fold.is_dir() and FOLD.fullmatch(fold.name))
         found = [Predictions(place, fold.name[len("fold_") :], part) for fold in there]
-    elif place.name.startswith("fold_") and is_model(place.parent):
+    elif FOLD.fullmatch(place.name) and is_model(place.parent):
         found = [Predictions(place.parent, place.name[len("fold_") :], part)]
-    elif place.parent.name.startswith("fold_") and is_model(place.parent.parent):
+    elif FOLD.fullmatch(place.parent.name) and is_model(place.parent.parent):
         found = [Predictions(place.parent.parent, place.parent.name[len("fold_") :], place.name)]
     else:
         raise ValueError(
             f"{place} is no result folder of nnU-Net: .../DatasetXXX_Name/TRAINER__PLANS__CONFIGURATION, one of its "
-            "fold_X, or fold_X/validation"
+            "fold_X, or fold_X/validation; 'evaluate' takes any other folder together with that of its labels"
         )
     wanted = None if folds is None else set(folds)
     found = [one for one in found if wanted is None or one.fold in wanted]

@@ -104,7 +104,8 @@ def _whole(values: NDArray[np.generic]) -> NDArray[np.generic]:
     if values.dtype.kind != "f":
         raise ValueError(f"it holds {values.dtype}; a label map holds whole numbers")
     _check_finite(values)
-    rounded = values.astype(np.int32)
+    with np.errstate(invalid="ignore"):  # what does not fit is found below
+        rounded = values.astype(np.int32)
     if (rounded != values).any():
         odd = float(values[rounded != values][0])
         raise ValueError(f"it holds {odd:g}; a label map holds whole numbers (resampled with interpolation?)")

@@ -107,19 +107,21 @@ def show(tables: Iterable[Table]) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table as Drawn
+    from rich.text import Text
 
     console = Console()
     if not console.is_terminal:
         # A file or a pipe has room.
         console = Console(width=200)
     for table in tables:
-        console.print(title(table), style="bold", highlight=False)
+        console.print(title(table), style="bold", highlight=False, markup=False)
         for name, (header, rows) in _named(table):
-            drawn = Drawn(title=name, title_justify="left", box=box.SIMPLE_HEAD)
+            # As Text: rich takes the brackets of a unit, [mm], for its markup.
+            drawn = Drawn(title=Text(name), title_justify="left", box=box.SIMPLE_HEAD)
             for index, word in enumerate(header):
-                drawn.add_column(word, justify="right" if index else "left", no_wrap=not index)
+                drawn.add_column(Text(word), justify="right" if index else "left", no_wrap=not index)
             for row in rows:
-                drawn.add_row(*row)
+                drawn.add_row(*map(Text, row))
             console.print(drawn)
         for note in notes(table):
             console.print(f"- {note}", highlight=False, markup=False, soft_wrap=True)

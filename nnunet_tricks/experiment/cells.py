@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from nnunet_tricks.comparison.classes import Classes
 from nnunet_tricks.experiment.arm import Arm
 from nnunet_tricks.experiment.cell import Cell
 from nnunet_tricks.experiment.entry import SpecError
@@ -87,6 +88,7 @@ def trained(experiment: Experiment, folders: Folders) -> Iterator[tuple[tuple[in
             for d, dataset in enumerate(comparison.datasets):
                 name = _full_name(comparison, dataset, folders)
                 _check_folds(comparison, name, folders)
+                _check_regions(comparison, name, folders)
                 for c, configuration in enumerate(comparison.configurations):
                     for p, plans in enumerate(comparison.plans):
                         for f, fold in enumerate(comparison.folds):
@@ -220,6 +222,13 @@ def _check_folds(comparison: Comparison, dataset: str, folders: Folders) -> None
         elif int(fold) >= count:
             line = comparison.lines.get("folds", comparison.lines["datasets"])
             raise line.error(f"the split of {dataset} has folds 0 to {count - 1}, and no fold {fold}")
+
+
+def _check_regions(comparison: Comparison, dataset: str, folders: Folders) -> None:
+    """Else a label that is not there would be noticed after days of training."""
+    if comparison.regions:
+        classes = _with_line(comparison, "datasets", lambda: Classes.of(folders.description(dataset)))
+        _with_line(comparison, "regions", classes.with_regions, comparison.region_words)
 
 
 def _small_of(comparison: Comparison, configuration: str, plans: Plans | None) -> Small | None:

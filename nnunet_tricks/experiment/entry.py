@@ -138,6 +138,8 @@ def _entry(file: Path, node: yaml.Node, what: str, above: tuple[yaml.Node, ...])
         return Entry(file, line, what, fields)
     try:
         value = yaml.SafeLoader("").construct_object(node)
+        if isinstance(value, int) and node.value.isdecimal():
+            value = int(node.value)  # YAML 1.1 takes 027 for octal: another data set
     except (yaml.YAMLError, ValueError) as error:
         raise SpecError(f"{file}, line {line}: {what} cannot be read: {str(error).splitlines()[0]}") from error
     return Entry(file, line, what, value)

@@ -127,7 +127,9 @@ def read_json(file: Path) -> Any:
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{file} is not valid JSON ({error}): remove it, what wrote it will write it again") from error
+        raise ValueError(
+            f"{file} is not valid JSON ({error}): mend it, or remove it if a program wrote it and will again"
+        ) from error
 
 
 def is_json(file: Path) -> bool:

@@ -17,7 +17,7 @@ from nnunet_tricks.experiment.arm import Arm, of_trainer, of_tricks
 from nnunet_tricks.experiment.design import BASELINE, DESIGNS
 from nnunet_tricks.experiment.entry import Entry, SpecError, read
 from nnunet_tricks.experiment.printed import Printed, read_printed
-from nnunet_tricks.naming import PREFIX
+from nnunet_tricks.naming import PREFIX, IllegalName
 from nnunet_tricks.planning.plans_file import DEFAULT_PLANS
 from nnunet_tricks.planning.small import check_name
 
@@ -97,6 +97,11 @@ class Comparison:
     def baseline(self) -> Arm:
         """The arm that all others are compared with."""
         return self.arms[0]
+
+    @property
+    def region_words(self) -> list[str]:
+        """The regions as ``evaluate --regions`` takes them."""
+        return [f"{name}={labels}" for name, labels in self.regions.items()]
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -249,8 +254,10 @@ def _or_line(entry: Entry, make: Callable[..., Arm], *arguments: Any, **settings
     """What ``make`` makes; what it complains of gets the line of ``entry``."""
     try:
         return make(*arguments, **settings)
-    except ValueError as error:
+    except IllegalName as error:
         raise entry.error(f"{error} A trick that does not exist yet goes under 'needs'.") from error
+    except ValueError as error:
+        raise entry.error(str(error)) from error
 
 
 def _list(fields: Mapping[str, Entry], key: str, convert: Callable[[Entry], str]) -> tuple[str, ...]:

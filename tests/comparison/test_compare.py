@@ -79,6 +79,7 @@ def test_terminal_markdown_and_csv(both: list[Path], tmp_path: Path, capsys) -> 
     for text in (shown, markdown):
         assert "Dataset007_Kidney, 3d, validation, folds 0, 1, 2, 6 cases" in " ".join(text.split())
         assert "nothing is known about noise" in " ".join(text.split())
+        assert "HD95 [mm]" in text
     row = next(line for line in markdown.splitlines() if line.startswith("| nnUNetTrainerTversky |"))
     assert row.startswith("| nnUNetTrainerTversky | 1.000 (+0.")
     assert "| nnUNetTrainer | 3 | 1 | 13.0 |" in markdown
@@ -174,6 +175,12 @@ def test_a_fold_that_the_split_file_does_not_have(both: list[Path], world: World
     for model in both:
         shutil.copytree(model / "fold_0", model / "fold_3")
     assert "has no fold 3" in refused(both, capsys)
+
+
+def test_a_copy_of_a_fold_is_no_fold(both: list[Path], capsys) -> None:
+    expected = compared(both, capsys)
+    shutil.copytree(both[0] / "fold_0", both[0] / "fold_0_before")
+    assert compared(both, capsys) == expected
 
 
 @pytest.mark.parametrize(
@@ -317,7 +324,12 @@ def test_an_experiment_file(both: list[Path], world: World, tmp_path: Path, caps
 
 
 @pytest.mark.parametrize(
-    ("words", "message"), [(["--out", "a.txt"], "must be .md or .csv"), (["--metrics", "Dise"], "near are Dice")]
+    ("words", "message"),
+    [
+        (["--out", "a.txt"], "must be .md or .csv"),
+        (["--out", "/nowhere/a.md"], "there is no folder /nowhere"),
+        (["--metrics", "Dise"], "near are Dice"),
+    ],
 )
 def test_wrong_arguments(words: list[str], message: str, both: list[Path], capsys) -> None:
     assert message in refused([*both, *words], capsys)

@@ -237,6 +237,10 @@ def spoil_with_fractions(file: Path) -> None:
     write(file, truth(1).astype(np.float32) / 2)
 
 
+def spoil_with_numbers_beyond_integers(file: Path) -> None:
+    write(file, truth(1).astype(np.float32) * 1e20)
+
+
 def spoil_with_an_unknown_label(file: Path) -> None:
     write(file, truth(1) * 4)
 
@@ -252,6 +256,7 @@ def spoil_bytes(file: Path) -> None:
         (spoil_spacing, "spacing (3, 0.8, 1.3), the label (3, 0.8, 1.2)"),
         (spoil_with_nan, "NaN or infinity in 1 voxels"),
         (spoil_with_fractions, "holds 0.5; a label map holds whole numbers"),
+        (spoil_with_numbers_beyond_integers, "holds 1e+20"),
         (spoil_with_an_unknown_label, "prediction holds 4, 8, which dataset.json does not"),
         (spoil_bytes, "cannot be read as a label map"),
         (Path.unlink, "1 of 3 cases are not predicted: case_1"),
@@ -286,12 +291,27 @@ def test_chill_leaves_out_what_is_not_predicted(folders, capsys) -> None:
         (["--regions", "kidney=1+7"], "'7' is no label of the data set; there are 1, 2"),
         (["--metrics", "dice"], "near are Dice"),
         (["--out", "table.txt"], "must be .csv or .parquet"),
+        (["--summary", "/nowhere/summary.json"], "there is no folder /nowhere"),
         (["--dataset-json", "nowhere.json"], "no dataset.json"),
         (["--workers", "0"], "at least 1"),
     ],
 )
 def test_wrong_arguments(words: list[str], message: str, folders, capsys) -> None:
     assert message in refused([*folders, *words], capsys)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ({"0": "background", "1": "kidney"}, "says 'background' of label '0': it must be a number"),
+        ({"background": 0, "kidney": None}, "says 'None' of label 'kidney'"),
+        ({"background": 0, "ignore": 1}, "no label but the background"),
+    ],
+)
+def test_a_description_that_says_no_labels(labels: dict, message: str, folders, tmp_path: Path, capsys) -> None:
+    file = tmp_path / "other.json"
+    file.write_text(json.dumps({"labels": labels, "file_ending": ".nii.gz"}))
+    assert message in refused([*folders, "--dataset-json", file], capsys)
 
 
 def test_definitions_are_shown(capsys) -> None:

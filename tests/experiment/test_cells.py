@@ -174,6 +174,14 @@ def test_what_only_the_data_can_tell_has_its_line_too(spec, preprocessed, text, 
     assert complaint in str(caught.value)
 
 
+def test_regions_of_labels_that_are_not_there(spec, folders) -> None:
+    description = {"file_ending": ".nii.gz", "numTraining": len(CASES), "labels": {"background": 0, "kidney": 1}}
+    (folders.raw / DATASET / "dataset.json").write_text(json.dumps(description))
+    assert cells_of(spec(BASE + "regions: {kidney: 1}"), folders)
+    with pytest.raises(SpecError, match=r"line 6: .*'2' is no label of the data set"):
+        cells_of(spec(BASE + "regions: {kidney: 1+2}"), folders)
+
+
 def test_no_test_part(spec, preprocessed) -> None:
     for label in (preprocessed.raw / DATASET / "labelsTs").iterdir():
         label.unlink()

@@ -156,6 +156,11 @@ def test_no_key_is_overlooked(tmp_path_factory, key, typo) -> None:
         read_experiment(file)
 
 
+def test_numbers_of_data_sets_are_decimal(spec) -> None:
+    (comparison,) = read_experiment(spec("datasets: [027, 010]\nconfigurations: [2d]\ntricks: [CE]")).comparisons
+    assert [int(dataset) for dataset in comparison.datasets] == [27, 10]
+
+
 def test_comparisons_inherit_and_replace(spec) -> None:
     text = (
         LEAST + "tricks: [CE]\nepochs: 7\ncomparisons:\n- {name: added}\n- {name: out, trainers: [nnUNetTrainerDice]}\n"
