@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from nnunet_tricks.catalogue import boundary, overlap, supervision, voxel
+from nnunet_tricks.catalogue import overlap, shape, supervision, voxel
 from nnunet_tricks.trick_info import TrickInfo
 
 CATALOGUE: tuple[TrickInfo, ...] = (
     *voxel.ENTRIES,
     *overlap.ENTRIES,
-    *boundary.ENTRIES,
+    *shape.ENTRIES,
     *supervision.ENTRIES,
 )

@@ -48,4 +48,4 @@ def signed_distance(mask: NDArray[np.bool_], spacing: Sequence[float]) -> NDArra
     transform.SetUseImageSpacing(True)
     transform.SetNumberOfThreads(1)  # nnU-Net runs several workers
     distances: NDArray[np.float32] = SimpleITK.GetArrayFromImage(transform.Execute(image))
-    return distances
+    return distances + np.float32(0)  # the border is 0, not -0

@@ -1,4 +1,4 @@
-"""Losses on the border of objects."""
+"""Losses on the shape of objects: their border, their skeleton."""
 
 from __future__ import annotations
 
@@ -33,5 +33,16 @@ ENTRIES: tuple[TrickInfo, ...] = (
         ),
         paper=cited("chen2019active"),
         challenges=("blurred borders",),
+    ),
+    TrickInfo(
+        name="SkeletonRecall",
+        hooks=("loss", "targets"),
+        phase=MODEL,
+        module="nnunet_tricks.loss.skeleton_recall",
+        summary="thin objects are to be found along their whole length",
+        formula="nnU-Net's loss + weight (1 - recall of the truth's widened skeleton)",
+        parameters=(Parameter(name="weight", default=1.0, high=100, help="of the recall term"),),
+        paper=cited("kirchhoff2024skeleton"),
+        challenges=("thin objects",),
     ),
 )
