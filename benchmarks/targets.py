@@ -1,0 +1,91 @@
+"""A map of a 128^3 patch for one foreground class against nnU-Net's own augmentation of that patch.
+
+python -m benchmarks.targets [--rounds 20] [--out benchmarks/results/targets.json]
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from time import process_time
+
+import numpy as np
+import torch
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
+
+from benchmarks.measuring import paired, save
+from nnunet_tricks.targets.distance import signed_distance
+from nnunet_tricks.targets.skeleton import tubed_skeleton
+
+SIZE = (128, 128, 128)
+SPACING = (2.0, 0.8, 0.8)
+BASELINE = "nnU-Net's augmentation"
+MOST = {"signed distance": 1.0}
+DRAWS = 16
+"""Patches per round: most of nnU-Net's transforms are drawn for a part of the patches only, so their mean counts."""
+
+
+def main() -> None:
+    """Measure, print a table, save it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    mask = objects()
+    things: dict[str, Callable[[], object]] = {
+        BASELINE: partial(repeat, augmentation(mask)),
+        "signed distance": partial(repeat, partial(signed_distance, mask, SPACING)),
+        "widened skeleton": partial(repeat, partial(tubed_skeleton, mask, SPACING)),
+        "scipy's transform, inside and outside": partial(repeat, partial(scipys, mask)),
+    }
+    timed = paired(things, baseline=BASELINE, rounds=arguments.rounds, clock=process_time)
+    print(f"{DRAWS} patches of {'x'.join(map(str, SIZE))}")
+    print(f"{'':40} {'ms':>7} {'ratio':>6} {'quartiles':>13} {'at most':>8}")
+    for name, row in timed.items():
+        bound = f"{MOST[name]:.2f}" if name in MOST else ""
+        quartiles = f"{row['ratio_low']:.2f}-{row['ratio_high']:.2f}"
+        print(f"{name:40} {row['milliseconds']:7.1f} {row['ratio']:6.2f} {quartiles:>13} {bound:>8}")
+    if arguments.out:
+        save(arguments.out, {"size": SIZE, "patches": DRAWS, "spacing": SPACING, "results": timed})
+
+
+def repeat(function: Callable[[], object]) -> None:
+    """As many times as there are patches in a round."""
+    for _ in range(DRAWS):
+        function()
+
+
+def objects() -> NDArray[np.bool_]:
+    """A large and a small ball."""
+    z, y, x = np.meshgrid(*(np.linspace(-1, 1, n) for n in SIZE), indexing="ij")
+    return (z**2 + y**2 + x**2 < 0.3) | ((z - 0.5) ** 2 + (y + 0.5) ** 2 + x**2 < 0.05)
+
+
+def augmentation(mask: NDArray[np.bool_]) -> partial[dict[str, torch.Tensor]]:
+    """nnU-Net's training transforms of one channel, at its own probabilities; a round draws what it draws."""
+    transforms = nnUNetTrainer.get_training_transforms(
+        np.array(SIZE),
+        (-0.5, 0.5),
+        [[1, 1, 1], [0.5, 0.5, 0.5], [0.25, 0.25, 0.25]],
+        (0, 1, 2),
+        False,
+        use_mask_for_norm=[False],
+        foreground_labels=[1],
+    )
+    labels = torch.from_numpy(mask[None].astype(np.int16))
+    return partial(transforms, image=torch.randn(1, *SIZE), segmentation=labels)
+
+
+def scipys(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """What one would take without SimpleITK."""
+    outside: NDArray[np.float64] = distance_transform_edt(~mask, sampling=SPACING)
+    return outside - distance_transform_edt(mask, sampling=SPACING)
+
+
+if __name__ == "__main__":
+    main()
