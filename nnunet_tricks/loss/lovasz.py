@@ -45,12 +45,16 @@ def lovasz_slopes(errors: Tensor, truth: Tensor) -> Tensor:
     # Floats that are not negative are in the order of their bits, and integers are sorted several times as fast.
     bits = errors.contiguous().view(torch.int64 if errors.dtype == torch.float64 else torch.int32)
     order = bits.neg().argsort(-1)
-    inside = truth.gather(-1, order).to(errors.dtype).cumsum(-1)
+    truth = truth.gather(-1, order)
+    inside = truth.to(errors.dtype).cumsum(-1)
     whole = inside[..., -1:]
     outside = torch.arange(1, errors.shape[-1] + 1, device=errors.device, dtype=errors.dtype) - inside
-    lost = 1 - (whole - inside) / (whole + outside)
-    lost[..., 1:] = lost.diff(dim=-1)
-    return torch.empty_like(lost).scatter_(-1, order, lost)
+    union = whole + outside
+    # A voxel of the class shrinks the intersection, any other enlarges the union. Written as the difference of two
+    # indices, this would lose most digits in float32.
+    others = ((whole - inside) / (union * (union - 1))).where(union > 1, 1)
+    slopes = torch.where(truth, 1 / union, others)
+    return torch.empty_like(slopes).scatter_(-1, order, slopes)
 
 
 class Lovasz(Function):
@@ -127,13 +131,24 @@ class LovaszLoss:
 
 
 def log_odds(log_probabilities: Tensor) -> Tensor:
-    """log(p / (1 - p)), kept finite.
+    """log(p / (1 - p)) of each class; of two classes, the difference of their logits.
+
+    Args:
+        log_probabilities: (B, C, *spatial), of classes that exclude each other.
+
+    Returns:
+        (B, C, *spatial).
 
     Examples:
-        >>> log_odds(torch.tensor([0.5, 0.9]).log())
-        tensor([0.0000, 2.1972])
+        >>> log_odds(torch.tensor([[0.1, 0.9]]).log())
+        tensor([[-2.1972,  2.1972]])
     """
-    return log_probabilities - torch.log(-torch.expm1(log_probabilities.clamp_max(-1e-7)))
+    # 1 - p has no digits left where p is next to 1; there it is the sum of the others. Only one class has p above 1/2.
+    likeliest = log_probabilities.argmax(1, keepdim=True)
+    is_likeliest = torch.zeros_like(log_probabilities, dtype=torch.bool).scatter_(1, likeliest, True)
+    of_the_others = log_probabilities.masked_fill(is_likeliest, -torch.inf).logsumexp(1, keepdim=True)
+    rest = torch.log1p(-log_probabilities.clamp_max(-0.5).exp())
+    return log_probabilities - torch.where(is_likeliest, of_the_others, rest)
 
 
 class nnUNetTrainerLovasz(LossTrainer):

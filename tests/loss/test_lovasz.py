@@ -41,9 +41,24 @@ def test_hinge_agrees_with_segmentation_models_pytorch(loss_of) -> None:
 
 
 def test_margins_of_a_label_map_are_log_odds() -> None:
-    probabilities = torch.tensor([1e-6, 0.1, 0.5, 0.999])
-    torch.testing.assert_close(log_odds(probabilities.log()), torch.logit(probabilities), rtol=1e-4, atol=1e-4)
-    assert log_odds(torch.zeros(1)).isfinite()
+    probabilities = torch.rand(4, 5, 6, 6, dtype=torch.float64).softmax(1)
+    torch.testing.assert_close(log_odds(probabilities.log()), torch.logit(probabilities))
+
+
+@pytest.mark.parametrize("gap", [0.0, 5.0, 20.0, 1e4])
+def test_margins_of_two_classes_are_the_difference_of_their_logits(gap: float) -> None:
+    logits = torch.tensor([[0.0, gap]], requires_grad=True)
+    margins = log_odds(logits.log_softmax(1))
+    torch.testing.assert_close(margins, torch.tensor([[-gap, gap]]))
+    (gradient,) = torch.autograd.grad(margins[0, 1], logits)
+    torch.testing.assert_close(gradient, torch.tensor([[-1.0, 1.0]]))
+
+
+def test_slopes_keep_their_digits_in_a_large_image() -> None:
+    errors = torch.randperm(2**20) / 2**20  # no two alike
+    truth = torch.zeros(2**20, dtype=torch.bool)
+    truth[:1000] = True
+    torch.testing.assert_close(lovasz_slopes(errors, truth).double(), lovasz_slopes(errors.double(), truth))
 
 
 @given(st.lists(st.floats(0, 5, width=32), min_size=2, max_size=50), st.randoms(use_true_random=False))
