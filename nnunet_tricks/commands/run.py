@@ -42,7 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("spec", type=Path, metavar="SPEC", help="experiment file (YAML)")
     add("--runner", choices=RUNNERS, default="local", help="run here, or print lines for others (default: local)")
     add(
-        "--gpus", metavar="N,N", help="numbers of the GPUs to use, one worker each (default: all that nvidia-smi lists)"
+        "--gpus",
+        metavar="N,N",
+        help="numbers of the GPUs to use, one worker each (default: $CUDA_VISIBLE_DEVICES, else all)",
     )
     add(
         "--device",
@@ -126,6 +128,13 @@ def _cpus(workers: int) -> list[str]:
 def _gpus() -> list[str]:
     if not shutil.which("nvidia-smi"):
         return []
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        # What a cluster or a colleague has left to us.
+        numbers = [number.strip() for number in visible.split(",")]
+        if not all(number.isdecimal() for number in numbers) and visible not in ("", "-1"):
+            raise ValueError(f"CUDA_VISIBLE_DEVICES is '{visible}': name the GPUs by their numbers, with --gpus 0,1")
+        return [number for number in numbers if number.isdecimal()]
     asked = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
     return [line.split()[1].rstrip(":") for line in asked.stdout.splitlines() if line.startswith("GPU ")]
 

@@ -45,6 +45,8 @@ def check(group: Group, *, folds: Collection[str] | None = None, accept: Collect
         else:
             faults += [f"{difference} (--accept {word} compares all the same)" for difference in differences]
     _refuse(group, faults)
+    if "all" in group.folds and not group.baseline.predictions[0].on_test:
+        notes.append("Fold 'all' was trained on the very cases that it is measured on: not what new images will get.")
     return notes
 
 

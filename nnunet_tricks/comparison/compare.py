@@ -137,8 +137,12 @@ def _subgroups(
     file = file or Folders.of_environment().raw / group.dataset / "cases.csv"
     if not file.is_file():
         raise ValueError(f"--by {by} needs {file}, with a column 'id' and the column '{by}'")
-    with file.open(newline="", encoding="utf-8") as table:
-        rows = {row.get("id", ""): row for row in csv.DictReader(table)}
+    try:
+        # Spreadsheets begin such files with a mark that is no part of the first column's name.
+        with file.open(newline="", encoding="utf-8-sig") as table:
+            rows = {row.get("id", ""): row for row in csv.DictReader(table)}
+    except UnicodeDecodeError:
+        raise ValueError(f"--by {by}: {file} is no csv in UTF-8: save it as that") from None
     columns = list(next(iter(rows.values()), {}))
     if by not in columns or "id" not in columns:
         raise ValueError(f"--by {by}: {file} has the columns {', '.join(columns)}, and needs 'id' and '{by}'")
@@ -240,10 +244,10 @@ def _reruns(group: Group, measured: Mapping[Predictions, Sequence[Measured]]) ->
     if not repeated:
         yield NO_RERUN
     for method in repeated:
-        label = next(iter(measured[method.predictions[0]][0].values))
         means = []
         for run in method.runs:
             cases = [case for one in method.predictions if one.run == run for case in measured[one]]
+            label = next(iter(cases[0].values))
             name = next(name for name in cases[0].values[label] if name not in ("TP", "FP", "FN", "TN"))
             means.append(_score(cases, label, name).mean)
         yield (

@@ -153,10 +153,35 @@ def test_subgroups(both: list[Path], world: World, capsys) -> None:
     expected = np.mean([dice_of(case, 2, 1) for case in range(2)])
     assert tables[0]["methods"][0]["scores"]["kidney"]["Dice"]["mean"] == pytest.approx(expected)
     assert "has the columns id, modality" in refused([*both, "--by", "scanner"], capsys)
+    (world.raw / "cases.csv").write_text("\n".join(["id,modality", *lines]), encoding="utf-8-sig")
+    assert compared([*both, "--by", "modality"], capsys) == tables
+    (world.raw / "cases.csv").write_text("\n".join(["id,modality", *lines, "caf\u00e9,CT"]), encoding="latin-1")
+    assert "cases.csv is no csv in UTF-8" in refused([*both, "--by", "modality"], capsys)
     (world.raw / "cases.csv").write_text("\n".join(["id,modality", *lines[:-1]]))
     assert "says nothing of case_5" in refused([*both, "--by", "modality"], capsys)
     (world.raw / "cases.csv").unlink()
     assert "needs" in refused([*both, "--by", "modality"], capsys)
+
+
+def test_reruns_in_a_subgroup_that_is_not_in_every_fold(world: World, capsys) -> None:
+    models = [world.train("nnUNetTrainer", skill=2), world.train("nnUNetTrainer_run2", skill=1)]
+    lines = [f"case_{case},{'odd' if case in world.fold_cases(2) else 'usual'}" for case in range(6)]
+    (world.raw / "cases.csv").write_text("\n".join(["id,kind", *lines]))
+    tables = compared([*models, "--by", "kind"], capsys)
+    assert [table["methods"][0]["cases"] for table in tables] == [4, 8]
+    assert all("2 runs of nnUNetTrainer differ" in " ".join(table["notes"]) for table in tables)
+
+
+def test_fold_all_is_measured_on_what_it_was_trained_on(both: list[Path], world: World, capsys) -> None:
+    for model in both:
+        for fold in (1, 2):
+            for file in (model / f"fold_{fold}" / "validation").glob("*.nii.gz"):
+                shutil.copy(file, model / "fold_0" / "validation")
+            shutil.rmtree(model / f"fold_{fold}")
+        (model / "fold_0").rename(model / "fold_all")
+    (table,) = compared([*both, "-f", "all"], capsys)
+    assert table["methods"][0]["cases"] == 6
+    assert any("the very cases" in note for note in table["notes"])
 
 
 def test_a_missing_fold_is_named(world: World, capsys) -> None:

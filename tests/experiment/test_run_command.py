@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from nnunet_tricks.cli import main
+from nnunet_tricks.commands.run import _gpus
 from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.door.external import is_read
 from nnunet_tricks.experiment.record import Record
@@ -89,6 +90,21 @@ def test_wrong_arguments(spec, preprocessed, capsys, words, complaint) -> None:
     code, _, err = said(capsys, spec(SPEC), "--dry-run", *words)
     assert code == 2
     assert complaint in err
+
+
+def test_gpus_that_are_not_ours_are_left_alone(tmp_path, monkeypatch) -> None:
+    program = tmp_path / "nvidia-smi"
+    program.write_text('#!/bin/sh\nfor n in 0 1 2; do echo "GPU $n: H200 (UUID: GPU-$n)"; done\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert _gpus() == ["0", "1", "2"]
+    for visible, expected in (("2", ["2"]), ("0, 1", ["0", "1"]), ("", []), ("-1", [])):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        assert _gpus() == expected
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-1")
+    with pytest.raises(ValueError, match="name the GPUs by their numbers"):
+        _gpus()
 
 
 def test_no_folders(spec, capsys, monkeypatch) -> None:
