@@ -12,6 +12,9 @@ from nnunet_tricks.comparison.compare import Row, Score, Table
 from nnunet_tricks.comparison.table import as_json
 
 COLLAPSED = "collapsed"
+WIDE = 10_000
+"""Characters; no table is wider."""
+
 SIGNED = "Signed: difference to {baseline}. Mean over cases of all folds; in brackets how many count, if not all."
 CSV_COLUMNS = (
     "dataset",
@@ -104,10 +107,8 @@ def as_markdown(tables: Iterable[Table]) -> str:
 
 def show(tables: Iterable[Table]) -> None:
     """Print all tables on the terminal."""
-    from rich import box
     from rich.console import Console
-    from rich.table import Table as Drawn
-    from rich.text import Text
+    from rich.measure import Measurement
 
     console = Console()
     if not console.is_terminal:
@@ -116,15 +117,32 @@ def show(tables: Iterable[Table]) -> None:
     for table in tables:
         console.print(title(table), style="bold", highlight=False, markup=False)
         for name, (header, rows) in _named(table):
-            # As Text: rich takes the brackets of a unit, [mm], for its markup.
-            drawn = Drawn(title=Text(name), title_justify="left", box=box.SIMPLE_HEAD)
-            for index, word in enumerate(header):
-                drawn.add_column(Text(word), justify="right" if index else "left", no_wrap=not index)
-            for row in rows:
-                drawn.add_row(*map(Text, row))
+            drawn = _drawn(name, header, rows)
+            if Measurement.get(console, console.options.update(max_width=WIDE), drawn).maximum > console.width:
+                # Differences below the means, so that no number is cut off.
+                drawn = _drawn(name, _stacked(header), map(_stacked, rows))
             console.print(drawn)
         for note in notes(table):
             console.print(f"- {note}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _drawn(name: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> Any:
+    """A table of rich whose numbers stay whole; only the names in its first column may be broken."""
+    from rich import box
+    from rich.table import Table as Drawn
+    from rich.text import Text
+
+    # As Text: rich takes the brackets of a unit, [mm], for its markup.
+    drawn = Drawn(title=Text(name), title_justify="left", box=box.SIMPLE_HEAD)
+    for index, word in enumerate(header):
+        drawn.add_column(Text(word), justify="right" if index else "left", no_wrap=bool(index), overflow="fold")
+    for row in rows:
+        drawn.add_row(*map(Text, row))
+    return drawn
+
+
+def _stacked(row: Sequence[str]) -> list[str]:
+    return [row[0], *(word.replace(" ", "\n") for word in row[1:])]
 
 
 def as_csv(tables: Iterable[Table]) -> str:

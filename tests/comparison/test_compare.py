@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -88,6 +89,18 @@ def test_terminal_markdown_and_csv(both: list[Path], tmp_path: Path, capsys) -> 
     dice = [row for row in rows if row["metric"] == "Dice" and row["label"] == "tumor"]
     assert [row["trainer"] for row in dice] == ["nnUNetTrainer", "nnUNetTrainerTversky"]
     assert float(dice[1]["mean"]) - float(dice[0]["mean"]) == pytest.approx(float(dice[1]["difference"]))
+
+
+def test_numbers_are_whole_on_a_narrow_terminal(both: list[Path], capsys, monkeypatch) -> None:
+    (table,) = compared(both, capsys)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("FORCE_COLOR", "1")  # makes rich take what pytest reads for a terminal
+    assert main(["compare", *map(str, both), *ONE]) == 0
+    shown = re.sub(r"\x1b\[[\d;]*m", "", capsys.readouterr().out)
+    assert max(map(len, shown.partition("- Signed")[0].splitlines())) <= 80
+    assert "\u2026" not in shown
+    for score in table["methods"][1]["scores"]["kidney"].values():
+        assert f"({score['difference']:+.{3 if score['unit'] == '1' else 2}f})" in shown
 
 
 def test_a_model_that_predicts_nothing_is_collapsed_and_counted(world: World, capsys) -> None:
