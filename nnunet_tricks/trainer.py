@@ -138,7 +138,7 @@ class LossTrainer(TrickTrainer):
         return weights
 
     def count_voxels(self) -> VoxelCounts:
-        """Voxels of each class or region in the preprocessed training cases of this fold.
+        """Voxels of each class or region in the preprocessed training cases of this fold; the log says what is missing.
 
         Raises:
             ValueError: If no class but the background occurs.
@@ -159,18 +159,18 @@ class LossTrainer(TrickTrainer):
                 f"the training cases of fold {self.fold} of {self.plans_manager.dataset_name} have no voxel of "
                 f"{', '.join(self.class_names)}: classes cannot be balanced; check the labels and splits_final.json"
             )
-        return counts
-
-    def _log_weights(self, names: Sequence[str], weights: Sequence[float], balanced: DecisionWeights) -> None:
-        listed = ", ".join(f"{name} {weight:.4g}" for name, weight in zip(names, weights, strict=True))
-        self.print_to_log_file(f"class balance weighs {listed}", add_timestamp=False)
-        missing = [name for name, weight in zip(names, weights, strict=True) if not weight]
+        missing = [name for name, voxels in zip(counts.names, counts.voxels, strict=True) if not voxels]
         if missing:
             self.print_to_log_file(
                 f"{', '.join(missing)}: not in the training cases of this fold, so nothing is learned about it",
                 add_timestamp=False,
             )
-        elif len(balanced[0]) == 1:
+        return counts
+
+    def _log_weights(self, names: Sequence[str], weights: Sequence[float], balanced: DecisionWeights) -> None:
+        listed = ", ".join(f"{name} {weight:.4g}" for name, weight in zip(names, weights, strict=True))
+        self.print_to_log_file(f"class balance weighs {listed}", add_timestamp=False)
+        if len(balanced[0]) == 1:
             self.print_to_log_file("this balances nothing: there is one class only", add_timestamp=False)
         elif all(max(row) < 1.01 * min(row) for row in balanced):
             self.print_to_log_file(

@@ -125,6 +125,21 @@ def test_a_class_that_the_fold_lacks_weighs_nothing_and_the_log_says_so(trainer:
     assert "core: not in the training cases of this fold" in _log(trainer)
 
 
+@pytest.mark.parametrize("name", ["BalancedCE", "ExpLog"])
+def test_every_loss_that_counts_says_what_the_fold_lacks(name: str, bench: Bench) -> None:
+    found = trainers.find(f"nnUNetTrainer{name}")
+    assert found is not None
+    with bench.room(found, Cell("labels", "2d", False)) as run:
+        split = run.data.preprocessed / "splits_final.json"
+        kept = split.read_text()
+        split.write_text(json.dumps([{"train": ["case_1"], "val": ["case_2"]}]))  # which has no core
+        try:
+            log = _log(run.build())
+        finally:
+            split.write_text(kept)
+    assert "core: not in the training cases of this fold" in log
+
+
 def test_a_balance_that_changes_nothing_says_so(trainer: LossTrainer) -> None:
     assert trainer.overlap_weights(0.1) == pytest.approx((1, 1))
     assert "this balances nothing" in _log(trainer)
@@ -139,7 +154,7 @@ def test_regions_of_one_size_are_balanced_against_what_is_outside(
 ) -> None:
     counts = VoxelCounts(("whole", "core"), (100, 100), 1000, regions=True)
     monkeypatch.setattr(trainer, "count_voxels", lambda: counts)
-    assert trainer.decision_weights(1) == (pytest.approx((0.2, 1.8)),) * 2
+    assert np.array(trainer.decision_weights(1)) == pytest.approx(np.array([(0.2, 1.8)] * 2))
     assert "this balances nothing" not in _log(trainer)
 
 
