@@ -78,6 +78,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out and arguments.out.suffix not in (".csv", ".parquet"):
         raise ValueError(f"--out is {arguments.out}, and its ending must be .csv or .parquet")
     check_places(arguments.out, arguments.summary)
+    if arguments.labels and arguments.folds:
+        raise ValueError("-f chooses folds of a result folder: leave it out where LABELS are given")
+    if not arguments.labels and (arguments.chill or arguments.dataset_json):
+        raise ValueError("--chill and --dataset-json go with LABELS: result folders are complete and say it themselves")
     rows, measured, classes = _in_folder(arguments) if arguments.labels else _in_results(arguments)
     if arguments.out:
         table.write(rows, arguments.out)

@@ -14,9 +14,6 @@ from nnunet_tricks.comparison.methods import Group
 from nnunet_tricks.experiment.folders import Folders
 from nnunet_tricks.planning.plans_file import resolve
 
-ACCEPTABLE = ("nnunet-version", "plans")
-"""What may differ if the user says so."""
-
 SPLIT = re.compile(r"This split has (\d+) training and (\d+) validation cases")
 VERSION_KEYS = ("nnunetv2_version",)
 SHARED = ("transpose_forward", "image_reader_writer", "foreground_intensity_properties_per_channel")
@@ -29,7 +26,7 @@ def check(group: Group, *, folds: Collection[str] | None = None, accept: Collect
     Args:
         group: Models of one data set.
         folds: Those that were asked for; if None, all of the split file.
-        accept: What of ``ACCEPTABLE`` may differ.
+        accept: What may differ: ``nnunet-version``, ``plans``.
 
     Returns:
         Footnotes on what differs and was accepted.

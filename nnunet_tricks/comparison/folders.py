@@ -97,19 +97,15 @@ class Predictions:
             "part": self.part,
         }
 
-    def files(self, *, labels: Path | None = None) -> list[Files]:
+    def files(self) -> list[Files]:
         """Every case with its two label maps.
-
-        Args:
-            labels: Folder with the labels, instead of where nnU-Net has them.
 
         Raises:
             ValueError: If the predicted cases are not those of the split, or a label is not there.
         """
         ending = self.description["file_ending"]
-        truth = labels_in(labels, ending) if labels else self._labels(ending)
-        hint = "" if labels or self.on_test else "; is the validation finished, and the split file as it was?"
-        return matched(self.folder, truth, ending, chill=labels is not None, hint=hint)
+        hint = "" if self.on_test else "; is the validation finished, and the split file as it was?"
+        return matched(self.folder, self._labels(ending), ending, chill=False, hint=hint)
 
     def _labels(self, ending: str) -> dict[str, Path]:
         folders = Folders.of_environment()
@@ -124,7 +120,7 @@ class Predictions:
         if not prepared:
             raise ValueError(
                 f"labels of {self.dataset} are neither in gt_segmentations of {folders.preprocessed / self.dataset} "
-                f"nor in {folders.raw / self.dataset}: give their folder"
+                f"nor in {folders.raw / self.dataset}: are nnUNet_preprocessed and nnUNet_raw the right folders?"
             )
         if self.fold == "all":
             return prepared

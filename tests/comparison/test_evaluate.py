@@ -294,6 +294,7 @@ def test_chill_leaves_out_what_is_not_predicted(folders, capsys) -> None:
         (["--summary", "/nowhere/summary.json"], "there is no folder /nowhere"),
         (["--dataset-json", "nowhere.json"], "no dataset.json"),
         (["--workers", "0"], "at least 1"),
+        (["-f", "0"], "leave it out where LABELS are given"),
     ],
 )
 def test_wrong_arguments(words: list[str], message: str, folders, capsys) -> None:
@@ -331,6 +332,10 @@ def test_result_folders_say_everything(world: World, tmp_path: Path, capsys) -> 
     capsys.readouterr()
     for place in (model / "fold_1", model / "fold_1" / "validation"):
         assert {case for case, *_ in rows_of([place], capsys)} == {"case_1", "case_4"}
+
+
+def test_what_goes_with_labels_is_refused_for_result_folders(world: World, capsys) -> None:
+    assert "go with LABELS" in refused([world.train(), "--chill"], capsys)
 
 
 def test_labels_in_raw_will_do(world: World, capsys) -> None:
