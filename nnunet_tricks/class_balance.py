@@ -50,9 +50,9 @@ def effective_number_weights(counts: Sequence[int], beta: float) -> tuple[float,
         One weight for each class; 0 for a class without voxels, about which nothing can be learned.
 
     Examples:
-        >>> effective_number_weights([900, 100], beta=1)
-        (0.2, 1.8)
-        >>> effective_number_weights([900, 100], beta=0)
+        >>> effective_number_weights([256, 64], beta=1)
+        (0.4, 1.6)
+        >>> effective_number_weights([256, 64], beta=0)
         (1.0, 1.0)
     """
     voxels = np.asarray(counts, dtype=np.float64)
@@ -67,10 +67,10 @@ def decision_weights(counts: VoxelCounts, beta: float) -> DecisionWeights:
     """Weights of voxels: among all classes, or for each region between outside and inside.
 
     Examples:
-        >>> decision_weights(VoxelCounts(("background", "kidney"), (900, 100), 1000, False), beta=1)
-        ((0.2, 1.8),)
-        >>> decision_weights(VoxelCounts(("kidney",), (100,), 1000, True), beta=1)
-        ((0.2, 1.8),)
+        >>> decision_weights(VoxelCounts(("background", "kidney"), (256, 64), 320, False), beta=1)
+        ((0.4, 1.6),)
+        >>> decision_weights(VoxelCounts(("kidney",), (64,), 320, True), beta=1)
+        ((0.4, 1.6),)
     """
     if not counts.regions:
         return (effective_number_weights(counts.voxels, beta),)
