@@ -10,6 +10,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
+from nnunet_tricks.files import write_atomically
+
 DEFAULT_PLANS = "nnUNetPlans"
 VARIABLE = "nnUNet_preprocessed"
 
@@ -133,7 +135,7 @@ def add(
         )
     plans["configurations"][name] = dict(configuration)
     if not dry_run:
-        _replace(file, json.dumps(plans, indent=4))
+        write_atomically(file, json.dumps(plans, indent=4))
     return "added"
 
 
@@ -143,14 +145,3 @@ def _is_plans(file: Path) -> bool:
     except (ValueError, OSError):
         return False
     return True
-
-
-def _replace(file: Path, text: str) -> None:
-    """Nobody ever sees half a file, not even when the disk is full."""
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.chmod(file.stat().st_mode)
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
