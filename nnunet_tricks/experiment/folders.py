@@ -87,6 +87,8 @@ class Folders:
             file = place / dataset / "splits_final.json"
             if file.is_file():
                 splits: list[dict[str, list[str]]] = read_json(file)
+                if not isinstance(splits, list) or not all(_is_fold(fold) for fold in splits):
+                    raise ValueError(f"{file} must be a list of folds, each with lists 'train' and 'val' of cases")
                 return splits
         return None
 
@@ -139,6 +141,10 @@ def is_json(file: Path) -> bool:
     except (ValueError, OSError):
         return False
     return True
+
+
+def _is_fold(fold: Any) -> bool:
+    return isinstance(fold, dict) and all(isinstance(fold.get(part), list) for part in ("train", "val"))
 
 
 def _expanded(folder: Path) -> Any:

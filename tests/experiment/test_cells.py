@@ -195,6 +195,13 @@ def test_a_broken_split_file_says_how_to_mend_it(spec, preprocessed) -> None:
         cells_of(spec(BASE), preprocessed)
 
 
+@pytest.mark.parametrize("content", [{"a": 1}, [{"train": ["case_00"]}], [["case_00"]]])
+def test_a_split_file_of_another_form(spec, preprocessed, content) -> None:
+    (preprocessed.preprocessed / DATASET / "splits_final.json").write_text(json.dumps(content))
+    with pytest.raises(SpecError, match=r"splits_final\.json must be a list of folds"):
+        cells_of(spec(BASE), preprocessed)
+
+
 def test_a_cascade_waits_for_every_fold_of_its_first_stage(spec, folders) -> None:
     text = BASE.replace("[3d_fullres]", "[3d_lowres, 3d_cascade_fullres]").replace("folds: [0, 1]\n", "on: test\n")
     cells = {cell.key: cell for cell in cells_of(spec(text), folders)}
