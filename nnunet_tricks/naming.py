@@ -17,6 +17,7 @@ from functools import cache
 from itertools import islice
 
 from nnunet_tricks.catalogue import CATALOGUE
+from nnunet_tricks.papers import Paper
 from nnunet_tricks.trick_info import HOOKS, Parameter, TrickInfo, Value
 
 PREFIX = "nnUNetTrainer"
@@ -93,6 +94,12 @@ class Trick:
         changed = [p for p in self.info.parameters if p.name in dict(self.changed)]
         idle = {name for p in changed for name in p.excludes}
         return {name: value for name, value in self.settings.items() if name not in idle}
+
+    @property
+    def papers(self) -> tuple[Paper, ...]:
+        """What to cite: the trick's paper and those of the parameters that were changed."""
+        changed = dict(self.changed)
+        return self.info.paper, *(p.paper for p in self.info.parameters if p.paper and p.name in changed)
 
     def __str__(self) -> str:
         """The trick's tokens in a trainer's name."""

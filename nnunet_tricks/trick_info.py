@@ -52,6 +52,7 @@ class Parameter:
         high: Largest allowed number, ``None`` for no limit.
         choices: Allowed words of a choice.
         excludes: Parameters that would mean nothing beside this one; no name holds both.
+        paper: Where the parameter comes from, where that is not the trick's own paper.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Parameter:
     high: float | None = None
     choices: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
+    paper: Paper | None = None
 
     @property
     def allowed(self) -> str:

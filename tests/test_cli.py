@@ -90,6 +90,12 @@ def test_show_tells_everything(info, capsys: pytest.CaptureFixture[str]) -> None
     assert info.paper.bibtex in capsys.readouterr().out
 
 
+def test_a_changed_parameter_that_has_a_paper_is_cited(capsys: pytest.CaptureFixture[str]) -> None:
+    for name, expected in (("Dice", 0), ("Dice_cb0p9999", 1)):
+        assert main(["show", name, "--cite"]) == 0
+        assert capsys.readouterr().out.count("{cui2019class,") == expected
+
+
 def test_show_takes_a_whole_trainer_name(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "--json", "nnUNetTrainerTversky_alpha0p2_5epochs"]) == 0
     shown = json.loads(capsys.readouterr().out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nnunet_tricks.papers import cited
 from nnunet_tricks.trick_info import Measurement, Parameter
 
 MODEL = "model implementation"
@@ -47,6 +48,7 @@ def class_balance(default: float = 0.0) -> Parameter:
         default=default,
         high=1,
         help="classes weigh (1 - cb) / (1 - cb^n), n voxels in the training fold: 0 all alike, 1 inverse frequency",
+        paper=cited("cui2019class"),
     )
 
 

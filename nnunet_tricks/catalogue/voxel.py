@@ -43,6 +43,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
                 default=0.0,
                 high=0.9,
                 help="label smoothing: share of the truth that goes to all classes",
+                paper=cited("szegedy2016rethinking"),
             ),
             mediseg("the same mean, so this changes nothing", excludes=("smooth",)),
         ),

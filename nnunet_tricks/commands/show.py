@@ -23,7 +23,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Print what is known."""
     name = parse(arguments.name if is_ours(arguments.name) else PREFIX + arguments.name)
     if arguments.cite:
-        papers = dict.fromkeys([cited("isensee2021nnunet"), *(trick.info.paper for trick in name.tricks)])
+        papers = dict.fromkeys(
+            [cited("isensee2021nnunet"), *(paper for trick in name.tricks for paper in trick.papers)]
+        )
         print("\n\n".join(paper.bibtex for paper in papers))
     elif arguments.json:
         tricks = [as_data(trick.info) | {"settings": trick.settings} for trick in name.tricks]

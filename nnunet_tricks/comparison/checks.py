@@ -12,6 +12,7 @@ from nnunet_tricks.comparison.evaluate import some
 from nnunet_tricks.comparison.folders import VALIDATION, Predictions
 from nnunet_tricks.comparison.methods import Group
 from nnunet_tricks.experiment.folders import Folders
+from nnunet_tricks.naming import IllegalName, parse
 from nnunet_tricks.planning.plans_file import resolve
 
 SPLIT = re.compile(r"This split has (\d+) training and (\d+) validation cases")
@@ -44,7 +45,18 @@ def check(group: Group, *, folds: Collection[str] | None = None, accept: Collect
     _refuse(group, faults)
     if "all" in group.folds and not group.baseline.predictions[0].on_test:
         notes.append("Fold 'all' was trained on the very cases that it is measured on: not what new images will get.")
-    return notes
+    return [*notes, *_lengths(group)]
+
+
+def _lengths(group: Group) -> Iterator[str]:
+    """What the names say of the trainings' lengths; that of a trainer with a name of its own is not known."""
+    lengths: dict[int, list[str]] = {}
+    for method in group.methods:
+        with suppress(IllegalName):
+            lengths.setdefault(parse(method.trainer).epochs, []).append(group.short(method))
+    if len(lengths) > 1:
+        listed = "; ".join(f"{epochs} epochs: {some(names)}" for epochs, names in sorted(lengths.items()))
+        yield f"Trained for different lengths, which can make more of a difference than a trick. {listed}."
 
 
 def _refuse(group: Group, faults: Sequence[str]) -> None:

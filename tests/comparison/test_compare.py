@@ -197,6 +197,14 @@ def test_fold_all_is_measured_on_what_it_was_trained_on(both: list[Path], world:
     assert any("the very cases" in note for note in table["notes"])
 
 
+def test_trainings_of_different_length_are_said_so(both: list[Path], world: World, capsys) -> None:
+    (table,) = compared(both, capsys)
+    assert not any("lengths" in note for note in table["notes"])
+    (table,) = compared([*both, world.train("nnUNetTrainerDiceOHEM_5epochs")], capsys)
+    (note,) = (note for note in table["notes"] if "lengths" in note)
+    assert "5 epochs: nnUNetTrainerDiceOHEM_5epochs; 1000 epochs: nnUNetTrainer, nnUNetTrainerTversky" in note
+
+
 def test_a_missing_fold_is_named(world: World, capsys) -> None:
     models = [world.train("nnUNetTrainer"), world.train("nnUNetTrainerTversky", folds=[0, 2])]
     assert "nnUNetTrainerTversky__nnUNetPlans__3d has no fold 1" in refused(models, capsys)
