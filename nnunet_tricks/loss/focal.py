@@ -53,8 +53,8 @@ def focal_loss(prediction: Prediction, *, gamma: float, weights: DecisionWeights
 class Focal(Function):
     r"""$(w (1 - p)^\gamma + v) c$ of cross-entropies $c = -\log p$.
 
-    Written out, $\partial c = w ((1 - p)^\gamma + \gamma (1 - p)^{\gamma - 1} p c) + v$, the gradient needs c, w and v
-    only, where autograd would keep every step, and is finite at p = 1, where a power below 1 has none.
+    Written out, $\partial c = w ((1 - p)^\gamma + \gamma (1 - p)^{\gamma - 1} p c) + v$, the gradient is made with the
+    value, where autograd would keep every step, and is finite at p = 1, where a power below 1 has none.
     """
 
     @staticmethod
@@ -71,21 +71,22 @@ class Focal(Function):
         Returns:
             The same shape.
         """
-        ctx.save_for_backward(cross_entropy, weights, constant)
-        ctx.gamma = gamma
-        fading = _wrong(cross_entropy).pow_(gamma).mul_(weights)
-        return (fading if constant is None else fading.add_(constant)).mul_(cross_entropy)
+        wrong = _wrong(cross_entropy)
+        power = wrong.pow(gamma - 1).mul_(weights)
+        slope = (1 - wrong).mul_(cross_entropy).mul_(gamma).add_(wrong).mul_(power)
+        losses = power.mul_(wrong).mul_(cross_entropy)
+        if constant is not None:
+            slope.add_(constant)
+            losses.addcmul_(constant, cross_entropy)
+        ctx.save_for_backward(slope)
+        return losses
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """The gradient of the cross-entropy."""
-        cross_entropy, weights, constant = ctx.saved_tensors
-        wrong = _wrong(cross_entropy)
-        # (1 - p)^(gamma - 1) ((1 - p) + gamma p c), p = 1 - wrong
-        slope = (1 - wrong).mul_(cross_entropy).mul_(ctx.gamma).add_(wrong)
-        slope.mul_(wrong.pow_(ctx.gamma - 1)).mul_(weights)
-        return (slope if constant is None else slope.add_(constant)).mul_(gradient), None, None, None
+        (slope,) = ctx.saved_tensors
+        return slope * gradient, None, None, None
 
 
 def _wrong(cross_entropy: Tensor) -> Tensor:
