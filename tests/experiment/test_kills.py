@@ -19,7 +19,12 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="re
 
 
 def start(folder: Path, count: int, seconds: float, device: str = "cpu") -> subprocess.Popen[bytes]:
-    return subprocess.Popen(script(folder, count, seconds, device), start_new_session=True)
+    return subprocess.Popen(
+        script(folder, count, seconds, device),
+        start_new_session=True,
+        # Tests that run in the background of a script inherit that it is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
 
 
 def commands(folder: Path) -> list[int]:
