@@ -128,7 +128,7 @@ def test_no_border_towards_ignored_voxels() -> None:
     ignored = np.zeros_like(mask)
     ignored[:, 4] = True
     mask[:, 4] = False
-    assert border(mask, ignored)[2, 3] == False  # noqa: E712
+    assert not border(mask, ignored)[2, 3]
     assert border(mask)[2, 3]
     assert border(mask, ignored)[1, 3]
 
