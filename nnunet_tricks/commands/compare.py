@@ -46,14 +46,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare, and show the tables."""
-    from nnunet_tricks.comparison import report
+    from nnunet_tricks.comparison import tables as printed
     from nnunet_tricks.comparison.compare import METRICS, compare
     from nnunet_tricks.comparison.folders import default_workers
     from nnunet_tricks.comparison.metrics import TOLERANCES
     from nnunet_tricks.experiment.beside import beside
     from nnunet_tricks.files import write_atomically
 
-    writers = {".md": report.as_markdown, ".csv": report.as_csv}
+    writers = {".md": printed.as_markdown, ".csv": printed.as_csv}
     if arguments.out and arguments.out.suffix not in writers:
         raise ValueError(f"--out is {arguments.out}, and its ending must be .md or .csv")
     check_places(arguments.out)
@@ -80,9 +80,9 @@ def run(arguments: argparse.Namespace) -> int:
         extra = "".join(f"\n{one.markdown}" for one in papers) if arguments.out.suffix == ".md" else ""
         write_atomically(arguments.out, writers[arguments.out.suffix](tables) + extra)
     if arguments.json:
-        print(json.dumps(report.as_data(tables), indent=1))
+        print(json.dumps(printed.as_data(tables), indent=1))
         return 0
-    report.show(tables)
+    printed.show(tables)
     for one in papers:
         print(f"\n{one.markdown}")
     if arguments.out:
