@@ -22,6 +22,7 @@ from nnunet_tricks.experiment.cells import make, missing
 from nnunet_tricks.experiment.costs import Costs, timed
 from nnunet_tricks.experiment.folders import Folders
 from nnunet_tricks.experiment.forecast import forecast
+from nnunet_tricks.experiment.frozen import freeze, place, state_of
 from nnunet_tricks.experiment.local import CPU, LocalQueue, Progress
 from nnunet_tricks.experiment.printing import FORMATS, chains
 from nnunet_tricks.experiment.record import Record
@@ -65,6 +66,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--options", default="", help="words for each xargs, sbatch or bsub, such as --options='--time=2-0'")
     add("--skip-missing", action="store_true", help="run all that needs no trick that does not exist yet")
     add("--json", action="store_true", help="print what became of each cell as JSON")
+    add(
+        "--lock",
+        action="store_true",
+        help="only freeze the file, in SPEC.lock.json, before any training has begun: reports then say so",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -80,6 +86,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.retries < 0:
         raise ValueError(f"--retries is {arguments.retries}, and cannot be negative")
     budget = seconds_in(arguments.budget) if arguments.budget else None
+    if arguments.lock:
+        return _lock(experiment)
+    _tell_lock(arguments.spec)
     devices, device = _devices(arguments)
     cells = make(experiment, Folders.of_environment(), device=device)
     if arguments.dry_run:
@@ -96,6 +105,19 @@ def _tell_missing(experiment: Experiment, *, skip: bool) -> None:
         print(f"missing: {where}{one.arm} needs {', '.join(one.tricks)}", file=sys.stderr)
     if absent and not skip:
         raise ValueError(f"{len(absent)} ways to train need tricks that do not exist yet: --skip-missing runs the rest")
+
+
+def _lock(experiment: Experiment) -> int:
+    lock = freeze(experiment, Folders.of_environment())
+    print(f"Locked on {lock.locked_at}, before the first of {lock.trainings} trainings: {place(experiment.file)}")
+    print("Commit it with the experiment file before you run, and others can see when.")
+    return 0
+
+
+def _tell_lock(spec: Path) -> None:
+    state = state_of(spec)
+    if state.lock and not state.matches:
+        print(f"note: {state.sentence} Reports will say so.", file=sys.stderr)
 
 
 def _devices(arguments: argparse.Namespace) -> tuple[list[str], str]:

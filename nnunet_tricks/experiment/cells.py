@@ -92,7 +92,7 @@ def trained(experiment: Experiment, folders: Folders) -> Iterator[tuple[tuple[in
                 for c, configuration in enumerate(comparison.configurations):
                     for p, plans in enumerate(comparison.plans):
                         for f, fold in enumerate(comparison.folds):
-                            for run in comparison.runs:
+                            for run in comparison.runs_of(arm):
                                 model = Model(folders, name, arm.trainer(run), plans, configuration, fold)
                                 rank = (max(number, 1), run, d, c, p, f, number)
                                 yield rank, Trained(comparison, arm, run, model)

@@ -34,6 +34,7 @@ KEYS = (
     "epochs",
     "folds",
     "runs",
+    "baseline_runs",
     "on",
     "checkpoint",
     "regions",
@@ -73,6 +74,7 @@ class Comparison:
         arms: The baseline, then the others in the file's order.
         folds: As nnU-Net's command takes them.
         runs: From 1.
+        baseline_runs: Of the baseline: all differences share it, so a run more of it serves every trick.
         parts: ``validation``, ``test``.
         checkpoint: ``final`` or ``best``.
         regions: Unions of labels to evaluate: name to what ``evaluate --regions`` takes.
@@ -88,6 +90,7 @@ class Comparison:
     arms: tuple[Arm, ...]
     folds: tuple[str, ...]
     runs: tuple[int, ...]
+    baseline_runs: tuple[int, ...]
     parts: tuple[str, ...]
     checkpoint: str
     regions: Mapping[str, str]
@@ -97,6 +100,10 @@ class Comparison:
     def baseline(self) -> Arm:
         """The arm that all others are compared with."""
         return self.arms[0]
+
+    def runs_of(self, arm: Arm) -> tuple[int, ...]:
+        """How often an arm is trained."""
+        return self.baseline_runs if arm is self.baseline else self.runs
 
     @property
     def region_words(self) -> list[str]:
@@ -184,6 +191,7 @@ def _comparison(
             raise here.error(f"{here.what} says no '{key}'")
     arms = _arms(here, fields, needs)
     configurations = _list(fields, "configurations", _plain_name)
+    runs = _runs(fields, "runs", arms) or (1,)
     return Comparison(
         name=name,
         lines=dict(fields),
@@ -193,7 +201,8 @@ def _comparison(
         small=_small(fields, configurations),
         arms=arms,
         folds=_list(fields, "folds", _fold) or FOLDS,
-        runs=_runs(fields, arms),
+        runs=runs,
+        baseline_runs=_runs(fields, "baseline_runs", arms[:1]) or runs,
         parts=_list(fields, "on", lambda entry: entry.choice(PARTS)) or PARTS[:1],
         checkpoint=fields["checkpoint"].choice(CHECKPOINTS) if "checkpoint" in fields else CHECKPOINTS[0],
         regions=_regions(fields),
@@ -295,12 +304,13 @@ def _fold(entry: Entry) -> str:
     return str(entry.whole(least=0))
 
 
-def _runs(fields: Mapping[str, Entry], arms: Sequence[Arm]) -> tuple[int, ...]:
-    if "runs" not in fields:
-        return (1,)
-    entry = fields["runs"]
+def _runs(fields: Mapping[str, Entry], key: str, arms: Sequence[Arm]) -> tuple[int, ...]:
+    """The runs that a key says; empty if it is not there."""
+    if key not in fields:
+        return ()
+    entry = fields[key]
     if isinstance(entry.value, list):
-        runs = tuple(int(word) for word in _list(fields, "runs", lambda item: str(item.whole(least=1))))
+        runs = tuple(int(word) for word in _list(fields, key, lambda item: str(item.whole(least=1))))
     else:
         runs = tuple(range(1, entry.whole(least=1) + 1))
     foreign = [arm.name for arm in arms if not arm.ours and not arm.missing]
