@@ -1,0 +1,160 @@
+"""What a case is like, measured from its truth and image: size, number and contrast of objects, and spacing."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnunet_tricks.comparison import images
+from nnunet_tricks.comparison.classes import Classes
+from nnunet_tricks.comparison.scans import Scan
+from nnunet_tricks.files import write_atomically
+
+VERSION = 1
+"""Of the definitions: what other ones have measured is not taken from the file."""
+
+SHELL = 3
+"""So many voxels around an object are its surroundings."""
+
+TRAITS = {
+    "size": "volume of the class in mm³ (mm² or pixels in 2D)",
+    "count": "number of connected objects",
+    "contrast": "mean grey value inside minus that within 3 voxels around, by the standard deviation of both together",
+    "spacing": "largest distance between voxels along an axis in mm",
+}
+"""Name and definition. Size, count and spacing go over the decades, so they count as logarithms."""
+
+Values = dict[str, dict[str, float]]
+"""For each class its traits; NaN where one is not defined."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Files of a case.
+
+    Attributes:
+        case: Its identifier.
+        truth: Its label map.
+        channels: Its image, one file for each channel; empty if it is not at hand.
+    """
+
+    case: str
+    truth: Path
+    channels: tuple[Path, ...] = ()
+
+    @property
+    def stamp(self) -> str:
+        """Changes when a file does."""
+        return " ".join(f"{file.stat().st_size} {file.stat().st_mtime_ns}" for file in (self.truth, *self.channels))
+
+
+def measure(sources: Sequence[Source], classes: Classes, cache: Path | None = None) -> dict[str, Values]:
+    """The traits of cases, or what an earlier call has measured.
+
+    Args:
+        sources: The cases.
+        classes: In what; their traits are kept apart.
+        cache: File in which what was measured is kept.
+
+    Raises:
+        ValueError: If a truth or an image cannot be read.
+    """
+    known = _known(cache)
+    found: dict[str, Values] = {}
+    changed = False
+    for source in sources:
+        stamp = f"{source.stamp} ignore {classes.ignore}"
+        keys = {label: "+".join(map(str, values)) for label, values in classes.values.items()}
+        before = known.get(source.case, {})
+        values = before.get("values", {}) if before.get("stamp") == stamp else {}
+        if not set(keys.values()) <= set(values):
+            values = values | {keys[label]: _as_stored(one) for label, one in _of_case(source, classes).items()}
+            known[source.case] = {"stamp": stamp, "values": values}
+            changed = True
+        found[source.case] = {label: _as_floats(values[key]) for label, key in keys.items()}
+    if cache and changed:
+        with suppress(OSError):
+            cache.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(cache, json.dumps({"version": VERSION, "cases": known}))
+    return found
+
+
+def of_object(
+    mask: NDArray[np.bool_], spacing: Sequence[float], image: NDArray[np.float32] | None = None
+) -> dict[str, float]:
+    """The traits of one class.
+
+    Args:
+        mask: Where the class is, axes z, y, x or y, x.
+        spacing: Distance of voxels along each of them.
+        image: Channels and the same axes; None if there is none. The channel with the strongest contrast counts.
+
+    Returns:
+        Numbers by the names of ``TRAITS``; only spacing and count are defined for an empty mask.
+
+    Examples:
+        >>> mask = np.zeros((4, 8), bool)
+        >>> mask[1:3, 1:3] = True
+        >>> of_object(mask, (1.0, 0.5), np.where(mask, 9.0, 1.0)[None])["size"]
+        2.0
+    """
+    from scipy import ndimage
+
+    # Objects that touch at a corner are one, as in the lesion metrics.
+    count = int(ndimage.label(mask, np.ones((3,) * mask.ndim))[1])
+    traits = {"size": math.nan, "count": float(count), "contrast": math.nan, "spacing": float(max(spacing))}
+    if count:
+        traits["size"] = float(np.count_nonzero(mask)) * math.prod(spacing)
+    if count and image is not None:
+        box = ndimage.find_objects(mask.astype(np.uint8))[0]
+        near = tuple(slice(max(0, one.start - SHELL), one.stop + SHELL) for one in box)
+        inside = mask[near]
+        around = ndimage.binary_dilation(inside, np.ones((3,) * mask.ndim), iterations=SHELL) & ~inside
+        contrasts = [_contrast(channel[near], inside, around) for channel in image]
+        traits["contrast"] = max(contrasts, key=lambda one: -1.0 if math.isnan(one) else abs(one))
+    return traits
+
+
+def _contrast(grey: NDArray[np.float32], inside: NDArray[np.bool_], around: NDArray[np.bool_]) -> float:
+    spread = float(np.std(grey[inside | around], dtype=np.float64))
+    if not around.any() or not spread > 0:
+        return math.nan
+    return float(grey[inside].mean(dtype=np.float64) - grey[around].mean(dtype=np.float64)) / spread
+
+
+def _of_case(source: Source, classes: Classes) -> Values:
+    truth = images.read(source.truth)
+    image = Scan.read(source.channels).values if source.channels else None
+    if image is not None and truth.values.ndim == 2:
+        image = image[:, 0]
+    if image is not None and image.shape[1:] != truth.values.shape:
+        raise ValueError(f"{source.case}: the image has shape {image.shape[1:]}, its label {truth.values.shape}")
+    return {
+        label: of_object(np.isin(truth.values, values), truth.spacing, image)
+        for label, values in classes.values.items()
+    }
+
+
+def _known(cache: Path | None) -> dict[str, dict[str, Any]]:
+    if cache:
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            content = json.loads(cache.read_text(encoding="utf-8"))
+            if content["version"] == VERSION:
+                return dict(content["cases"])
+    return {}
+
+
+def _as_stored(values: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: None if math.isnan(value) else value for name, value in values.items()}
+
+
+def _as_floats(values: Mapping[str, float | None]) -> dict[str, float]:
+    return {name: math.nan if value is None else value for name, value in values.items()}

@@ -1,0 +1,69 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk  # noqa: N813
+
+from nnunet_tricks.comparison.classes import Classes
+from nnunet_tricks.comparison.traits import Source, measure, of_object
+
+CLASSES = Classes.of({"labels": {"background": 0, "ball": 1, "rare": 2}})
+
+
+def write(file: Path, values: np.ndarray) -> Path:
+    image = sitk.GetImageFromArray(values)
+    image.SetSpacing([0.5, 1.0, 3.0])
+    sitk.WriteImage(image, str(file))
+    return file
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Source:
+    truth = np.zeros((6, 20, 20), np.uint8)
+    truth[1:3, 2:6, 2:6] = 1
+    truth[4, 15:17, 15:17] = 1
+    image = np.where(truth == 1, 50.0, 10.0).astype(np.float32)
+    return Source("a", write(tmp_path / "a.nii.gz", truth), (write(tmp_path / "a_0000.nii.gz", image),))
+
+
+def test_a_case(case: Source, tmp_path: Path) -> None:
+    found = measure([case], CLASSES, tmp_path / "state" / "traits.json")["a"]
+    assert found["ball"]["size"] == pytest.approx((2 * 16 + 4) * 1.5)
+    assert (found["ball"]["count"], found["ball"]["spacing"]) == (2, 3)
+    # Two values alone: the difference is at least twice their standard deviation.
+    assert found["ball"]["contrast"] >= 2
+    assert found["rare"]["count"] == 0
+    assert np.isnan([found["rare"]["size"], found["rare"]["contrast"]]).all()
+
+
+def test_contrast_has_a_sign_and_no_scale() -> None:
+    generator = np.random.default_rng(0)
+    mask = np.zeros((30, 30), bool)
+    mask[10:20, 10:20] = True
+    image = generator.normal(size=(1, 30, 30)).astype(np.float32) + mask
+    bright = of_object(mask, (1, 1), image)["contrast"]
+    assert bright > 0.3
+    assert of_object(mask, (1, 1), 7 - 100 * image)["contrast"] == pytest.approx(-bright, rel=1e-4)
+    assert np.isnan(of_object(mask, (1, 1), np.ones_like(image))["contrast"])
+    # A channel of noise beside it does not hide it.
+    noise = generator.normal(size=(1, 30, 30)).astype(np.float32)
+    assert of_object(mask, (1, 1), np.concatenate([noise, image]))["contrast"] == bright
+
+
+def test_measured_once_while_the_files_stay(case: Source, tmp_path: Path) -> None:
+    cache = tmp_path / "traits.json"
+    first = measure([case], CLASSES, cache)
+    content = json.loads(cache.read_text())
+    content["cases"]["a"]["values"]["1"]["count"] = 77
+    cache.write_text(json.dumps(content))
+    assert measure([case], CLASSES, cache)["a"]["ball"]["count"] == 77
+    write(case.truth, np.ones((6, 20, 20), np.uint8))
+    assert measure([case], CLASSES, cache)["a"]["ball"]["count"] == 1
+    assert first["a"]["ball"]["count"] == 2
+
+
+def test_an_image_of_another_shape_is_refused(case: Source) -> None:
+    write(case.channels[0], np.zeros((6, 20, 21), np.float32))
+    with pytest.raises(ValueError, match="a: the image has shape"):
+        measure([case], CLASSES)
