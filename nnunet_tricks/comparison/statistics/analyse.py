@@ -1,0 +1,274 @@
+"""From the long table to what it is worth."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import combinations
+
+import numpy as np
+
+from nnunet_tricks.comparison.metrics import all_metrics
+from nnunet_tricks.comparison.statistics.bootstrap import DRAWS, signs, weights
+from nnunet_tricks.comparison.statistics.components import contrast
+from nnunet_tricks.comparison.statistics.deciding import Design
+from nnunet_tricks.comparison.statistics.effects import MEAN, Chance, effects_of
+from nnunet_tricks.comparison.statistics.model import (
+    Calibration,
+    CostRatio,
+    Effect,
+    Interaction,
+    MethodResult,
+    Statistics,
+    TrickResult,
+)
+from nnunet_tricks.comparison.statistics.noise import noise_floor
+from nnunet_tricks.comparison.statistics.ranks import ranks_of
+from nnunet_tricks.comparison.statistics.values import Key, Values, key_of, values_of
+from nnunet_tricks.comparison.statistics.verdict import verdict
+from nnunet_tricks.comparison.table import Row
+from nnunet_tricks.naming import IllegalName, parse
+
+COUNTS = ("TP", "FP", "FN", "TN")
+ECE, BRIER = "ECE", "Brier"
+HOUR = 3600.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What one training of a method takes, as far as it is known; NaN if not.
+
+    Attributes:
+        epoch: Seconds.
+        memory: Bytes.
+        device_memory: Bytes on the GPU.
+    """
+
+    epoch: float = math.nan
+    memory: float = math.nan
+    device_memory: float = math.nan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What the rows do not say themselves.
+
+    Attributes:
+        baseline: Folder name of the baseline, ``TRAINER__PLANS__CONFIGURATION``; the first method of the rows if empty.
+        subgroup: For the title.
+        groups: What each case belongs to, such as a patient; None if each stands for itself.
+        folds_there: Of the split file.
+        costs: By folder name of a method's first run.
+        metric: Of the verdicts; the first of the rows if empty.
+        label: Of the verdicts; the mean of classes, or the only class, if empty.
+        seed: Of all that is drawn.
+        draws: Of bootstrap and permutation.
+    """
+
+    baseline: str = ""
+    subgroup: str = ""
+    groups: Mapping[str, str] | None = None
+    folds_there: int = 5
+    costs: Mapping[str, Cost] = field(default_factory=dict)
+    metric: str = ""
+    label: str = ""
+    seed: int = 0
+    draws: int = DRAWS
+
+
+def analyse(rows: Iterable[Row], asked: Asked | None = None) -> Statistics:
+    """All that is to be said of methods that predicted the same cases.
+
+    The same rows in the same order and the same seed give the same numbers.
+
+    Args:
+        rows: Of one data set and part, as ``evaluate --out`` writes them.
+        asked: What they do not say.
+
+    Raises:
+        ValueError: If the rows do not fit together, there is no such baseline, metric or class, or only one method.
+    """
+    asked = asked or Asked()
+    if asked.draws < 100:
+        raise ValueError(f"draws is {asked.draws}, and at least 100 are needed")
+    kept = [row for row in rows if row.metric not in COUNTS]
+    calibrations = [row for row in kept if row.metric in (ECE, BRIER)]
+    metrics = values_of((row for row in kept if row.metric not in (ECE, BRIER)), asked.groups)
+    first = next(iter(metrics.values()))
+    metric, labels = asked.metric or first.metric, [*first.labels, *([MEAN] if len(first.labels) > 1 else [])]
+    label = asked.label or labels[-1]
+    _check("metric", metric, list(metrics))
+    _check("label", label, labels)
+    order = _order(first.methods, asked.baseline)
+    generator = np.random.default_rng(asked.seed)
+    drawn, exact = signs(len(first.cases.group_names), asked.draws, generator)
+    chance = Chance(weights(first.cases, asked.draws, generator), drawn, exact)
+    contrasts = [{place: 1.0, order[0]: -1.0} for place in order[1:]]
+    effects = {name: effects_of(values, contrasts, chance, better_of(name)) for name, values in metrics.items()}
+    noise = {name: noise_floor(values, order[0]) for name, values in metrics.items()}
+    primary = metrics[metric]
+    ranks, stability = ranks_of(primary, labels.index(label), better_of(metric), chance.weights, generator)
+    names = _short(first.methods)
+    methods = [
+        MethodResult(
+            name=names[place],
+            trainer=first.methods[place][0],
+            runs=first.runs[place],
+            means=_means(metrics, labels, place),
+            ranks=ranks[place],
+            calibration=_calibration(calibrations, first.methods[place]),
+        )
+        for place in range(len(first.methods))
+    ]
+    tricks = []
+    for number, place in enumerate(order[1:]):
+        of_trick = {one: {name: effects[name][number][one] for name in metrics} for one in labels}
+        design = _design(primary, order[0], place, labels.index(label), asked, of_trick[label][metric])
+        judged = verdict(of_trick[label][metric], noise[metric][label], design)
+        tricks.append(
+            TrickResult(
+                **vars(methods[place]),
+                effects=of_trick,
+                verdict=judged,
+                cost=_cost(asked.costs, first.methods[order[0]], first.methods[place]),
+            )
+        )
+    example = kept[0]
+    return Statistics(
+        dataset=example.dataset,
+        configuration=first.methods[order[0]][2],
+        part=example.part,
+        subgroup=asked.subgroup,
+        folds=first.cases.fold_names,
+        label=label,
+        metric=metric,
+        baseline=methods[order[0]],
+        tricks=tuple(tricks),
+        noise={one: {name: noise[name][one] for name in metrics} for one in labels},
+        interactions=tuple(_interactions(primary, order, chance, label, names)),
+        draws=asked.draws,
+        stability=stability,
+        notes=first.cases.notes,
+    )
+
+
+def better_of(metric: str) -> str:
+    """Which values of a metric are better: ``higher``, ``lower`` or ``zero``; ``higher`` for unknown ones.
+
+    Examples:
+        >>> better_of("Dice"), better_of("HD95"), better_of("NSD@3")
+        ('higher', 'lower', 'higher')
+    """
+    stem = metric.partition("@")[0]
+    return next((one.better for one in all_metrics() if one.name.partition("@")[0] == stem), "higher")
+
+
+def _check(what: str, asked: str, there: Sequence[str]) -> None:
+    if asked not in there:
+        raise ValueError(f"{what} '{asked}' is not in the table, which has {', '.join(there)}")
+
+
+def _order(methods: Sequence[Key], baseline: str) -> list[int]:
+    """Places of the methods, the baseline first."""
+    if len(methods) < 2:
+        raise ValueError(f"{len(methods)} method alone cannot be compared")
+    names = [_folder(method) for method in methods]
+    if baseline and baseline not in names:
+        raise ValueError(f"baseline '{baseline}' is not in the table, which has {', '.join(names)}")
+    first = names.index(baseline) if baseline else 0
+    return [first, *(place for place in range(len(methods)) if place != first)]
+
+
+def _folder(method: Key) -> str:
+    return "__".join(method)
+
+
+def _short(methods: Sequence[Key]) -> list[str]:
+    """Names without what is the same for all."""
+    differing = [0, *(part for part in (1, 2) if len({method[part] for method in methods}) > 1)]
+    return [" ".join(method[part] for part in differing) for method in methods]
+
+
+def _means(metrics: Mapping[str, Values], labels: Sequence[str], place: int) -> dict[str, dict[str, float]]:
+    means: dict[str, dict[str, float]] = {label: {} for label in labels}
+    for name, values in metrics.items():
+        array = values.arrays[place]
+        defined = ~np.isnan(array)
+        counts = defined.sum((0, 2))
+        of_labels = np.where(counts > 0, np.where(defined, array, 0.0).sum((0, 2)) / np.maximum(counts, 1), np.nan)
+        for label, value in zip(labels, [*of_labels, of_labels.mean()], strict=False):
+            means[label][name] = float(value)
+    return means
+
+
+def _calibration(rows: Sequence[Row], method: Key) -> Calibration | None:
+    own = [row for row in rows if key_of(row) == method]
+    found = {name: [row.value for row in own if row.metric == name] for name in (ECE, BRIER)}
+    if not all(found.values()):
+        return None
+    cases = len({row.case for row in own})
+    return Calibration(ece=float(np.nanmean(found[ECE])), brier=float(np.nanmean(found[BRIER])), cases=cases)
+
+
+def _cost(costs: Mapping[str, Cost], baseline: Key, trick: Key) -> CostRatio:
+    one, other = costs.get(_folder(trick), Cost()), costs.get(_folder(baseline), Cost())
+    return CostRatio(
+        epoch=one.epoch / other.epoch,
+        memory=one.memory / other.memory,
+        device_memory=one.device_memory / other.device_memory,
+    )
+
+
+def _design(values: Values, baseline: int, trick: int, label: int, asked: Asked, effect: Effect) -> Design:
+    found = contrast(values, {trick: 1.0, baseline: -1.0})
+    folds = len(values.cases.fold_names)
+    own_cases = values.cases.fold_names != ("all",)
+    hours = [_hours(asked.costs, values.methods[place]) for place in (baseline, trick)]
+    return Design(
+        folds=folds,
+        folds_there=max(asked.folds_there, folds) if own_cases else folds,
+        groups=effect.groups,
+        runs=(len(values.runs[baseline]), len(values.runs[trick])),
+        variance_cases=float(found.variance_cases[label]),
+        training=float(found.training[label]) if found.freedom_runs else math.nan,
+        hours=(hours[0], hours[1]),
+        own_cases=own_cases,
+    )
+
+
+def _hours(costs: Mapping[str, Cost], method: Key) -> float:
+    with suppress(IllegalName):
+        return parse(method[0]).epochs * costs.get(_folder(method), Cost()).epoch / HOUR
+    return math.nan
+
+
+def _interactions(
+    values: Values, order: Sequence[int], chance: Chance, label: str, names: Sequence[str]
+) -> Iterator[Interaction]:
+    """Of all pairs of tricks that were trained alone, together and not at all, on the same plans and configuration."""
+    places: dict[frozenset[str], int] = {}
+    base = values.methods[order[0]]
+    for place in order:
+        trainer, *rest = values.methods[place]
+        if rest == list(base[1:]):
+            with suppress(IllegalName):
+                places.setdefault(frozenset(map(str, parse(trainer).tricks)), place)
+    alone = sorted(next(iter(tricks)) for tricks in places if len(tricks) == 1)
+    pairs = [
+        pair for pair in combinations(alone, 2) if frozenset(pair) in places and places.get(frozenset()) == order[0]
+    ]
+    contrasts = [
+        {
+            places[frozenset(pair)]: 1.0,
+            places[frozenset(pair[:1])]: -1.0,
+            places[frozenset(pair[1:])]: -1.0,
+            order[0]: 1.0,
+        }
+        for pair in pairs
+    ]
+    if contrasts:
+        found = effects_of(values, contrasts, chance, better_of(values.metric))
+        for pair, of_pair in zip(pairs, found, strict=True):
+            yield Interaction(tricks=pair, effect=of_pair[label])

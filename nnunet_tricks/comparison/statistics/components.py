@@ -1,0 +1,165 @@
+"""Where a difference's error comes from: other cases, and other trainings.
+
+A value of method m, run r and case i is taken as method + case + method with case + training + rest, where a training
+is one run on one fold. Folds are trained apart from each other, so each of them tells how trainings differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from nnunet_tricks.comparison.statistics.values import Array, Cases, Values
+
+LEAST_FREEDOM = 2
+"""With fewer degrees of freedom of trainings nothing is taken off their variance, and no verdict is given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contrast:
+    """A weighted sum of methods' means, such as trick minus baseline, with its errors.
+
+    The last entry of each array is the mean of classes, where there are several.
+
+    Attributes:
+        value: For each class.
+        by_case: Of each case, cases x classes without their mean; NaN where a method has none.
+        influence: What each group adds, groups x classes: draw groups with weights w, and w - 1 times it is what the
+            value moves. The sum of its squares is the variance from cases.
+        freedom_cases: Degrees of freedom of that variance.
+        variance_runs: Of the value, from trainings; NaN where no method has a rerun.
+        freedom_runs: Its degrees of freedom.
+        training: Variance of a single run's mean over all folds.
+    """
+
+    value: Array
+    by_case: Array
+    influence: Array
+    freedom_cases: Array
+    variance_runs: Array
+    freedom_runs: int
+    training: Array
+
+    @property
+    def variance_cases(self) -> Array:
+        """From cases; NaN for a single group."""
+        return np.where(self.freedom_cases > 0, (self.influence**2).sum(0), np.nan)
+
+
+def contrast(values: Values, weights: Mapping[int, float]) -> Contrast:
+    """A weighted sum of methods' means.
+
+    Args:
+        values: Of one metric.
+        weights: Of the methods by their places.
+    """
+    means = {place: _mean_of_runs(values.arrays[place]) for place in weights}
+    by_case = np.sum([weight * means[place] for place, weight in weights.items()], axis=0).T
+    defined = np.isfinite(by_case)
+    counts = defined.sum(0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        value = np.where(counts > 0, np.where(defined, by_case, 0.0).sum(0) / np.maximum(counts, 1), np.nan)
+    influence, freedom = _influence(by_case - value, defined, values.cases)
+    noise = [_training(values.arrays[place], defined, values.cases) for place in weights]
+    training, freedom_runs = pooled([one for one in noise if one])
+    factor = sum(weight**2 / len(values.runs[place]) for place, weight in weights.items())
+    return Contrast(
+        value=_with_mean(value),
+        by_case=by_case,
+        influence=_with_mean(influence),
+        freedom_cases=np.append(freedom, freedom.min()) if len(freedom) > 1 else freedom,
+        variance_runs=factor * training,
+        freedom_runs=freedom_runs,
+        training=training,
+    )
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a method's runs differ.
+
+    Attributes:
+        between: Variance of a run's mean over all folds, for each class and their mean.
+        rest: How much of that the cases' own scatter between runs makes.
+        freedom: Degrees of freedom.
+    """
+
+    between: Array
+    rest: Array
+    freedom: int
+
+
+def pooled(noise: list[Training]) -> tuple[Array, int]:
+    """The variance of a run's mean that trainings make, from several methods' reruns, and its degrees of freedom.
+
+    What the cases' own scatter makes of it stands in the error from cases already and is taken off.
+    """
+    freedom = sum(one.freedom for one in noise)
+    if not freedom:
+        return np.array(np.nan), 0
+    between = np.sum([one.between * one.freedom for one in noise], axis=0) / freedom
+    rest = np.sum([one.rest * one.freedom for one in noise], axis=0) / freedom
+    return (np.maximum(between - rest, 0.0) if freedom >= LEAST_FREEDOM else between), freedom
+
+
+def training(values: Values, place: int) -> Training | None:
+    """How the runs of one method differ; None if there is only one."""
+    array = values.arrays[place]
+    return _training(array, np.isfinite(_mean_of_runs(array)).T, values.cases)
+
+
+def _mean_of_runs(array: Array) -> Array:
+    """Over the runs in which it is defined: classes x cases."""
+    defined = ~np.isnan(array)
+    counts = defined.sum(0)
+    with np.errstate(invalid="ignore"):
+        return np.where(counts > 0, np.where(defined, array, 0.0).sum(0) / np.maximum(counts, 1), np.nan)
+
+
+def _influence(residuals: Array, defined: Array, cases: Cases) -> tuple[Array, Array]:
+    sums = cases.summed(np.where(defined, residuals, 0.0))
+    present = cases.summed(defined.astype(np.float64)) > 0
+    influence, freedom = np.zeros_like(sums), np.zeros(sums.shape[1])
+    for label in range(sums.shape[1]):
+        there = present[:, label]
+        strata = cases.strata[there]
+        sizes = np.bincount(strata, minlength=1)
+        if (sizes == 1).any():
+            # A stratum of one says nothing about how its like differ.
+            strata = np.zeros_like(strata)
+            sizes = np.bincount(strata, minlength=1)
+        of_label = sums[there, label]
+        centres = np.bincount(strata, of_label, minlength=len(sizes)) / np.maximum(sizes, 1)
+        scale = np.sqrt(sizes / np.maximum(sizes - 1, 1))
+        count = defined[:, label].sum()
+        influence[there, label] = (of_label - centres[strata]) * scale[strata] / max(count, 1)
+        freedom[label] = np.maximum(sizes - 1, 0).sum()
+    return influence, freedom
+
+
+def _training(array: Array, defined: Array, cases: Cases) -> Training | None:
+    runs = len(array)
+    if runs < 2:
+        return None
+    mean = _mean_of_runs(array)
+    moved = np.where(np.isnan(array) | ~defined.T, 0.0, array - np.where(np.isnan(mean), 0.0, mean))
+    # Runs x cases x classes: what each case adds to how far a run's mean is from that of all runs.
+    shares = _with_mean(np.swapaxes(moved, 1, 2) / np.maximum(defined.sum(0), 1))
+    between, rest = np.zeros(shares.shape[2]), np.zeros(shares.shape[2])
+    for fold in range(len(cases.fold_names)):
+        of_fold = shares[:, cases.folds == fold]
+        between += (of_fold.sum(1) ** 2).sum(0) / (runs - 1)
+        size = of_fold.shape[1]
+        if size > 1:
+            scatter = ((of_fold - of_fold.mean(1, keepdims=True)) ** 2).sum((0, 1))
+            rest += size / (size - 1) * scatter / (runs - 1)
+    return Training(between, rest, len(cases.fold_names) * (runs - 1))
+
+
+def _with_mean(array: Array) -> Array:
+    """With the mean of classes as one more of the last axis, where there are several."""
+    if array.shape[-1] < 2:
+        return array
+    return np.concatenate([array, array.mean(-1, keepdims=True)], axis=-1)

@@ -1,0 +1,77 @@
+"""What would decide: the fewest more folds, or more runs, after which the interval would tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import stdtrit
+
+from nnunet_tricks.comparison.statistics.model import LEVEL, Plan
+
+MOST_RUNS = 10
+"""More runs than that on top nobody affords."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """What was done, and what it told of the errors.
+
+    Attributes:
+        folds: Compared.
+        folds_there: In the split file.
+        groups: Independent ones, in all folds.
+        runs: Of baseline and trick.
+        variance_cases: Of the difference.
+        training: Variance of one run's mean over all folds that trainings make.
+        hours: That one training takes, of baseline and trick; NaN if not known.
+        own_cases: Whether each fold brings cases of its own, as in cross-validation.
+    """
+
+    folds: int
+    folds_there: int
+    groups: int
+    runs: tuple[int, int]
+    variance_cases: float
+    training: float
+    hours: tuple[float, float]
+    own_cases: bool = True
+
+    def half_width(self, *, folds: int = 0, runs: int = 0) -> float:
+        """Of the interval with so many more folds and runs, if the errors are as they seem."""
+        more = (self.folds + folds) / self.folds if self.own_cases else 1.0
+        count = self.folds + folds if self.own_cases else 1
+        tail = 1 - (1 - LEVEL) / 2
+        freedom_cases = max(self.groups * more - count, 1)
+        freedom_runs = count * (sum(self.runs) + 2 * runs - 2)
+        if freedom_runs < 1:
+            return float("inf")
+        trainings = self.training / more * sum(1 / (one + runs) for one in self.runs)
+        squared = stdtrit(freedom_cases, tail) ** 2 * self.variance_cases / more
+        return float(np.sqrt(squared + stdtrit(freedom_runs, tail) ** 2 * trainings))
+
+    def plan(self, *, folds: int = 0, runs: int = 0) -> Plan:
+        """What so many more folds and runs cost."""
+        trainings = tuple((self.folds + folds) * (one + runs) - self.folds * one for one in self.runs)
+        hours = sum(count * each for count, each in zip(trainings, self.hours, strict=True))
+        return Plan(folds=folds, runs=runs, trainings=sum(trainings), hours=float(hours))
+
+
+def plans(design: Design, difference: float, limit: float) -> tuple[Plan, ...]:
+    """The cheapest ways to a decision, if the difference stays what it is.
+
+    Args:
+        design: What there is.
+        difference: That was found.
+        limit: Of the noise floor: an interval within it decides too.
+    """
+    found = []
+    more_folds = range(1, design.folds_there - design.folds + 1) if design.own_cases else range(0)
+    for steps in ([{"folds": count} for count in more_folds], [{"runs": count} for count in range(1, MOST_RUNS + 1)]):
+        for step in steps:
+            width = design.half_width(**step)
+            shrunk = limit * np.sqrt(design.folds / (design.folds + step.get("folds", 0)))
+            if width < abs(difference) or abs(difference) + width < shrunk:
+                found.append(design.plan(**step))
+                break
+    return tuple(sorted(found, key=lambda plan: plan.trainings))

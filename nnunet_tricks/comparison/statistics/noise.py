@@ -1,0 +1,67 @@
+"""The noise floor: how much trainings of the baseline differ that differ in nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import chdtri
+
+from nnunet_tricks.comparison.statistics.components import training
+from nnunet_tricks.comparison.statistics.effects import MEAN
+from nnunet_tricks.comparison.statistics.interval import NORMAL
+from nnunet_tricks.comparison.statistics.model import LEVEL, Interval, NoiseFloor
+from nnunet_tricks.comparison.statistics.values import Values
+
+REPEATABILITY = NORMAL * np.sqrt(2)
+
+
+def noise_floor(values: Values, place: int) -> dict[str, NoiseFloor]:
+    """Of one method, by class.
+
+    The cases' own scatter between runs is part of it: it is what a second training really differs by.
+
+    Args:
+        values: Of one metric.
+        place: Of the baseline.
+    """
+    found = training(values, place)
+    labels = [*values.labels, *([MEAN] if len(values.labels) > 1 else [])]
+    means = np.stack([_means(run) for run in values.arrays[place]])
+    if len(labels) > len(values.labels):
+        means = np.concatenate([means, means.mean(1, keepdims=True)], axis=1)
+    floors = {}
+    for at, label in enumerate(labels):
+        freedom = found.freedom if found else 0
+        deviation = float(np.sqrt(found.between[at])) if found else float("nan")
+        floors[label] = NoiseFloor(
+            label=label,
+            metric=values.metric,
+            unit=values.unit,
+            runs=len(values.runs[place]),
+            freedom=freedom,
+            deviation=deviation,
+            interval=deviation_interval(deviation, freedom),
+            limit=float(REPEATABILITY * deviation),
+            means=tuple(map(float, means[:, at])),
+        )
+    return floors
+
+
+def deviation_interval(deviation: float, freedom: int) -> Interval:
+    """Where a standard deviation lies, from the chi-squared distribution; 95 %.
+
+    Examples:
+        >>> found = deviation_interval(1.0, 10)
+        >>> round(found.low, 3), round(found.high, 3)
+        (0.699, 1.755)
+    """
+    if not freedom:
+        return Interval(float("nan"), float("nan"))
+    tail = (1 - LEVEL) / 2
+    low, high = (deviation * np.sqrt(freedom / chdtri(freedom, end)) for end in (tail, 1 - tail))
+    return Interval(float(low), float(high))
+
+
+def _means(run: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    defined = ~np.isnan(run)
+    counts = defined.sum(1)
+    return np.where(counts > 0, np.where(defined, run, 0.0).sum(1) / np.maximum(counts, 1), np.nan)
