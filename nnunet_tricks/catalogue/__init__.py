@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nnunet_tricks.catalogue import overlap, shape, supervision, voxel
+from nnunet_tricks.catalogue import enhancement, overlap, shape, supervision, voxel
 from nnunet_tricks.trick_info import TrickInfo
 
 CATALOGUE: tuple[TrickInfo, ...] = (
@@ -10,4 +10,5 @@ CATALOGUE: tuple[TrickInfo, ...] = (
     *overlap.ENTRIES,
     *shape.ENTRIES,
     *supervision.ENTRIES,
+    *enhancement.ENTRIES,
 )

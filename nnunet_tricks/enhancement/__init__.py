@@ -1,0 +1,1 @@
+"""Instructive feature enhancement: the feature maps that say most are shown twice."""
