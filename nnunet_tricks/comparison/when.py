@@ -1,0 +1,259 @@
+"""When does a trick help? The gain of each case, explained by what the case is like, out of fold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnunet_tricks.comparison.traits import TRAITS
+
+LOGARITHMIC = ("size", "count", "spacing")
+LEAST = 20
+"""With fewer cases nothing is looked for."""
+
+PARTS = 10
+RIDGE = 1.0
+"""Penalty on the weights of standardised traits: as much as one case with a gain of 0 at a distance of 1 says."""
+
+LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How much of the gain the traits explain.
+
+    Attributes:
+        explained: Share of the gain's variance that is predicted in cases that the fit has not seen; at most 1, and
+            negative where the prediction is worse than the mean.
+        p: Chance to explain as much if the traits had nothing to do with it.
+        weights: Change of the gain per standard deviation of each trait, all traits fitted together.
+    """
+
+    explained: float
+    p: float
+    weights: NDArray[np.float64]
+
+
+def fit(
+    traits: NDArray[np.float64],
+    gains: NDArray[np.float64],
+    strata: Sequence[str] | None = None,
+    *,
+    seed: int = 0,
+    draws: int = 1999,
+) -> Fit:
+    """Predict gains from traits by ridge regression, each case by a fit to others, and test it by permutation.
+
+    Both are centred within strata first and gains are permuted within them: all cases of a fold come from the same two
+    trainings, and what these have in common is no property of a case.
+
+    Args:
+        traits: One row for each case, one column for each trait; finite.
+        gains: Of each case.
+        strata: The fold of each case; None for one for all.
+        seed: Of the parts and permutations.
+        draws: Number of permutations.
+
+    Raises:
+        ValueError: If the lengths differ, a number is not finite or there are fewer than ``LEAST`` cases.
+
+    Examples:
+        >>> size = np.linspace(-1, 1, 40)
+        >>> found = fit(size[:, None], 0.01 - 0.02 * size)
+        >>> found.explained > 0.95, found.p
+        (True, 0.0005)
+    """
+    if traits.ndim != 2 or len(traits) != len(gains) or (strata is not None and len(strata) != len(gains)):
+        raise ValueError(f"traits have shape {traits.shape}, for {len(gains)} gains: one row for each gain is needed")
+    if len(gains) < LEAST:
+        raise ValueError(f"there are {len(gains)} cases, and at least {LEAST} are needed")
+    if not (np.isfinite(traits).all() and np.isfinite(gains).all()):
+        raise ValueError("traits and gains must be finite")
+    generator = np.random.default_rng(seed)
+    members = _members(strata, len(gains))
+    centred, targets = _centred(traits, members), _centred(gains[:, None], members)[:, 0]
+    spread = centred.std(axis=0)
+    centred = centred[:, spread > 0] / spread[spread > 0]
+    weights = np.zeros(traits.shape[1])
+    if not centred.size or not np.ptp(targets) > 0:
+        return Fit(0.0, 1.0, weights)
+    weights[spread > 0] = _ridge(centred) @ targets
+    predict, means = _out_of_fold(centred, generator.permutation(len(gains)))
+    shuffled = np.repeat(targets[:, None], draws + 1, axis=1)
+    for member in members:
+        shuffled[member, 1:] = generator.permuted(shuffled[member, 1:], axis=0)
+    errors = ((shuffled - predict @ shuffled) ** 2).sum(axis=0)
+    explained = 1 - errors / ((shuffled - means @ shuffled) ** 2).sum(axis=0)
+    # What differs by rounding only, is as much.
+    p = float(np.count_nonzero(explained >= explained[0] - 1e-12)) / (draws + 1)
+    return Fit(float(explained[0]), p, weights)
+
+
+def _ridge(traits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The matrix that makes weights of gains; both centred."""
+    gram = traits.T @ traits + RIDGE * np.eye(traits.shape[1])
+    return np.asarray(np.linalg.solve(gram, traits.T))
+
+
+def _out_of_fold(
+    traits: NDArray[np.float64], order: NDArray[np.int_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Matrices that predict every case from the gains of the other parts: by its traits, and by the mean alone."""
+    count = len(order)
+    predict, means = np.zeros((count, count)), np.zeros((count, count))
+    for part in np.array_split(order, min(PARTS, count)):
+        others = np.setdiff1d(order, part)
+        average = np.full((len(part), len(others)), 1 / len(others))
+        means[np.ix_(part, others)] = average
+        centre = traits[others].mean(axis=0)
+        slopes = (traits[part] - centre) @ _ridge(traits[others] - centre)
+        # Weights of centred gains: what the mean of the gains adds, is taken off again.
+        predict[np.ix_(part, others)] = average + slopes - slopes.mean(axis=1, keepdims=True)
+    return predict, means
+
+
+def _members(strata: Sequence[str] | None, count: int) -> list[NDArray[np.int_]]:
+    if strata is None:
+        return [np.arange(count)]
+    names = np.asarray(strata)
+    return [np.flatnonzero(names == name) for name in np.unique(names)]
+
+
+def _centred(values: NDArray[np.float64], members: Sequence[NDArray[np.int_]]) -> NDArray[np.float64]:
+    centred = values.astype(np.float64)
+    for member in members:
+        centred[member] -= centred[member].mean(axis=0)
+    return centred
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One trick on one class.
+
+    Attributes:
+        trick: Its name.
+        label: The class.
+        cases: Those in which the gain is defined and traits were measured.
+        gains: Of each of them, in the metric's unit; positive is better.
+        traits: By name, of each of them as measured; those that do not vary are left out.
+        folds: Of each of them.
+    """
+
+    trick: str
+    label: str
+    cases: tuple[str, ...]
+    gains: tuple[float, ...]
+    traits: Mapping[str, tuple[float, ...]]
+    folds: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was found.
+
+    Attributes:
+        asked: The question.
+        fit: None where there was too little to look at.
+        p: After Holm's correction for all questions of the report; None likewise.
+        trait: The one that alone explains most.
+        correlation: Spearman's, between it and the gain.
+    """
+
+    asked: Asked
+    fit: Fit | None = None
+    p: float | None = None
+    trait: str = ""
+    correlation: float = 0.0
+
+    @property
+    def found(self) -> bool:
+        """Whether there is a pattern."""
+        return self.fit is not None and self.p is not None and self.p <= LEVEL and self.fit.explained > 0
+
+    @property
+    def sentence(self) -> str:
+        """It in words."""
+        count = len(self.asked.cases)
+        what = f"{self.asked.trick}, {self.asked.label}"
+        if self.fit is None:
+            why = f"{count} cases, and at least {LEAST} are needed" if count < LEAST else "no trait varies"
+            return f"{what}: not looked for ({why})."
+        if not self.found:
+            return f"{what}: no pattern found in {count} cases (p = {self.p:.2g})."
+        where = "larger" if self.correlation > 0 else "smaller"
+        return (
+            f"{what}: the gain is higher where {self.trait} is {where} (Spearman {self.correlation:+.2f}); out of fold "
+            f"the traits explain {100 * self.fit.explained:.0f} % of its variance (p = {self.p:.2g}, {count} cases)."
+        )
+
+
+def question(
+    trick: str,
+    label: str,
+    gains: Mapping[str, float],
+    traits: Mapping[str, Mapping[str, float]],
+    folds: Mapping[str, str],
+) -> Asked:
+    """Bring together what is known of each case.
+
+    Args:
+        trick: Its name.
+        label: The class.
+        gains: By case; undefined ones do not count.
+        traits: By case and name, as measured.
+        folds: By case.
+    """
+    known = [case for case in sorted(gains) if np.isfinite(gains[case]) and case in traits]
+    columns = {}
+    for name in TRAITS:
+        values = tuple(float(traits[case].get(name, np.nan)) for case in known)
+        defined = [value for value in values if np.isfinite(value)]
+        # A trait that is mostly unknown, or the same everywhere, says nothing.
+        if len(defined) > len(known) / 2 and len(set(defined)) > 1:
+            columns[name] = values
+    chosen = tuple(folds[case] for case in known)
+    return Asked(trick, label, tuple(known), tuple(gains[case] for case in known), columns, chosen)
+
+
+def scale(name: str, values: Sequence[float]) -> NDArray[np.float64]:
+    """A trait as it is fitted: those that go over decades as logarithms, gaps filled with the mean."""
+    column = np.asarray(values, np.float64)
+    if name in LOGARITHMIC:
+        column = np.log10(np.maximum(column, np.min(column[column > 0], initial=1.0)))
+    return np.where(np.isfinite(column), column, np.mean(column[np.isfinite(column)]))
+
+
+def answers(asked: Sequence[Asked], *, seed: int = 0, draws: int = 1999) -> list[Answer]:
+    """Look for a pattern behind each question; the chance of any false one among all is at most 5 %."""
+    from nnunet_tricks.comparison.statistics.multiple import holm
+
+    fits = [_fit(one, seed=seed, draws=draws) for one in asked]
+    corrected = iter(holm([found.p for found in fits if found]))
+    found = []
+    for one, result in zip(asked, fits, strict=True):
+        if result is None:
+            found.append(Answer(one))
+        else:
+            trait, correlation = _strongest(one)
+            found.append(Answer(one, result, float(next(corrected)), trait, correlation))
+    return found
+
+
+def _fit(asked: Asked, *, seed: int, draws: int) -> Fit | None:
+    if len(asked.cases) < LEAST or not asked.traits:
+        return None
+    columns = np.stack([scale(name, values) for name, values in asked.traits.items()], axis=1)
+    return fit(columns, np.asarray(asked.gains), asked.folds, seed=seed, draws=draws)
+
+
+def _strongest(asked: Asked) -> tuple[str, float]:
+    from scipy.stats import spearmanr
+
+    if len(set(asked.gains)) < 2:
+        return next(iter(asked.traits)), 0.0
+    found = {name: float(spearmanr(scale(name, values), asked.gains)[0]) for name, values in asked.traits.items()}
+    name = max(found, key=lambda one: abs(found[one]))
+    return name, found[name]

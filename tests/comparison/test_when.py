@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+from sklearn.linear_model import Ridge
+from sklearn.metrics import r2_score
+
+from nnunet_tricks.comparison.when import PARTS, RIDGE, _out_of_fold, answers, fit, question
+
+DRAWS = 199
+
+
+def simulated(seed: int, cases: int = 60, slope: float = 0.0) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Traits, gains with a fold's own offset and heavy tails, folds."""
+    generator = np.random.default_rng(seed)
+    traits = generator.normal(size=(cases, 4))
+    traits[:, 1] = 0.8 * traits[:, 0] + 0.6 * traits[:, 1]
+    folds = [str(number % 5) for number in range(cases)]
+    offsets = generator.normal(scale=0.01, size=5)[np.arange(cases) % 5]
+    return traits, slope * traits[:, 0] + offsets + 0.02 * generator.standard_t(3, size=cases), folds
+
+
+def test_no_pattern_is_seen_where_there_is_none() -> None:
+    trials = 400
+    false = sum(fit(*simulated(seed), seed=seed, draws=DRAWS).p <= 0.05 for seed in range(trials))
+    # At most 5 %; three standard errors of this many trials on top.
+    assert false <= trials * (0.05 + 3 * np.sqrt(0.05 * 0.95 / trials))
+
+
+def test_an_offset_of_folds_that_differ_in_their_cases_is_no_pattern() -> None:
+    trials, false = 200, 0
+    for seed in range(trials):
+        traits, gains, folds = simulated(seed)
+        traits[:, 0] += np.arange(len(gains)) % 5
+        gains += 0.02 * (np.arange(len(gains)) % 5)
+        false += fit(traits, gains, folds, seed=seed, draws=DRAWS).p <= 0.05
+    assert false <= trials * (0.05 + 3 * np.sqrt(0.05 * 0.95 / trials))
+
+
+def test_a_pattern_is_found() -> None:
+    found = [fit(*simulated(seed, slope=0.03), seed=seed, draws=DRAWS) for seed in range(50)]
+    assert sum(one.p <= 0.05 for one in found) >= 45
+    assert np.mean([one.weights[0] for one in found]) > 0.015
+
+
+def test_predictions_are_those_of_scikit_learn() -> None:
+    traits, gains, _ = simulated(3, slope=0.02)
+    order = np.random.default_rng(0).permutation(len(gains))
+    predicted = np.empty_like(gains)
+    for part in np.array_split(order, PARTS):
+        others = np.setdiff1d(order, part)
+        predicted[part] = Ridge(alpha=RIDGE).fit(traits[others], gains[others]).predict(traits[part])
+    predict, means = _out_of_fold(traits, order)
+    np.testing.assert_allclose(predict @ gains, predicted, atol=1e-12)
+    # Their measure compares with the mean of all cases, ours with the mean of the others, which is a little worse.
+    ours = 1 - ((gains - predicted) ** 2).sum() / ((gains - means @ gains) ** 2).sum()
+    assert r2_score(gains, predicted) < ours < r2_score(gains, predicted) + 0.05
+
+
+@pytest.mark.parametrize("gains", [np.zeros(30), np.full(30, 0.1)])
+def test_the_same_gain_everywhere_is_no_pattern(gains: np.ndarray) -> None:
+    assert fit(np.random.default_rng(0).normal(size=(30, 2)), gains).p == 1
+
+
+def asked(slope: float, cases: int = 60):
+    traits, gains, folds = simulated(1, cases, slope)
+    names = [f"case_{number:02d}" for number in range(cases)]
+    by_case = {
+        name: {"size": float(10 ** row[0]), "count": 1.0, "contrast": float(row[2]), "spacing": np.nan}
+        for name, row in zip(names, traits, strict=True)
+    }
+    return question(
+        "Tversky", "tumour", dict(zip(names, gains, strict=True)), by_case, dict(zip(names, folds, strict=True))
+    )
+
+
+def test_sentences() -> None:
+    found, nothing, few = answers([asked(-0.05), asked(0.0), asked(-0.05, 19)], draws=999)
+    assert set(found.asked.traits) == {"size", "contrast"}
+    assert found.found
+    assert found.sentence.startswith("Tversky, tumour: the gain is higher where size is smaller (Spearman -0.")
+    assert nothing.sentence.startswith("Tversky, tumour: no pattern found in 60 cases (p = ")
+    assert few.sentence == "Tversky, tumour: not looked for (19 cases, and at least 20 are needed)."
+
+
+@pytest.mark.parametrize(
+    ("traits", "gains", "word"),
+    [
+        (np.zeros((19, 1)), np.zeros(19), "19 cases"),
+        (np.zeros((30, 1)), np.zeros(29), "for 29 gains"),
+        (np.full((30, 1), np.nan), np.zeros(30), "finite"),
+    ],
+)
+def test_what_cannot_be_fitted_is_refused(traits: np.ndarray, gains: np.ndarray, word: str) -> None:
+    with pytest.raises(ValueError, match=word):
+        fit(traits, gains)
