@@ -31,6 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("-f", dest="folds", nargs="+", metavar="FOLD", help="only these folds (default: all of the split file)")
     add("--part", default="validation", help="of result folders: validation, test (default: %(default)s)")
     add("--by", metavar="COLUMN", help="a table for each value of this column of the data set's cases.csv")
+    add(
+        "--group",
+        metavar="COLUMN",
+        help="column of cases.csv with what a case belongs to, such as a patient: intervals then draw these, not cases",
+    )
     add("--cases", type=Path, metavar="FILE", help="that file, if not in the raw data set")
     add(
         "--accept",
@@ -64,6 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
         "workers": arguments.workers or default_workers(),
         "baseline": arguments.baseline,
         "by": arguments.by,
+        "groups": arguments.group,
         "cases_csv": arguments.cases,
     }
     tables, papers = [], []

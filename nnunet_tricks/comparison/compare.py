@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nnunet_tricks.comparison.checks import check, nnunet_version
@@ -14,13 +15,16 @@ from nnunet_tricks.comparison.cost import Cost, cost
 from nnunet_tricks.comparison.evaluate import Asked, Measured, evaluate, mean, some
 from nnunet_tricks.comparison.folders import Predictions
 from nnunet_tricks.comparison.methods import Group, Method, grouped
+from nnunet_tricks.comparison.statistics.analyse import Asked as StatisticsAsked
+from nnunet_tricks.comparison.statistics.analyse import analyse
+from nnunet_tricks.comparison.statistics.effects import MEAN
+from nnunet_tricks.comparison.statistics.model import Statistics
+from nnunet_tricks.comparison.table import Row as CaseRow
+from nnunet_tricks.comparison.table import rows_of
+from nnunet_tricks.experiment.folders import Folders
 
+DEFAULT_FOLDS = 5
 METRICS = ("Dice", "IoU", "recall", "precision", "HD95")
-MEAN = "mean of classes"
-NO_RERUN = (
-    "No method was trained twice, so nothing is known about noise: two trainings of the same thing differ too, often "
-    "by more than a trick gains. Train the baseline again (nnUNetTrainer_run2) before you believe a difference."
-)
 
 
 @dataclass(frozen=True)
@@ -68,12 +72,18 @@ class Table:
         subgroup: Value of the column that cases were sorted by, or empty.
         rows: The baseline first.
         notes: What has to be known to read it.
+        cases: Every number of every case, as the long table has them.
+        asked: What the statistics have to know besides.
+        statistics: What the differences are worth.
     """
 
     group: Group
     subgroup: str
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
+    cases: tuple[CaseRow, ...] = ()
+    asked: StatisticsAsked = field(default_factory=StatisticsAsked)
+    statistics: Statistics | None = None
 
 
 def compare(
@@ -88,6 +98,8 @@ def compare(
     accept: Collection[str] = (),
     by: str | None = None,
     cases_csv: Path | None = None,
+    groups: str | None = None,
+    seed: int = 0,
 ) -> list[Table]:
     """Compare models with their baseline, one table for each data set, part and subgroup.
 
@@ -100,8 +112,10 @@ def compare(
         baseline: Trainer to compare with.
         folds: Those that were asked for; if None, all of the split file must be there.
         accept: Differences between folders that become footnotes.
-        by: Column of ``cases.csv``.
+        by: Column of ``cases.csv``; a table for each of its values.
         cases_csv: That file, if not in the raw data set.
+        groups: Column of ``cases.csv`` with what a case belongs to, such as a patient: intervals draw these.
+        seed: Of what the statistics draw.
 
     Raises:
         ValueError: Naming what is missing or differs.
@@ -114,9 +128,17 @@ def compare(
         asked = Asked(classes, tuple(metrics), tuple(tolerances), workers)
         measured = _measured(group, asked)
         names = [name for name in asked.names if name not in ("TP", "FP", "FN", "TN")]
+        of_cases = {} if groups is None else _column(group, measured, "--group", groups, cases_csv)
         for subgroup, cases in _subgroups(group, measured, by, cases_csv).items():
             within = {one: [case for case in found if case.files.case in cases] for one, found in measured.items()}
-            tables.append(_table(group, subgroup, within, names, notes))
+            asked_of = StatisticsAsked(
+                baseline=group.baseline.name,
+                subgroup=subgroup,
+                groups=of_cases or None,
+                folds_there=_folds_there(group),
+                seed=seed,
+            )
+            tables.append(_table(group, subgroup, within, names, notes, asked_of))
     return tables
 
 
@@ -129,30 +151,48 @@ def _measured(group: Group, asked: Asked) -> dict[Predictions, list[Measured]]:
 def _subgroups(
     group: Group, measured: Mapping[Predictions, Sequence[Measured]], by: str | None, file: Path | None
 ) -> dict[str, set[str]]:
-    there = {case.files.case for cases in measured.values() for case in cases}
     if by is None:
-        return {"": there}
-    from nnunet_tricks.experiment.folders import Folders
+        return {"": _case_names(measured)}
+    subgroups: dict[str, set[str]] = {}
+    for case, word in _column(group, measured, "--by", by, file).items():
+        subgroups.setdefault(f"{by} = {word or '(empty)'}", set()).add(case)
+    return dict(sorted(subgroups.items()))
 
+
+def _case_names(measured: Mapping[Predictions, Sequence[Measured]]) -> set[str]:
+    return {case.files.case for cases in measured.values() for case in cases}
+
+
+def _column(
+    group: Group, measured: Mapping[Predictions, Sequence[Measured]], option: str, column: str, file: Path | None
+) -> dict[str, str]:
+    """What ``cases.csv`` says of each case in a column."""
+    there = _case_names(measured)
     file = file or Folders.of_environment().raw / group.dataset / "cases.csv"
     if not file.is_file():
-        raise ValueError(f"--by {by} needs {file}, with a column 'id' and the column '{by}'")
+        raise ValueError(f"{option} {column} needs {file}, with a column 'id' and the column '{column}'")
     try:
         # Spreadsheets begin such files with a mark that is no part of the first column's name.
         with file.open(newline="", encoding="utf-8-sig") as table:
             rows = {row.get("id", ""): row for row in csv.DictReader(table)}
     except UnicodeDecodeError:
-        raise ValueError(f"--by {by}: {file} is no csv in UTF-8: save it as that") from None
+        raise ValueError(f"{option} {column}: {file} is no csv in UTF-8: save it as that") from None
     columns = list(next(iter(rows.values()), {}))
-    if by not in columns or "id" not in columns:
-        raise ValueError(f"--by {by}: {file} has the columns {', '.join(columns)}, and needs 'id' and '{by}'")
+    if column not in columns or "id" not in columns:
+        raise ValueError(
+            f"{option} {column}: {file} has the columns {', '.join(columns)}, and needs 'id' and '{column}'"
+        )
     absent = sorted(there - rows.keys())
     if absent:
-        raise ValueError(f"--by {by}: {file} says nothing of {some(absent)}")
-    subgroups: dict[str, set[str]] = {}
-    for case in there:
-        subgroups.setdefault(f"{by} = {rows[case][by] or '(empty)'}", set()).add(case)
-    return dict(sorted(subgroups.items()))
+        raise ValueError(f"{option} {column}: {file} says nothing of {some(absent)}")
+    return {case: rows[case][column] or "" for case in sorted(there)}
+
+
+def _folds_there(group: Group) -> int:
+    """Folds that could be trained: those of the split file, or nnU-Net's five."""
+    with suppress(ValueError):
+        return len(Folders.of_environment().splits(group.dataset) or range(DEFAULT_FOLDS))
+    return DEFAULT_FOLDS
 
 
 def _table(
@@ -161,6 +201,7 @@ def _table(
     measured: Mapping[Predictions, Sequence[Measured]],
     names: Sequence[str],
     notes: Sequence[str],
+    asked: StatisticsAsked,
 ) -> Table:
     rows: list[Row] = []
     for method in group.methods:
@@ -170,8 +211,13 @@ def _table(
             scores = _with_differences(scores, rows[0].scores)
         collapsed = tuple(_collapsed(method, measured))
         rows.append(Row(method, scores, len(cases), collapsed, cost(method.predictions)))
-    more = [*_absent(group, measured), *_counted(group, rows), *_reruns(group, measured), *_versions(group)]
-    return Table(group, subgroup, tuple(rows), (*notes, *more))
+    more = [*_absent(group, measured), *_counted(group, rows), *_versions(group)]
+    long = tuple(row for one, found in measured.items() for row in rows_of(found, **one.columns) if row.metric in names)
+    costs = {row.method.name: row.cost for row in rows}
+    asked = replace(asked, costs=costs, metric=names[0])
+    found = analyse(long, asked)
+    more += found.notes
+    return Table(group, subgroup, tuple(rows), (*notes, *more), long, asked, found)
 
 
 def _scores(cases: Sequence[Measured], names: Sequence[str]) -> dict[str, dict[str, Score]]:
@@ -237,23 +283,6 @@ def _counted(group: Group, rows: Sequence[Row]) -> Iterator[str]:
                 f"{label}: not the same number of cases counts for each method, as some metrics are defined in cases "
                 f"without it only if it is predicted: {some(differing)}"
             )
-
-
-def _reruns(group: Group, measured: Mapping[Predictions, Sequence[Measured]]) -> Iterator[str]:
-    repeated = [method for method in group.methods if len(method.runs) > 1]
-    if not repeated:
-        yield NO_RERUN
-    for method in repeated:
-        means = []
-        for run in method.runs:
-            cases = [case for one in method.predictions if one.run == run for case in measured[one]]
-            label = next(iter(cases[0].values))
-            name = next(name for name in cases[0].values[label] if name not in ("TP", "FP", "FN", "TN"))
-            means.append(_score(cases, label, name).mean)
-        yield (
-            f"{len(method.runs)} runs of {group.short(method)} differ by {max(means) - min(means):.3g} in {name} of "
-            f"{label}; nothing smaller than that is a difference."
-        )
 
 
 def _versions(group: Group) -> Iterator[str]:

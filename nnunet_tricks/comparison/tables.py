@@ -5,10 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from nnunet_tricks.comparison.compare import Row, Score, Table
+from nnunet_tricks.comparison.statistics.model import Effect
+from nnunet_tricks.comparison.statistics.noise import in_words as noise_in_words
+from nnunet_tricks.comparison.statistics.verdict import in_words as plan_in_words
 from nnunet_tricks.comparison.table import as_json
 
 COLLAPSED = "collapsed"
@@ -31,6 +35,9 @@ CSV_COLUMNS = (
     "unit",
     "mean",
     "difference",
+    "low",
+    "high",
+    "p_holm",
     "counted",
     "collapsed",
     "seconds_per_epoch",
@@ -79,6 +86,50 @@ def costs(table: Table) -> tuple[list[str], list[list[str]]]:
     return [header[index] for index in used], [[row[index] for index in used] for row in rows]
 
 
+def verdicts(table: Table) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of what the differences are worth."""
+    found = table.statistics
+    if found is None or not found.tricks:
+        return [], []
+    header = ["method", "difference", "95 % interval", "p (Holm)", "better/tie/worse", "verdict"]
+    rows = []
+    for trick in found.tricks:
+        effect = found.primary(trick)
+        digits = 3 if effect.unit == "1" else 2
+        low, high = (f"{end:+.{digits}f}" for end in (effect.interval.low, effect.interval.high))
+        rows.append(
+            [
+                trick.name,
+                f"{effect.difference:+.{digits}f}",
+                f"{low} to {high}",
+                f"{effect.p.holm:.3f}",
+                f"{effect.wins}/{effect.ties}/{effect.losses}",
+                trick.verdict.word,
+            ]
+        )
+    return header, rows
+
+
+def reasons(table: Table) -> list[str]:
+    """Why each verdict is what it is, and what would decide."""
+    found = table.statistics
+    if found is None:
+        return []
+    lines = []
+    for trick in found.tricks:
+        ways = " or ".join(map(plan_in_words, trick.verdict.decide))
+        lines.append(
+            f"{trick.name} {trick.verdict.word}: {trick.verdict.why}{f' What would decide: {ways}.' if ways else ''}"
+        )
+    for one in found.interactions:
+        low, high = one.effect.interval.low, one.effect.interval.high
+        lines.append(
+            f"{' and '.join(one.tricks)} together less the sum of each alone: {one.effect.difference:+.3f} "
+            f"[{low:+.3f}, {high:+.3f}], p = {one.effect.p.holm:.2g}."
+        )
+    return [*lines, noise_in_words(found.noise_floor, found.baseline.name)]
+
+
 def notes(table: Table) -> list[str]:
     """All that has to be known to read it."""
     signed = SIGNED.format(baseline=table.group.short(table.group.baseline))
@@ -88,7 +139,7 @@ def notes(table: Table) -> list[str]:
         for row in table.rows
         if row.collapsed
     ]
-    return [signed, *collapsed, *table.notes]
+    return [signed, *collapsed, *table.notes, *reasons(table)]
 
 
 def as_markdown(tables: Iterable[Table]) -> str:
@@ -99,6 +150,9 @@ def as_markdown(tables: Iterable[Table]) -> str:
         for label in table.rows[0].scores:
             parts.append(f"**{label}**")
             parts.append(_markdown(*cells(table, label)))
+        if table.statistics and table.statistics.tricks:
+            parts.append(f"**{_judged(table)}**")
+            parts.append(_markdown(*verdicts(table)))
         parts.append("**cost**")
         parts.append(_markdown(*costs(table)))
         parts.append("\n".join(f"- {note}" for note in notes(table)))
@@ -165,10 +219,24 @@ def as_data(tables: Iterable[Table]) -> list[dict[str, Any]]:
             "baseline": table.group.baseline.name,
             "folds": table.group.folds,
             "methods": [_method_data(row) for row in table.rows],
+            "statistics": _statistics_data(table),
             "notes": notes(table),
         }
         for table in tables
     ]
+
+
+def _statistics_data(table: Table) -> Any:
+    """All that was found but the single cases, which the long table has."""
+    return None if table.statistics is None else _for_json(asdict(table.statistics))
+
+
+def _for_json(value: Any) -> Any:
+    if isinstance(value, float):
+        return as_json(value)
+    if isinstance(value, Mapping):
+        return {key: _for_json(one) for key, one in value.items() if key != "differences"}
+    return [_for_json(one) for one in value] if isinstance(value, tuple | list) else value
 
 
 def _method_data(row: Row) -> dict[str, Any]:
@@ -197,7 +265,9 @@ def _score_data(score: Score) -> dict[str, Any]:
 
 def _lines(tables: Iterable[Table]) -> Iterator[dict[str, Any]]:
     for table in tables:
-        for row in table.rows:
+        tricks = table.statistics.tricks if table.statistics else ()
+        for row, trick in zip(table.rows, (None, *tricks), strict=False):
+            effects = trick.effects if trick else {}
             shared = {
                 "dataset": table.group.dataset,
                 "part": table.group.part,
@@ -221,14 +291,29 @@ def _lines(tables: Iterable[Table]) -> Iterator[dict[str, Any]]:
                         "unit": score.unit,
                         "mean": score.mean,
                         "difference": score.difference,
+                        **_worth(effects, label, name),
                         "counted": score.counted,
                     }
+
+
+def _worth(effects: Mapping[str, Mapping[str, Effect]], label: str, metric: str) -> dict[str, float | None]:
+    effect = effects.get(label, {}).get(metric)
+    if effect is None:
+        return {"low": None, "high": None, "p_holm": None}
+    return {"low": effect.interval.low, "high": effect.interval.high, "p_holm": effect.p.holm}
 
 
 def _named(table: Table) -> Iterator[tuple[str, tuple[list[str], list[list[str]]]]]:
     for label in table.rows[0].scores:
         yield label, cells(table, label)
+    if table.statistics and table.statistics.tricks:
+        yield _judged(table), verdicts(table)
     yield "cost", costs(table)
+
+
+def _judged(table: Table) -> str:
+    found = table.statistics
+    return f"is it real? {found.metric}, {found.label}" if found else ""
 
 
 def _cell(score: Score, row: Row) -> str:

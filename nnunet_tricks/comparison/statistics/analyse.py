@@ -10,6 +10,7 @@ from itertools import combinations
 
 import numpy as np
 
+from nnunet_tricks.comparison.cost import Cost
 from nnunet_tricks.comparison.metrics import all_metrics
 from nnunet_tricks.comparison.statistics.bootstrap import DRAWS, signs, weights
 from nnunet_tricks.comparison.statistics.components import contrast
@@ -37,26 +38,12 @@ HOUR = 3600.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cost:
-    """What one training of a method takes, as far as it is known; NaN if not.
-
-    Attributes:
-        epoch: Seconds.
-        memory: Bytes.
-        device_memory: Bytes on the GPU.
-    """
-
-    epoch: float = math.nan
-    memory: float = math.nan
-    device_memory: float = math.nan
-
-
-@dataclass(frozen=True, kw_only=True)
 class Asked:
     """What the rows do not say themselves.
 
     Attributes:
-        baseline: Folder name of the baseline, ``TRAINER__PLANS__CONFIGURATION``; the first method of the rows if empty.
+        baseline: Folder name of the baseline, ``TRAINER__PLANS__CONFIGURATION``; the first method of the rows if
+            empty.
         subgroup: For the title.
         groups: What each case belongs to, such as a patient; None if each stands for itself.
         folds_there: Of the split file.
@@ -88,7 +75,7 @@ def analyse(rows: Iterable[Row], asked: Asked | None = None) -> Statistics:
         asked: What they do not say.
 
     Raises:
-        ValueError: If the rows do not fit together, there is no such baseline, metric or class, or only one method.
+        ValueError: If the rows do not fit together, or there is no such baseline, metric or class.
     """
     asked = asked or Asked()
     if asked.draws < 100:
@@ -172,8 +159,6 @@ def _check(what: str, asked: str, there: Sequence[str]) -> None:
 
 def _order(methods: Sequence[Key], baseline: str) -> list[int]:
     """Places of the methods, the baseline first."""
-    if len(methods) < 2:
-        raise ValueError(f"{len(methods)} method alone cannot be compared")
     names = [_folder(method) for method in methods]
     if baseline and baseline not in names:
         raise ValueError(f"baseline '{baseline}' is not in the table, which has {', '.join(names)}")
@@ -215,10 +200,14 @@ def _calibration(rows: Sequence[Row], method: Key) -> Calibration | None:
 def _cost(costs: Mapping[str, Cost], baseline: Key, trick: Key) -> CostRatio:
     one, other = costs.get(_folder(trick), Cost()), costs.get(_folder(baseline), Cost())
     return CostRatio(
-        epoch=one.epoch / other.epoch,
-        memory=one.memory / other.memory,
-        device_memory=one.device_memory / other.device_memory,
+        epoch=_ratio(one.epoch, other.epoch),
+        memory=_ratio(one.memory, other.memory),
+        device_memory=_ratio(one.device_memory, other.device_memory),
     )
+
+
+def _ratio(one: float | None, other: float | None) -> float:
+    return one / other if one and other else math.nan
 
 
 def _design(values: Values, baseline: int, trick: int, label: int, asked: Asked, effect: Effect) -> Design:
@@ -240,7 +229,7 @@ def _design(values: Values, baseline: int, trick: int, label: int, asked: Asked,
 
 def _hours(costs: Mapping[str, Cost], method: Key) -> float:
     with suppress(IllegalName):
-        return parse(method[0]).epochs * costs.get(_folder(method), Cost()).epoch / HOUR
+        return parse(method[0]).epochs * (costs.get(_folder(method), Cost()).epoch or math.nan) / HOUR
     return math.nan
 
 

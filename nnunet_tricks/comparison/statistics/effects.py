@@ -56,6 +56,8 @@ def effects_of(
         chance: What was drawn.
         better: Which values are better.
     """
+    if not contrasts:
+        return []
     found = [contrast(values, weights) for weights in contrasts]
     labels = [*values.labels, *([MEAN] if len(values.labels) > 1 else [])]
     moved = np.split(chance.weights @ np.concatenate([one.influence for one in found], axis=1), len(found), axis=1)

@@ -20,6 +20,8 @@ from nnunet_tricks.comparison.statistics.values import Array
 NORMAL = 1.959963984540054
 POWER = 0.8
 HALVINGS = 200
+LEAST_LOG = 300.0
+"""P values end at exp(-300), so that Student's quantile of one degree of freedom can be squared."""
 
 
 def limits(found: Contrast, moved: Array) -> tuple[Array, Array]:
@@ -65,7 +67,7 @@ def two_sided(
         >>> bool(np.isclose(p[0], ttest_1samp(sample, 0).pvalue))
         True
     """
-    low, high = np.full(value.shape, -700.0), np.zeros(value.shape)
+    low, high = np.full(value.shape, -LEAST_LOG), np.zeros(value.shape)
     for _ in range(HALVINGS):
         middle = (low + high) / 2
         tail = np.exp(middle) / 2

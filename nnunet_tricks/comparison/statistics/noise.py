@@ -11,6 +11,10 @@ from nnunet_tricks.comparison.statistics.interval import NORMAL
 from nnunet_tricks.comparison.statistics.model import LEVEL, Interval, NoiseFloor
 from nnunet_tricks.comparison.statistics.values import Values
 
+NO_RERUN = (
+    "The baseline was trained once, so nothing is known about noise: two trainings of the same thing differ too, often "
+    "by more than a trick gains. Train it again (nnUNetTrainer_run2) before you believe a difference."
+)
 REPEATABILITY = NORMAL * np.sqrt(2)
 
 
@@ -44,6 +48,23 @@ def noise_floor(values: Values, place: int) -> dict[str, NoiseFloor]:
             means=tuple(map(float, means[:, at])),
         )
     return floors
+
+
+def in_words(floor: NoiseFloor, name: str) -> str:
+    """The noise floor as a sentence.
+
+    Args:
+        floor: Of one metric and class.
+        name: Of the baseline.
+    """
+    if not floor.is_known:
+        return NO_RERUN
+    unit = "" if floor.unit == "1" else f" {floor.unit}"
+    return (
+        f"{floor.runs} runs of {name} differ by {floor.spread:.3g}{unit} in {floor.metric} of {floor.label}. A run's "
+        f"standard deviation is {floor.deviation:.2g}{unit} (95 % interval {floor.interval.low:.2g} to "
+        f"{floor.interval.high:.2g}): 19 of 20 pairs of runs differ by less than {floor.limit:.2g}{unit}."
+    )
 
 
 def deviation_interval(deviation: float, freedom: int) -> Interval:
