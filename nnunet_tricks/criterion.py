@@ -60,8 +60,8 @@ class Prediction:
         target: nnU-Net's target, as it came.
         regions: Whether the C channels are overlapping regions (sigmoid) and not classes of a label map (softmax).
         ddp: Whether this process is one of several that share the batch.
-        maps: (B, foreground classes or regions, *spatial), what the loader made of the truth; ``None`` where there are
-            none, as at the lower levels of deep supervision.
+        maps: (B, foreground classes or regions, or decisions, *spatial), what the loader made of the truth; ``None``
+            where there are none, as at the lower levels of deep supervision.
         progress: The share of the training that is done.
     """
 
@@ -85,7 +85,7 @@ class Prediction:
             regions: Whether ``target`` holds regions.
             ignore_label: Value of ignored voxels in a label map; for regions only whether it is ``None`` matters.
             ddp: Whether several processes share the batch.
-            maps: Of the truth, for each foreground class or region.
+            maps: Of the truth, for each foreground class or region, or for each decision.
             progress: The share of the training that is done, from 0.
         """
         self.maps = maps
@@ -147,12 +147,39 @@ class Prediction:
         Returns:
             (B, classes) counts, or (classes,) of the whole batch.
         """
-        counts = SoftCounts.apply(
-            self.logits, self._constant_probabilities, self.target, self.annotated, self.regions, squared
+        return self._counts_and_mapped(None, background=background, batch=batch, squared=squared)[0]
+
+    def counts_and_mapped(
+        self, maps: Tensor, *, errors: bool = False, background: bool = False, batch: bool = False
+    ) -> tuple[Counts, Tensor]:
+        """Soft counts, and with the same pass over the image what it holds at each voxel times a map.
+
+        Args:
+            maps: (B, foreground classes or regions, *spatial).
+            errors: Whether squared errors are summed, ``m (p - g)^2``, and not probabilities, ``m p``.
+            background: As in ``counts``.
+            batch: As in ``counts``.
+
+        Returns:
+            The counts, and the sums over the annotated voxels, (B, foreground classes or regions).
+        """
+        return self._counts_and_mapped(maps, errors=errors, background=background, batch=batch)
+
+    def _counts_and_mapped(
+        self,
+        maps: Tensor | None,
+        *,
+        errors: bool = False,
+        background: bool = False,
+        batch: bool = False,
+        squared: bool = False,
+    ) -> tuple[Counts, Tensor]:
+        *counts, mapped = SoftCounts.apply(
+            self.logits, self._constant_probabilities, self.target, self.annotated, self.regions, squared, maps, errors
         )
         if not background and not self.regions:
             counts = [count[:, 1:] for count in counts]
-        return Counts(*map(self._batch_sum, counts) if batch else counts)
+        return Counts(*map(self._batch_sum, counts) if batch else counts), mapped
 
     def complement(self, counts: Counts, *, batch: bool = False) -> Counts:
         """Soft counts of what is outside of each region, from those of what is inside.

@@ -15,10 +15,11 @@ from torch.autograd.function import once_differentiable
 
 
 class SoftCounts(Function):
-    r"""$\sum p g$, $\sum p$ (or $\sum p^2$) and $\sum g$ over space, for each image and class.
+    r"""$\sum p g$, $\sum p$ (or $\sum p^2$) and $\sum g$ over space, for each image and class, and sums over a map m.
 
-    The gradient, with $a$ and $b$ those of the first two sums, is $\partial p_c = a_c g_c + b_c$, or $a_c g_c + 2 b_c
-    p_c$ for squares; through softmax $\partial z_c = p_c (\partial p_c - \sum_k p_k \partial p_k)$, through sigmoid
+    Those are $\sum m p$, or of errors $\sum m (p - g)^2$. The gradient, with a, b and d those of the first two sums and
+    of the mapped one, is $\partial p_c = a_c g_c + b_c + d_c m_c$, where squares have $2 b_c p_c$ and errors $2 d_c m_c
+    (p_c - g_c)$; through softmax $\partial z_c = p_c (\partial p_c - \sum_k p_k \partial p_k)$, through sigmoid
     $\partial z_c = p_c (1 - p_c) \partial p_c$.
     """
 
@@ -31,7 +32,9 @@ class SoftCounts(Function):
         annotated: Tensor | None,
         regions: bool,
         squared: bool,
-    ) -> tuple[Tensor, Tensor, Tensor]:
+        maps: Tensor | None,
+        errors: bool,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Count.
 
         Args:
@@ -42,43 +45,61 @@ class SoftCounts(Function):
             annotated: (B, *spatial), true where a voxel counts; ``None`` where all do.
             regions: Which of the two the target is.
             squared: Whether to sum squared probabilities.
+            maps: (B, M, *spatial) for the last M channels; ``None`` where there are none.
+            errors: Whether maps weigh squared errors and not probabilities.
 
         Returns:
-            The three sums, each (B, C).
+            The first three sums, each (B, C), and the mapped one, (B, M).
         """
-        ctx.save_for_backward(probabilities, target, annotated)
-        ctx.regions, ctx.squared = regions, squared
+        ctx.save_for_backward(probabilities, target, annotated, maps)
+        ctx.regions, ctx.squared, ctx.errors = regions, squared, errors
+        mapped = [] if maps is None else list(maps.unbind(1))
+        without_map = probabilities.shape[1] - len(mapped)
+        mapped_sums = probabilities.new_empty(len(probabilities), len(mapped))
         sums = [probabilities.new_empty(probabilities.shape[:2]) for _ in range(3)]
         for c in range(probabilities.shape[1]):
             p, g = probabilities[:, c], class_truth(target, annotated, c, regions).to(probabilities.dtype)
             sums[2][:, c] = _sum(g)
+            if c >= without_map:
+                map_ = mapped[c - without_map]
+                weighed = (p - g).square_().mul_(map_) if errors else p * map_
+                mapped_sums[:, c - without_map] = _sum(weighed if annotated is None else weighed.mul_(annotated))
             sums[0][:, c] = _sum(g.mul_(p))
             p = p * p if squared else p
             sums[1][:, c] = _sum(p if annotated is None else p * annotated)
         overlap, predicted, truth = sums
         ctx.mark_non_differentiable(truth)
-        return overlap, predicted, truth
+        return overlap, predicted, truth, mapped_sums
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, of_overlap: Tensor, of_predicted: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(
+        ctx: Any, of_overlap: Tensor, of_predicted: Tensor, _: Tensor, of_mapped: Tensor
+    ) -> tuple[Tensor | None, ...]:
         """The gradient of the logits."""
-        probabilities, target, annotated = ctx.saved_tensors
+        probabilities, target, annotated, maps = ctx.saved_tensors
+        mapped = [] if maps is None else list(maps.unbind(1))
+        without_map = probabilities.shape[1] - len(mapped)
         gradient = torch.empty_like(probabilities)
         mean = torch.zeros_like(probabilities[:, 0])
         shape = (-1, *[1] * (probabilities.ndim - 2))
         for c in range(probabilities.shape[1]):
             p, one = probabilities[:, c], gradient[:, c]
-            one.copy_(class_truth(target, annotated, c, ctx.regions)).mul_(of_overlap[:, c].view(shape))
+            truth = class_truth(target, annotated, c, ctx.regions)
+            one.copy_(truth).mul_(of_overlap[:, c].view(shape))
             share = of_predicted[:, c].view(shape)
             share = share * p * 2 if ctx.squared else share
+            if c >= without_map:
+                of_map = of_mapped[:, c - without_map].view(shape)
+                weight = (p - truth.to(p.dtype)).mul_(2 * of_map) if ctx.errors else of_map
+                share = share + weight * mapped[c - without_map]
             one.add_(share if annotated is None else share * annotated)
             mean.addcmul_(one, p)
         if ctx.regions:
             gradient.mul_(probabilities).mul_(1 - probabilities)
         else:
             gradient.sub_(mean[:, None]).mul_(probabilities)
-        return gradient, None, None, None, None, None
+        return gradient, None, None, None, None, None, None, None
 
 
 def class_truth(target: Tensor, annotated: Tensor | None, channel: int, regions: bool) -> Tensor:

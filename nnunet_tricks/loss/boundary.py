@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from nnunet_tricks.criterion import Prediction
-from nnunet_tricks.loss.generalized_dice import GeneralizedDiceLoss
+from nnunet_tricks.loss.generalized_dice import GeneralizedDiceLoss, generalized_dice
 from nnunet_tricks.targets.distance import signed_distance_in_voxels
-from nnunet_tricks.targets.maps import MapOfMask
+from nnunet_tricks.targets.maps import MapOfKinds
 from nnunet_tricks.targets.trainer import MappedLossTrainer
 
 
@@ -39,32 +39,16 @@ class BoundaryLoss:
         now = self.weight * prediction.progress
         if prediction.maps is None or not now:
             return GeneralizedDiceLoss(batch=self.batch)(prediction)
-        boundary = boundary_term(prediction, prediction.maps)
-        return (1 - now) * GeneralizedDiceLoss(batch=self.batch)(prediction) + now * boundary
-
-
-def boundary_term(prediction: Prediction, distances: Tensor) -> Tensor:
-    """Mean of the probabilities times signed distances.
-
-    Args:
-        prediction: Logits beside their truth.
-        distances: (B, foreground classes or regions, *spatial), negative inside.
-
-    Returns:
-        A scalar; the lower, the more of the probability lies deep inside.
-    """
-    # Background has no border of its own.
-    probabilities = prediction.probabilities[:, -distances.shape[1] :]
-    if prediction.annotated is not None:
-        distances = distances * prediction.annotated[:, None]
-    return (probabilities * distances).sum() / (prediction.voxels * distances.shape[1])
+        counts, paid = prediction.counts_and_mapped(prediction.maps, background=True, batch=self.batch)
+        boundary = paid.sum() / (prediction.voxels * paid.shape[1])
+        return (1 - now) * (1 - generalized_dice(counts).mean()) + now * boundary
 
 
 class nnUNetTrainerBoundary(MappedLossTrainer):
     """nnU-Net with generalized Dice and the boundary loss in place of Dice + cross-entropy."""
 
     @property
-    def map_of_mask(self) -> MapOfMask:
+    def map_of_kinds(self) -> MapOfKinds:
         """Signed distances."""
         return signed_distance_in_voxels
 

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from nnunet_tricks.criterion import Prediction
 from nnunet_tricks.loss.cross_entropy import cross_entropy
-from nnunet_tricks.loss.dice import nnunet_dice
-from nnunet_tricks.targets.maps import MapOfMask
+from nnunet_tricks.loss.dice import dice_score, nnunet_dice
+from nnunet_tricks.targets.maps import MapOfKinds
 from nnunet_tricks.targets.skeleton import tubed_skeleton
 from nnunet_tricks.targets.trainer import MappedLossTrainer
 
@@ -39,32 +39,20 @@ class SkeletonRecall:
 
     def __call__(self, prediction: Prediction) -> Tensor:
         """The loss, a scalar."""
-        loss = cross_entropy(prediction) + nnunet_dice(prediction, batch=self.batch)
+        loss = cross_entropy(prediction)
         if prediction.maps is None:
-            return loss
-        return loss + self.weight * (1 - skeleton_recall(prediction, prediction.maps))
-
-
-def skeleton_recall(prediction: Prediction, skeletons: Tensor) -> Tensor:
-    """The share of the skeletons that is predicted.
-
-    Args:
-        prediction: Logits beside their truth.
-        skeletons: (B, foreground classes or regions, *spatial), 1 on the skeleton.
-
-    Returns:
-        A scalar in [0, 1], the mean over images and classes; 1 for a class without a skeleton.
-    """
-    probabilities = prediction.probabilities[:, -skeletons.shape[1] :]
-    found = (probabilities * skeletons).flatten(2).sum(2)
-    return ((found + SMOOTH) / (skeletons.flatten(2).sum(2) + SMOOTH)).mean()
+            return loss + nnunet_dice(prediction, batch=self.batch)
+        counts, found = prediction.counts_and_mapped(prediction.maps, batch=self.batch)
+        # What has no skeleton is found.
+        recall = (found + SMOOTH) / (prediction.maps.flatten(2).sum(2) + SMOOTH)
+        return loss - dice_score(counts).mean() + self.weight * (1 - recall.mean())
 
 
 class nnUNetTrainerSkeletonRecall(MappedLossTrainer):
     """nnU-Net with the recall of the truth's skeleton added to its loss."""
 
     @property
-    def map_of_mask(self) -> MapOfMask:
+    def map_of_kinds(self) -> MapOfKinds:
         """Widened skeletons."""
         return tubed_skeleton
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import SimpleITK
 from numpy.typing import NDArray
+from scipy.ndimage import find_objects
 
 
 def signed_distance_in_voxels(mask: NDArray[np.bool_], spacing: Sequence[float]) -> NDArray[np.float32]:
@@ -19,7 +20,40 @@ def signed_distance_in_voxels(mask: NDArray[np.bool_], spacing: Sequence[float])
         >>> signed_distance_in_voxels(np.array([[0, 0, 1, 1, 1, 1]], dtype=bool), (0.5, 2))
         array([[ 4.,  2.,  0., -2., -4., -6.]], dtype=float32)
     """
-    return signed_distance(mask, spacing) / np.float32(np.exp(np.mean(np.log(spacing))))
+    return signed_distance(mask, spacing) / _mean_edge(spacing)
+
+
+def distance_to_the_other_side(
+    mask: NDArray[np.bool_], spacing: Sequence[float], *, power: float = 1
+) -> NDArray[np.float32]:
+    """From inside of an object to what is outside, from outside to the object; no voxel has 0.
+
+    Args:
+        mask: Where the object is, 2D or 3D.
+        spacing: Edges of a voxel in mm, in the order of the axes.
+        power: What the distance is raised to.
+
+    Returns:
+        Between centres of voxels, in multiples of the mean edge of a voxel, its geometric mean. 0 everywhere where
+        there is no other side, because the object is absent or fills the image.
+
+    Examples:
+        >>> distance_to_the_other_side(np.array([[0, 0, 1, 1, 1, 1]], dtype=bool), (1, 1), power=2)
+        array([[ 4.,  1.,  1.,  4.,  9., 16.]], dtype=float32)
+    """
+    if not mask.any() or mask.all():
+        return np.zeros(mask.shape, np.float32)
+    distances = np.maximum(signed_distance(mask, spacing), 0)
+    # What is outside and nearest lies next to the object's box, or nearer.
+    (box,) = find_objects(mask.astype(np.uint8))
+    around = tuple(slice(max(side.start - 1, 0), side.stop + 1) for side in box)
+    distances[around] += np.maximum(signed_distance(~mask[around], spacing), 0)
+    distances /= _mean_edge(spacing)
+    return np.power(distances, np.float32(power))
+
+
+def _mean_edge(spacing: Sequence[float]) -> NDArray[np.float32]:
+    return np.array(np.exp(np.mean(np.log(spacing))), np.float32)
 
 
 def signed_distance(mask: NDArray[np.bool_], spacing: Sequence[float]) -> NDArray[np.float32]:

@@ -13,34 +13,53 @@ from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
 from numpy.typing import NDArray
 from torch import Tensor
 
-MapOfMask = Callable[[NDArray[np.bool_], Sequence[float]], NDArray[np.float32]]
-"""From a mask and the voxel's edges in mm to a map of the same shape. A function of a module: workers pickle it."""
+from nnunet_tricks.targets.instances import COLOURS, SplitColours, before_channels_change
+
+Kinds = NDArray[Any]
+"""What a map is made of: 0 where there is nothing, another value for each kind of thing that is told apart; a mask
+where there is one kind only."""
+MapOfKinds = Callable[[Kinds, Sequence[float]], NDArray[np.float32]]
+"""From kinds and the voxel's edges in mm to a map of the same shape. It can be pickled, since workers do that."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What the channels of nnU-Net's target at full size are.
+    """What the channels of nnU-Net's target at full size are, and what gets a map.
 
     Attributes:
         classes: Number of foreground classes or regions.
         regions: Whether each has a channel of its own.
         ignore: Whether there is an ignore label.
+        per_decision: Whether there is one map for each decision (see ``Prediction.decisions``), which for a label map
+            is a single one of all its classes, and not one for each class.
     """
 
     classes: int
     regions: bool
     ignore: bool
+    per_decision: bool = False
 
     @property
     def channels(self) -> int:
         """Number of channels before there are maps."""
         return self.classes + self.ignore if self.regions else 1
 
-    def masks(self, target: Tensor) -> list[NDArray[np.bool_]]:
-        """Where each foreground class or region is, in a target (channels, *spatial)."""
+    def kinds(self, target: Tensor, colours: Tensor | None = None) -> list[Kinds]:
+        """What each map is made of.
+
+        Args:
+            target: (channels, *spatial).
+            colours: (*spatial), a number that touching instances do not share; ``None`` where there are no instances.
+        """
         if self.regions:
-            return [channel.bool().numpy() for channel in target[: self.classes]]
-        return [(target[0] == label).numpy() for label in range(1, self.classes + 1)]
+            found = [channel.bool() for channel in target[: self.classes]]
+        elif self.per_decision:
+            found = [target[0] * ((target[0] > 0) & (target[0] <= self.classes))]
+        else:
+            found = [target[0] == label for label in range(1, self.classes + 1)]
+        if colours is None:
+            return [kind.numpy() for kind in found]
+        return [((kind + (self.classes + 1) * colours) * (kind != 0)).numpy() for kind in found]
 
     def split(self, joined: Tensor) -> tuple[Tensor, Tensor]:
         """The target as nnU-Net made it, and the maps.
@@ -53,21 +72,21 @@ class Layout:
 
 
 class AppendMaps(BasicTransform):
-    """Appends one map per foreground class or region to the segmentation, at full size only.
+    """Appends maps to the segmentation, at full size only.
 
     The last of nnU-Net's transforms, so that the maps are those of the augmented truth; it draws nothing.
     """
 
-    def __init__(self, map_of_mask: MapOfMask, layout: Layout, spacing: Sequence[float]) -> None:
+    def __init__(self, map_of_kinds: MapOfKinds, layout: Layout, spacing: Sequence[float]) -> None:
         """Take what is the same for all patches.
 
         Args:
-            map_of_mask: Makes a map.
+            map_of_kinds: Makes a map.
             layout: Of the segmentation.
             spacing: Edges of a voxel in mm.
         """
         super().__init__()
-        self.map_of_mask = map_of_mask
+        self.map_of_kinds = map_of_kinds
         self.layout = layout
         self.spacing = tuple(float(edge) for edge in spacing)
 
@@ -79,7 +98,9 @@ class AppendMaps(BasicTransform):
         """
         segmentation = data_dict["segmentation"]
         full = segmentation[0] if isinstance(segmentation, list) else segmentation
-        maps = [torch.from_numpy(self.map_of_mask(mask, self.spacing)) for mask in self.layout.masks(full)]
+        kinds = self.layout.kinds(full, data_dict.pop(COLOURS, None))
+        # In 2D, too, nnU-Net plans a spacing of two edges.
+        maps = [torch.from_numpy(self.map_of_kinds(one, self.spacing)) for one in kinds]
         joined = torch.cat([full.float(), torch.stack(maps)])
         data_dict["segmentation"] = [joined, *segmentation[1:]] if isinstance(segmentation, list) else joined
         return data_dict
@@ -88,16 +109,21 @@ class AppendMaps(BasicTransform):
 class WithMaps:
     """Stands for ``get_training_transforms`` or ``get_validation_transforms`` while nnU-Net builds its loaders."""
 
-    def __init__(self, original: Callable[..., BasicTransform], append: AppendMaps) -> None:
+    def __init__(self, original: Callable[..., BasicTransform], append: AppendMaps, *, instances: bool) -> None:
         """Take both.
 
         Args:
             original: The trainer's own.
             append: Goes last.
+            instances: Whether the segmentation that the loader reads holds colours of instances beside its labels.
         """
         self.original = original
         self.append = append
+        self.instances = instances
 
     def __call__(self, *args: Any, **kwargs: Any) -> ComposeTransforms:
         """The transforms, and after them the maps."""
-        return ComposeTransforms([self.original(*args, **kwargs), self.append])
+        transforms = self.original(*args, **kwargs)
+        if self.instances:
+            transforms = before_channels_change(transforms, SplitColours())
+        return ComposeTransforms([transforms, self.append])

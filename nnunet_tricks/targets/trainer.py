@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
-from nnunet_tricks.targets.maps import AppendMaps, Layout, MapOfMask, WithMaps
+from nnunetv2.paths import nnUNet_raw
+
+from nnunet_tricks.targets.instances import coloured_cases
+from nnunet_tricks.targets.maps import AppendMaps, Layout, MapOfKinds, WithMaps
 from nnunet_tricks.trainer import LossTrainer
 
 
 class MappedLossTrainer(LossTrainer):
-    """A trainer that has a map made for each foreground class or region, in the workers that augment.
+    """A trainer that has maps made of the augmented truth, in the workers that augment.
 
     The maps travel as further channels of the target at full size, and are taken off again before nnU-Net sees it. The
     loss finds them as ``Prediction.maps`` at full size, and ``None`` at the lower levels of deep supervision.
 
+    Attributes:
+        per_decision: Whether there is one map for each decision (see ``Prediction.decisions``) and not for each
+            foreground class.
+        instances: Whether objects that touch are told apart where the raw data set has ``instancesTr``.
     """
+
+    per_decision: ClassVar[bool] = False
+    instances: ClassVar[bool] = False
 
     @property
     @abstractmethod
-    def map_of_mask(self) -> MapOfMask:
-        """What to make of each mask: a function of a module, since workers pickle it."""
+    def map_of_kinds(self) -> MapOfKinds:
+        """What to make: a function of a module or a partial of one, since workers pickle it."""
 
     @property
     def layout(self) -> Layout:
@@ -29,20 +40,35 @@ class MappedLossTrainer(LossTrainer):
             classes=len(self.class_names) - (0 if self.has_regions else 1),
             regions=self.has_regions,
             ignore=self.label_manager.ignore_label is not None,
+            per_decision=self.per_decision,
         )
+
+    @property
+    def maps_of_truth(self) -> AppendMaps:
+        """The transform that makes the maps."""
+        return AppendMaps(self.map_of_kinds, self.layout, self.configuration_manager.spacing)
 
     def get_dataloaders(self) -> Any:
         """nnU-Net's loaders, whose last transform appends the maps."""
-        append = AppendMaps(self.map_of_mask, self.layout, self.configuration_manager.spacing)
         names = ("get_training_transforms", "get_validation_transforms")
         # nnU-Net asks the trainer for its transforms while it starts the workers.
         for name in names:
-            setattr(self, name, WithMaps(getattr(self, name), append))
+            setattr(self, name, WithMaps(getattr(self, name), self.maps_of_truth, instances=self.instances))
         try:
             return super().get_dataloaders()
         finally:
             for name in names:
                 delattr(self, name)
+
+    def get_tr_and_val_datasets(self) -> Any:
+        """nnU-Net's cases, with colours of instances where the raw data set has some and the trick asks for them."""
+        cases = super().get_tr_and_val_datasets()
+        if not self.instances or nnUNet_raw is None:
+            return cases
+        folder = Path(self.preprocessed_dataset_folder)
+        folder = folder.with_name(f"{folder.name}_instances")
+        raw = Path(nnUNet_raw) / self.plans_manager.dataset_name
+        return tuple(coloured_cases(self, one, raw, folder, self.print_to_log_file) for one in cases)
 
     def train_step(self, batch: dict[str, Any]) -> dict[str, Any]:
         """nnU-Net's step on a target without maps, which the loss has by then."""

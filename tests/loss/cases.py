@@ -10,6 +10,7 @@ from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss
 from torch import Tensor
 
 from nnunet_tricks.criterion import Criterion, Loss
+from nnunet_tricks.targets.maps import AppendMaps, Layout, MapOfKinds
 
 MODES = ("labels", "labels+ignore", "regions", "regions+ignore")
 CLASSES = 3
@@ -66,6 +67,13 @@ def all_ignored(case: Case) -> Case:
     if case.regions:
         target[:, -1] = True
     return case._replace(target=target)
+
+
+def maps_of(case: Case, map_of_kinds: MapOfKinds, layout: Layout, spacing: tuple[float, ...] = ()) -> Tensor:
+    """What the loader makes of the truth, (B, maps, *spatial)."""
+    append = AppendMaps(map_of_kinds, layout, spacing or (1.0,) * (case.logits.ndim - 2))
+    joined = [append(segmentation=target)["segmentation"] for target in case.target]
+    return layout.split(torch.stack(joined))[1]
 
 
 def nnunet_loss(case: Case, *, batch_dice: bool) -> torch.nn.Module:

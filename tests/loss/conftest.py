@@ -3,31 +3,72 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
+from functools import cache
+from typing import NamedTuple
 
 import pytest
+import torch
 
 from nnunet_tricks import trainers
 from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.grid import Cell
 from nnunet_tricks.criterion import Criterion, Loss
+from nnunet_tricks.targets.maps import AppendMaps
+from nnunet_tricks.targets.trainer import MappedLossTrainer
+from tests.loss.cases import CLASSES, Case, maps_of
+
+
+class _Made(NamedTuple):
+    loss: Loss
+    maps: AppendMaps | None
 
 
 @pytest.fixture(scope="session")
-def loss_of(bench: Bench) -> Callable[..., Loss]:
+def _make(bench: Bench) -> Callable[..., _Made]:
+    @cache
+    def make(name: str, mode: str, dimension: str, batch_dice: bool, classes: int) -> _Made:
+        found = trainers.find(name)
+        assert found is not None
+        with bench.room(found, Cell(mode, dimension, False)) as run:
+            plans, described = deepcopy((run.data.plans, run.data.dataset_json))
+            for configuration in plans["configurations"].values():
+                configuration["batch_dice"] = batch_dice
+            known = len(described["labels"])
+            if classes > CLASSES:
+                described["labels"] |= {f"absent {label}": label for label in range(known, classes)}
+            run.data = replace(run.data, plans=plans, dataset_json=described)
+            trainer = run.build()
+            criterion = trainer.loss
+            assert isinstance(criterion, Criterion)
+            maps = trainer.maps_of_truth if isinstance(trainer, MappedLossTrainer) else None
+            return _Made(criterion.loss, maps)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def loss_of(_make: Callable[..., _Made]) -> Callable[..., Loss]:
     """The loss that a trainer makes, from a trainer that nnU-Net could train."""
-    made: dict[tuple[str, str, bool], Loss] = {}
+    return lambda name, mode="labels", *, batch_dice=False: _make(name, mode, "2d", batch_dice, CLASSES).loss
 
-    def make_loss(name: str, mode: str = "labels", *, batch_dice: bool = False) -> Loss:
-        if (name, mode, batch_dice) not in made:
-            trainer = trainers.find(name)
-            assert trainer is not None
-            with bench.room(trainer, Cell(mode, "2d", False)) as run:
-                planned = deepcopy(run.data.plans)
-                planned["configurations"]["2d"]["batch_dice"] = batch_dice
-                run.data = replace(run.data, plans=planned)
-                criterion = run.build().loss
-                assert isinstance(criterion, Criterion)
-                made[name, mode, batch_dice] = criterion.loss
-        return made[name, mode, batch_dice]
 
-    return make_loss
+@pytest.fixture(scope="session")
+def criterion_of(_make: Callable[..., _Made]) -> Callable[..., Criterion]:
+    """A trainer's criterion for a case, in the middle of the training and with the maps of the case's truth."""
+
+    def make(name: str, mode: str, case: Case, *, spacing: tuple[float, ...] = ()) -> Criterion:
+        dimension = f"{case.logits.ndim - 2}d"
+        made = _make(name, mode, dimension, False, CLASSES if case.regions else case.logits.shape[1])
+        criterion = case.criterion(made.loss)
+        criterion.progress = 0.5
+        if made.maps is not None:
+            maps = maps_of(case, made.maps.map_of_kinds, made.maps.layout, spacing)
+            criterion.maps = maps.to(case.logits.dtype)
+        return criterion
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)

@@ -9,7 +9,7 @@ from nnunet_tricks import trainers
 from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.grid import Cell
 from nnunet_tricks.criterion import Criterion
-from nnunet_tricks.loss.boundary import BoundaryLoss, boundary_term
+from nnunet_tricks.loss.boundary import BoundaryLoss
 from nnunet_tricks.loss.generalized_dice import GeneralizedDiceLoss
 from nnunet_tricks.targets.distance import signed_distance
 from nnunet_tricks.trainer import LossTrainer
@@ -19,6 +19,12 @@ from tests.loss.cases import MODES, make
 def _criterion(case, progress: float, maps: torch.Tensor | None, weight: float = 1) -> Criterion:
     criterion = case.criterion(BoundaryLoss(weight=weight, batch=False))
     criterion.maps, criterion.progress = maps, progress
+    return criterion
+
+
+def _boundary_alone(distances: torch.Tensor) -> Criterion:
+    criterion = Criterion(BoundaryLoss(weight=1, batch=False))
+    criterion.maps, criterion.progress = distances, 1
     return criterion
 
 
@@ -58,7 +64,7 @@ def test_the_surveys_equation_12_is_its_terms_before_they_are_summed() -> None:
     distances = torch.from_numpy(signed_distance(truth[0, 0].bool().numpy(), (1, 1)))[None, None]
     logits = torch.randn(1, 2, 12, 12)
     terms = distances[0, 0] * logits.softmax(1)[0, 1]
-    torch.testing.assert_close(Criterion(lambda p: boundary_term(p, distances))(logits, truth), terms.mean())
+    torch.testing.assert_close(_boundary_alone(distances)(logits, truth), terms.mean())
 
 
 def test_the_truth_is_the_best_prediction_and_far_alarms_cost_more_than_near_ones() -> None:
@@ -68,7 +74,7 @@ def test_the_truth_is_the_best_prediction_and_far_alarms_cost_more_than_near_one
 
     def cost(predicted: torch.Tensor) -> float:
         logits = torch.stack([~predicted, predicted], 1).float() * 40 - 20
-        return Criterion(lambda p: boundary_term(p, distances))(logits, truth).item()
+        return _boundary_alone(distances)(logits, truth).item()
 
     exact = truth[:, 0].bool()
     near, far = exact.clone(), exact.clone()

@@ -34,7 +34,7 @@ def test_maps_are_those_of_the_augmented_truth(
         full = plain["target"][0] if deep_supervision else plain["target"]
         layout, spacing = trainer.layout, trainer.configuration_manager.spacing
         for sample in range(len(full)):
-            for mask, one in zip(layout.masks(full[sample]), maps[sample], strict=True):
+            for mask, one in zip(layout.kinds(full[sample]), maps[sample], strict=True):
                 np.testing.assert_array_equal(one, signed_distance_in_voxels(mask, spacing))
         assert full.shape[1] == layout.channels
         assert full.dtype == (torch.bool if layout.regions else torch.int16)

@@ -1,0 +1,101 @@
+r"""Blob loss: each object is to be found, however small it is beside the others.
+
+$\alpha L(p, g) + \beta E_k[L_k]$ with nnU-Net's Dice and cross-entropy as L, and as $L_k$ the same on an image from
+which all other objects of the class are cut out: the object k and the background. The mean goes over the objects of an
+image and class, then over images and classes that have some. Kofler et al., "blob loss: instance imbalance aware loss
+functions for semantic segmentation", IPMI 2023, whose alpha is 2 and beta 1.
+
+An object is what hangs together in one class, or an instance where the raw data set has ``instancesTr``. All $L_k$ come
+from one pass: what an object and the background add to Dice and cross-entropy is summed by number. Objects are told
+apart at full size; lower levels of deep supervision have the first term alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nnunet_tricks.criterion import Counts, Prediction
+from nnunet_tricks.loss.cross_entropy import cross_entropy
+from nnunet_tricks.loss.dice import dice_score, nnunet_dice
+from nnunet_tricks.targets.maps import MapOfKinds
+from nnunet_tricks.targets.objects import objects
+from nnunet_tricks.targets.trainer import MappedLossTrainer
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlobLoss:
+    """nnU-Net's loss on the whole and on each object.
+
+    Attributes:
+        alpha: Weight of the whole.
+        beta: Weight of the objects.
+        batch: Whether the batch counts as one image for Dice of the whole.
+    """
+
+    alpha: float
+    beta: float
+    batch: bool
+
+    def __call__(self, prediction: Prediction) -> Tensor:
+        """The loss, a scalar."""
+        # First, since the counts of the whole then take the probabilities that are there.
+        blobs = None if prediction.maps is None else blob_term(prediction, prediction.maps)
+        whole = self.alpha * (cross_entropy(prediction) + nnunet_dice(prediction, batch=self.batch))
+        return whole if blobs is None else whole + self.beta * blobs
+
+
+def blob_term(prediction: Prediction, numbers: Tensor) -> Tensor:
+    """nnU-Net's loss on each object alone, the mean.
+
+    Args:
+        prediction: Logits beside their truth.
+        numbers: Of objects, from 1, (B, foreground classes or regions, *spatial); 0 outside.
+
+    Returns:
+        A scalar; 0 where there is no object.
+    """
+    found = prediction.probabilities[:, -numbers.shape[1] :]
+    annotated = torch.ones_like(numbers[:, 0]) if prediction.annotated is None else prediction.annotated.to(found.dtype)
+    most = int(numbers.max())
+    terms = []
+    for channel in range(numbers.shape[1]):
+        number = numbers[:, channel].long()
+        losses = prediction.decision_cross_entropy[:, channel if prediction.regions else 0]
+        probability, cross, voxels = (
+            _by_number(image, number, most) for image in (found[:, channel] * annotated, losses, annotated)
+        )
+        # Of each object alone, (B, most), and of the background that all have.
+        (outside, probability), (outside_cross, cross), (rest, size) = (
+            (sums[:, :1], sums[:, 1:]) for sums in (probability, cross, voxels)
+        )
+        dice = dice_score(Counts(probability, probability + outside, size))
+        each = (cross + outside_cross) / (size + rest).clamp_min(1) - dice
+        there = size > 0
+        has_some = there.any(1)
+        terms.append((each * there).sum(1)[has_some] / there.sum(1)[has_some])
+    means = torch.cat(terms)
+    return means.sum() / max(len(means), 1)
+
+
+def _by_number(image: Tensor, numbers: Tensor, most: int) -> Tensor:
+    """Sums of an image (B, *spatial) over the voxels of each number, (B, most + 1)."""
+    sums = image.new_zeros(len(image), most + 1)
+    return sums.scatter_add(1, numbers.flatten(1), image.flatten(1))
+
+
+class nnUNetTrainerBlob(MappedLossTrainer):
+    """nnU-Net with blob loss over its Dice + cross-entropy."""
+
+    instances = True
+
+    @property
+    def map_of_kinds(self) -> MapOfKinds:
+        """Numbers of objects."""
+        return objects
+
+    def make_loss(self) -> BlobLoss:
+        """nnU-Net's loss on the whole and on each object."""
+        return BlobLoss(**vars(self.parameters["Blob"]), batch=self.batch_dice)
