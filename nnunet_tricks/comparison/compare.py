@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -12,9 +11,10 @@ from pathlib import Path
 from nnunet_tricks.comparison.checks import check, nnunet_version
 from nnunet_tricks.comparison.classes import Classes
 from nnunet_tricks.comparison.cost import Cost, cost
-from nnunet_tricks.comparison.evaluate import Asked, Measured, evaluate, mean, some
+from nnunet_tricks.comparison.evaluate import Asked, Measured, evaluate, some
 from nnunet_tricks.comparison.folders import Predictions
 from nnunet_tricks.comparison.methods import Group, Method, grouped
+from nnunet_tricks.comparison.scores import Scores, scores_of
 from nnunet_tricks.comparison.statistics.analyse import Asked as StatisticsAsked
 from nnunet_tricks.comparison.statistics.analyse import analyse
 from nnunet_tricks.comparison.statistics.effects import MEAN
@@ -25,23 +25,6 @@ from nnunet_tricks.experiment.folders import Folders
 
 DEFAULT_FOLDS = 5
 METRICS = ("Dice", "IoU", "recall", "precision", "HD95")
-
-
-@dataclass(frozen=True)
-class Score:
-    """One metric of one class.
-
-    Attributes:
-        mean: Over the cases in which it is defined, of all folds and runs; NaN if it is in none.
-        counted: Number of these.
-        unit: Of the mean.
-        difference: To the baseline's mean; None for the baseline itself.
-    """
-
-    mean: float
-    counted: int
-    unit: str
-    difference: float | None = None
 
 
 @dataclass(frozen=True)
@@ -57,7 +40,7 @@ class Row:
     """
 
     method: Method
-    scores: Mapping[str, Mapping[str, Score]]
+    scores: Scores
     cases: int
     collapsed: tuple[str, ...]
     cost: Cost
@@ -206,9 +189,7 @@ def _table(
     rows: list[Row] = []
     for method in group.methods:
         cases = [case for one in method.predictions for case in measured[one]]
-        scores = _scores(cases, names)
-        if rows:
-            scores = _with_differences(scores, rows[0].scores)
+        scores = scores_of([case.values for case in cases], names, rows[0].scores if rows else None)
         collapsed = tuple(_collapsed(method, measured))
         rows.append(Row(method, scores, len(cases), collapsed, cost(method.predictions)))
     more = [*_absent(group, measured), *_counted(group, rows), *_versions(group)]
@@ -218,39 +199,6 @@ def _table(
     found = analyse(long, asked)
     more += found.notes
     return Table(group, subgroup, tuple(rows), (*notes, *more), long, asked, found)
-
-
-def _scores(cases: Sequence[Measured], names: Sequence[str]) -> dict[str, dict[str, Score]]:
-    labels = list(cases[0].values)
-    scores = {label: {name: _score(cases, label, name) for name in names} for label in labels}
-    if len(labels) > 1:
-        scores[MEAN] = {name: _mean_of([scores[label][name] for label in labels]) for name in names}
-    return scores
-
-
-def _score(cases: Sequence[Measured], label: str, name: str) -> Score:
-    values = [case.values[label][name][0] for case in cases]
-    counted = sum(not math.isnan(value) for value in values)
-    return Score(mean(values), counted, cases[0].values[label][name][1])
-
-
-def _mean_of(scores: Sequence[Score]) -> Score:
-    """As nnU-Net's foreground mean: undefined if it is for one class."""
-    means = [score.mean for score in scores]
-    total = math.nan if any(map(math.isnan, means)) else sum(means) / len(means)
-    return Score(total, min(score.counted for score in scores), scores[0].unit)
-
-
-def _with_differences(
-    scores: Mapping[str, Mapping[str, Score]], baseline: Mapping[str, Mapping[str, Score]]
-) -> dict[str, dict[str, Score]]:
-    return {
-        label: {
-            name: Score(score.mean, score.counted, score.unit, score.mean - baseline[label][name].mean)
-            for name, score in metrics.items()
-        }
-        for label, metrics in scores.items()
-    }
 
 
 def _collapsed(method: Method, measured: Mapping[Predictions, Sequence[Measured]]) -> Iterator[str]:

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from nnunet_tricks.comparison.compare import Row, Score, Table
+from nnunet_tricks.comparison.compare import Row, Table
+from nnunet_tricks.comparison.scores import Score
 from nnunet_tricks.comparison.statistics.model import Effect
 from nnunet_tricks.comparison.statistics.noise import in_words as noise_in_words
 from nnunet_tricks.comparison.statistics.verdict import in_words as plan_in_words

@@ -13,7 +13,8 @@ from nnunet_tricks.experiment.printed import COLLAPSED, Printed
 from nnunet_tricks.experiment.spec import Comparison
 
 if TYPE_CHECKING:
-    from nnunet_tricks.comparison.compare import Score, Table
+    from nnunet_tricks.comparison.compare import Table
+    from nnunet_tricks.comparison.scores import Score
 
 OURS, PAPERS = "here", "printed"
 

@@ -3,9 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_tricks.comparison.compare import Row, Score, Table
+from nnunet_tricks.comparison.compare import Row, Table
 from nnunet_tricks.comparison.cost import Cost
 from nnunet_tricks.comparison.methods import Group, Method
+from nnunet_tricks.comparison.scores import Score
 from nnunet_tricks.experiment.beside import beside, metrics_of
 from nnunet_tricks.experiment.entry import SpecError
 from nnunet_tricks.experiment.spec import read_experiment

@@ -1,0 +1,75 @@
+"""Means over cases, and their differences to the baseline's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from nnunet_tricks.comparison.evaluate import mean
+from nnunet_tricks.comparison.statistics.effects import MEAN
+
+Values = Mapping[str, Mapping[str, tuple[float, str]]]
+"""Of a case: for each class and metric the number and its unit."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """One metric of one class.
+
+    Attributes:
+        mean: Over the cases in which it is defined, of all folds and runs; NaN if it is in none.
+        counted: Number of these.
+        unit: Of the mean.
+        difference: To the baseline's mean; None for the baseline itself.
+    """
+
+    mean: float
+    counted: int
+    unit: str
+    difference: float | None = None
+
+
+Scores = Mapping[str, Mapping[str, Score]]
+"""By class and metric."""
+
+
+def scores_of(cases: Sequence[Values], names: Sequence[str], baseline: Scores | None = None) -> Scores:
+    """Mean scores of a method, and of its classes where there are several.
+
+    Args:
+        cases: What was measured in each.
+        names: Of the metrics.
+        baseline: What the differences are to; None for the baseline itself.
+
+    Examples:
+        >>> found = scores_of([{"kidney": {"Dice": (0.5, "1")}}, {"kidney": {"Dice": (math.nan, "1")}}], ["Dice"])
+        >>> found["kidney"]["Dice"]
+        Score(mean=0.5, counted=1, unit='1', difference=None)
+    """
+    labels = list(cases[0])
+    scores = {label: {name: _score(cases, label, name) for name in names} for label in labels}
+    if len(labels) > 1:
+        scores[MEAN] = {name: _mean_of([scores[label][name] for label in labels]) for name in names}
+    if baseline is None:
+        return scores
+    return {
+        label: {
+            name: Score(score.mean, score.counted, score.unit, score.mean - baseline[label][name].mean)
+            for name, score in metrics.items()
+        }
+        for label, metrics in scores.items()
+    }
+
+
+def _score(cases: Sequence[Values], label: str, name: str) -> Score:
+    values = [case[label][name][0] for case in cases]
+    counted = sum(not math.isnan(value) for value in values)
+    return Score(mean(values), counted, cases[0][label][name][1])
+
+
+def _mean_of(scores: Sequence[Score]) -> Score:
+    """As nnU-Net's foreground mean: undefined if it is for one class."""
+    means = [score.mean for score in scores]
+    total = math.nan if any(map(math.isnan, means)) else sum(means) / len(means)
+    return Score(total, min(score.counted for score in scores), scores[0].unit)
