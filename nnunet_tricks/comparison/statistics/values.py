@@ -135,8 +135,13 @@ def values_of(rows: Iterable[Row], groups: Mapping[str, str] | None = None) -> d
     units: dict[str, str] = {}
     labels: dict[str, None] = {}
     folds: dict[str, set[str]] = {}
-    places: dict[tuple[str, str], None] = {}
+    place: tuple[str, str] | None = None
     for row in rows:
+        place = place or (row.dataset, row.part)
+        if place != (row.dataset, row.part):
+            raise ValueError(
+                f"statistics are of one data set and part, got {row.dataset} {row.part} beside {' '.join(place)}"
+            )
         key = key_of(row)
         numbers = found.setdefault(row.metric, {}).setdefault((key, row.run), {})
         where = (row.label, row.case, row.fold)
@@ -146,10 +151,8 @@ def values_of(rows: Iterable[Row], groups: Mapping[str, str] | None = None) -> d
         units.setdefault(row.metric, row.unit)
         labels.setdefault(row.label)
         folds.setdefault(row.case, set()).add(row.fold)
-        places.setdefault((row.dataset, row.part))
-    if len(places) != 1:
-        listed = some([" ".join(place) for place in places]) or "none"
-        raise ValueError(f"statistics are of one data set and part, got {listed}")
+    if place is None:
+        raise ValueError("statistics need rows, got none")
     shared = any(len(of_case) > 1 for of_case in folds.values())
     cases = Cases.of({case: "all" if shared else min(of_case) for case, of_case in folds.items()}, groups)
     made = {}

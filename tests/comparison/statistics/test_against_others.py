@@ -1,0 +1,234 @@
+"""Every number against scipy, statsmodels or a closed form."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from nnunet_tricks.comparison.statistics.across import across
+from nnunet_tricks.comparison.statistics.analyse import Asked, analyse
+from nnunet_tricks.comparison.statistics.bootstrap import signs, weights
+from nnunet_tricks.comparison.statistics.components import contrast, pooled, training
+from nnunet_tricks.comparison.statistics.interval import detectable, false_claim
+from nnunet_tricks.comparison.statistics.model import Interval
+from nnunet_tricks.comparison.statistics.multiple import holm
+from nnunet_tricks.comparison.statistics.noise import deviation_interval
+from nnunet_tricks.comparison.statistics.ranks import _tau
+from nnunet_tricks.comparison.statistics.significance import permutation, t_test, wilcoxon
+from nnunet_tricks.comparison.statistics.values import Cases, values_of
+from tests.comparison.statistics.made import BASELINE, OTHER, TRICK, noisy, rows_of
+
+RNG = np.random.default_rng
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
+def test_holm_is_that_of_statsmodels(p) -> None:
+    from statsmodels.stats.multitest import multipletests
+
+    assert holm(p) == pytest.approx(multipletests(p, method="holm")[1])
+
+
+def test_holm_leaves_out_what_was_not_tested() -> None:
+    assert holm([0.04, math.nan, 0.01]) == pytest.approx([0.04, math.nan, 0.02], nan_ok=True)
+
+
+def one_effect(arrays, **options):
+    found = analyse(rows_of(arrays, **options))
+    return found.primary(found.tricks[0])
+
+
+def test_tests_of_one_run_are_scipys() -> None:
+    one, other = RNG(0).normal(0.8, 0.05, (2, 1, 30))
+    effect = one_effect({BASELINE: one, TRICK: other}, folds=1)
+    paired = stats.ttest_rel(other[0], one[0])
+    assert effect.t_test.p == pytest.approx(paired.pvalue)
+    assert effect.p.p == pytest.approx(paired.pvalue)
+    assert effect.wilcoxon.p == pytest.approx(stats.wilcoxon(other[0], one[0]).pvalue)
+    expected = paired.confidence_interval()
+    width = (expected.high - expected.low) / 2
+    assert effect.interval.low == pytest.approx(expected.low, abs=0.05 * width)
+    assert effect.interval.high == pytest.approx(expected.high, abs=0.05 * width)
+    assert effect.freedom == pytest.approx(29)
+    assert effect.false_claim_cases == pytest.approx(paired.pvalue / 2)
+
+
+def test_error_from_cases_is_that_of_stratified_sampling() -> None:
+    """And the bootstrap draws just that."""
+    one, other = RNG(1).normal(0.8, 0.05, (2, 1, 25))
+    other = other + 0.1 * (np.arange(25) % 3)
+    values = values_of(rows_of({BASELINE: one, TRICK: other}, folds=3))["Dice"]
+    found = contrast(values, {1: 1.0, 0: -1.0})
+    difference, fold = (other - one)[0], np.arange(25) % 3
+    parts = [difference[fold == number] for number in range(3)]
+    expected = sum(len(part) ** 2 * part.var(ddof=1) / len(part) for part in parts) / 25**2
+    assert found.variance_cases[0] == pytest.approx(expected)
+    assert found.freedom_cases[0] == 22
+    drawn = weights(values.cases, 20000, RNG(2)) @ found.influence
+    assert drawn.std() == pytest.approx(math.sqrt(expected), rel=0.03 + 1 / 16)  # strata of 8: draws have 7/8 of it
+    # Undo the correction for small strata, and it is scipy's.
+    plain = stats.bootstrap([parts[0]], np.mean, n_resamples=5000, rng=RNG(3)).standard_error
+    assert plain == pytest.approx(parts[0].std(ddof=0) / math.sqrt(len(parts[0])), rel=0.05)
+
+
+def test_groups_are_drawn_whole() -> None:
+    """Twenty copies of five cases are five cases."""
+    five = RNG(4).normal(0, 0.05, 5)
+    copies = {f"case_{number:03d}": f"patient {number % 5}" for number in range(20)}
+    one, other = np.zeros((1, 20)), np.tile(five, 4)[None]
+    found = analyse(rows_of({BASELINE: one, TRICK: other}, folds=1), Asked(groups=copies))
+    effect = found.primary(found.tricks[0])
+    expected = stats.ttest_1samp(five, 0)
+    assert (effect.cases, effect.groups) == (20, 5)
+    assert effect.p.p == pytest.approx(expected.pvalue)
+    assert effect.wilcoxon.p == pytest.approx(stats.wilcoxon(five).pvalue)
+    exact = stats.permutation_test([five], np.mean, permutation_type="samples", n_resamples=np.inf)
+    assert effect.permutation.p == pytest.approx(exact.pvalue)
+
+
+def test_permutation_of_many_is_near_scipys() -> None:
+    sample = RNG(5).normal(0.01, 0.03, 40)
+    drawn, exact = signs(40, 20000, RNG(6))
+    assert not exact
+    ours = permutation(sample[:, None], drawn, exact=exact)[0]
+    theirs = stats.permutation_test([sample], np.mean, permutation_type="samples", n_resamples=20000, rng=RNG(7))
+    assert ours == pytest.approx(theirs.pvalue, abs=0.015)
+
+
+def test_error_from_trainings_is_students_of_runs_where_cases_do_not_scatter() -> None:
+    """All cases of a run move together: what is left is a t-test of the runs' means."""
+    of_case = 0.8 + 0.1 * np.sin(np.arange(30))
+    one, other = RNG(8).normal(0, 0.01, 4), RNG(9).normal(0.005, 0.01, 3)
+    arrays = {BASELINE: of_case + one[:, None], TRICK: of_case + other[:, None]}
+    effect = one_effect(arrays, folds=1)
+    expected = stats.ttest_ind(other, one)
+    assert effect.p.p == pytest.approx(expected.pvalue)
+    assert effect.freedom == pytest.approx(5)
+    interval = expected.confidence_interval()
+    assert effect.interval == Interval(pytest.approx(interval.low), pytest.approx(interval.high))
+
+
+def test_variance_of_trainings_is_that_of_an_analysis_of_variance() -> None:
+    """Runs and cases crossed, as statsmodels counts it."""
+    import pandas as pd
+    from statsmodels.formula.api import ols
+    from statsmodels.stats.anova import anova_lm
+
+    array = noisy(RNG(10), 4, 12, training=0.02, folds=1)
+    frame = pd.DataFrame(
+        [(run, case, array[run, case]) for run in range(4) for case in range(12)], columns=["run", "case", "dice"]
+    )
+    table = anova_lm(ols("dice ~ C(run) + C(case)", frame).fit())
+    between, rest = table["mean_sq"]["C(run)"], table["mean_sq"]["Residual"]
+    values = values_of(rows_of({BASELINE: array, TRICK: array}, folds=1))["Dice"]
+    found = training(values, 0)
+    assert found is not None
+    assert found.between[0] == pytest.approx(between / 12)
+    assert found.rest[0] == pytest.approx(rest / 12)
+    variance, freedom = pooled([found])
+    assert variance[0] == pytest.approx((between - rest) / 12)
+    assert freedom == 3
+
+
+def test_noise_floor_of_one_fold_is_the_deviation_of_the_runs_means() -> None:
+    array = noisy(RNG(11), 5, 20, folds=1)
+    found = analyse(rows_of({BASELINE: array, TRICK: array[:1]}, folds=1))
+    floor = found.noise_floor
+    assert floor.deviation == pytest.approx(array.mean(1).std(ddof=1))
+    assert floor.limit == pytest.approx(1.96 * math.sqrt(2) * floor.deviation, rel=1e-4)
+    assert floor.means == pytest.approx(tuple(array.mean(1)))
+
+
+@pytest.mark.parametrize("freedom", [1, 3, 20])
+def test_interval_of_a_deviation(freedom) -> None:
+    low, high = stats.chi2.interval(0.95, freedom)
+    found = deviation_interval(2.0, freedom)
+    assert (found.low, found.high) == pytest.approx((2 * math.sqrt(freedom / high), 2 * math.sqrt(freedom / low)))
+
+
+def test_detectable_difference_has_the_power_that_statsmodels_says() -> None:
+    from statsmodels.stats.power import TTestPower
+
+    for count in (10, 40, 200):
+        variance, freedom = np.array([1 / count]), np.array([count - 1.0])
+        found = detectable(variance, freedom, np.array([np.nan]), 0)[0]
+        assert TTestPower().power(found, count, 0.05) == pytest.approx(0.8, abs=0.02)
+
+
+def test_false_claim_is_the_formula_of_the_paper() -> None:
+    """From means, deviations and correlation of two methods, as arXiv 2505.04720 has it."""
+    one, other = RNG(12).normal(0.8, 0.1, (2, 35))
+    other = other * 0.4 + one * 0.6 + 0.01
+    spread = one.var(ddof=1) + other.var(ddof=1)
+    spread -= 2 * one.std(ddof=1) * other.std(ddof=1) * np.corrcoef(one, other)[0, 1]
+    expected = stats.t.cdf(-abs(math.sqrt(35) * (other.mean() - one.mean()) / math.sqrt(spread)), 34)
+    assert false_claim(other - one) == pytest.approx(expected)
+
+
+def test_mean_of_classes_is_the_mean_of_their_differences() -> None:
+    one, other = RNG(13).normal(0.8, 0.05, (2, 2, 3, 24))
+    found = analyse(rows_of({BASELINE: one, TRICK: other}, folds=2, labels=("a", "b", "c")))
+    effects = found.tricks[0].effects
+    singles = [effects[label]["Dice"].difference for label in "abc"]
+    together = effects["mean of classes"]["Dice"]
+    assert together.difference == pytest.approx(np.mean(singles))
+    # The same as of a table that holds the cases' means over classes.
+    alone = one_effect({BASELINE: one.mean(1), TRICK: other.mean(1)}, folds=2)
+    assert together.p.p == pytest.approx(alone.p.p)
+    assert together.error_runs == pytest.approx(alone.error_runs)
+    assert together.wilcoxon.p == pytest.approx(alone.wilcoxon.p)
+
+
+def test_kendalls_tau_is_scipys() -> None:
+    order = np.array([1, 2, 3, 4, 5])
+    places = np.array([RNG(number).permutation(5) + 1 for number in range(8)])
+    expected = np.mean([stats.kendalltau(order, one).statistic for one in places])
+    assert _tau(order, places) == pytest.approx(expected)
+
+
+def test_interaction_is_the_difference_of_differences() -> None:
+    names = ["nnUNetTrainer_9epochs", "nnUNetTrainerNoDeepSupervision_9epochs", "nnUNetTrainerTversky_9epochs"]
+    both = "nnUNetTrainerTversky_NoDeepSupervision_9epochs"
+    arrays = {name: RNG(place).normal(0.8, 0.05, (1, 30)) for place, name in enumerate([*names, both])}
+    found = analyse(rows_of(arrays, folds=1))
+    (one,) = found.interactions
+    expected = arrays[both] - arrays[names[1]] - arrays[names[2]] + arrays[names[0]]
+    test = stats.ttest_1samp(expected[0], 0)
+    assert set(one.tricks) == {"Tversky", "NoDeepSupervision"}
+    assert one.effect.difference == pytest.approx(expected.mean())
+    assert one.effect.p.p == pytest.approx(test.pvalue)
+
+
+def test_signs_across_data_sets() -> None:
+    found = []
+    for number in range(6):
+        base = noisy(RNG(number), 1, 20)
+        arrays = {BASELINE: base, TRICK: base + 0.01, OTHER: base + 0.01 * (-1) ** number}
+        found.append(analyse(rows_of(arrays, dataset=f"Dataset00{number}_Made")))
+    one, other = across(found)
+    assert (one.gains, one.losses, other.gains, other.losses) == (6, 0, 3, 3)
+    assert one.p.p == pytest.approx(stats.binomtest(6, 6).pvalue)
+    assert one.p.holm == pytest.approx(2 * one.p.p)
+    assert other.p.p == 1
+    with pytest.raises(ValueError, match="Dataset000_Made stands twice"):
+        across([found[0], found[0]])
+
+
+def test_lower_can_be_better() -> None:
+    base = noisy(RNG(0), 1, 20)
+    effect = one_effect({BASELINE: base, TRICK: base - 0.1}, metric="HD95", unit="mm")
+    assert effect.gain == pytest.approx(0.1)
+    assert (effect.wins, effect.losses) == (20, 0)
+
+
+def test_tests_of_nothing_at_all() -> None:
+    assert wilcoxon(np.zeros(5)) == t_test(np.zeros(5)) == 1
+    assert false_claim(np.zeros(5)) == 0.5
+
+
+def test_cases_of_a_group_in_two_folds_are_not_kept_apart() -> None:
+    cases = Cases.of({"a": "0", "b": "0", "c": "1", "d": "1"}, {"a": "p", "b": "q", "c": "p", "d": "r"})
+    assert cases.strata.tolist() == [0, 0, 0]
+    assert "more than one fold: p" in cases.notes[0]
