@@ -126,7 +126,8 @@ class ColouredCases:
     def load_case(self, identifier: str) -> tuple[Any, ...]:
         """As nnU-Net's, with another segmentation; it is read where it is cropped."""
         image, _, *rest = self.cases.load_case(identifier)
-        return image, np.load(self.folder / f"{identifier}.npy", mmap_mode="r"), *rest
+        # Transforms write into what they get; that must not reach the file.
+        return image, np.load(self.folder / f"{identifier}.npy", mmap_mode="c"), *rest
 
 
 def coloured_segmentation(trainer: Any, instances: Path, segmentation: Any, properties: dict[str, Any]) -> NDArray[Any]:

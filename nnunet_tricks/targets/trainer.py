@@ -6,7 +6,7 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
 
-from nnunetv2.paths import nnUNet_raw
+import nnunetv2.paths
 
 from nnunet_tricks.targets.instances import coloured_cases
 from nnunet_tricks.targets.maps import AppendMaps, Layout, MapOfKinds, WithMaps
@@ -63,11 +63,11 @@ class MappedLossTrainer(LossTrainer):
     def get_tr_and_val_datasets(self) -> Any:
         """nnU-Net's cases, with colours of instances where the raw data set has some and the trick asks for them."""
         cases = super().get_tr_and_val_datasets()
-        if not self.instances or nnUNet_raw is None:
+        if not self.instances or nnunetv2.paths.nnUNet_raw is None:
             return cases
         folder = Path(self.preprocessed_dataset_folder)
         folder = folder.with_name(f"{folder.name}_instances")
-        raw = Path(nnUNet_raw) / self.plans_manager.dataset_name
+        raw = Path(nnunetv2.paths.nnUNet_raw) / self.plans_manager.dataset_name
         return tuple(coloured_cases(self, one, raw, folder, self.print_to_log_file) for one in cases)
 
     def train_step(self, batch: dict[str, Any]) -> dict[str, Any]:
