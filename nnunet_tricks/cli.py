@@ -24,6 +24,7 @@ COMMANDS = {
     "run": "run an experiment file: baseline and tricks on all folds, on this machine or as lines for a cluster",
     "evaluate": "measure predictions: Dice, HD95, surface Dice, lesions, ... per case and class",
     "compare": "baseline and tricks side by side, from trained folds: means, differences, costs",
+    "verify": "make every number of a report again from its table, and say if one byte differs",
     "conformance": "run a trainer through every label mode and show what it stands",
 }
 """Every command and what it is for; each lives in the module of its name in ``nnunet_tricks.commands``."""

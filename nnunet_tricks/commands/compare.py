@@ -46,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_metric_arguments(parser)
     add("--out", type=Path, metavar="FILE", help="write the tables: .md or .csv")
+    add("--report", type=Path, metavar="DIR", help="write a report with figures: HTML, Markdown, LaTeX, csv")
     add("--json", action="store_true", help="print the result as JSON")
 
 
@@ -55,6 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
     from nnunet_tricks.comparison.compare import METRICS, compare
     from nnunet_tricks.comparison.folders import default_workers
     from nnunet_tricks.comparison.metrics import TOLERANCES
+    from nnunet_tricks.comparison.report.collect import collect, gathered, of_folders, of_spec
+    from nnunet_tricks.comparison.report.render import write
     from nnunet_tricks.experiment.beside import beside
     from nnunet_tricks.files import write_atomically
 
@@ -62,6 +65,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out and arguments.out.suffix not in writers:
         raise ValueError(f"--out is {arguments.out}, and its ending must be .md or .csv")
     check_places(arguments.out)
+    if arguments.report and arguments.report.exists() and not arguments.report.is_dir():
+        raise ValueError(f"--report is {arguments.report}, and must be a folder")
     if arguments.workers is not None and arguments.workers < 1:
         raise ValueError(f"--workers is {arguments.workers}, and at least 1 is needed")
     settings: dict[str, Any] = {
@@ -72,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
         "groups": arguments.group,
         "cases_csv": arguments.cases,
     }
-    tables, papers = [], []
+    tables, papers, compared = [], [], []
     for asked in _asked(arguments):
         accept = [*arguments.accept, *(["plans"] if asked.accept_plans else [])]
         regions = arguments.regions or asked.regions
@@ -81,18 +86,25 @@ def run(arguments: argparse.Namespace) -> int:
             asked.predictions, metrics=metrics, folds=asked.folds, regions=regions, accept=accept, **settings
         )
         tables += found
+        if arguments.report:
+            compared += gathered(found, regions, column=arguments.by or "", grouped_by=arguments.group or "")
         papers += list(beside(found, asked.comparison)) if asked.comparison else []
     if arguments.out:
         extra = "".join(f"\n{one.markdown}" for one in papers) if arguments.out.suffix == ".md" else ""
         write_atomically(arguments.out, writers[arguments.out.suffix](tables) + extra)
+    if arguments.report:
+        spec = next((place for place in arguments.what if place.suffix in SPECS), None)
+        rows, facts = collect(compared, of_spec(spec) if spec else of_folders(tables))
+        write(arguments.report, rows, facts)
     if arguments.json:
         print(json.dumps(printed.as_data(tables), indent=1))
         return 0
     printed.show(tables)
     for one in papers:
         print(f"\n{one.markdown}")
-    if arguments.out:
-        print(f"Written: {arguments.out}")
+    for place in (arguments.out, arguments.report and arguments.report / "report.html"):
+        if place:
+            print(f"Written: {place}")
     return 0
 
 

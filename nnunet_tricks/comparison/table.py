@@ -85,20 +85,21 @@ def write(rows: Iterable[Row], file: Path) -> None:
     Raises:
         ValueError: If the ending is another one, or parquet is not installed.
     """
-    data = [asdict(row) for row in rows]
     if file.suffix == ".csv":
-        write_atomically(file, _as_csv(data))
+        write_atomically(file, as_csv(rows))
     elif file.suffix == ".parquet":
-        _write_parquet(data, file)
+        _write_parquet([asdict(row) for row in rows], file)
     else:
         raise ValueError(f"--out is {file}, and its ending must be .csv or .parquet")
 
 
-def _as_csv(data: Iterable[Mapping[str, Any]]) -> str:
+def as_csv(rows: Iterable[Row]) -> str:
+    """The table as text; numbers with all their digits, undefined ones empty."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows({**row, "value": "" if math.isnan(row["value"]) else repr(row["value"])} for row in data)
+    for row in rows:
+        writer.writerow(asdict(row) | {"value": "" if math.isnan(row.value) else repr(row.value)})
     return text.getvalue()
 
 

@@ -131,7 +131,9 @@ class World:
             self.write_json(folder / "debug.json", {"num_epochs": "2", "torch_version": "2.0"})
             with zipfile.ZipFile(folder / "checkpoint_final.pth", "w") as checkpoint:
                 checkpoint.writestr("data.pkl", b"")
-            lines = ["2026-01-01 00:00:00.0: This split has 4 training and 2 validation cases."]
+            held = len(self.fold_cases(fold))
+            split = f"This split has {self.count - held} training and {held} validation cases."
+            lines = [f"2026-01-01 00:00:00.0: {split}"]
             lines += [f"2026-01-01 00:00:0{epoch}.0: Epoch time: {EPOCH_SECONDS + epoch} s" for epoch in range(2)]
             (folder / "training_log_2026_01_01_00_00_00.txt").write_text("\n".join(lines))
         return model

@@ -1,0 +1,42 @@
+"""Rank plot: how often each method takes each place when cases and trainings are drawn anew."""
+
+from __future__ import annotations
+
+from nnunet_tricks.comparison.report.figures import style
+from nnunet_tricks.comparison.statistics.model import Statistics
+
+LARGEST = 520
+"""Area of a disc that stands for all draws, in square points."""
+
+NAMED = 0.15
+"""From this share on a disc has its per cent in it."""
+
+
+def ranks(found: Statistics, name: str) -> str:
+    """Draw a disc for each method and place; its area is the share of draws.
+
+    Args:
+        found: What to draw.
+        name: Of the figure in its page.
+    """
+    methods = sorted((found.baseline, *found.tricks), key=lambda one: (one.ranks.place, one.ranks.mean, one.name))
+    shades = style.colours([one.name for one in (found.baseline, *found.tricks)])
+    with style.styled():
+        drawn = style.figure(0.36 * len(methods) + 0.75, width=min(style.WIDTH, 3.2 + 0.75 * len(methods)))
+        axis = drawn.subplots()
+        for height, method in enumerate(methods):
+            for place, share in enumerate(method.ranks.shares, 1):
+                if share > 0:
+                    axis.scatter(
+                        [place], [height], s=LARGEST * share, color=shades[method.name], alpha=0.85, linewidths=0
+                    )
+                if share >= NAMED:
+                    axis.text(place, height, f"{100 * share:.0f}", color="white", ha="center", va="center", fontsize=7)
+        axis.set_xticks(range(1, len(methods) + 1))
+        axis.set_xlim(0.4, len(methods) + 0.6)
+        axis.set_xlabel("place (1 is best); numbers are per cent of the draws")
+        axis.set_yticks(range(len(methods)), [one.name for one in methods])
+        axis.set_ylim(len(methods) - 0.4, -0.6)
+        axis.tick_params(axis="y", length=0)
+        title = f"How often each method takes each place in {found.metric}, {found.label}"
+        return style.as_svg(drawn, name, title)

@@ -1,0 +1,60 @@
+"""Paired scatter: every case with the trick against the same case without it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nnunet_tricks.comparison.report.figures import style
+from nnunet_tricks.comparison.statistics.model import Effect, Statistics
+
+MOST = 4
+SIDE = 2.35
+NAMED = 1
+"""So many cases on each side get their names."""
+
+MANY = 400
+"""From so many points on they are drawn as an image, which stays small."""
+
+
+def scatter(found: Statistics, name: str) -> str:
+    """Draw one panel for each trick, in metric and class of the verdicts.
+
+    Args:
+        found: What to draw.
+        name: Of the figure in its page.
+    """
+    rows, columns = style.grid_of(len(found.tricks), MOST)
+    with style.styled():
+        drawn = style.figure(rows * (SIDE + 0.3), width=columns * SIDE)
+        for axis, trick in zip(style.panels(drawn, len(found.tricks), MOST), found.tricks, strict=True):
+            axis.set_title(trick.name, loc="left", fontsize=8)
+            _panel(axis, found.primary(trick))
+        title = f"{found.metric} of each case with the trick against {found.metric} with the baseline, {found.label}"
+        return style.as_svg(drawn, name, title)
+
+
+def _panel(axis: Any, effect: Effect) -> None:
+    pairs = [one for one in effect.differences if np.isfinite(one.baseline) and np.isfinite(one.trick)]
+    without, with_trick = (np.array([getattr(one, which) for one in pairs]) for which in ("baseline", "trick"))
+    gains = (with_trick - without) * (-1 if effect.better == "lower" else 1)
+    shades = np.where(gains > effect.tie, style.BETTER, np.where(gains < -effect.tie, style.WORSE, style.GREY))
+    many = len(pairs) > MANY
+    axis.scatter(without, with_trick, c=shades, s=14, alpha=0.7, linewidths=0, rasterized=many)
+    both = np.concatenate([without, with_trick])
+    low, high = (float(both.min()), float(both.max())) if both.size else (0.0, 1.0)
+    room = 0.05 * (high - low) or 0.05
+    axis.axline((low, low), slope=1, color=style.INK, linewidth=0.7)
+    axis.set_xlim(low - room, high + room)
+    axis.set_ylim(low - room, high + room)
+    axis.set_aspect("equal")
+    ranked = effect.ranked()
+    for one in [*ranked[:NAMED], *ranked[-NAMED:]] if len(ranked) > 2 * NAMED else []:
+        left = one.baseline > (low + high) / 2
+        place = {"textcoords": "offset points", "fontsize": 6, "va": "center", "ha": "right" if left else "left"}
+        axis.annotate(one.case, (one.baseline, one.trick), (-5 if left else 5, 0), **place)
+    axis.text(0.03, 0.97, f"better {effect.wins}", transform=axis.transAxes, va="top", fontsize=7, color=style.BETTER)
+    axis.text(0.97, 0.03, f"worse {effect.losses}", transform=axis.transAxes, ha="right", fontsize=7, color=style.WORSE)
+    axis.set_xlabel(f"baseline, {style.with_unit(effect.metric, effect.unit)}")
+    axis.set_ylabel("with the trick")

@@ -1,0 +1,151 @@
+"""How figures look, and how they become SVG that can stand in a page."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+INK = "#1a1b1c"
+"""Text and axes; the page's own text colour takes its place, so that figures can be read on dark pages too."""
+
+GREY = "#8a8f98"
+FAINT = "#aab0b8"
+BASELINE = "#8a8f98"
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#c99700", "#56b4e9", "#7f5fc4", "#8c6d31", "#e4572e", "#2a9d8f")
+"""After Okabe and Ito: told apart by the colour-blind too, and readable on white and on black."""
+
+BETTER, WORSE = "#0072b2", "#d55e00"
+WIDTH = 9.6
+"""Of a figure, in inches of 100 px."""
+
+SETTINGS = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "nnunet_tricks",
+    "font.family": "DejaVu Sans",
+    "font.size": 8.5,
+    "text.color": INK,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": INK,
+    "axes.titlesize": 9,
+    "axes.titleweight": "bold",
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.unicode_minus": False,
+    "grid.color": GREY,
+    "grid.alpha": 0.25,
+    "grid.linewidth": 0.6,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "legend.frameon": False,
+    "figure.dpi": 72,
+    "path.simplify": True,
+}
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Draw within it."""
+    import matplotlib
+
+    with matplotlib.rc_context():
+        # Whatever a user has in his own file: a report is the same bytes everywhere.
+        matplotlib.rcdefaults()
+        settings: Any = matplotlib.rcParams
+        settings.update(SETTINGS)
+        yield
+
+
+def figure(height: float, width: float = WIDTH) -> Any:
+    """An empty figure.
+
+    Args:
+        height: In inches of 100 px.
+        width: Likewise.
+    """
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    drawn = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasSVG(drawn)
+    return drawn
+
+
+def as_svg(drawn: Any, name: str, title: str) -> str:
+    """A figure as an element of a page.
+
+    Args:
+        drawn: The figure.
+        name: Different for each figure of a page: identifiers in it begin so.
+        title: What it shows, for those who cannot see it.
+    """
+    text = io.StringIO()
+    drawn.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    svg = text.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"\s*<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', svg)
+    svg = re.sub(r"(url\(|xlink:href=\")#", rf"\1#{name}-", svg)
+    svg = svg.replace(INK, "currentColor").replace("'DejaVu Sans'", "inherit")
+    # The names of the two XML formats are no addresses that anybody asks.
+    svg = svg.replace(' xmlns="http://www.w3.org/2000/svg"', "").replace(
+        ' xmlns:xlink="http://www.w3.org/1999/xlink"', ""
+    )
+    svg = svg.replace("xlink:href", "href")
+    head = re.match(r"<svg[^>]*>", svg)
+    box = re.search(r'viewBox="([^"]+)"', svg)
+    body = svg[head.end() if head else 0 :]
+    return f'<svg viewBox="{box.group(1) if box else ""}" role="img" aria-label="{_escaped(title)}">{body.rstrip()}\n'
+
+
+def colours(names: Sequence[str]) -> Mapping[str, str]:
+    """A colour for each method; the first is the baseline."""
+    return {name: PALETTE[(index - 1) % len(PALETTE)] if index else BASELINE for index, name in enumerate(names)}
+
+
+def panels(drawn: Any, count: int, most: int, **settings: Any) -> list[Any]:
+    """So many axes, at most ``most`` beside each other.
+
+    Args:
+        drawn: The figure.
+        count: Of the panels.
+        most: In a row.
+        **settings: Of matplotlib's ``subplots``.
+    """
+    rows, columns = grid_of(count, most)
+    axes = list(drawn.subplots(rows, columns, squeeze=False, **settings).flat)
+    for axis in axes[count:]:
+        axis.remove()
+    return axes[:count]
+
+
+def with_unit(name: str, unit: str) -> str:
+    """A metric as an axis names it.
+
+    Examples:
+        >>> with_unit("HD95", "mm"), with_unit("Dice", "1")
+        ('HD95 [mm]', 'Dice')
+    """
+    return name if unit == "1" else f"{name} [{unit}]"
+
+
+def grid_of(count: int, most: int) -> tuple[int, int]:
+    """Rows and columns for so many panels.
+
+    Examples:
+        >>> grid_of(5, 4), grid_of(2, 4)
+        ((2, 3), (1, 2))
+    """
+    rows = -(-count // most)
+    return rows, -(-count // rows)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")

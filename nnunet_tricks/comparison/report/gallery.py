@@ -1,0 +1,60 @@
+"""The gallery: cases that a trick helped and hurt most, image, truth and both predictions beside each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+
+from nnunet_tricks.comparison.report import grids
+from nnunet_tricks.comparison.report.facts import Shown
+from nnunet_tricks.comparison.report.pictures import COLOURS
+from nnunet_tricks.comparison.report.view import View
+from nnunet_tricks.comparison.statistics.model import CaseDifference, Effect
+
+
+def gallery(view: View) -> Iterator[str]:
+    """The pictures of a section, as HTML."""
+    found = view.found
+    colours = (
+        f'<li><i style="background:{COLOURS[place % len(COLOURS)]}"></i>{escape(label)}</li>'
+        for place, label in enumerate(view.section.classes)
+    )
+    yield f'<ul class="key">{"".join(colours)}</ul>'
+    yield (
+        '<p class="note">The slice in which one prediction is wrong most often where the other is right; of several '
+        "runs the one nearest to their mean. Numbers are of the whole case, means over runs.</p>"
+    )
+    for trick in found.tricks:
+        effect = found.primary(trick)
+        cases = {one.case: one for one in effect.differences}
+        shown = [one for one in view.section.shown if view.names[one.trick] == trick.name and one.case in cases]
+        if shown:
+            yield f"<h4>{escape(trick.name)}</h4>"
+            yield from (_case(one, cases[one.case], effect, trick.name) for one in shown)
+
+
+def _case(shown: Shown, case: CaseDifference, effect: Effect, trick: str) -> str:
+    gain = effect.better != "lower"
+    helped = (case.difference > 0) == gain and case.difference != 0
+    word = "same" if not case.difference else "helped" if helped else "hurt"
+    colour = {"helped": "helps", "hurt": "hurts"}.get(word, "")
+    size = grids.number(case.difference, effect.unit, signed=True)
+    picture = shown.picture
+    lines = [
+        f'<div class="case"><div class="said"><strong class="{colour}">{word} {size}</strong><br>'
+        f'{escape(case.case)}<br><span class="soft">slice {picture.slice}, fold {escape(case.fold)}</span></div>'
+    ]
+    captions = {
+        "": "image",
+        "truth": "truth",
+        "baseline": f"baseline {grids.number(case.baseline, effect.unit)}",
+        "trick": f"{trick} {grids.number(case.trick, effect.unit)}",
+    }
+    for layer, caption in captions.items():
+        over = f'<img alt="" src="data:image/png;base64,{picture.layers[layer]}">' if layer else ""
+        lines.append(
+            f'<figure class="tile"><div class="stack"><img alt="{escape(case.case)}, {escape(layer or "image")}" '
+            f'src="data:image/png;base64,{picture.image}" style="aspect-ratio:{picture.width}/{picture.height}">{over}'
+            f"</div><figcaption>{escape(caption)}</figcaption></figure>"
+        )
+    return "".join(lines) + "</div>"

@@ -1,0 +1,130 @@
+r"""The report's tables for papers: LaTeX with booktabs, differences as the papers print them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from nnunet_tricks.comparison import tables
+from nnunet_tricks.comparison.report import words
+from nnunet_tricks.comparison.report.facts import Facts
+from nnunet_tricks.comparison.report.view import View
+from nnunet_tricks.comparison.scores import Score
+from nnunet_tricks.comparison.statistics.model import HELPS, HURTS
+
+SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "_": r"\_",
+    "%": r"\%",
+    "&": r"\&",
+    "#": r"\#",
+    "$": r"\$",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+}
+MARKS = {HELPS: r"$^{\uparrow}$", HURTS: r"$^{\downarrow}$"}
+
+
+def document(views: Sequence[View], facts: Facts) -> str:
+    """All tables, the methods and the BibTeX entries, each to be copied into a paper."""
+    parts = [r"% \usepackage{booktabs}"]
+    for view in views:
+        parts.append("\n".join(_table(view)))
+        parts.append("% methods\n" + _cited(words.methods(view, facts, cite=True)))
+    parts.append("% BibTeX\n" + "\n".join(_comments(views)))
+    return "\n\n".join(parts) + "\n"
+
+
+def escaped(text: str) -> str:
+    r"""Text whose characters LaTeX does not take for commands.
+
+    Examples:
+        >>> escaped("nnUNetTrainer_5epochs")
+        'nnUNetTrainer\\_5epochs'
+    """
+    return "".join(SPECIAL.get(letter, letter) for letter in text)
+
+
+def _table(view: View) -> Iterator[str]:
+    table, found = view.table, view.found
+    metrics = list(table.rows[0].scores[found.label])
+    yield r"\begin{table}"
+    yield r"\centering"
+    yield r"\begin{tabular}{l" + "r" * len(metrics) + "}"
+    yield r"\toprule"
+    for place, (label, scores) in enumerate(table.rows[0].scores.items()):
+        if place:
+            yield r"\midrule"
+        names = [escaped(name) + (f" [{escaped(one.unit)}]" if one.unit != "1" else "") for name, one in scores.items()]
+        yield f"{escaped(label)} & " + " & ".join(names) + r" \\"
+        yield r"\midrule"
+        for row, way in zip(table.rows, view.section.ways, strict=True):
+            name = view.names[way.name]
+            verdict = next((one.verdict.word for one in found.tricks if one.name == name), "")
+            cells = [
+                _cell(
+                    score,
+                    _star(view, name, label, metric),
+                    MARKS.get(verdict, "") * ((label, metric) == (found.label, found.metric)),
+                )
+                for metric, score in row.scores[label].items()
+            ]
+            yield f"{escaped(name)} & " + " & ".join(cells) + r" \\"
+    yield r"\bottomrule"
+    yield r"\end{tabular}"
+    yield r"\caption{" + _caption(view) + "}"
+    yield r"\end{table}"
+
+
+def _cell(score: Score, star: str, mark: str) -> str:
+    r"""Such as ``0.874{\scriptsize\,($+0.003$)}``."""
+    if math.isnan(score.mean):
+        return "--"
+    digits = 3 if score.unit == "1" else 2
+    text = f"{score.mean:.{digits}f}"
+    if score.difference is not None and not math.isnan(score.difference):
+        text += rf"{{\scriptsize\,(${score.difference:+.{digits}f}{star}$)}}"
+    return text + mark
+
+
+def _star(view: View, name: str, label: str, metric: str) -> str:
+    """That of the paired t-test, as the IFE paper's tables have it."""
+    effect = next((one.effects[label][metric] for one in view.found.tricks if one.name == name), None)
+    return r"^{*}" if effect and effect.stars else ""
+
+
+def _caption(view: View) -> str:
+    found = view.found
+    floor = found.noise_floor
+    noise = (
+        f"Two trainings of the baseline differ by less than {floor.limit:.2g} in 19 of 20 pairs "
+        f"({floor.metric}, {floor.label})."
+        if floor.is_known
+        else "Without reruns of the baseline the noise floor is not known."
+    )
+    verdicts = "; ".join(f"{trick.name}: {trick.verdict.word}" for trick in found.tricks)
+    return (
+        f"{escaped(tables.title(view.table))}. In brackets: difference to the baseline; "
+        r"$^{*}$: $p < 0.05$ in a paired t-test over cases, not corrected, blind to reruns. "
+        + escaped(f"Verdicts with reruns and Holm's correction on {found.metric}, {found.label}: {verdicts}. {noise}")
+    )
+
+
+def _cited(text: str) -> str:
+    """The methods, escaped but for their citations."""
+    pieces = text.split("~\\cite{")
+    first, rest = pieces[0], pieces[1:]
+    made = escaped(first)
+    for piece in rest:
+        keys, _, after = piece.partition("}")
+        made += f"~\\cite{{{keys}}}{escaped(after)}"
+    return made
+
+
+def _comments(views: Sequence[View]) -> Iterator[str]:
+    for paper in words.papers(views):
+        yield from (f"% {line}" for line in paper.bibtex.splitlines())

@@ -1,0 +1,256 @@
+"""The report as one HTML page that asks nobody for anything: style, figures and pictures are all in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from html import escape
+from importlib import resources
+
+from nnunet_tricks.comparison import tables
+from nnunet_tricks.comparison.report import grids, words
+from nnunet_tricks.comparison.report.facts import Facts
+from nnunet_tricks.comparison.report.figures import forest, learning, patterns, price, ranks, scatter
+from nnunet_tricks.comparison.report.gallery import gallery
+from nnunet_tricks.comparison.report.grids import Grid
+from nnunet_tricks.comparison.report.view import View
+from nnunet_tricks.comparison.statistics.model import WORDS, CaseDifference, Effect
+
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+"""What a browser may load for this page: nothing that is not in it."""
+
+
+def document(views: Sequence[View], facts: Facts, sums: Mapping[str, str]) -> str:
+    """The whole page.
+
+    Args:
+        views: Of each section.
+        facts: What was asked, and how.
+        sums: SHA-256 of the files that it was made of.
+    """
+    title = f"{facts.question.name}: is it real?"
+    parts = [
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<title>{escape(title)}</title>\n<style>\n{_style()}</style>\n</head>\n<body>",
+        _header(views, facts),
+        _navigation(views),
+        "<main>",
+        *(part for number, view in enumerate(views) for part in _section(view, facts, number)),
+        *_closing(views, facts, sums),
+        "</main>\n</body>\n</html>\n",
+    ]
+    return "\n".join(parts)
+
+
+@cache
+def _style() -> str:
+    return resources.files(__package__).joinpath("page.css").read_text(encoding="utf-8")
+
+
+def _header(views: Sequence[View], facts: Facts) -> str:
+    question = facts.question
+    lines = [f"<header>\n<h1>{escape(question.name)}</h1>"]
+    if question.description:
+        lines.append(f'<p class="lead">{escape(question.description)}</p>')
+    lines += [f'<p class="soft">{escape(tables.title(view.table))}</p>' for view in views]
+    holds = " holds" if question.locked else ""
+    lines.append(f'<p class="lock{holds}">{escape(question.lock)}</p>\n</header>')
+    return "\n".join(lines)
+
+
+def _navigation(views: Sequence[View]) -> str:
+    links: list[tuple[str, str]] = []
+    for number, view in enumerate(views):
+        before = f"{view.section.dataset} {view.section.part}: " if len(views) > 1 else ""
+        links += [(f"s{number}-verdicts", f"{before}Verdicts")]
+        if len(views) == 1:
+            links += [(f"s{number}-{name.lower()}", name) for name in _parts(view)]
+    links += [("paper", "For the paper"), ("verify", "Verify")]
+    items = "".join(f'<li><a href="#{target}">{escape(name)}</a></li>' for target, name in links)
+    return f'<nav aria-label="Contents"><ul>{items}</ul></nav>'
+
+
+def _parts(view: View) -> list[str]:
+    """What a section has beside its verdicts."""
+    there = {
+        "Scores": True,
+        "Cases": True,
+        "Ranks": True,
+        "Cost": True,
+        "Training": bool(view.curves),
+        "Patterns": bool(view.when),
+        "Subgroups": bool(view.subgroups),
+        "Gallery": bool(view.section.shown),
+        "Tests": True,
+    }
+    return [name for name, known in there.items() if known]
+
+
+def _section(view: View, facts: Facts, number: int) -> Iterator[str]:
+    found, name = view.found, f"s{number}"
+    metric = (
+        f"{found.metric} of {found.label}" if found.label in view.section.classes else f"{found.metric}, {found.label}"
+    )
+    yield f'<h2 id="{name}-verdicts">{escape(tables.title(view.table))}</h2>'
+    yield _table(grids.verdicts(view))
+    yield _list(tables.reasons(replace(view.table, statistics=found)))
+    floor = (
+        "The grey band is the noise floor: what two trainings of the baseline differ by in 19 of 20 pairs."
+        if found.noise_floor.is_known
+        else "No grey band: without reruns of the baseline the noise floor is not known."
+    )
+    yield _figure(
+        forest.forest(found, f"{name}f"),
+        f"Difference of each trick to the baseline in {found.metric}, with its 95 % interval. {floor}",
+    )
+    yield _heading(name, "Scores", "Means and differences")
+    yield f'<p class="note">{escape(tables.notes(view.table)[0])}</p>'
+    for label in view.table.rows[0].scores:
+        yield f"<h4>{escape(label)}</h4>{_table(grids.scores(view, label))}"
+    yield _notes(tables.notes(view.table)[1:])
+    yield _heading(name, "Cases", "Case by case")
+    yield _figure(
+        scatter.scatter(found, f"{name}s"),
+        f"{metric}: each case with the trick (up) against the same case with the baseline (across), means over runs. "
+        f"Blue: better by more than {found.primary(found.tricks[0]).tie:g}. Orange: worse by more than that.",
+    )
+    yield _extremes(view)
+    yield _heading(name, "Ranks", "How stable is the ranking?")
+    yield _figure(
+        ranks.ranks(found, f"{name}r"),
+        f"Places in {metric} when cases and trainings are drawn anew ({found.draws} draws). A disc's area is the share "
+        f"of draws. Mean Kendall's tau to the ranking found: {found.stability:.2f}.",
+    )
+    yield _heading(name, "Cost", "What it costs")
+    priced = price.price(found, f"{name}p")
+    if priced:
+        yield _figure(priced, f"Difference in {metric} over the time of an epoch, both beside the baseline.")
+    yield _table(grids.costs(view))
+    calibration = grids.calibration(found)
+    if calibration:
+        yield f"<h3>Calibration</h3>{_table(calibration)}"
+    yield from _training(view, name)
+    yield from _patterns(view, name)
+    subgroups = grids.subgroups(view)
+    if subgroups:
+        yield _heading(name, "Subgroups", f"By {view.section.column}")
+        yield f'<p class="note">Difference in {escape(subgroups.title)}, with its 95 % interval.</p>{_table(subgroups)}'
+    if view.section.shown:
+        yield _heading(name, "Gallery", "Where it helped and hurt most")
+        yield from gallery(view)
+    yield _heading(name, "Tests", "All tests")
+    yield _table(grids.tests(found))
+    yield (
+        '<p class="note">Two-sided p values on the metric of the verdicts, and after Holm\'s correction over the '
+        "tricks. Only the first knows of reruns; the others hold for the very models that were trained. "
+        "False claim: probability that the true difference has the other sign. "
+        "Detectable: smallest true difference that this design finds with a power of 80 %.</p>"
+    )
+
+
+def _training(view: View, name: str) -> Iterator[str]:
+    if not view.curves:
+        return
+    yield _heading(name, "Training", "How the trainings went")
+    yield _figure(
+        learning.dice(view.curves, f"{name}d"),
+        "nnU-Net's pseudo Dice on validation patches: a thin line for each training, a thick one for their mean.",
+    )
+    yield _figure(
+        learning.losses(view.curves, f"{name}l"),
+        "Losses. Each way to train has its own loss, so heights cannot be compared between panels.",
+    )
+
+
+def _patterns(view: View, name: str) -> Iterator[str]:
+    if not view.when:
+        return
+    yield _heading(name, "Patterns", "When does it help?")
+    yield (
+        '<p class="note">Gain of each case, explained by size, number and contrast of its objects and by its spacing: '
+        "ridge regression, each case predicted by a fit to others; p by permutation within folds, after Holm's "
+        "correction over all lines.</p>"
+    )
+    tested = [answer for answer in view.when if answer.p is not None]
+    if tested and not any(answer.found for answer in tested):
+        lowest = min(answer.p for answer in tested if answer.p is not None)
+        yield f"<p><strong>No pattern found</strong> in any trick and class (smallest p = {lowest:.2g}).</p>"
+        yield f"<details><summary>Each trick and class</summary>{_list([one.sentence for one in view.when])}</details>"
+    else:
+        yield _list([answer.sentence for answer in view.when])
+    if tested:
+        likeliest = min(tested, key=lambda one: (one.p, -one.fit.explained if one.fit else 0.0))
+        yield _figure(
+            patterns.pattern(likeliest, f"{name}w"),
+            f"{likeliest.asked.trick}, {likeliest.asked.label}: gain of each case over its traits"
+            + ("." if likeliest.found else ", the nearest to a pattern; lines are fits to one trait at a time."),
+        )
+    if not any(view.found.primary(trick).has_runs for trick in view.found.tricks):
+        yield ('<p class="note">Each was trained once: a pattern may be one of these trainings, not of the trick.</p>')
+
+
+def _extremes(view: View) -> str:
+    """The cases that gained and lost most, as a table."""
+    found = view.found
+    rows = []
+    for trick in found.tricks:
+        effect = found.primary(trick)
+        ranked = effect.ranked()
+        best, worst = (", ".join(_said(one, effect) for one in some) for some in (ranked[:3], ranked[:-4:-1]))
+        rows.append((trick.name, best, worst))
+    grid = Grid("", ("trick", "helped most", "hurt most"), tuple(rows))
+    return f"<details><summary>Best and worst cases</summary>{_table(grid)}</details>"
+
+
+def _said(one: CaseDifference, effect: Effect) -> str:
+    return f"{one.case} {grids.number(one.difference, effect.unit, signed=True)}"
+
+
+def _closing(views: Sequence[View], facts: Facts, sums: Mapping[str, str]) -> Iterator[str]:
+    yield '<h2 id="paper">For the paper</h2>\n<h3>Methods</h3>'
+    for view in views:
+        yield f"<pre>{escape(words.methods(view, facts))}</pre>"
+    yield "<h3>BibTeX</h3>"
+    yield f"<pre>{escape(chr(10).join(paper.bibtex + chr(10) for paper in words.papers(views)).rstrip())}</pre>"
+    yield "<p>LaTeX tables and the methods with citations are in <code>report.tex</code>.</p>"
+    if facts.question.spec:
+        yield f"<h3>Experiment file</h3>\n<pre>{escape(facts.question.spec.rstrip())}</pre>"
+    yield '<h2 id="verify">Verify</h2>'
+    yield (
+        "<p>Every number and figure here is made of the table of all cases, <code>cases.csv</code>, and of "
+        "<code>facts.json</code>. This makes them again and compares every byte:</p>\n"
+        "<pre>nnunet-tricks verify FOLDER_OF_THIS_PAGE</pre>"
+    )
+    said = "; ".join(f"{name} {digest}" for name, digest in sums.items())
+    made = ", ".join(f"{name} {version}" for name, version in facts.versions.items() if version)
+    yield f"<footer><p>SHA-256: {escape(said)}</p><p>Made with {escape(made)}; seed {facts.seed}.</p></footer>"
+
+
+def _heading(name: str, part: str, title: str) -> str:
+    return f'<h3 id="{name}-{part.lower()}">{escape(title)}</h3>'
+
+
+def _figure(svg: str, caption: str) -> str:
+    return f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>" if svg else ""
+
+
+def _table(grid: Grid) -> str:
+    head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in grid.header)
+    rows = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in grid.rows)
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+
+
+def _cell(text: str) -> str:
+    shade = f' class="word {text.replace(" ", "-")}"' if text in WORDS else ""
+    return f"<td{shade}>{escape(text)}</td>"
+
+
+def _list(lines: Sequence[str]) -> str:
+    return f'<ul class="why">{"".join(f"<li>{escape(line)}</li>" for line in lines)}</ul>' if lines else ""
+
+
+def _notes(lines: Sequence[str]) -> str:
+    return f'<div class="note">{_list(lines)}</div>' if lines else ""

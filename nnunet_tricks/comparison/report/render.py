@@ -1,0 +1,92 @@
+"""From the stored table and facts to every file of a report; the same bytes each time."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from nnunet_tricks.comparison import tables
+from nnunet_tricks.comparison.report import latex, markdown, page
+from nnunet_tricks.comparison.report.facts import Facts
+from nnunet_tricks.comparison.report.view import views
+from nnunet_tricks.comparison.table import COLUMNS, Row, as_csv
+from nnunet_tricks.files import write_atomically
+
+CASES, FACTS = "cases.csv", "facts.json"
+SUMS = "SHA256SUMS"
+"""What ``sha256sum -c`` takes."""
+
+SOURCES = (CASES, FACTS)
+
+
+def rendered(cases: str, facts: str) -> dict[str, str]:
+    """All files that are made of the two stored ones, by name.
+
+    Args:
+        cases: Content of ``cases.csv``.
+        facts: Content of ``facts.json``.
+
+    Raises:
+        ValueError: If they are not what a report has stored.
+    """
+    known = Facts.of_json(facts)
+    made = views(rows_in(cases), known)
+    sums = {CASES: digest(cases), FACTS: digest(facts)}
+    return {
+        "report.html": page.document(made, known, sums),
+        "report.md": markdown.document(made, known, sums),
+        "report.tex": latex.document(made, known),
+        "report.csv": tables.as_csv([table for view in made for table in (view.table, *view.subgroups.values())]),
+    }
+
+
+def write(folder: Path, rows: Iterable[Row], facts: Facts) -> list[Path]:
+    """Write a report.
+
+    Args:
+        folder: Where to; made if it is not there.
+        rows: The long table.
+        facts: All else.
+
+    Returns:
+        The files, those that people read first.
+    """
+    stored = {CASES: as_csv(rows), FACTS: facts.as_json()}
+    files = {**rendered(*stored.values()), **stored}
+    folder.mkdir(parents=True, exist_ok=True)
+    # Whoever sees the sums, sees whole files that fit them.
+    (folder / SUMS).unlink(missing_ok=True)
+    for name, text in files.items():
+        write_atomically(folder / name, text)
+    write_atomically(folder / SUMS, "".join(f"{digest(text)}  {name}\n" for name, text in files.items()))
+    return [folder / name for name in files]
+
+
+def rows_in(cases: str) -> Sequence[Row]:
+    """The rows of a long table.
+
+    Raises:
+        ValueError: Naming the line that is none.
+    """
+    reader = csv.DictReader(io.StringIO(cases, newline=""))
+    if tuple(reader.fieldnames or ()) != COLUMNS:
+        raise ValueError(f"{CASES} has the columns {', '.join(reader.fieldnames or ())}, not {', '.join(COLUMNS)}")
+    rows = []
+    for number, line in enumerate(reader, 2):
+        try:
+            words: dict[str, Any] = {name: line[name] for name in COLUMNS}
+            words |= {"run": int(words["run"]), "value": float(words["value"] or math.nan)}
+            rows.append(Row(**words))
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{CASES}, line {number}: {error}") from None
+    return rows
+
+
+def digest(text: str) -> str:
+    """SHA-256 of a file with this content."""
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()

@@ -1,0 +1,118 @@
+"""Whether a report is what its table says: everything is made again and every byte compared."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from nnunet_tricks.comparison.report.facts import Facts, versions
+from nnunet_tricks.comparison.report.render import CASES, FACTS, SOURCES, SUMS, digest, rendered
+
+SHOWN = 30
+"""So many characters are shown before and after the first difference."""
+
+FIGURE = re.compile(r"<svg.*?</svg>", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What became of one file.
+
+    Attributes:
+        file: Its name.
+        good: Whether it is as it should be.
+        words: What was found.
+    """
+
+    file: str
+    good: bool
+    words: str
+
+
+def verify(report: Path) -> list[Finding]:
+    """Look at every file of a report.
+
+    Args:
+        report: Its folder, or a file in it.
+
+    Raises:
+        ValueError: If it is no report, or its table or facts cannot be read.
+    """
+    folder = report if report.is_dir() else report.parent
+    absent = [name for name in (*SOURCES, SUMS) if not (folder / name).is_file()]
+    if absent:
+        raise ValueError(f"{folder} is no report that 'compare --report' has written: it has no {', '.join(absent)}")
+    sums = _sums(folder)
+    findings = [_by_sum(folder, name, sums) for name in SOURCES]
+    stored = {name: _read(folder / name) for name in SOURCES}
+    try:
+        files = rendered(stored[CASES], stored[FACTS])
+        known = Facts.of_json(stored[FACTS])
+    except ValueError as error:
+        raise ValueError(f"{folder}: {error}") from None
+    here = versions()
+    others = [
+        f"{name} {known.versions.get(name)}, here {here[name]}"
+        for name in here
+        if known.versions.get(name) != here[name]
+    ]
+    for name, text in files.items():
+        findings.append(_by_making(folder / name, text, sums.get(name, ""), others))
+    return findings
+
+
+def _by_sum(folder: Path, name: str, sums: dict[str, str]) -> Finding:
+    good = sums.get(name) == digest(_read(folder / name))
+    return Finding(name, good, "as it was written" if good else f"has changed: its SHA-256 is not that of {SUMS}")
+
+
+def _by_making(file: Path, made: str, known: str, others: list[str]) -> Finding:
+    if not file.is_file():
+        return Finding(file.name, False, "is not there")
+    stored = _read(file)
+    if stored == made and digest(stored) == known:
+        return Finding(file.name, True, "made again, every byte the same")
+    if stored == made:
+        return Finding(file.name, False, f"made again, every byte the same, but its SHA-256 is not that of {SUMS}")
+    numbers = FIGURE.sub("", stored) == FIGURE.sub("", made)
+    if others and numbers and digest(stored) == known:
+        return Finding(
+            file.name,
+            True,
+            f"numbers made again, every byte the same; figures as written, by other versions: {'; '.join(others)}",
+        )
+    why = f"; made with {'; '.join(others)}" if others else ""
+    return Finding(file.name, False, f"{_first_difference(stored, made)}{why}")
+
+
+def _first_difference(stored: str, made: str) -> str:
+    """Where, and what."""
+    pairs = zip(stored, made, strict=False)
+    at = next((place for place, (one, other) in enumerate(pairs) if one != other), min(len(stored), len(made)))
+    line = stored.count("\n", 0, at) + 1
+    cut = slice(max(0, at - SHOWN), at + SHOWN)
+    return f"differs in line {line}: it says {stored[cut]!r}, the table {made[cut]!r}"
+
+
+def _sums(folder: Path) -> dict[str, str]:
+    return dict(_pairs(_read(folder / SUMS)))
+
+
+def _pairs(text: str) -> Iterator[tuple[str, str]]:
+    for line in text.splitlines():
+        value, _, name = line.partition("  ")
+        yield name, value
+
+
+def _read(file: Path) -> str:
+    """The very bytes as text.
+
+    Raises:
+        ValueError: If they are none.
+    """
+    try:
+        return file.read_bytes().decode("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError(f"{file} is no text in UTF-8: it has been damaged") from None
