@@ -25,19 +25,21 @@ class Cache:
     Attributes:
         folder: Of the predictions.
         cases: What is known of each case.
+        name: Of the file.
     """
 
     folder: Path
     cases: dict[str, dict[str, Any]] = field(default_factory=dict)
+    name: str = FILE
 
     @classmethod
-    def of(cls, predictions: Path) -> Cache:
+    def of(cls, predictions: Path, name: str = FILE) -> Cache:
         """The cache of a folder; empty if there is none, or one of other definitions."""
         with suppress(OSError, ValueError, KeyError, TypeError):
-            content = json.loads((predictions / FILE).read_text(encoding="utf-8"))
+            content = json.loads((predictions / name).read_text(encoding="utf-8"))
             if content["version"] == VERSION:
-                return cls(predictions, dict(content["cases"]))
-        return cls(predictions)
+                return cls(predictions, dict(content["cases"]), name)
+        return cls(predictions, name=name)
 
     def get(self, case: str, stamp: str) -> Values:
         """What was measured in a case while its files were as they are."""
@@ -59,7 +61,7 @@ class Cache:
     def save(self) -> None:
         """Write the file; in a folder that nobody may write into nothing is kept."""
         with suppress(OSError):
-            write_atomically(self.folder / FILE, json.dumps({"version": VERSION, "cases": self.cases}))
+            write_atomically(self.folder / self.name, json.dumps({"version": VERSION, "cases": self.cases}))
 
 
 def stamp(prediction: Path, truth: Path, ignore: int | None) -> str:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from nnunet_tricks.comparison import calibration
 from nnunet_tricks.comparison.checks import check, nnunet_version
 from nnunet_tricks.comparison.classes import Classes
 from nnunet_tricks.comparison.cost import Cost, cost
@@ -194,6 +195,10 @@ def _table(
         rows.append(Row(method, scores, len(cases), collapsed, cost(method.predictions)))
     more = [*_absent(group, measured), *_counted(group, rows), *_versions(group)]
     long = tuple(row for one, found in measured.items() for row in rows_of(found, **one.columns) if row.metric in names)
+    classes = Classes.of(group.baseline.predictions[0].description)
+    kept = [calibration.rows(one, [case.files for case in found], classes) for one, found in measured.items()]
+    # A method without probabilities in one fold would be judged on other cases than the rest.
+    long += tuple(row for of_fold in kept for row in of_fold) if all(kept) else ()
     costs = {row.method.name: row.cost for row in rows}
     asked = replace(asked, costs=costs, metric=names[0])
     found = analyse(long, asked)

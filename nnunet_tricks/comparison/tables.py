@@ -128,6 +128,12 @@ def reasons(table: Table) -> list[str]:
             f"{' and '.join(one.tricks)} together less the sum of each alone: {one.effect.difference:+.3f} "
             f"[{low:+.3f}, {high:+.3f}], p = {one.effect.p.holm:.2g}."
         )
+    for method in (found.baseline, *found.tricks):
+        if method.calibration:
+            lines.append(
+                f"{method.name}: expected calibration error {method.calibration.ece:.3f}, Brier score "
+                f"{method.calibration.brier:.3f} over {method.calibration.cases} cases."
+            )
     return [*lines, noise_in_words(found.noise_floor, found.baseline.name)]
 
 

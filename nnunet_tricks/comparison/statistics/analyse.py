@@ -34,6 +34,8 @@ from nnunet_tricks.naming import IllegalName, parse
 
 COUNTS = ("TP", "FP", "FN", "TN")
 ECE, BRIER = "ECE", "Brier"
+"""As ``calibration`` calls them, which this module does not import for its readers of images."""
+
 HOUR = 3600.0
 
 

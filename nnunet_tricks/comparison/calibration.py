@@ -1,0 +1,126 @@
+"""Whether probabilities mean what they say, where nnU-Net kept them: ``nnUNetv2_train ... --npz``.
+
+Of every case two numbers, over the voxels that are foreground in truth or prediction, as background would drown them:
+
+- ECE, expected calibration error: voxels sorted into 15 bins of equal width by their highest probability; mean of the
+  distances between a bin's mean probability and its share of right voxels, weighted by voxels (Guo et al., "On
+  Calibration of Modern Neural Networks", ICML 2017).
+- Brier: mean over voxels of the squared distance between probabilities and truth, summed over the classes: 0 to 2
+  (Brier, "Verification of forecasts expressed in terms of probability", 1950).
+
+Regions are judged one by one, each as two classes, and averaged.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnunet_tricks.comparison import images
+from nnunet_tricks.comparison.cache import Cache, stamp
+from nnunet_tricks.comparison.classes import Classes
+from nnunet_tricks.comparison.evaluate import Files
+from nnunet_tricks.comparison.folders import Predictions
+from nnunet_tricks.comparison.table import Row
+
+ECE, BRIER = "ECE", "Brier"
+LABEL = "all classes"
+CACHE = "nnunet_tricks_calibration.json"
+BINS = 15
+Array = NDArray[np.floating]
+
+
+def rows(predictions: Predictions, files: Sequence[Files], classes: Classes) -> list[Row]:
+    """ECE and Brier score of every case of a fold; nothing if a case has no probabilities.
+
+    Args:
+        predictions: Of the fold.
+        files: Its cases.
+        classes: As the model was trained with.
+
+    Raises:
+        ValueError: If probabilities do not fit the labels.
+    """
+    if not files or not all(_probabilities(one).is_file() for one in files):
+        return []
+    cache, found = Cache.of(predictions.folder, CACHE), []
+    for one in files:
+        known = stamp(_probabilities(one), one.truth, classes.ignore)
+        values = cache.get(one.case, known).get(LABEL)
+        if values is None:
+            ece, brier = _of_case(one, classes)
+            values = {ECE: (ece, "1"), BRIER: (brier, "1")}
+            cache.put(one.case, known, {LABEL: values})
+        found += [
+            Row(**predictions.columns, case=one.case, label=LABEL, metric=metric, value=value, unit=unit)
+            for metric, (value, unit) in values.items()
+        ]
+    cache.save()
+    return found
+
+
+def calibration(probabilities: Array, truth: NDArray[np.bool_]) -> tuple[float, float]:
+    """ECE and Brier score of voxels.
+
+    Args:
+        probabilities: Classes x voxels, which sum to 1 over the classes.
+        truth: The same, true for the right class.
+
+    Returns:
+        Both; NaN without voxels.
+
+    Examples:
+        >>> sure, right = np.array([[0.8, 0.8], [0.2, 0.2]]), np.array([[True, False], [False, True]])
+        >>> ece, brier = calibration(sure, right)
+        >>> round(ece, 3), round(brier, 3)
+        (0.3, 0.68)
+    """
+    count = probabilities.shape[1]
+    if not count:
+        return math.nan, math.nan
+    chosen = probabilities.argmax(0)
+    confidence = np.take_along_axis(probabilities, chosen[None], 0)[0].astype(np.float64)
+    right = np.take_along_axis(truth, chosen[None], 0)[0]
+    bins = np.minimum((confidence * BINS).astype(np.intp), BINS - 1)
+    gaps = np.bincount(bins, confidence, BINS) - np.bincount(bins, right, BINS)
+    squared = ((probabilities - truth) ** 2).sum(0, dtype=np.float64)
+    return float(np.abs(gaps).sum() / count), float(squared.mean())
+
+
+def _probabilities(files: Files) -> Path:
+    return files.prediction.with_name(f"{files.case}.npz")
+
+
+def _of_case(files: Files, classes: Classes) -> tuple[float, float]:
+    truth = images.read(files.truth).values
+    with np.load(_probabilities(files)) as stored:
+        found = np.asarray(stored["probabilities"], np.float32)
+    # Images without a third axis have one slice for nnU-Net.
+    found = found.reshape(len(found), *truth.shape) if found[0].size == truth.size else found
+    regions = any(len(values) > 1 for values in classes.values.values()) or bool(classes.listed)
+    expected = len(classes.values) + (0 if regions else 1)
+    if found.shape != (expected, *truth.shape):
+        raise ValueError(
+            f"{_probabilities(files)} holds {found.shape}, and the label needs {(expected, *truth.shape)}: "
+            "probabilities of other classes, or of another image?"
+        )
+    annotated = truth != classes.ignore if classes.ignore is not None else np.ones(truth.shape, bool)
+    if regions:
+        single = [
+            _judged(np.stack([1 - one, one]), np.isin(truth, values), annotated)
+            for one, values in zip(found, classes.values.values(), strict=True)
+        ]
+        defined = [pair for pair in single if not math.isnan(pair[0])]
+        ece, brier = np.mean(defined or [(math.nan, math.nan)], axis=0)
+        return float(ece), float(brier)
+    return _judged(found, truth, annotated)
+
+
+def _judged(probabilities: Array, truth: NDArray[np.generic], annotated: NDArray[np.bool_]) -> tuple[float, float]:
+    kept = annotated & ((truth != 0) | (probabilities.argmax(0) != 0))
+    of_class = np.arange(len(probabilities))[:, None] == truth[kept][None]
+    return calibration(probabilities[:, kept], of_class)
