@@ -23,6 +23,8 @@ from nnunet_tricks.catalogue import CATALOGUE
 from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.grid import Cell
 from nnunet_tricks.criterion import Criterion
+from nnunet_tricks.targets.maps import AppendMaps
+from nnunet_tricks.targets.trainer import MappedLossTrainer
 
 SHAPES = {"2d": (12, 3, 256, 256), "3d": (2, 3, 64, 96, 96)}
 BASELINE = "nnU-Net DC_and_CE_loss"
@@ -48,6 +50,8 @@ MOST = {
     "ExpLog": 1.45,
     "UnifiedFocal": 1.45,
     "Boundary": 0.75,
+    "Hausdorff": 0.75,
+    "DistanceCE": 0.70,
     "ActiveContour": 1.40,
 }
 """The ratio that each loss may take at most."""
@@ -64,13 +68,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    losses = criteria()
+    losses, makers = criteria()
     results = {}
     for name, shape in SHAPES.items():
         logits, target = logits_and_target(shape, arguments.device)
-        for criterion in losses.values():
+        for loss, criterion in losses.items():
             if isinstance(criterion, Criterion):  # for those that read maps and have a schedule
-                criterion.maps, criterion.progress = torch.randn_like(logits[:, 1:]), 0.5
+                criterion.maps, criterion.progress = truths_maps(makers.get(loss), target), 0.5
         steps = {loss: partial(step, criterion, logits, target) for loss, criterion in losses.items()}
         clock = process_time if arguments.device == "cpu" else perf_counter
         timed = paired(steps, baseline=BASELINE, rounds=arguments.rounds, clock=clock)
@@ -93,18 +97,34 @@ def main() -> None:
         save(arguments.out, {"threads": arguments.threads, "device": arguments.device, "results": results})
 
 
-def criteria() -> dict[str, nn.Module]:
-    """nnU-Net's default loss and every loss of the catalogue, as their trainers build them; no batch Dice."""
+def criteria() -> tuple[dict[str, nn.Module], dict[str, AppendMaps]]:
+    """nnU-Net's default loss and every loss of the catalogue, as their trainers build them, and what makes their maps.
+
+    There is no batch Dice.
+    """
     dice = {"batch_dice": False, "smooth": 1e-5, "do_bg": False, "ddp": False}
-    losses = {BASELINE: DC_and_CE_loss(dice, {}, dice_class=MemoryEfficientSoftDiceLoss)}
+    losses: dict[str, nn.Module] = {BASELINE: DC_and_CE_loss(dice, {}, dice_class=MemoryEfficientSoftDiceLoss)}
+    makers: dict[str, AppendMaps] = {}
     with Bench() as bench:
         for info in CATALOGUE:
             trainer = trainers.find(info.trainer)
             if "loss" in info.hooks and trainer:
                 # A tiny 3D data set has no batch Dice, as the baseline here.
                 with bench.room(trainer, Cell("labels", "3d", False)) as run:
-                    losses[info.name] = run.build().loss
-    return losses
+                    built = run.build()
+                    losses[info.name] = built.loss
+                    if isinstance(built, MappedLossTrainer):
+                        makers[info.name] = built.maps_of_truth
+    return losses, makers
+
+
+def truths_maps(maker: AppendMaps | None, target: Tensor) -> Tensor | None:
+    """What the loader would give beside the target, (B, maps, *spatial); ``None`` for a loss that reads none."""
+    if maker is None:
+        return None
+    append = AppendMaps(maker.map_of_kinds, maker.layout, (1.0,) * (target.ndim - 2))
+    joined = torch.stack([append(segmentation=one)["segmentation"] for one in target.cpu()])
+    return maker.layout.split(joined)[1].to(target.device)
 
 
 def logits_and_target(shape: tuple[int, ...], device: str) -> tuple[Tensor, Tensor]:

@@ -6,14 +6,16 @@ skeleton S: what an opening takes away from an image, collected over ``iteration
 novel topology-preserving loss function for tubular structure segmentation", CVPR 2021, section 3.
 
 ``iterations`` should be the radius of the widest tube in voxels. What is ignored is empty in both. The steps of the
-prediction's skeleton are made again in the backward pass and not kept: one image is held for each, where autograd would
-keep a dozen.
+prediction's skeleton are made again in the backward pass: two images are held for each, where autograd would keep
+dozens.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812, its standard name
@@ -91,33 +93,38 @@ def soft_skeleton(image: Tensor, iterations: int) -> Tensor:
         >>> soft_skeleton(bar, 2)[0, 0, :, 3]
         tensor([0., 0., 1., 0., 0.])
     """
-    skeleton = F.relu(image - _dilated(_eroded(image)))
-    for _ in range(iterations):
-        if image.requires_grad:
-            image, skeleton = checkpoint(_thinner, image, skeleton, use_reentrant=False)
-        else:
-            image, skeleton = _thinner(image, skeleton)
+    skeleton = torch.zeros_like(image)
+    for _ in range(iterations + 1):
+        image, skeleton = _recomputed(_thinner, image, skeleton)
     return skeleton
 
 
 def _thinner(image: Tensor, skeleton: Tensor) -> tuple[Tensor, Tensor]:
-    eroded = _eroded(image)
-    ridge = F.relu(eroded - _dilated(_eroded(eroded)))
+    eroded = _recomputed(_eroded, image)
+    ridge = F.relu(image - _recomputed(_dilated, eroded))
     return eroded, skeleton + F.relu(ridge - skeleton * ridge)
 
 
+def _recomputed(function: Callable[..., Any], *images: Tensor) -> Any:
+    return checkpoint(function, *images, use_reentrant=False) if images[0].requires_grad else function(*images)
+
+
 def _eroded(image: Tensor) -> Tensor:
-    axes = range(image.ndim - 2)
-    return -reduce(torch.maximum, [_pooled(-image, [3 if axis == one else 1 for axis in axes]) for one in axes])
+    # The neighbours along each axis, without the corners.
+    return reduce(torch.minimum, [-_highest_of_three(-image, axis) for axis in range(2, image.ndim)])
 
 
 def _dilated(image: Tensor) -> Tensor:
-    return _pooled(image, [3] * (image.ndim - 2))
+    # Axis after axis, which takes the corners in.
+    return reduce(_highest_of_three, range(2, image.ndim), image)
 
 
-def _pooled(image: Tensor, size: list[int]) -> Tensor:
-    pool = F.max_pool2d if image.ndim == 4 else F.max_pool3d
-    return pool(image, size, 1, [side // 2 for side in size])
+def _highest_of_three(image: Tensor, axis: int) -> Tensor:
+    """Of each voxel and its two neighbours; several times as fast as torch's pooling of volumes."""
+    sides = [0, 0] * (image.ndim - 1 - axis) + [1, 1]
+    padded = F.pad(image, sides, value=-torch.inf)
+    before, here, after = (padded.narrow(axis, start, image.shape[axis]) for start in range(3))
+    return torch.maximum(torch.maximum(before, here), after)
 
 
 class nnUNetTrainerClDice(LossTrainer):

@@ -84,17 +84,20 @@ class Lovasz(Function):
         slopes = torch.zeros_like(scores)
         losses = scores.new_empty(len(scores), scores.shape[1] - first)
         for c in range(first, scores.shape[1]):
-            truth = class_truth(target, annotated, c, regions)
-            towards = 1 - 2 * truth.to(scores.dtype)  # a higher score makes a voxel of the class less wrong
-            if hinge:
-                errors = (1 + towards * scores[:, c]).clamp_min_(0)
-                towards = towards * (errors > 0)
-            else:
-                errors = (truth + towards * scores[:, c]).clamp_min_(0)
-            errors = errors if annotated is None else errors * annotated
-            slope = lovasz_slopes(errors.flatten(1), truth.flatten(1)).view_as(errors)
-            losses[:, c - first] = (slope * errors).flatten(1).sum(1)
-            slopes[:, c] = slope * (towards if annotated is None else towards * annotated)
+            truths = class_truth(target, annotated, c, regions)
+            # Image by image: torch's radix sort takes a single row, and the indices of all would be large.
+            for image, truth in enumerate(truths):
+                score = scores[image, c]
+                towards = 1 - 2 * truth.to(scores.dtype)  # a higher score makes a voxel of the class less wrong
+                errors = (towards * score).add_(1 if hinge else truth).clamp_min_(0)
+                if hinge:
+                    towards.mul_(errors > 0)
+                if annotated is not None:
+                    errors.mul_(annotated[image])
+                    towards.mul_(annotated[image])
+                slope = lovasz_slopes(errors.flatten(), truth.flatten()).view_as(errors)
+                losses[image, c - first] = (slope * errors).sum()
+                slopes[image, c] = slope.mul_(towards)
         ctx.save_for_backward(slopes)
         ctx.first = first
         return losses
