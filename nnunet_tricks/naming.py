@@ -3,7 +3,7 @@
 The class name is the name of nnU-Net's result folder and stands in every checkpoint, so it carries the whole setting:
 
 ``nnUNetTrainer`` [Base ``_``] [Trick [``_parameter``...]] [``_``Trick [``_parameter``...]]... [``_<N>epochs``]
-[``_run<K>``]
+[``_shared``] [``_run<K>``]
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _ONE_SPELLING = (
 )
 _NUMBER = r"\d{1,15}(?:p\d{1,15})?(?:em\d{1,2})?"
 _RESERVED = re.compile(
-    r"(?P<epochs>\d{1,9})epochs?|epochs?(?P<epochs_after>\d{1,9})|run(?P<run>\d{1,9})", re.IGNORECASE
+    r"(?P<epochs>\d{1,9})epochs?|epochs?(?P<epochs_after>\d{1,9})|run(?P<run>\d{1,9})|(?P<shared>shared)", re.IGNORECASE
 )
 
 
@@ -117,6 +117,7 @@ class TrainerName:
         tricks: In canonical order.
         epochs: Length of the training.
         run: Number of the repetition, from 1.
+        shared: Whether it shares first weights, patches and augmentations with other trainers' run of that number.
 
     Examples:
         >>> name = parse("nnUNetTrainerTversky_alpha0p2_100epochs")
@@ -129,10 +130,12 @@ class TrainerName:
     tricks: tuple[Trick, ...] = ()
     epochs: int = DEFAULT_EPOCHS
     run: int = 1
+    shared: bool = False
 
     def __str__(self) -> str:
         """The one name of this setting."""
         tail = [f"{self.epochs}epochs"] if self.epochs != DEFAULT_EPOCHS else []
+        tail += ["shared"] if self.shared else []
         tail += [f"run{self.run}"] if self.run != 1 else []
         return PREFIX + "_".join(map(str, self.tricks)) + "".join(f"_{token}" for token in tail)
 
@@ -150,7 +153,7 @@ def parse(name: str, *, catalogue: Sequence[TrickInfo] = CATALOGUE) -> TrainerNa
         catalogue: The tricks that names can hold.
 
     Returns:
-        Its tricks, epochs and run.
+        Its tricks, epochs, run, and whether it shares its randomness.
 
     Raises:
         IllegalName: With the reason and the nearest legal names.
@@ -216,7 +219,8 @@ class _Reader:
         for position, token in enumerate(tokens):
             if word := _RESERVED.fullmatch(token):
                 kind = str(word.lastgroup)
-                self._reserve(reserved, kind.removesuffix("_after"), int(word[kind]), tokens, position)
+                number = 1 if kind == "shared" else int(word[kind])
+                self._reserve(reserved, kind.removesuffix("_after"), number, tokens, position)
             elif token[0].isupper() or token.casefold() in self.infos:
                 info = self._trick(tokens, position)
                 self._refuse_clash(info, [earlier for earlier, _ in tricks], tokens, position)
@@ -231,7 +235,9 @@ class _Reader:
                 Trick(info, tuple((p.name, changed[p.name]) for p in info.parameters if p.name in changed))
                 for info, changed in sorted(tricks, key=_position)
             ),
-            **reserved,
+            epochs=reserved.get("epochs", DEFAULT_EPOCHS),
+            run=reserved.get("run", 1),
+            shared="shared" in reserved,
         )
 
     def nearest(self, flaw: _Flaw, count: int = 3) -> list[str]:

@@ -73,6 +73,31 @@ class TrickTrainer(nnUNetTrainer):
         """Whether nnU-Net planned to compute overlap over the batch as if it were one image."""
         return bool(self.configuration_manager.batch_dice)
 
+    def initialize(self) -> None:
+        """Build network and loss; weights come from the same seed as another trainer's where the name says so."""
+        if not self.trainer_name.shared or self.was_initialized:
+            super().initialize()
+            return
+        from nnunet_tricks.shared_randomness import seeded
+
+        with seeded(*self._shares, "weights"):
+            super().initialize()
+
+    def get_dataloaders(self) -> Any:
+        """nnU-Net's loaders; they draw what another trainer's draw where the name says so."""
+        if not self.trainer_name.shared:
+            return super().get_dataloaders()
+        from nnunet_tricks.shared_randomness import shared_loaders
+
+        with shared_loaders(*self._shares, first=self.current_epoch * self.num_iterations_per_epoch):
+            return super().get_dataloaders()
+
+    @property
+    def _shares(self) -> tuple[object, ...]:
+        """What makes the randomness of a training the same as another's."""
+        rank = self.local_rank if self.is_ddp else 0
+        return self.plans_manager.dataset_name, str(self.fold), self.trainer_name.run, rank
+
     def _summary(self) -> str:
         tricks = (
             f"{trick.info.name} ({', '.join(f'{key} {value}' for key, value in trick.in_effect.items())})"
@@ -80,7 +105,10 @@ class TrickTrainer(nnUNetTrainer):
             else trick.info.name
             for trick in self.trainer_name.tricks
         )
-        return f"{'; '.join(tricks) or 'no trick'}; {self.trainer_name.epochs} epochs; run {self.trainer_name.run}"
+        shared = ", with shared randomness" if self.trainer_name.shared else ""
+        return (
+            f"{'; '.join(tricks) or 'no trick'}; {self.trainer_name.epochs} epochs; run {self.trainer_name.run}{shared}"
+        )
 
 
 class LossTrainer(TrickTrainer):

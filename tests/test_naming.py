@@ -83,7 +83,7 @@ def settings(draw: st.DrawFn) -> TrainerName:
         excluded = {name for p in info.parameters if p.name in changed for name in p.excludes}
         tricks.append(Trick(info, tuple((name, value) for name, value in changed.items() if name not in excluded)))
     epochs = draw(st.one_of(st.just(1000), st.integers(1, 100_000)))
-    return TrainerName(tuple(tricks), epochs, draw(st.one_of(st.just(1), st.integers(1, 99))))
+    return TrainerName(tuple(tricks), epochs, draw(st.one_of(st.just(1), st.integers(1, 99))), draw(st.booleans()))
 
 
 @given(settings())

@@ -38,7 +38,9 @@ class Arm:
         return str(replace(self.ours, run=run)) if self.ours else f"{self.name}_run{run}"
 
 
-def of_tricks(label: str, parts: Sequence[str], *, epochs: int | None, needs: Collection[str]) -> Arm:
+def of_tricks(
+    label: str, parts: Sequence[str], *, epochs: int | None, needs: Collection[str], shared: bool = False
+) -> Arm:
     """The trainer that is several tricks together.
 
     Args:
@@ -46,6 +48,7 @@ def of_tricks(label: str, parts: Sequence[str], *, epochs: int | None, needs: Co
         parts: Tricks or trainers of ours.
         epochs: Length, nnU-Net's own if not given.
         needs: Tricks that do not exist yet.
+        shared: Whether its randomness is that of the other arms.
 
     Raises:
         ValueError: If they are no trainer.
@@ -58,11 +61,11 @@ def of_tricks(label: str, parts: Sequence[str], *, epochs: int | None, needs: Co
     if missing := tuple(dict.fromkeys(token for token in tokens if token in needs)):
         tail = [f"{epochs}epochs"] if epochs not in (None, DEFAULT_EPOCHS) else []
         return Arm(label=label, name=PREFIX + "_".join([*tokens, *tail]), missing=missing)
-    name = _of_length(combine(*parts), epochs)
+    name = _of_length(combine(*parts), epochs, shared=shared)
     return Arm(label=label, name=str(name), ours=name)
 
 
-def of_trainer(label: str, name: str, *, epochs: int | None, needs: Collection[str]) -> Arm:
+def of_trainer(label: str, name: str, *, epochs: int | None, needs: Collection[str], shared: bool = False) -> Arm:
     """A trainer by its name: ours, nnU-Net's or somebody's.
 
     Raises:
@@ -75,12 +78,14 @@ def of_trainer(label: str, name: str, *, epochs: int | None, needs: Collection[s
         'nnUNetTrainerVeryOwn is not known here: nei'
     """
     if any(token in needs for token in name.removeprefix(PREFIX).split("_")):
-        return of_tricks(label, [name], epochs=epochs, needs=needs)
+        return of_tricks(label, [name], epochs=epochs, needs=needs, shared=shared)
     try:
         ours = parse(name)
     except IllegalName as error:
+        if shared:
+            raise ValueError(f"{name} is not ours, and cannot share its randomness") from error
         return _others(label, name, error, epochs)
-    ours = _of_length(ours, epochs)
+    ours = _of_length(ours, epochs, shared=shared)
     return Arm(label=label, name=str(ours), ours=ours)
 
 
@@ -97,12 +102,12 @@ def _others(label: str, name: str, error: IllegalName, epochs: int | None) -> Ar
     return Arm(label=label, name=name, note=note)
 
 
-def _of_length(name: TrainerName, epochs: int | None) -> TrainerName:
-    """The trainer with the file's number of epochs."""
+def _of_length(name: TrainerName, epochs: int | None, *, shared: bool) -> TrainerName:
+    """The trainer with the file's number of epochs, and its randomness shared if the file says so."""
     if name.run != 1:
         raise ValueError(f"{name} says which run it is: leave that out, and say 'runs'")
     if epochs is not None:
         if name.epochs not in (DEFAULT_EPOCHS, epochs):
             raise ValueError(f"{name} says another number of epochs than 'epochs: {epochs}': leave one of them out")
         name = replace(name, epochs=epochs)
-    return parse(str(name))
+    return parse(str(replace(name, shared=name.shared or shared)))

@@ -48,6 +48,13 @@ class Entry:
             raise self.error(f"{self.what} must be a whole number from {least} on, got {got}")
         return self.value
 
+    def flag(self) -> bool:
+        """It as true or false."""
+        if not isinstance(self.value, bool):
+            got = f"'{self.value}'" if isinstance(self.value, str) else self._kind()
+            raise self.error(f"{self.what} must be true or false, got {got}")
+        return self.value
+
     def choice(self, allowed: Collection[str]) -> str:
         """It as one of the allowed words."""
         word = self.text()

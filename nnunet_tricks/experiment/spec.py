@@ -35,6 +35,7 @@ KEYS = (
     "folds",
     "runs",
     "baseline_runs",
+    "shared_randomness",
     "on",
     "checkpoint",
     "regions",
@@ -218,8 +219,12 @@ def _arms(here: Entry, fields: Mapping[str, Entry], needs: Mapping[str, Entry]) 
         raise fields.get("design", here).error(f"design '{design}' needs '{wanted}'")
     if other in fields:
         raise fields[other].error(f"design '{design}' takes '{wanted}', not '{other}'")
-    epochs = fields["epochs"].whole(least=1) if "epochs" in fields else None
-    arms = _listed(fields, epochs, needs) if design == "list" else _designed(design, fields, epochs, needs)
+    settings: dict[str, Any] = {
+        "epochs": fields["epochs"].whole(least=1) if "epochs" in fields else None,
+        "needs": needs,
+        "shared": "shared_randomness" in fields and fields["shared_randomness"].flag(),
+    }
+    arms = _listed(fields, settings) if design == "list" else _designed(design, fields, settings)
     names = [arm.name for arm in arms]
     for twice in (name for name in names if names.count(name) > 1):
         raise fields[wanted].error(f"{twice} would be trained twice for '{wanted}': name it once")
@@ -228,20 +233,20 @@ def _arms(here: Entry, fields: Mapping[str, Entry], needs: Mapping[str, Entry]) 
     return tuple(arms)
 
 
-def _listed(fields: Mapping[str, Entry], epochs: int | None, needs: Mapping[str, Entry]) -> list[Arm]:
+def _listed(fields: Mapping[str, Entry], settings: Mapping[str, Any]) -> list[Arm]:
     arms = []
     for entry in fields["trainers"].items():
         name = entry.text()
-        arms.append(_or_line(entry, of_trainer, name, name, epochs=epochs, needs=needs))
+        arms.append(_or_line(entry, of_trainer, name, name, **settings))
     if "baseline" in fields:
         entry = fields["baseline"]
-        baseline = _or_line(entry, of_trainer, entry.text(), entry.text(), epochs=epochs, needs=needs)
+        baseline = _or_line(entry, of_trainer, entry.text(), entry.text(), **settings)
         arms = [baseline, *(arm for arm in arms if arm.name != baseline.name)]
     first = arms[0]
     return [Arm(label=BASELINE, name=first.name, ours=first.ours, missing=first.missing, note=first.note), *arms[1:]]
 
 
-def _designed(design: str, fields: Mapping[str, Entry], epochs: int | None, needs: Mapping[str, Entry]) -> list[Arm]:
+def _designed(design: str, fields: Mapping[str, Entry], settings: Mapping[str, Any]) -> list[Arm]:
     entry = fields["tricks"]
     factors = [tuple(trick.text() for trick in factor.items()) for factor in entry.items()]
     lines = {trick.text(): trick for factor in entry.items() for trick in factor.items()}
@@ -249,12 +254,12 @@ def _designed(design: str, fields: Mapping[str, Entry], epochs: int | None, need
         raise entry.error(f"alternatives in brackets are for design 'factorial', this is '{design}'")
     bare = fields["baseline"].text() if "baseline" in fields else PREFIX
     if "baseline" in fields:
-        _or_line(fields["baseline"], of_tricks, BASELINE, [bare], epochs=epochs, needs=needs)
+        _or_line(fields["baseline"], of_tricks, BASELINE, [bare], **settings)
     # Each by itself first: what is wrong with it then gets its own line.
     for trick, line in lines.items():
-        _or_line(line, of_tricks, trick, [trick], epochs=None, needs=needs)
+        _or_line(line, of_tricks, trick, [trick], **{**settings, "epochs": None})
     return [
-        _or_line(lines.get(label, entry), of_tricks, label, [bare, *tricks], epochs=epochs, needs=needs)
+        _or_line(lines.get(label, entry), of_tricks, label, [bare, *tricks], **settings)
         for label, tricks in DESIGNS[design](factors)
     ]
 

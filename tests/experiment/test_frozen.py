@@ -96,3 +96,18 @@ def test_a_lock_that_was_edited_is_refused(spec, preprocessed, capsys, key) -> N
 def test_the_baseline_can_have_more_runs(spec, preprocessed) -> None:
     comparison = read_experiment(spec(SPEC + "runs: 2\nbaseline_runs: 3\n")).comparisons[0]
     assert [len(comparison.runs_of(arm)) for arm in comparison.arms] == [3, 2, 2]
+
+
+def test_all_share_their_randomness_or_none(spec) -> None:
+    comparison = read_experiment(spec(SPEC + "shared_randomness: true\n")).comparisons[0]
+    assert [arm.trainer(2) for arm in comparison.arms][:2] == [
+        "nnUNetTrainer_5epochs_shared_run2",
+        "nnUNetTrainerTversky_5epochs_shared_run2",
+    ]
+    listed = SPEC.replace("tricks: [Tversky, CE]", "trainers: [nnUNetTrainer, nnUNetTrainerDA5]").replace(
+        "epochs: 5\n", ""
+    )
+    with pytest.raises(ValueError, match="nnUNetTrainerDA5 is not ours"):
+        read_experiment(spec(listed + "shared_randomness: true\n"))
+    with pytest.raises(ValueError, match="must be true or false, got 'maybe'"):
+        read_experiment(spec(SPEC + "shared_randomness: maybe\n"))

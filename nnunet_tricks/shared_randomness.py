@@ -1,0 +1,114 @@
+"""Common random numbers: baseline and trick start from the same weights and see the same patches, augmented alike.
+
+What chance does to both does not show in their difference, so that fewer trainings may tell it. It is not determinism
+for its own sake: another run draws other numbers, and only runs of the same number, fold and data set share theirs.
+Where sums are not made in the same order, as on most GPUs, trainings that begin alike still drift apart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import Value
+from typing import Any
+
+import numpy as np
+import torch
+from batchgenerators.dataloading.nondet_multi_threaded_augmenter import NonDetMultiThreadedAugmenter
+from nnunetv2.training.dataloading.data_loader import nnUNetDataLoader
+from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as module
+
+NUMBER = "number"
+"""Where a batch says which one it is."""
+
+
+def seed_of(*words: object) -> int:
+    """A seed from what a training shares with others.
+
+    Examples:
+        >>> seed_of("Dataset501_Hippocampus", 0, 1) == seed_of("Dataset501_Hippocampus", 0, 1)
+        True
+        >>> seed_of("Dataset501_Hippocampus", 0, 1) == seed_of("Dataset501_Hippocampus", 0, 2)
+        False
+    """
+    return int.from_bytes(hashlib.sha256(repr(words).encode()).digest()[:4], "little")
+
+
+@contextmanager
+def seeded(*words: object) -> Iterator[None]:
+    """Let Python, NumPy and torch on the CPU draw what the words say, and go on afterwards as if nothing had been."""
+    seed, python, numeric = seed_of(*words), random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices=[]):
+        try:
+            random.seed(seed)
+            np.random.seed(seed)
+            torch.default_generator.manual_seed(seed)
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numeric)
+
+
+class SharedLoader(nnUNetDataLoader):
+    """Draws batch by batch from its own seed, so that it does not matter which process makes it, or what came before.
+
+    Attributes:
+        words: What the training shares with others.
+        made: How many batches all processes have begun.
+    """
+
+    def __init__(self, *arguments: Any, words: tuple[object, ...], first: int = 0, **settings: Any) -> None:
+        """As nnU-Net's, with what the seed is made of and the number of the first batch."""
+        super().__init__(*arguments, **settings)
+        self.words, self.made = words, Value("q", first)
+
+    def generate_train_batch(self) -> dict[str, Any]:
+        """A batch that says which one it is."""
+        with self.made.get_lock():
+            number = self.made.value
+            self.made.value += 1
+        with seeded(*self.words, number):
+            batch: dict[str, Any] = super().generate_train_batch()
+        return {**batch, NUMBER: number}
+
+
+class InOrder(NonDetMultiThreadedAugmenter):
+    """nnU-Net's loading processes, whose batches come in the order of their numbers."""
+
+    def __init__(self, data_loader: SharedLoader, *arguments: Any, **settings: Any) -> None:
+        """As nnU-Net's."""
+        super().__init__(data_loader, *arguments, **settings)
+        self.next_number = data_loader.made.value
+        self.early: dict[int, Any] = {}
+
+    def __next__(self) -> Any:
+        """The batch whose turn it is."""
+        while self.next_number not in self.early:
+            batch = super().__next__()
+            self.early[batch[NUMBER]] = batch
+        self.next_number += 1
+        return self.early.pop(self.next_number - 1)
+
+
+@contextmanager
+def shared_loaders(*words: object, first: int = 0) -> Iterator[None]:
+    """Let nnU-Net's trainer make its loaders so that they share their patches and augmentations with others.
+
+    Args:
+        words: What the training shares.
+        first: Number of the first batch, where a training goes on.
+    """
+    parts = iter(("training", "validation"))
+
+    def loader(*arguments: Any, **settings: Any) -> SharedLoader:
+        return SharedLoader(*arguments, words=(*words, next(parts)), first=first, **settings)
+
+    # nnU-Net has no hook between its loaders and the processes that it starts with them.
+    before = module.nnUNetDataLoader, module.NonDetMultiThreadedAugmenter
+    try:
+        module.nnUNetDataLoader, module.NonDetMultiThreadedAugmenter = loader, InOrder
+        yield
+    finally:
+        module.nnUNetDataLoader, module.NonDetMultiThreadedAugmenter = before
