@@ -146,6 +146,7 @@ def drawn(world: World, gain: float, generator: np.random.Generator) -> tuple[Va
         labels=("organ",),
         methods=(("nnUNetTrainer", "nnUNetPlans", "3d"), ("nnUNetTrainerTrick", "nnUNetPlans", "3d")),
         runs=tuple(tuple(range(1, runs + 1)) for runs in world.runs),
+        shared=(False, False),
         arrays=tuple(arrays),
         cases=Cases.of({name: str(fold) for name, fold in zip(names, folds, strict=True)}, None),
     )

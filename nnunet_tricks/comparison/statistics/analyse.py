@@ -13,7 +13,7 @@ import numpy as np
 from nnunet_tricks.comparison.cost import Cost
 from nnunet_tricks.comparison.metrics import all_metrics
 from nnunet_tricks.comparison.statistics.bootstrap import DRAWS, signs, weights
-from nnunet_tricks.comparison.statistics.components import contrast
+from nnunet_tricks.comparison.statistics.components import common_runs, contrast
 from nnunet_tricks.comparison.statistics.deciding import Design
 from nnunet_tricks.comparison.statistics.effects import MEAN, Chance, effects_of
 from nnunet_tricks.comparison.statistics.model import (
@@ -213,7 +213,7 @@ def _ratio(one: float | None, other: float | None) -> float:
 
 
 def _design(values: Values, baseline: int, trick: int, label: int, asked: Asked, effect: Effect) -> Design:
-    found = contrast(values, {trick: 1.0, baseline: -1.0})
+    found, common = contrast(values, {trick: 1.0, baseline: -1.0}), common_runs(values, (baseline, trick))
     folds = len(values.cases.fold_names)
     own_cases = values.cases.fold_names != ("all",)
     hours = [_hours(asked.costs, values.methods[place]) for place in (baseline, trick)]
@@ -221,7 +221,8 @@ def _design(values: Values, baseline: int, trick: int, label: int, asked: Asked,
         folds=folds,
         folds_there=max(asked.folds_there, folds) if own_cases else folds,
         groups=effect.groups,
-        runs=(len(values.runs[baseline]), len(values.runs[trick])),
+        runs=(len(common), len(common)) if common else (len(values.runs[baseline]), len(values.runs[trick])),
+        together=bool(common),
         variance_cases=float(found.variance_cases[label]),
         training=float(found.training[label]) if found.freedom_runs else math.nan,
         hours=(hours[0], hours[1]),

@@ -6,7 +6,7 @@ is one run on one fold. Folds are trained apart from each other, so each of them
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +31,7 @@ class Contrast:
         freedom_cases: Degrees of freedom of that variance.
         variance_runs: Of the value, from trainings; NaN where no method has a rerun.
         freedom_runs: Its degrees of freedom.
-        training: Variance of a single run's mean over all folds.
+        training: Variance of a single run's mean over all folds; of its difference where runs belong together.
     """
 
     value: Array
@@ -55,16 +55,21 @@ def contrast(values: Values, weights: Mapping[int, float]) -> Contrast:
         values: Of one metric.
         weights: Of the methods by their places.
     """
-    means = {place: _mean_of_runs(values.arrays[place]) for place in weights}
+    arrays, together = arrays_of(values, weights)
+    means = {place: _mean_of_runs(array) for place, array in arrays.items()}
     by_case = np.sum([weight * means[place] for place, weight in weights.items()], axis=0).T
     defined = np.isfinite(by_case)
     counts = defined.sum(0)
     with np.errstate(invalid="ignore", divide="ignore"):
         value = np.where(counts > 0, np.where(defined, by_case, 0.0).sum(0) / np.maximum(counts, 1), np.nan)
     influence, freedom = _influence(by_case - value, defined, values.cases)
-    noise = [_training(values.arrays[place], defined, values.cases) for place in weights]
+    if together:
+        differences = np.sum([weight * arrays[place] for place, weight in weights.items()], axis=0)
+        noise, factor = [_training(differences, defined, values.cases)], 1 / len(differences)
+    else:
+        noise = [_training(array, defined, values.cases) for array in arrays.values()]
+        factor = sum(weight**2 / len(arrays[place]) for place, weight in weights.items())
     training, freedom_runs = pooled([one for one in noise if one])
-    factor = sum(weight**2 / len(values.runs[place]) for place, weight in weights.items())
     return Contrast(
         value=_with_mean(value),
         by_case=by_case,
@@ -74,6 +79,26 @@ def contrast(values: Values, weights: Mapping[int, float]) -> Contrast:
         freedom_runs=freedom_runs,
         training=training,
     )
+
+
+def common_runs(values: Values, places: Iterable[int]) -> tuple[int, ...]:
+    """Runs in which all of some methods shared their randomness; empty if there are fewer than two.
+
+    Of those the differences can be taken run by run: what chance did to all is not in them.
+    """
+    places = list(places)
+    if not all(values.shared[place] for place in places):
+        return ()
+    runs = sorted(set.intersection(*(set(values.runs[place]) for place in places)))
+    return tuple(runs) if len(runs) > 1 else ()
+
+
+def arrays_of(values: Values, weights: Mapping[int, float]) -> tuple[dict[int, Array], bool]:
+    """The methods' values, and whether their runs belong together: then only the runs that all have."""
+    common = common_runs(values, weights) if len(weights) > 1 else ()
+    if not common:
+        return {place: values.arrays[place] for place in weights}, False
+    return {place: values.arrays[place][[values.runs[place].index(run) for run in common]] for place in weights}, True
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,8 @@ class Design:
         training: Variance of one run's mean over all folds that trainings make.
         hours: That one training takes, of baseline and trick; NaN if not known.
         own_cases: Whether each fold brings cases of its own, as in cross-validation.
+        together: Whether runs of baseline and trick shared their randomness; then ``runs`` are those that both have and
+            ``training`` is of their differences.
     """
 
     folds: int
@@ -36,6 +38,12 @@ class Design:
     training: float
     hours: tuple[float, float]
     own_cases: bool = True
+    together: bool = False
+
+    def freedom_runs(self, *, folds: int = 0, runs: int = 0) -> int:
+        """Degrees of freedom that reruns give, with so many more folds and runs."""
+        count = self.folds + folds if self.own_cases else 1
+        return count * (self.runs[0] + runs - 1 if self.together else sum(self.runs) + 2 * runs - 2)
 
     def half_width(self, *, folds: int = 0, runs: int = 0) -> float:
         """Of the interval with so many more folds and runs, if the errors are as they seem."""
@@ -43,10 +51,11 @@ class Design:
         count = self.folds + folds if self.own_cases else 1
         tail = 1 - (1 - LEVEL) / 2
         freedom_cases = max(self.groups * more - count, 1)
-        freedom_runs = count * (sum(self.runs) + 2 * runs - 2)
+        freedom_runs = self.freedom_runs(folds=folds, runs=runs)
         if freedom_runs < 1:
             return float("inf")
-        trainings = self.training / more * sum(1 / (one + runs) for one in self.runs)
+        counts = self.runs[:1] if self.together else self.runs
+        trainings = self.training / more * sum(1 / (one + runs) for one in counts)
         squared = stdtrit(freedom_cases, tail) ** 2 * self.variance_cases / more
         return float(np.sqrt(squared + stdtrit(freedom_runs, tail) ** 2 * trainings))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnunet_tricks.comparison.statistics.components import Contrast, contrast
+from nnunet_tricks.comparison.statistics.components import Contrast, arrays_of, contrast
 from nnunet_tricks.comparison.statistics.interval import detectable, false_claim, freedom, limits, p_values
 from nnunet_tricks.comparison.statistics.model import CaseDifference, Effect, Interval, Significance
 from nnunet_tricks.comparison.statistics.multiple import holm
@@ -150,9 +150,10 @@ def _effect(
 
 def _pairs(values: Values, place: int, part: _Part, weights: Mapping[int, float]) -> tuple[CaseDifference, ...]:
     cases = values.cases
+    arrays, _ = arrays_of(values, weights)
     minus = [place for place, weight in weights.items() if weight < 0]
     with np.errstate(invalid="ignore"):
-        means = np.sum([-weights[one] * _nanmean(values.arrays[one]) for one in minus], axis=0)
+        means = np.sum([-weights[one] * _nanmean(arrays[one]) for one in minus], axis=0)
     baseline = means[place] if place < len(values.labels) else _nanmean(means)
     return tuple(
         CaseDifference(

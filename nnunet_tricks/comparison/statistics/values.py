@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nnunet_tricks.comparison.evaluate import some
 from nnunet_tricks.comparison.methods import without_run
 from nnunet_tricks.comparison.table import Row
+from nnunet_tricks.naming import IllegalName, parse
 
 Array = NDArray[np.float64]
 Key = tuple[str, str, str]
@@ -102,6 +103,7 @@ class Values:
         labels: Names of classes.
         methods: What was compared.
         runs: Numbers of each method's runs.
+        shared: Whether each method shared its randomness, run by run, with others that did.
         arrays: For each method runs x classes x cases; NaN where the metric is not defined.
         cases: The cases.
     """
@@ -111,6 +113,7 @@ class Values:
     labels: tuple[str, ...]
     methods: tuple[Key, ...]
     runs: tuple[tuple[int, ...], ...]
+    shared: tuple[bool, ...]
     arrays: tuple[Array, ...]
     cases: Cases
 
@@ -162,6 +165,13 @@ def values_of(rows: Iterable[Row], groups: Mapping[str, str] | None = None) -> d
     return made
 
 
+def _is_shared(trainer: str) -> bool:
+    try:
+        return parse(trainer).shared
+    except IllegalName:
+        return False
+
+
 def _arranged(
     metric: str,
     unit: str,
@@ -192,6 +202,7 @@ def _arranged(
         labels=tuple(labels),
         methods=tuple(of_method),
         runs=tuple(tuple(sorted(runs)) for runs in of_method.values()),
+        shared=tuple(_is_shared(trainer) for trainer, _, _ in of_method),
         arrays=tuple(np.stack([runs[run] for run in sorted(runs)]) for runs in of_method.values()),
         cases=cases,
     )

@@ -48,7 +48,7 @@ def verdict(effect: Effect, noise: NoiseFloor, design: Design) -> Verdict:
         )
     if math.isnan(effect.interval.low):
         return Verdict(word=UNDECIDED, why="A single case, or group of cases, says nothing about others.")
-    if _freedom_runs(design) < LEAST_FREEDOM:
+    if design.freedom_runs() < LEAST_FREEDOM:
         return Verdict(
             word=UNDECIDED,
             why="One rerun on one fold says too little about how trainings differ.",
@@ -101,10 +101,6 @@ def in_words(plan: Plan) -> str:
 
 def _count(number: int, word: str) -> str:
     return f"{number} {word}{'' if number == 1 else 's'}"
-
-
-def _freedom_runs(design: Design) -> int:
-    return (design.folds if design.own_cases else 1) * (sum(design.runs) - 2)
 
 
 def _number(value: float, effect: Effect) -> str:

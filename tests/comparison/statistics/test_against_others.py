@@ -110,6 +110,25 @@ def test_error_from_trainings_is_students_of_runs_where_cases_do_not_scatter() -
     assert effect.interval == Interval(pytest.approx(interval.low), pytest.approx(interval.high))
 
 
+def test_runs_that_share_their_randomness_are_compared_run_by_run() -> None:
+    """Then it is a paired t-test of the runs' means, over the runs that both have."""
+    of_case = 0.8 + 0.1 * np.sin(np.arange(30))
+    chance = RNG(8).normal(0, 0.05, 4)
+    own = RNG(9).normal(0.005, 0.002, 4)
+    arrays = {
+        "nnUNetTrainer_shared": of_case + chance[:, None],
+        "nnUNetTrainerTversky_shared": (of_case + (chance + own)[:, None])[:3],
+    }
+    effect = one_effect(arrays, folds=1)
+    assert effect.p.p == pytest.approx(stats.ttest_1samp(own[:3], 0).pvalue)
+    assert effect.freedom == pytest.approx(2)
+    assert effect.difference == pytest.approx(own[:3].mean())
+    apart = one_effect(
+        {BASELINE: arrays["nnUNetTrainer_shared"], TRICK: arrays["nnUNetTrainerTversky_shared"]}, folds=1
+    )
+    assert apart.error_runs > 10 * effect.error_runs
+
+
 def test_variance_of_trainings_is_that_of_an_analysis_of_variance() -> None:
     """Runs and cases crossed, as statsmodels counts it."""
     import pandas as pd
