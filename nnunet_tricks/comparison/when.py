@@ -158,8 +158,8 @@ class Answer:
         asked: The question.
         fit: None where there was too little to look at.
         p: After Holm's correction for all questions of the report; None likewise.
-        trait: The one that alone explains most.
-        correlation: Spearman's, between it and the gain.
+        trait: The one that goes with the gain most.
+        correlation: Spearman's, between it and the gain, both less their means in the fold.
     """
 
     asked: Asked
@@ -252,8 +252,21 @@ def _fit(asked: Asked, *, seed: int, draws: int) -> Fit | None:
 def _strongest(asked: Asked) -> tuple[str, float]:
     from scipy.stats import spearmanr
 
-    if len(set(asked.gains)) < 2:
+    gains = within_folds(asked.gains, asked.folds)
+    if not np.ptp(gains) > 0:
         return next(iter(asked.traits)), 0.0
-    found = {name: float(spearmanr(scale(name, values), asked.gains)[0]) for name, values in asked.traits.items()}
-    name = max(found, key=lambda one: abs(found[one]))
-    return name, found[name]
+    columns = {name: within_folds(scale(name, values), asked.folds) for name, values in asked.traits.items()}
+    found = {name: float(spearmanr(column, gains)[0]) for name, column in columns.items() if np.ptp(column) > 0}
+    name = max(found, key=lambda one: abs(found[one]), default=next(iter(asked.traits)))
+    return name, found.get(name, 0.0)
+
+
+def within_folds(values: Sequence[float] | NDArray[np.float64], folds: Sequence[str]) -> NDArray[np.float64]:
+    """Values less their mean in the fold.
+
+    Examples:
+        >>> within_folds([1.0, 3.0, 10.0], ["0", "0", "1"]).tolist()
+        [-1.0, 1.0, 0.0]
+    """
+    column = np.asarray(values, np.float64)
+    return _centred(column[:, None], _members(folds, len(column)))[:, 0]

@@ -38,7 +38,7 @@ def document(views: Sequence[View], facts: Facts, sums: Mapping[str, str]) -> st
         _header(views, facts),
         _navigation(views),
         "<main>",
-        *(part for number, view in enumerate(views) for part in _section(view, facts, number)),
+        *(part for number, view in enumerate(views) for part in _section(view, number, several=len(views) > 1)),
         *_closing(views, facts, sums),
         "</main>\n</body>\n</html>\n",
     ]
@@ -89,12 +89,13 @@ def _parts(view: View) -> list[str]:
     return [name for name, known in there.items() if known]
 
 
-def _section(view: View, facts: Facts, number: int) -> Iterator[str]:
+def _section(view: View, number: int, *, several: bool) -> Iterator[str]:
     found, name = view.found, f"s{number}"
     metric = (
         f"{found.metric} of {found.label}" if found.label in view.section.classes else f"{found.metric}, {found.label}"
     )
-    yield f'<h2 id="{name}-verdicts">{escape(tables.title(view.table))}</h2>'
+    title = tables.title(view.table) if several else "Is it real?"
+    yield f'<h2 id="{name}-verdicts">{escape(title)}</h2>'
     yield _table(grids.verdicts(view))
     yield _list(tables.reasons(replace(view.table, statistics=found)))
     floor = (
@@ -110,7 +111,9 @@ def _section(view: View, facts: Facts, number: int) -> Iterator[str]:
     yield f'<p class="note">{escape(tables.notes(view.table)[0])}</p>'
     for label in view.table.rows[0].scores:
         yield f"<h4>{escape(label)}</h4>{_table(grids.scores(view, label))}"
-    yield _notes(tables.notes(view.table)[1:])
+    # The reasons of the verdicts stand above already.
+    said = tables.reasons(view.table)
+    yield _notes([note for note in tables.notes(view.table)[1:] if note not in said])
     yield _heading(name, "Cases", "Case by case")
     yield _figure(
         scatter.scatter(found, f"{name}s"),
@@ -185,7 +188,8 @@ def _patterns(view: View, name: str) -> Iterator[str]:
         likeliest = min(tested, key=lambda one: (one.p, -one.fit.explained if one.fit else 0.0))
         yield _figure(
             patterns.pattern(likeliest, f"{name}w"),
-            f"{likeliest.asked.trick}, {likeliest.asked.label}: gain of each case over its traits"
+            f"{likeliest.asked.trick}, {likeliest.asked.label}: gain of each case, less the mean in its fold, over its "
+            "traits"
             + ("." if likeliest.found else ", the nearest to a pattern; lines are fits to one trait at a time."),
         )
     if not any(view.found.primary(trick).has_runs for trick in view.found.tricks):

@@ -51,7 +51,7 @@ def _panel(axis: Any, found: Statistics, label: str) -> None:
     better = found.tricks[0].effects[label][found.metric].better if found.tricks else "higher"
     ends = {"higher": ("← worse", "better →"), "lower": ("← better", "worse →")}.get(better, ("", ""))
     unit = style.with_unit(found.metric, floor.unit)
-    axis.set_xlabel(f"{ends[0]}    difference in {unit}    {ends[1]}".strip())
+    axis.set_xlabel(" · ".join(filter(None, (ends[0], f"difference in {unit}", ends[1]))))
     axis.set_title(label, loc="left")
     axis.set_yticks(range(len(found.tricks)), [trick.name for trick in found.tricks])
     axis.set_ylim(len(found.tricks) - 0.4, -0.75)

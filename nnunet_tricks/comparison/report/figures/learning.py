@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,7 @@ def dice(curves: Curves, name: str) -> str:
             for training in trainings:
                 axis.plot(*_line(training, "dice"), color=shades[method], linewidth=0.6, alpha=0.35)
             axis.plot(*_mean(trainings, "dice"), color=shades[method], linewidth=2, label=method)
-        axis.set_xlabel("epoch")
+        _epochs(axis)
         axis.set_ylabel("pseudo Dice on patches")
         axis.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=7.5)
         return style.as_svg(drawn, name, "Pseudo Dice of each method over the epochs")
@@ -60,9 +61,17 @@ def losses(curves: Curves, name: str) -> str:
                     axis.plot(*_line(training, which), color=colour, linewidth=0.5, alpha=0.35)
                 axis.plot(*_mean(trainings, which), color=colour, linewidth=1.6, label=word)
             axis.set_title(method, loc="left", fontsize=7.5)
-            axis.set_xlabel("epoch")
+            _epochs(axis)
         drawn.axes[0].legend(fontsize=7)
         return style.as_svg(drawn, name, "Training and validation loss of each method over the epochs")
+
+
+def _epochs(axis: Any) -> None:
+    """Whole numbers, as there are no others."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axis.set_xlabel("epoch")
 
 
 def _values(training: Sequence[Epoch], which: str) -> NDArray[np.float64]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from nnunet_tricks.comparison.report.figures import style
-from nnunet_tricks.comparison.when import LOGARITHMIC, Answer, scale
+from nnunet_tricks.comparison.when import LOGARITHMIC, Answer, scale, within_folds
 
 UNITS = {"size": "size [mm³]", "count": "objects", "contrast": "contrast", "spacing": "spacing [mm]"}
 
@@ -20,25 +23,30 @@ def pattern(answer: Answer, name: str) -> str:
     asked = answer.asked
     if answer.fit is None:
         return ""
+    gains = within_folds(asked.gains, asked.folds)
     with style.styled():
-        drawn = style.figure(2.3, width=max(2.4 * len(asked.traits), 2.8))
-        for axis, (trait, values) in zip(
-            style.panels(drawn, len(asked.traits), 4, sharey=True), asked.traits.items(), strict=True
-        ):
-            column, gains = scale(trait, values), np.asarray(asked.gains)
-            shades = np.where(gains > 0, style.BETTER, style.WORSE)
-            axis.axhline(0, color=style.INK, linewidth=0.7)
-            x = 10**column if trait in LOGARITHMIC else column
-            axis.scatter(x, gains, c=shades, s=12, alpha=0.7, linewidths=0)
-            if trait in LOGARITHMIC:
-                axis.set_xscale("log")
-            if np.ptp(column) > 0:
-                ends = np.array([column.min(), column.max()])
-                slope, start = np.polyfit(column, gains, 1)
-                line = 10**ends if trait in LOGARITHMIC else ends
-                axis.plot(line, start + slope * ends, color=style.INK, linewidth=1.2 if answer.found else 0.7)
-            axis.set_xlabel(UNITS[trait])
-            axis.minorticks_off()
-        drawn.axes[0].set_ylabel("gain")
+        drawn = style.figure(2.2, width=2.4 * len(asked.traits))
+        axes = style.panels(drawn, len(asked.traits), 4, sharey=True)
+        for axis, (trait, values) in zip(axes, asked.traits.items(), strict=True):
+            _panel(axis, trait, scale(trait, values), gains, width=1.4 if answer.found else 0.7)
+        axes[0].set_ylabel("gain, less its mean in the fold")
         title = f"Gain of {asked.trick} in each case over the traits of the case, {asked.label}"
         return style.as_svg(drawn, name, title)
+
+
+def _panel(axis: Any, trait: str, column: NDArray[np.float64], gains: NDArray[np.float64], *, width: float) -> None:
+    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+
+    shown = 10**column if trait in LOGARITHMIC else column
+    shades = np.where(gains > 0, style.BETTER, style.WORSE)
+    axis.axhline(0, color=style.INK, linewidth=0.7)
+    axis.scatter(shown, gains, c=shades, s=12, alpha=0.7, linewidths=0)
+    ends = np.array([np.argmin(column), np.argmax(column)])
+    slope, start = np.polyfit(column, gains, 1)
+    axis.plot(shown[ends], start + slope * column[ends], color=style.INK, linewidth=width)
+    if trait in LOGARITHMIC:
+        axis.set_xscale("log")
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=6))
+        axis.xaxis.set_major_formatter(ScalarFormatter())
+        axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.set_xlabel(UNITS[trait])

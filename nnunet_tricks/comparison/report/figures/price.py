@@ -33,7 +33,7 @@ def price(found: Statistics, name: str) -> str:
             if math.isfinite(ends.low) and math.isfinite(ends.high):
                 axis.plot([ratio, ratio], [ends.low, ends.high], color=shades[trick.name], linewidth=1.5)
             axis.plot([ratio], [effect.difference], "o", color=shades[trick.name], markersize=6, label=trick.name)
-        axis.plot([1], [0], "s", color=style.BASELINE, markersize=6, label=f"{found.baseline.name} (baseline)")
+        axis.plot([1], [0], "s", color=style.BASELINE, markersize=6, label=found.baseline.name)
         axis.margins(x=0.15)
         axis.set_xlabel("time per epoch / baseline's")
         axis.set_ylabel(f"difference in {style.with_unit(found.metric, floor.unit)}")

@@ -19,7 +19,10 @@ PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#c99700", "#56b4e9", "#7
 
 BETTER, WORSE = "#0072b2", "#d55e00"
 WIDTH = 9.6
-"""Of a figure, in inches of 100 px."""
+"""Of a figure as wide as the page, in inches."""
+
+SCALE = 1.49
+"""Pixels of the page to a point, so that such a figure has 1030 of them."""
 
 SETTINGS = {
     "svg.fonttype": "none",
@@ -67,13 +70,13 @@ def figure(height: float, width: float = WIDTH) -> Any:
     """An empty figure.
 
     Args:
-        height: In inches of 100 px.
+        height: In inches.
         width: Likewise.
     """
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    drawn = Figure(figsize=(width, height), layout="constrained")
+    drawn = Figure(figsize=(width, height), layout="compressed")
     FigureCanvasSVG(drawn)
     return drawn
 
@@ -100,9 +103,9 @@ def as_svg(drawn: Any, name: str, title: str) -> str:
     )
     svg = svg.replace("xlink:href", "href")
     head = re.match(r"<svg[^>]*>", svg)
-    box = re.search(r'viewBox="([^"]+)"', svg)
-    body = svg[head.end() if head else 0 :]
-    return f'<svg viewBox="{box.group(1) if box else ""}" role="img" aria-label="{_escaped(title)}">{body.rstrip()}\n'
+    width, height = (72 * float(inches) for inches in drawn.get_size_inches())
+    start = f'<svg viewBox="0 0 {width:g} {height:g}" style="width:{SCALE * width:.0f}px" role="img"'
+    return f'{start} aria-label="{_escaped(title)}">{svg[head.end() if head else 0 :].rstrip()}\n'
 
 
 def colours(names: Sequence[str]) -> Mapping[str, str]:

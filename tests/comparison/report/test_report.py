@@ -1,0 +1,177 @@
+import base64
+import csv
+import io
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+from PIL import Image
+
+from nnunet_tricks.cli import main
+from nnunet_tricks.comparison.report.facts import Facts
+from nnunet_tricks.comparison.report.render import rendered
+from tests.comparison.world import World
+
+FILES = ("report.html", "report.md", "report.tex", "report.csv", "cases.csv", "facts.json")
+VOID = ("meta", "img", "br", "path", "use", "rect", "circle")
+
+
+class Page(HTMLParser):
+    """What a page names, and whether its elements are closed in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open, self.addresses, self.ids, self.targets, self.images = [], [], [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attributes: list) -> None:
+        if tag not in VOID:
+            self.open.append(tag)
+        for name, value in attributes:
+            if name in ("src", "href", "data", "action", "poster", "srcset", "xlink:href"):
+                self.addresses.append(value)
+            if name == "id":
+                self.ids.append(value)
+        if tag in ("a", "use"):
+            self.targets += [value[1:] for name, value in attributes if name == "href" and value.startswith("#")]
+        if tag == "img":
+            self.images.append(dict(attributes)["src"])
+        assert tag != "script"
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+
+def test_the_page_asks_nobody_and_holds_together(report: Path) -> None:
+    text = (report / "report.html").read_text()
+    page = Page(text)
+    assert page.open == []
+    assert page.addresses
+    assert all(address.startswith(("#", "data:image/png;base64,")) for address in page.addresses)
+    assert not re.search(r"@import|url\((?!#)", text)
+    assert len(page.ids) == len(set(page.ids))
+    assert set(page.targets) <= set(page.ids)
+    assert set(re.findall(r"url\(#([^)]+)\)", text)) <= set(page.ids)
+
+
+def test_it_says_what_compare_says(report: Path) -> None:
+    text = (report / "report.html").read_text()
+    lines = list(csv.DictReader((report / "report.csv").open()))
+    (line,) = [
+        one
+        for one in lines
+        if (one["trainer"], one["label"], one["metric"]) == ("nnUNetTrainerTversky", "tumor", "Dice")
+    ]
+    rows = list(csv.DictReader((report / "cases.csv").open()))
+    own = [
+        float(row["value"])
+        for row in rows
+        if (row["label"], row["metric"]) == ("tumor", "Dice") and row["trainer"].startswith("nnUNetTrainerTversky")
+    ]
+    assert float(line["mean"]) == pytest.approx(np.mean(own))
+    assert "Pseudo Dice of each method over the epochs" in text
+    shown = f"<td>Tversky</td><td>{float(line['mean']):.3f} ({float(line['difference']):+.3f})</td>"
+    assert shown in text
+    for word in ("helps", "hurts"):
+        assert f'<td class="word {word}">{word}</td>' in text
+    for form in ("report.html", "report.md", "report.tex"):
+        assert "before the first training, and has not changed since" in (report / form).read_text()
+        assert "salehi2017tversky" in (report / form).read_text()
+
+
+def test_the_gallery_shows_what_the_files_hold(report: Path) -> None:
+    facts = Facts.of_json((report / "facts.json").read_text())
+    shown = next(one for one in facts.sections[0].shown if one.trick == "nnUNetTrainerTversky")
+    layers = {name: layer(content) for name, content in shown.picture.layers.items()}
+    # Tversky's predictions are the truth, the baseline's are moved along the last axis.
+    np.testing.assert_array_equal(layers["truth"], layers["trick"])
+    assert (layers["truth"] != layers["baseline"]).any()
+    # A quarter of the voxels is kidney or tumour; what is transparent is background.
+    assert 0.1 < (layers["truth"][..., 3] > 0).mean() < 0.9
+    text = (report / "report.html").read_text()
+    assert shown.picture.layers["truth"] in text
+    assert shown.picture.image in text
+
+
+def layer(content: str) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(content))).convert("RGBA"))
+
+
+def test_latex_tables_have_whole_rows(report: Path) -> None:
+    text = (report / "report.tex").read_text()
+    assert text.count("{") == text.count("}")
+    columns = len(re.search(r"\\begin\{tabular\}\{(\w+)\}", text).group(1))
+    rows = [line for line in text.splitlines() if line.endswith(r"\\")]
+    # Three blocks of a header, the baseline and two tricks.
+    assert len(rows) == 12
+    assert all(line.count("&") == columns - 1 for line in rows)
+    assert re.search(r"^Tversky & 1\.000\{\\scriptsize\\,\(\$\+0\.\d{3}(\^\{\*\})?\$\)\}", text, re.MULTILINE)
+    assert not re.search(r"(?<!\\)_(?!\{)", text.split("% methods")[0])
+
+
+def test_the_same_bytes_whatever_a_user_has_set(report: Path) -> None:
+    stored = [(report / name).read_text() for name in ("cases.csv", "facts.json")]
+    with matplotlib.rc_context({"font.size": 30, "svg.fonttype": "path", "axes.grid": False}):
+        assert rendered(*stored)["report.html"] == (report / "report.html").read_text()
+
+
+def test_facts_survive_their_file(report: Path) -> None:
+    text = (report / "facts.json").read_text()
+    assert Facts.of_json(text).as_json() == text
+    assert "NaN" not in text
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"format": 99}', '{"format": 1, "sections": 3}'])
+def test_facts_of_something_else_are_refused(content: str) -> None:
+    with pytest.raises(ValueError, match=r"facts\.json was not written"):
+        Facts.of_json(content)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_few_cases_2d_and_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    world = World(tmp_path / "nnunet", ending=".png", count=3)
+    for name, value in world.variables.items():
+        monkeypatch.setenv(name, value)
+    folds = list(range(count))
+    models = [world.train(f"nnUNetTrainer{trick}", skill=skill, folds=folds) for trick, skill in (("", 2), ("CE", 3))]
+    words = [*map(str, models), "-f", *map(str, folds), "--workers", "1", "--report", str(tmp_path / "report")]
+    assert main(["compare", *words]) == 0
+    text = (tmp_path / "report" / "report.html").read_text()
+    assert "There is no experiment file" in text
+    assert '<td class="word undecided">undecided</td>' in text
+    assert "not looked for" in text
+    assert main(["verify", str(tmp_path / "report")]) == 0
+
+
+def test_subgroups_stand_beside_each_other(world: World, tmp_path: Path, capsys) -> None:
+    models = [str(world.train(f"nnUNetTrainer{trick}", skill=skill)) for trick, skill in (("", 2), ("CE", 3))]
+    sites = "".join(f"{world.case(case)},{'north' if case < 3 else 'south'}\n" for case in range(world.count))
+    (world.raw / "cases.csv").write_text("id,site\n" + sites)
+    out = tmp_path / "report"
+    assert main(["compare", *models, "--by", "site", "--workers", "1", "--report", str(out), "--json"]) == 0
+    tables = json.loads(capsys.readouterr().out)
+    text = (out / "report.html").read_text()
+    for header in ("all (6 cases)", "north (3 cases)", "south (3 cases)"):
+        assert f'<th scope="col">{header}</th>' in text
+    lines = [line for line in csv.DictReader((out / "report.csv").open()) if line["metric"] == "Dice"]
+    for table in tables:
+        expected = table["methods"][1]["scores"]["tumor"]["Dice"]["mean"]
+        (line,) = [
+            one
+            for one in lines
+            if (one["subgroup"], one["label"], one["trainer"]) == (table["subgroup"], "tumor", "nnUNetTrainerCE")
+        ]
+        assert float(line["mean"]) == expected
+    assert main(["verify", str(out)]) == 0
+
+
+def test_a_file_where_the_folder_should_be(world: World, tmp_path: Path, capsys) -> None:
+    models = [str(world.train(f"nnUNetTrainer{trick}")) for trick in ("", "CE")]
+    (tmp_path / "file").write_text("")
+    assert main(["compare", *models, "--report", str(tmp_path / "file")]) == 2
+    assert "must be a folder" in capsys.readouterr().err
