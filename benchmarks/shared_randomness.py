@@ -1,0 +1,116 @@
+"""By how much shared randomness shrinks the variance of a difference, measured on a preprocessed data set.
+
+Baseline and trick are trained for a few hundred steps, several runs with and several without shared randomness, and
+predict all validation cases whole, without sliding a window. Mean soft Dice of the foreground classes over the cases is
+the outcome; what is compared is how far the differences trick - baseline scatter over the runs.
+
+python -m benchmarks.shared_randomness Dataset501_Hippocampus 3d_fullres_tiny --trick DiceOHEM [--runs 5] [--steps 300]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+# Before nnU-Net is imported.
+os.environ.update({"nnUNet_n_proc_DA": "0", "nnUNet_compile": "f"})
+DEVICE = "cpu"
+
+
+def main() -> None:
+    """Train, print, save."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dataset")
+    parser.add_argument("configuration")
+    parser.add_argument("--trick", default="DiceOHEM")
+    parser.add_argument("--fold", type=int, default=0)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    outcomes: dict[str, list[list[float]]] = {"shared": [], "apart": []}
+    began = perf_counter()
+    with tempfile.TemporaryDirectory() as results:
+        os.environ.update({"nnUNet_results": results})
+        for run in range(1, arguments.runs + 1):
+            for mode, found in outcomes.items():
+                tail = ("_shared" if mode == "shared" else "") + (f"_run{run}" if run > 1 else "")
+                names = [f"nnUNetTrainer{trick}_1epochs{tail}" for trick in ("", arguments.trick)]
+                found.append([_outcome(name, arguments) for name in names])
+                print(f"run {run} {mode:6} baseline {found[-1][0]:.4f} trick {found[-1][1]:.4f}", flush=True)
+    result: dict[str, Any] = {
+        "dataset": arguments.dataset,
+        "configuration": arguments.configuration,
+        "trick": arguments.trick,
+        "runs": arguments.runs,
+        "steps": arguments.steps,
+        "minutes": (perf_counter() - began) / 60,
+    }
+    for mode, pairs in outcomes.items():
+        baseline, trick = np.array(pairs).T
+        result[mode] = {
+            "baseline": baseline.tolist(),
+            "trick": trick.tolist(),
+            "deviation_of_baseline": float(baseline.std(ddof=1)),
+            "deviation_of_trick": float(trick.std(ddof=1)),
+            "deviation_of_difference": float((trick - baseline).std(ddof=1)),
+            "correlation": float(np.corrcoef(baseline, trick)[0, 1]),
+        }
+    # Runs apart have no partner: all pairs of a baseline and a trick differ by what both variances add up to.
+    apart = result["apart"]["deviation_of_baseline"] ** 2 + result["apart"]["deviation_of_trick"] ** 2
+    shared = result["shared"]["deviation_of_difference"] ** 2
+    result["variance_ratio"] = shared / apart
+    print(f"variance of the difference, shared over apart: {result['variance_ratio']:.2f}")
+    if arguments.out:
+        from benchmarks.measuring import save
+
+        save(arguments.out, result)
+
+
+def _outcome(name: str, arguments: argparse.Namespace) -> float:
+    """Mean soft Dice of a training over the validation cases and foreground classes."""
+    import torch
+    from nnunetv2.run.run_training import get_trainer_from_args
+
+    trainer = get_trainer_from_args(
+        arguments.dataset, arguments.configuration, arguments.fold, name, "nnUNetPlans", device=torch.device(DEVICE)
+    )
+    trainer.num_iterations_per_epoch = arguments.steps
+    trainer.on_train_start()
+    trainer.on_train_epoch_start()
+    for step in range(arguments.steps):
+        # nnU-Net's schedule, in steps: one epoch alone would never lower the rate.
+        trainer.optimizer.param_groups[0]["lr"] = trainer.initial_lr * (1 - step / arguments.steps) ** 0.9
+        trainer.train_step(next(trainer.dataloader_train))
+    return _soft_dice(trainer)
+
+
+def _soft_dice(trainer: Any) -> float:
+    import torch
+
+    trainer.network.eval()
+    trainer.set_deep_supervision_enabled(False)
+    _, dataset = trainer.get_tr_and_val_datasets()
+    scores = []
+    for case in dataset.identifiers:
+        data, labels = dataset.load_case(case)[:2]
+        image, truth = torch.as_tensor(np.asarray(data))[None].float(), torch.as_tensor(np.asarray(labels))[0]
+        missing = [-length % 16 for length in image.shape[2:]]
+        padding = [end for length in reversed(missing) for end in (0, length)]
+        with torch.no_grad():
+            probabilities = trainer.network(torch.nn.functional.pad(image, padding))[0].softmax(0)
+        there = tuple(slice(length) for length in truth.shape)
+        for label in range(1, len(probabilities)):
+            found, right = probabilities[label][there], (truth == label).float()
+            scores.append(float(2 * (found * right).sum() / (found.sum() + right.sum())))
+    return float(np.mean(scores))
+
+
+if __name__ == "__main__":
+    main()
