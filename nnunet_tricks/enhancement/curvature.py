@@ -16,16 +16,16 @@ import torch
 import torch.nn.functional as F  # noqa: N812, its standard name
 from torch import Tensor
 
-from nnunet_tricks.enhancement.maps import check_features, filtered, in_chunks, steps_from_centre
+from nnunet_tricks.enhancement.maps import check_features, filtered, in_chunks, window
 from nnunet_tricks.enhancement.selection import Score
 from nnunet_tricks.enhancement.trainer import EnhancementTrainer
 
-_WEIGHTS = {1: (-3 / 8, 3 / 16), 2: (-1, 5 / 16, -1 / 16), 3: (-1, 5 / 24, -1 / 48, 0)}
+_WEIGHTS = {1: (-3 / 8, 3 / 16), 2: (-1.0, 5 / 16, -1 / 16), 3: (-1.0, 5 / 24, -1 / 48, 0.0)}
 """By number of axes: centre, then one, two, three steps away. Along one axis it is K2 of what does not change along the
 other."""
 
-_AT_ONCE = 2**19
-"""Values; on the CPU larger pieces leave the caches, smaller ones spend their time on calls."""
+_AT_ONCE = 2**20
+"""Values; larger pieces leave the caches of a CPU, smaller ones spend their time on calls."""
 
 
 @torch.no_grad()
@@ -54,17 +54,20 @@ def curvature_score(features: Tensor, axes: Sequence[int] | None = None) -> Tens
     chosen = check_features(features, axes)
     dimensions = features.ndim - 2
     with torch.autocast(features.device.type, enabled=False):
-        steps = steps_from_centre(chosen, dimensions, features.device)
-        weights = _WEIGHTS[len(chosen)]
-        kernel = sum((weight * (steps == step) for step, weight in enumerate(weights)), start=torch.zeros_like(steps))
-        short = [axis in chosen and features.shape[axis + 2] < 3 for axis in range(dimensions)]
-        border = [int(is_short) for is_short in reversed(short) for _ in range(2)]
+        kernel = window(chosen, dimensions, _WEIGHTS[len(chosen)], features.device)
+        short = [axis for axis in chosen if features.shape[axis + 2] < 3]
         scores = []
         for maps in in_chunks(features, _AT_ONCE):
-            whole = F.pad(maps, border, mode="replicate") if any(border) else maps
-            bent = filtered(whole, kernel.float(), padding=(0,) * dimensions)
-            scores.append(bent.abs_().flatten(2).sum(2).squeeze(0))
-        return torch.cat(scores).nan_to_num_(nan=0, posinf=0, neginf=0).view(features.shape[:2])
+            whole = F.pad(maps, _border(short, dimensions), mode="replicate") if short else maps
+            bent = filtered(whole, kernel, padding=(0,) * dimensions)
+            scores.append(bent.abs_().flatten(2).sum(2).flatten())
+        total = torch.cat(scores) if len(scores) > 1 else scores[0]
+        return total.nan_to_num_(nan=0, posinf=0, neginf=0).view(features.shape[:2])
+
+
+def _border(short: Sequence[int], dimensions: int) -> list[int]:
+    """One voxel more on both sides of short axes, as ``F.pad`` takes it: the last axis first."""
+    return [int(axis in short) for axis in reversed(range(dimensions)) for _ in range(2)]
 
 
 class nnUNetTrainerIFECurvature(EnhancementTrainer):

@@ -10,7 +10,7 @@ batch: in effect an entropy of i alone, which depends on the other images of the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from math import isqrt, prod
 from typing import Literal
@@ -18,7 +18,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from nnunet_tricks.enhancement.maps import check_features, filtered, in_chunks, steps_from_centre
+from nnunet_tricks.enhancement.maps import check_features, filtered, in_chunks, window
 from nnunet_tricks.enhancement.selection import Score
 from nnunet_tricks.enhancement.trainer import EnhancementTrainer
 
@@ -27,8 +27,11 @@ Mode = Literal["paper", "reference"]
 MOST_BINS = 2**16
 """256 values of i times 256 of j, as in the paper's equation."""
 
-_AT_ONCE = 2**17
-"""Values; indices have eight bytes, and the smaller pieces keep them in the caches of a CPU."""
+_AT_ONCE = 2**16
+"""Values or counters; what is made of them is some times larger, and fits into the caches of a CPU."""
+
+SPARSE = 4
+"""Times as many cells as voxels are not counted one by one, since their counters would take more memory than maps."""
 
 _CENTRE = 100.0
 """What the published code multiplies i with before it adds j."""
@@ -71,36 +74,34 @@ def entropy_score(
     chosen = check_features(features, axes)
     check_bins(bins, mode)
     dimensions = features.ndim - 2
+    window_size = 3 ** len(chosen)
+    around = (1 / (window_size - 1),) * len(chosen)
+    padding = [int(axis in chosen) for axis in range(dimensions)]
+    # As many maps at a time as their values, and their counters, are few.
+    voxels = prod(features.shape[2:])
+    values = _AT_ONCE * voxels // max(voxels, min(bins, SPARSE * voxels))
     with torch.autocast(features.device.type, enabled=False):
-        steps = steps_from_centre(chosen, dimensions, features.device)
-        around = (steps > 0).float() / (3 ** len(chosen) - 1)
-        padding = [int(axis in chosen) for axis in range(dimensions)]
         if mode == "reference":
-            mixed = [
-                filtered(maps, around + _CENTRE * (steps == 0), padding=padding)
-                for maps in in_chunks(features, _AT_ONCE)
-            ]
-            ranges = _ranges(mixed, features.shape[:2], across=(0, 1))
+            kernel = window(chosen, dimensions, (_CENTRE, *around), features.device)
+            mixed = [filtered(maps, kernel, padding=padding) for maps in in_chunks(features, values)]
             total = prod(size + 2 * pad for size, pad in zip(features.shape[2:], padding, strict=True))
-            entropies, done = [], 0
-            for maps in mixed:
-                low, high = ranges[done : done + maps.shape[1]].T
-                done += maps.shape[1]
-                entropies.append(_entropy(_levels(maps, low, high, bins), bins, total))
+            low, high = _ranges(mixed, features.shape[:2], across=(0, 1))
+            entropies = [
+                _entropy(_parts(maps, least, greatest, bins), bins, total)
+                for maps, least, greatest in _with(mixed, low, high)
+            ]
         else:
-            levels = isqrt(bins)
-            present = filtered(torch.ones_like(features[:1, :1], dtype=torch.float32), around, padding=padding)
+            kernel = window(chosen, dimensions, (0.0, *around), features.device)
+            present = filtered(torch.ones_like(features[:1, :1], dtype=torch.float32), kernel, padding=padding)
             present.clamp_(min=1e-3)  # a single voxel has no neighbour, and 0 as their mean
-            ranges = _ranges(in_chunks(features, _AT_ONCE), features.shape[:2], across=(1,))
-            entropies, done = [], 0
-            for maps in in_chunks(features, _AT_ONCE):
-                low, high = ranges[done : done + maps.shape[1]].T
-                done += maps.shape[1]
-                neighbours = filtered(maps, around, padding=padding).div_(present)
-                cells = _levels(maps, low, high, levels).mul_(levels).add_(_levels(neighbours, low, high, levels))
-                entropies.append(_entropy(cells, bins, prod(features.shape[2:])))
-        scores = torch.cat(entropies)
-        return scores.masked_fill_(ranges.isnan().any(1), 0).view(features.shape[:2])
+            low, high = _ranges(in_chunks(features, values), features.shape[:2], across=(1,))
+            entropies, levels = [], isqrt(bins)
+            for maps, least, greatest in _with(in_chunks(features, values), low, high):
+                neighbours = filtered(maps, kernel, padding=padding).div_(present)
+                cells = _parts(maps, least, greatest, levels).floor_().mul_(levels)
+                cells.add_(_parts(neighbours, least, greatest, levels))
+                entropies.append(_entropy(cells, bins, voxels))
+        return torch.cat(entropies).masked_fill_(low.isnan(), 0).view(features.shape[:2])
 
 
 def check_bins(bins: int, mode: str) -> None:
@@ -120,37 +121,63 @@ def check_bins(bins: int, mode: str) -> None:
         )
 
 
-def _ranges(chunks: Iterable[Tensor], shape: torch.Size, *, across: tuple[int, ...]) -> Tensor:
-    """Least and greatest value (B * C, 2) of all maps that share a histogram; nan for maps that are not finite."""
-    bounds = [torch.stack(torch.aminmax(maps.flatten(2).squeeze(0), dim=1), dim=1) for maps in chunks]
-    mine = torch.cat(bounds).view(*shape, 2)
-    finite = mine.isfinite().all(2, keepdim=True)
-    infinity = torch.inf
-    low = mine[..., :1].masked_fill(~finite, infinity).amin(across, keepdim=True)
-    high = mine[..., 1:].masked_fill(~finite, -infinity).amax(across, keepdim=True)
-    shared = torch.cat([low, high], dim=2).expand_as(mine)
-    return shared.masked_fill(~finite, torch.nan).flatten(0, 1)
+def _ranges(chunks: Iterable[Tensor], shape: torch.Size, *, across: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """Least and greatest value for each of B * C maps, of all that share a histogram; nan for maps that are not finite.
+
+    Args:
+        chunks: The maps.
+        shape: B and C.
+        across: Axes of the shape along which a histogram is shared.
+    """
+    rows = [maps.flatten(2) for maps in chunks]
+    low = torch.cat([row.amin(2).flatten() for row in rows]).view(shape)
+    high = torch.cat([row.amax(2).flatten() for row in rows]).view(shape)
+    broken = ~(low.isfinite() & high.isfinite())
+    low = low.masked_fill(broken, torch.inf).amin(across, keepdim=True)
+    high = high.masked_fill(broken, -torch.inf).amax(across, keepdim=True)
+    return low.masked_fill(broken, torch.nan).flatten(), high.masked_fill(broken, torch.nan).flatten()
 
 
-def _levels(maps: Tensor, low: Tensor, high: Tensor, levels: int) -> Tensor:
-    """Which of so many equal parts of a range each value falls into, from 0; always 0 where there is no range."""
-    shape = (1, -1, *[1] * (maps.ndim - 2))
-    width = (high - low).masked_fill(high <= low, torch.inf)
-    parts = (maps - low.view(shape)).div_(width.view(shape)).mul_(levels)
-    return parts.floor_().clamp_(0, levels - 1)
+def _with(chunks: Iterable[Tensor], low: Tensor, high: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Some maps at a time, with their ranges in a shape that fits them."""
+    done = 0
+    for maps in chunks:
+        shape = (*maps.shape[:2], *[1] * (maps.ndim - 2))
+        here = slice(done, done + shape[0] * shape[1])
+        done = here.stop
+        yield maps, low[here].view(shape), high[here].view(shape)
+
+
+def _parts(maps: Tensor, low: Tensor, high: Tensor, count: int) -> Tensor:
+    """Where each value lies in a range that is cut in so many parts, from 0 to count - 1; 0 where there is no range."""
+    scale = torch.where(high > low, count / (high - low), 0)
+    return (maps - low).mul_(scale).clamp_(0, count - 1)
 
 
 def _entropy(cells: Tensor, bins: int, total: int) -> Tensor:
-    """Entropy of (1, n, *spatial) cell numbers in bits, with shares of ``total``."""
-    # A cell number that is not a number becomes any integer, which must stay one of a cell.
-    codes = cells.flatten(2).squeeze(0).long().clamp_(0, bins - 1)
+    """Entropy of maps in bits.
+
+    Args:
+        cells: (B, C, *spatial) the cell of each voxel, and any fraction.
+        bins: Number of cells.
+        total: What the counts are shares of.
+
+    Returns:
+        (B * C).
+    """
+    shares = _counts(cells, bins).float().div_(total)
+    return -torch.linalg.vecdot(shares, shares.clamp(min=1 / total).log2_())
+
+
+def _counts(cells: Tensor, bins: int) -> Tensor:
+    """How many voxels are in each cell (B * C, cells); in another order where there are many more cells than voxels."""
+    # A cell that is not a number becomes any integer, which must still be one of a cell.
+    codes = cells.flatten(2).flatten(0, 1).long().clamp_(0, bins - 1)
     voxels = codes.shape[1]
-    if bins > 4 * voxels:  # so many counters would take more memory than the maps
+    if bins > SPARSE * voxels:
         codes, bins = _ranks(codes), voxels
     counts = torch.zeros(len(codes), bins, dtype=torch.int32, device=codes.device)
-    counts.scatter_add_(1, codes, counts.new_ones(()).expand_as(codes))
-    shares = counts.float().div_(total)
-    return -torch.linalg.vecdot(shares, shares.clamp(min=1 / total).log2_())
+    return counts.scatter_add_(1, codes, counts.new_ones(()).expand_as(codes))
 
 
 def _ranks(codes: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from math import prod
 
 import torch
@@ -33,7 +34,9 @@ def check_features(features: Tensor, axes: Sequence[int] | None) -> tuple[int, .
             f"features must be floating-point numbers of shape (B, C, *spatial) in 2D or 3D, and not empty; got "
             f"{features.dtype} of shape {tuple(features.shape)}"
         )
-    chosen = tuple(range(dimensions)) if axes is None else tuple(axes)
+    if axes is None:
+        return tuple(range(dimensions))
+    chosen = tuple(axes)
     if not chosen or set(chosen) - set(range(dimensions)) or len(set(chosen)) < len(chosen):
         raise ValueError(f"axes must be different spatial axes from 0 to {dimensions - 1}, got {chosen}")
     return chosen
@@ -47,36 +50,52 @@ def in_chunks(features: Tensor, values: int) -> Iterator[Tensor]:
         values: About so many at a time.
 
     Yields:
-        (1, n, *spatial) in float32; one after the other they are the B * C maps.
+        In float32 (B, C, *spatial) where that is small enough, else (1, n, *spatial); one after the other they are the
+        B * C maps.
     """
+    if features.numel() <= values:
+        yield features.float()
+        return
     maps = features.flatten(0, 1)
-    count = max(LEAST_MAPS, values // prod(features.shape[2:]))
-    for chunk in torch.split(maps, count):
+    for chunk in torch.split(maps, max(LEAST_MAPS, values // prod(features.shape[2:]))):
         yield chunk.float().unsqueeze(0)
 
 
-def steps_from_centre(axes: Sequence[int], dimensions: int, device: torch.device) -> Tensor:
-    """How many steps along axes lead from the centre of a window of 3 to each of its elements.
+def window(axes: tuple[int, ...], dimensions: int, weights: tuple[float, ...], device: torch.device) -> Tensor:
+    """A window of 3 whose weights depend on how many steps along axes lead to an element from the centre.
 
     Args:
         axes: The axes along which the window has three elements; it has one along the others.
         dimensions: Number of all axes.
-        device: Where to compute; nothing is copied there from the host.
+        weights: Of the centre, of what is one step away, and so on.
+        device: Where to make it; nothing is copied there from the host, which would wait for a GPU.
 
     Examples:
-        >>> steps_from_centre((0, 1), 2, torch.device("cpu"))
-        tensor([[2, 1, 2],
-                [1, 0, 1],
-                [2, 1, 2]])
+        >>> window((0, 1), 2, (4.0, 1.0, 0.0), torch.device("cpu"))
+        tensor([[0., 1., 0.],
+                [1., 4., 1.],
+                [0., 1., 0.]])
     """
+    # Compiled code makes it anew: the compiler does not keep what is kept here.
+    return (_made if torch.compiler.is_compiling() else _kept)(axes, dimensions, weights, device)
+
+
+def _made(axes: tuple[int, ...], dimensions: int, weights: tuple[float, ...], device: torch.device) -> Tensor:
     line = torch.arange(-1, 2, device=device).abs()
-    shapes = ([3 if axis == other else 1 for other in range(dimensions)] for axis in axes)
-    first, *others = (line.view(shape) for shape in shapes)
-    return sum(others, start=first)
+    first, *others = (line.view([3 if axis == other else 1 for other in range(dimensions)]) for axis in axes)
+    steps = sum(others, start=first)
+    start = torch.zeros_like(steps, dtype=torch.float32)
+    return sum((weight * (steps == step) for step, weight in enumerate(weights)), start=start)
+
+
+@cache
+def _kept(axes: tuple[int, ...], dimensions: int, weights: tuple[float, ...], device: torch.device) -> Tensor:
+    with torch.inference_mode(False):  # so that trainings can use it too
+        return _made(axes, dimensions, weights, device)
 
 
 def filtered(maps: Tensor, kernel: Tensor, *, padding: Sequence[int]) -> Tensor:
-    """Each map of (1, n, *spatial) under the same kernel; zeros stand around the maps."""
+    """Each map of (B, C, *spatial) under the same kernel; zeros stand around the maps."""
     count = maps.shape[1]
     convolve = F.conv2d if kernel.ndim == 2 else F.conv3d
     return convolve(maps, kernel.expand(count, 1, *kernel.shape), padding=tuple(padding), groups=count)
