@@ -103,7 +103,7 @@ def verdicts(table: Table) -> tuple[list[str], list[list[str]]]:
                 trick.name,
                 f"{effect.difference:+.{digits}f}",
                 f"{low} to {high}",
-                f"{effect.p.holm:.3f}",
+                "<0.001" if effect.p.holm < 0.001 else f"{effect.p.holm:.3f}",
                 f"{effect.wins}/{effect.ties}/{effect.losses}",
                 trick.verdict.word,
             ]

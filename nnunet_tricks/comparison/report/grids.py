@@ -52,11 +52,11 @@ def chance(p: float) -> str:
 
     Examples:
         >>> chance(0.0312), chance(0.00002), chance(float("nan"))
-        ('0.031', '< 0.001', '-')
+        ('0.031', '<0.001', '-')
     """
     if not math.isfinite(p):
         return NOTHING
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def verdicts(view: View) -> Grid:
@@ -91,16 +91,14 @@ def costs(view: View) -> Grid:
     return Grid("cost", tuple(header), made)
 
 
-def tests(found: Statistics) -> Grid:
-    """All tests in metric and class of the verdicts, as found and after Holm's correction."""
-    names = ("with reruns", "permutation", "Wilcoxon", "t-test")
-    header = ("trick", *(f"{name}{which}" for name in names for which in (" p", ", Holm")), "false claim", "detectable")
+def significance(found: Statistics) -> Grid:
+    """All tests in metric and class of the verdicts: p, and in brackets after Holm's correction."""
+    header = ("trick", "p with reruns", "permutation", "Wilcoxon", "t-test", "false claim", "detectable")
     rows = []
     for trick in found.tricks:
         effect = found.primary(trick)
-        cells = []
-        for test in (effect.p, effect.permutation, effect.wilcoxon, effect.t_test):
-            cells += [chance(test.p), chance(test.holm)]
+        every = (effect.p, effect.permutation, effect.wilcoxon, effect.t_test)
+        cells = [f"{chance(test.p)} ({chance(test.holm)})" for test in every]
         claim = effect.false_claim if effect.has_runs else effect.false_claim_cases
         rows.append((trick.name, *cells, chance(claim), number(effect.detectable, effect.unit)))
     return Grid(f"{found.metric}, {found.label}", header, tuple(rows))

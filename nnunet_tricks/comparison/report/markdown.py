@@ -24,7 +24,7 @@ def document(views: Sequence[View], facts: Facts, sums: Mapping[str, str]) -> st
     for view in views:
         parts.append(tables.as_markdown([view.table, *view.subgroups.values()]).rstrip())
         for title, grid in (
-            ("all tests", grids.tests(view.found)),
+            ("all tests", grids.significance(view.found)),
             ("calibration", grids.calibration(view.found)),
             (f"by {view.section.column}", grids.subgroups(view)),
         ):

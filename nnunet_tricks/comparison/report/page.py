@@ -145,10 +145,10 @@ def _section(view: View, number: int, *, several: bool) -> Iterator[str]:
         yield _heading(name, "Gallery", "Where it helped and hurt most")
         yield from gallery(view)
     yield _heading(name, "Tests", "All tests")
-    yield _table(grids.tests(found))
+    yield _table(grids.significance(found))
     yield (
-        '<p class="note">Two-sided p values on the metric of the verdicts, and after Holm\'s correction over the '
-        "tricks. Only the first knows of reruns; the others hold for the very models that were trained. "
+        '<p class="note">Two-sided p values on the metric of the verdicts; in brackets after Holm\'s correction over '
+        "the tricks. Only the first knows of reruns; the others hold for the very models that were trained. "
         "False claim: probability that the true difference has the other sign. "
         "Detectable: smallest true difference that this design finds with a power of 80 %.</p>"
     )

@@ -58,3 +58,4 @@ def _panel(axis: Any, found: Statistics, label: str) -> None:
     axis.grid(visible=False, axis="y")
     axis.tick_params(axis="y", length=0)
     axis.margins(x=0.12)
+    axis.locator_params(axis="x", nbins=5)

@@ -8,7 +8,7 @@ from nnunet_tricks.comparison.statistics.model import Statistics
 LARGEST = 520
 """Area of a disc that stands for all draws, in square points."""
 
-NAMED = 0.15
+NAMED = 0.2
 """From this share on a disc has its per cent in it."""
 
 

@@ -11,9 +11,6 @@ from nnunet_tricks.comparison.statistics.model import Effect, Statistics
 
 MOST = 4
 SIDE = 2.35
-NAMED = 1
-"""So many cases on each side get their names."""
-
 MANY = 400
 """From so many points on they are drawn as an image, which stays small."""
 
@@ -49,11 +46,6 @@ def _panel(axis: Any, effect: Effect) -> None:
     axis.set_xlim(low - room, high + room)
     axis.set_ylim(low - room, high + room)
     axis.set_aspect("equal")
-    ranked = effect.ranked()
-    for one in [*ranked[:NAMED], *ranked[-NAMED:]] if len(ranked) > 2 * NAMED else []:
-        left = one.baseline > (low + high) / 2
-        place = {"textcoords": "offset points", "fontsize": 6, "va": "center", "ha": "right" if left else "left"}
-        axis.annotate(one.case, (one.baseline, one.trick), (-5 if left else 5, 0), **place)
     axis.text(0.03, 0.97, f"better {effect.wins}", transform=axis.transAxes, va="top", fontsize=7, color=style.BETTER)
     axis.text(0.97, 0.03, f"worse {effect.losses}", transform=axis.transAxes, ha="right", fontsize=7, color=style.WORSE)
     axis.set_xlabel(f"baseline, {style.with_unit(effect.metric, effect.unit)}")
