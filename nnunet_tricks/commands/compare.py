@@ -52,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare, and show the tables."""
+    from nnunet_tricks.comparison import across_tables
     from nnunet_tricks.comparison import tables as printed
     from nnunet_tricks.comparison.compare import METRICS, compare
     from nnunet_tricks.comparison.folders import default_workers
@@ -89,8 +90,9 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.report:
             compared += gathered(found, regions, column=arguments.by or "", grouped_by=arguments.group or "")
         papers += list(beside(found, asked.comparison)) if asked.comparison else []
+    more = [one.markdown for one in papers] + list(filter(None, [across_tables.as_markdown(tables)]))
     if arguments.out:
-        extra = "".join(f"\n{one.markdown}" for one in papers) if arguments.out.suffix == ".md" else ""
+        extra = "".join(f"\n{one}" for one in more) if arguments.out.suffix == ".md" else ""
         write_atomically(arguments.out, writers[arguments.out.suffix](tables) + extra)
     if arguments.report:
         spec = next((place for place in arguments.what if place.suffix in SPECS), None)
@@ -100,8 +102,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(printed.as_data(tables), indent=1))
         return 0
     printed.show(tables)
-    for one in papers:
-        print(f"\n{one.markdown}")
+    for one in more:
+        print(f"\n{one}")
     for place in (arguments.out, arguments.report and arguments.report / "report.html"):
         if place:
             print(f"Written: {place}")

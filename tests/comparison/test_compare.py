@@ -392,3 +392,28 @@ sys.exit(code or bool({{"torch", "nnunetv2"}} & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_several_data_sets_have_a_table_of_signs(both: list[Path], world: World, tmp_path: Path, capsys) -> None:
+    other = World(tmp_path / "nnunet", dataset="Dataset008_Other")
+    models = [*both, other.train("nnUNetTrainer", skill=2), other.train("nnUNetTrainerTversky", skill=1)]
+    assert main(["compare", *map(str, models), *ONE]) == 0
+    shown = capsys.readouterr().out
+    assert "| method | Dataset007_Kidney | Dataset008_Other | better/worse | sign test, p (Holm) |" in shown
+    row = next(line for line in shown.splitlines() if line.startswith("| nnUNetTrainerTversky |"))
+    assert row.endswith("| 1/1 | 1.000 |")
+    assert "(undecided)" in row
+
+
+def test_patients_with_several_images_are_drawn_whole(both: list[Path], world: World, capsys) -> None:
+    lines = [f"case_{case},{'anna' if case < 4 else 'bert'}" for case in range(6)]
+    (world.raw / "cases.csv").write_text("\n".join(["id,patient", *lines]))
+    (table,) = compared([*both, "--group", "patient"], capsys)
+    effect = table["statistics"]["tricks"][0]["effects"]["kidney"]["Dice"]
+    assert (effect["cases"], effect["groups"]) == (6, 2)
+    assert any("Groups in more than one fold: anna, bert" in note for note in table["notes"])
+    assert "has the columns id, patient, and needs 'id' and 'hospital'" in refused(
+        [*both, "--group", "hospital"], capsys
+    )
+    (world.raw / "cases.csv").write_text("\n".join(["id,patient", *lines[:-1], "case_5,"]))
+    assert "the group column says nothing of case_5" in refused([*both, "--group", "patient"], capsys)
