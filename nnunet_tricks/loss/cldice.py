@@ -5,21 +5,22 @@ $(1 - \alpha) L_{Dice} + \alpha (1 - \frac{2 T_p T_s}{T_p + T_s})$ with topology
 skeleton S: what an opening takes away from an image, collected over ``iterations`` erosions. Shit et al., "clDice - a
 novel topology-preserving loss function for tubular structure segmentation", CVPR 2021, section 3.
 
-``iterations`` should be the radius of the widest tube in voxels. What is ignored is empty in both. The steps of the
-prediction's skeleton are made again in the backward pass: two images are held for each, where autograd would keep
-dozens.
+``iterations`` should be the radius of the widest tube in voxels. What is ignored is empty in both. Skeletons are made
+again in the backward pass, one after the other, where autograd would keep dozens of images for each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812, its standard name
 from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
 from nnunet_tricks.criterion import Prediction
@@ -65,16 +66,22 @@ def cl_dice(prediction: Prediction, iterations: int) -> Tensor:
     p, g = prediction.probabilities[:, first:], prediction.one_hot()[:, first:]
     if prediction.annotated is not None:
         p = p * prediction.annotated[:, None]
-    thin_p = soft_skeleton(p, iterations)
-    with torch.no_grad():
-        thin_g = soft_skeleton(g, iterations)
-    precision = _share(thin_p, g)
-    sensitivity = _share(thin_g, p)
+    # Image by image and class by class: only one is held at a time, and it fits into a processor's cache.
+    scores = [
+        _recomputed(partial(_of_one, iterations=iterations), one, truth)
+        for one, truth in zip(p.flatten(0, 1).unbind(), g.flatten(0, 1).unbind(), strict=True)
+    ]
+    return torch.stack(scores).view(p.shape[:2])
+
+
+def _of_one(p: Tensor, g: Tensor, *, iterations: int) -> Tensor:
+    precision = _share(soft_skeleton(p[None, None], iterations), g)
+    sensitivity = _share(soft_skeleton(g[None, None], iterations), p)
     return 2 * precision * sensitivity / (precision + sensitivity)
 
 
 def _share(skeleton: Tensor, shape: Tensor) -> Tensor:
-    return ((skeleton * shape).flatten(2).sum(2) + SMOOTH) / (skeleton.flatten(2).sum(2) + SMOOTH)
+    return ((skeleton * shape).sum() + SMOOTH) / (skeleton.sum() + SMOOTH)
 
 
 def soft_skeleton(image: Tensor, iterations: int) -> Tensor:
@@ -95,13 +102,16 @@ def soft_skeleton(image: Tensor, iterations: int) -> Tensor:
     """
     skeleton = torch.zeros_like(image)
     for _ in range(iterations + 1):
-        image, skeleton = _recomputed(_thinner, image, skeleton)
+        image, skeleton = _thinner(image, skeleton)
     return skeleton
 
 
 def _thinner(image: Tensor, skeleton: Tensor) -> tuple[Tensor, Tensor]:
-    eroded = _recomputed(_eroded, image)
-    ridge = F.relu(image - _recomputed(_dilated, eroded))
+    axes = range(2, image.ndim)
+    # A voxel sees its neighbours along each axis when it shrinks, and the corners, too, when it grows again.
+    eroded = -Highest.apply(-image, tuple(axes))
+    opened = reduce(lambda grown, axis: Highest.apply(grown, (axis,)), axes, eroded)
+    ridge = F.relu(image - opened)
     return eroded, skeleton + F.relu(ridge - skeleton * ridge)
 
 
@@ -109,22 +119,49 @@ def _recomputed(function: Callable[..., Any], *images: Tensor) -> Any:
     return checkpoint(function, *images, use_reentrant=False) if images[0].requires_grad else function(*images)
 
 
-def _eroded(image: Tensor) -> Tensor:
-    # The neighbours along each axis, without the corners.
-    return reduce(torch.minimum, [-_highest_of_three(-image, axis) for axis in range(2, image.ndim)])
+class Highest(Function):
+    """The highest of each voxel and its two neighbours along some axes; torch's pooling of volumes takes far longer."""
+
+    @staticmethod
+    def forward(ctx: Any, image: Tensor, axes: tuple[int, ...]) -> Tensor:
+        """Compare.
+
+        Args:
+            ctx: For the backward pass.
+            image: Any shape.
+            axes: Along which a voxel sees its neighbours.
+
+        Returns:
+            The same shape; what lies outside does not count.
+        """
+        highest = image.clone()
+        for mine, theirs in _shifts(image, axes):
+            torch.maximum(highest[mine], image[theirs], out=highest[mine])
+        ctx.save_for_backward(image, highest)
+        ctx.axes = axes
+        return highest
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """The gradient goes to one that is highest, to the voxel itself before its neighbours."""
+        image, highest = ctx.saved_tensors
+        found = gradient * (image == highest)
+        left = gradient - found
+        for mine, theirs in _shifts(image, ctx.axes):
+            share = left[mine] * (image[theirs] == highest[mine])
+            found[theirs] += share
+            left[mine] -= share
+        return found, None
 
 
-def _dilated(image: Tensor) -> Tensor:
-    # Axis after axis, which takes the corners in.
-    return reduce(_highest_of_three, range(2, image.ndim), image)
-
-
-def _highest_of_three(image: Tensor, axis: int) -> Tensor:
-    """Of each voxel and its two neighbours; several times as fast as torch's pooling of volumes."""
-    sides = [0, 0] * (image.ndim - 1 - axis) + [1, 1]
-    padded = F.pad(image, sides, value=-torch.inf)
-    before, here, after = (padded.narrow(axis, start, image.shape[axis]) for start in range(3))
-    return torch.maximum(torch.maximum(before, here), after)
+def _shifts(image: Tensor, axes: tuple[int, ...]) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...]]]:
+    """Where voxels have a neighbour, and where those are, for each direction."""
+    for axis in axes:
+        whole = [slice(None)] * image.ndim
+        first, last = ((*whole[:axis], side, *whole[axis + 1 :]) for side in (slice(1, None), slice(None, -1)))
+        yield first, last
+        yield last, first
 
 
 class nnUNetTrainerClDice(LossTrainer):
