@@ -88,7 +88,9 @@ def run(arguments: argparse.Namespace) -> int:
         )
         tables += found
         if arguments.report:
-            compared += gathered(found, regions, column=arguments.by or "", grouped_by=arguments.group or "")
+            name = asked.comparison.name if asked.comparison else ""
+            columns = {"column": arguments.by or "", "grouped_by": arguments.group or ""}
+            compared += gathered(found, regions, name=name, **columns)
         papers += list(beside(found, asked.comparison)) if asked.comparison else []
     more = [one.markdown for one in papers] + list(filter(None, [across_tables.as_markdown(tables)]))
     if arguments.out:

@@ -31,12 +31,14 @@ class Compared:
     """What ``compare`` found of one data set, part and configuration.
 
     Attributes:
+        name: Of the comparison; empty for the only one of an experiment.
         tables: One, or one for each subgroup.
         classes: In what was measured.
         column: That cases were sorted by; empty if they were not.
         grouped_by: Column that says which cases belong together; empty if none does.
     """
 
+    name: str
     tables: tuple[Table, ...]
     classes: Classes
     column: str = ""
@@ -44,13 +46,14 @@ class Compared:
 
 
 def gathered(
-    tables: Sequence[Table], regions: Sequence[str], *, column: str = "", grouped_by: str = ""
+    tables: Sequence[Table], regions: Sequence[str], *, name: str = "", column: str = "", grouped_by: str = ""
 ) -> list[Compared]:
     """Tables by what they compare.
 
     Args:
         tables: Of one call of ``compare``.
         regions: As it was called with.
+        name: Of the comparison.
         column: That cases were sorted by.
         grouped_by: That says which cases belong together.
     """
@@ -61,7 +64,7 @@ def gathered(
     for own in found.values():
         classes = Classes.of(own[0].group.baseline.predictions[0].description)
         classes = classes.with_regions(regions) if regions else classes
-        made.append(Compared(tuple(own), classes, column, grouped_by))
+        made.append(Compared(name, tuple(own), classes, column, grouped_by))
     return made
 
 
@@ -73,8 +76,12 @@ def collect(compared: Sequence[Compared], question: Question) -> tuple[list[Row]
         question: What was asked.
 
     Raises:
-        ValueError: If an image is missing, or the same name stands for two regions.
+        ValueError: If there is nothing to compare, an image is broken, or the same name stands for two regions.
     """
+    for one in compared:
+        group = one.tables[0].group
+        if len(group.methods) < 2:
+            raise ValueError(f"a report needs two methods at least, and {group.dataset} has {group.baseline.name} only")
     asked = compared[0].tables[0].asked
     sections = tuple(map(_section, compared))
     facts = Facts(question=question, sections=sections, draws=asked.draws, seed=asked.seed)
@@ -104,6 +111,7 @@ def _section(compared: Compared) -> Section:
     subgroups = {row.case: table.subgroup.partition(" = ")[2] for table in compared.tables for row in table.cases}
     cases = _cases(group)
     return Section(
+        name=compared.name,
         dataset=group.dataset,
         part=group.part,
         folds=group.folds,

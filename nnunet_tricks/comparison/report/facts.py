@@ -88,6 +88,7 @@ class Section:
     """One data set, part and configuration.
 
     Attributes:
+        name: Of the comparison; empty for the only one.
         dataset: Full name.
         part: ``validation``, ``test`` or the like.
         folds: Those that were compared.
@@ -104,6 +105,7 @@ class Section:
         shown: The gallery.
     """
 
+    name: str
     dataset: str
     part: str
     folds: tuple[str, ...]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from nnunet_tricks.comparison import tables
 from nnunet_tricks.comparison.report import words
 from nnunet_tricks.comparison.report.facts import Facts
 from nnunet_tricks.comparison.report.view import View
@@ -108,7 +107,7 @@ def _caption(view: View) -> str:
     )
     verdicts = "; ".join(f"{trick.name}: {trick.verdict.word}" for trick in found.tricks)
     return (
-        f"{escaped(tables.title(view.table))}. In brackets: difference to the baseline; "
+        f"{escaped(view.title)}. In brackets: difference to the baseline; "
         r"$^{*}$: $p < 0.05$ in a paired t-test over cases, not corrected, blind to reruns. "
         + escaped(f"Verdicts with reruns and Holm's correction on {found.metric}, {found.label}: {verdicts}. {noise}")
     )

@@ -22,6 +22,7 @@ def document(views: Sequence[View], facts: Facts, sums: Mapping[str, str]) -> st
     question = facts.question
     parts = [f"# {question.name}", question.description, question.lock]
     for view in views:
+        parts.append(f"## {view.title}")
         parts.append(tables.as_markdown([view.table, *view.subgroups.values()]).rstrip())
         for title, grid in (
             ("all tests", grids.significance(view.found)),

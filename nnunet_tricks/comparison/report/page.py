@@ -55,7 +55,7 @@ def _header(views: Sequence[View], facts: Facts) -> str:
     lines = [f"<header>\n<h1>{escape(question.name)}</h1>"]
     if question.description:
         lines.append(f'<p class="lead">{escape(question.description)}</p>')
-    lines += [f'<p class="soft">{escape(tables.title(view.table))}</p>' for view in views]
+    lines += [f'<p class="soft">{escape(view.title)}</p>' for view in views]
     holds = " holds" if question.locked else ""
     lines.append(f'<p class="lock{holds}">{escape(question.lock)}</p>\n</header>')
     return "\n".join(lines)
@@ -64,8 +64,7 @@ def _header(views: Sequence[View], facts: Facts) -> str:
 def _navigation(views: Sequence[View]) -> str:
     links: list[tuple[str, str]] = []
     for number, view in enumerate(views):
-        before = f"{view.section.dataset} {view.section.part}: " if len(views) > 1 else ""
-        links += [(f"s{number}-verdicts", f"{before}Verdicts")]
+        links.append((f"s{number}-verdicts", view.title if len(views) > 1 else "Verdicts"))
         if len(views) == 1:
             links += [(f"s{number}-{name.lower()}", name) for name in _parts(view)]
     links += [("paper", "For the paper"), ("verify", "Verify")]
@@ -94,7 +93,7 @@ def _section(view: View, number: int, *, several: bool) -> Iterator[str]:
     metric = (
         f"{found.metric} of {found.label}" if found.label in view.section.classes else f"{found.metric}, {found.label}"
     )
-    title = tables.title(view.table) if several else "Is it real?"
+    title = view.title if several else "Is it real?"
     yield f'<h2 id="{name}-verdicts">{escape(title)}</h2>'
     yield _table(grids.verdicts(view))
     yield _list(tables.reasons(replace(view.table, statistics=found)))

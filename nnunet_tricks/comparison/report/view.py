@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from nnunet_tricks.comparison import tables
 from nnunet_tricks.comparison.compare import Row, Table
 from nnunet_tricks.comparison.cost import Cost
 from nnunet_tricks.comparison.curves import Epoch
@@ -39,6 +40,11 @@ class View:
     subgroups: Mapping[str, Table]
     when: tuple[Answer, ...]
     names: Mapping[str, str]
+
+    @property
+    def title(self) -> str:
+        """What was compared."""
+        return f"{self.section.name}: {tables.title(self.table)}" if self.section.name else tables.title(self.table)
 
     @property
     def found(self) -> Statistics:

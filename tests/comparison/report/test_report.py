@@ -3,6 +3,7 @@ import csv
 import io
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -170,8 +171,35 @@ def test_subgroups_stand_beside_each_other(world: World, tmp_path: Path, capsys)
     assert main(["verify", str(out)]) == 0
 
 
-def test_a_file_where_the_folder_should_be(world: World, tmp_path: Path, capsys) -> None:
+def test_what_makes_no_report_is_refused(world: World, tmp_path: Path, capsys) -> None:
     models = [str(world.train(f"nnUNetTrainer{trick}")) for trick in ("", "CE")]
     (tmp_path / "file").write_text("")
     assert main(["compare", *models, "--report", str(tmp_path / "file")]) == 2
     assert "must be a folder" in capsys.readouterr().err
+    assert main(["compare", models[0], "--workers", "1", "--report", str(tmp_path / "report")]) == 2
+    assert "a report needs two methods at least" in capsys.readouterr().err
+    assert not (tmp_path / "report").exists()
+
+
+def test_comparisons_of_one_file_share_their_baseline_and_images_may_be_gone(world: World, tmp_path: Path) -> None:
+    for trick, skill in (("", 2), ("CE", 1), ("Tversky", 3)):
+        world.train(f"nnUNetTrainer{trick}", skill=skill)
+    spec = tmp_path / "two.yaml"
+    spec.write_text(
+        "datasets: [7]\nconfigurations: [3d]\nfolds: [0, 1, 2]\n"
+        "comparisons:\n- {name: one, tricks: [Tversky]}\n- {name: two, tricks: [CE]}\n"
+    )
+    shutil.rmtree(world.raw / "imagesTr")
+    out = tmp_path / "report"
+    assert main(["compare", str(spec), "--workers", "1", "--report", str(out)]) == 0
+    text = (out / "report.html").read_text()
+    assert '<h2 id="s0-verdicts">' in text
+    assert '<h2 id="s1-verdicts">' in text
+    assert "Gallery" not in text
+    assert "was not locked" in text
+    Page(text)
+    numbers = [
+        (one["trainer"], one["case"], one["label"], one["metric"]) for one in csv.DictReader((out / "cases.csv").open())
+    ]
+    assert len(numbers) == len(set(numbers)) == 3 * 6 * 2 * 5
+    assert main(["verify", str(out)]) == 0

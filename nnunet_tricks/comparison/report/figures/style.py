@@ -14,10 +14,10 @@ INK = "#1a1b1c"
 GREY = "#8a8f98"
 FAINT = "#aab0b8"
 BASELINE = "#8a8f98"
-PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#c99700", "#56b4e9", "#7f5fc4", "#8c6d31", "#e4572e", "#2a9d8f")
+PALETTE = ("#1b7fc4", "#d55e00", "#009e73", "#cc79a7", "#c99700", "#56b4e9", "#7f5fc4", "#8c6d31", "#e4572e", "#2a9d8f")
 """After Okabe and Ito: told apart by the colour-blind too, and readable on white and on black."""
 
-BETTER, WORSE = "#0072b2", "#d55e00"
+BETTER, WORSE = "#1b7fc4", "#d55e00"
 WIDTH = 9.6
 """Of a figure as wide as the page, in inches."""
 
