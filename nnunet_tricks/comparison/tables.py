@@ -21,6 +21,10 @@ WIDE = 10_000
 """Characters; no table is wider."""
 
 SIGNED = "Signed: difference to {baseline}. Mean over cases of all folds; in brackets how many count, if not all."
+CASES_ALONE = (
+    "Intervals without reruns are of cases alone: what these very models would differ by on other images, not what "
+    "training them again would."
+)
 CSV_COLUMNS = (
     "dataset",
     "part",
@@ -103,12 +107,19 @@ def verdicts(table: Table) -> tuple[list[str], list[list[str]]]:
                 trick.name,
                 f"{effect.difference:+.{digits}f}",
                 f"{low} to {high}",
-                "<0.001" if effect.p.holm < 0.001 else f"{effect.p.holm:.3f}",
+                _p(effect),
                 f"{effect.wins}/{effect.ties}/{effect.losses}",
                 trick.verdict.word,
             ]
         )
     return header, rows
+
+
+def _p(effect: Effect) -> str:
+    """Empty without reruns: what cases alone say is a test of two models, not of a trick."""
+    if not effect.has_runs:
+        return "-"
+    return "<0.001" if effect.p.holm < 0.001 else f"{effect.p.holm:.3f}"
 
 
 def reasons(table: Table) -> list[str]:
@@ -134,6 +145,8 @@ def reasons(table: Table) -> list[str]:
                 f"{method.name}: expected calibration error {method.calibration.ece:.3f}, Brier score "
                 f"{method.calibration.brier:.3f} over {method.calibration.cases} cases."
             )
+    if any(not found.primary(trick).has_runs for trick in found.tricks):
+        lines.append(CASES_ALONE)
     return [*lines, noise_in_words(found.noise_floor, found.baseline.name)]
 
 
