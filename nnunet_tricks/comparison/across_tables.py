@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from nnunet_tricks.comparison.compare import Table
 from nnunet_tricks.comparison.statistics.across import across
@@ -12,8 +13,26 @@ FEWEST = 2
 """Data sets, for a table across them."""
 
 
-def as_markdown(tables: Iterable[Table]) -> str:
-    """A table for each part and configuration that several data sets have; empty if there are none.
+NOTE = "Exact two-sided sign test over data sets: five with the same sign have p = 0.06, six 0.03."
+
+
+@dataclass(frozen=True)
+class SignTable:
+    """What each trick did on several data sets.
+
+    Attributes:
+        title: Metric, configuration and part.
+        header: Of the columns.
+        rows: One for each trick.
+    """
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def sign_tables(tables: Iterable[Table]) -> Iterator[SignTable]:
+    """A table for each part and configuration that several data sets have.
 
     Args:
         tables: What ``compare`` found; those of subgroups are left out.
@@ -23,22 +42,28 @@ def as_markdown(tables: Iterable[Table]) -> str:
         found = table.statistics
         if found and found.tricks and not found.subgroup:
             groups.setdefault((found.part, found.configuration, found.metric), []).append(found)
-    parts = []
     for (part, configuration, metric), members in groups.items():
         datasets = [one.dataset for one in members]
         if len(datasets) >= FEWEST and len(set(datasets)) == len(datasets):
-            parts.append(_markdown(f"{metric}, {configuration}, {part}", datasets, across(members)))
-    return "\n".join(parts)
+            header = ("method", *datasets, "better/worse", "sign test, p (Holm)")
+            rows = tuple(_row(one, datasets) for one in across(members))
+            yield SignTable(f"{metric}, {configuration}, {part}", header, rows)
 
 
-def _markdown(title: str, datasets: Sequence[str], signs: Sequence[Signs]) -> str:
-    header = ["method", *datasets, "better/worse", "sign test, p (Holm)"]
-    lines = [header, ["---", *["---:"] * (len(header) - 1)]]
-    for one in signs:
-        cells = [
-            f"{one.differences[name]:+.3f} ({one.words[name]})" if name in one.differences else "-" for name in datasets
-        ]
-        lines.append([one.name, *cells, f"{one.gains}/{one.losses}", f"{one.p.holm:.3f}"])
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    note = "- Exact two-sided sign test over data sets: five with the same sign have p = 0.06, six 0.03."
-    return f"### Across data sets: {title}\n\n{table}\n\n{note}\n"
+def as_markdown(tables: Iterable[Table]) -> str:
+    """All of these tables; empty if there are none."""
+    return "\n".join(map(_markdown, sign_tables(tables)))
+
+
+def _row(signs: Signs, datasets: Sequence[str]) -> tuple[str, ...]:
+    cells = [
+        f"{signs.differences[name]:+.3f} ({signs.words[name]})" if name in signs.differences else "-"
+        for name in datasets
+    ]
+    return (signs.name, *cells, f"{signs.gains}/{signs.losses}", f"{signs.p.holm:.3f}")
+
+
+def _markdown(table: SignTable) -> str:
+    lines = [table.header, ("---", *("---:" for _ in table.header[1:])), *table.rows]
+    drawn = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return f"### Across data sets: {table.title}\n\n{drawn}\n\n- {NOTE}\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from nnunet_tricks.comparison import tables
+from nnunet_tricks.comparison import across_tables, tables
 from nnunet_tricks.comparison.report import grids, words
 from nnunet_tricks.comparison.report.facts import Facts
 from nnunet_tricks.comparison.report.grids import Grid
@@ -33,6 +33,7 @@ def document(views: Sequence[View], facts: Facts, sums: Mapping[str, str]) -> st
                 parts += [f"**{title}**, {grid.title}", _table(grid)]
         if view.when:
             parts += ["**when does it help?**", "\n".join(f"- {answer.sentence}" for answer in view.when)]
+    parts.append(across_tables.as_markdown(view.table for view in views).rstrip())
     parts.append("## Methods")
     parts += [words.methods(view, facts) for view in views]
     parts.append("```bibtex\n" + "\n\n".join(paper.bibtex for paper in words.papers(views)) + "\n```")

@@ -8,7 +8,7 @@ from functools import cache
 from html import escape
 from importlib import resources
 
-from nnunet_tricks.comparison import tables
+from nnunet_tricks.comparison import across_tables, tables
 from nnunet_tricks.comparison.report import grids, words
 from nnunet_tricks.comparison.report.facts import Facts
 from nnunet_tricks.comparison.report.figures import forest, learning, patterns, price, ranks, scatter
@@ -39,6 +39,7 @@ def document(views: Sequence[View], facts: Facts, sums: Mapping[str, str]) -> st
         _navigation(views),
         "<main>",
         *(part for number, view in enumerate(views) for part in _section(view, number, several=len(views) > 1)),
+        *_across(views),
         *_closing(views, facts, sums),
         "</main>\n</body>\n</html>\n",
     ]
@@ -67,6 +68,8 @@ def _navigation(views: Sequence[View]) -> str:
         links.append((f"s{number}-verdicts", view.title if len(views) > 1 else "Verdicts"))
         if len(views) == 1:
             links += [(f"s{number}-{name.lower()}", name) for name in _parts(view)]
+    if any(across_tables.sign_tables(view.table for view in views)):
+        links.append(("across", "Across data sets"))
     links += [("paper", "For the paper"), ("verify", "Verify")]
     items = "".join(f'<li><a href="#{target}">{escape(name)}</a></li>' for target, name in links)
     return f'<nav aria-label="Contents"><ul>{items}</ul></nav>'
@@ -151,6 +154,15 @@ def _section(view: View, number: int, *, several: bool) -> Iterator[str]:
         "False claim: probability that the true difference has the other sign. "
         "Detectable: smallest true difference that this design finds with a power of 80 %.</p>"
     )
+
+
+def _across(views: Sequence[View]) -> Iterator[str]:
+    found = list(across_tables.sign_tables(view.table for view in views))
+    if found:
+        yield '<h2 id="across">Across data sets</h2>'
+        for one in found:
+            yield f"<h4>{escape(one.title)}</h4>{_table(Grid(one.title, one.header, one.rows))}"
+        yield f'<p class="note">{escape(across_tables.NOTE)}</p>'
 
 
 def _training(view: View, name: str) -> Iterator[str]:
@@ -243,7 +255,7 @@ def _figure(svg: str, caption: str) -> str:
 def _table(grid: Grid) -> str:
     head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in grid.header)
     rows = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in grid.rows)
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+    return f'<div class="wide" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
 
 
 def _cell(text: str) -> str:

@@ -171,6 +171,18 @@ def test_subgroups_stand_beside_each_other(world: World, tmp_path: Path, capsys)
     assert main(["verify", str(out)]) == 0
 
 
+def test_data_sets_beside_each_other(world: World, tmp_path: Path) -> None:
+    models = []
+    for one in (world, World(world.root, dataset="Dataset008_Liver")):
+        models += [str(one.train(f"nnUNetTrainer{trick}", skill=skill)) for trick, skill in (("", 2), ("CE", 1))]
+    out = tmp_path / "report"
+    assert main(["compare", *models, "--workers", "1", "--report", str(out)]) == 0
+    page = Page((out / "report.html").read_text())
+    assert {"s0-verdicts", "s1-verdicts", "across"} <= set(page.ids) & set(page.targets)
+    for form in ("report.html", "report.md"):
+        assert re.search(r"nnUNetTrainerCE\W.+(-0\.\d{3} \(undecided\).+){2}0/2", (out / form).read_text())
+
+
 def test_what_makes_no_report_is_refused(world: World, tmp_path: Path, capsys) -> None:
     models = [str(world.train(f"nnUNetTrainer{trick}")) for trick in ("", "CE")]
     (tmp_path / "file").write_text("")
