@@ -74,6 +74,6 @@ ENTRIES: tuple[TrickInfo, ...] = (
         formula="[F, F of r C channels that were drawn before the training]",
         parameters=(_ratios(0.75, 0.5), _STAGES),
         paper=cited("liu2023instructive"),
-        challenges=("control of IFE",),
+        challenges=("control experiments",),
     ),
 )

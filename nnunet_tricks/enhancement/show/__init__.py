@@ -1,0 +1,1 @@
+"""Looking at which channels a trained model shows twice."""
