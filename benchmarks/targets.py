@@ -18,13 +18,16 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from benchmarks.measuring import paired, save
-from nnunet_tricks.targets.distance import signed_distance
+from nnunet_tricks.targets.border import border_weights
+from nnunet_tricks.targets.closeness import closeness
+from nnunet_tricks.targets.distance import distance_to_the_other_side, signed_distance
+from nnunet_tricks.targets.objects import objects
 from nnunet_tricks.targets.skeleton import tubed_skeleton
 
 SIZE = (128, 128, 128)
 SPACING = (2.0, 0.8, 0.8)
 BASELINE = "nnU-Net's augmentation"
-MOST = {"signed distance": 1.0}
+MOST = {"signed distance": 1.0, "distance to the other side": 1.0}
 DRAWS = 16
 """Patches per round: most of nnU-Net's transforms are drawn for a part of the patches only, so their mean counts."""
 
@@ -36,10 +39,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    mask = objects()
+    kinds = balls()
+    mask = kinds > 0
     things: dict[str, Callable[[], object]] = {
         BASELINE: partial(repeat, augmentation(mask)),
         "signed distance": partial(repeat, partial(signed_distance, mask, SPACING)),
+        "distance to the other side": partial(repeat, partial(distance_to_the_other_side, mask, SPACING, power=2)),
+        "closeness to a border": partial(repeat, partial(closeness, mask, SPACING)),
+        "border weights of two objects": partial(repeat, partial(border_weights, kinds, SPACING, border=10, sigma=5)),
+        "numbers of objects": partial(repeat, partial(objects, kinds, SPACING)),
         "widened skeleton": partial(repeat, partial(tubed_skeleton, mask, SPACING)),
         "scipy's transform, inside and outside": partial(repeat, partial(scipys, mask)),
     }
@@ -60,10 +68,11 @@ def repeat(function: Callable[[], object]) -> None:
         function()
 
 
-def objects() -> NDArray[np.bool_]:
-    """A large and a small ball."""
+def balls() -> NDArray[np.int16]:
+    """A large ball, 1, and a small one, 2, that touch."""
     z, y, x = np.meshgrid(*(np.linspace(-1, 1, n) for n in SIZE), indexing="ij")
-    return (z**2 + y**2 + x**2 < 0.3) | ((z - 0.5) ** 2 + (y + 0.5) ** 2 + x**2 < 0.05)
+    large, small = z**2 + y**2 + x**2 < 0.3, (z - 0.5) ** 2 + (y + 0.5) ** 2 + x**2 < 0.05
+    return np.where(large, 1, np.where(small, 2, 0)).astype(np.int16)
 
 
 def augmentation(mask: NDArray[np.bool_]) -> partial[dict[str, torch.Tensor]]:
