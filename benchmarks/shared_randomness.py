@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -52,9 +53,27 @@ def main() -> None:
         "steps": arguments.steps,
         "minutes": (perf_counter() - began) / 60,
     }
+    result |= scatter(outcomes)
+    low, high = result["variance_ratio_interval"]
+    print(f"variance of the difference, shared over apart: {result['variance_ratio']:.2f} ({low:.2f} to {high:.2f})")
+    if arguments.out:
+        from benchmarks.measuring import save
+
+        save(arguments.out, result)
+
+
+def scatter(outcomes: Mapping[str, Sequence[Sequence[float]]]) -> dict[str, Any]:
+    """How far outcomes and their differences scatter, and the ratio of variances with its 95 % interval.
+
+    Args:
+        outcomes: Pairs of baseline and trick, by whether they shared their randomness.
+    """
+    from scipy.stats import f
+
+    found: dict[str, Any] = {}
     for mode, pairs in outcomes.items():
         baseline, trick = np.array(pairs).T
-        result[mode] = {
+        found[mode] = {
             "baseline": baseline.tolist(),
             "trick": trick.tolist(),
             "deviation_of_baseline": float(baseline.std(ddof=1)),
@@ -62,15 +81,13 @@ def main() -> None:
             "deviation_of_difference": float((trick - baseline).std(ddof=1)),
             "correlation": float(np.corrcoef(baseline, trick)[0, 1]),
         }
-    # Runs apart have no partner: all pairs of a baseline and a trick differ by what both variances add up to.
-    apart = result["apart"]["deviation_of_baseline"] ** 2 + result["apart"]["deviation_of_trick"] ** 2
-    shared = result["shared"]["deviation_of_difference"] ** 2
-    result["variance_ratio"] = shared / apart
-    print(f"variance of the difference, shared over apart: {result['variance_ratio']:.2f}")
-    if arguments.out:
-        from benchmarks.measuring import save
-
-        save(arguments.out, result)
+    # Runs apart have no partner: a baseline and a trick differ by what both variances add up to.
+    parts = [found["apart"][f"deviation_of_{name}"] ** 2 for name in ("baseline", "trick")]
+    ratio = found["shared"]["deviation_of_difference"] ** 2 / sum(parts)
+    ones = len(outcomes["shared"]) - 1
+    others = sum(parts) ** 2 / sum(part**2 / (len(outcomes["apart"]) - 1) for part in parts)
+    low, high = (float(ratio / f.ppf(end, ones, others)) for end in (0.975, 0.025))
+    return {**found, "variance_ratio": ratio, "variance_ratio_interval": [low, high]}
 
 
 def _outcome(name: str, arguments: argparse.Namespace) -> float:
