@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nnunet_tricks.comparison.evaluate import mean
 from nnunet_tricks.comparison.traits import TRAITS
 
 LOGARITHMIC = ("size", "count", "spacing")
@@ -140,6 +142,7 @@ class Asked:
         gains: Of each of them, in the metric's unit; positive is better.
         traits: By name, of each of them as measured; those that do not vary are left out.
         folds: Of each of them.
+        what: What one of them is, in the plural: cases, or groups of these.
     """
 
     trick: str
@@ -148,6 +151,7 @@ class Asked:
     gains: tuple[float, ...]
     traits: Mapping[str, tuple[float, ...]]
     folds: tuple[str, ...]
+    what: str = "cases"
 
 
 @dataclass(frozen=True)
@@ -177,16 +181,16 @@ class Answer:
     def sentence(self) -> str:
         """It in words."""
         count = len(self.asked.cases)
-        what = f"{self.asked.trick}, {self.asked.label}"
+        what, units = f"{self.asked.trick}, {self.asked.label}", self.asked.what
         if self.fit is None:
-            why = f"{count} cases, and at least {LEAST} are needed" if count < LEAST else "no trait varies"
+            why = f"{count} {units}, and at least {LEAST} are needed" if count < LEAST else "no trait varies"
             return f"{what}: not looked for ({why})."
         if not self.found:
-            return f"{what}: no pattern found in {count} cases (p = {self.p:.2g})."
+            return f"{what}: no pattern found in {count} {units} (p = {self.p:.2g})."
         where = "larger" if self.correlation > 0 else "smaller"
         return (
             f"{what}: the gain is higher where {self.trait} is {where} (Spearman {self.correlation:+.2f}); out of fold "
-            f"the traits explain {100 * self.fit.explained:.0f} % of its variance (p = {self.p:.2g}, {count} cases)."
+            f"the traits explain {100 * self.fit.explained:.0f} % of its variance (p = {self.p:.2g}, {count} {units})."
         )
 
 
@@ -196,6 +200,7 @@ def question(
     gains: Mapping[str, float],
     traits: Mapping[str, Mapping[str, float]],
     folds: Mapping[str, str],
+    groups: Mapping[str, str] | None = None,
 ) -> Asked:
     """Bring together what is known of each case.
 
@@ -205,7 +210,17 @@ def question(
         gains: By case; undefined ones do not count.
         traits: By case and name, as measured.
         folds: By case.
+        groups: By case, what it belongs to, such as a patient: cases of one are no independent witnesses, so gains and
+            traits are its means. None if each case stands for itself.
+
+    Examples:
+        >>> gains, folds = {"a": 0.1, "b": 0.3, "c": 0.5}, {"a": "0", "b": "0", "c": "1"}
+        >>> traits = {case: {"size": 100.0 * place} for place, case in enumerate(gains, 1)}
+        >>> question("CE", "liver", gains, traits, folds, {"a": "P1", "b": "P1", "c": "P2"}).traits
+        {'size': (150.0, 300.0)}
     """
+    if groups is not None:
+        return _of_groups(trick, label, gains, traits, folds, groups)
     known = [case for case in sorted(gains) if np.isfinite(gains[case]) and case in traits]
     columns = {}
     for name in TRAITS:
@@ -216,6 +231,27 @@ def question(
             columns[name] = values
     chosen = tuple(folds[case] for case in known)
     return Asked(trick, label, tuple(known), tuple(gains[case] for case in known), columns, chosen)
+
+
+def _of_groups(
+    trick: str,
+    label: str,
+    gains: Mapping[str, float],
+    traits: Mapping[str, Mapping[str, float]],
+    folds: Mapping[str, str],
+    groups: Mapping[str, str],
+) -> Asked:
+    members: dict[str, list[str]] = {}
+    for case in sorted(gains):
+        if np.isfinite(gains[case]) and case in traits:
+            members.setdefault(groups[case], []).append(case)
+    means = {
+        group: {name: mean(traits[case].get(name, math.nan) for case in cases) for name in TRAITS}
+        for group, cases in members.items()
+    }
+    of_groups = {group: mean(gains[case] for case in cases) for group, cases in members.items()}
+    first = {group: folds[cases[0]] for group, cases in members.items()}
+    return replace(question(trick, label, of_groups, means, first), what="groups")
 
 
 def scale(name: str, values: Sequence[float]) -> NDArray[np.float64]:

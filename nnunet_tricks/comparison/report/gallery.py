@@ -22,7 +22,7 @@ def gallery(view: View) -> Iterator[str]:
     yield f'<ul class="key">{"".join(colours)}</ul>'
     yield (
         '<p class="note">The slice in which one prediction is wrong most often where the other is right; of several '
-        "runs the one nearest to their mean. Numbers are of the whole case, means over runs.</p>"
+        "runs the one nearest to their mean is shown. Numbers are of the whole case, means over runs.</p>"
     )
     for trick in found.tricks:
         effect = found.primary(trick)
@@ -47,8 +47,8 @@ def _case(shown: Shown, case: CaseDifference, effect: Effect, trick: str) -> str
     captions = {
         "": "image",
         "truth": "truth",
-        "baseline": f"baseline {grids.number(case.baseline, effect.unit)}",
-        "trick": f"{trick} {grids.number(case.trick, effect.unit)}",
+        "baseline": f"baseline {grids.number(case.baseline, effect.unit)}, run {shown.runs[0]}",
+        "trick": f"{trick} {grids.number(case.trick, effect.unit)}, run {shown.runs[1]}",
     }
     for layer, caption in captions.items():
         over = f'<img alt="" src="data:image/png;base64,{picture.layers[layer]}">' if layer else ""

@@ -175,5 +175,5 @@ def _questions(section: Section, found: Statistics) -> list[Question]:
             gains = {one.case: sign * one.difference for one in effect.differences}
             traits = {case: of_case[label] for case, of_case in section.traits.items() if label in of_case}
             folds = {one.case: one.fold for one in effect.differences}
-            asked.append(question(trick.name, label, gains, traits, folds))
+            asked.append(question(trick.name, label, gains, traits, folds, section.groups or None))
     return asked

@@ -75,7 +75,19 @@ def _runs(view: View) -> str:
     if len(ways[0].runs) == 1 and counts == {1}:
         return "Each was trained once, so the run-to-run variation of training is not known."
     of_tricks = f"{min(counts)}" if len(counts) == 1 else f"{min(counts)} to {max(counts)}"
-    return f"The baseline was trained {len(ways[0].runs)} times and each trick {of_tricks} times on every fold."
+    how = f"The baseline was trained {len(ways[0].runs)} times and each trick {of_tricks} times on every fold"
+    return f"{how}{_shared(view)}."
+
+
+def _shared(view: View) -> str:
+    """Whether baseline and tricks began alike, which their names say."""
+    for way in view.section.ways:
+        try:
+            if not parse(way.trainer).shared:
+                return ""
+        except IllegalName:
+            return ""
+    return "; in each run all began with the same weights and saw the same patches and augmentations"
 
 
 def _statistics(view: View, found: Statistics) -> str:
