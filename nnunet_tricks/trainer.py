@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from importlib.metadata import version
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
 from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import nn
@@ -19,6 +20,9 @@ from nnunet_tricks import __version__, class_balance, preconditions, voxel_count
 from nnunet_tricks.class_balance import VoxelCounts
 from nnunet_tricks.criterion import Criterion, DecisionWeights, Loss
 from nnunet_tricks.naming import IllegalName, TrainerName, parse
+
+MakeTransforms = Callable[..., ComposeTransforms]
+"""What nnU-Net's ``get_training_transforms`` and ``get_validation_transforms`` are."""
 
 
 class TrickTrainer(nnUNetTrainer):
@@ -83,14 +87,47 @@ class TrickTrainer(nnUNetTrainer):
         with seeded(*self._shares, "weights"):
             super().initialize()
 
+    def training_transforms(self, make: MakeTransforms) -> MakeTransforms:
+        """How training patches are transformed, for tricks that change it.
+
+        Args:
+            make: Makes the transforms as they are without the trick.
+
+        Returns:
+            Makes them with it, from the same arguments.
+        """
+        return make
+
+    def validation_transforms(self, make: MakeTransforms) -> MakeTransforms:
+        """As ``training_transforms``, for validation patches."""
+        return make
+
     def get_dataloaders(self) -> Any:
-        """nnU-Net's loaders; they draw what another trainer's draw where the name says so."""
-        if not self.trainer_name.shared:
+        """nnU-Net's loaders of transformed patches; they draw what another trainer's draw where the name says so."""
+        with self._own_transforms(), self._shared_loaders():
             return super().get_dataloaders()
+
+    @contextmanager
+    def _own_transforms(self) -> Iterator[None]:
+        # nnU-Net asks the trainer for its transforms while it starts the workers, and the two are static methods.
+        makers = {
+            "get_training_transforms": self.training_transforms(self.get_training_transforms),
+            "get_validation_transforms": self.validation_transforms(self.get_validation_transforms),
+        }
+        for name, make in makers.items():
+            setattr(self, name, make)
+        try:
+            yield
+        finally:
+            for name in makers:
+                delattr(self, name)
+
+    def _shared_loaders(self) -> AbstractContextManager[None]:
+        if not self.trainer_name.shared:
+            return nullcontext()
         from nnunet_tricks.shared_randomness import shared_loaders
 
-        with shared_loaders(*self._shares, first=self.current_epoch * self.num_iterations_per_epoch):
-            return super().get_dataloaders()
+        return shared_loaders(*self._shares, first=self.current_epoch * self.num_iterations_per_epoch)
 
     @property
     def _shares(self) -> tuple[object, ...]:

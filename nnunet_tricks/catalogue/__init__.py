@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nnunet_tricks.catalogue import enhancement, overlap, shape, supervision, voxel
+from nnunet_tricks.catalogue import augmentation, enhancement, overlap, shape, supervision, voxel
 from nnunet_tricks.trick_info import TrickInfo
 
 CATALOGUE: tuple[TrickInfo, ...] = (
@@ -10,5 +10,6 @@ CATALOGUE: tuple[TrickInfo, ...] = (
     *overlap.ENTRIES,
     *shape.ENTRIES,
     *supervision.ENTRIES,
+    *augmentation.ENTRIES,
     *enhancement.ENTRIES,
 )

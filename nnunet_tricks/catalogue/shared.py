@@ -6,6 +6,9 @@ from nnunet_tricks.papers import cited
 from nnunet_tricks.trick_info import Measurement, Parameter
 
 MODEL = "model implementation"
+AUGMENTATION = "data augmentation"
+TABLE_5 = "Zhang D. et al., table 5"
+TABLE_6 = "Zhang D. et al., table 6"
 TABLE_7 = "Zhang D. et al., table 7"
 TABLE_8 = "Zhang D. et al., table 8"
 BASELINES = {
@@ -23,6 +26,20 @@ def tables_7_and_8(row: str, **deltas: float) -> tuple[Measurement, ...]:
     return tuple(
         Measurement(source=source, row=row, dataset=dataset, baseline=baseline, delta=delta)
         for (dataset, (source, baseline)), delta in zip(BASELINES.items(), deltas.values(), strict=True)
+    )
+
+
+def tables_5_and_6(letter: str, **deltas: float) -> tuple[Measurement, ...]:
+    """As ``tables_7_and_8``, for GTAug-A or GTAug-B; LiTS, the last, is in table 6, which spells the row otherwise."""
+    return tuple(
+        Measurement(
+            source=TABLE_6 if dataset == "LiTS" else TABLE_5,
+            row=f"GTAUG-{letter}" if dataset == "LiTS" else f"GTAug-{letter}",
+            dataset=dataset,
+            baseline=baseline,
+            delta=delta,
+        )
+        for (dataset, (_, baseline)), delta in zip(BASELINES.items(), deltas.values(), strict=True)
     )
 
 

@@ -10,7 +10,7 @@ import nnunetv2.paths
 
 from nnunet_tricks.targets.instances import coloured_cases
 from nnunet_tricks.targets.maps import AppendMaps, Layout, MapOfKinds, WithMaps
-from nnunet_tricks.trainer import LossTrainer
+from nnunet_tricks.trainer import LossTrainer, MakeTransforms
 
 
 class MappedLossTrainer(LossTrainer):
@@ -48,17 +48,13 @@ class MappedLossTrainer(LossTrainer):
         """The transform that makes the maps."""
         return AppendMaps(self.map_of_kinds, self.layout, self.configuration_manager.spacing)
 
-    def get_dataloaders(self) -> Any:
-        """nnU-Net's loaders, whose last transform appends the maps."""
-        names = ("get_training_transforms", "get_validation_transforms")
-        # nnU-Net asks the trainer for its transforms while it starts the workers.
-        for name in names:
-            setattr(self, name, WithMaps(getattr(self, name), self.maps_of_truth, instances=self.instances))
-        try:
-            return super().get_dataloaders()
-        finally:
-            for name in names:
-                delattr(self, name)
+    def training_transforms(self, make: MakeTransforms) -> MakeTransforms:
+        """The last one appends the maps, whatever other tricks do before."""
+        return WithMaps(super().training_transforms(make), self.maps_of_truth, instances=self.instances)
+
+    def validation_transforms(self, make: MakeTransforms) -> MakeTransforms:
+        """As ``training_transforms``."""
+        return WithMaps(super().validation_transforms(make), self.maps_of_truth, instances=self.instances)
 
     def get_tr_and_val_datasets(self) -> Any:
         """nnU-Net's cases, with colours of instances where the raw data set has some and the trick asks for them."""

@@ -1,0 +1,1 @@
+"""How training patches are transformed, in place of nnU-Net's own augmentation or after it."""

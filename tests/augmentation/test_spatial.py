@@ -1,0 +1,157 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binomtest, kstest
+
+from nnunet_tricks.augmentation.patch import Patch
+from nnunet_tricks.augmentation.recipe import Recipe
+from nnunet_tricks.augmentation.spatial import OUTSIDE, Step, Turn, Warp
+from tests.augmentation.cases import CUBE, FLAT, PATCHES, SLICES, augmented, blocks, seeds
+
+STEPS: tuple[Step, ...] = (
+    Warp(p=1, scale=(0.7, 1.4)),
+    Warp(p=1, shift=0.2),
+    Warp(p=1, bend=0.05),
+    Warp(p=1, scale=(0.9, 1.1), shift=0.1),
+    Turn(p=1, axes=(0, 1)),
+    Turn(p=1, axes=()),
+)
+
+
+@pytest.mark.parametrize("patch", PATCHES, ids=lambda patch: str(patch.size))
+@pytest.mark.parametrize("step", STEPS, ids=str)
+def test_images_and_labels_move_together_and_labels_stay_labels(patch: Patch, step: Step) -> None:
+    recipe = Recipe(patch, [step], mirror=(0, 1))
+    image, labels = blocks(recipe.loaded_size)
+    for _ in seeds(8):
+        moved, truth = augmented(recipe, image, labels)
+        assert moved.shape[1:] == truth.shape[1:] == patch.size
+        assert truth.dtype == torch.int16
+        assert set(truth.unique().tolist()) <= {0, 1, 3, OUTSIDE}
+        # Between two labels the image has values between them; where it has a label's, deep inside a block, it is that.
+        inside = (moved == 0) | (moved == 1) | (moved == 3)
+        assert inside.float().mean() > 0.1
+        same = (moved == truth)[inside]
+        assert same.float().mean() > (1 if isinstance(step, Turn) else 0.95) - 1e-6
+
+
+@pytest.mark.parametrize("patch", PATCHES, ids=lambda patch: str(patch.size))
+def test_with_probability_zero_the_middle_of_what_was_read_comes_out_untouched(patch: Patch) -> None:
+    recipe = Recipe(patch, [Warp(p=0, scale=(0.5, 2), shift=0.1), Turn(p=0, axes=patch.plane.turning_axes)])
+    image, labels = blocks(recipe.loaded_size)
+    middle = tuple(
+        slice(read // 2 - side // 2, read // 2 - side // 2 + side)
+        for read, side in zip(recipe.loaded_size, patch.size, strict=True)
+    )
+    for _ in seeds(5):
+        same, truth = augmented(recipe, image, labels)
+        assert torch.equal(same, image[(slice(None), *middle)])
+        assert torch.equal(truth, labels[(slice(None), *middle)])
+
+
+@settings(max_examples=40)
+@given(
+    size=st.tuples(*[st.integers(4, 40)] * 2),
+    rotation=st.floats(0, 90),
+    scale=st.floats(0.5, 1),
+    shift=st.floats(0, 0.3),
+)
+def test_a_warp_reads_enough_of_the_image(size, rotation: float, scale: float, shift: float) -> None:
+    """Nothing that it leaves comes from beyond what it read."""
+    warp = Warp(p=1, rotation=rotation, scale=(scale, scale), shift=shift)
+    patch = Patch(size, (1, 1), by_slices=False, colour=False)
+    recipe = Recipe(patch, [warp])
+    everywhere = torch.ones(1, *recipe.loaded_size, dtype=torch.int16)
+    for _ in seeds(3):
+        assert augmented(recipe, everywhere.float(), everywhere)[1].min() == 1
+
+
+def test_objects_grow_with_the_scale() -> None:
+    for scale in (0.8, 1.25):
+        patch = Patch((40, 40, 40), (1, 1, 1), by_slices=False, colour=False)
+        recipe = Recipe(patch, [Warp(p=1, scale=(scale, scale))])
+        grid = torch.meshgrid(*(torch.arange(side) - (side - 1) / 2 for side in recipe.loaded_size), indexing="ij")
+        ball = (sum(axis**2 for axis in grid) < 144).to(torch.int16)[None]
+        grown = augmented(recipe, ball.float(), ball)[1].sum() / ball.sum()
+        assert float(grown) == pytest.approx(scale**3, rel=0.05)
+
+
+def test_what_a_warp_draws_is_uniform_in_its_ranges() -> None:
+    warp = Warp(p=1, scale=(0.85, 1.25), shift=0.1, rotation=45)
+    size = (40, 30)
+    transform, read = warp.transform(size), warp.read(size)
+    image = torch.zeros(1, *read)
+    drawn = [transform.get_parameters(image=image) for _ in seeds(600)]
+    affine = np.stack([one["affine"] for one in drawn])
+    assert kstest(1 / np.hypot(affine[:, 0, 0], affine[:, 1, 0]), "uniform", (0.85, 0.4)).pvalue > 0.01
+    angles = np.degrees(np.arctan2(affine[:, 1, 0], affine[:, 0, 0]))
+    assert kstest(angles, "uniform", (-45, 90)).pvalue > 0.01
+    for axis, side in enumerate(size):
+        shifts = [(one["center_location_in_pixels"][axis] - read[axis] / 2) / side for one in drawn]
+        assert kstest(shifts, "uniform", (-0.1, 0.2)).pvalue > 0.01
+
+
+def test_a_displacement_stays_within_its_bound() -> None:
+    transform = Warp(p=1, bend=0.05).transform((40, 60))
+    image = torch.zeros(1, 44, 66)
+    most = [transform.get_parameters(image=image)["elastic_offsets"].abs().amax((0, 1)) for _ in seeds(200)]
+    relative = torch.stack(most) / torch.tensor([40, 60])
+    for axis in (0, 1):
+        assert kstest(relative[:, axis].numpy(), "uniform", (0, 0.05)).pvalue > 0.01
+
+
+@pytest.mark.parametrize("p", [0.2, 0.5])
+def test_a_step_meets_the_part_of_the_patches_that_it_says(p: float) -> None:
+    recipe = Recipe(FLAT, [Turn(p=p, axes=(0, 1))])
+    image, labels = blocks(recipe.loaded_size)
+    plain, _ = augmented(Recipe(FLAT, [Turn(p=0, axes=(0, 1))]), image, labels)
+    changed = sum(not torch.equal(augmented(recipe, image, labels)[0], plain) for _ in seeds(400))
+    assert binomtest(changed, 400, p).pvalue > 0.01
+
+
+def test_a_turn_is_one_of_numpys() -> None:
+    recipe = Recipe(CUBE, [Turn(p=1, axes=(0, 1, 2))])
+    image, labels = blocks(CUBE.size)
+    whole = image[0].numpy()
+    possible = [np.rot90(whole, k, axes) for axes in ((0, 1), (0, 2), (1, 2)) for k in (1, 2, 3)]
+    found = [_which(augmented(recipe, image, labels)[0][0].numpy(), possible) for _ in seeds(300)]
+    counts = np.bincount(found, minlength=9)
+    assert all(binomtest(int(count), 300, 1 / 9).pvalue > 0.001 for count in counts)
+
+
+def _which(array: np.ndarray, candidates: list[np.ndarray]) -> int:
+    (which,) = [number for number, one in enumerate(candidates) if np.array_equal(one, array)]
+    return which
+
+
+def test_without_alike_axes_there_are_half_turns_only() -> None:
+    recipe = Recipe(FLAT, [Turn(p=1, axes=())])
+    image, labels = blocks(FLAT.size)
+    assert torch.equal(augmented(recipe, image, labels)[0], image.rot90(2, (1, 2)))
+
+
+@pytest.mark.parametrize(
+    ("spacing", "by_slices", "axes"),
+    [
+        ((1, 1, 1), False, (0, 1, 2)),
+        ((3.22, 1.62, 1.62), False, (1, 2)),
+        ((1, 1, 1), True, (1, 2)),
+        ((1, 3, 1.1), False, (0, 2)),
+        ((1, 2, 4), False, ()),
+        ((1, 1.3), False, ()),
+        ((0.7, 0.7), False, (0, 1)),
+    ],
+)
+def test_axes_change_places_only_where_voxels_have_the_same_edges(spacing, by_slices: bool, axes) -> None:
+    assert Patch((8,) * len(spacing), spacing, by_slices=by_slices, colour=False).turning_axes == axes
+
+
+def test_slices_are_not_mixed() -> None:
+    recipe = Recipe(SLICES, [Warp(p=1, scale=(0.7, 1.4)), Turn(p=1, axes=SLICES.plane.turning_axes)])
+    labels = torch.arange(4, dtype=torch.int16)[None, :, None, None].expand(1, *recipe.loaded_size).contiguous()
+    for _ in seeds(5):
+        image, truth = augmented(recipe, labels.float(), labels)
+        assert torch.equal(truth, labels[(slice(None), slice(None), slice(24), slice(20))])
+        torch.testing.assert_close(image, truth.float())
