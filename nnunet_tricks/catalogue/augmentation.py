@@ -15,6 +15,19 @@ _PAPER = cited("zhang2022tricks")
 
 ENTRIES: tuple[TrickInfo, ...] = (
     TrickInfo(
+        name="GTAugA",
+        hooks=_WHOLE,
+        phase=AUGMENTATION,
+        module="nnunet_tricks.augmentation.gt_aug_a",
+        summary="the trick paper's changes of grey values, in place of nnU-Net's augmentation",
+        formula="2D: brightness and contrast 20 %, gamma 0.8-1.2, CLAHE, each p 0.5. 3D: noise of 10 % of the range, "
+        "gamma 0.5-2, each p 0.5",
+        parameters=(mediseg("in 3D every patch gets noise and gamma"),),
+        paper=_PAPER,
+        challenges=("domain shift",),
+        measured=tables_5_and_6("A", isic=-0.02, conic=0.64, kidney=-0.85, tumour=-3.95, lits=0.51),
+    ),
+    TrickInfo(
         name="GTAugB",
         hooks=_WHOLE,
         phase=AUGMENTATION,
@@ -26,5 +39,16 @@ ENTRIES: tuple[TrickInfo, ...] = (
         paper=_PAPER,
         challenges=("small data sets",),
         measured=tables_5_and_6("B", isic=1.18, conic=3.10, kidney=-4.50, tumour=-13.99, lits=-3.66),
+    ),
+    TrickInfo(
+        name="GTAugAB",
+        hooks=_WHOLE,
+        phase=AUGMENTATION,
+        module="nnunet_tricks.augmentation.gt_aug_ab",
+        summary="GTAugA and GTAugB together",
+        formula="GTAugB, then GTAugA",
+        parameters=(mediseg("as for GTAugA and GTAugB"),),
+        paper=_PAPER,
+        challenges=("small data sets", "domain shift"),
     ),
 )

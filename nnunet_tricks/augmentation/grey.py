@@ -1,0 +1,86 @@
+"""Steps that change grey values. nnU-Net normalises images in many ways, so they work within the range of a patch.
+
+What papers define for images from 0 to 1 is done as if the smallest value of a channel in the patch were 0 and the
+largest 1; a channel of one value stays as it is.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from batchgeneratorsv2.transforms.base.basic_transform import ImageOnlyTransform
+from torch import Tensor
+
+LUMINANCE = torch.tensor([0.299, 0.587, 0.114])
+"""What red, green and blue weigh in the luminance (ITU-R BT.601)."""
+
+
+class BrightnessContrast(ImageOnlyTransform):
+    """Multiplies and adds, alike for all channels, and cuts off what leaves the range."""
+
+    def __init__(self, *, brightness: float, contrast: float) -> None:
+        """Take the settings.
+
+        Args:
+            brightness: Largest summand, up or down, as a part of the range.
+            contrast: Largest change of the factor, which is 1 without it.
+        """
+        super().__init__()
+        self.brightness = brightness
+        self.contrast = contrast
+
+    def get_parameters(self, **_: object) -> dict[str, float]:
+        """Factor and summand, each uniform."""
+        return {
+            "factor": 1 + float(np.random.uniform(-self.contrast, self.contrast)),
+            "summand": float(np.random.uniform(-self.brightness, self.brightness)),
+        }
+
+    def _apply_to_image(self, image: Tensor, *, factor: float, summand: float) -> Tensor:
+        for channel in image:
+            low, high = torch.aminmax(channel)
+            channel.sub_(low).mul_(factor).add_(summand * (high - low) + low).clamp_(low, high)
+        return image
+
+
+class Saturation(ImageOnlyTransform):
+    """Moves the colours of RGB images towards grey or away from it."""
+
+    def __init__(self, most: float) -> None:
+        """Take the settings.
+
+        Args:
+            most: Largest change of the factor, which is 1 without it.
+        """
+        super().__init__()
+        self.most = most
+
+    def get_parameters(self, **_: object) -> dict[str, float]:
+        """The factor, uniform."""
+        return {"factor": 1 + float(np.random.uniform(-self.most, self.most))}
+
+    def _apply_to_image(self, image: Tensor, *, factor: float) -> Tensor:
+        grey = torch.tensordot(LUMINANCE, image, 1)
+        return (image - grey).mul_(factor).add_(grey)
+
+
+class RangeNoise(ImageOnlyTransform):
+    """Adds normal noise, cut off at two standard deviations."""
+
+    def __init__(self, sigma: float) -> None:
+        """Take the settings.
+
+        Args:
+            sigma: Standard deviation, as a part of the range of each channel.
+        """
+        super().__init__()
+        self.sigma = sigma
+
+    def get_parameters(self, image: Tensor, **_: object) -> dict[str, Tensor]:
+        """The noise."""
+        return {"noise": torch.randn(image.shape).clamp_(-2, 2)}
+
+    def _apply_to_image(self, image: Tensor, *, noise: Tensor) -> Tensor:
+        low, high = torch.aminmax(image.flatten(1), dim=1)
+        sigma = self.sigma * (high - low).view(-1, *[1] * (image.ndim - 1))
+        return image.add_(noise.mul_(sigma))
