@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import dropwhile
 from typing import Any
 
 from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
@@ -90,10 +89,30 @@ class InPlaceOfNnunets:
 
     def __call__(self, *args: Any, **kwargs: Any) -> ComposeTransforms:
         """Our augmentation, then what nnU-Net does to any patch."""
-        theirs = self.original(*args, **kwargs).transforms
-        return ComposeTransforms([*self.recipe().transforms, *dropwhile(_augments, theirs)])
+        _, rest = _parts(self.original(*args, **kwargs))
+        return ComposeTransforms([*self.recipe().transforms, *rest])
 
 
-def _augments(transform: BasicTransform) -> bool:
+class AfterAugmentation:
+    """Stands for ``get_training_transforms``, with one more transform after the augmentation."""
+
+    def __init__(self, original: Callable[..., ComposeTransforms], added: BasicTransform) -> None:
+        """Take both."""
+        self.original = original
+        self.added = added
+
+    def __call__(self, *args: Any, **kwargs: Any) -> ComposeTransforms:
+        """The augmentation, what is added, and what nnU-Net does to any patch."""
+        augmentation, rest = _parts(self.original(*args, **kwargs))
+        return ComposeTransforms([*augmentation, self.added, *rest])
+
+
+def _parts(composed: ComposeTransforms) -> tuple[list[BasicTransform], list[BasicTransform]]:
+    """What augments, and what nnU-Net does to any patch."""
+    transforms = list(composed.transforms)
     # The first thing that nnU-Net does after its augmentation is to put back zeros outside a mask or the label 0.
-    return not isinstance(transform, (MaskImageTransform, RemoveLabelTansform))
+    ends = (at for at, one in enumerate(transforms) if isinstance(one, (MaskImageTransform, RemoveLabelTansform)))
+    end = next(ends, None)
+    if end is None:
+        raise RuntimeError("this version of nnU-Net augments in a way that nnunet_tricks does not know yet")
+    return transforms[:end], transforms[end:]

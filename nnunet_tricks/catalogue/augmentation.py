@@ -7,11 +7,40 @@ together in a name. Each claims its own part of the hook, so that it excludes th
 from __future__ import annotations
 
 from nnunet_tricks.catalogue.shared import AUGMENTATION, mediseg, tables_5_and_6
-from nnunet_tricks.papers import cited
-from nnunet_tricks.trick_info import TrickInfo
+from nnunet_tricks.papers import Paper, cited
+from nnunet_tricks.trick_info import Parameter, TrickInfo
 
 _WHOLE = ("augmentation.spatial", "augmentation.intensity", "mirroring")
 _PAPER = cited("zhang2022tricks")
+
+_NNUNET = cited("isensee2021nnunet")
+_ALBUMENTATIONS = cited("buslaev2020albumentations")
+_P = Parameter(name="p", default=0.5, high=1, help="the part of the patches")
+
+
+def _single(
+    name: str,
+    part: str,
+    summary: str,
+    formula: str,
+    *parameters: Parameter,
+    paper: Paper = _PAPER,
+    challenges: tuple[str, ...] = ("small data sets",),
+) -> TrickInfo:
+    """An entry of one augmentation that replaces nnU-Net's, and can stand beside others of the kind."""
+    file = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
+    return TrickInfo(
+        name=name,
+        hooks=(f"augmentation.{part}.{file}", f"mirroring.{file}"),
+        phase=AUGMENTATION,
+        module=f"nnunet_tricks.augmentation.{file}",
+        summary=f"{summary}, in place of nnU-Net's augmentation",
+        formula=formula,
+        parameters=parameters,
+        paper=paper,
+        challenges=challenges,
+    )
+
 
 ENTRIES: tuple[TrickInfo, ...] = (
     TrickInfo(
@@ -50,5 +79,98 @@ ENTRIES: tuple[TrickInfo, ...] = (
         parameters=(mediseg("as for GTAugA and GTAugB"),),
         paper=_PAPER,
         challenges=("small data sets", "domain shift"),
+    ),
+    _single("Flip", "spatial", "mirrored patches", "each axis, p 0.5"),
+    _single("Rotate90", "spatial", "patches turned by multiples of 90 degrees", "90, 180 or 270 degrees", _P),
+    _single(
+        "Scale",
+        "spatial",
+        "larger and smaller objects",
+        "factor uniform from low to high",
+        _P,
+        Parameter(name="low", default=0.85, low=0.1, high=1, help="smallest factor"),
+        Parameter(name="high", default=1.25, low=1, high=10, help="largest factor"),
+    ),
+    _single(
+        "Translate",
+        "spatial",
+        "moved patches",
+        "uniform up to shift x side, either way",
+        _P,
+        Parameter(name="shift", default=0.1, high=1, help="largest move, as a part of the patch's side"),
+        paper=_ALBUMENTATIONS,
+    ),
+    _single(
+        "Elastic",
+        "spatial",
+        "patches bent by smooth random displacements",
+        "largest displacement uniform up to shift x side; smoothed by 5-10 % of the side",
+        _P,
+        Parameter(name="shift", default=0.05, high=0.2, help="largest displacement, as a part of the patch's side"),
+        paper=cited("ronneberger2015unet"),
+    ),
+    _single(
+        "ColorJitter",
+        "intensity",
+        "other brightness, contrast and, of colour images, saturation",
+        "factors 1 - most to 1 + most, summand up to most x range",
+        _P,
+        Parameter(name="most", default=0.2, high=1, help="largest change"),
+        paper=_ALBUMENTATIONS,
+        challenges=("domain shift",),
+    ),
+    _single(
+        "LowRes",
+        "intensity",
+        "images of lower resolution",
+        "shrunk to low x size or more, and enlarged again",
+        _P,
+        Parameter(name="low", default=0.5, low=0.1, high=1, help="smallest part of the size"),
+        paper=_NNUNET,
+        challenges=("domain shift",),
+    ),
+    _single(
+        "Noise",
+        "intensity",
+        "noise",
+        "normal, of sigma x range, cut off at 2 sigma",
+        _P,
+        Parameter(name="sigma", default=0.1, high=1, help="standard deviation, as a part of the range"),
+        challenges=("domain shift",),
+    ),
+    _single(
+        "Blur",
+        "intensity",
+        "blurred images",
+        "Gaussian of sigma / 2 to sigma voxels",
+        _P,
+        Parameter(name="sigma", default=1.0, low=0.1, high=1.5, help="largest standard deviation in voxels"),
+        paper=_NNUNET,
+        challenges=("domain shift",),
+    ),
+    TrickInfo(
+        name="NoDA",
+        hooks=_WHOLE,
+        phase=AUGMENTATION,
+        module="nnunetv2.training.nnUNetTrainer.variants.data_augmentation.nnUNetTrainerNoDA",
+        summary="no augmentation, and no mirroring at inference (nnU-Net's own)",
+        formula="patches as they are drawn",
+        paper=_NNUNET,
+        challenges=("baseline of the trick paper",),
+    ),
+    TrickInfo(
+        name="RandomErasing",
+        hooks=("augmentation.erasing",),
+        phase=AUGMENTATION,
+        module="nnunet_tricks.augmentation.random_erasing",
+        summary="a box of the image replaced by random values, after other augmentation",
+        formula="a part of the voxels from low to high, the same box in all channels",
+        parameters=(
+            _P,
+            Parameter(name="low", default=0.02, high=1, help="smallest part of the voxels"),
+            Parameter(name="high", default=0.4, high=1, help="largest part of the voxels"),
+        ),
+        paper=cited("zhong2020erasing"),
+        challenges=("small data sets",),
     ),
 )

@@ -38,6 +38,12 @@ def blocks(size: tuple[int, ...], *, seed: int = 0, channels: int = 1) -> tuple[
     return labels.float().repeat(channels, *[1] * len(size)), labels
 
 
+def middle(image: Tensor, size: tuple[int, ...]) -> Tensor:
+    """The middle of what was read."""
+    corner = [read // 2 - side // 2 for read, side in zip(image.shape[1:], size, strict=True)]
+    return image[(slice(None), *(slice(low, low + side) for low, side in zip(corner, size, strict=True)))]
+
+
 def seeds(count: int) -> range:
     seed_everything(0)
     return range(count)

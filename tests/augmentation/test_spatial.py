@@ -8,7 +8,7 @@ from scipy.stats import binomtest, kstest
 from nnunet_tricks.augmentation.patch import Patch
 from nnunet_tricks.augmentation.recipe import Recipe
 from nnunet_tricks.augmentation.spatial import OUTSIDE, Step, Turn, Warp
-from tests.augmentation.cases import CUBE, FLAT, PATCHES, SLICES, augmented, blocks, seeds
+from tests.augmentation.cases import CUBE, FLAT, PATCHES, SLICES, augmented, blocks, middle, seeds
 
 STEPS: tuple[Step, ...] = (
     Warp(p=1, scale=(0.7, 1.4)),
@@ -41,14 +41,10 @@ def test_images_and_labels_move_together_and_labels_stay_labels(patch: Patch, st
 def test_with_probability_zero_the_middle_of_what_was_read_comes_out_untouched(patch: Patch) -> None:
     recipe = Recipe(patch, [Warp(p=0, scale=(0.5, 2), shift=0.1), Turn(p=0, axes=patch.plane.turning_axes)])
     image, labels = blocks(recipe.loaded_size)
-    middle = tuple(
-        slice(read // 2 - side // 2, read // 2 - side // 2 + side)
-        for read, side in zip(recipe.loaded_size, patch.size, strict=True)
-    )
     for _ in seeds(5):
         same, truth = augmented(recipe, image, labels)
-        assert torch.equal(same, image[(slice(None), *middle)])
-        assert torch.equal(truth, labels[(slice(None), *middle)])
+        assert torch.equal(same, middle(image, patch.size))
+        assert torch.equal(truth, middle(labels, patch.size))
 
 
 @settings(max_examples=40)

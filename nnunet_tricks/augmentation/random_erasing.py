@@ -1,0 +1,60 @@
+"""Random erasing: a box of the image, of all channels, is replaced by random values; the truth stays.
+
+The box has 2 to 40 % of the patch's voxels and sides that are in proportion to the patch's, but for factors of up to
+3.3 between them. Values are uniform in the range that the channel has in the patch, which did best in the paper. Comes
+after other augmentation. Zhong et al., "Random erasing data augmentation", AAAI 2020, algorithm 1, for any number of
+dimensions.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from batchgeneratorsv2.transforms.base.basic_transform import ImageOnlyTransform
+from batchgeneratorsv2.transforms.utils.random import RandomTransform
+from torch import Tensor
+
+from nnunet_tricks.augmentation.recipe import AfterAugmentation
+from nnunet_tricks.trainer import MakeTransforms, TrickTrainer
+
+ASPECT = 3.3
+"""The paper's largest ratio between sides."""
+
+
+class EraseBox(ImageOnlyTransform):
+    """Replaces a box by random values."""
+
+    def __init__(self, part: tuple[float, float]) -> None:
+        """Take the settings.
+
+        Args:
+            part: The smallest and the largest part of the voxels that are erased.
+        """
+        super().__init__()
+        self.part = part
+
+    def get_parameters(self, image: Tensor, **_: object) -> dict[str, tuple[slice, ...]]:
+        """Where the box is."""
+        size = np.array(image.shape[1:])
+        exponents = np.random.uniform(-0.5, 0.5, len(size))
+        # The exponents' mean is taken off, so that the box has the part of the voxels that was drawn.
+        relative = np.random.uniform(*self.part) ** (1 / len(size)) * ASPECT ** (exponents - exponents.mean())
+        sides = np.clip(np.round(relative * size), 1, size).astype(int)
+        corner = np.random.randint(0, size - sides + 1)
+        return {"box": tuple(slice(low, low + side) for low, side in zip(corner, sides, strict=True))}
+
+    def _apply_to_image(self, image: Tensor, *, box: tuple[slice, ...]) -> Tensor:
+        for channel in image:
+            low, high = torch.aminmax(channel)
+            channel[box] = torch.rand(channel[box].shape) * (high - low) + low
+        return image
+
+
+class nnUNetTrainerRandomErasing(TrickTrainer):
+    """nnU-Net that erases a box in some patches, after its own augmentation or that of other tricks."""
+
+    def training_transforms(self, make: MakeTransforms) -> MakeTransforms:
+        """Erasing comes last."""
+        settings = self.parameters["RandomErasing"]
+        erase = RandomTransform(EraseBox((settings.low, settings.high)), settings.p)
+        return AfterAugmentation(super().training_transforms(make), erase)
