@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from importlib.metadata import version
+from itertools import count
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
 from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
+from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as module
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import nn
 
@@ -102,9 +104,20 @@ class TrickTrainer(nnUNetTrainer):
         """As ``training_transforms``, for validation patches."""
         return make
 
+    def training_loader(self, loader: Any) -> Any:
+        """How training patches are drawn, for tricks that change it.
+
+        Args:
+            loader: nnU-Net's ``nnUNetDataLoader`` as it is without the trick, before its processes start.
+
+        Returns:
+            What to draw with; ``loader`` itself may be changed.
+        """
+        return loader
+
     def get_dataloaders(self) -> Any:
         """nnU-Net's loaders of transformed patches; they draw what another trainer's draw where the name says so."""
-        with self._own_transforms(), self._shared_loaders():
+        with self._own_transforms(), self._shared_loaders(), self._own_loader():
             return super().get_dataloaders()
 
     @contextmanager
@@ -121,6 +134,21 @@ class TrickTrainer(nnUNetTrainer):
         finally:
             for name in makers:
                 delattr(self, name)
+
+    @contextmanager
+    def _own_loader(self) -> Iterator[None]:
+        # nnU-Net has no hook between its loaders and the processes that it starts with them. The first is for training.
+        original, made = module.nnUNetDataLoader, count()
+
+        def build(*arguments: Any, **settings: Any) -> Any:
+            loader = original(*arguments, **settings)
+            return loader if next(made) else self.training_loader(loader)
+
+        try:
+            module.nnUNetDataLoader = build
+            yield
+        finally:
+            module.nnUNetDataLoader = original
 
     def _shared_loaders(self) -> AbstractContextManager[None]:
         if not self.trainer_name.shared:

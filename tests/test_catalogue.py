@@ -16,6 +16,8 @@ from nnunet_tricks.trainer import TrickTrainer
 from nnunet_tricks.trick_info import HOOKS, PHASES, TrickInfo
 
 TABLES = {
+    "Zhang D. et al., table 3": ("mediseg_tables.csv", "T3"),
+    "Zhang D. et al., table 4": ("mediseg_tables.csv", "T4"),
     "Zhang D. et al., table 5": ("mediseg_tables.csv", "T5"),
     "Zhang D. et al., table 6": ("mediseg_tables.csv", "T6"),
     "Zhang D. et al., table 7": ("mediseg_tables.csv", "T7"),

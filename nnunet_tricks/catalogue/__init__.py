@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nnunet_tricks.catalogue import augmentation, enhancement, overlap, shape, supervision, voxel
+from nnunet_tricks.catalogue import augmentation, enhancement, overlap, sampling, shape, supervision, voxel
 from nnunet_tricks.trick_info import TrickInfo
 
 CATALOGUE: tuple[TrickInfo, ...] = (
@@ -11,5 +11,6 @@ CATALOGUE: tuple[TrickInfo, ...] = (
     *shape.ENTRIES,
     *supervision.ENTRIES,
     *augmentation.ENTRIES,
+    *sampling.ENTRIES,
     *enhancement.ENTRIES,
 )

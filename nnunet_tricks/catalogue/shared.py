@@ -6,7 +6,10 @@ from nnunet_tricks.papers import cited
 from nnunet_tricks.trick_info import Measurement, Parameter
 
 MODEL = "model implementation"
+PREPROCESSING = "data pre-processing"
 AUGMENTATION = "data augmentation"
+TABLE_3 = "Zhang D. et al., table 3"
+TABLE_4 = "Zhang D. et al., table 4"
 TABLE_5 = "Zhang D. et al., table 5"
 TABLE_6 = "Zhang D. et al., table 6"
 TABLE_7 = "Zhang D. et al., table 7"
@@ -40,6 +43,15 @@ def tables_5_and_6(letter: str, **deltas: float) -> tuple[Measurement, ...]:
             delta=delta,
         )
         for (dataset, (_, baseline)), delta in zip(BASELINES.items(), deltas.values(), strict=True)
+    )
+
+
+def tables_3_and_4(row: str, *, kidney: float, tumour: float, lits: float) -> tuple[Measurement, ...]:
+    """As ``tables_7_and_8``, for a row of data pre-processing."""
+    deltas = {"KiTS19 kidney": (TABLE_3, kidney), "KiTS19 tumour": (TABLE_3, tumour), "LiTS": (TABLE_4, lits)}
+    return tuple(
+        Measurement(source=source, row=row, dataset=dataset, baseline=BASELINES[dataset][1], delta=delta)
+        for dataset, (source, delta) in deltas.items()
     )
 
 

@@ -1,0 +1,1 @@
+"""Which patches of which cases a training sees."""
