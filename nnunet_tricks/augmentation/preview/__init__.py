@@ -1,0 +1,1 @@
+"""What a trainer's augmentation does to one patch, to look at."""

@@ -1,0 +1,68 @@
+"""``nnunet-tricks preview-augmentation``: what a trainer's augmentation does to a patch."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.description = (
+        "Draw one patch of a preprocessed data set as a training reads it, and what the trainer's augmentation makes "
+        "of it, several times; outlines are the classes or regions. Volumes show their middle slice. Any trainer can "
+        "be shown, also nnU-Net's own. Nothing is written to nnU-Net's folders."
+    )
+    parser.add_argument("dataset", metavar="DATASET", help="number or full name of the data set, as nnU-Net's -d")
+    parser.add_argument("-tr", dest="trainer", metavar="TRAINER", default="nnUNetTrainer", help="default: %(default)s")
+    parser.add_argument("-c", dest="configuration", metavar="CONFIGURATION", help="default: the first in the plans")
+    parser.add_argument("-p", dest="plans", metavar="PLANS", default="nnUNetPlans", help="default: %(default)s")
+    parser.add_argument("-f", dest="fold", metavar="FOLD", default="0", help="default: %(default)s")
+    parser.add_argument("--draws", type=int, default=16, metavar="N", help="default: %(default)s")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="another patch (default: %(default)s)")
+    parser.add_argument(
+        "-o", dest="out", metavar="FILE", type=Path, default=Path("augmentation.png"), help="default: %(default)s"
+    )
+    parser.add_argument("--json", action="store_true", help="print what was drawn as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Draw it, and say what is in the picture."""
+    if not 1 <= arguments.draws <= 64:
+        raise ValueError(f"--draws must be from 1 to 64, got {arguments.draws}")
+    if not (arguments.fold == "all" or arguments.fold.isdecimal()):
+        raise ValueError(f"-f must be a number or 'all', got '{arguments.fold}'")
+    from nnunet_tricks.augmentation.preview.draws import preview
+    from nnunet_tricks.augmentation.preview.picture import draw
+    from nnunet_tricks.planning import plans_file
+
+    file = plans_file.find(arguments.dataset, plans_name=arguments.plans)
+    configuration = arguments.configuration or next(iter(plans_file.read(file)["configurations"]))
+    fold = arguments.fold if arguments.fold == "all" else int(arguments.fold)
+    shown = preview(file, arguments.trainer, configuration, fold, draws=arguments.draws, seed=arguments.seed)
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    draw(shown, f"{arguments.trainer}, {file.parent.name}, {configuration}", arguments.out)
+    read, size = (tuple(one.image.shape[1:]) for one in (shown.read, shown.draws[0]))
+    if arguments.json:
+        print(
+            json.dumps(
+                {
+                    "trainer": arguments.trainer,
+                    "configuration": configuration,
+                    "case": shown.case,
+                    "read": read,
+                    "patch": size,
+                    "mirrored_at_inference": shown.axes,
+                    "draws": len(shown.draws),
+                    "picture": str(arguments.out),
+                },
+                indent=2,
+            )
+        )
+        return 0
+    axes = ", ".join(map(str, shown.axes)) or "none"
+    print(f"{len(shown.draws)} draws of a patch of {shown.case}, in {arguments.out}")
+    print(f"  reads {'x'.join(map(str, read))} voxels for patches of {'x'.join(map(str, size))}")
+    print(f"  axes mirrored at inference: {axes}")
+    return 0

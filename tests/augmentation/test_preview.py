@@ -1,0 +1,75 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from matplotlib.image import imread
+
+from nnunet_tricks.augmentation.preview.draws import preview
+from nnunet_tricks.cli import main
+from nnunet_tricks.conformance.bench import Bench
+
+
+@pytest.fixture
+def volumes(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The plans file of preprocessed volumes with regions and an ignore label."""
+    data = bench.data("regions+ignore", flat=False)
+    monkeypatch.setenv("nnUNet_preprocessed", str(data.preprocessed.parent))
+    return data.preprocessed / "nnUNetPlans.json"
+
+
+def everything(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
+def test_a_picture_and_what_is_in_it(volumes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = everything(volumes.parent)
+    out = tmp_path / "new" / "drawn.png"
+    words = ["preview-augmentation", volumes.parent.name, "-tr", "nnUNetTrainerGTAugB", "-c", "3d_fullres"]
+    assert main([*words, "--draws", "5", "-o", str(out), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["read"], said["patch"], said["draws"]) == ([6, 29, 29], [6, 24, 24], 5)
+    assert said["mirrored_at_inference"] == [0, 1, 2]
+    assert imread(out).std() > 0.05
+    assert everything(volumes.parent) == before
+    assert list(out.parent.iterdir()) == [out]
+
+
+def test_without_augmentation_every_draw_is_what_was_read(volumes: Path) -> None:
+    shown = preview(volumes, "nnUNetTrainerNoDA", "3d_fullres", 0, draws=3, seed=1)
+    assert shown.axes == ()
+    for one in shown.draws:
+        assert torch.equal(one.image, shown.read.image)
+        assert torch.equal(one.masks, shown.read.masks)
+    assert shown.read.masks.shape[0] == 2
+    assert shown.read.masks[0].any()
+
+
+def test_draws_come_from_the_seed(volumes: Path) -> None:
+    one, again, other = (
+        preview(volumes, "nnUNetTrainerGTAugB", "3d_fullres", 0, draws=2, seed=seed) for seed in (1, 1, 2)
+    )
+    assert torch.equal(one.draws[1].image, again.draws[1].image)
+    assert not torch.equal(one.draws[1].image, other.draws[1].image)
+    assert not torch.equal(one.draws[0].image, one.draws[1].image)
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["-c", "3d_cascade_fullres"], "second stage of a cascade"),
+        (["-c", "3d_highres"], "3d_highres"),
+        (["-tr", "nnUNetTrainerGTAugC"], "GTAugC"),
+        (["--draws", "0"], "--draws must be from 1 to 64, got 0"),
+        (["-f", "first"], "-f must be a number or 'all'"),
+        (["-f", "7", "-tr", "nnUNetTrainerFlip"], "fold 7 is not in the split"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(
+    volumes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], reason: str
+) -> None:
+    out = tmp_path / "drawn.png"
+    default = [] if "-c" in words else ["-c", "3d_fullres"]
+    assert main(["preview-augmentation", volumes.parent.name, *default, *words, "-o", str(out)]) == 2
+    assert reason in capsys.readouterr().err
+    assert not out.exists()
