@@ -45,8 +45,8 @@ WIDE = (
         "loss",
         parameters=(Parameter(name="weights", default="counted", choices=("counted", "fixed"), help="by"),),
     ),
-    _info("Flip", "augmentation.spatial"),
-    replace(_info("Noise", "augmentation.intensity"), aliases=("Grain",)),
+    _info("Warped", "augmentation.spatial"),
+    replace(_info("Static", "augmentation.intensity"), aliases=("Grain",)),
 )
 """The real catalogue and one trick of each kind that names allow."""
 
@@ -190,7 +190,7 @@ def test_illegal_names_are_refused_with_the_reason_and_the_nearest(name: str, re
         "nnUNetTrainerTversky_alpha0p2_beta0p8",
         "nnUNetTrainerTversky_mediseg_100epochs",
         "nnUNetTrainerBare2D_Tversky",
-        "nnUNetTrainerDiceOHEM_Flip_Noise_Adam_lr3em4_amsgrad_100epochs_run2",
+        "nnUNetTrainerDiceOHEM_Static_Warped_Adam_lr3em4_amsgrad_100epochs_run2",
         "nnUNetTrainerBN_IFE_r0p75x0p5",
         "nnUNetTrainerCounted_fixed",
     ],
@@ -215,7 +215,7 @@ def test_a_trick_may_replace_what_its_base_set() -> None:
 
 
 def test_a_former_name_means_the_same_trick() -> None:
-    assert parse("nnUNetTrainerGrain", catalogue=WIDE) == parse("nnUNetTrainerNoise", catalogue=WIDE)
+    assert parse("nnUNetTrainerGrain", catalogue=WIDE) == parse("nnUNetTrainerStatic", catalogue=WIDE)
 
 
 def test_a_name_too_long_for_a_folder_is_refused() -> None:
