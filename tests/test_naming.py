@@ -50,6 +50,8 @@ WIDE = (
 )
 """The real catalogue and one trick of each kind that names allow."""
 
+MOST = 4
+
 
 @st.composite
 def values(draw: st.DrawFn, parameter: Parameter) -> Value:
@@ -69,9 +71,11 @@ def values(draw: st.DrawFn, parameter: Parameter) -> Value:
 
 @st.composite
 def settings(draw: st.DrawFn) -> TrainerName:
-    """Any set of tricks that do not clash, each with any values."""
+    """Any few tricks that do not clash, each with any values; more would not fit into a name."""
     chosen: list[TrickInfo] = []
     for info in draw(st.permutations(WIDE)):
+        if len(chosen) == MOST:
+            break
         free = all(other.base or info.base or not info.clashes_with(other) for other in chosen)
         if free and not (info.base and any(other.base for other in chosen)) and draw(st.booleans()):
             chosen.append(info)
