@@ -63,7 +63,10 @@ class MappedLossTrainer(LossTrainer):
     def get_tr_and_val_datasets(self) -> Any:
         """nnU-Net's cases, with colours of instances where the raw data set has some and the trick asks for them."""
         cases = super().get_tr_and_val_datasets()
-        if not self.instances or nnunetv2.paths.nnUNet_raw is None:
+        if not self.instances:
+            return cases
+        if nnunetv2.paths.nnUNet_raw is None:
+            self.print_to_log_file("nnUNet_raw is not set: objects of one class that touch count as one")
             return cases
         folder = Path(self.preprocessed_dataset_folder)
         folder = folder.with_name(f"{folder.name}_instances")
