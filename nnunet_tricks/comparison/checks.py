@@ -8,12 +8,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from nnunet_tricks.comparison.evaluate import some
 from nnunet_tricks.comparison.folders import VALIDATION, Predictions
 from nnunet_tricks.comparison.methods import Group
 from nnunet_tricks.experiment.folders import Folders
 from nnunet_tricks.naming import IllegalName, parse
 from nnunet_tricks.planning.plans_file import resolve
+from nnunet_tricks.wording import some
 
 SPLIT = re.compile(r"This split has (\d+) training and (\d+) validation cases")
 VERSION_KEYS = ("nnunetv2_version",)

@@ -12,7 +12,7 @@ from nnunet_tricks.comparison import calibration
 from nnunet_tricks.comparison.checks import check, nnunet_version
 from nnunet_tricks.comparison.classes import Classes
 from nnunet_tricks.comparison.cost import Cost, cost
-from nnunet_tricks.comparison.evaluate import Asked, Measured, evaluate, some
+from nnunet_tricks.comparison.evaluate import Asked, Measured, evaluate
 from nnunet_tricks.comparison.folders import Predictions
 from nnunet_tricks.comparison.methods import Group, Method, grouped
 from nnunet_tricks.comparison.scores import Scores, scores_of
@@ -23,6 +23,7 @@ from nnunet_tricks.comparison.statistics.model import Statistics
 from nnunet_tricks.comparison.table import Row as CaseRow
 from nnunet_tricks.comparison.table import rows_of
 from nnunet_tricks.experiment.folders import Folders
+from nnunet_tricks.wording import some
 
 DEFAULT_FOLDS = 5
 METRICS = ("Dice", "IoU", "recall", "precision", "HD95")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from nnunet_tricks.comparison.evaluate import some
 from nnunet_tricks.comparison.folders import Predictions
 from nnunet_tricks.naming import IllegalName, parse
+from nnunet_tricks.wording import some
 
 
 @dataclass(frozen=True)

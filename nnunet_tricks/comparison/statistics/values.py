@@ -9,10 +9,10 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunet_tricks.comparison.evaluate import some
 from nnunet_tricks.comparison.methods import without_run
 from nnunet_tricks.comparison.table import Row
 from nnunet_tricks.naming import IllegalName, parse
+from nnunet_tricks.wording import some
 
 Array = NDArray[np.float64]
 Key = tuple[str, str, str]
