@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from nnunetv2.run import run_training
+from nnunetv2.run.load_pretrained_weights import load_pretrained_weights
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from torch import Tensor, nn
@@ -139,7 +140,7 @@ def test_pretrained_weights_of_a_plain_network_are_where_the_training_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: str, compiled: bool
 ) -> None:
     """Through the function that ``nnUNetv2_train -pretrained_weights`` calls."""
-    monkeypatch.setattr(run_training, "load_pretrained_weights", run_training.load_pretrained_weights)
+    monkeypatch.setattr(run_training, "load_pretrained_weights", load_pretrained_weights)
     plain, mine = built("", network=network), built("IFECurvature", network=network)
     file = tmp_path / "checkpoint_final.pth"
     torch.save({"network_weights": plain.state_dict()}, file)
@@ -159,7 +160,7 @@ def test_pretrained_weights_of_a_plain_network_are_where_the_training_starts(
 def test_pretrained_weights_that_fit_stay_as_they_are_and_others_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_training, "load_pretrained_weights", run_training.load_pretrained_weights)
+    monkeypatch.setattr(run_training, "load_pretrained_weights", load_pretrained_weights)
     accept_plain_networks()
     one, other = built("IFECurvature"), built("IFEEntropy_r0p75x0p5")
     file = tmp_path / "checkpoint_final.pth"
