@@ -163,6 +163,8 @@ def _column(
     except UnicodeDecodeError:
         raise ValueError(f"{option} {column}: {file} is no csv in UTF-8: save it as that") from None
     columns = list(next(iter(rows.values()), {}))
+    if not columns:
+        raise ValueError(f"{option} {column}: {file} has no lines, and needs one for each case")
     if column not in columns or "id" not in columns:
         raise ValueError(
             f"{option} {column}: {file} has the columns {', '.join(columns)}, and needs 'id' and '{column}'"

@@ -54,11 +54,7 @@ def verdict(effect: Effect, noise: NoiseFloor, design: Design) -> Verdict:
             why="One rerun on one fold says too little about how trainings differ.",
             decide=(design.plan(runs=1),),
         )
-    assumed = (
-        ""
-        if design.runs[1] > 1
-        else " The trick was trained once: its trainings are taken to differ as the baseline's do."
-    )
+    assumed = "" if design.runs[1] > 1 else ASSUMED
     limit = _size(noise.limit, effect)
     if 0.0 not in effect.interval and effect.p.holm < ALPHA:
         beyond = "more" if abs(effect.difference) > noise.limit else "no more"

@@ -1,6 +1,7 @@
 """Every number against scipy, statsmodels or a closed form."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -218,6 +219,17 @@ def test_interaction_is_the_difference_of_differences() -> None:
     assert set(one.tricks) == {"Tversky", "NoDeepSupervision"}
     assert one.effect.difference == pytest.approx(expected.mean())
     assert one.effect.p.p == pytest.approx(test.pvalue)
+
+
+def test_interactions_are_of_what_stands_on_the_baseline_and_was_trained_as_long() -> None:
+    def interactions(names: Sequence[str]) -> list[set[str]]:
+        arrays = {name: RNG(place).normal(0.8, 0.05, (1, 30)) for place, name in enumerate(names)}
+        return [set(one.tricks) for one in analyse(rows_of(arrays)).interactions]
+
+    tricks = ("", "Tversky_", "NoDeepSupervision_", "Tversky_NoDeepSupervision_")
+    bare = [f"nnUNetTrainer{one}IFECurvature" for one in tricks]
+    assert interactions(bare) == [{"Tversky", "NoDeepSupervision"}]
+    assert interactions([*bare[:3], f"{bare[3]}_9epochs"]) == []
 
 
 def test_signs_across_data_sets() -> None:
