@@ -97,5 +97,12 @@ class nnUNetTrainerBlob(MappedLossTrainer):
         return objects
 
     def make_loss(self) -> BlobLoss:
-        """nnU-Net's loss on the whole and on each object."""
-        return BlobLoss(**vars(self.parameters["Blob"]), batch=self.batch_dice)
+        """nnU-Net's loss on the whole and on each object.
+
+        Raises:
+            ValueError: If alpha and beta are both 0.
+        """
+        settings = self.parameters["Blob"]
+        if settings.alpha == settings.beta == 0:
+            raise ValueError("alpha and beta of Blob must not both be 0: it would be 0 whatever is predicted")
+        return BlobLoss(alpha=settings.alpha, beta=settings.beta, batch=self.batch_dice)

@@ -88,3 +88,8 @@ def test_a_small_object_that_is_missed_costs_as_much_as_a_large_one() -> None:
     # In Dice of each object alone both are a half of the objects; in the whole the small one hardly counts.
     assert costs["small"][1] < -0.5 < costs["large"][1]
     assert costs["small"][0] > -0.6
+
+
+def test_weights_that_leave_nothing_to_train_are_refused(loss_of) -> None:
+    with pytest.raises(ValueError, match="must not both be 0"):
+        loss_of("nnUNetTrainerBlob_alpha0_beta0")
