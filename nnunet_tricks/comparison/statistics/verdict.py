@@ -57,11 +57,11 @@ def verdict(effect: Effect, noise: NoiseFloor, design: Design) -> Verdict:
     assumed = "" if design.runs[1] > 1 else ASSUMED
     limit = _size(noise.limit, effect)
     if 0.0 not in effect.interval and effect.p.holm < ALPHA:
-        beyond = "more" if abs(effect.difference) > noise.limit else "no more"
+        beyond = "larger" if abs(effect.difference) > noise.limit else "not larger"
         return Verdict(
             word=HELPS if effect.gain > 0 else HURTS,
-            why=f"{found}, p = {effect.p.holm:.2g} over all tricks; {beyond} than two trainings of the baseline differ "
-            f"by ({limit}).{assumed}",
+            why=f"{found}, p = {effect.p.holm:.2g} over all tricks; {beyond} than what two trainings of the "
+            f"baseline differ by ({limit}).{assumed}",
         )
     if -noise.limit <= effect.interval.low and effect.interval.high <= noise.limit:
         return Verdict(

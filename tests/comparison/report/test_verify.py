@@ -19,14 +19,20 @@ def copy(report: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(report, tmp_path / "report"))
 
 
-@pytest.fixture
-def quick(report: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is made of the true table, made once: making it takes seconds."""
-    stored = [(report / name).read_text() for name in render.SOURCES]
-    made = render.rendered(*stored)
+@pytest.fixture(scope="module")
+def made() -> dict[tuple[str, str], dict[str, str]]:
+    """What was made of a table and facts already."""
+    return {}
+
+
+@pytest.fixture(autouse=True)
+def _once(made: dict[tuple[str, str], dict[str, str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are made once of the same table and facts: making them takes seconds."""
 
     def once(cases: str, facts: str) -> dict[str, str]:
-        return made if [cases, facts] == stored else render.rendered(cases, facts)
+        if (cases, facts) not in made:
+            made[cases, facts] = render.rendered(cases, facts)
+        return made[cases, facts]
 
     monkeypatch.setattr(verify, "rendered", once)
 
@@ -51,7 +57,6 @@ def test_elsewhere_without_models_and_without_torch(copy: Path) -> None:
     assert done.stdout.count("every byte the same") == len(MADE)
 
 
-@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("name", MADE)
 def test_one_changed_digit_is_caught_wherever_it_is(copy: Path, name: str, capsys) -> None:
     text = (copy / name).read_text()
@@ -84,7 +89,6 @@ def test_a_changed_source_is_caught_even_with_a_new_sum(copy: Path, name: str, c
     assert not found["report.csv"]["good"]
 
 
-@pytest.mark.usefixtures("quick")
 def test_what_is_missing_or_broken_is_named(copy: Path, tmp_path: Path, capsys) -> None:
     (copy / "report.tex").unlink()
     code, found = told(copy, capsys)
@@ -100,7 +104,6 @@ def test_what_is_missing_or_broken_is_named(copy: Path, tmp_path: Path, capsys) 
     assert main(["verify", str(tmp_path / "nowhere")]) == 2
 
 
-@pytest.mark.usefixtures("quick")
 def test_other_versions_draw_otherwise_but_say_the_same(copy: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     """A report made with another matplotlib: figures differ, and their sums tell that they are as written."""
     html = (copy / "report.html").read_text()

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -25,6 +25,8 @@ from tests.comparison.statistics.made import BASELINE, OTHER, TRICK, noisy, rows
 RNG = np.random.default_rng
 
 
+# Few: theirs collects the garbage of the whole process each time.
+@settings(max_examples=20)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
 def test_holm_is_that_of_statsmodels(p) -> None:
     from statsmodels.stats.multitest import multipletests
