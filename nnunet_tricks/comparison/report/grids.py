@@ -75,7 +75,7 @@ def subgroups(view: View) -> Grid | None:
     if not view.subgroups:
         return None
     every = [("all", view.table), *view.subgroups.items()]
-    header = ["trick"]
+    header = ["method"]
     rows = [[trick.name] for trick in view.found.tricks]
     for value, table in every:
         found = table.statistics

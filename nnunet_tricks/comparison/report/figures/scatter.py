@@ -11,6 +11,9 @@ from nnunet_tricks.comparison.statistics.model import Effect, Statistics
 
 MOST = 4
 SIDE = 2.35
+WIDE = 24
+"""Letters of a title; no more fit over a panel."""
+
 MANY = 400
 """From so many points on they are drawn as an image, which stays small."""
 
@@ -26,10 +29,15 @@ def scatter(found: Statistics, name: str) -> str:
     with style.styled():
         drawn = style.figure(rows * (SIDE + 0.3), width=columns * SIDE)
         for axis, trick in zip(style.panels(drawn, len(found.tricks), MOST), found.tricks, strict=True):
-            axis.set_title(trick.name, loc="left", fontsize=8)
+            axis.set_title(_broken(trick.name), loc="left", fontsize=8)
             _panel(axis, found.primary(trick))
         title = f"{found.metric} of each case with the trick against {found.metric} with the baseline, {found.label}"
         return style.as_svg(drawn, name, title)
+
+
+def _broken(name: str) -> str:
+    """A name that is wider than its panel, in lines between its words."""
+    return name if len(name) <= WIDE else name.replace("_", "_\n")
 
 
 def _panel(axis: Any, effect: Effect) -> None:
