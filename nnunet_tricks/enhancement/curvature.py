@@ -24,7 +24,7 @@ _WEIGHTS = {1: (-3 / 8, 3 / 16), 2: (-1.0, 5 / 16, -1 / 16), 3: (-1.0, 5 / 24, -
 """By number of axes: centre, then one, two, three steps away. Along one axis it is K2 of what does not change along the
 other."""
 
-_AT_ONCE = 2**19
+_AT_ONCE = 2**20
 """Values; larger pieces leave the caches of a CPU, smaller ones spend their time on calls."""
 
 
