@@ -299,4 +299,7 @@ def _beside(value: float | None, base: float | None, unit: float, *, first: bool
 
 
 def _plain(value: Any) -> Any:
-    return "" if value is None or (isinstance(value, float) and math.isnan(value)) else value
+    """For csv: nothing for NaN, nine digits, since the last of sixteen depend on the processor."""
+    if isinstance(value, float):
+        return "" if math.isnan(value) else float(f"{value:.9g}")
+    return "" if value is None else value
