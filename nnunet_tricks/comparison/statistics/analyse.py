@@ -227,6 +227,7 @@ def _design(values: Values, baseline: int, trick: int, label: int, asked: Asked,
         training=float(found.training[label]) if found.freedom_runs else math.nan,
         hours=(hours[0], hours[1]),
         own_cases=own_cases,
+        unit=_unit([asked.costs.get(_folder(values.methods[place]), Cost()) for place in (baseline, trick)]),
         tricks=len(values.methods) - 1,
     )
 
@@ -235,6 +236,11 @@ def _hours(costs: Mapping[str, Cost], method: Key) -> float:
     with suppress(IllegalName):
         return parse(method[0]).epochs * (costs.get(_folder(method), Cost()).epoch or math.nan) / HOUR
     return math.nan
+
+
+def _unit(costs: Iterable[Cost]) -> str:
+    """What the hours are of: a queue that recorded memory, but none of a GPU, had none."""
+    return "hours" if any(cost.memory and not cost.device_memory for cost in costs) else "GPU hours"
 
 
 def _interactions(

@@ -28,6 +28,7 @@ class Design:
         own_cases: Whether each fold brings cases of its own, as in cross-validation.
         together: Whether runs of baseline and trick shared their randomness; then ``runs`` are those that both have and
             ``training`` is of their differences.
+        unit: Of the hours.
         tricks: In the table; Holm's correction asks of the best of them what a single one need not show.
     """
 
@@ -40,6 +41,7 @@ class Design:
     hours: tuple[float, float]
     own_cases: bool = True
     together: bool = False
+    unit: str = "GPU hours"
     tricks: int = 1
 
     def freedom_runs(self, *, folds: int = 0, runs: int = 0) -> int:
@@ -65,7 +67,7 @@ class Design:
         """What so many more folds and runs cost."""
         trainings = tuple((self.folds + folds) * (one + runs) - self.folds * one for one in self.runs)
         hours = sum(count * each for count, each in zip(trainings, self.hours, strict=True))
-        return Plan(folds=folds, runs=runs, trainings=sum(trainings), hours=float(hours))
+        return Plan(folds=folds, runs=runs, trainings=sum(trainings), hours=float(hours), unit=self.unit)
 
 
 def plans(design: Design, difference: float, limit: float) -> tuple[Plan, ...]:

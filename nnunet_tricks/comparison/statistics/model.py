@@ -184,12 +184,14 @@ class Plan:
         runs: More runs of trick and baseline, on all folds.
         trainings: How many trainings that is.
         hours: How long they take on the device of those that were; NaN if that is not known.
+        unit: Of the hours.
     """
 
     folds: int
     runs: int
     trainings: int
     hours: float
+    unit: str = "GPU hours"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -92,7 +92,7 @@ def in_words(plan: Plan) -> str:
     if math.isnan(plan.hours):
         return f"{what} ({trainings})"
     hours = f"{plan.hours:.0f}" if plan.hours >= 10 else f"{plan.hours:.1f}"
-    return f"{what} ({trainings}, about {hours} GPU hours)"
+    return f"{what} ({trainings}, about {hours} {plan.unit})"
 
 
 def _count(number: int, word: str) -> str:
