@@ -34,9 +34,8 @@ def gallery(view: View) -> Iterator[str]:
 
 
 def _case(shown: Shown, case: CaseDifference, effect: Effect, trick: str) -> str:
-    gain = effect.better != "lower"
-    helped = (case.difference > 0) == gain and case.difference != 0
-    word = "same" if not case.difference else "helped" if helped else "hurt"
+    gain = effect.gain_in(case)
+    word = "helped" if gain > 0 else "hurt" if gain < 0 else "same"
     colour = {"helped": "helps", "hurt": "hurts"}.get(word, "")
     size = number(case.difference, effect.unit, signed=True)
     picture = shown.picture

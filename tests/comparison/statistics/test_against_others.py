@@ -256,6 +256,16 @@ def test_lower_can_be_better() -> None:
     assert (effect.wins, effect.losses) == (20, 0)
 
 
+def test_nearer_to_zero_can_be_better() -> None:
+    base = noisy(RNG(0), 1, 20) - 0.8
+    effect = one_effect({BASELINE: base, TRICK: base / 2}, metric="volume_difference", unit="mL")
+    gains = [effect.gain_in(one) for one in effect.ranked()]
+    assert effect.better == "zero"
+    assert gains == sorted(gains, reverse=True)
+    assert gains == pytest.approx(sorted(abs(base[0]) / 2, reverse=True))
+    assert math.isnan(effect.gain)
+
+
 def test_tests_of_nothing_at_all() -> None:
     assert wilcoxon(np.zeros(5)) == t_test(np.zeros(5)) == 1
     assert false_claim(np.zeros(5)) == 0.5

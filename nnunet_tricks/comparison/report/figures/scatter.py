@@ -43,7 +43,7 @@ def _broken(name: str) -> str:
 def _panel(axis: Any, effect: Effect) -> None:
     pairs = [one for one in effect.differences if np.isfinite(one.baseline) and np.isfinite(one.trick)]
     without, with_trick = (np.array([getattr(one, which) for one in pairs]) for which in ("baseline", "trick"))
-    gains = (with_trick - without) * (-1 if effect.better == "lower" else 1)
+    gains = np.array([effect.gain_in(one) for one in pairs])
     shades = np.where(gains > effect.tie, style.BETTER, np.where(gains < -effect.tie, style.WORSE, style.GREY))
     many = len(pairs) > MANY
     axis.scatter(without, with_trick, c=shades, s=14, alpha=0.7, linewidths=0, rasterized=many)
