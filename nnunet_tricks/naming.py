@@ -306,7 +306,17 @@ class _Reader:
 
     def _refuse_parameter(self, info: TrickInfo, token: str, tokens: tuple[str, ...], position: int) -> None:
         written = (re.match(r"[a-z]*", token) or [""])[0]
+        negative = re.fullmatch(rf"([a-z]+?)[m-]({_NUMBER})", token)
         for parameter in info.parameters:
+            if (
+                negative
+                and negative[1] == parameter.name
+                and (bound := _bound(parameter, -_number(negative[2]))) is not None
+            ):
+                raise _Flaw(
+                    f"{parameter.name} of {info.name} must be {parameter.allowed}, got -{negative[2]}",
+                    [_replaced(tokens, position, _spell(parameter, bound))],
+                )
             if parameter.name == written:
                 example = _spell(parameter, _example(parameter))
                 raise _Flaw(

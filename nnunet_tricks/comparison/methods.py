@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from nnunet_tricks.comparison.folders import Predictions
 from nnunet_tricks.naming import IllegalName, parse
@@ -109,6 +110,7 @@ def _by_configuration(methods: Sequence[Method]) -> list[list[Method]]:
     return list(sorted_.values()) if all(len(group) > 1 for group in sorted_.values()) else [list(methods)]
 
 
+@lru_cache(maxsize=4096)
 def without_run(trainer: str) -> str:
     """The name of a trainer's first run.
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812, its standard name
 from torch import Tensor
 
-LEAST_MAPS = 16
+MAPS_AT_ONCE = 16
 """Grouped convolutions on the CPU work on 16 channels at a time."""
 
 
@@ -57,7 +57,8 @@ def in_chunks(features: Tensor, values: int) -> Iterator[Tensor]:
         yield features.float()
         return
     maps = features.flatten(0, 1)
-    for chunk in torch.split(maps, max(LEAST_MAPS, values // prod(features.shape[2:]))):
+    whole = values // prod(features.shape[2:]) // MAPS_AT_ONCE * MAPS_AT_ONCE
+    for chunk in torch.split(maps, max(MAPS_AT_ONCE, whole)):
         yield chunk.float().unsqueeze(0)
 
 

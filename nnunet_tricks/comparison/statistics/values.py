@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +17,10 @@ Array = NDArray[np.float64]
 Key = tuple[str, str, str]
 """Trainer of the first run, plans, configuration."""
 
-_without_run = lru_cache(maxsize=4096)(without_run)
-
 
 def key_of(row: Row) -> Key:
     """The method that a row belongs to."""
-    return _without_run(row.trainer), row.plans, row.configuration
+    return without_run(row.trainer), row.plans, row.configuration
 
 
 @dataclass(frozen=True, kw_only=True)
