@@ -18,7 +18,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from nnunet_tricks.enhancement.maps import check_features, filtered, in_chunks, window
+from nnunet_tricks.enhancement.maps import check_features, filtered, in_chunks, window, without_autocast
 from nnunet_tricks.enhancement.selection import Score
 from nnunet_tricks.enhancement.trainer import EnhancementTrainer
 
@@ -80,7 +80,7 @@ def entropy_score(
     # As many maps at a time as their values, and their counters, are few.
     voxels = prod(features.shape[2:])
     values = _AT_ONCE * voxels // max(voxels, min(bins, SPARSE * voxels))
-    with torch.autocast(features.device.type, enabled=False):
+    with without_autocast(features.device):
         if mode == "reference":
             kernel = window(chosen, dimensions, (_CENTRE, *around), features.device)
             mixed = [filtered(maps, kernel, padding=padding) for maps in in_chunks(features, values)]

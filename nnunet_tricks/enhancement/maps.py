@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from math import prod
 
@@ -12,6 +13,9 @@ from torch import Tensor
 
 MAPS_AT_ONCE = 16
 """Grouped convolutions on the CPU work on 16 channels at a time."""
+
+# Before torch 2.4, which brought both, is_autocast_enabled tells of GPUs only.
+_AUTOCAST_BY_DEVICE = hasattr(torch, "get_autocast_dtype")
 
 
 def check_features(features: Tensor, axes: Sequence[int] | None) -> tuple[int, ...]:
@@ -40,6 +44,13 @@ def check_features(features: Tensor, axes: Sequence[int] | None) -> tuple[int, .
     if not chosen or set(chosen) - set(range(dimensions)) or len(set(chosen)) < len(chosen):
         raise ValueError(f"axes must be different spatial axes from 0 to {dimensions - 1}, got {chosen}")
     return chosen
+
+
+def without_autocast(device: torch.device) -> AbstractContextManager[object]:
+    """A context in which operations keep float32; nothing is done where they do anyway, since that is measurable."""
+    if not _AUTOCAST_BY_DEVICE or torch.is_autocast_enabled(device.type):
+        return torch.autocast(device.type, enabled=False)
+    return nullcontext()
 
 
 def in_chunks(features: Tensor, values: int) -> Iterator[Tensor]:

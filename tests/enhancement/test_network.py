@@ -137,7 +137,11 @@ def test_under_ddp_every_weight_gets_its_gradient(tmp_path: Path) -> None:
 @pytest.mark.parametrize("network", ["PlainConvUNet", "ResidualEncoderUNet"])
 @pytest.mark.parametrize("compiled", [False, True])
 def test_pretrained_weights_of_a_plain_network_are_where_the_training_starts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: str, compiled: bool
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    network: str,
+    compiled: bool,
 ) -> None:
     """Through the function that ``nnUNetv2_train -pretrained_weights`` calls."""
     monkeypatch.setattr(run_training, "load_pretrained_weights", load_pretrained_weights)
@@ -149,6 +153,7 @@ def test_pretrained_weights_of_a_plain_network_are_where_the_training_starts(
     accept_plain_networks()
     accept_plain_networks()
     run_training.load_pretrained_weights(torch.compile(mine, backend="eager") if compiled else mine, str(file))
+    assert f"{file} holds a plain U-Net" in capsys.readouterr().out
     mine.decoder.seg_layers.load_state_dict(plain.decoder.seg_layers.state_dict())  # which nnU-Net never takes over
     images = torch.randn(2, 1, 32, 32)
     torch.testing.assert_close(mine(images), plain(images))
