@@ -11,6 +11,7 @@ import pytest
 from nnunet_tricks.cli import main
 from nnunet_tricks.comparison.report import render, verify
 
+EXPERIMENTS = Path(__file__).parents[3] / "experiments"
 MADE = ("report.html", "report.md", "report.tex", "report.csv")
 
 
@@ -57,6 +58,10 @@ def test_elsewhere_without_models_and_without_torch_on_another_processor(copy: P
     done = subprocess.run([sys.executable, "-c", code, copy], env=older, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("every byte the same") == len(MADE)
+
+
+def test_the_report_in_experiments_is_what_its_table_says() -> None:
+    assert all(one.good for one in verify.verify(EXPERIMENTS / "hippocampus" / "report"))
 
 
 @pytest.mark.parametrize("name", MADE)
