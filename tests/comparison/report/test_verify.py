@@ -96,6 +96,25 @@ def test_a_changed_source_is_caught_even_with_a_new_sum(copy: Path, name: str, c
     assert not found["report.csv"]["good"]
 
 
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("cases.csv", ",HD95,", ",HD96,"),
+        ("cases.csv", ",case_11,", ",case_12,"),
+        ("cases.csv", "nnUNetTrainerCE_run2", "nnUNetTrainerCE_run3"),
+        ("facts.json", '"run": 2', '"run": 3'),
+        ("facts.json", '"dataset": "Dataset007', '"dataset": "Dataset008'),
+    ],
+)
+def test_a_changed_name_is_caught_too(copy: Path, name: str, old: str, new: str, capsys) -> None:
+    text = (copy / name).read_text()
+    assert old in text
+    (copy / name).write_text(text.replace(old, new, 1))
+    assert main(["verify", str(copy)]) in (1, 2)
+    shown = capsys.readouterr()
+    assert f"{name}: has changed: its SHA-256" in shown.out + shown.err
+
+
 def test_what_is_missing_or_broken_is_named(copy: Path, tmp_path: Path, capsys) -> None:
     (copy / "report.tex").unlink()
     code, found = told(copy, capsys)
