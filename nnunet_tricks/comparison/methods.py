@@ -110,7 +110,6 @@ def _by_configuration(methods: Sequence[Method]) -> list[list[Method]]:
     return list(sorted_.values()) if all(len(group) > 1 for group in sorted_.values()) else [list(methods)]
 
 
-@lru_cache(maxsize=4096)
 def without_run(trainer: str) -> str:
     """The name of a trainer's first run.
 
@@ -118,6 +117,11 @@ def without_run(trainer: str) -> str:
         >>> without_run("nnUNetTrainer_5epochs_run3"), without_run("MyTrainer_run3")
         ('nnUNetTrainer_5epochs', 'MyTrainer_run3')
     """
+    return _without_run(trainer)
+
+
+@lru_cache(maxsize=4096)
+def _without_run(trainer: str) -> str:
     try:
         return str(replace(parse(trainer), run=1))
     except IllegalName:
