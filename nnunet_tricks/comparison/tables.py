@@ -269,7 +269,7 @@ def _named_after(table: Table) -> Iterator[tuple[str, worth.Cells]]:
     found = table.statistics
     if found and found.tricks:
         yield f"is it real? {found.metric}, {found.label}", worth.verdicts(found)
-        yield "all tests", worth.tests(found)
+        yield "all tests", worth.significance(found)
         yield "ranks", worth.ranks(found)
         yield "cases", worth.extremes(found)
     yield "cost", costs(table)

@@ -73,7 +73,7 @@ def verdicts(found: Statistics) -> Cells:
     return header, rows
 
 
-def tests(found: Statistics) -> Cells:
+def significance(found: Statistics) -> Cells:
     """All tests in metric and class of the verdicts; ``TESTS`` says what they are."""
     header = ["method", "p with reruns", "permutation", "Wilcoxon", "t-test", "false claim", "detectable"]
     rows = []

@@ -146,7 +146,7 @@ def _section(view: View, number: int, *, several: bool) -> Iterator[str]:
         yield _heading(name, "Gallery", "Where it helped and hurt most")
         yield from gallery(view)
     yield _heading(name, "Tests", "All tests")
-    yield _table(grids.of_cells("", worth.tests(found)))
+    yield _table(grids.of_cells("", worth.significance(found)))
     yield f'<p class="note">{escape(worth.TESTS)}</p>'
 
 
