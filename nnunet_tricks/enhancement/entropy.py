@@ -84,7 +84,8 @@ def entropy_score(
         if mode == "reference":
             kernel = window(chosen, dimensions, (_CENTRE, *around), features.device)
             mixed = [filtered(maps, kernel, padding=padding) for maps in in_chunks(features, values)]
-            total = prod(size + 2 * pad for size, pad in zip(features.shape[2:], padding, strict=True))
+            # A list, since the compiler takes no generator.
+            total = prod([size + 2 * pad for size, pad in zip(features.shape[2:], padding, strict=True)])
             low, high = _ranges(mixed, features.shape[:2], across=(0, 1))
             entropies = [
                 _entropy(_parts(maps, least, greatest, bins), bins, total)
