@@ -37,24 +37,25 @@ _RESERVED = re.compile(
 
 
 class IllegalName(ValueError):
-    """A name that is no trainer: the message says why, and which legal names are near.
+    """A name that is no trainer or planner: the message says why, and which legal names are near.
 
     Attributes:
         reason: What is wrong with the name.
         nearest: Legal names near it, best first.
     """
 
-    def __init__(self, name: str, reason: str, nearest: Sequence[str] = ()) -> None:
-        """Make the message of ``reason`` and ``nearest``."""
+    def __init__(self, name: str, reason: str, nearest: Sequence[str] = (), what: str = "trainer") -> None:
+        """Make the message of ``reason`` and ``nearest``; ``what`` it is no name of."""
         hint = f" Nearest: {', '.join(nearest)}." if nearest else " See 'nnunet-tricks list'."
-        super().__init__(f"'{name}' is not a trainer of nnunet_tricks: {reason}.{hint}")
+        super().__init__(f"'{name}' is not a {what} of nnunet_tricks: {reason}.{hint}")
         self.name = name
         self.reason = reason
         self.nearest = tuple(nearest)
+        self.what = what
 
-    def __reduce__(self) -> tuple[type[IllegalName], tuple[str, str, tuple[str, ...]]]:
+    def __reduce__(self) -> tuple[type[IllegalName], tuple[str, str, tuple[str, ...], str]]:
         """Let it travel between processes."""
-        return IllegalName, (self.name, self.reason, self.nearest)
+        return IllegalName, (self.name, self.reason, self.nearest, self.what)
 
 
 class _Flaw(Exception):
@@ -305,7 +306,17 @@ class _Reader:
 
     def _refuse_parameter(self, info: TrickInfo, token: str, tokens: tuple[str, ...], position: int) -> None:
         written = (re.match(r"[a-z]*", token) or [""])[0]
+        negative = re.fullmatch(rf"([a-z]+?)[m-]({_NUMBER})", token)
         for parameter in info.parameters:
+            if (
+                negative
+                and negative[1] == parameter.name
+                and (bound := _bound(parameter, -_number(negative[2]))) is not None
+            ):
+                raise _Flaw(
+                    f"{parameter.name} of {info.name} must be {parameter.allowed}, got -{negative[2]}",
+                    [_replaced(tokens, position, _spell(parameter, bound))],
+                )
             if parameter.name == written:
                 example = _spell(parameter, _example(parameter))
                 raise _Flaw(

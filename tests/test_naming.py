@@ -163,6 +163,12 @@ def test_any_text_is_a_name_or_refused_with_legal_names_near_it(tokens: list[str
         ("nnUNetTrainerTversky_beta0p6_alpha0p4", "exactly one name", "nnUNetTrainerTversky_alpha0p4_beta0p6"),
         ("nnUNetTrainerTversky_alpha0p0001", "exactly one name", "nnUNetTrainerTversky_alpha1em4"),
         ("nnUNetTrainerTversky_alpha1p7", "must be a number from 0 to 1, got 1p7", "nnUNetTrainerTversky_alpha1"),
+        (
+            "nnUNetTrainerHausdorff_alpham1",
+            "alpha of Hausdorff must be a number from 0.5 to 4, got -1",
+            "nnUNetTrainerHausdorff_alpha0p5",
+        ),
+        ("nnUNetTrainerTversky_alpha-2", "must be a number from 0 to 1, got -2", "nnUNetTrainerTversky_alpha0"),
         ("nnUNetTrainerTversky_alfa0p2", "no parameter 'alfa0p2'", "nnUNetTrainerTversky_alpha0p2"),
         ("nnUNetTrainerTversky_gamma2", "it has: alpha, beta, cb, mediseg", "nnUNetTrainerTversky"),
         ("nnUNetTrainerTversky_alpha0p2_alpha0p4", "alpha of Tversky stands twice", "nnUNetTrainerTversky_alpha0p2"),

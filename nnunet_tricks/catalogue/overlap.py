@@ -150,7 +150,10 @@ ENTRIES: tuple[TrickInfo, ...] = (
         phase=MODEL,
         module="nnunet_tricks.loss.unified_focal",
         summary="focal for background and focal Tversky for foreground",
-        formula="share focal + (1 - share) focal Tversky, asymmetric",
+        formula=(
+            "share mean(-delta log p_t on foreground, -(1 - delta) (1 - p_t)^gamma log p_t on background) "
+            "+ (1 - share) mean((1 - Tversky)^(1 - gamma) of foreground, 1 - Tversky of background)"
+        ),
         parameters=(
             Parameter(name="share", default=0.5, high=1, help="of the focal part"),
             Parameter(name="delta", default=0.6, high=1, help="weight of foreground, and of misses"),

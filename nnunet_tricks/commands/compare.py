@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("what", type=Path, nargs="+", metavar="SPEC|FOLDER", help="an experiment file, or models' result folders")
     add("--baseline", metavar="TRAINER", help="compare with this (default: the trainer without tricks, or the first)")
+    add(
+        "--finished",
+        action="store_true",
+        help="of an experiment that still runs: leave out, by name, what is unfinished",
+    )
     add("-f", dest="folds", nargs="+", metavar="FOLD", help="only these folds (default: all of the split file)")
     add("--part", default="validation", help="of result folders: validation, test (default: %(default)s)")
     add("--by", metavar="COLUMN", help="a table for each value of this column of the data set's cases.csv")
@@ -55,6 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     from nnunet_tricks.comparison import across_tables
     from nnunet_tricks.comparison import tables as printed
     from nnunet_tricks.comparison.compare import METRICS, compare
+    from nnunet_tricks.comparison.finished import finished
     from nnunet_tricks.comparison.folders import default_workers
     from nnunet_tricks.comparison.metrics import TOLERANCES
     from nnunet_tricks.comparison.report.collect import collect, gathered, of_folders, of_spec
@@ -78,14 +84,18 @@ def run(arguments: argparse.Namespace) -> int:
         "groups": arguments.group,
         "cases_csv": arguments.cases,
     }
-    tables, papers, compared = [], [], []
+    tables, papers, compared, left_out = [], [], [], []
     for asked in _asked(arguments):
         accept = [*arguments.accept, *(["plans"] if asked.accept_plans else [])]
         regions = arguments.regions or asked.regions
         metrics = arguments.metrics or [*METRICS, *(name for name in asked.printed if name not in METRICS)]
-        found = compare(
-            asked.predictions, metrics=metrics, folds=asked.folds, regions=regions, accept=accept, **settings
-        )
+        predictions, without = asked.predictions, ""
+        if arguments.finished:
+            predictions, without = finished(predictions, baseline=arguments.baseline)
+        found = compare(predictions, metrics=metrics, folds=asked.folds, regions=regions, accept=accept, **settings)
+        if without:
+            found = [replace(table, notes=(without, *table.notes)) for table in found]
+            left_out.append(without)
         tables += found
         if arguments.report:
             name = asked.comparison.name if asked.comparison else ""
@@ -98,7 +108,9 @@ def run(arguments: argparse.Namespace) -> int:
         write_atomically(arguments.out, writers[arguments.out.suffix](tables) + extra)
     if arguments.report:
         spec = next((place for place in arguments.what if place.suffix in SPECS), None)
-        rows, facts = collect(compared, of_spec(spec) if spec else of_folders(tables))
+        question = of_spec(spec) if spec else of_folders(tables)
+        question = replace(question, lock=" ".join([question.lock, *dict.fromkeys(left_out)]))
+        rows, facts = collect(compared, question)
         write(arguments.report, rows, facts)
     if arguments.json:
         print(json.dumps(printed.as_data(tables), indent=1))

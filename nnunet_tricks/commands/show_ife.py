@@ -78,8 +78,9 @@ def _text(look: Look, counted: list[Frequency], out: Path) -> list[str]:
             f"{selection.scores[worst]:.4g} (channel {worst}) to {selection.scores[best]:.4g} (channel {best})"
         )
         if frequency.images > 1:
+            sometimes = len(ranked) - frequency.always - frequency.never
             lines.append(
-                f"    over {frequency.images} images {frequency.always} channels are always chosen, {frequency.never} "
-                "never, the others in some"
+                f"    over {frequency.images} images {frequency.always} channels are always chosen, {sometimes} "
+                f"sometimes, {frequency.never} never"
             )
     return lines

@@ -8,12 +8,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from nnunet_tricks.comparison.evaluate import some
 from nnunet_tricks.comparison.folders import VALIDATION, Predictions
 from nnunet_tricks.comparison.methods import Group
 from nnunet_tricks.experiment.folders import Folders
 from nnunet_tricks.naming import IllegalName, parse
 from nnunet_tricks.planning.plans_file import resolve
+from nnunet_tricks.wording import some
 
 SPLIT = re.compile(r"This split has (\d+) training and (\d+) validation cases")
 VERSION_KEYS = ("nnunetv2_version",)
@@ -35,7 +35,7 @@ def check(group: Group, *, folds: Collection[str] | None = None, accept: Collect
     Raises:
         ValueError: Naming the folders.
     """
-    _refuse(group, [*_folds(group, folds), *_unfinished(group)])
+    _refuse(group, [*_folds(group, folds), *filter(None, map(unfinished, _every(group)))])
     faults, notes = [*_splits(group), *_labels(group)], []
     for word, differences in (("plans", list(_plans(group))), ("nnunet-version", list(_versions(group)))):
         if word in accept:
@@ -78,14 +78,15 @@ def _folds(group: Group, asked: Collection[str] | None) -> Iterator[str]:
                 yield f"{trainer} has no fold {some(absent)} (-f compares some folds only)"
 
 
-def _unfinished(group: Group) -> Iterator[str]:
-    for one in _every(group):
-        if not (one.fold_folder / "checkpoint_final.pth").is_file():
-            yield f"{one.model.name}/fold_{one.fold} is unfinished: it has no checkpoint_final.pth"
-        elif not one.folder.is_dir():
-            yield f"{one.model.name}/fold_{one.fold} has no predictions in {one.part}"
-        elif one.part == VALIDATION and not (one.folder / "summary.json").is_file():
-            yield f"{one.model.name}/fold_{one.fold} has an unfinished validation: nnUNetv2_train ... --val ends it"
+def unfinished(one: Predictions) -> str:
+    """What a training, or its predictions, lack; empty if nothing."""
+    if not (one.fold_folder / "checkpoint_final.pth").is_file():
+        return f"{one.model.name}/fold_{one.fold} is unfinished: it has no checkpoint_final.pth"
+    if not one.folder.is_dir():
+        return f"{one.model.name}/fold_{one.fold} has no predictions in {one.part}"
+    if one.part == VALIDATION and not (one.folder / "summary.json").is_file():
+        return f"{one.model.name}/fold_{one.fold} has an unfinished validation: nnUNetv2_train ... --val ends it"
+    return ""
 
 
 def _splits(group: Group) -> Iterator[str]:

@@ -12,7 +12,7 @@ from nnunet_tricks.comparison import calibration
 from nnunet_tricks.comparison.checks import check, nnunet_version
 from nnunet_tricks.comparison.classes import Classes
 from nnunet_tricks.comparison.cost import Cost, cost
-from nnunet_tricks.comparison.evaluate import Asked, Measured, evaluate, some
+from nnunet_tricks.comparison.evaluate import Asked, Measured, evaluate
 from nnunet_tricks.comparison.folders import Predictions
 from nnunet_tricks.comparison.methods import Group, Method, grouped
 from nnunet_tricks.comparison.scores import Scores, scores_of
@@ -23,9 +23,13 @@ from nnunet_tricks.comparison.statistics.model import Statistics
 from nnunet_tricks.comparison.table import Row as CaseRow
 from nnunet_tricks.comparison.table import rows_of
 from nnunet_tricks.experiment.folders import Folders
+from nnunet_tricks.wording import some
 
 DEFAULT_FOLDS = 5
 METRICS = ("Dice", "IoU", "recall", "precision", "HD95")
+OF_SUBGROUPS = (
+    "Words and p values of subgroups are not corrected for their number: of twenty one shows what is not there."
+)
 
 
 @dataclass(frozen=True)
@@ -162,6 +166,8 @@ def _column(
     except UnicodeDecodeError:
         raise ValueError(f"{option} {column}: {file} is no csv in UTF-8: save it as that") from None
     columns = list(next(iter(rows.values()), {}))
+    if not columns:
+        raise ValueError(f"{option} {column}: {file} has no lines, and needs one for each case")
     if column not in columns or "id" not in columns:
         raise ValueError(
             f"{option} {column}: {file} has the columns {', '.join(columns)}, and needs 'id' and '{column}'"
@@ -202,7 +208,7 @@ def _table(
     costs = {row.method.name: row.cost for row in rows}
     asked = replace(asked, costs=costs, metric=names[0])
     found = analyse(long, asked)
-    more += found.notes
+    more += [*found.notes, *([OF_SUBGROUPS] if subgroup and found.tricks else [])]
     return Table(group, subgroup, tuple(rows), (*notes, *more), long, asked, found)
 
 

@@ -17,9 +17,7 @@ from nnunet_tricks.comparison import images
 from nnunet_tricks.comparison.cache import Cache, Values, stamp
 from nnunet_tricks.comparison.classes import Classes
 from nnunet_tricks.comparison.metrics import DEFAULT, TOLERANCES, Case, chosen
-
-SHOWN = 5
-"""So many faults or cases are named."""
+from nnunet_tricks.wording import some
 
 LONG = 20
 """So many cases are worth a line of progress where there is no terminal."""
@@ -115,17 +113,6 @@ def _fill(cache: Cache, jobs: Sequence[_Job], stamps: Mapping[str, str], workers
         cache.save()
     if faults:
         raise ValueError(f"{cache.folder}: {some(faults, '; ')}")
-
-
-def some(words: Sequence[str], joint: str = ", ") -> str:
-    """The first few of them, and how many more.
-
-    Examples:
-        >>> some(["a", "b"]), some(list("abcdefg"))
-        ('a, b', 'a, b, c, d, e and 2 more')
-    """
-    more = len(words) - SHOWN
-    return joint.join(words[:SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_tricks.comparison.classes import Classes
-from nnunet_tricks.comparison.evaluate import Files, some
+from nnunet_tricks.comparison.evaluate import Files
 from nnunet_tricks.experiment.folders import Folders, read_json
 from nnunet_tricks.experiment.parts import Part
 from nnunet_tricks.naming import IllegalName, parse
+from nnunet_tricks.wording import some
 
 VALIDATION = "validation"
 PROCESSES = "nnUNet_def_n_proc"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
-from nnunet_tricks.comparison.evaluate import some
 from nnunet_tricks.comparison.folders import Predictions
 from nnunet_tricks.naming import IllegalName, parse
+from nnunet_tricks.wording import some
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,11 @@ def without_run(trainer: str) -> str:
         >>> without_run("nnUNetTrainer_5epochs_run3"), without_run("MyTrainer_run3")
         ('nnUNetTrainer_5epochs', 'MyTrainer_run3')
     """
+    return _without_run(trainer)
+
+
+@lru_cache(maxsize=4096)
+def _without_run(trainer: str) -> str:
     try:
         return str(replace(parse(trainer), run=1))
     except IllegalName:

@@ -9,11 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from nnunet_tricks.comparison import worth
 from nnunet_tricks.comparison.compare import Row, Table
 from nnunet_tricks.comparison.scores import Score
 from nnunet_tricks.comparison.statistics.model import Effect
-from nnunet_tricks.comparison.statistics.noise import in_words as noise_in_words
-from nnunet_tricks.comparison.statistics.verdict import in_words as plan_in_words
 from nnunet_tricks.comparison.table import as_json
 
 COLLAPSED = "collapsed"
@@ -21,10 +20,6 @@ WIDE = 10_000
 """Characters; no table is wider."""
 
 SIGNED = "Signed: difference to {baseline}. Mean over cases of all folds; in brackets how many count, if not all."
-CASES_ALONE = (
-    "Intervals without reruns are of cases alone: what these very models would differ by on other images, not what "
-    "training them again would."
-)
 CSV_COLUMNS = (
     "dataset",
     "part",
@@ -74,80 +69,22 @@ def cells(table: Table, label: str) -> tuple[list[str], list[list[str]]]:
 
 
 def costs(table: Table) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of what the trainings took."""
+    """Header and rows of what the trainings took; in brackets as a ratio to the baseline."""
     header = ["method", "folds", "runs", "s/epoch", "memory [GB]", "GPU memory [GB]"]
+    base = table.rows[0].cost
     rows = [
         [
             table.group.short(row.method),
             str(len(row.method.folds)),
             str(len(row.method.runs)),
-            _or_dash(row.cost.epoch, 1),
-            _or_dash(row.cost.memory, 1e9),
-            _or_dash(row.cost.device_memory, 1e9),
+            _beside(row.cost.epoch, base.epoch, 1, first=row is table.rows[0]),
+            _beside(row.cost.memory, base.memory, 1e9, first=row is table.rows[0]),
+            _beside(row.cost.device_memory, base.device_memory, 1e9, first=row is table.rows[0]),
         ]
         for row in table.rows
     ]
     used = [index for index in range(len(header)) if index < 4 or any(row[index] != "-" for row in rows)]
     return [header[index] for index in used], [[row[index] for index in used] for row in rows]
-
-
-def verdicts(table: Table) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of what the differences are worth."""
-    found = table.statistics
-    if found is None or not found.tricks:
-        return [], []
-    header = ["method", "difference", "95 % interval", "p (Holm)", "better/tie/worse", "verdict"]
-    rows = []
-    for trick in found.tricks:
-        effect = found.primary(trick)
-        digits = 3 if effect.unit == "1" else 2
-        low, high = (f"{end:+.{digits}f}" for end in (effect.interval.low, effect.interval.high))
-        rows.append(
-            [
-                trick.name,
-                f"{effect.difference:+.{digits}f}",
-                f"{low} to {high}",
-                _p(effect),
-                f"{effect.wins}/{effect.ties}/{effect.losses}",
-                trick.verdict.word,
-            ]
-        )
-    return header, rows
-
-
-def _p(effect: Effect) -> str:
-    """Empty without reruns: what cases alone say is a test of two models, not of a trick."""
-    if not effect.has_runs:
-        return "-"
-    return "<0.001" if effect.p.holm < 0.001 else f"{effect.p.holm:.3f}"
-
-
-def reasons(table: Table) -> list[str]:
-    """Why each verdict is what it is, and what would decide."""
-    found = table.statistics
-    if found is None:
-        return []
-    lines = []
-    for trick in found.tricks:
-        ways = " or ".join(map(plan_in_words, trick.verdict.decide))
-        lines.append(
-            f"{trick.name} {trick.verdict.word}: {trick.verdict.why}{f' What would decide: {ways}.' if ways else ''}"
-        )
-    for one in found.interactions:
-        low, high = one.effect.interval.low, one.effect.interval.high
-        lines.append(
-            f"{' and '.join(one.tricks)} together less the sum of each alone: {one.effect.difference:+.3f} "
-            f"[{low:+.3f}, {high:+.3f}], p = {one.effect.p.holm:.2g}."
-        )
-    for method in (found.baseline, *found.tricks):
-        if method.calibration:
-            lines.append(
-                f"{method.name}: expected calibration error {method.calibration.ece:.3f}, Brier score "
-                f"{method.calibration.brier:.3f} over {method.calibration.cases} cases."
-            )
-    if any(not found.primary(trick).has_runs for trick in found.tricks):
-        lines.append(CASES_ALONE)
-    return [*lines, noise_in_words(found.noise_floor, found.baseline.name)]
 
 
 def notes(table: Table) -> list[str]:
@@ -159,7 +96,8 @@ def notes(table: Table) -> list[str]:
         for row in table.rows
         if row.collapsed
     ]
-    return [signed, *collapsed, *table.notes, *reasons(table)]
+    judged = worth.reasons(table.statistics) if table.statistics else []
+    return [signed, *collapsed, *table.notes, *judged]
 
 
 def as_markdown(tables: Iterable[Table]) -> str:
@@ -170,11 +108,8 @@ def as_markdown(tables: Iterable[Table]) -> str:
         for label in table.rows[0].scores:
             parts.append(f"**{label}**")
             parts.append(_markdown(*cells(table, label)))
-        if table.statistics and table.statistics.tricks:
-            parts.append(f"**{_judged(table)}**")
-            parts.append(_markdown(*verdicts(table)))
-        parts.append("**cost**")
-        parts.append(_markdown(*costs(table)))
+        for name, cells_of in _named_after(table):
+            parts += [f"**{name}**", _markdown(*cells_of)]
         parts.append("\n".join(f"- {note}" for note in notes(table)))
     return "\n\n".join(parts) + "\n"
 
@@ -326,14 +261,18 @@ def _worth(effects: Mapping[str, Mapping[str, Effect]], label: str, metric: str)
 def _named(table: Table) -> Iterator[tuple[str, tuple[list[str], list[list[str]]]]]:
     for label in table.rows[0].scores:
         yield label, cells(table, label)
-    if table.statistics and table.statistics.tricks:
-        yield _judged(table), verdicts(table)
-    yield "cost", costs(table)
+    yield from _named_after(table)
 
 
-def _judged(table: Table) -> str:
+def _named_after(table: Table) -> Iterator[tuple[str, worth.Cells]]:
+    """What follows the means of each class."""
     found = table.statistics
-    return f"is it real? {found.metric}, {found.label}" if found else ""
+    if found and found.tricks:
+        yield f"is it real? {found.metric}, {found.label}", worth.verdicts(found)
+        yield "all tests", worth.significance(found)
+        yield "ranks", worth.ranks(found)
+        yield "cases", worth.extremes(found)
+    yield "cost", costs(table)
 
 
 def _cell(score: Score, row: Row) -> str:
@@ -352,9 +291,15 @@ def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _or_dash(value: float | None, unit: float) -> str:
-    return "-" if value is None else f"{value / unit:.1f}"
+def _beside(value: float | None, base: float | None, unit: float, *, first: bool) -> str:
+    """``20.4 (x1.14)``: a cost, and what it is of the baseline's."""
+    if value is None:
+        return worth.NOTHING
+    return f"{value / unit:.1f}" + (f" (x{value / base:.2f})" if base and not first else "")
 
 
 def _plain(value: Any) -> Any:
-    return "" if value is None or (isinstance(value, float) and math.isnan(value)) else value
+    """For csv: nothing for NaN, nine digits, since the last of sixteen depend on the processor."""
+    if isinstance(value, float):
+        return "" if math.isnan(value) else float(f"{value:.9g}")
+    return "" if value is None else value

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812, its standard name
 from torch import Tensor
 
-from nnunet_tricks.enhancement.maps import check_features, filtered, in_chunks, window
+from nnunet_tricks.enhancement.maps import check_features, filtered, in_chunks, window, without_autocast
 from nnunet_tricks.enhancement.selection import Score
 from nnunet_tricks.enhancement.trainer import EnhancementTrainer
 
@@ -53,15 +53,15 @@ def curvature_score(features: Tensor, axes: Sequence[int] | None = None) -> Tens
     """
     chosen = check_features(features, axes)
     dimensions = features.ndim - 2
-    with torch.autocast(features.device.type, enabled=False):
+    with without_autocast(features.device):
         kernel = window(chosen, dimensions, _WEIGHTS[len(chosen)], features.device)
         short = [axis for axis in chosen if features.shape[axis + 2] < 3]
         scores = []
         for maps in in_chunks(features, _AT_ONCE):
             whole = F.pad(maps, _border(short, dimensions), mode="replicate") if short else maps
             bent = filtered(whole, kernel, padding=(0,) * dimensions)
-            scores.append(bent.abs_().flatten(2).sum(2).flatten())
-        total = torch.cat(scores) if len(scores) > 1 else scores[0]
+            scores.append(bent.abs_().sum(tuple(range(2, bent.ndim))))
+        total = torch.cat(scores, dim=1) if len(scores) > 1 else scores[0]
         return total.nan_to_num_(nan=0, posinf=0, neginf=0).view(features.shape[:2])
 
 

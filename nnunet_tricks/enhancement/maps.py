@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from math import prod
 
@@ -10,8 +11,11 @@ import torch
 import torch.nn.functional as F  # noqa: N812, its standard name
 from torch import Tensor
 
-LEAST_MAPS = 16
+MAPS_AT_ONCE = 16
 """Grouped convolutions on the CPU work on 16 channels at a time."""
+
+# Before torch 2.4, which brought both, is_autocast_enabled tells of GPUs only.
+_AUTOCAST_BY_DEVICE = hasattr(torch, "get_autocast_dtype")
 
 
 def check_features(features: Tensor, axes: Sequence[int] | None) -> tuple[int, ...]:
@@ -42,6 +46,13 @@ def check_features(features: Tensor, axes: Sequence[int] | None) -> tuple[int, .
     return chosen
 
 
+def without_autocast(device: torch.device) -> AbstractContextManager[object]:
+    """A context in which operations keep float32; nothing is done where they do anyway, since that is measurable."""
+    if not _AUTOCAST_BY_DEVICE or torch.is_autocast_enabled(device.type):
+        return torch.autocast(device.type, enabled=False)
+    return nullcontext()
+
+
 def in_chunks(features: Tensor, values: int) -> Iterator[Tensor]:
     """All feature maps of a batch, some at a time, so that what is computed from them stays small.
 
@@ -57,7 +68,8 @@ def in_chunks(features: Tensor, values: int) -> Iterator[Tensor]:
         yield features.float()
         return
     maps = features.flatten(0, 1)
-    for chunk in torch.split(maps, max(LEAST_MAPS, values // prod(features.shape[2:]))):
+    whole = values // prod(features.shape[2:]) // MAPS_AT_ONCE * MAPS_AT_ONCE
+    for chunk in torch.split(maps, max(MAPS_AT_ONCE, whole)):
         yield chunk.float().unsqueeze(0)
 
 

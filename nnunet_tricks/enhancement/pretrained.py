@@ -8,6 +8,7 @@ exactly what the plain network computes. A layer's weights are still learned: ze
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -31,11 +32,13 @@ def accept_plain_networks() -> None:
     @wraps(theirs)
     def load(network: nn.Module, fname: str, verbose: bool = False) -> None:
         decoder = enhanced_decoder(network)
-        if decoder is None:
+        checkpoint = torch.load(fname, map_location="cpu", weights_only=False) if decoder else {}
+        wider = filled_up(checkpoint["network_weights"], decoder) if decoder else {}
+        if not wider:
             theirs(network, fname, verbose)
             return
-        checkpoint = torch.load(fname, map_location="cpu", weights_only=False)
-        checkpoint["network_weights"] = fitted(checkpoint["network_weights"], decoder)
+        print(f"{fname} holds a plain U-Net: channels that it does not have begin with weights of zero")
+        checkpoint["network_weights"] |= wider
         with tempfile.TemporaryDirectory(prefix="nnunet_tricks_") as folder:
             file = Path(folder, Path(fname).name)
             torch.save(checkpoint, file)
@@ -45,22 +48,21 @@ def accept_plain_networks() -> None:
     run_training.load_pretrained_weights = load
 
 
-def fitted(weights: dict[str, Any], decoder: EnhancedDecoder) -> dict[str, Any]:
-    """A plain U-Net's weights with zeros for the channels that it does not have.
+def filled_up(weights: Mapping[str, Any], decoder: EnhancedDecoder) -> dict[str, Tensor]:
+    """A plain U-Net's weights, with zeros for the channels that it does not have.
 
     Args:
-        weights: By name in the state of the whole network. What has another shape than in a plain U-Net stays as it
-            is, for nnU-Net to refuse.
+        weights: By name in the state of the whole network.
         decoder: The decoder that they are for.
 
     Returns:
-        The same weights but for the widened ones.
+        Those that change. Not what has another shape than in a plain U-Net, which is for nnU-Net to refuse.
     """
     mine = decoder.state_dict()
-    result = dict(weights)
+    wider = {}
     for name, plain in widened(decoder).items():
         key, shape = f"decoder.{name}", mine[name].shape
         weight = weights.get(key)
         if isinstance(weight, Tensor) and weight.shape == (shape[0], plain, *shape[2:]):
-            result[key] = torch.cat([weight, weight.new_zeros(shape[0], shape[1] - plain, *shape[2:])], dim=1)
-    return result
+            wider[key] = torch.cat([weight, weight.new_zeros(shape[0], shape[1] - plain, *shape[2:])], dim=1)
+    return wider

@@ -15,12 +15,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from nnunet_tricks import __version__
-from nnunet_tricks.comparison.evaluate import some
 from nnunet_tricks.experiment.cells import trained
 from nnunet_tricks.experiment.folders import Folders, read_json
 from nnunet_tricks.experiment.model import CHECKPOINTS, Model
 from nnunet_tricks.experiment.spec import Experiment, read_experiment
 from nnunet_tricks.files import write_atomically
+from nnunet_tricks.wording import some
 
 ENDING = ".lock.json"
 LOG = re.compile(r"training_log_(\d+)_(\d+)_(\d+)_(\d+)_(\d+)_(\d+)\.txt")

@@ -58,14 +58,18 @@ def blob_term(prediction: Prediction, numbers: Tensor) -> Tensor:
         A scalar; 0 where there is no object.
     """
     found = prediction.probabilities[:, -numbers.shape[1] :]
-    annotated = torch.ones_like(numbers[:, 0]) if prediction.annotated is None else prediction.annotated.to(found.dtype)
+    if prediction.annotated is None:
+        annotated = torch.ones_like(numbers[:, 0])
+    else:
+        annotated = prediction.annotated.to(found.dtype)
+        found = found * annotated[:, None]
     most = int(numbers.max())
     terms = []
     for channel in range(numbers.shape[1]):
         number = numbers[:, channel].long()
         losses = prediction.decision_cross_entropy[:, channel if prediction.regions else 0]
         probability, cross, voxels = (
-            _by_number(image, number, most) for image in (found[:, channel] * annotated, losses, annotated)
+            _by_number(image, number, most) for image in (found[:, channel], losses, annotated)
         )
         # Of each object alone, (B, most), and of the background that all have.
         (outside, probability), (outside_cross, cross), (rest, size) = (
@@ -82,8 +86,10 @@ def blob_term(prediction: Prediction, numbers: Tensor) -> Tensor:
 
 def _by_number(image: Tensor, numbers: Tensor, most: int) -> Tensor:
     """Sums of an image (B, *spatial) over the voxels of each number, (B, most + 1)."""
-    sums = image.new_zeros(len(image), most + 1)
-    return sums.scatter_add(1, numbers.flatten(1), image.flatten(1))
+    sums = image.new_zeros(len(image), most + 1).scatter_add(1, numbers.flatten(1), image.flatten(1))
+    # Voxel by voxel, as scatter_add goes, float32 loses a percent of a background of millions; sum adds in a tree.
+    background = torch.where(numbers > 0, 0, image).flatten(1).sum(1, keepdim=True)
+    return torch.cat([background, sums[:, 1:]], 1)
 
 
 class nnUNetTrainerBlob(MappedLossTrainer):
@@ -97,5 +103,12 @@ class nnUNetTrainerBlob(MappedLossTrainer):
         return objects
 
     def make_loss(self) -> BlobLoss:
-        """nnU-Net's loss on the whole and on each object."""
-        return BlobLoss(**vars(self.parameters["Blob"]), batch=self.batch_dice)
+        """nnU-Net's loss on the whole and on each object.
+
+        Raises:
+            ValueError: If alpha and beta are both 0.
+        """
+        settings = self.parameters["Blob"]
+        if settings.alpha == settings.beta == 0:
+            raise ValueError("alpha and beta of Blob must not both be 0: it would be 0 whatever is predicted")
+        return BlobLoss(alpha=settings.alpha, beta=settings.beta, batch=self.batch_dice)

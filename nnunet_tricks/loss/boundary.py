@@ -45,7 +45,13 @@ class BoundaryLoss:
 
 
 class nnUNetTrainerBoundary(MappedLossTrainer):
-    """nnU-Net with generalized Dice and the boundary loss in place of Dice + cross-entropy."""
+    """nnU-Net with generalized Dice and the boundary loss in place of Dice + cross-entropy.
+
+    Attributes:
+        boundary_schedule: The weight over the epochs in words, for debug.json.
+    """
+
+    boundary_schedule: str
 
     @property
     def map_of_kinds(self) -> MapOfKinds:
@@ -54,7 +60,9 @@ class nnUNetTrainerBoundary(MappedLossTrainer):
 
     def make_loss(self) -> BoundaryLoss:
         """Generalized Dice, and the boundary term by its schedule."""
-        return BoundaryLoss(weight=self.parameters["Boundary"].weight, batch=self.batch_dice)
+        weight = self.parameters["Boundary"].weight
+        self.boundary_schedule = f"{weight:g} * epoch / {self.num_epochs}, the first epoch being 0"
+        return BoundaryLoss(weight=weight, batch=self.batch_dice)
 
     def on_train_epoch_start(self) -> None:
         """Write the weight into the log."""

@@ -6,7 +6,7 @@ errors, largest first, and weigh each by how much the index falls when this voxe
 With ``hinge`` they are $\max(0, 1 - m)$ of the margins m (eq. 6), here the log-odds of the class.
 
 Mean over the foreground classes or regions of each image: an order over several images could not be shared by the
-processes of DDP.
+processes of DDP. A class that an image lacks costs its largest error alone, its highest probability.
 """
 
 from __future__ import annotations

@@ -139,6 +139,34 @@ def add(
     return "added"
 
 
+def write_new(file: Path, plans: Plans, *, dry_run: bool = False) -> Literal["added", "unchanged"]:
+    """Write a plans file that is not there yet.
+
+    Args:
+        file: Where.
+        plans: Its content.
+        dry_run: Only say what would happen.
+
+    Returns:
+        ``unchanged`` if it was there already; configurations that it has beyond these stay.
+
+    Raises:
+        ValueError: If another plans file has the name.
+    """
+    if not file.exists():
+        if not dry_run:
+            write_atomically(file, json.dumps(plans, indent=4))
+        return "added"
+    present = read(file)
+    mine = {name: present["configurations"].get(name) for name in plans["configurations"]}
+    if {**present, "configurations": mine} != plans:
+        raise ValueError(
+            f"{file} is there already with other content, and models may have been trained with it: choose another "
+            "name with --name"
+        )
+    return "unchanged"
+
+
 def _is_plans(file: Path) -> bool:
     try:
         read(file)

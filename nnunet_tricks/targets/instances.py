@@ -158,19 +158,28 @@ def coloured_segmentation(trainer: Any, instances: Path, segmentation: Any, prop
     return labels + STRIDE * np.where(labels > 0, colours, 0).astype(np.int16)
 
 
-def coloured_cases(trainer: Any, cases: Any, raw: Path, folder: Path, log: Callable[[str], None]) -> Any:
+def coloured_cases(trainer: Any, cases: Any, raw: Path | None, folder: Path, log: Callable[[str], None]) -> Any:
     """A data set with colours of instances, or as it was where the raw data set has no instances.
+
+    Where the raw data set itself is not there, as on a machine that trains only, colours that were kept are used.
 
     Args:
         trainer: nnU-Net's.
         cases: Its data set.
-        raw: Folder of the raw data set.
+        raw: Folder of the raw data set; ``None`` where nnUNet_raw is not set.
         folder: Where coloured segmentations are kept; made where they are missing or older than what they come from.
         log: Gets a line on what is done.
 
     Raises:
         FileNotFoundError: If some cases have no instance map.
     """
+    if raw is None or not raw.is_dir():
+        if all((folder / f"{case}.npy").is_file() for case in cases.identifiers):
+            log(f"instances of {len(cases.identifiers)} cases from {folder}")
+            return ColouredCases(cases, folder)
+        missing_raw = "nnUNet_raw is not set" if raw is None else f"no {raw}"
+        log(f"{missing_raw}: objects of one class that touch count as one")
+        return cases
     if not (raw / FOLDER).is_dir():
         log(f"no {FOLDER} in {raw}: objects of one class that touch count as one")
         return cases

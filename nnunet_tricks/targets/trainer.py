@@ -59,11 +59,12 @@ class MappedLossTrainer(LossTrainer):
     def get_tr_and_val_datasets(self) -> Any:
         """nnU-Net's cases, with colours of instances where the raw data set has some and the trick asks for them."""
         cases = super().get_tr_and_val_datasets()
-        if not self.instances or nnunetv2.paths.nnUNet_raw is None:
+        if not self.instances:
             return cases
         folder = Path(self.preprocessed_dataset_folder)
         folder = folder.with_name(f"{folder.name}_instances")
-        raw = Path(nnunetv2.paths.nnUNet_raw) / self.plans_manager.dataset_name
+        root = nnunetv2.paths.nnUNet_raw
+        raw = None if root is None else Path(root) / self.plans_manager.dataset_name
         return tuple(coloured_cases(self, one, raw, folder, self.print_to_log_file) for one in cases)
 
     def train_step(self, batch: dict[str, Any]) -> dict[str, Any]:

@@ -365,8 +365,15 @@ def test_an_experiment_file(both: list[Path], world: World, tmp_path: Path, caps
     assert table["folds"] == ["0", "1"]
     assert list(table["methods"][0]["scores"]) == ["kidney", "tumor", "mean of classes"]
     assert "not both" in refused([spec, both[0]], capsys)
+    spec.write_text(spec.read_text().replace("nnUNetTrainerTversky]", "nnUNetTrainerTversky, nnUNetTrainerCE]"))
+    world.train("nnUNetTrainerCE")
     shutil.rmtree(both[0] / "fold_1")
     assert "fold_1 is unfinished" in refused([spec], capsys)
+    (table,) = compared([spec, "--metrics", "Dice", "--finished"], capsys)
+    assert [method["trainer"] for method in table["methods"]] == ["nnUNetTrainer", "nnUNetTrainerCE"]
+    assert "left out, as not finished, nnUNetTrainerTversky;" in " ".join(table["notes"])
+    shutil.rmtree(both[1] / "fold_0")
+    assert "nnUNetTrainer__nnUNetPlans__3d and something to compare it with" in refused([spec, "--finished"], capsys)
     shutil.rmtree(both[0])
     assert "fold_0 is unfinished" in refused([spec], capsys)
 

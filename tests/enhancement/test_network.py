@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from nnunetv2.run import run_training
+from nnunetv2.run.load_pretrained_weights import load_pretrained_weights
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from torch import Tensor, nn
@@ -113,7 +114,7 @@ def test_an_image_is_predicted_alike_whatever_stands_beside_it(trick: str) -> No
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("trick", TRICKS)
+@pytest.mark.parametrize("trick", [*TRICKS, "IFEEntropy_reference", "IFEEntropy_bins65536"])
 def test_the_compiler_needs_no_break_in_its_graph(trick: str) -> None:
     """That the whole network is trained alike when compiled is for the conformance tests."""
     (_, layer), *_ = built(trick).decoder.enhanced()
@@ -136,10 +137,14 @@ def test_under_ddp_every_weight_gets_its_gradient(tmp_path: Path) -> None:
 @pytest.mark.parametrize("network", ["PlainConvUNet", "ResidualEncoderUNet"])
 @pytest.mark.parametrize("compiled", [False, True])
 def test_pretrained_weights_of_a_plain_network_are_where_the_training_starts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: str, compiled: bool
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    network: str,
+    compiled: bool,
 ) -> None:
     """Through the function that ``nnUNetv2_train -pretrained_weights`` calls."""
-    monkeypatch.setattr(run_training, "load_pretrained_weights", run_training.load_pretrained_weights)
+    monkeypatch.setattr(run_training, "load_pretrained_weights", load_pretrained_weights)
     plain, mine = built("", network=network), built("IFECurvature", network=network)
     file = tmp_path / "checkpoint_final.pth"
     torch.save({"network_weights": plain.state_dict()}, file)
@@ -148,6 +153,7 @@ def test_pretrained_weights_of_a_plain_network_are_where_the_training_starts(
     accept_plain_networks()
     accept_plain_networks()
     run_training.load_pretrained_weights(torch.compile(mine, backend="eager") if compiled else mine, str(file))
+    assert f"{file} holds a plain U-Net" in capsys.readouterr().out
     mine.decoder.seg_layers.load_state_dict(plain.decoder.seg_layers.state_dict())  # which nnU-Net never takes over
     images = torch.randn(2, 1, 32, 32)
     torch.testing.assert_close(mine(images), plain(images))
@@ -159,7 +165,7 @@ def test_pretrained_weights_of_a_plain_network_are_where_the_training_starts(
 def test_pretrained_weights_that_fit_stay_as_they_are_and_others_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_training, "load_pretrained_weights", run_training.load_pretrained_weights)
+    monkeypatch.setattr(run_training, "load_pretrained_weights", load_pretrained_weights)
     accept_plain_networks()
     one, other = built("IFECurvature"), built("IFEEntropy_r0p75x0p5")
     file = tmp_path / "checkpoint_final.pth"

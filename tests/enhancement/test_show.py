@@ -31,7 +31,9 @@ def trained(bench: Bench, trick: str, dimension: str, folder: Path) -> tuple[Pat
         return folder / run.model_folder().name, run.data.raw / "imagesTr"
 
 
-@pytest.mark.parametrize(("trick", "dimension"), [("IFECurvature", "3d"), ("IFEEntropy", "2d"), ("IFERandom", "2d")])
+@pytest.mark.parametrize(
+    ("trick", "dimension"), [("IFECurvature", "3d"), ("IFEEntropy_r0p75x0p5", "2d"), ("IFERandom", "2d")]
+)
 def test_a_picture_and_counts_over_a_folder(
     bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str], trick: str, dimension: str
 ) -> None:

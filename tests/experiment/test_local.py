@@ -30,17 +30,21 @@ def test_everything_runs_once_and_in_order(tmp_path) -> None:
 
 
 def test_each_device_has_a_worker(tmp_path) -> None:
-    shown = "echo $CUDA_VISIBLE_DEVICES >> {made}; sleep 0.5"
+    """Side by side: each cell waits for the other to begin, and fails if it does not."""
+    wait = "for n in $(seq 300); do test -e {other} && exit 0; sleep 0.1; done; exit 1"
+    made = [tmp_path / f"m{n}" for n in range(2)]
     cells = [
         Shell(
-            key=f"c{n}", states=tmp_path / "states", line=shown.format(made=tmp_path / f"m{n}"), made=tmp_path / f"m{n}"
+            key=f"c{n}",
+            states=tmp_path / "states",
+            line=f"echo $CUDA_VISIBLE_DEVICES >> {made[n]}; {wait.format(other=made[1 - n])}",
+            made=made[n],
         )
         for n in range(2)
     ]
     assert queue_of(cells, ["3", "5"]).run()
-    assert {(tmp_path / f"m{n}").read_text().strip() for n in range(2)} == {"3", "5"}
-    begun = [Record.read(cell.folder).attempts[0].began for cell in cells]
-    assert abs(begun[0] - begun[1]) < 0.4  # side by side
+    assert {file.read_text().strip() for file in made} == {"3", "5"}
+    assert [len(Record.read(cell.folder).attempts) for cell in cells] == [1, 1]
 
 
 def test_several_workers_on_one_cpu(tmp_path) -> None:

@@ -88,3 +88,17 @@ def test_a_small_object_that_is_missed_costs_as_much_as_a_large_one() -> None:
     # In Dice of each object alone both are a half of the objects; in the whole the small one hardly counts.
     assert costs["small"][1] < -0.5 < costs["large"][1]
     assert costs["small"][0] > -0.6
+
+
+def test_a_large_background_keeps_its_digits() -> None:
+    """Alike small losses, added one by one to a large float32 sum, are all rounded the same way."""
+    truth = torch.zeros(1, 1, 1024, 1024, dtype=torch.int16)
+    truth[..., :3, :3] = 1
+    logits = torch.tensor([0.0, -6.0]).view(1, 2, 1, 1).repeat(1, 1, 1024, 1024)
+    single, double = (_criterion(Case(z, truth, False, None), alpha=0)(z, truth) for z in (logits, logits.double()))
+    torch.testing.assert_close(single.double(), double, rtol=1e-4, atol=0)
+
+
+def test_weights_that_leave_nothing_to_train_are_refused(loss_of) -> None:
+    with pytest.raises(ValueError, match="must not both be 0"):
+        loss_of("nnUNetTrainerBlob_alpha0_beta0")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -103,7 +104,7 @@ def test_it_learns_two_objects() -> None:
         assert 2 * (mine & true).sum() / (mine.sum() + true.sum()) > 0.9
 
 
-def test_the_schedule_is_in_the_log_and_survives_continuing(bench: Bench) -> None:
+def test_the_schedule_is_in_the_log_and_debug_json_and_survives_continuing(bench: Bench) -> None:
     found = trainers.find("nnUNetTrainerBoundary_4epochs")
     assert found is not None
     with bench.room(found, Cell("labels", "2d", False)) as run:
@@ -116,7 +117,9 @@ def test_the_schedule_is_in_the_log_and_survives_continuing(bench: Bench) -> Non
         again.load_checkpoint(str(run.folder / "checkpoint.pth"))  # nnU-Net goes on with the next epoch
         again.on_train_epoch_start()
         log = Path(trainer.log_file).read_text()
+        debug = json.loads(Path(trainer.output_folder, "debug.json").read_text())
     assert isinstance(trainer, LossTrainer)
     assert trainer.criterion.progress == 0.25
     assert again.criterion.progress == 0.5
     assert "Weight of the boundary term: 0.2475" in log
+    assert debug["boundary_schedule"] == "0.99 * epoch / 4, the first epoch being 0"

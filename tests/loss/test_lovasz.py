@@ -78,10 +78,6 @@ def test_the_order_of_bits_is_the_order_of_errors(values: list[float], random) -
     torch.testing.assert_close(steps[ends], torch.stack(lost)[ends])
 
 
-def test_the_compound_adds_nnunets_cross_entropy(loss_of) -> None:
-    case = make("labels")
-    compound, lovasz, entropy = (
-        case.criterion(loss_of(name))(case.logits, case.target)
-        for name in ("nnUNetTrainerLovaszCE", "nnUNetTrainerLovasz", "nnUNetTrainerCE")
-    )
-    torch.testing.assert_close(compound, lovasz + entropy)
+def test_a_class_that_is_not_there_costs_its_highest_probability() -> None:
+    errors = torch.tensor([0.2, 0.7, 0.0, 0.4])
+    assert (errors * lovasz_slopes(errors, torch.zeros(4, dtype=torch.bool))).sum() == pytest.approx(0.7)

@@ -16,6 +16,8 @@ def plans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     file = tmp_path / "Dataset501_Test" / "nnUNetPlans.json"
     file.parent.mkdir()
     file.write_text(json.dumps(content))
+    (file.parent / "dataset.json").write_text(json.dumps({"labels": {"background": 0, "organ": 1}}))
+    (file.parent / "dataset_fingerprint.json").write_text(json.dumps({"median_relative_size_after_cropping": 1.0}))
     monkeypatch.setenv(plans_file.VARIABLE, str(tmp_path))
     return file
 
@@ -44,10 +46,10 @@ def test_a_dry_run_writes_nothing_and_json_is_json(plans: Path, capsys: pytest.C
     before = plans.read_bytes()
     assert _run("Dataset501_Test", "--small", "--dry-run", "--json", "--name", "mini", "--patch", "16", "16", "16") == 0
     report = json.loads(capsys.readouterr().out)
-    assert report["outcome"] == "added"
     assert report["dry_run"] is True
-    assert report["name"] == "mini"
-    assert report["configuration"]["patch_size"] == [16, 16, 16]
+    (added,) = report["configurations"]
+    assert (added["name"], added["outcome"]) == ("mini", "added")
+    assert added["configuration"]["patch_size"] == [16, 16, 16]
     assert plans.read_bytes() == before
 
 
@@ -62,3 +64,61 @@ def test_other_plans(plans: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_configuration_that_is_not_there(plans: Path) -> None:
     with pytest.raises(ValueError, match="did you mean '3d_fullres'"):
         _run("501", "--from", "3d_fulres", "--small")
+
+
+def test_a_patch_says_what_changes(plans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run("501", "--patch", "32", "--batch", "1") == 0
+    said = capsys.readouterr().out
+    assert "3d_fullres_patch32 added" in said
+    assert "patch_size: [16, 32, 32] -> [32, 32, 32]" in said
+    assert "batch_size: 2 -> 1" in said
+    assert "GPU memory by nnU-Net's own rule" in said
+    assert "larger than the median image" in said
+    assert plans_file.read(plans)["configurations"]["3d_fullres_patch32"]["batch_size"] == 1
+
+
+def test_a_sweep_adds_all_or_nothing(plans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = plans.read_bytes()
+    with pytest.raises(ValueError, match=r"\[8, 8, 8\] is too small"):
+        _run("501", "--sweep", "32", "8")
+    assert plans.read_bytes() == before
+    assert _run("501", "--sweep", "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    edges = [one["configuration"]["patch_size"][0] for one in report["configurations"]]
+    assert edges == [32, 64, 96, 128, 160, 192]
+    sizes = [one["gigabytes"] for one in report["configurations"]]
+    assert sizes == sorted(sizes)
+
+
+def test_other_preprocessing_is_a_plans_file_of_its_own(plans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = plans.read_bytes()
+    words = ("501", "--no-resampling", "--normalization", "minmax")
+    assert _run(*words, "--dry-run") == 0
+    assert "without 3d_lowres, 3d_cascade_fullres" in capsys.readouterr().out
+    new = plans.with_name("nnUNetPlansNoResamplingMinMax.json")
+    assert not new.exists()
+    for says in ("written", "there already"):
+        assert _run(*words) == 0
+        said = capsys.readouterr().out
+        assert says in said
+    assert "nnUNetv2_preprocess -d 501 -plans_name nnUNetPlansNoResamplingMinMax -c 3d_fullres\n" in said
+    assert "nnUNetv2_train 501 3d_fullres 0 -p nnUNetPlansNoResamplingMinMax\n" in said
+    assert plans_file.read(new)["plans_name"] == new.stem
+    assert plans.read_bytes() == before
+    new.write_text(new.read_text().replace("RescaleTo01Normalization", "NoNormalization"))
+    with pytest.raises(ValueError, match="already with other content"):
+        _run(*words)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "nothing to plan"),
+        (("--patch", "32", "--no-resampling"), "first the plans, then with -p"),
+        (("--small", "--batch", "2"), "--batch goes with"),
+        (("--sweep", "32", "--name", "x"), "--sweep stands alone"),
+    ],
+)
+def test_options_that_would_have_no_effect(plans: Path, words: tuple[str, ...], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        _run("501", *words)

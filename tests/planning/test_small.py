@@ -11,7 +11,7 @@ from nnunet_tricks.planning.plans_file import resolve
 from nnunet_tricks.planning.small import MIN_EDGE, MIN_STAGES, VOXELS, check_name, small_configuration
 
 
-def _plans(patch: list[int], strides: list[list[int]], *, residual: bool = False) -> dict[str, Any]:
+def hand_made(patch: list[int], strides: list[list[int]], *, residual: bool = False) -> dict[str, Any]:
     """Plans as nnU-Net writes them, of a chosen size."""
     plans = tiny_plans("Dataset501_Test", flat=len(patch) == 2, intensities={})
     configuration = plans["configurations"]["2d" if len(patch) == 2 else "3d_fullres"]
@@ -46,7 +46,7 @@ def planned(draw: st.DrawFn) -> dict[str, Any]:
         edges = [edge // by for edge, by in zip(edges, step, strict=True)]
         strides.append(step)
     patch = [edge * prod(axis) for edge, axis in zip(edges, zip(*strides, strict=True), strict=True)]
-    return _plans(patch, strides)
+    return hand_made(patch, strides)
 
 
 @given(planned())
@@ -82,7 +82,7 @@ def test_nnunet_builds_the_network_and_it_takes_the_patch(
     from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-    plans = _plans(patch, strides, residual=residual)
+    plans = hand_made(patch, strides, residual=residual)
     plans["configurations"]["base_small"] = small_configuration(plans, "base")
     small = PlansManager(plans).get_configuration("base_small")
     assert small.data_identifier == PlansManager(plans).get_configuration("base").data_identifier
@@ -102,7 +102,7 @@ def test_nnunet_builds_the_network_and_it_takes_the_patch(
 
 
 def test_a_patch_of_ones_own() -> None:
-    plans = _plans([24, 64, 64], [[1, 1, 1], [2, 2, 2], [2, 2, 2], [1, 2, 2], [1, 2, 2]])
+    plans = hand_made([24, 64, 64], [[1, 1, 1], [2, 2, 2], [2, 2, 2], [1, 2, 2], [1, 2, 2]])
     small = small_configuration(plans, "base", patch_size=[16, 32, 32])
     assert small["patch_size"] == [16, 32, 32]
     assert small["architecture"]["arch_kwargs"]["features_per_stage"] == [8, 16, 32, 64]
@@ -123,7 +123,7 @@ def test_the_first_stage_of_a_cascade_predicts_for_no_second_one() -> None:
 
 
 def test_other_networks_are_refused() -> None:
-    plans = _plans([64, 64, 64], [[1, 1, 1], *[[2, 2, 2]] * 4])
+    plans = hand_made([64, 64, 64], [[1, 1, 1], *[[2, 2, 2]] * 4])
     architecture = plans["configurations"]["base"]["architecture"]
     architecture["network_class_name"] = "somebody.nets.Mamba"
     with pytest.raises(ValueError, match=r"'Mamba'.*PlainConvUNet and ResidualEncoderUNet.*--from"):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +21,15 @@ from nnunet_tricks import trainers
 from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.grid import Cell
 from nnunet_tricks.conformance.steps import STEPS
-from nnunet_tricks.targets.instances import COLOURS, FOLDER, STRIDE, SplitColours, before_channels_change, colour
+from nnunet_tricks.targets.instances import (
+    COLOURS,
+    FOLDER,
+    STRIDE,
+    ColouredCases,
+    SplitColours,
+    before_channels_change,
+    colour,
+)
 from nnunet_tricks.targets.trainer import MappedLossTrainer
 
 
@@ -143,6 +152,23 @@ def test_maps_are_made_once_and_again_when_the_source_is_newer(split_bench: Benc
             if len(times) == 2:
                 _touch_later(run.data.raw / FOLDER / f"{first.stem}{run.data.ending}", first)
     assert times[0] == times[1] < times[2]
+
+
+def test_where_the_raw_data_set_is_not_the_kept_colours_are_used(split_bench: Bench, tmp_path: Path) -> None:
+    found = trainers.find("nnUNetTrainerDistanceCE")
+    assert found is not None
+    with split_bench.room(found, CELLS[0]) as run:
+        run.build().get_tr_and_val_datasets()
+        away = shutil.move(run.data.raw, tmp_path / "away")
+        try:
+            trainer = run.build()
+            assert all(isinstance(cases, ColouredCases) for cases in trainer.get_tr_and_val_datasets())
+            shutil.rmtree(Path(trainer.preprocessed_dataset_folder + "_instances"))
+            assert not any(isinstance(cases, ColouredCases) for cases in trainer.get_tr_and_val_datasets())
+        finally:
+            shutil.move(away, run.data.raw)
+        log = Path(trainer.log_file).read_text()
+    assert f"no {run.data.raw}: objects of one class that touch count as one" in log
 
 
 def _touch_later(file: Path, than: Path) -> None:

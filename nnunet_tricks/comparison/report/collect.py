@@ -237,6 +237,6 @@ def of_spec(file: Path) -> Question:
 def of_folders(tables: Sequence[Table]) -> Question:
     """What is asked where folders are compared."""
     return Question(
-        name=tables[0].group.dataset,
+        name=", ".join(dict.fromkeys(table.group.dataset for table in tables)),
         lock="There is no experiment file, so nothing says what was asked before the trainings.",
     )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
-from nnunet_tricks.comparison.report import grids
 from nnunet_tricks.comparison.report.facts import Shown
 from nnunet_tricks.comparison.report.pictures import COLOURS
 from nnunet_tricks.comparison.report.view import View
 from nnunet_tricks.comparison.statistics.model import CaseDifference, Effect
+from nnunet_tricks.comparison.worth import number
 
 
 def gallery(view: View) -> Iterator[str]:
@@ -34,11 +34,10 @@ def gallery(view: View) -> Iterator[str]:
 
 
 def _case(shown: Shown, case: CaseDifference, effect: Effect, trick: str) -> str:
-    gain = effect.better != "lower"
-    helped = (case.difference > 0) == gain and case.difference != 0
-    word = "same" if not case.difference else "helped" if helped else "hurt"
+    gain = effect.gain_in(case)
+    word = "helped" if gain > 0 else "hurt" if gain < 0 else "same"
     colour = {"helped": "helps", "hurt": "hurts"}.get(word, "")
-    size = grids.number(case.difference, effect.unit, signed=True)
+    size = number(case.difference, effect.unit, signed=True)
     picture = shown.picture
     lines = [
         f'<div class="case"><div class="said"><strong class="{colour}">{word} {size}</strong><br>'
@@ -47,8 +46,8 @@ def _case(shown: Shown, case: CaseDifference, effect: Effect, trick: str) -> str
     captions = {
         "": "image",
         "truth": "truth",
-        "baseline": f"baseline {grids.number(case.baseline, effect.unit)}, run {shown.runs[0]}",
-        "trick": f"{trick} {grids.number(case.trick, effect.unit)}, run {shown.runs[1]}",
+        "baseline": f"baseline {number(case.baseline, effect.unit)}, run {shown.runs[0]}",
+        "trick": f"{trick} {number(case.trick, effect.unit)}, run {shown.runs[1]}",
     }
     for layer, caption in captions.items():
         over = f'<img alt="" src="data:image/png;base64,{picture.layers[layer]}">' if layer else ""

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from nnunet_tricks.comparison import tables
+from nnunet_tricks.comparison import tables, worth
 from nnunet_tricks.comparison.report.view import View
 from nnunet_tricks.comparison.statistics.model import Effect, Statistics
-
-NOTHING = "-"
+from nnunet_tricks.comparison.worth import number
 
 
 @dataclass(frozen=True)
@@ -27,18 +26,6 @@ class Grid:
     rows: tuple[tuple[str, ...], ...]
 
 
-def number(value: float, unit: str = "1", *, signed: bool = False) -> str:
-    """A value with three digits if it is a share, with two if it has a unit.
-
-    Examples:
-        >>> number(0.01234, signed=True), number(3.14159, "mm"), number(float("nan"))
-        ('+0.012', '3.14', '-')
-    """
-    if not math.isfinite(value):
-        return NOTHING
-    return f"{value:{'+' if signed else ''}.{3 if unit == '1' else 2}f}"
-
-
 def interval(effect: Effect) -> str:
     """The 95 % interval of a difference in brackets; empty where nothing is known."""
     ends = (effect.interval.low, effect.interval.high)
@@ -47,30 +34,22 @@ def interval(effect: Effect) -> str:
     return f"[{', '.join(number(end, effect.unit, signed=True) for end in ends)}]"
 
 
-def chance(p: float) -> str:
-    """A probability.
-
-    Examples:
-        >>> chance(0.0312), chance(0.00002), chance(float("nan"))
-        ('0.031', '<0.001', '-')
-    """
-    if not math.isfinite(p):
-        return NOTHING
-    return "<0.001" if p < 0.001 else f"{p:.3f}"
+def of_cells(title: str, cells: worth.Cells) -> Grid:
+    """A table of header and rows."""
+    header, rows = cells
+    return Grid(title, tuple(header), tuple(map(tuple, rows)))
 
 
 def verdicts(view: View) -> Grid:
     """What the differences are worth, as ``compare`` says it, and what the trick costs."""
     found = view.found
-    header, rows = tables.verdicts(view.table)
-    costs = {trick.name: trick.cost.epoch for trick in found.tricks}
-    known = any(map(math.isfinite, costs.values()))
-    made = []
-    for trick, (_, *cells) in zip(found.tricks, rows, strict=True):
-        ratio = costs[trick.name]
-        made.append((trick.name, *cells, *([f"{ratio:.2f}" if math.isfinite(ratio) else NOTHING] if known else [])))
-    title = f"{found.metric}, {found.label}"
-    return Grid(title, ("trick", *header[1:], *(["time / baseline"] if known else [])), tuple(made))
+    header, rows = worth.verdicts(found)
+    costs = [trick.cost.epoch for trick in found.tricks]
+    if any(map(math.isfinite, costs)):
+        header.append("time / baseline")
+        for row, ratio in zip(rows, costs, strict=True):
+            row.append(f"{ratio:.2f}" if math.isfinite(ratio) else worth.NOTHING)
+    return of_cells(f"{found.metric}, {found.label}", (header, rows))
 
 
 def scores(view: View, label: str) -> Grid:
@@ -91,25 +70,12 @@ def costs(view: View) -> Grid:
     return Grid("cost", tuple(header), made)
 
 
-def significance(found: Statistics) -> Grid:
-    """All tests in metric and class of the verdicts: p, and in brackets after Holm's correction."""
-    header = ("trick", "p with reruns", "permutation", "Wilcoxon", "t-test", "false claim", "detectable")
-    rows = []
-    for trick in found.tricks:
-        effect = found.primary(trick)
-        every = (effect.p, effect.permutation, effect.wilcoxon, effect.t_test)
-        cells = [f"{chance(test.p)} ({chance(test.holm)})" for test in every]
-        claim = effect.false_claim if effect.has_runs else effect.false_claim_cases
-        rows.append((trick.name, *cells, chance(claim), number(effect.detectable, effect.unit)))
-    return Grid(f"{found.metric}, {found.label}", header, tuple(rows))
-
-
 def subgroups(view: View) -> Grid | None:
     """The difference of each trick in each subgroup; None if cases were not sorted."""
     if not view.subgroups:
         return None
     every = [("all", view.table), *view.subgroups.items()]
-    header = ["trick"]
+    header = ["method"]
     rows = [[trick.name] for trick in view.found.tricks]
     for value, table in every:
         found = table.statistics

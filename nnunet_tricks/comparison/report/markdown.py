@@ -25,7 +25,6 @@ def document(views: Sequence[View], facts: Facts, sums: Mapping[str, str]) -> st
         parts.append(f"## {view.title}")
         parts.append(tables.as_markdown([view.table, *view.subgroups.values()]).rstrip())
         for title, grid in (
-            ("all tests", grids.significance(view.found)),
             ("calibration", grids.calibration(view.found)),
             (f"by {view.section.column}", grids.subgroups(view)),
         ):

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cache
 from html import escape
 from importlib import resources
 
-from nnunet_tricks.comparison import across_tables, tables
+from nnunet_tricks.comparison import across_tables, tables, worth
 from nnunet_tricks.comparison.report import grids, words
 from nnunet_tricks.comparison.report.facts import Facts
 from nnunet_tricks.comparison.report.figures import forest, learning, patterns, price, ranks, scatter
 from nnunet_tricks.comparison.report.gallery import gallery
 from nnunet_tricks.comparison.report.grids import Grid
 from nnunet_tricks.comparison.report.view import View
-from nnunet_tricks.comparison.statistics.model import WORDS, CaseDifference, Effect
+from nnunet_tricks.comparison.statistics.model import WORDS
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 """What a browser may load for this page: nothing that is not in it."""
@@ -99,7 +98,7 @@ def _section(view: View, number: int, *, several: bool) -> Iterator[str]:
     title = view.title if several else "Is it real?"
     yield f'<h2 id="{name}-verdicts">{escape(title)}</h2>'
     yield _table(grids.verdicts(view))
-    yield _list(tables.reasons(replace(view.table, statistics=found)))
+    yield _list(worth.reasons(found))
     floor = (
         "The grey band is the noise floor: what two trainings of the baseline differ by in 19 of 20 pairs."
         if found.noise_floor.is_known
@@ -114,7 +113,7 @@ def _section(view: View, number: int, *, several: bool) -> Iterator[str]:
     for label in view.table.rows[0].scores:
         yield f"<h4>{escape(label)}</h4>{_table(grids.scores(view, label))}"
     # The reasons of the verdicts stand above already.
-    said = tables.reasons(view.table)
+    said = worth.reasons(view.table.statistics) if view.table.statistics else []
     yield _notes([note for note in tables.notes(view.table)[1:] if note not in said])
     yield _heading(name, "Cases", "Case by case")
     yield _figure(
@@ -126,8 +125,8 @@ def _section(view: View, number: int, *, several: bool) -> Iterator[str]:
     yield _heading(name, "Ranks", "How stable is the ranking?")
     yield _figure(
         ranks.ranks(found, f"{name}r"),
-        f"Places in {metric} when cases and trainings are drawn anew ({found.draws} draws). A disc's area is the share "
-        f"of draws. Mean Kendall's tau to the ranking found: {found.stability:.2f}.",
+        f"Places in {metric} when cases and trainings are drawn anew. A disc's area is the share of draws. "
+        f"{worth.stability(found)}",
     )
     yield _heading(name, "Cost", "What it costs")
     priced = price.price(found, f"{name}p")
@@ -147,13 +146,8 @@ def _section(view: View, number: int, *, several: bool) -> Iterator[str]:
         yield _heading(name, "Gallery", "Where it helped and hurt most")
         yield from gallery(view)
     yield _heading(name, "Tests", "All tests")
-    yield _table(grids.significance(found))
-    yield (
-        '<p class="note">Two-sided p values on the metric of the verdicts; in brackets after Holm\'s correction over '
-        "the tricks. Only the first knows of reruns; the others hold for the very models that were trained. "
-        "False claim: probability that the true difference has the other sign. "
-        "Detectable: smallest true difference that this design finds with a power of 80 %.</p>"
-    )
+    yield _table(grids.of_cells("", worth.significance(found)))
+    yield f'<p class="note">{escape(worth.TESTS)}</p>'
 
 
 def _across(views: Sequence[View]) -> Iterator[str]:
@@ -209,19 +203,8 @@ def _patterns(view: View, name: str) -> Iterator[str]:
 
 def _extremes(view: View) -> str:
     """The cases that gained and lost most, as a table."""
-    found = view.found
-    rows = []
-    for trick in found.tricks:
-        effect = found.primary(trick)
-        ranked = effect.ranked()
-        best, worst = (", ".join(_said(one, effect) for one in some) for some in (ranked[:3], ranked[:-4:-1]))
-        rows.append((trick.name, best, worst))
-    grid = Grid("", ("trick", "helped most", "hurt most"), tuple(rows))
+    grid = grids.of_cells("", worth.extremes(view.found))
     return f"<details><summary>Best and worst cases</summary>{_table(grid)}</details>"
-
-
-def _said(one: CaseDifference, effect: Effect) -> str:
-    return f"{one.case} {grids.number(one.difference, effect.unit, signed=True)}"
 
 
 def _closing(views: Sequence[View], facts: Facts, sums: Mapping[str, str]) -> Iterator[str]:

@@ -6,13 +6,15 @@ import csv
 import hashlib
 import io
 import math
+import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from nnunet_tricks.comparison import tables
 from nnunet_tricks.comparison.report import latex, markdown, page
-from nnunet_tricks.comparison.report.facts import Facts
+from nnunet_tricks.comparison.report.facts import Facts, versions
 from nnunet_tricks.comparison.report.view import views
 from nnunet_tricks.comparison.table import COLUMNS, Row, as_csv
 from nnunet_tricks.files import write_atomically
@@ -67,6 +69,16 @@ def write(folder: Path, rows: Iterable[Row], facts: Facts) -> list[Path]:
     return [folder / name for name in files]
 
 
+def rewrite(folder: Path) -> None:
+    """Write a report again from its own table and facts, after what makes reports has changed.
+
+    Raises:
+        ValueError: If they are not what a report has stored.
+    """
+    cases, facts = ((folder / name).read_text(encoding="utf-8") for name in SOURCES)
+    write(folder, rows_in(cases), replace(Facts.of_json(facts), versions=versions()))
+
+
 def rows_in(cases: str) -> Sequence[Row]:
     """The rows of a long table.
 
@@ -90,3 +102,8 @@ def rows_in(cases: str) -> Sequence[Row]:
 def digest(text: str) -> str:
     """SHA-256 of a file with this content."""
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+if __name__ == "__main__":
+    for place in sys.argv[1:]:
+        rewrite(Path(place))

@@ -51,7 +51,10 @@ def verify(report: Path) -> list[Finding]:
         files = rendered(stored[CASES], stored[FACTS])
         known = Facts.of_json(stored[FACTS])
     except ValueError as error:
-        raise ValueError(f"{folder}: {error}") from None
+        raise ValueError(f"{folder}: {_changed(findings)}{error}") from None
+    except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
+        # A changed name or number somewhere: what was made of both files together cannot be made any more.
+        raise ValueError(f"{folder}: {_changed(findings)}{CASES} and {FACTS} do not fit together ({error})") from None
     here = versions()
     others = [
         f"{name} {known.versions.get(name)}, here {here[name]}"
@@ -61,6 +64,10 @@ def verify(report: Path) -> list[Finding]:
     for name, text in files.items():
         findings.append(_by_making(folder / name, text, sums.get(name, ""), others))
     return findings
+
+
+def _changed(findings: list[Finding]) -> str:
+    return "".join(f"{one.file}: {one.words}; " for one in findings if not one.good)
 
 
 def _by_sum(folder: Path, name: str, sums: dict[str, str]) -> Finding:

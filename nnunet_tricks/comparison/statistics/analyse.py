@@ -227,6 +227,8 @@ def _design(values: Values, baseline: int, trick: int, label: int, asked: Asked,
         training=float(found.training[label]) if found.freedom_runs else math.nan,
         hours=(hours[0], hours[1]),
         own_cases=own_cases,
+        unit=_unit([asked.costs.get(_folder(values.methods[place]), Cost()) for place in (baseline, trick)]),
+        tricks=len(values.methods) - 1,
     )
 
 
@@ -236,21 +238,24 @@ def _hours(costs: Mapping[str, Cost], method: Key) -> float:
     return math.nan
 
 
+def _unit(costs: Iterable[Cost]) -> str:
+    """What the hours are of: a queue that recorded memory, but none of a GPU, had none."""
+    return "hours" if any(cost.memory and not cost.device_memory for cost in costs) else "GPU hours"
+
+
 def _interactions(
     values: Values, order: Sequence[int], chance: Chance, label: str, names: Sequence[str]
 ) -> Iterator[Interaction]:
-    """Of all pairs of tricks that were trained alone, together and not at all, on the same plans and configuration."""
-    places: dict[frozenset[str], int] = {}
+    """Of all pairs of tricks that were trained alone, together and not at all, on the same plans and as long."""
     base = values.methods[order[0]]
+    places: dict[frozenset[str], int] = {}
     for place in order:
         trainer, *rest = values.methods[place]
-        if rest == list(base[1:]):
-            with suppress(IllegalName):
-                places.setdefault(frozenset(map(str, parse(trainer).tricks)), place)
+        added = _added(base[0], trainer)
+        if added is not None and rest == list(base[1:]):
+            places.setdefault(added, place)
     alone = sorted(next(iter(tricks)) for tricks in places if len(tricks) == 1)
-    pairs = [
-        pair for pair in combinations(alone, 2) if frozenset(pair) in places and places.get(frozenset()) == order[0]
-    ]
+    pairs = [pair for pair in combinations(alone, 2) if frozenset(pair) in places]
     contrasts = [
         {
             places[frozenset(pair)]: 1.0,
@@ -264,3 +269,14 @@ def _interactions(
         found = effects_of(values, contrasts, chance, better_of(values.metric))
         for pair, of_pair in zip(pairs, found, strict=True):
             yield Interaction(tricks=pair, effect=of_pair[label])
+
+
+def _added(baseline: str, trainer: str) -> frozenset[str] | None:
+    """The tricks that a trainer has beyond its baseline's; None if it lacks some, or differs in more than tricks."""
+    try:
+        base, other = parse(baseline), parse(trainer)
+    except IllegalName:
+        return None
+    if (base.epochs, base.shared) != (other.epochs, other.shared) or not set(base.tricks) <= set(other.tricks):
+        return None
+    return frozenset(str(trick) for trick in other.tricks if trick not in base.tricks)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-from nnunet_tricks.comparison.statistics.model import LEVEL, Plan
+from nnunet_tricks.comparison.statistics.model import ALPHA, LEVEL, Plan
 
 MOST_RUNS = 10
 """More runs than that on top nobody affords."""
@@ -28,6 +28,8 @@ class Design:
         own_cases: Whether each fold brings cases of its own, as in cross-validation.
         together: Whether runs of baseline and trick shared their randomness; then ``runs`` are those that both have and
             ``training`` is of their differences.
+        unit: Of the hours.
+        tricks: In the table; Holm's correction asks of the best of them what a single one need not show.
     """
 
     folds: int
@@ -39,17 +41,19 @@ class Design:
     hours: tuple[float, float]
     own_cases: bool = True
     together: bool = False
+    unit: str = "GPU hours"
+    tricks: int = 1
 
     def freedom_runs(self, *, folds: int = 0, runs: int = 0) -> int:
         """Degrees of freedom that reruns give, with so many more folds and runs."""
         count = self.folds + folds if self.own_cases else 1
         return count * (self.runs[0] + runs - 1 if self.together else sum(self.runs) + 2 * runs - 2)
 
-    def half_width(self, *, folds: int = 0, runs: int = 0) -> float:
+    def half_width(self, *, folds: int = 0, runs: int = 0, level: float = LEVEL) -> float:
         """Of the interval with so many more folds and runs, if the errors are as they seem."""
         more = (self.folds + folds) / self.folds if self.own_cases else 1.0
         count = self.folds + folds if self.own_cases else 1
-        tail = 1 - (1 - LEVEL) / 2
+        tail = 1 - (1 - level) / 2
         freedom_cases = max(self.groups * more - count, 1)
         freedom_runs = self.freedom_runs(folds=folds, runs=runs)
         if freedom_runs < 1:
@@ -63,7 +67,7 @@ class Design:
         """What so many more folds and runs cost."""
         trainings = tuple((self.folds + folds) * (one + runs) - self.folds * one for one in self.runs)
         hours = sum(count * each for count, each in zip(trainings, self.hours, strict=True))
-        return Plan(folds=folds, runs=runs, trainings=sum(trainings), hours=float(hours))
+        return Plan(folds=folds, runs=runs, trainings=sum(trainings), hours=float(hours), unit=self.unit)
 
 
 def plans(design: Design, difference: float, limit: float) -> tuple[Plan, ...]:
@@ -75,12 +79,13 @@ def plans(design: Design, difference: float, limit: float) -> tuple[Plan, ...]:
         limit: Of the noise floor: an interval within it decides too.
     """
     found = []
+    corrected = 1 - ALPHA / design.tricks
     more_folds = range(1, design.folds_there - design.folds + 1) if design.own_cases else range(0)
     for steps in ([{"folds": count} for count in more_folds], [{"runs": count} for count in range(1, MOST_RUNS + 1)]):
         for step in steps:
-            width = design.half_width(**step)
             shrunk = limit * np.sqrt(design.folds / (design.folds + step.get("folds", 0)))
-            if width < abs(difference) or abs(difference) + width < shrunk:
+            claimed = design.half_width(**step, level=corrected) < abs(difference)
+            if claimed or abs(difference) + design.half_width(**step) < shrunk:
                 found.append(design.plan(**step))
                 break
     return tuple(sorted(found, key=lambda plan: plan.trainings))

@@ -134,8 +134,13 @@ class Effect:
 
     def ranked(self) -> tuple[CaseDifference, ...]:
         """The cases, those in which the trick helped most first."""
-        sign = -1 if self.better == "lower" else 1
-        return tuple(sorted(self.differences, key=lambda one: (-sign * one.difference, one.case)))
+        return tuple(sorted(self.differences, key=lambda one: (-self.gain_in(one), one.case)))
+
+    def gain_in(self, case: CaseDifference) -> float:
+        """By how much the trick is better in a case; where 0 is best, by how much it is nearer to it."""
+        if self.better == "zero":
+            return abs(case.baseline) - abs(case.trick)
+        return -case.difference if self.better == "lower" else case.difference
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,12 +189,14 @@ class Plan:
         runs: More runs of trick and baseline, on all folds.
         trainings: How many trainings that is.
         hours: How long they take on the device of those that were; NaN if that is not known.
+        unit: Of the hours.
     """
 
     folds: int
     runs: int
     trainings: int
     hours: float
+    unit: str = "GPU hours"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunet_tricks.comparison.evaluate import some
 from nnunet_tricks.comparison.methods import without_run
 from nnunet_tricks.comparison.table import Row
 from nnunet_tricks.naming import IllegalName, parse
+from nnunet_tricks.wording import some
 
 Array = NDArray[np.float64]
 Key = tuple[str, str, str]
 """Trainer of the first run, plans, configuration."""
 
-_without_run = lru_cache(maxsize=4096)(without_run)
-
 
 def key_of(row: Row) -> Key:
     """The method that a row belongs to."""
-    return _without_run(row.trainer), row.plans, row.configuration
+    return without_run(row.trainer), row.plans, row.configuration
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -54,18 +54,14 @@ def verdict(effect: Effect, noise: NoiseFloor, design: Design) -> Verdict:
             why="One rerun on one fold says too little about how trainings differ.",
             decide=(design.plan(runs=1),),
         )
-    assumed = (
-        ""
-        if design.runs[1] > 1
-        else " The trick was trained once: its trainings are taken to differ as the baseline's do."
-    )
+    assumed = "" if design.runs[1] > 1 else ASSUMED
     limit = _size(noise.limit, effect)
     if 0.0 not in effect.interval and effect.p.holm < ALPHA:
-        beyond = "more" if abs(effect.difference) > noise.limit else "no more"
+        beyond = "larger" if abs(effect.difference) > noise.limit else "not larger"
         return Verdict(
             word=HELPS if effect.gain > 0 else HURTS,
-            why=f"{found}, p = {effect.p.holm:.2g} over all tricks; {beyond} than two trainings of the baseline differ "
-            f"by ({limit}).{assumed}",
+            why=f"{found}, p = {effect.p.holm:.2g} over all tricks; {beyond} than what two trainings of the "
+            f"baseline differ by ({limit}).{assumed}",
         )
     if -noise.limit <= effect.interval.low and effect.interval.high <= noise.limit:
         return Verdict(
@@ -96,7 +92,7 @@ def in_words(plan: Plan) -> str:
     if math.isnan(plan.hours):
         return f"{what} ({trainings})"
     hours = f"{plan.hours:.0f}" if plan.hours >= 10 else f"{plan.hours:.1f}"
-    return f"{what} ({trainings}, about {hours} GPU hours)"
+    return f"{what} ({trainings}, about {hours} {plan.unit})"
 
 
 def _count(number: int, word: str) -> str:

@@ -18,6 +18,8 @@ from nnunet_tricks.enhancement.show.model import Look, Selection
 
 COLUMNS = 4
 """So many of the most instructive channels, and of the least."""
+MOST_NAMED = 64
+"""Numbers of more channels than these would overlap below their bars."""
 TILE = 1.7
 """Width of a channel in inches."""
 CHOSEN, OTHER = "#1b9e77", "#b0b0b0"
@@ -85,12 +87,17 @@ def _show(axis: Axes, values: NDArray[np.float32], title: str) -> None:
 
 
 def _bars(axis: Axes, frequency: Frequency) -> None:
-    shares = np.sort(np.array(frequency.times) / frequency.images)[::-1]
-    axis.bar(range(len(shares)), shares, width=1, color=CHOSEN)
+    channels = np.argsort(-np.array(frequency.times), kind="stable")
+    shares = np.array(frequency.times)[channels] / frequency.images
+    axis.bar(range(len(shares)), shares, width=0.9, color=CHOSEN)
+    if len(channels) <= MOST_NAMED:
+        axis.set_xticks(range(len(channels)), [str(channel) for channel in channels])
+    else:
+        axis.set_xticks([])
     axis.axhline(frequency.count / len(shares), color="black", linewidth=0.8, linestyle=":")
     axis.set_title(
         f"skip connection {frequency.stage}: share of the {frequency.images} images in which a channel is chosen, "
-        f"channels sorted; {frequency.always} always, {frequency.never} never; dotted: if every image chose at random",
+        f"most often first; {frequency.always} always, {frequency.never} never; dotted: if every image chose at random",
         fontsize=7,
     )
     axis.set_xlim(-0.5, len(shares) - 0.5)

@@ -167,7 +167,7 @@ def test_subgroups_stand_beside_each_other(world: World, tmp_path: Path, capsys)
             for one in lines
             if (one["subgroup"], one["label"], one["trainer"]) == (table["subgroup"], "tumor", "nnUNetTrainerCE")
         ]
-        assert float(line["mean"]) == expected
+        assert float(line["mean"]) == pytest.approx(expected)
     assert main(["verify", str(out)]) == 0
 
 

@@ -1,10 +1,11 @@
 """Every number against scipy, statsmodels or a closed form."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -24,6 +25,8 @@ from tests.comparison.statistics.made import BASELINE, OTHER, TRICK, noisy, rows
 RNG = np.random.default_rng
 
 
+# Few: theirs collects the garbage of the whole process each time.
+@settings(max_examples=20)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
 def test_holm_is_that_of_statsmodels(p) -> None:
     from statsmodels.stats.multitest import multipletests
@@ -220,6 +223,17 @@ def test_interaction_is_the_difference_of_differences() -> None:
     assert one.effect.p.p == pytest.approx(test.pvalue)
 
 
+def test_interactions_are_of_what_stands_on_the_baseline_and_was_trained_as_long() -> None:
+    def interactions(names: Sequence[str]) -> list[set[str]]:
+        arrays = {name: RNG(place).normal(0.8, 0.05, (1, 30)) for place, name in enumerate(names)}
+        return [set(one.tricks) for one in analyse(rows_of(arrays)).interactions]
+
+    tricks = ("", "Tversky_", "NoDeepSupervision_", "Tversky_NoDeepSupervision_")
+    bare = [f"nnUNetTrainer{one}IFECurvature" for one in tricks]
+    assert interactions(bare) == [{"Tversky", "NoDeepSupervision"}]
+    assert interactions([*bare[:3], f"{bare[3]}_9epochs"]) == []
+
+
 def test_signs_across_data_sets() -> None:
     found = []
     for number in range(6):
@@ -240,6 +254,16 @@ def test_lower_can_be_better() -> None:
     effect = one_effect({BASELINE: base, TRICK: base - 0.1}, metric="HD95", unit="mm")
     assert effect.gain == pytest.approx(0.1)
     assert (effect.wins, effect.losses) == (20, 0)
+
+
+def test_nearer_to_zero_can_be_better() -> None:
+    base = noisy(RNG(0), 1, 20) - 0.8
+    effect = one_effect({BASELINE: base, TRICK: base / 2}, metric="volume_difference", unit="mL")
+    gains = [effect.gain_in(one) for one in effect.ranked()]
+    assert effect.better == "zero"
+    assert gains == sorted(gains, reverse=True)
+    assert gains == pytest.approx(sorted(abs(base[0]) / 2, reverse=True))
+    assert math.isnan(effect.gain)
 
 
 def test_tests_of_nothing_at_all() -> None:

@@ -70,6 +70,8 @@ def test_undecided_says_what_would_decide() -> None:
         assert plan.hours == pytest.approx(9 * plan.trainings)
         assert "GPU hours" in in_words(plan)
     assert result.cost.epoch == 1
+    on_cpu = {name: replace(cost, memory=10**9) for name, cost in costs.items()}
+    assert {plan.unit for plan in found(base, trick, Asked(costs=on_cpu)).tricks[0].verdict.decide} == {"hours"}
 
 
 def test_holm_keeps_one_of_many_from_winning_by_luck() -> None:

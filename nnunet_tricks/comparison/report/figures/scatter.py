@@ -11,6 +11,9 @@ from nnunet_tricks.comparison.statistics.model import Effect, Statistics
 
 MOST = 4
 SIDE = 2.35
+WIDE = 24
+"""Letters of a title; no more fit over a panel."""
+
 MANY = 400
 """From so many points on they are drawn as an image, which stays small."""
 
@@ -26,16 +29,21 @@ def scatter(found: Statistics, name: str) -> str:
     with style.styled():
         drawn = style.figure(rows * (SIDE + 0.3), width=columns * SIDE)
         for axis, trick in zip(style.panels(drawn, len(found.tricks), MOST), found.tricks, strict=True):
-            axis.set_title(trick.name, loc="left", fontsize=8)
+            axis.set_title(_broken(trick.name), loc="left", fontsize=8)
             _panel(axis, found.primary(trick))
         title = f"{found.metric} of each case with the trick against {found.metric} with the baseline, {found.label}"
         return style.as_svg(drawn, name, title)
 
 
+def _broken(name: str) -> str:
+    """A name that is wider than its panel, in lines between its words."""
+    return name if len(name) <= WIDE else name.replace("_", "_\n")
+
+
 def _panel(axis: Any, effect: Effect) -> None:
     pairs = [one for one in effect.differences if np.isfinite(one.baseline) and np.isfinite(one.trick)]
     without, with_trick = (np.array([getattr(one, which) for one in pairs]) for which in ("baseline", "trick"))
-    gains = (with_trick - without) * (-1 if effect.better == "lower" else 1)
+    gains = np.array([effect.gain_in(one) for one in pairs])
     shades = np.where(gains > effect.tie, style.BETTER, np.where(gains < -effect.tie, style.WORSE, style.GREY))
     many = len(pairs) > MANY
     axis.scatter(without, with_trick, c=shades, s=14, alpha=0.7, linewidths=0, rasterized=many)

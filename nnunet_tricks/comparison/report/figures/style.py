@@ -94,8 +94,7 @@ def as_svg(drawn: Any, name: str, title: str) -> str:
     svg = text.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"\s*<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', svg)
-    svg = re.sub(r"(url\(|xlink:href=\")#", rf"\1#{name}-", svg)
+    svg = _numbered(svg, name)
     svg = svg.replace(INK, "currentColor").replace("'DejaVu Sans'", "inherit")
     # The names of the two XML formats are no addresses that anybody asks.
     svg = svg.replace(' xmlns="http://www.w3.org/2000/svg"', "").replace(
@@ -106,6 +105,14 @@ def as_svg(drawn: Any, name: str, title: str) -> str:
     width, height = (72 * float(inches) for inches in drawn.get_size_inches())
     start = f'<svg viewBox="0 0 {width:g} {height:g}" style="width:{SCALE * width:.0f}px" role="img"'
     return f'{start} aria-label="{_escaped(title)}">{svg[head.end() if head else 0 :].rstrip()}\n'
+
+
+def _numbered(svg: str, name: str) -> str:
+    """Identifiers counted, and only those that something refers to: matplotlib's hold the last bit of every number."""
+    used = dict.fromkeys(re.findall(r'(?:url\(|xlink:href=")#([^)"]+)', svg))
+    places = {one: f"{name}-{number}" for number, one in enumerate(used)}
+    svg = re.sub(r' id="([^"]+)"', lambda found: f' id="{places[found[1]]}"' if found[1] in places else "", svg)
+    return re.sub(r'(url\(|xlink:href=")#([^)"]+)', lambda found: f"{found[1]}#{places[found[2]]}", svg)
 
 
 def colours(names: Sequence[str]) -> Mapping[str, str]:

@@ -1,0 +1,152 @@
+"""Tables and sentences of what differences are worth."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from nnunet_tricks.comparison.statistics.model import CaseDifference, Effect, Interaction, Statistics
+from nnunet_tricks.comparison.statistics.noise import in_words as noise_in_words
+from nnunet_tricks.comparison.statistics.verdict import in_words as plan_in_words
+
+Cells = tuple[list[str], list[list[str]]]
+"""Header and rows."""
+
+NOTHING = "-"
+EXTREMES = 3
+"""So many of the best and of the worst cases are named."""
+
+CASES_ALONE = (
+    "Intervals without reruns are of cases alone: what these very models would differ by on other images, not what "
+    "training them again would."
+)
+TESTS = (
+    "Two-sided p values on the metric of the verdicts; in brackets after Holm's correction over the tricks. Only the "
+    "first knows of reruns; the others hold for the very models that were trained. * is the IFE paper's star: p < 0.05 "
+    "in the paired t-test, uncorrected. False claim: probability that the true difference has the other sign. "
+    "Detectable: smallest true difference that this design finds with a power of 80 %."
+)
+
+
+def number(value: float, unit: str = "1", *, signed: bool = False) -> str:
+    """A value with three digits if it is a share, with two if it has a unit.
+
+    Examples:
+        >>> number(0.01234, signed=True), number(3.14159, "mm"), number(float("nan"))
+        ('+0.012', '3.14', '-')
+    """
+    if not math.isfinite(value):
+        return NOTHING
+    return f"{value:{'+' if signed else ''}.{3 if unit == '1' else 2}f}"
+
+
+def chance(p: float) -> str:
+    """A probability.
+
+    Examples:
+        >>> chance(0.0312), chance(0.00002), chance(float("nan"))
+        ('0.031', '<0.001', '-')
+    """
+    if not math.isfinite(p):
+        return NOTHING
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def verdicts(found: Statistics) -> Cells:
+    """The difference of each trick, its interval, and one word."""
+    header = ["method", "difference", "95 % interval", "p (Holm)", "better/tie/worse", "verdict"]
+    rows = []
+    for trick in found.tricks:
+        effect = found.primary(trick)
+        low, high = (number(end, effect.unit, signed=True) for end in (effect.interval.low, effect.interval.high))
+        rows.append(
+            [
+                trick.name,
+                number(effect.difference, effect.unit, signed=True),
+                f"{low} to {high}",
+                # What cases alone say is a test of two models, not of a trick.
+                chance(effect.p.holm) if effect.has_runs else NOTHING,
+                f"{effect.wins}/{effect.ties}/{effect.losses}",
+                trick.verdict.word,
+            ]
+        )
+    return header, rows
+
+
+def significance(found: Statistics) -> Cells:
+    """All tests in metric and class of the verdicts; ``TESTS`` says what they are."""
+    header = ["method", "p with reruns", "permutation", "Wilcoxon", "t-test", "false claim", "detectable"]
+    rows = []
+    for trick in found.tricks:
+        effect = found.primary(trick)
+        every = (effect.p, effect.permutation, effect.wilcoxon, effect.t_test)
+        cells = [f"{chance(test.p)} ({chance(test.holm)})" for test in every]
+        cells[0] = cells[0] if effect.has_runs else NOTHING
+        cells[-1] += effect.stars
+        claim = effect.false_claim if effect.has_runs else effect.false_claim_cases
+        rows.append([trick.name, *cells, chance(claim), number(effect.detectable, effect.unit)])
+    return header, rows
+
+
+def ranks(found: Statistics) -> Cells:
+    """The place of each method, and how it moves when cases and trainings are drawn anew."""
+    header = ["method", "place", "mean of draws", "95 % of draws", "best in"]
+    rows = []
+    for method in (found.baseline, *found.tricks):
+        of_method = method.ranks
+        low, high = (f"{end:.0f}" for end in (of_method.interval.low, of_method.interval.high))
+        between = low if low == high else f"{low} to {high}"
+        rows.append([method.name, str(of_method.place), f"{of_method.mean:.1f}", between, _share(of_method.first)])
+    return header, rows
+
+
+def extremes(found: Statistics) -> Cells:
+    """The cases in which each trick helped and hurt most."""
+    header = ["method", "best cases", "worst cases"]
+    rows = []
+    for trick in found.tricks:
+        effect = found.primary(trick)
+        ranked = effect.ranked()
+        rows.append([trick.name, *(_cases(some, effect) for some in (ranked[:EXTREMES], ranked[: -EXTREMES - 1 : -1]))])
+    return header, rows
+
+
+def reasons(found: Statistics) -> list[str]:
+    """Why each verdict is what it is, and what would decide; then all that is no table."""
+    lines = []
+    for trick in found.tricks:
+        ways = " or ".join(map(plan_in_words, trick.verdict.decide))
+        lines.append(
+            f"{trick.name} {trick.verdict.word}: {trick.verdict.why}{f' What would decide: {ways}.' if ways else ''}"
+        )
+    lines += [_interaction(one) for one in found.interactions]
+    for method in (found.baseline, *found.tricks):
+        if method.calibration:
+            lines.append(
+                f"{method.name}: expected calibration error {method.calibration.ece:.3f}, Brier score "
+                f"{method.calibration.brier:.3f} over {method.calibration.cases} cases."
+            )
+    if any(not found.primary(trick).has_runs for trick in found.tricks):
+        lines.append(CASES_ALONE)
+    return [*lines, noise_in_words(found.noise_floor, found.baseline.name)]
+
+
+def stability(found: Statistics) -> str:
+    """How stable the ranking is, in a word of statisticians."""
+    return f"{found.draws} draws; mean Kendall's tau to the ranking found: {found.stability:.2f}."
+
+
+def _interaction(one: Interaction) -> str:
+    effect = one.effect
+    values = (effect.difference, effect.interval.low, effect.interval.high)
+    difference, low, high = (number(value, effect.unit, signed=True) for value in values)
+    p = f", p = {chance(effect.p.holm)} over all pairs" if effect.has_runs else ""
+    return f"{' and '.join(one.tricks)} together less the sum of each alone: {difference} [{low}, {high}]{p}."
+
+
+def _cases(some: Iterable[CaseDifference], effect: Effect) -> str:
+    return ", ".join(f"{one.case} {number(one.difference, effect.unit, signed=True)}" for one in some)
+
+
+def _share(share: float) -> str:
+    return "<1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"

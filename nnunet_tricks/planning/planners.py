@@ -1,0 +1,93 @@
+"""Planners that ``nnUNetv2_plan_experiment -pl`` finds by name: nnU-Net's own, and then one change of its plans.
+
+``nnUNetPlannerNoResampling`` writes ``nnUNetPlansNoResampling.json``; ``nnUNetPlannerPatch96``, with edges of 96,
+``nnUNetPlansPatch96.json``. Their data have identifiers of their own, since ``nnUNetv2_plan_and_preprocess`` deletes
+what it finds under an identifier. A patch size that shares the data of other plans: ``nnunet-tricks plan --patch``.
+"""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from functools import cache
+from typing import Any
+
+from nnunet_tricks.naming import IllegalName
+from nnunet_tricks.planning.patch import SWEEP, fitted
+from nnunet_tricks.planning.plans_file import DEFAULT_PLANS, Plans, resolve
+from nnunet_tricks.planning.variants import VARIANTS, plans_name
+from nnunet_tricks.planning.variants import find as variant_of
+
+PREFIX = "nnUNetPlanner"
+_PATCH = re.compile(r"Patch([1-9]\d*)")
+
+
+def names() -> list[str]:
+    """What there is; ``Patch`` takes other edges as well."""
+    return [PREFIX + one for one in (*(variant.name for variant in VARIANTS), *(f"Patch{edge}" for edge in SWEEP))]
+
+
+def find(name: str) -> type | None:
+    """The planner class of a name.
+
+    Args:
+        name: As it follows nnU-Net's ``-pl``.
+
+    Returns:
+        The class, the same one each time, or ``None`` where the name does not begin as planners' names do.
+
+    Raises:
+        IllegalName: If it begins so, but is none of ours.
+
+    Examples:
+        >>> find("nnUNetPlannerMinMax").__name__
+        'nnUNetPlannerMinMax'
+    """
+    return _build(name) if name.startswith(PREFIX) else None
+
+
+@cache
+def _build(name: str) -> type:
+    token = name.removeprefix(PREFIX)
+    patch = _PATCH.fullmatch(token)
+    if not patch and token not in {variant.name for variant in VARIANTS}:
+        known = names()
+        raise IllegalName(name, "there is no such one", get_close_matches(name, known, n=1) or known, "planner")
+    from nnunetv2.experiment_planning.experiment_planners.default_experiment_planner import ExperimentPlanner
+    from nnunetv2.utilities.json_export import recursive_fix_for_json_export
+
+    class Planner(ExperimentPlanner):
+        """nnU-Net's, and then one change."""
+
+        def __init__(self, *arguments: Any, **keywords: Any) -> None:
+            super().__init__(*arguments, **{"plans_name": plans_name(DEFAULT_PLANS, [token]), **keywords})
+
+        def save_plans(self, plans: Plans) -> None:
+            """Change them, then write them; where the change is refused nothing is written."""
+            recursive_fix_for_json_export(plans)
+            if patch:
+                _give_patch(plans, int(patch[1]))
+            else:
+                variant_of(token).edit(plans, self.dataset_fingerprint)
+            super().save_plans(plans)
+
+    return type(name, (Planner,), {"__module__": __name__, "__doc__": f"nnU-Net's planner, then {token}."})
+
+
+def _give_patch(plans: Plans, edge: int) -> None:
+    """The same edge along all axes, in all configurations."""
+    for name, configuration in plans["configurations"].items():
+        if "inherits_from" not in configuration:
+            axes = len(configuration["patch_size"])
+            configuration |= fitted(resolve(plans, name), name, [edge] * axes)
+
+
+def __getattr__(name: str) -> type:
+    """Every legal name is an attribute, so that classes are importable and can be pickled."""
+    try:
+        planner = find(name)
+    except IllegalName as error:
+        raise AttributeError(str(error)) from error
+    if planner is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return planner

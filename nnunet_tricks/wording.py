@@ -1,0 +1,19 @@
+"""Lists in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+SHOWN = 5
+"""So many faults, cases or folders are named."""
+
+
+def some(words: Sequence[str], joint: str = ", ") -> str:
+    """The first few of them, and how many more.
+
+    Examples:
+        >>> some(["a", "b"]), some(list("abcdefg"))
+        ('a, b', 'a, b, c, d, e and 2 more')
+    """
+    more = len(words) - SHOWN
+    return joint.join(words[:SHOWN]) + (f" and {more} more" if more > 0 else "")
