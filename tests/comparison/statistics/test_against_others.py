@@ -26,7 +26,7 @@ RNG = np.random.default_rng
 
 
 # Few: theirs collects the garbage of the whole process each time.
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
 def test_holm_is_that_of_statsmodels(p) -> None:
     from statsmodels.stats.multitest import multipletests
