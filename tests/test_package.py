@@ -51,7 +51,7 @@ def test_every_package_that_we_import_is_declared() -> None:
 
 def test_ci_runs_the_readmes_lines() -> None:
     readme, script = (ROOT / "README.md").read_text(), (ROOT / ".ci" / "run").read_text()
-    line = 'pip install -e ".[test]" && pytest'
+    line = 'pip install -e ".[test]" && pytest -n 2'
     assert line in readme
     assert line in script.splitlines()
 
