@@ -52,14 +52,14 @@ ENTRIES: tuple[TrickInfo, ...] = (
                 default=256,
                 low=2,
                 high=65536,
-                help="cells of the histogram; a square number (voxel times neighbours), unless reference",
+                help="cells of the histogram, not used by unique; a square number (voxel times neighbours) for paper",
             ),
             Parameter(
                 name="mode",
                 default="paper",
-                choices=("paper", "reference"),
+                choices=("paper", "reference", "unique"),
                 help="reference is what the published code computes for U-Nets: one number of both, and a histogram "
-                "whose range depends on the whole batch",
+                "whose range depends on the whole batch; unique that for other networks: how many such numbers differ",
             ),
         ),
         paper=cited("liu2023instructive"),

@@ -6,23 +6,26 @@ values have mean j. Liu et al., "Instructive feature enhancement for dichotomous
 
 The published code for U-Nets packs i and j into one number, 100 i + j, and takes the histogram's range from the whole
 batch: in effect an entropy of i alone, which depends on the other images of the batch. ``mode="reference"`` is that.
+The one for DeepLabV3+ and SINetV2 counts how often 100 i + j is exactly the same number. ``mode="unique"`` is that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from itertools import product
 from math import isqrt, prod
 from typing import Literal
 
 import torch
+import torch.nn.functional as F  # noqa: N812, its standard name
 from torch import Tensor
 
 from nnunet_tricks.enhancement.maps import check_features, filtered, in_chunks, window, without_autocast
 from nnunet_tricks.enhancement.selection import Score
 from nnunet_tricks.enhancement.trainer import EnhancementTrainer
 
-Mode = Literal["paper", "reference"]
+Mode = Literal["paper", "reference", "unique"]
 
 MOST_BINS = 2**16
 """256 values of i times 256 of j, as in the paper's equation."""
@@ -53,15 +56,18 @@ def entropy_score(
     Neighbours outside the map count as 0, and shares are of a map that is two voxels larger along each axis, so that
     they do not add up to 1.
 
+    ``unique``: each value of 100 i + j has a cell of its own, and ``bins`` mean nothing. Of floating-point numbers
+    nearly all differ, so many channels score alike; what is equal depends on rounding. Shares are as for ``reference``.
+
     Args:
         features: (B, C, *spatial), 2D or 3D.
         axes: Spatial axes along which a voxel has neighbours, all if not given.
         bins: Cells of the histogram, at most 65536; for ``paper`` a square number.
-        mode: ``paper`` or ``reference``.
+        mode: ``paper``, ``reference`` or ``unique``.
 
     Returns:
-        (B, C), at most log2 of ``bins`` and of the number of voxels. 0 for a map with values that are not finite, and
-        for features that are all the same. No gradient.
+        (B, C), at most log2 of the number of voxels and, but for ``unique``, of ``bins``. 0 for a map with values that
+        are not finite, and for features that are all the same, but for ``unique``. No gradient.
 
     Raises:
         ValueError: If the features have another shape, an axis is not there, or bins or mode are none of these.
@@ -91,6 +97,12 @@ def entropy_score(
                 _entropy(_parts(maps, least, greatest, bins), bins, total)
                 for maps, least, greatest in _with(mixed, low, high)
             ]
+        elif mode == "unique":
+            total = prod([size + 2 * pad for size, pad in zip(features.shape[2:], padding, strict=True)])
+            low, _ = _ranges(in_chunks(features, values), features.shape[:2], across=())
+            entropies = [
+                _entropy(_ranks(_as_published(maps, padding)), voxels, total) for maps in in_chunks(features, values)
+            ]
         else:
             kernel = window(chosen, dimensions, (0.0, *around), features.device)
             present = filtered(torch.ones_like(features[:1, :1], dtype=torch.float32), kernel, padding=padding)
@@ -111,8 +123,8 @@ def check_bins(bins: int, mode: str) -> None:
     Raises:
         ValueError: If there is none of so many bins, or no such mode.
     """
-    if mode not in ("paper", "reference"):
-        raise ValueError(f"mode must be 'paper' or 'reference', got '{mode}'")
+    if mode not in ("paper", "reference", "unique"):
+        raise ValueError(f"mode must be 'paper', 'reference' or 'unique', got '{mode}'")
     if not 2 <= bins <= MOST_BINS:
         raise ValueError(f"bins must be from 2 to {MOST_BINS}, got {bins}")
     if mode == "paper" and isqrt(bins) ** 2 != bins:
@@ -155,11 +167,23 @@ def _parts(maps: Tensor, low: Tensor, high: Tensor, count: int) -> Tensor:
     return (maps - low).mul_(scale).clamp_(0, count - 1)
 
 
+def _as_published(maps: Tensor, padding: Sequence[int]) -> Tensor:
+    """100 i + j of each voxel, (B * C, voxels): summed in the published code's order, on which equality depends."""
+    around = F.pad(maps, [side for pad in reversed(padding) for side in (pad, pad)])
+    shifts = product(*(range(1 + 2 * pad) for pad in padding))
+    size = maps.shape[2:]
+    whole = [slice(None)] * 2
+    parts = [whole + [slice(at, at + edge) for at, edge in zip(shift, size, strict=True)] for shift in shifts]
+    windows = torch.stack([around[tuple(part)] for part in parts], dim=2)
+    neighbours = (windows.sum(2) - maps).div_(max(len(parts) - 1, 1))
+    return (_CENTRE * maps + neighbours).flatten(2).flatten(0, 1)
+
+
 def _entropy(cells: Tensor, bins: int, total: int) -> Tensor:
     """Entropy of maps in bits.
 
     Args:
-        cells: (B, C, *spatial) the cell of each voxel, and any fraction.
+        cells: (B, C, *spatial) or (B * C, voxels), the cell of each voxel, and any fraction.
         bins: Number of cells.
         total: What the counts are shares of.
 
@@ -173,7 +197,7 @@ def _entropy(cells: Tensor, bins: int, total: int) -> Tensor:
 def _counts(cells: Tensor, bins: int) -> Tensor:
     """How many voxels are in each cell (B * C, cells); in another order where there are many more cells than voxels."""
     # A cell that is not a number becomes any integer, which must still be one of a cell.
-    codes = cells.flatten(2).flatten(0, 1).long().clamp_(0, bins - 1)
+    codes = (cells.flatten(2).flatten(0, 1) if cells.ndim > 2 else cells).long().clamp_(0, bins - 1)
     voxels = codes.shape[1]
     if bins > SPARSE * voxels:
         codes, bins = _ranks(codes), voxels
@@ -184,7 +208,7 @@ def _counts(cells: Tensor, bins: int) -> Tensor:
 def _ranks(codes: Tensor) -> Tensor:
     """Equal numbers of a row keep being equal, and all become small: 0, 1, 2, ..."""
     ordered = codes.sort(dim=1).values
-    changes = torch.zeros_like(ordered)
+    changes = torch.zeros_like(ordered, dtype=torch.int64)
     changes[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
     return changes.cumsum_(1)
 

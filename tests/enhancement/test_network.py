@@ -114,7 +114,7 @@ def test_an_image_is_predicted_alike_whatever_stands_beside_it(trick: str) -> No
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("trick", [*TRICKS, "IFEEntropy_reference", "IFEEntropy_bins65536"])
+@pytest.mark.parametrize("trick", [*TRICKS, "IFEEntropy_reference", "IFEEntropy_unique", "IFEEntropy_bins65536"])
 def test_the_compiler_needs_no_break_in_its_graph(trick: str) -> None:
     """That the whole network is trained alike when compiled is for the conformance tests."""
     (_, layer), *_ = built(trick).decoder.enhanced()
