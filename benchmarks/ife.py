@@ -18,6 +18,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from torch import Tensor, nn
 
 from benchmarks.measuring import paired, save
+from benchmarks.memory import peak_memory
 from nnunet_tricks import trainers
 from nnunet_tricks.conformance.tiny_plans import tiny_plans
 from nnunet_tricks.enhancement.curvature import curvature_score
@@ -85,7 +86,7 @@ def scores(
     for key, row in timed.items():
         row["milliseconds"] /= times
         if key in every:
-            row["peak_memory_in_maps"] = peak_memory(every[key], features) / (features.numel() * 4)
+            row["peak_memory_in_maps"] = peak_memory(every[key], cuda=features.is_cuda) / (features.numel() * 4)
         bound = f", at least {least[key]:.2f}" if key in least else ""
         memory = f", memory {row['peak_memory_in_maps']:.2f} maps" if key in every else ""
         print(f"  {key:34} {row['milliseconds']:9.3f} ms  x {row['ratio']:7.2f}{bound}{memory}")
@@ -213,25 +214,6 @@ def synchronised(run: Callable[[], object], device: torch.device) -> Callable[[]
 def clock_of(device: torch.device) -> Callable[[], float]:
     """Processor time where nothing runs elsewhere, so that other processes disturb less."""
     return process_time if device.type == "cpu" else perf_counter
-
-
-def peak_memory(run: Callable[[], object], features: Tensor) -> int:
-    """Bytes that ``run`` holds at most beyond what was there before, its result included."""
-    run()
-    if features.is_cuda:
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        run()
-        return torch.cuda.max_memory_allocated() - before
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profiler:
-        run()
-    held = most = 0
-    # The profiler's public events add up by operator, which hides what an operator holds only while it runs.
-    recorded = profiler.profiler.kineto_results.events()
-    for event in sorted((e for e in recorded if e.name() == "[memory]"), key=lambda e: e.start_ns()):
-        held += event.nbytes()
-        most = max(most, held)
-    return most
 
 
 if __name__ == "__main__":

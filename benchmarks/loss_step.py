@@ -6,7 +6,6 @@ python -m benchmarks.loss_step [--rounds 30] [--threads 1] [--device cuda] [--ou
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from time import perf_counter, process_time
@@ -18,6 +17,7 @@ from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss
 from torch import Tensor, nn
 
 from benchmarks.measuring import paired, save
+from benchmarks.memory import peak_memory
 from nnunet_tricks import trainers
 from nnunet_tricks.catalogue import CATALOGUE
 from nnunet_tricks.conformance.bench import Bench
@@ -81,7 +81,9 @@ def main() -> None:
         size = logits.numel() * logits.element_size()
         for loss in timed:
             run = steps.get(loss, steps[BASELINE])
-            timed[loss]["peak_memory_in_logits"] = peak_memory(run, logits) / size
+            timed[loss]["peak_memory_in_logits"] = (
+                peak_memory(run, cuda=logits.is_cuda, forget=partial(setattr, logits, "grad", None)) / size
+            )
         results[name] = {"shape": shape, "losses": timed}
         print(f"\n{name} {'x'.join(map(str, shape))}, {arguments.threads} thread(s), {arguments.device}")
         print(f"{'':30} {'ms':>7} {'ratio':>6} {'quartiles':>13} {'at most':>8} {'peak memory (x logits)':>24}")
@@ -142,26 +144,6 @@ def step(criterion: nn.Module, logits: Tensor, target: Tensor) -> None:
     criterion(logits, target).backward()
     if logits.is_cuda:
         torch.cuda.synchronize()
-
-
-def peak_memory(run: Callable[[], None], logits: Tensor) -> int:
-    """Bytes that ``run`` holds at most beyond what was there before, the gradient of ``logits`` included."""
-    run()
-    logits.grad = None
-    if logits.is_cuda:
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        run()
-        return torch.cuda.max_memory_allocated() - before
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profiler:
-        run()
-    held = most = 0
-    # The profiler's public events add up by operator, which hides what an operator holds only while it runs.
-    recorded = profiler.profiler.kineto_results.events()
-    for event in sorted((e for e in recorded if e.name() == "[memory]"), key=lambda e: e.start_ns()):
-        held += event.nbytes()
-        most = max(most, held)
-    return most
 
 
 if __name__ == "__main__":

@@ -83,6 +83,8 @@ def entropy_score(
     window_size = 3 ** len(chosen)
     around = (1 / (window_size - 1),) * len(chosen)
     padding = [int(axis in chosen) for axis in range(dimensions)]
+    # What the published code takes shares of; a list, since the compiler takes no generator.
+    total = prod([size + 2 * pad for size, pad in zip(features.shape[2:], padding, strict=True)])
     # As many maps at a time as their values, and their counters, are few.
     voxels = prod(features.shape[2:])
     values = _AT_ONCE * voxels // max(voxels, min(bins, SPARSE * voxels))
@@ -90,15 +92,12 @@ def entropy_score(
         if mode == "reference":
             kernel = window(chosen, dimensions, (_CENTRE, *around), features.device)
             mixed = [filtered(maps, kernel, padding=padding) for maps in in_chunks(features, values)]
-            # A list, since the compiler takes no generator.
-            total = prod([size + 2 * pad for size, pad in zip(features.shape[2:], padding, strict=True)])
             low, high = _ranges(mixed, features.shape[:2], across=(0, 1))
             entropies = [
                 _entropy(_parts(maps, least, greatest, bins), bins, total)
                 for maps, least, greatest in _with(mixed, low, high)
             ]
         elif mode == "unique":
-            total = prod([size + 2 * pad for size, pad in zip(features.shape[2:], padding, strict=True)])
             low, _ = _ranges(in_chunks(features, values), features.shape[:2], across=())
             entropies = [
                 _entropy(_ranks(_as_published(maps, padding)), voxels, total) for maps in in_chunks(features, values)
