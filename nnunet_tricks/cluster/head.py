@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from typing import IO, Any
 
 from nnunet_tricks.cluster.environment import Environment
 from nnunet_tricks.cluster.profile import Profile
@@ -37,6 +39,9 @@ from nnunet_tricks.experiment.record import Record
 from nnunet_tricks.files import write_atomically
 
 RUNS = "runs"
+OUTPUT = "snakemake.txt"
+"""What Snakemake says."""
+
 KEPT = 5
 """Folders of so many rounds are kept, for their logs."""
 
@@ -124,7 +129,7 @@ class Head:
         self.environment.check(self.profile.scheduler)
         left = [cell for cell in self.cells if not cell.is_done()]
         self._prepared(folder, left, ()).write()
-        return self._snakemake(folder, "--dry-run").wait()
+        return start_snakemake(self.environment, folder, self.variables, "--dry-run", "--quiet", "host", "rules").wait()
 
     def _round(self) -> bool:
         """One start of Snakemake; whether another one is worth it."""
@@ -140,11 +145,12 @@ class Head:
         prepared.write()
         before = {cell.key: _reached(cell) for cell in left}
         ended = threading.Event()
-        waiting = {prepared.names[cell.key]: cell for cell in left if cell.key in busy}
-        watcher = threading.Thread(target=self._watch, args=(folder, waiting, ended), daemon=True)
+        watcher = threading.Thread(target=self._watch, args=(folder, prepared, ended), daemon=True)
         watcher.start()
+        print(f"{len(left)} cells to do; what Snakemake says: {folder / OUTPUT}", file=sys.stderr, flush=True)
         try:
-            self._wait(self._snakemake(folder))
+            with (folder / OUTPUT).open("wb") as output:
+                self._wait(start_snakemake(self.environment, folder, self.variables, output=output))
         finally:
             ended.set()
             watcher.join()
@@ -175,19 +181,6 @@ class Head:
             options=self._options,
         )
 
-    def _snakemake(self, folder: Path, *more: str) -> subprocess.Popen[bytes]:
-        words = [str(self.environment.snakemake), "--snakefile", str(WORKFLOW), "--directory", str(folder)]
-        words += ["--profile", str(folder / "profile"), "--workflow-profile", "none"]
-        return subprocess.Popen(
-            [*words, "--config", f"folder={folder}", *more],
-            env=self.environment.variables(self.variables),
-            stdin=subprocess.DEVNULL,
-            stdout=sys.stderr,
-            # Ctrl-C reaches it by us only, so that it hears it once: twice would leave jobs behind.
-            start_new_session=True,
-            preexec_fn=dying_with_parent(),
-        )
-
     def _wait(self, process: subprocess.Popen[bytes]) -> None:
         try:
             process.wait()
@@ -197,14 +190,21 @@ class Head:
             process.wait()
             raise
 
-    def _watch(self, folder: Path, waiting: dict[str, Cell], ended: threading.Event) -> None:
-        """Tell Snakemake when cells that somebody else is at are free again."""
-        while waiting and not ended.wait(POLL):
-            for name, cell in list(waiting.items()):
+    def _watch(self, folder: Path, prepared: Round, ended: threading.Event) -> None:
+        """Say what is done, and tell Snakemake when cells that somebody else is at are free again."""
+        busy = {prepared.names[cell.key]: cell for cell in prepared.cells if cell.key in prepared.busy}
+        keys = {name: key for key, name in prepared.names.items()}
+        last = False
+        while not last:
+            last = ended.wait(POLL)
+            for name, cell in list(busy.items()):
                 with suppress(OSError, ValueError):
                     if not self._is_busy(cell):
                         write_atomically(folder / "settled" / name, "done" if cell.is_done() else "free")
-                        del waiting[name]
+                        del busy[name]
+            for file in sorted(folder.glob("done/*/*")):
+                if key := keys.pop(file.name, None):
+                    print(f"{time.strftime('%H:%M:%S')} done: {key}", file=sys.stderr, flush=True)
 
     def _is_busy(self, cell: Cell) -> bool:
         return is_held(cell.folder / LOCK) or self._others.work_at(cell.folder)
@@ -233,9 +233,10 @@ class Head:
             record = Record.read(one.cell.folder)
             if one.cell.is_done():
                 one.state = DONE
-            elif self._said.get(one.cell.key) or record.is_unfinished:
-                one.state = FAILED
-                one.why = self._said.get(one.cell.key) or _why(record)
+            elif text := self._said.get(one.cell.key):
+                one.state, one.why, one.told = FAILED, text, True
+            elif record.is_unfinished:
+                one.state, one.why = FAILED, _why(record)
         lost = {key for key, one in self.progress.items() if one.state == FAILED}
         for key, one in self.progress.items():  # in order of rank: what is needed comes first
             if one.state not in (DONE, FAILED) and lost & set(one.cell.after):
@@ -255,18 +256,56 @@ class Head:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def start_snakemake(
+    environment: Environment, folder: Path, variables: Mapping[str, str], *more: str, output: IO[Any] = sys.stderr
+) -> subprocess.Popen[bytes]:
+    """Start Snakemake on a folder that is prepared for it.
+
+    Args:
+        environment: Where it is installed.
+        folder: Which one.
+        variables: Of this environment.
+        more: Words for it.
+        output: Where it writes to.
+    """
+    words = [str(environment.snakemake), "--snakefile", str(WORKFLOW), "--directory", str(folder)]
+    words += ["--profile", str(folder / "profile"), "--workflow-profile", "none", "--config", f"folder={folder}"]
+    return subprocess.Popen(
+        [*words, *more],
+        env=environment.variables(variables),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        # Ctrl-C reaches it by us only, so that it hears it once: twice would leave jobs behind.
+        start_new_session=True,
+        preexec_fn=dying_with_parent(),
+    )
+
+
 def said(folder: Path, name: str) -> str:
     """The last lines that a job has left behind, if its cell is not done: its own, or its scheduler's."""
     if any(folder.glob(f"done/*/{name}")):
         return ""
     own = folder / "logs" / f"{name}.txt"
     files = [own] if own.is_file() and own.stat().st_size else []
-    files = files or [*folder.glob(f".snakemake/*_logs/*/{name}/*"), *folder.glob(f".snakemake/*_logs/*/cell={name}/*")]
+    # SLURM's folder has the name, LSF's more.
+    files = files or list(folder.glob(f".snakemake/*_logs/*/*{name}/*"))
     if not files:
-        return ""
+        return _refusal(folder, name)
     newest = max(files, key=lambda file: file.stat().st_mtime)
     lines = newest.read_text(encoding="utf-8", errors="replace").splitlines()
     return "\n".join([f"the end of {newest}:", *(f"  | {line}" for line in lines[-SHOWN:])])
+
+
+def _refusal(folder: Path, name: str) -> str:
+    """What Snakemake says of a job that was never begun."""
+    with suppress(OSError):
+        text = (folder / OUTPUT).read_text(encoding="utf-8", errors="replace")
+        for block in text.split("Error in rule ")[1:]:
+            said_of = re.match(r"\w+:\n\s+message: (.*?)\n(?:\s+sbatch call:|\s+jobid:)", block, re.DOTALL)
+            if said_of and re.search(rf"output: done/\w+/{re.escape(name)}\b", block):
+                return said_of[1]
+    return ""
 
 
 def _reached(cell: Cell) -> tuple[int, ...]:

@@ -83,26 +83,20 @@ class Round:
     def write(self) -> None:
         """Make the folder."""
         entries, kept = self._entries()
-        for name in ("done", "logs", "settled", "held", TIMED):
+        for name in ("settled", "held", TIMED):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
-        plan = {
-            "version": __version__,
-            "scheduler": self.profile.scheduler,
-            "machine": self.profile.name,
-            "devices": list(self.devices),
-            "cells": entries,
-            "wanted": [self.names[cell.key] for cell in self.cells],
-            "training": self._section(self.profile.training),
-            "preparation": self._section(self.profile.preparation, on_device=False),
-            "longest": self.profile.longest,
-            "start": START,
-            "margin": MARGIN,
-            "spare": SPARE,
-        }
         write_atomically(self.folder / CELLS, pickle.dumps(kept))
-        write_atomically(self.folder / SCRIPT, script(self.profile, self._exported(), "nnunet_tricks.cluster.job"))
-        write_atomically(self.folder / PLAN, json.dumps(plan))
-        write_options(self.folder, self._options())
+        write_folder(
+            self.folder,
+            self.profile,
+            entries,
+            wanted=list(self.names.values()),
+            device=self.device,
+            devices=self.devices,
+            variables=exported(self.variables, self.folders),
+            module="nnunet_tricks.cluster.job",
+            options={**self.options, **({} if self.profile.is_local else {"local-cores": max(len(self.busy), 1)})},
+        )
 
     def _entries(self) -> tuple[dict[str, dict[str, Any]], dict[str, bytes]]:
         """What Snakemake and what a node must know of each cell, by name."""
@@ -124,64 +118,107 @@ class Round:
                 else:
                     measure = None  # nothing left to train: nothing to time
             after = () if rule == ELSEWHERE else cell.after
-            known = {"seconds": seconds, "megabytes": megabytes, "measure": measure, "key": cell.key}
+            known = {"seconds": seconds, "megabytes": megabytes, "measure": measure}
             entries[name] = {**self._entry(place, rule, after), **known}
             kept[name] = pickle.dumps(cell)
         kept.update({measure: pickle.dumps(cells) for measure, cells in timed.items()})
         return entries, kept
 
     def _entry(self, place: int, rule: str, after: Iterable[str]) -> dict[str, Any]:
-        needed = [self.names[key] for key in after if key in self.names]
-        unknown = {"seconds": None, "megabytes": None, "measure": None, "key": None}
-        return {"place": place, "rule": rule, "after": needed, **unknown}
-
-    def _section(self, section: Section, *, on_device: bool = True) -> dict[str, Any]:
-        resources = section.asked(self.device if on_device else "cpu")
-        if self.profile.is_local:
-            resources["lane" if on_device or self.device == "cpu" else "host"] = 1
-        return {
-            "seconds": section.seconds,
-            "megabytes": section.megabytes,
-            "cpus": section.cpus,
-            "resources": resources,
-        }
-
-    def _exported(self) -> dict[str, str]:
-        prefixes = ("nnUNet_", "NNUNET_TRICKS_", "OMP_", "PYTHON")
-        exported = {name: value for name, value in self.variables.items() if name.startswith(prefixes)}
-        for name in ("raw", "preprocessed", "results"):
-            exported[f"nnUNet_{name}"] = str(getattr(self.folders, name))
-        for name in ("PYTHONPATH", "nnUNet_extTrainer"):
-            if name in exported:
-                exported[name] = os.pathsep.join(os.path.abspath(one) for one in exported[name].split(os.pathsep))
-        return exported
-
-    def _options(self) -> dict[str, Any]:
-        local = {
-            "cores": len(self.devices) + 1,
-            "resources": [f"lane={len(self.devices)}", "host=1"],
-        }
-        remote = {"jobs": self.profile.jobs, "local-cores": max(len(self.busy), 1), "latency-wait": LATENCY}
-        return {
-            "executor": self.profile.scheduler,
-            **(local if self.profile.is_local else remote),
-            **common_options(),
-            "retries": self.profile.retries,
-            **self.options,
-            **self.profile.options,
-        }
+        return entry(place, rule, [self.names[key] for key in after if key in self.names])
 
 
-def common_options() -> dict[str, Any]:
-    """Options of Snakemake for all profiles."""
-    return {
-        "keep-going": True,
-        "scheduler": "greedy",  # the other one takes minutes for thousands of cells
-        "rerun-triggers": ["mtime"],
-        "drop-metadata": True,
-        "force-use-threads": True,  # cells that wait here need no interpreter each
-        "quiet": ["host", "rules"],
+def entry(place: int, rule: str, after: Sequence[str] = ()) -> dict[str, Any]:
+    """What the workflow knows of a cell of which nothing has been measured."""
+    return {"place": place, "rule": rule, "after": after, "seconds": None, "megabytes": None, "measure": None}
+
+
+def write_folder(
+    folder: Path,
+    profile: Profile,
+    entries: Mapping[str, Mapping[str, Any]],
+    *,
+    wanted: Sequence[str],
+    device: str,
+    devices: Sequence[str],
+    variables: Mapping[str, str],
+    module: str,
+    options: Mapping[str, Any],
+) -> None:
+    """Write what the workflow reads.
+
+    Args:
+        folder: Where to.
+        profile: The cluster.
+        entries: The jobs, by name.
+        wanted: Names of those that are to be done.
+        device: nnU-Net's ``-device``.
+        devices: Of this machine, where cells run on it.
+        variables: The environment of the jobs.
+        module: What they run.
+        options: Of Snakemake; the profile's come after them.
+    """
+    plan = {
+        "version": __version__,
+        "scheduler": profile.scheduler,
+        "machine": profile.name,
+        "devices": list(devices),
+        "cells": entries,
+        "wanted": wanted,
+        "training": _section(profile, profile.training, device, on_cpu=device == "cpu"),
+        "preparation": _section(profile, profile.preparation, "cpu", on_cpu=device == "cpu"),
+        "longest": profile.longest,
+        "start": START,
+        "margin": MARGIN,
+        "spare": SPARE,
     }
+    for name in ("done", "logs"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / SCRIPT, script(profile, variables, module))
+    write_atomically(folder / PLAN, json.dumps(plan))
+    local = {"cores": len(devices) + 1, "resources": [f"lane={len(devices)}", "host=1"]}
+    remote = {"jobs": profile.jobs, "latency-wait": LATENCY}
+    own = {"executor": profile.scheduler, **(local if profile.is_local else remote), "retries": profile.retries}
+    write_options(folder, {**own, **OPTIONS, **options, **profile.options})
+
+
+OPTIONS: Mapping[str, Any] = {
+    "keep-going": True,
+    "scheduler": "greedy",  # the other one takes minutes for thousands of cells
+    "rerun-triggers": ["mtime"],
+    "drop-metadata": True,
+    "force-use-threads": True,  # cells that wait here need no interpreter each
+}
+"""Of Snakemake, for all profiles."""
+
+
+def _section(profile: Profile, section: Section, device: str, *, on_cpu: bool) -> dict[str, Any]:
+    resources = section.asked(device)
+    if profile.is_local:
+        resources["lane" if section is profile.training or on_cpu else "host"] = 1
+    return {
+        "seconds": section.seconds,
+        "megabytes": section.megabytes,
+        "cpus": section.cpus,
+        "resources": resources,
+    }
+
+
+def exported(variables: Mapping[str, str], folders: Folders) -> dict[str, str]:
+    """The variables that jobs need: not every scheduler hands them on, and paths must be whole.
+
+    Args:
+        variables: All that there are.
+        folders: nnU-Net's.
+    """
+    prefixes = ("nnUNet_", "NNUNET_TRICKS_", "OMP_", "PYTHON")
+    found = {name: value for name, value in variables.items() if name.startswith(prefixes)}
+    for name in ("raw", "preprocessed", "results"):
+        found[f"nnUNet_{name}"] = str(getattr(folders, name))
+    for name in ("PYTHONPATH", "nnUNet_extTrainer"):
+        if name in found:
+            found[name] = os.pathsep.join(os.path.abspath(one) for one in found[name].split(os.pathsep))
+    return found
 
 
 def write_options(folder: Path, options: Mapping[str, Any]) -> None:
@@ -192,12 +229,12 @@ def write_options(folder: Path, options: Mapping[str, Any]) -> None:
     write_atomically(folder / "profile" / "config.yaml", yaml.safe_dump(dict(options), sort_keys=False))
 
 
-def script(profile: Profile, exported: Mapping[str, str], module: str) -> str:
+def script(profile: Profile, variables: Mapping[str, str], module: str) -> str:
     """What runs on a node: ``bash job.sh CELL``.
 
     Args:
         profile: Its lines come first.
-        exported: Variables that are set then; not every scheduler hands them on.
+        variables: They are set then.
         module: What Python then runs, with this folder and the script's arguments.
     """
     python = shlex.quote(sys.executable)
@@ -209,7 +246,7 @@ def script(profile: Profile, exported: Mapping[str, str], module: str) -> str:
         'folder=$(cd "$(dirname "$0")" && pwd)',
         'fail() { echo "nnunet-tricks: on $(hostname) $1" >&2; exit 3; }',
         *(f"{{ {line}\n}} || fail {shlex.quote(f'this line of setup fails: {line}')}" for line in profile.setup),
-        *(f"export {name}={shlex.quote(value)}" for name, value in sorted(exported.items())),
+        *(f"export {name}={shlex.quote(value)}" for name, value in sorted(variables.items())),
         f"test -x {python} || fail {unseen}",
         f'exec {python} -m {module} "$folder" "$@"',
     ]

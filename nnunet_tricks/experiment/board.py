@@ -109,7 +109,7 @@ def left_in_words(queue: LocalQueue, expected: Callable[[Cell], float | None]) -
 def failure(one: Progress) -> str:
     """What a failed cell's log says last."""
     lines = [f"  | {line}" for line in last_lines(one.cell.folder, SHOWN)]
-    if not lines:
+    if one.told or not lines:
         return f"  {one.why}"
     return "\n".join([f"  {one.why}; the end of {one.cell.folder / LOG}:", *lines])
 

@@ -54,6 +54,7 @@ class Progress:
         failures: Attempts of this queue that failed.
         seconds: Of the attempts of this queue.
         why: Of a failure, in words.
+        told: Whether that says all, and the cell's log nothing more.
     """
 
     cell: Cell
@@ -63,6 +64,7 @@ class Progress:
     failures: int = 0
     seconds: float = 0.0
     why: str = ""
+    told: bool = False
 
 
 @dataclass
