@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from nnunet_tricks.catalogue import augmentation, enhancement, overlap, sampling, shape, supervision, voxel
+from nnunet_tricks.catalogue import (
+    augmentation,
+    bases,
+    enhancement,
+    norm,
+    optimizer,
+    overlap,
+    sampling,
+    shape,
+    supervision,
+    voxel,
+)
 from nnunet_tricks.trick_info import TrickInfo
 
 CATALOGUE: tuple[TrickInfo, ...] = (
@@ -13,4 +24,7 @@ CATALOGUE: tuple[TrickInfo, ...] = (
     *augmentation.ENTRIES,
     *sampling.ENTRIES,
     *enhancement.ENTRIES,
+    *norm.ENTRIES,
+    *optimizer.ENTRIES,
+    *bases.ENTRIES,
 )
