@@ -37,6 +37,19 @@ def pixels(volumes: Iterable[Volume], *, components: int = COMPONENTS) -> list[A
     return components_of([thumbnails(volume) for volume in volumes], components)
 
 
+def as_numbers(volume: NDArray[np.generic]) -> Volume:
+    """A volume as features can be made of it.
+
+    Raises:
+        ValueError: If it does not hold numbers, or some are not finite.
+    """
+    if not np.issubdtype(volume.dtype, np.number) or np.issubdtype(volume.dtype, np.complexfloating):
+        raise ValueError(f"voxels must be real numbers, got {volume.dtype}")
+    if np.issubdtype(volume.dtype, np.floating) and not np.isfinite(volume).all():
+        raise ValueError("voxels must be finite, got NaN or infinity")
+    return volume  # type: ignore[return-value]
+
+
 def thumbnails(volume: Volume, side: int = SIDE) -> Array:
     """Slices, shrunk by averaging.
 

@@ -1,0 +1,142 @@
+"""``nnunet-tricks annotate``: which slices to annotate, and data sets of what was annotated."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nnunet_tricks.annotation.selection import Settings
+
+POLICIES = ("fixed", "random", "ual")
+OBJECTIVES = ("cover", "kcenter")
+FEATURES = ("pixels",)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the sub-commands."""
+    parser.description = (
+        "Sparse annotation: which slices an annotator should paint, nnU-Net data sets in which the rest is ignored, "
+        "and masks for the slices in between. Slices are axial and count from 0, the most inferior one, however a file "
+        "stores them."
+    )
+    commands = parser.add_subparsers(dest="annotate", metavar="WHAT", required=True)
+    select = commands.add_parser("select", help="choose slices of images, before anybody annotates")
+    select.description = (
+        "Choose volumes and slices for annotators, on images alone. Writes a table as csv and the plan as JSON, which "
+        "'annotate import' reads. Column itksnap is the number that ITK-SNAP shows (storage order, from 1); column "
+        "slicer_mm the offset of 3D Slicer's axial (red) view."
+    )
+    select.add_argument(
+        "folder", metavar="FOLDER", type=Path, help="images, or a raw data set of nnU-Net with imagesTr"
+    )
+    _add_settings(select)
+    select.add_argument(
+        "-o",
+        dest="out",
+        metavar="NAME",
+        type=Path,
+        default=Path("annotation"),
+        help="writes NAME.csv and NAME.json (default: %(default)s)",
+    )
+    _add_output(select)
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("which slices of which volumes")
+    group.add_argument(
+        "--density", type=float, required=True, metavar="SHARE", help="of the slices of a volume, such as 0.1"
+    )
+    group.add_argument(
+        "--policy",
+        choices=POLICIES,
+        default="fixed",
+        help="fixed intervals, at random, or by what slices show (unsupervised active learning); default: %(default)s",
+    )
+    group.add_argument(
+        "--volumes",
+        type=float,
+        default=1.0,
+        metavar="SHARE",
+        help="of the volumes, at random; smaller shares are part of larger ones (default: all)",
+    )
+    group.add_argument("--seed", type=int, default=0, metavar="N", help="default: %(default)s")
+    group.add_argument(
+        "--objective",
+        choices=OBJECTIVES,
+        default="cover",
+        help="of ual: every slice is like a chosen one, or no slice is far from all (default: %(default)s)",
+    )
+    group.add_argument("--features", choices=FEATURES, default="pixels", help="of ual (default: %(default)s)")
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what the sub-command says."""
+    return {"select": _select}[arguments.annotate](arguments)
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    from nnunet_tricks.annotation.selection import Settings
+
+    return Settings(
+        density=arguments.density,
+        policy=arguments.policy,
+        fraction=arguments.volumes,
+        seed=arguments.seed,
+        objective=arguments.objective,
+        features=arguments.features,
+    )
+
+
+def _select(arguments: argparse.Namespace) -> int:
+    from nnunet_tricks.annotation import scans, selection
+
+    settings = _settings(arguments)
+    found = scans.in_folder(arguments.folder)
+    chosen = selection.select(found, settings)
+    plan = selection.document(chosen, found, settings)
+    _warn(selection.warnings(chosen, settings))
+    files = [arguments.out.with_name(f"{arguments.out.name}{ending}") for ending in (".csv", ".json")]
+    if not arguments.dry_run:
+        _write_new(dict(zip(files, (selection.table(chosen), json.dumps(plan, indent=2) + "\n"), strict=True)))
+    if arguments.json:
+        print(json.dumps({"dry_run": arguments.dry_run, "files": [*map(str, files)], **plan}, indent=2))
+        return 0
+    amount = plan["budget"]
+    print(
+        f"{amount['slices']} slices of {amount['volumes']} volumes: {100 * amount['density']:.1f} % of their slices, "
+        f"{100 * amount['share_of_slices']:.1f} % of all {amount['of_slices']} in {amount['of_volumes']} volumes"
+    )
+    print(
+        f"No slice is farther than {amount['largest_distance_mm']:g} mm from an annotated one; in the median volume "
+        f"{amount['median_largest_distance_mm']:g} mm"
+    )
+    print(f"{'Dry run: would write' if arguments.dry_run else 'Written:'} {files[0]} and {files[1]}")
+    return 0
+
+
+def _write_new(contents: dict[Path, str]) -> None:
+    """Write files; what annotators may work with already is never replaced by something else."""
+    from nnunet_tricks.files import write_atomically
+
+    for file, content in contents.items():
+        if file.exists() and file.read_text(encoding="utf-8") != content:
+            raise ValueError(
+                f"{file} is there with other content, and somebody may annotate by it: choose another -o, or remove it"
+            )
+    for file, content in contents.items():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, content)
+
+
+def _warn(lines: Any) -> None:
+    for line in lines:
+        print(f"warning: {line}", file=sys.stderr)
