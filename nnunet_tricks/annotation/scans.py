@@ -51,9 +51,12 @@ class Scan:
                 f"{self.file} has {reader.GetNumberOfComponents()} values per voxel; it must be one channel"
             )
         try:
-            return axial(_affine(reader), shape)
+            found = axial(_affine(reader), shape)
         except ValueError as error:
             raise ValueError(f"{self.file}: {error}") from error
+        if reader.GetNumberOfComponents() != 1:
+            raise ValueError(f"{self.file} has {reader.GetNumberOfComponents()} values per voxel; it must have one")
+        return found
 
     def image(self) -> SimpleITK.Image:
         """The volume.
@@ -85,6 +88,17 @@ def _affine(reader: Any) -> NDArray[np.float64]:
     affine[:3, :3] = _LPS_TO_RAS @ direction @ np.diag(reader.GetSpacing())
     affine[:3, 3] = _LPS_TO_RAS @ reader.GetOrigin()
     return affine
+
+
+def same_shape(label: Scan, image: Scan) -> None:
+    """Check that a label map has as many voxels as its image, which is what nnU-Net asks for.
+
+    Raises:
+        ValueError: If not.
+    """
+    if label.axial.shape != image.axial.shape:
+        sizes = ["x".join(map(str, one.axial.shape)) for one in (label, image)]
+        raise ValueError(f"{label.file} has {sizes[0]} voxels, and its image {image.file} has {sizes[1]}")
 
 
 def written(array: Array, like: SimpleITK.Image, file: Path) -> None:

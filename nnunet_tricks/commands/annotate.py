@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nnunet_tricks.wording import some
+
 if TYPE_CHECKING:
     from nnunet_tricks.annotation.selection import Settings
 
@@ -43,6 +45,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="writes NAME.csv and NAME.json (default: %(default)s)",
     )
     _add_output(select)
+    sparsify = commands.add_parser("sparsify", help="a data set with some annotated slices, of a dense one")
+    sparsify.description = (
+        "Make a raw data set in which training cases keep the labels of some slices and have nnU-Net's ignore label in "
+        "all others, as if nobody had painted them. Images are linked. Validation cases of the fold, and test cases, "
+        "keep all labels. Plans are those of the dense data set: do not plan the new one."
+    )
+    _add_source(sparsify, "DATASET", "number or full name of the dense data set, as nnU-Net's -d; it must be planned")
+    _add_settings(sparsify)
+    sparsify.add_argument(
+        "--fold", type=int, default=0, metavar="F", help="whose training cases become sparse (default: %(default)s)"
+    )
+    _add_output(sparsify)
+
+
+def _add_source(parser: argparse.ArgumentParser, name: str, text: str) -> None:
+    parser.add_argument("dataset", metavar=name, help=text)
+    parser.add_argument("--to", type=int, required=True, metavar="NUMBER", help="of the new data set")
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
@@ -80,7 +99,7 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what the sub-command says."""
-    return {"select": _select}[arguments.annotate](arguments)
+    return {"select": _select, "sparsify": _sparsify}[arguments.annotate](arguments)
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
@@ -120,6 +139,40 @@ def _select(arguments: argparse.Namespace) -> int:
         f"{amount['median_largest_distance_mm']:g} mm"
     )
     print(f"{'Dry run: would write' if arguments.dry_run else 'Written:'} {files[0]} and {files[1]}")
+    return 0
+
+
+def _sparsify(arguments: argparse.Namespace) -> int:
+    from nnunet_tricks.annotation.sparsify import sparsify
+    from nnunet_tricks.experiment.folders import Folders
+
+    report = sparsify(
+        Folders.of_environment(),
+        arguments.dataset,
+        arguments.to,
+        _settings(arguments),
+        fold=arguments.fold,
+        dry_run=arguments.dry_run,
+    )
+    if report.without_object:
+        report.notes.append(
+            f"no annotated slice of {some(report.without_object)} shows a class: these train background only"
+        )
+    _warn(report.notes)
+    if arguments.json:
+        print(json.dumps({"dry_run": arguments.dry_run, **vars(report)}, indent=2))
+        return 0
+    did = "Dry run: would write" if arguments.dry_run else "Written:"
+    print(
+        f"{did} {report.name}, {report.train} training cases with "
+        f"{report.budget['slices']} annotated slices ({100 * report.budget['density']:.1f} %), {report.validation} "
+        f"validation and {report.test} test cases, dense"
+    )
+    print(f"  label {report.ignore} is what nobody annotated; plans moved: {', '.join(report.plans)}")
+    if not arguments.dry_run:
+        configuration = next((one for one in report.configurations if one == "3d_fullres"), report.configurations[0])
+        print(f"Preprocess: nnUNetv2_preprocess -d {arguments.to} -c {configuration}")
+        print(f"Train with it: nnUNetv2_train {arguments.to} {configuration} 0 -tr nnUNetTrainerSparseSlices")
     return 0
 
 
