@@ -18,7 +18,7 @@ TRAINERS = "nnunetv2.training.nnUNetTrainer"
 
 KINDS = {
     TRAINERS: "nnunet_tricks.trainers:find",
-    "nnunetv2.experiment_planning": "nnunet_tricks.planning.planners:find",
+    "nnunetv2.experiment_planning": "nnunet_tricks.planning.found:find",
 }
 """Where nnU-Net searches, and our function, as ``module:name``, from a name to what it stands for or ``None``.
 
