@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nnunet_tricks.catalogue import augmentation, enhancement, overlap, sampling, shape, supervision, voxel
+from nnunet_tricks.catalogue import annotation, augmentation, enhancement, overlap, sampling, shape, supervision, voxel
 from nnunet_tricks.trick_info import TrickInfo
 
 CATALOGUE: tuple[TrickInfo, ...] = (
@@ -12,5 +12,6 @@ CATALOGUE: tuple[TrickInfo, ...] = (
     *supervision.ENTRIES,
     *augmentation.ENTRIES,
     *sampling.ENTRIES,
+    *annotation.ENTRIES,
     *enhancement.ENTRIES,
 )
