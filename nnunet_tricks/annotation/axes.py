@@ -6,11 +6,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Affine = NDArray[np.float64]
+Value = TypeVar("Value", bound=np.generic)
 
 STEEP = 30.0
 """Slices that are turned by more degrees than this against axial ones deserve a word."""
@@ -67,7 +69,7 @@ class Axial:
         centre[self.axis] = self.stored(number)
         return float(self.affine[2] @ [*centre, 1.0])
 
-    def slices_first(self, array: NDArray[np.generic]) -> NDArray[np.generic]:
+    def slices_first(self, array: NDArray[Value]) -> NDArray[Value]:
         """A view of an array in nnU-Net's order, (k, j, i), with slices first, from inferior to superior.
 
         What is written to the view is written to the array.

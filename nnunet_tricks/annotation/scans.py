@@ -73,6 +73,18 @@ class Scan:
         """Voxels with slices first, from inferior to superior."""
         return self.axial.slices_first(SimpleITK.GetArrayFromImage(self.image()))
 
+    def labels(self) -> NDArray[np.integer]:
+        """Label values with slices first, from inferior to superior.
+
+        Raises:
+            ValueError: If they are no whole numbers.
+        """
+        found = self.slices()
+        whole = found.astype(np.int64)
+        if not np.array_equal(whole, found):
+            raise ValueError(f"{self.file} is no label map: not all of its values are whole numbers")
+        return whole.astype(np.uint8) if whole.min() >= 0 and whole.max() <= 255 else whole
+
     def _unreadable(self, error: Exception) -> ValueError:
         reason = str(error).strip().splitlines()[-1]
         return ValueError(f"{self.file} cannot be read as a volume: {reason}")

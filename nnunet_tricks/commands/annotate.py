@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 POLICIES = ("fixed", "random", "ual")
 OBJECTIVES = ("cover", "kcenter")
 FEATURES = ("pixels",)
+METHODS = ("copy", "sdf")
+DENSITIES = (0.05, 0.1, 0.2, 0.4, 0.8)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,6 +59,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fold", type=int, default=0, metavar="F", help="whose training cases become sparse (default: %(default)s)"
     )
     _add_output(sparsify)
+    interpolate = commands.add_parser("interpolate", help="a data set with masks in between annotated slices")
+    interpolate.description = (
+        "Make a raw data set in which slices without annotation have interpolated labels, of one that 'annotate "
+        "sparsify' or 'annotate import' made. Cases that are dense already stay as they are."
+    )
+    _add_source(interpolate, "DATASET", "number or full name of the sparse data set")
+    interpolate.add_argument("--method", choices=METHODS, default="sdf", help="default: %(default)s")
+    _add_output(interpolate)
+    quality = commands.add_parser("quality", help="how good interpolated masks are, measured on dense labels")
+    quality.description = (
+        "Take slices of dense label maps away, interpolate them again, and measure intersection over union over all "
+        "slices and over those taken away. A gap is the distance from one annotated slice to the next."
+    )
+    quality.add_argument(
+        "folder", metavar="FOLDER", type=Path, help="label maps, or a raw data set of nnU-Net with labelsTr"
+    )
+    quality.add_argument(
+        "--density", type=float, nargs="+", metavar="SHARE", default=DENSITIES, help="default: those of the paper"
+    )
+    quality.add_argument("--policy", choices=("fixed", "random"), default="fixed", help="default: %(default)s")
+    quality.add_argument("--seed", type=int, default=0, metavar="N", help="default: %(default)s")
+    quality.add_argument("--method", nargs="+", choices=METHODS, default=[*METHODS], help="default: all")
+    quality.add_argument("-o", dest="out", metavar="FILE", type=Path, help="write every volume's figures as csv")
+    quality.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def _add_source(parser: argparse.ArgumentParser, name: str, text: str) -> None:
@@ -99,7 +125,8 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what the sub-command says."""
-    return {"select": _select, "sparsify": _sparsify}[arguments.annotate](arguments)
+    commands = {"select": _select, "sparsify": _sparsify, "interpolate": _interpolate, "quality": _quality}
+    return commands[arguments.annotate](arguments)
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
@@ -173,6 +200,58 @@ def _sparsify(arguments: argparse.Namespace) -> int:
         configuration = next((one for one in report.configurations if one == "3d_fullres"), report.configurations[0])
         print(f"Preprocess: nnUNetv2_preprocess -d {arguments.to} -c {configuration}")
         print(f"Train with it: nnUNetv2_train {arguments.to} {configuration} 0 -tr nnUNetTrainerSparseSlices")
+    return 0
+
+
+def _interpolate(arguments: argparse.Namespace) -> int:
+    from nnunet_tricks.annotation.filled import fill
+    from nnunet_tricks.experiment.folders import Folders
+
+    folders = Folders.of_environment()
+    report = fill(folders, arguments.dataset, arguments.to, arguments.method, dry_run=arguments.dry_run)
+    if report.empty:
+        _warn([f"no annotated slice of {some(report.empty)} shows a class: these are background throughout"])
+    if arguments.json:
+        print(json.dumps({"dry_run": arguments.dry_run, **vars(report)}, indent=2))
+        return 0
+    did = "Dry run: would write" if arguments.dry_run else "Written:"
+    print(f"{did} {report.name}, {report.filled} cases interpolated, {report.linked} dense as before")
+    if not arguments.dry_run and report.configurations:
+        configuration = next((one for one in report.configurations if one == "3d_fullres"), report.configurations[0])
+        print(f"Preprocess: nnUNetv2_preprocess -d {arguments.to} -c {configuration}")
+    return 0
+
+
+def _quality(arguments: argparse.Namespace) -> int:
+    from nnunet_tricks.annotation import policies, quality, scans
+    from nnunet_tricks.annotation.progress import shown
+    from nnunet_tricks.files import write_atomically
+
+    for density in arguments.density:
+        policies.number(1, density)
+    rows: list[quality.Row] = []
+    found = scans.labels_in(arguments.folder)
+    for case, scan in shown(found.items(), "Interpolating", len(found)):
+        truth = scan.labels()
+        rows += quality.measured(
+            case,
+            truth,
+            (scan.axial.spacing, *scan.axial.in_plane()),
+            quality.regions_of(truth),
+            densities=arguments.density,
+            methods=arguments.method,
+            policy=arguments.policy,
+            seed=arguments.seed,
+        )
+    if not rows:
+        raise ValueError(f"no label map in {arguments.folder} shows a class")
+    if arguments.out:
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(arguments.out, quality.table(rows))
+    if arguments.json:
+        print(json.dumps(quality.summary(rows), indent=2))
+    else:
+        print(*quality.printed(rows), sep="\n")
     return 0
 
 
