@@ -1,8 +1,9 @@
 """Planners that ``nnUNetv2_plan_experiment -pl`` finds by name: nnU-Net's own, and then one change of its plans.
 
 ``nnUNetPlannerNoResampling`` writes ``nnUNetPlansNoResampling.json``; ``nnUNetPlannerPatch96``, with edges of 96,
-``nnUNetPlansPatch96.json``. Their data have identifiers of their own, since ``nnUNetv2_plan_and_preprocess`` deletes
-what it finds under an identifier. A patch size that shares the data of other plans: ``nnunet-tricks plan --patch``.
+``nnUNetPlansPatch96.json``; a spacing is written ``Spacing3p22x1p62x1p62``, a size ``Resize200x200``. Their data have
+identifiers of their own, since ``nnUNetv2_plan_and_preprocess`` deletes what it finds under an identifier. A patch size
+that shares the data of other plans: ``nnunet-tricks plan --patch``.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _PATCH = re.compile(r"Patch([1-9]\d*)")
 
 
 def names() -> list[str]:
-    """What there is; ``Patch`` takes other edges as well."""
+    """What there is; ``Patch`` takes other edges as well, and spacings and sizes are any."""
     return [PREFIX + one for one in (*(variant.name for variant in VARIANTS), *(f"Patch{edge}" for edge in SWEEP))]
 
 
@@ -50,9 +51,13 @@ def find(name: str) -> type | None:
 def _build(name: str) -> type:
     token = name.removeprefix(PREFIX)
     patch = _PATCH.fullmatch(token)
-    if not patch and token not in {variant.name for variant in VARIANTS}:
-        known = names()
-        raise IllegalName(name, "there is no such one", get_close_matches(name, known, n=1) or known, "planner")
+    if not patch:
+        try:
+            variant_of(token)
+        except ValueError:
+            known = names()
+            close = get_close_matches(name, known, n=1) or known
+            raise IllegalName(name, "there is no such one", close, "planner") from None
     from nnunetv2.experiment_planning.experiment_planners.default_experiment_planner import ExperimentPlanner
     from nnunetv2.utilities.json_export import recursive_fix_for_json_export
 
