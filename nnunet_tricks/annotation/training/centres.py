@@ -189,7 +189,9 @@ class PatchCentres:
         if not rows:
             return UNIFORM
         row = rows[np.random.choice(len(rows), p=[row.share for row in rows])]
-        weights = np.array([1.0 if isinstance(k, int) else voxels[k] for k in row.kinds])
+        if len(row.kinds) == 1:
+            return row.kinds[0]
+        weights = np.array([1.0 if isinstance(kind, int) else voxels[kind] for kind in row.kinds])
         return row.kinds[np.random.choice(len(row.kinds), p=weights / weights.sum())]
 
     def _begin(self, shape: NDArray[Any], survey: Survey) -> NDArray[np.intp]:
