@@ -57,14 +57,15 @@ def _fill(result: Array, first: int, last: int, spacing: tuple[float, float]) ->
     union = _both(ends != 0, spacing)
     own = [_both(ends == value, spacing) for value in classes] if len(classes) > 1 else [union]
     for index in range(first + 1, last):
-        share = np.float32((index - first) / (last - first))
-        inside = _blend(union, share) > 0
-        best = np.argmax([_blend(one, share) for one in own], axis=0) if len(own) > 1 else np.zeros_like(inside, int)
+        weights = (last - index, index - first)
+        inside = _blend(union, weights) > 0
+        best = np.argmax([_blend(one, weights) for one in own], axis=0) if len(own) > 1 else np.zeros_like(inside, int)
         result[index][box] = np.where(inside, np.asarray(classes, result.dtype)[best], 0)
 
 
-def _blend(both: tuple[Distances, Distances], share: np.float32) -> Distances:
-    return (1 - share) * both[0] + share * both[1]
+def _blend(both: tuple[Distances, Distances], weights: tuple[int, int]) -> Distances:
+    """Whole weights: nothing is rounded differently when the volume is turned over."""
+    return np.float32(weights[0]) * both[0] + np.float32(weights[1]) * both[1]
 
 
 def _both(masks: NDArray[np.bool_], spacing: tuple[float, float]) -> tuple[Distances, Distances]:
