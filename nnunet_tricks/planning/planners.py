@@ -47,17 +47,22 @@ def find(name: str) -> type | None:
     return _build(name) if name.startswith(PREFIX) else None
 
 
+def is_known(name: str) -> bool:
+    """Whether a planner of ours has this name; nothing of nnU-Net's is imported."""
+    token = name.removeprefix(PREFIX)
+    try:
+        return bool(_PATCH.fullmatch(token) or variant_of(token))
+    except ValueError:
+        return False
+
+
 @cache
 def _build(name: str) -> type:
+    if not is_known(name):
+        known = names()
+        raise IllegalName(name, "there is no such one", get_close_matches(name, known, n=1) or known, "planner")
     token = name.removeprefix(PREFIX)
     patch = _PATCH.fullmatch(token)
-    if not patch:
-        try:
-            variant_of(token)
-        except ValueError:
-            known = names()
-            close = get_close_matches(name, known, n=1) or known
-            raise IllegalName(name, "there is no such one", close, "planner") from None
     from nnunetv2.experiment_planning.experiment_planners.default_experiment_planner import ExperimentPlanner
     from nnunetv2.utilities.json_export import recursive_fix_for_json_export
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from nnunet_tricks.naming import IllegalName
 
 NAME = "nnunet_tricks_resize"
@@ -53,6 +51,7 @@ def nnunet_tricks_resize(
         Channels x axes, as the function makes it.
 
     Examples:
+        >>> import numpy as np
         >>> image = np.zeros((3, 1, 90, 120))
         >>> by = {"resample": "resample_data_or_seg_to_shape", "order": 1}
         >>> nnunet_tricks_resize(image, (1, 90, 120), (1, 1, 1), (1, 1, 1), shape=[20, 20], **by).shape
@@ -61,6 +60,6 @@ def nnunet_tricks_resize(
     from nnunetv2.preprocessing.resampling.utils import recursive_find_resampling_fn_by_name
 
     if len(shape) > len(new_shape):
-        raise ValueError(f"shape {list(shape)} has more axes than an image of shape {list(np.shape(data)[1:])}")
+        raise ValueError(f"shape {list(shape)} has more axes than an image of shape {list(data.shape[1:])}")
     goal = [*new_shape[: len(new_shape) - len(shape)], *shape]
     return recursive_find_resampling_fn_by_name(resample)(data, goal, current_spacing, new_spacing, **settings)
