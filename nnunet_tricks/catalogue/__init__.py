@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nnunet_tricks.catalogue import (
+    annotation,
     augmentation,
     bases,
     enhancement,
@@ -23,6 +24,7 @@ CATALOGUE: tuple[TrickInfo, ...] = (
     *supervision.ENTRIES,
     *augmentation.ENTRIES,
     *sampling.ENTRIES,
+    *annotation.ENTRIES,
     *enhancement.ENTRIES,
     *norm.ENTRIES,
     *optimizer.ENTRIES,
