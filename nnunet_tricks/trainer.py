@@ -46,7 +46,7 @@ class TrickTrainer(nnUNetTrainer):
         super().__init_subclass__(**kwargs)
         with suppress(IllegalName):
             cls.trainer_name = parse(cls.__name__)
-            cls.parameters = {trick.info.name: SimpleNamespace(**trick.settings) for trick in cls.trainer_name.tricks}
+            cls.parameters = {trick.info.name: SimpleNamespace(**trick.settings) for trick in cls.trainer_name.switched}
 
     def __init__(
         self,
@@ -192,12 +192,12 @@ class TrickTrainer(nnUNetTrainer):
             f"{trick.info.name} ({', '.join(f'{key} {value}' for key, value in trick.in_effect.items())})"
             if trick.in_effect
             else trick.info.name
-            for trick in self.trainer_name.tricks
+            for trick in self.trainer_name.switched
         )
-        shared = ", with shared randomness" if self.trainer_name.shared else ""
-        return (
-            f"{'; '.join(tricks) or 'no trick'}; {self.trainer_name.epochs} epochs; run {self.trainer_name.run}{shared}"
-        )
+        bases = "".join(f"{trick.info.name}: " for trick in self.trainer_name.tricks if trick.info.base)
+        name = self.trainer_name
+        shared = ", with shared randomness" if name.shared else ""
+        return f"{bases}{'; '.join(tricks) or 'no trick'}; {name.epochs} epochs; run {name.run}{shared}"
 
 
 class LossTrainer(TrickTrainer):

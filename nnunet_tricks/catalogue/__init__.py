@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from nnunet_tricks.catalogue import annotation, augmentation, enhancement, overlap, sampling, shape, supervision, voxel
+from nnunet_tricks.catalogue import (
+    annotation,
+    augmentation,
+    bases,
+    enhancement,
+    norm,
+    optimizer,
+    overlap,
+    sampling,
+    shape,
+    supervision,
+    voxel,
+)
 from nnunet_tricks.trick_info import TrickInfo
 
 CATALOGUE: tuple[TrickInfo, ...] = (
@@ -14,4 +26,7 @@ CATALOGUE: tuple[TrickInfo, ...] = (
     *sampling.ENTRIES,
     *annotation.ENTRIES,
     *enhancement.ENTRIES,
+    *norm.ENTRIES,
+    *optimizer.ENTRIES,
+    *bases.ENTRIES,
 )

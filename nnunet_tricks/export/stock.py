@@ -54,7 +54,7 @@ def check_trainer(name: str, folder: Path) -> None:
 
 def _own_network(trainer: type[nnUNetTrainer]) -> str:
     """Why ``nnUNetTrainer`` does not predict as ``trainer`` does; empty if it does."""
-    tricks = trainer.trainer_name.tricks if issubclass(trainer, TrickTrainer) else ()
+    tricks = trainer.trainer_name.switched if issubclass(trainer, TrickTrainer) else ()
     for trick in tricks:
         for hook in trick.info.hooks:
             if hook.partition(".")[0] in _HOOKS_OF_PREDICTION:
