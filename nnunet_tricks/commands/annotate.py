@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nnunet_tricks.annotation.study import command as study
 from nnunet_tricks.wording import some
 
 if TYPE_CHECKING:
@@ -59,6 +60,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fold", type=int, default=0, metavar="F", help="whose training cases become sparse (default: %(default)s)"
     )
     _add_output(sparsify)
+    painted = commands.add_parser("import", help="a data set of what annotators painted")
+    painted.description = (
+        "Make a raw data set of label maps that annotators painted by a plan of 'annotate select'. Exactly the "
+        "selected slices may be painted: paint elsewhere is refused; selected slices without paint are named, and "
+        "count as background. Everything else gets nnU-Net's ignore label."
+    )
+    painted.add_argument("plan", metavar="PLAN", type=Path, help="the .json that 'annotate select' wrote")
+    painted.add_argument("images", metavar="IMAGES", type=Path, help="folder of the images")
+    painted.add_argument(
+        "labels", metavar="LABELS", type=Path, help="folder of the label maps, named as their cases (without _0000)"
+    )
+    painted.add_argument("--to", type=int, required=True, metavar="NUMBER", help="of the new data set")
+    painted.add_argument("--name", required=True, help="of the new data set, without number")
+    painted.add_argument(
+        "--classes", nargs="+", required=True, metavar="CLASS", help="names of the painted values, in ascending order"
+    )
+    painted.add_argument(
+        "--channels", nargs="+", required=True, metavar="CHANNEL", help="names of the channels; nnU-Net treats CT apart"
+    )
+    painted.add_argument(
+        "--accept-unpainted", action="store_true", help="cases on which nothing was painted are background, not undone"
+    )
+    _add_output(painted)
     interpolate = commands.add_parser("interpolate", help="a data set with masks in between annotated slices")
     interpolate.description = (
         "Make a raw data set in which slices without annotation have interpolated labels, of one that 'annotate "
@@ -83,6 +107,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     quality.add_argument("--method", nargs="+", choices=METHODS, default=[*METHODS], help="default: all")
     quality.add_argument("-o", dest="out", metavar="FILE", type=Path, help="write every volume's figures as csv")
     quality.add_argument("--json", action="store_true", help="print the result as JSON")
+    study.add_arguments(commands)
 
 
 def _add_source(parser: argparse.ArgumentParser, name: str, text: str) -> None:
@@ -125,7 +150,15 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what the sub-command says."""
-    commands = {"select": _select, "sparsify": _sparsify, "interpolate": _interpolate, "quality": _quality}
+    commands = {
+        "select": _select,
+        "sparsify": _sparsify,
+        "import": _import,
+        "interpolate": _interpolate,
+        "quality": _quality,
+        "study": study.run_study,
+        "curves": study.run_curves,
+    }
     return commands[arguments.annotate](arguments)
 
 
@@ -200,6 +233,51 @@ def _sparsify(arguments: argparse.Namespace) -> int:
         configuration = next((one for one in report.configurations if one == "3d_fullres"), report.configurations[0])
         print(f"Preprocess: nnUNetv2_preprocess -d {arguments.to} -c {configuration}")
         print(f"Train with it: nnUNetv2_train {arguments.to} {configuration} 0 -tr nnUNetTrainerSparseSlices")
+    return 0
+
+
+def _import(arguments: argparse.Namespace) -> int:
+    from nnunet_tricks.annotation import selection
+    from nnunet_tricks.annotation.painted import import_painted
+    from nnunet_tricks.experiment.folders import Folders
+
+    report = import_painted(
+        Folders.of_environment(),
+        selection.read(arguments.plan),
+        arguments.images,
+        arguments.labels,
+        arguments.to,
+        arguments.name,
+        classes=arguments.classes,
+        channels=arguments.channels,
+        accept_unpainted=arguments.accept_unpainted,
+        dry_run=arguments.dry_run,
+    )
+    warnings = []
+    if report.empty:
+        count = sum(map(len, report.empty.values()))
+        which = some([f"{case} (ITK-SNAP {some([*map(str, slices)])})" for case, slices in report.empty.items()], "; ")
+        warnings.append(f"{count} selected slices have no paint and count as background: {which}")
+    if report.waiting:
+        warnings.append(
+            f"{len(report.waiting)} selected cases have no label map and are left out: {some(report.waiting)}"
+        )
+    _warn(warnings)
+    if arguments.json:
+        print(json.dumps({"dry_run": arguments.dry_run, **vars(report)}, indent=2))
+        return 0
+    did = "Dry run: would write" if arguments.dry_run else "Written:"
+    print(f"{did} {report.name}, {report.cases} cases with {report.slices} annotated slices")
+    changed = {value: now for value, now in report.values.items() if value != now}
+    if changed:
+        print("  painted values became " + ", ".join(f"{value} -> {now}" for value, now in changed.items()))
+    print(f"  label {report.ignore} is what nobody annotated; nnU-Net's own validation scores annotated slices only")
+    if not arguments.dry_run:
+        print(
+            f"Plan: nnUNetv2_plan_and_preprocess -d {arguments.to} -fpe DatasetFingerprintExtractorAnnotated "
+            "--verify_dataset_integrity"
+        )
+        print(f"Train with it: nnUNetv2_train {arguments.to} 3d_fullres 0 -tr nnUNetTrainerSparseSlices")
     return 0
 
 
