@@ -12,12 +12,13 @@ from nnunet_tricks.annotation.study import command as study
 from nnunet_tricks.wording import some
 
 if TYPE_CHECKING:
+    from nnunet_tricks.annotation.learning import Learning
     from nnunet_tricks.annotation.selection import Settings
 
 POLICIES = ("fixed", "random", "ual")
 OBJECTIVES = ("cover", "kcenter")
 FEATURES = ("pixels",)
-METHODS = ("copy", "sdf")
+METHODS = ("copy", "sdf", "learned")
 DENSITIES = (0.05, 0.1, 0.2, 0.4, 0.8)
 
 
@@ -90,6 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_source(interpolate, "DATASET", "number or full name of the sparse data set")
     interpolate.add_argument("--method", choices=METHODS, default="sdf", help="default: %(default)s")
+    _add_learning(interpolate, "beside the sparse data set's preprocessed data")
     _add_output(interpolate)
     quality = commands.add_parser("quality", help="how good interpolated masks are, measured on dense labels")
     quality.description = (
@@ -104,7 +106,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     quality.add_argument("--policy", choices=("fixed", "random"), default="fixed", help="default: %(default)s")
     quality.add_argument("--seed", type=int, default=0, metavar="N", help="default: %(default)s")
-    quality.add_argument("--method", nargs="+", choices=METHODS, default=[*METHODS], help="default: all")
+    quality.add_argument(
+        "--method", nargs="+", choices=METHODS, default=["copy", "sdf"], help="learned needs FOLDER to have imagesTr"
+    )
+    _add_learning(quality, "needed")
     quality.add_argument("-o", dest="out", metavar="FILE", type=Path, help="write every volume's figures as csv")
     quality.add_argument("--json", action="store_true", help="print the result as JSON")
     study.add_arguments(commands)
@@ -141,6 +146,20 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         help="of ual: every slice is like a chosen one, or no slice is far from all (default: %(default)s)",
     )
     group.add_argument("--features", choices=FEATURES, default="pixels", help="of ual (default: %(default)s)")
+
+
+def _add_learning(parser: argparse.ArgumentParser, where: str) -> None:
+    group = parser.add_argument_group(
+        "learned", "A network that learns from images alone which pixel of a slice is which of the next."
+    )
+    group.add_argument(
+        "--network",
+        metavar="FILE",
+        type=Path,
+        help=f"trained if it is not there, trained on if it was interrupted, else used as it is (default: {where})",
+    )
+    group.add_argument("--steps", type=int, metavar="N", help="of training in all (default: 1500)")
+    group.add_argument("--device", help="such as cuda:0 or cpu (default: a GPU if there is one)")
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
@@ -286,7 +305,10 @@ def _interpolate(arguments: argparse.Namespace) -> int:
     from nnunet_tricks.experiment.folders import Folders
 
     folders = Folders.of_environment()
-    report = fill(folders, arguments.dataset, arguments.to, arguments.method, dry_run=arguments.dry_run)
+    learning = _learning(arguments)
+    report = fill(
+        folders, arguments.dataset, arguments.to, arguments.method, learning=learning, dry_run=arguments.dry_run
+    )
     if report.empty:
         _warn([f"no annotated slice of {some(report.empty)} shows a class: these are background throughout"])
     if arguments.json:
@@ -300,6 +322,12 @@ def _interpolate(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _learning(arguments: argparse.Namespace) -> Learning:
+    from nnunet_tricks.annotation.learning import Learning
+
+    return Learning(file=arguments.network, steps=arguments.steps, device=arguments.device)
+
+
 def _quality(arguments: argparse.Namespace) -> int:
     from nnunet_tricks.annotation import policies, quality, scans
     from nnunet_tricks.annotation.progress import shown
@@ -309,6 +337,14 @@ def _quality(arguments: argparse.Namespace) -> int:
         policies.number(1, density)
     rows: list[quality.Row] = []
     found = scans.labels_in(arguments.folder)
+    images, network = {}, None
+    if "learned" in arguments.method:
+        from nnunet_tricks.annotation.learning import learned_on
+
+        if arguments.network is None:
+            raise ValueError("--method learned needs --network FILE, where the network is kept")
+        images = scans.in_folder(arguments.folder)
+        network = learned_on([images[case] for case in sorted(images)], _learning(arguments))
     for case, scan in shown(found.items(), "Interpolating", len(found)):
         truth = scan.labels()
         rows += quality.measured(
@@ -320,6 +356,8 @@ def _quality(arguments: argparse.Namespace) -> int:
             methods=arguments.method,
             policy=arguments.policy,
             seed=arguments.seed,
+            volume=images[case].numbers() if network else None,
+            network=network,
         )
     if not rows:
         raise ValueError(f"no label map in {arguments.folder} shows a class")
