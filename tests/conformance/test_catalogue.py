@@ -21,6 +21,9 @@ DATA = {"augmentation", "mirroring", "sampling"}
 STEP = {"optimizer", "schedule"}
 """Hooks whose tricks begin where the gradients are, so that nothing of labels and patches is theirs."""
 
+MIXED = "augmentation.mixing"
+"""The exception: patches are mixed where the loss is."""
+
 UP_TO_THE_PATCHES = ("first stage", "build", "train steps", "val step")
 TO_THE_END = (*UP_TO_THE_PATCHES, "epoch", "--val", "--c", "predict")
 CELLS = pairwise()
@@ -29,7 +32,7 @@ WHOLE = (CELLS[0], CELLS[-1])
 
 
 def claims_only(info: TrickInfo, hooks: set[str]) -> bool:
-    return {hook.partition(".")[0] for hook in info.hooks} <= hooks
+    return {hook.partition(".")[0] for hook in info.hooks} <= hooks and MIXED not in info.hooks
 
 
 def cells_of(info: TrickInfo) -> tuple[Cell, ...]:

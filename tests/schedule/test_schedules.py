@@ -118,6 +118,7 @@ def test_a_rise_that_does_not_end_is_refused(bench: Bench) -> None:
     assert rates(made(bench, "Warmup_length3_30epochs"), range(3)) == pytest.approx([0.01 / 3, 0.02 / 3, 0.01])
 
 
+@pytest.mark.filterwarnings("ignore:.*scheduler")
 def test_the_rate_follows_the_optimizers(bench: Bench) -> None:
     for schedule in ("CosAnneal", "ConstantLR", "StepLR", "PlateauLR", "Warmup_length1", "PolyLR"):
         trainer = made(bench, f"Adam_lr3em4_{schedule}")
