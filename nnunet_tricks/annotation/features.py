@@ -65,17 +65,31 @@ def thumbnails(volume: Volume, side: int = SIDE) -> Array:
         array([[0.24],
                [0.76]], dtype=float32)
     """
-    stride = max(1, round((volume.size / _SAMPLED) ** (1 / 3)))
-    low, high = np.percentile(volume[:: min(stride, len(volume)), ::stride, ::stride].astype(np.float32), PERCENTILES)
-    if not high > low:
-        low, high = volume.min(), volume.max()
-    scale = np.float32(1 / (high - low)) if high > low else np.float32(0)
+    low, scale = _window(volume)
     down, across = (_averaging(length, side) for length in volume.shape[1:])
     small = np.empty((len(volume), side * side), np.float32)
     for index, one in enumerate(volume):
-        clipped = (np.clip(one, low, high).astype(np.float32) - np.float32(low)) * scale
-        small[index] = (down @ clipped @ across.T).ravel()
+        small[index] = (down @ _clipped(one, low, scale) @ across.T).ravel()
     return small
+
+
+def scaled(volume: Volume) -> Array:
+    """A volume from 0 to 1, between its percentiles 0.5 and 99.5; 0 where it has one intensity only."""
+    return _clipped(volume, *_window(volume))
+
+
+def _window(volume: Volume) -> tuple[float, float]:
+    """The lower percentile, and one over the distance to the upper."""
+    stride = max(1, round((volume.size / _SAMPLED) ** (1 / 3)))
+    some = volume[:: min(stride, len(volume)), ::stride, ::stride].astype(np.float32)
+    low, high = map(float, np.percentile(some, PERCENTILES))
+    if not high > low:
+        low, high = float(volume.min()), float(volume.max())
+    return low, 1 / (high - low) if high > low else 0.0
+
+
+def _clipped(volume: Volume, low: float, scale: float) -> Array:
+    return np.clip((volume.astype(np.float32) - np.float32(low)) * np.float32(scale), 0, 1)
 
 
 def components_of(rows: Sequence[Array], components: int = COMPONENTS) -> list[Array]:

@@ -10,8 +10,9 @@ import SimpleITK
 
 from nnunet_tricks.annotation import moved_plans
 from nnunet_tricks.annotation.interpolation import interpolate
+from nnunet_tricks.annotation.learning import Learning, learned_on
 from nnunet_tricks.annotation.progress import shown
-from nnunet_tricks.annotation.raw_data import RawData, read_manifest, target_name
+from nnunet_tricks.annotation.raw_data import RawData, read_manifest, sha256, target_name
 from nnunet_tricks.annotation.scans import Scan
 from nnunet_tricks.experiment.folders import Folders
 from nnunet_tricks.planning import plans_file
@@ -38,7 +39,15 @@ class Report:
     empty: list[str]
 
 
-def fill(folders: Folders, dataset: str, number: int, method: str, *, dry_run: bool = False) -> Report:
+def fill(
+    folders: Folders,
+    dataset: str,
+    number: int,
+    method: str,
+    *,
+    learning: Learning | None = None,
+    dry_run: bool = False,
+) -> Report:
     """Interpolate the labels of all sparse cases into a new raw data set.
 
     Its labels have no ignored voxels, but ``dataset.json`` keeps the entry: with it nnU-Net draws patches as it does
@@ -49,6 +58,7 @@ def fill(folders: Folders, dataset: str, number: int, method: str, *, dry_run: b
         dataset: Number or full name of a data set that ``sparsify`` or ``import`` made.
         number: Of the new one.
         method: See ``interpolate``.
+        learning: How ``learned`` learns, from the images of sparse cases; as by default if not given.
         dry_run: Write nothing.
 
     Raises:
@@ -73,6 +83,11 @@ def fill(folders: Folders, dataset: str, number: int, method: str, *, dry_run: b
     report = Report(name, len(sparse), len(cases) - len(sparse), [*plans], configurations, [])
     if dry_run:
         return report
+    network = None
+    if method == "learned":
+        learning = learning or Learning()
+        learning.file = learning.file or place / "slice_correspondence.pt"
+        network = learned_on([Scan(cases[case].images[0]) for case in sorted(sparse)], learning)
     data = RawData(folders, name, description["file_ending"])
     entries: dict[str, Any] = {}
     try:
@@ -86,7 +101,14 @@ def fill(folders: Folders, dataset: str, number: int, method: str, *, dry_run: b
                 image = scan.image()
                 label = SimpleITK.GetArrayFromImage(image).astype(np.uint8)
                 view = scan.axial.slices_first(label)
-                view[:] = interpolate(view, entry["chosen"], method=method, spacing=scan.axial.in_plane())
+                view[:] = interpolate(
+                    view,
+                    entry["chosen"],
+                    method=method,
+                    volume=Scan(files.images[0]).numbers() if network else None,
+                    spacing=scan.axial.in_plane(),
+                    network=network,
+                )
                 if not label.any():
                     report.empty.append(case)
                 entry |= {"annotation": "interpolated", "label_sha256": data.write_label(case, label, image)}
@@ -96,7 +118,8 @@ def fill(folders: Folders, dataset: str, number: int, method: str, *, dry_run: b
         data.link_test(folders.cases(source, "Ts"))
         splits = folders.splits(source)
         kept = {key: value for key, value in manifest.items() if key not in ("cases", "format")}
-        kept |= {"sparse_source": source, "interpolation": {"method": method}}
+        learnt = {"steps": network.step, "network_sha256": sha256(network.file)} if network else {}
+        kept |= {"sparse_source": source, "interpolation": {"method": method, **learnt}}
         data.finish(description, {**kept, "cases": entries}, splits)
     except BaseException:
         data.discard()

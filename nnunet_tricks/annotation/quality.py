@@ -10,13 +10,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
 from time import process_time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnunet_tricks.annotation.interpolation import interpolate
 from nnunet_tricks.annotation.policies import chosen
+
+if TYPE_CHECKING:
+    from nnunet_tricks.annotation.features import Volume
+    from nnunet_tricks.annotation.interpolation.network_file import Trained
 
 Array = NDArray[np.integer]
 Regions = Mapping[str, Sequence[int]]
@@ -65,6 +69,8 @@ def measured(
     methods: Sequence[str] = ("copy", "sdf"),
     policy: str = "fixed",
     seed: int = 0,
+    volume: Volume | None = None,
+    network: Trained | None = None,
 ) -> Iterator[Row]:
     """Take slices away, interpolate, and compare.
 
@@ -77,13 +83,15 @@ def measured(
         methods: To try.
         policy: ``fixed`` or ``random``.
         seed: Of ``random``.
+        volume: The image, for ``learned``.
+        network: For ``learned``.
     """
     for density in densities:
         annotated = chosen(policy, len(truth), density, seed=seed, case=case)
         rest = np.setdiff1d(np.arange(len(truth)), annotated)
         for method in methods:
             start = process_time()
-            filled = interpolate(truth, annotated, method=method, spacing=spacing[1:])
+            filled = interpolate(truth, annotated, method=method, volume=volume, spacing=spacing[1:], network=network)
             seconds = process_time() - start
             for name, values in regions.items():
                 ours, theirs = np.isin(filled, values), np.isin(truth, values)

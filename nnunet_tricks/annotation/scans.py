@@ -15,6 +15,7 @@ import SimpleITK
 from numpy.typing import NDArray
 
 from nnunet_tricks.annotation.axes import Axial, axial
+from nnunet_tricks.annotation.features import Volume, as_numbers
 from nnunet_tricks.wording import some
 
 Array = NDArray[np.generic]
@@ -72,6 +73,17 @@ class Scan:
     def slices(self) -> Array:
         """Voxels with slices first, from inferior to superior."""
         return self.axial.slices_first(SimpleITK.GetArrayFromImage(self.image()))
+
+    def numbers(self) -> Volume:
+        """Voxels with slices first, as features can be made of them.
+
+        Raises:
+            ValueError: If they are no finite real numbers.
+        """
+        try:
+            return as_numbers(self.slices())
+        except ValueError as error:
+            raise ValueError(f"{self.file}: {error}") from error
 
     def labels(self) -> NDArray[np.integer]:
         """Label values with slices first, from inferior to superior.

@@ -103,7 +103,7 @@ def _features(scans: Mapping[str, Scan], settings: Settings) -> dict[str, featur
     """Of all volumes, so that a choice of more volumes changes nothing in those that are chosen already."""
     if settings.features not in FEATURES:
         raise ValueError(f"features must be one of {', '.join(FEATURES)}, got '{settings.features}'")
-    readable = (features.as_numbers(scan.slices()) for scan in scans.values())
+    readable = (scan.numbers() for scan in scans.values())
     rows = features.pixels(readable)
     return dict(zip(scans, rows, strict=True))
 

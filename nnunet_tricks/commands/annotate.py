@@ -8,15 +8,17 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nnunet_tricks.annotation.study import command as study
 from nnunet_tricks.wording import some
 
 if TYPE_CHECKING:
+    from nnunet_tricks.annotation.learning import Learning
     from nnunet_tricks.annotation.selection import Settings
 
 POLICIES = ("fixed", "random", "ual")
 OBJECTIVES = ("cover", "kcenter")
 FEATURES = ("pixels",)
-METHODS = ("copy", "sdf")
+METHODS = ("copy", "sdf", "learned")
 DENSITIES = (0.05, 0.1, 0.2, 0.4, 0.8)
 
 
@@ -59,6 +61,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fold", type=int, default=0, metavar="F", help="whose training cases become sparse (default: %(default)s)"
     )
     _add_output(sparsify)
+    painted = commands.add_parser("import", help="a data set of what annotators painted")
+    painted.description = (
+        "Make a raw data set of label maps that annotators painted by a plan of 'annotate select'. Exactly the "
+        "selected slices may be painted: paint elsewhere is refused; selected slices without paint are named, and "
+        "count as background. Everything else gets nnU-Net's ignore label."
+    )
+    painted.add_argument("plan", metavar="PLAN", type=Path, help="the .json that 'annotate select' wrote")
+    painted.add_argument("images", metavar="IMAGES", type=Path, help="folder of the images")
+    painted.add_argument(
+        "labels", metavar="LABELS", type=Path, help="folder of the label maps, named as their cases (without _0000)"
+    )
+    painted.add_argument("--to", type=int, required=True, metavar="NUMBER", help="of the new data set")
+    painted.add_argument("--name", required=True, help="of the new data set, without number")
+    painted.add_argument(
+        "--classes", nargs="+", required=True, metavar="CLASS", help="names of the painted values, in ascending order"
+    )
+    painted.add_argument(
+        "--channels", nargs="+", required=True, metavar="CHANNEL", help="names of the channels; nnU-Net treats CT apart"
+    )
+    painted.add_argument(
+        "--accept-unpainted", action="store_true", help="cases on which nothing was painted are background, not undone"
+    )
+    _add_output(painted)
     interpolate = commands.add_parser("interpolate", help="a data set with masks in between annotated slices")
     interpolate.description = (
         "Make a raw data set in which slices without annotation have interpolated labels, of one that 'annotate "
@@ -66,6 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_source(interpolate, "DATASET", "number or full name of the sparse data set")
     interpolate.add_argument("--method", choices=METHODS, default="sdf", help="default: %(default)s")
+    _add_learning(interpolate, "beside the sparse data set's preprocessed data")
     _add_output(interpolate)
     quality = commands.add_parser("quality", help="how good interpolated masks are, measured on dense labels")
     quality.description = (
@@ -80,9 +106,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     quality.add_argument("--policy", choices=("fixed", "random"), default="fixed", help="default: %(default)s")
     quality.add_argument("--seed", type=int, default=0, metavar="N", help="default: %(default)s")
-    quality.add_argument("--method", nargs="+", choices=METHODS, default=[*METHODS], help="default: all")
+    quality.add_argument(
+        "--method", nargs="+", choices=METHODS, default=["copy", "sdf"], help="learned needs FOLDER to have imagesTr"
+    )
+    _add_learning(quality, "needed")
     quality.add_argument("-o", dest="out", metavar="FILE", type=Path, help="write every volume's figures as csv")
     quality.add_argument("--json", action="store_true", help="print the result as JSON")
+    study.add_arguments(commands)
 
 
 def _add_source(parser: argparse.ArgumentParser, name: str, text: str) -> None:
@@ -118,6 +148,20 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--features", choices=FEATURES, default="pixels", help="of ual (default: %(default)s)")
 
 
+def _add_learning(parser: argparse.ArgumentParser, where: str) -> None:
+    group = parser.add_argument_group(
+        "learned", "A network that learns from images alone which pixel of a slice is which of the next."
+    )
+    group.add_argument(
+        "--network",
+        metavar="FILE",
+        type=Path,
+        help=f"trained if it is not there, trained on if it was interrupted, else used as it is (default: {where})",
+    )
+    group.add_argument("--steps", type=int, metavar="N", help="of training in all (default: 1500)")
+    group.add_argument("--device", help="such as cuda:0 or cpu (default: a GPU if there is one)")
+
+
 def _add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -125,7 +169,15 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what the sub-command says."""
-    commands = {"select": _select, "sparsify": _sparsify, "interpolate": _interpolate, "quality": _quality}
+    commands = {
+        "select": _select,
+        "sparsify": _sparsify,
+        "import": _import,
+        "interpolate": _interpolate,
+        "quality": _quality,
+        "study": study.run_study,
+        "curves": study.run_curves,
+    }
     return commands[arguments.annotate](arguments)
 
 
@@ -203,12 +255,60 @@ def _sparsify(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _import(arguments: argparse.Namespace) -> int:
+    from nnunet_tricks.annotation import selection
+    from nnunet_tricks.annotation.painted import import_painted
+    from nnunet_tricks.experiment.folders import Folders
+
+    report = import_painted(
+        Folders.of_environment(),
+        selection.read(arguments.plan),
+        arguments.images,
+        arguments.labels,
+        arguments.to,
+        arguments.name,
+        classes=arguments.classes,
+        channels=arguments.channels,
+        accept_unpainted=arguments.accept_unpainted,
+        dry_run=arguments.dry_run,
+    )
+    warnings = []
+    if report.empty:
+        count = sum(map(len, report.empty.values()))
+        which = some([f"{case} (ITK-SNAP {some([*map(str, slices)])})" for case, slices in report.empty.items()], "; ")
+        warnings.append(f"{count} selected slices have no paint and count as background: {which}")
+    if report.waiting:
+        warnings.append(
+            f"{len(report.waiting)} selected cases have no label map and are left out: {some(report.waiting)}"
+        )
+    _warn(warnings)
+    if arguments.json:
+        print(json.dumps({"dry_run": arguments.dry_run, **vars(report)}, indent=2))
+        return 0
+    did = "Dry run: would write" if arguments.dry_run else "Written:"
+    print(f"{did} {report.name}, {report.cases} cases with {report.slices} annotated slices")
+    changed = {value: now for value, now in report.values.items() if value != now}
+    if changed:
+        print("  painted values became " + ", ".join(f"{value} -> {now}" for value, now in changed.items()))
+    print(f"  label {report.ignore} is what nobody annotated; nnU-Net's own validation scores annotated slices only")
+    if not arguments.dry_run:
+        print(
+            f"Plan: nnUNetv2_plan_and_preprocess -d {arguments.to} -fpe DatasetFingerprintExtractorAnnotated "
+            "--verify_dataset_integrity"
+        )
+        print(f"Train with it: nnUNetv2_train {arguments.to} 3d_fullres 0 -tr nnUNetTrainerSparseSlices")
+    return 0
+
+
 def _interpolate(arguments: argparse.Namespace) -> int:
     from nnunet_tricks.annotation.filled import fill
     from nnunet_tricks.experiment.folders import Folders
 
     folders = Folders.of_environment()
-    report = fill(folders, arguments.dataset, arguments.to, arguments.method, dry_run=arguments.dry_run)
+    learning = _learning(arguments)
+    report = fill(
+        folders, arguments.dataset, arguments.to, arguments.method, learning=learning, dry_run=arguments.dry_run
+    )
     if report.empty:
         _warn([f"no annotated slice of {some(report.empty)} shows a class: these are background throughout"])
     if arguments.json:
@@ -222,6 +322,12 @@ def _interpolate(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _learning(arguments: argparse.Namespace) -> Learning:
+    from nnunet_tricks.annotation.learning import Learning
+
+    return Learning(file=arguments.network, steps=arguments.steps, device=arguments.device)
+
+
 def _quality(arguments: argparse.Namespace) -> int:
     from nnunet_tricks.annotation import policies, quality, scans
     from nnunet_tricks.annotation.progress import shown
@@ -231,6 +337,14 @@ def _quality(arguments: argparse.Namespace) -> int:
         policies.number(1, density)
     rows: list[quality.Row] = []
     found = scans.labels_in(arguments.folder)
+    images, network = {}, None
+    if "learned" in arguments.method:
+        from nnunet_tricks.annotation.learning import learned_on
+
+        if arguments.network is None:
+            raise ValueError("--method learned needs --network FILE, where the network is kept")
+        images = scans.in_folder(arguments.folder)
+        network = learned_on([images[case] for case in sorted(images)], _learning(arguments))
     for case, scan in shown(found.items(), "Interpolating", len(found)):
         truth = scan.labels()
         rows += quality.measured(
@@ -242,6 +356,8 @@ def _quality(arguments: argparse.Namespace) -> int:
             methods=arguments.method,
             policy=arguments.policy,
             seed=arguments.seed,
+            volume=images[case].numbers() if network else None,
+            network=network,
         )
     if not rows:
         raise ValueError(f"no label map in {arguments.folder} shows a class")

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnunet_tricks.annotation.interpolation import nearest, shapes
 
+if TYPE_CHECKING:
+    from nnunet_tricks.annotation.features import Volume
+    from nnunet_tricks.annotation.interpolation.network_file import Trained
+
 Array = NDArray[np.integer]
 
-METHODS = ("copy", "sdf")
+METHODS = ("copy", "sdf", "learned")
 
 
 def interpolate(
@@ -19,8 +24,9 @@ def interpolate(
     annotated: Sequence[int],
     *,
     method: str = "sdf",
-    volume: NDArray[np.generic] | None = None,
+    volume: Volume | None = None,
     spacing: tuple[float, float] = (1.0, 1.0),
+    network: Trained | None = None,
 ) -> Array:
     """Labels for all slices from those of some.
 
@@ -29,14 +35,17 @@ def interpolate(
         annotated: Their indices, in any order, at least one.
         method: ``copy`` takes the nearest annotated slice, of two equally near ones the first. ``sdf`` blends the
             shapes of the annotated slices on both sides, by signed distances; beyond the first and the last it copies.
-        volume: The image, of the same shape; no method but learned ones looks at it.
-        spacing: Edges of a pixel within slices, in mm; ``sdf`` measures distances with it.
+            ``learned`` does so along what corresponds in the image.
+        volume: The image, of the same shape; ``learned`` needs it, the others do not look at it.
+        spacing: Edges of a pixel within slices, in mm, for distances.
+        network: Of slice correspondence, which ``learned`` needs; see ``network_file.trained``.
 
     Returns:
         A label map of the same shape and type; annotated slices as they were.
 
     Raises:
-        ValueError: If there is no annotated slice, one is not in the volume, or the method is not known.
+        ValueError: If there is no annotated slice, one is not in the volume, the method is not known, or it lacks what
+            it needs.
 
     Examples:
         >>> cone = np.zeros((5, 9, 9), np.uint8)
@@ -53,7 +62,13 @@ def interpolate(
     known = indices(labels, annotated)
     if method == "copy":
         return nearest.copied(labels, known)
-    return shapes.blended(labels, known, spacing)
+    if method == "sdf":
+        return shapes.blended(labels, known, spacing)
+    if volume is None or network is None:
+        raise ValueError("method 'learned' needs volume and network")
+    from nnunet_tricks.annotation.interpolation.learned import followed
+
+    return followed(labels, known, volume, network, spacing)
 
 
 def indices(labels: Array, annotated: Sequence[int]) -> list[int]:

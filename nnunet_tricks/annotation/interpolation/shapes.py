@@ -53,33 +53,46 @@ def _fill(result: Array, first: int, last: int, spacing: tuple[float, float]) ->
     # Outside of the box of both shapes both distances are negative, and so is any blend.
     box = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
     ends = ends[:, box[0], box[1]]
-    classes = [value for value in np.unique(ends) if value]
-    union = _both(ends != 0, spacing)
-    own = [_both(ends == value, spacing) for value in classes] if len(classes) > 1 else [union]
+    classes = [int(value) for value in np.unique(ends) if value]
+    union, *own = signed(ends, classes, spacing)
     for index in range(first + 1, last):
         weights = (last - index, index - first)
         inside = _blend(union, weights) > 0
-        best = np.argmax([_blend(one, weights) for one in own], axis=0) if len(own) > 1 else np.zeros_like(inside, int)
+        best = np.argmax([_blend(one, weights) for one in own], axis=0)
         result[index][box] = np.where(inside, np.asarray(classes, result.dtype)[best], 0)
 
 
-def _blend(both: tuple[Distances, Distances], weights: tuple[int, int]) -> Distances:
+def _blend(ends: Distances, weights: tuple[int, int]) -> Distances:
     """Whole weights: nothing is rounded differently when the volume is turned over."""
-    return np.float32(weights[0]) * both[0] + np.float32(weights[1]) * both[1]
+    return np.float32(weights[0]) * ends[0] + np.float32(weights[1]) * ends[1]
 
 
-def _both(masks: NDArray[np.bool_], spacing: tuple[float, float]) -> tuple[Distances, Distances]:
-    """Signed distances of both ends, clipped to the larger radius."""
+def signed(slices: Array, classes: Sequence[int], spacing: tuple[float, float]) -> Distances:
+    """Signed distances of slices to the borders of foreground and of each class.
+
+    Args:
+        slices: Label maps, of shape (n, rows, columns).
+        classes: That occur in them.
+        spacing: Edges of a pixel in mm.
+
+    Returns:
+        Of shape (1 + classes, n, rows, columns), foreground first; positive inside, clipped to the largest distance
+        inside the object in any of the slices.
+    """
+    union = _of_one(slices != 0, spacing)
+    # One class is the foreground.
+    own = [_of_one(slices == value, spacing) for value in classes] if len(classes) > 1 else [union]
+    return np.stack([union, *own])
+
+
+def _of_one(masks: NDArray[np.bool_], spacing: tuple[float, float]) -> Distances:
     inside = [_inside(mask, spacing) for mask in masks]
     radius = max(float(one.max()) for one in inside)
-    distances = []
-    for mask, depth in zip(masks, inside, strict=True):
+    distances = np.full(masks.shape, -radius, np.float32)
+    for mask, depth, found in zip(masks, inside, distances, strict=True):
         if mask.any():
-            outside = distance_transform_edt(~mask, sampling=spacing)
-            distances.append(np.clip(depth - outside, -radius, radius).astype(np.float32))
-        else:
-            distances.append(np.full(mask.shape, -radius, np.float32))
-    return distances[0], distances[1]
+            found[:] = np.clip(depth - distance_transform_edt(~mask, sampling=spacing), -radius, radius)
+    return distances
 
 
 def _inside(mask: Mask, spacing: tuple[float, float]) -> NDArray[np.float64]:
