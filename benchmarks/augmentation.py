@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 from functools import partial
@@ -152,7 +151,9 @@ def peak_memory(patch: str, name: str) -> float:
         np.random.seed(number)
         torch.manual_seed(number)
         transforms(image=image.clone(), segmentation=labels.clone())
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # Not the maximum of getrusage, which a process inherits from the one that started it.
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return float(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) / 1024
 
 
 def memory_of(patch: str, name: str) -> float:

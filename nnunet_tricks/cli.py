@@ -21,6 +21,7 @@ COMMANDS = {
     "plan": "add a configuration to a plans file, such as a small network for pilot studies",
     "preview-augmentation": "what a trainer's augmentation does to a patch of a data set: a picture of 16 draws",
     "show-ife": "which feature maps a model with IFE shows twice: a picture, and counts over a folder of images",
+    "annotate": "which slices to annotate, data sets of sparse annotation, and masks in between",
     "export": "a trained model for colleagues who have nnU-Net, but not this package",
     "convert": "make nnU-Net raw data sets of ISIC 2018, CoNIC, KiTS19, LiTS and Cosmos55k",
     "run": "run an experiment file: baseline and tricks on all folds, on this machine or as lines for a cluster",

@@ -133,6 +133,19 @@ class TrainerName:
     run: int = 1
     shared: bool = False
 
+    @property
+    def switched(self) -> tuple[Trick, ...]:
+        """What it trains with: the tricks, and of a base's parts those that none of them replaces.
+
+        Examples:
+            >>> [str(trick) for trick in parse("nnUNetTrainerMedISeg3D_OHEM_PolyLR").switched]
+            ['OHEM', 'NoDeepSupervision', 'NoDA', 'Oversample_fraction0', 'BN', 'SGD', 'PolyLR']
+        """
+        tricks = [trick for trick in self.tricks if not trick.info.base]
+        given = (part for trick in self.tricks for part in combine(*trick.info.parts).tricks)
+        kept = [part for part in given if not any(part.info.clashes_with(trick.info) for trick in tricks)]
+        return tuple(sorted((*kept, *tricks), key=lambda trick: _position(trick.info)))
+
     def __str__(self) -> str:
         """The one name of this setting."""
         tail = [f"{self.epochs}epochs"] if self.epochs != DEFAULT_EPOCHS else []
@@ -231,11 +244,9 @@ class _Reader:
             else:
                 info, changed = tricks[-1]
                 self._set(info, changed, tokens, position)
+        self._refuse_what_the_base_has(tricks, tokens)
         return TrainerName(
-            tuple(
-                Trick(info, tuple((p.name, changed[p.name]) for p in info.parameters if p.name in changed))
-                for info, changed in sorted(tricks, key=_position)
-            ),
+            tuple(_trick(*trick) for trick in sorted(tricks, key=lambda trick: _position(trick[0]))),
             epochs=reserved.get("epochs", DEFAULT_EPOCHS),
             run=reserved.get("run", 1),
             shared="shared" in reserved,
@@ -343,6 +354,15 @@ class _Reader:
                 repairs = [self._without_trick(tokens, place) for place in (position, where)]
                 raise _Flaw(f"{other.name} and {info.name} both set the {hook}", repairs)
 
+    def _refuse_what_the_base_has(
+        self, tricks: list[tuple[TrickInfo, dict[str, Value]]], tokens: tuple[str, ...]
+    ) -> None:
+        parts = {part: info.name for info, _ in tricks for part in info.parts}
+        for info, changed in tricks:
+            if (trick := str(_trick(info, changed))) in parts:
+                where = next(i for i, token in enumerate(tokens) if self.infos.get(token.casefold()) is info)
+                raise _Flaw(f"{parts[trick]} has {trick} already", [self._without_trick(tokens, where)])
+
     def _without_trick(self, tokens: tuple[str, ...], position: int) -> tuple[str, ...]:
         """The tokens without the trick at ``position`` and its parameters."""
         end = position + 1
@@ -351,8 +371,11 @@ class _Reader:
         return tokens[:position] + tokens[end:]
 
 
-def _position(trick: tuple[TrickInfo, dict[str, Value]]) -> tuple[bool, int, str]:
-    info = trick[0]
+def _trick(info: TrickInfo, changed: Mapping[str, Value]) -> Trick:
+    return Trick(info, tuple((p.name, changed[p.name]) for p in info.parameters if p.name in changed))
+
+
+def _position(info: TrickInfo) -> tuple[bool, int, str]:
     return not info.base, min(HOOKS.index(hook.partition(".")[0]) for hook in info.hooks), info.name
 
 

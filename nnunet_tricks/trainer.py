@@ -16,6 +16,7 @@ from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
 from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as module
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from nnunetv2.utilities.label_handling.label_handling import LabelManager
 from torch import nn
 
 from nnunet_tricks import __version__, class_balance, preconditions, voxel_counts
@@ -45,7 +46,7 @@ class TrickTrainer(nnUNetTrainer):
         super().__init_subclass__(**kwargs)
         with suppress(IllegalName):
             cls.trainer_name = parse(cls.__name__)
-            cls.parameters = {trick.info.name: SimpleNamespace(**trick.settings) for trick in cls.trainer_name.tricks}
+            cls.parameters = {trick.info.name: SimpleNamespace(**trick.settings) for trick in cls.trainer_name.switched}
 
     def __init__(
         self,
@@ -69,6 +70,8 @@ class TrickTrainer(nnUNetTrainer):
         """
         preconditions.check(type(self).__name__, plans, configuration, fold)
         super().__init__(plans, configuration, fold, dataset_json, device)
+        labels: LabelManager = self.plans_manager.get_label_manager(self.dataset_json)
+        self.label_manager = self.training_labels(labels)
         self.num_epochs = self.trainer_name.epochs
         self.nnunet_tricks_version = __version__
         self.nnunetv2_version = version("nnunetv2")
@@ -88,6 +91,23 @@ class TrickTrainer(nnUNetTrainer):
 
         with seeded(*self._shares, "weights"):
             super().initialize()
+
+    def training_labels(self, manager: LabelManager) -> LabelManager:
+        """What labels mean while the network trains, for tricks that change it; prediction knows nothing of it.
+
+        Args:
+            manager: nnU-Net's, of dataset.json, as it is without the trick.
+
+        Returns:
+            As it is with it.
+        """
+        return manager
+
+    def training_voxels(self) -> dict[int, int]:
+        """Voxels of each label in the preprocessed training cases of this fold, for what is balanced by classes."""
+        cases, _ = self.do_split()
+        dataset = self.dataset_class(self.preprocessed_dataset_folder, cases)
+        return voxel_counts.count(dataset, cases, log=self.print_to_log_file)
 
     def training_transforms(self, make: MakeTransforms) -> MakeTransforms:
         """How training patches are transformed, for tricks that change it.
@@ -113,6 +133,10 @@ class TrickTrainer(nnUNetTrainer):
         Returns:
             What to draw with; ``loader`` itself may be changed.
         """
+        return loader
+
+    def validation_loader(self, loader: Any) -> Any:
+        """As ``training_loader``, for validation patches."""
         return loader
 
     def get_dataloaders(self) -> Any:
@@ -142,7 +166,7 @@ class TrickTrainer(nnUNetTrainer):
 
         def build(*arguments: Any, **settings: Any) -> Any:
             loader = original(*arguments, **settings)
-            return loader if next(made) else self.training_loader(loader)
+            return self.validation_loader(loader) if next(made) else self.training_loader(loader)
 
         try:
             module.nnUNetDataLoader = build
@@ -168,12 +192,12 @@ class TrickTrainer(nnUNetTrainer):
             f"{trick.info.name} ({', '.join(f'{key} {value}' for key, value in trick.in_effect.items())})"
             if trick.in_effect
             else trick.info.name
-            for trick in self.trainer_name.tricks
+            for trick in self.trainer_name.switched
         )
-        shared = ", with shared randomness" if self.trainer_name.shared else ""
-        return (
-            f"{'; '.join(tricks) or 'no trick'}; {self.trainer_name.epochs} epochs; run {self.trainer_name.run}{shared}"
-        )
+        bases = "".join(f"{trick.info.name}: " for trick in self.trainer_name.tricks if trick.info.base)
+        name = self.trainer_name
+        shared = ", with shared randomness" if name.shared else ""
+        return f"{bases}{'; '.join(tricks) or 'no trick'}; {name.epochs} epochs; run {name.run}{shared}"
 
 
 class LossTrainer(TrickTrainer):
@@ -236,9 +260,7 @@ class LossTrainer(TrickTrainer):
         Raises:
             ValueError: If no class but the background occurs.
         """
-        cases, _ = self.do_split()
-        dataset = self.dataset_class(self.preprocessed_dataset_folder, cases)
-        labels = voxel_counts.count(dataset, cases, log=self.print_to_log_file)
+        labels = self.training_voxels()
         labels.pop(self.label_manager.ignore_label, None)
         classes = self.label_manager.foreground_regions if self.has_regions else range(len(self.class_names))
         counts = VoxelCounts(

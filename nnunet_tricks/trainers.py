@@ -6,6 +6,7 @@ from functools import cache
 from importlib import import_module
 
 from nnunet_tricks.naming import IllegalName, is_ours, parse
+from nnunet_tricks.trick_info import TrickInfo
 
 
 def find(name: str) -> type | None:
@@ -29,9 +30,8 @@ def find(name: str) -> type | None:
 
 @cache
 def _build(name: str) -> type:
-    # A base comes last, so that what a trick sets replaces what the base set.
-    tricks = sorted(parse(name).tricks, key=lambda trick: trick.info.base)
-    classes = [getattr(import_module(trick.info.module), trick.info.implementation) for trick in tricks]
+    read = parse(name)
+    classes = [_class_of(trick.info, name) for trick in read.switched]
     # Both need torch, which names that are illegal should not wait for.
     from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
@@ -41,8 +41,15 @@ def _build(name: str) -> type:
     written = [cls for cls in (*classes, nnUNetTrainer) if cls.__name__ == name]
     if written:
         return written[0]
-    what = "; ".join(trick.info.summary for trick in tricks) or "nothing switched"
+    what = "; ".join(trick.info.summary for trick in read.switched) or "nothing switched"
     return type(name, (*classes, TrickTrainer), {"__module__": __name__, "__doc__": f"nnU-Net with: {what}."})
+
+
+def _class_of(info: TrickInfo, name: str) -> type:
+    """What switches a trick in a name; some of nnU-Net's own trainers have a stand-in where the name says more."""
+    module, _, implementation = ("" if name == info.trainer else info.composed).partition(":")
+    found: type = getattr(import_module(module or info.module), implementation or info.implementation)
+    return found
 
 
 def __getattr__(name: str) -> type:

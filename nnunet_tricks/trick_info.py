@@ -119,8 +119,12 @@ class TrickInfo:
         challenges: Problems it is for, as ``list --for`` takes them.
         measured: What the papers report for it.
         base: Whether it is a base: it stands first, and tricks after it replace what it set.
+        parts: What a base is made of, tricks as they stand in names.
+        own: Whether nnU-Net does it anyway, so that it says something beside a base only.
         aliases: Former names, still understood because checkpoints hold them.
         class_name: The trainer class, where it is not ``nnUNetTrainer`` + ``name``.
+        composed: Module and class, ``"module:class"``, that stand for one of nnU-Net's own trainers where the name says
+            more than that trainer alone.
     """
 
     name: str
@@ -134,8 +138,11 @@ class TrickInfo:
     challenges: tuple[str, ...] = ()
     measured: tuple[Measurement, ...] = ()
     base: bool = False
+    parts: tuple[str, ...] = ()
+    own: bool = False
     aliases: tuple[str, ...] = ()
     class_name: str = ""
+    composed: str = ""
 
     @property
     def trainer(self) -> str:

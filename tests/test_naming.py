@@ -30,14 +30,14 @@ WIDE = (
     *CATALOGUE,
     _info("Bare2D", "loss", "optimizer", "augmentation", base=True),
     _info(
-        "Adam",
+        "Lion",
         "optimizer",
         parameters=(
             Parameter(name="lr", default=1e-2, high=1, help="learning rate"),
-            Parameter(name="amsgrad", default=False, help="a flag"),
+            Parameter(name="signed", default=False, help="a flag"),
         ),
     ),
-    _info("BN", "network.norm"),
+    _info("SpectralNorm", "network.norm"),
     _info("IFE", "network.block", parameters=(Parameter(name="r", default=(0.5,), high=1, help="ratios"),)),
     _info("ResEnc", "network"),
     _info(
@@ -86,6 +86,8 @@ def settings(draw: st.DrawFn) -> TrainerName:
         changed = {p.name: value for p, value in drawn.items() if value != p.default}
         excluded = {name for p in info.parameters if p.name in changed for name in p.excludes}
         tricks.append(Trick(info, tuple((name, value) for name, value in changed.items() if name not in excluded)))
+    given = {part for info in chosen for part in info.parts}
+    tricks = [trick for trick in tricks if str(trick) not in given]
     epochs = draw(st.one_of(st.just(1000), st.integers(1, 100_000)))
     return TrainerName(tuple(tricks), epochs, draw(st.one_of(st.just(1), st.integers(1, 99))), draw(st.booleans()))
 
@@ -179,11 +181,13 @@ def test_any_text_is_a_name_or_refused_with_legal_names_near_it(tokens: list[str
         ("nnUNetTrainerDice_CE", "Dice and CE both set the loss", "nnUNetTrainerCE"),
         ("nnUNetTrainer_alpha0p2", "stands before any trick", "nnUNetTrainer"),
         ("nnUNetTrainerNoDeepSupervision_Dice", "exactly one name", "nnUNetTrainerDice_NoDeepSupervision"),
-        ("nnUNetTrainerBN_ResEnc", "both set the network", "nnUNetTrainerBN"),
-        ("nnUNetTrainerAdam_Bare2D", "a base and must stand first", None),
-        ("nnUNetTrainerAdam_lr2", "from 0 to 1, got 2", "nnUNetTrainerAdam_lr1"),
+        ("nnUNetTrainerResEnc_SpectralNorm", "both set the network", "nnUNetTrainerSpectralNorm"),
+        ("nnUNetTrainerLion_Bare2D", "a base and must stand first", None),
+        ("nnUNetTrainerLion_lr2", "from 0 to 1, got 2", "nnUNetTrainerLion_lr1"),
         ("nnUNetTrainerIFE_r0p5x1p5", "numbers from 0 to 1", "nnUNetTrainerIFE_r0p5x1"),
         ("nnUNetTrainerCounted_fixxed", "no parameter 'fixxed'", "nnUNetTrainerCounted_fixed"),
+        ("nnUNetTrainerMedISeg3D_CE_9epochs", "MedISeg3D has CE already", "nnUNetTrainerMedISeg3D_9epochs"),
+        ("nnUNetTrainerIFE2D_MedISeg2D", "MedISeg2D is a base and must stand first", "nnUNetTrainerIFE2D"),
         ("nnUNetPlannerTversky", "begin with nnUNetTrainer", None),
     ],
 )
@@ -200,8 +204,8 @@ def test_illegal_names_are_refused_with_the_reason_and_the_nearest(name: str, re
         "nnUNetTrainerTversky_alpha0p2_beta0p8",
         "nnUNetTrainerTversky_mediseg_100epochs",
         "nnUNetTrainerBare2D_Tversky",
-        "nnUNetTrainerDiceOHEM_Static_Warped_Adam_lr3em4_amsgrad_100epochs_run2",
-        "nnUNetTrainerBN_IFE_r0p75x0p5",
+        "nnUNetTrainerDiceOHEM_Static_Warped_Lion_lr3em4_signed_100epochs_run2",
+        "nnUNetTrainerIFE_r0p75x0p5_SGD",
         "nnUNetTrainerCounted_fixed",
     ],
 )
@@ -217,11 +221,47 @@ def test_the_refusal_travels_between_processes() -> None:
 
 
 def test_a_trick_may_replace_what_its_base_set() -> None:
-    assert [trick.info.name for trick in parse("nnUNetTrainerBare2D_Tversky_Adam", catalogue=WIDE).tricks] == [
+    assert [trick.info.name for trick in parse("nnUNetTrainerBare2D_Tversky_Lion", catalogue=WIDE).tricks] == [
         "Bare2D",
         "Tversky",
-        "Adam",
+        "Lion",
     ]
+
+
+def switched(name: str) -> list[str]:
+    return [str(trick) for trick in parse(f"nnUNetTrainer{name}").switched]
+
+
+BARE = ["CE", "NoDeepSupervision", "NoDA", "Oversample_fraction0", "BN", "SGD", "ConstantLR"]
+
+
+@pytest.mark.parametrize(
+    ("added", "instead"),
+    [
+        ("", {}),
+        ("OHEM", {"CE": "OHEM"}),
+        ("UniformDeepSupervision", {"NoDeepSupervision": "UniformDeepSupervision"}),
+        ("GTAugB", {"NoDA": "GTAugB"}),
+        ("Oversample", {"Oversample_fraction0": "Oversample"}),
+        ("InstanceNorm", {"BN": "InstanceNorm"}),
+        ("Adam_lr3em4", {"SGD": "Adam_lr3em4"}),
+        ("PolyLR", {"ConstantLR": "PolyLR"}),
+        ("Boundary_LayerNorm", {"CE": "Boundary", "BN": "LayerNorm"}),
+    ],
+)
+def test_a_trick_replaces_what_the_base_has_for_the_same_part_of_nnunet(added: str, instead: dict[str, str]) -> None:
+    name = "_".join(filter(None, ("MedISeg3D", added)))
+    assert switched(name) == [instead.get(part, part) for part in BARE]
+
+
+@pytest.mark.parametrize("added", ["RandomErasing", "IFECurvature", "ClassBalancedSampling"])
+def test_a_trick_for_another_part_is_added(added: str) -> None:
+    assert sorted(switched(f"MedISeg3D_{added}")) == sorted([*BARE, added])
+
+
+def test_two_single_augmentations_replace_the_base_together() -> None:
+    assert sorted(switched("MedISeg2D_Flip_Noise"))[:4] == ["BN", "CE", "ConstantLR", "Flip"]
+    assert "NoDA" not in switched("MedISeg2D_Flip_Noise")
 
 
 def test_a_former_name_means_the_same_trick() -> None:

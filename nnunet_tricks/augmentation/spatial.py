@@ -13,6 +13,8 @@ from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 from batchgeneratorsv2.transforms.spatial.rot90 import Rot90Transform
 from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
 
+from nnunet_tricks.augmentation.zoom import Zoom
+
 OUTSIDE = -1
 """nnU-Net's label of what lies outside the image; it becomes background at the end."""
 
@@ -71,7 +73,9 @@ class Warp(Step):
         return tuple(ceil(round(side / self.scale[0] + margin * own, 6)) for side, own in zip(sides, size, strict=True))
 
     def transform(self, size: Size) -> BasicTransform:
-        """What batchgeneratorsv2 has for it."""
+        """What batchgeneratorsv2 has for it; a zoom of ours where it does nothing but scale."""
+        if not (self.shift or self.rotation or self.bend):
+            return Zoom(size, self.scale)
         return SpatialTransform(
             size,
             [read / 2 - self.shift * own for read, own in zip(self.read(size), size, strict=True)],

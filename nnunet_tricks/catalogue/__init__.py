@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from nnunet_tricks.catalogue import augmentation, enhancement, overlap, sampling, shape, supervision, voxel
+from nnunet_tricks.catalogue import (
+    annotation,
+    augmentation,
+    bases,
+    enhancement,
+    norm,
+    optimizer,
+    overlap,
+    sampling,
+    shape,
+    supervision,
+    voxel,
+)
 from nnunet_tricks.trick_info import TrickInfo
 
 CATALOGUE: tuple[TrickInfo, ...] = (
@@ -12,5 +24,9 @@ CATALOGUE: tuple[TrickInfo, ...] = (
     *supervision.ENTRIES,
     *augmentation.ENTRIES,
     *sampling.ENTRIES,
+    *annotation.ENTRIES,
     *enhancement.ENTRIES,
+    *norm.ENTRIES,
+    *optimizer.ENTRIES,
+    *bases.ENTRIES,
 )

@@ -173,4 +173,32 @@ ENTRIES: tuple[TrickInfo, ...] = (
         paper=cited("zhong2020erasing"),
         challenges=("small data sets",),
     ),
+    TrickInfo(
+        name="MixUp",
+        hooks=("augmentation.mixing",),
+        phase=AUGMENTATION,
+        module="nnunet_tricks.augmentation.mix_up",
+        summary="patches of a batch blended with each other, after other augmentation",
+        formula="x = s x_i + (1 - s) x_j, loss s L(x, y_i) + (1 - s) L(x, y_j), s from Beta(alpha, alpha)",
+        parameters=(
+            Parameter(name="alpha", default=0.2, low=0.001, high=1000, help="small for hardly, 1 for any blend"),
+            Parameter(name="p", default=1.0, high=1, help="the part of the batches"),
+        ),
+        paper=cited("zhang2018mixup"),
+        challenges=("small data sets",),
+    ),
+    TrickInfo(
+        name="CutMix",
+        hooks=("targets", "augmentation.mixing"),
+        phase=AUGMENTATION,
+        module="nnunet_tricks.augmentation.cut_mix",
+        summary="a box of each patch is another patch's, with its labels, after other augmentation",
+        formula="1 - s of the voxels of image and truth are another patch's, s from Beta(alpha, alpha)",
+        parameters=(
+            Parameter(name="alpha", default=1.0, low=0.001, high=1000, help="1 for boxes of any size alike"),
+            Parameter(name="p", default=1.0, high=1, help="the part of the batches"),
+        ),
+        paper=cited("yun2019cutmix"),
+        challenges=("small data sets",),
+    ),
 )

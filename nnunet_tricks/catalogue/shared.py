@@ -48,7 +48,16 @@ def tables_5_and_6(letter: str, **deltas: float) -> tuple[Measurement, ...]:
 
 def tables_3_and_4(row: str, *, kidney: float, tumour: float, lits: float) -> tuple[Measurement, ...]:
     """As ``tables_7_and_8``, for a row of data pre-processing."""
-    deltas = {"KiTS19 kidney": (TABLE_3, kidney), "KiTS19 tumour": (TABLE_3, tumour), "LiTS": (TABLE_4, lits)}
+    return _volumes(row, TABLE_3, TABLE_4, kidney=kidney, tumour=tumour, lits=lits)
+
+
+def tables_7_and_8_volumes(row: str, *, kidney: float, tumour: float, lits: float) -> tuple[Measurement, ...]:
+    """As ``tables_7_and_8``, for a row without images in 2D."""
+    return _volumes(row, TABLE_7, TABLE_8, kidney=kidney, tumour=tumour, lits=lits)
+
+
+def _volumes(row: str, kits: str, other: str, *, kidney: float, tumour: float, lits: float) -> tuple[Measurement, ...]:
+    deltas = {"KiTS19 kidney": (kits, kidney), "KiTS19 tumour": (kits, tumour), "LiTS": (other, lits)}
     return tuple(
         Measurement(source=source, row=row, dataset=dataset, baseline=BASELINES[dataset][1], delta=delta)
         for dataset, (source, delta) in deltas.items()

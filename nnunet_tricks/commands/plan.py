@@ -60,6 +60,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     configurations.add_argument("--batch", type=int, metavar="N", help="batch size (default: that of --from)")
     plans = parser.add_argument_group("plans of their own, with their own preprocessed data")
     plans.add_argument("--no-resampling", action="store_true", help="voxels stay as they are, whatever their spacing")
+    plans.add_argument(
+        "--spacing",
+        type=float,
+        nargs="+",
+        metavar="MM",
+        help="images are resampled to this spacing, in the order of the plans: three numbers for 3D, two for 2D",
+    )
+    plans.add_argument(
+        "--resize",
+        type=int,
+        nargs="+",
+        metavar="VOXELS",
+        help="images are resampled to this size, whatever theirs; models need nnunet_tricks to predict",
+    )
     plans.add_argument("--normalization", choices=[*NORMALIZATIONS], help="of intensities, in all channels")
     parser.add_argument("--name", help="of the new configuration, or of the new plans (default: made of what changes)")
     parser.add_argument(
@@ -71,21 +85,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Add what is asked for, and say how to train with it."""
-    variants = ["NoResampling"] if arguments.no_resampling else []
+    variants = _geometry(arguments)
     variants += [NORMALIZATIONS[arguments.normalization]] if arguments.normalization else []
     _check(arguments, variants)
     return _new_plans(arguments, variants) if variants else _new_configurations(arguments)
+
+
+def _geometry(arguments: argparse.Namespace) -> list[str]:
+    """Names of the variants that say where voxels lie."""
+    from nnunet_tricks.planning.geometry import resize_name, spacing_name
+
+    _check_numbers("--spacing", arguments.spacing)
+    _check_numbers("--resize", arguments.resize)
+    names = ["NoResampling"] if arguments.no_resampling else []
+    names += [spacing_name(arguments.spacing)] if arguments.spacing else []
+    names += [resize_name(arguments.resize)] if arguments.resize else []
+    if len(names) > 1:
+        raise ValueError("--no-resampling, --spacing and --resize exclude each other: each says where voxels lie")
+    return names
+
+
+def _check_numbers(option: str, numbers: list[float] | None) -> None:
+    if numbers is not None and (len(numbers) not in (2, 3) or min(numbers) <= 0):
+        given = " ".join(f"{number:g}" for number in numbers)
+        raise ValueError(f"{option} takes two or three numbers above 0, one for each axis, not '{given}'")
 
 
 def _check(arguments: argparse.Namespace, variants: list[str]) -> None:
     """Refuse options that would have no effect."""
     configuration = arguments.small or arguments.patch or arguments.sweep is not None
     if not configuration and not variants:
-        raise ValueError("nothing to plan: give --small, --patch, --sweep, --no-resampling or --normalization")
+        raise ValueError(
+            "nothing to plan: give --small, --patch, --sweep, --no-resampling, --spacing, --resize or --normalization"
+        )
     if configuration and variants:
         raise ValueError(
-            "--small, --patch and --sweep add a configuration, --no-resampling and --normalization make plans of their "
-            "own: first the plans, then with -p the configuration"
+            "--small, --patch and --sweep add a configuration, --no-resampling, --spacing, --resize and "
+            "--normalization make plans of their own: first the plans, then with -p the configuration"
         )
     if arguments.batch is not None and (arguments.small or variants):
         raise ValueError("--batch goes with --patch or --sweep")

@@ -158,8 +158,10 @@ def _draw(loader: Iterator[dict[str, Any]], seed: int) -> list[dict[str, Any]]:
 
 
 def _settings(optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
+    """Without the rate, which is the schedule's to set; the one to start from is there as ``initial_lr``."""
     return [
-        {key: value for key, value in group.items() if key != "params"} | {"shapes": [p.shape for p in group["params"]]}
+        {key: value for key, value in group.items() if key not in ("params", "lr")}
+        | {"shapes": [p.shape for p in group["params"]]}
         for group in optimizer.param_groups
     ]
 

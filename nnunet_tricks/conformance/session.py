@@ -100,7 +100,7 @@ def _check(
 
 def _claims(name: naming.TrainerName) -> list[str]:
     length = ["schedule"] if name.epochs != naming.DEFAULT_EPOCHS else []
-    return [hook for trick in name.tricks for hook in trick.info.hooks] + length
+    return [hook for trick in name.tricks if not trick.info.own for hook in trick.info.hooks] + length
 
 
 def _is_ours(trainer: type[nnUNetTrainer]) -> bool:

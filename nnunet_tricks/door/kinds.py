@@ -18,11 +18,12 @@ TRAINERS = "nnunetv2.training.nnUNetTrainer"
 
 KINDS = {
     TRAINERS: "nnunet_tricks.trainers:find",
-    "nnunetv2.experiment_planning": "nnunet_tricks.planning.planners:find",
+    "nnunetv2.experiment_planning": "nnunet_tricks.planning.found:find",
+    "nnunetv2.preprocessing.resampling": "nnunet_tricks.planning.resize:find",
 }
 """Where nnU-Net searches, and our function, as ``module:name``, from a name to what it stands for or ``None``.
 
-A new kind (normalisation, resampling, ...) is one more line; the dotted place is the third argument of nnU-Net's
+A new kind (normalisation, ...) is one more line; the dotted place is the third argument of nnU-Net's
 ``recursive_find_python_class``.
 """
 

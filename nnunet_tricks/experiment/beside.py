@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nnunet_tricks.experiment.arm import Arm
 from nnunet_tricks.experiment.design import BASELINE
 from nnunet_tricks.experiment.printed import COLLAPSED, Printed
 from nnunet_tricks.experiment.spec import Comparison
@@ -64,20 +63,20 @@ def beside(tables: Iterable[Table], comparison: Comparison) -> Iterator[Beside]:
             # A single class needs no name in the paper's table; of several, only those that are named are in it.
             column = printed.column(table.group.dataset, label) if printed else None
             if printed and column is not None and (len(labels) == 1 or label in printed.named(table.group.dataset)):
-                yield _table(table, label, comparison.arms, printed, column)
+                yield _table(table, label, comparison, printed, column)
 
 
-def _table(table: Table, label: str, arms: Sequence[Arm], printed: Printed, column: str) -> Beside:
-    scores = {row.method.trainer: row.scores[label] for row in table.rows}
+def _table(table: Table, label: str, comparison: Comparison, printed: Printed, column: str) -> Beside:
+    scores = {(row.method.trainer, row.method.configuration, row.method.plans): row.scores[label] for row in table.rows}
     metrics = [metric for metric in printed.metrics_of(column) if metric in table.rows[0].scores[label]]
     header = ["", *(f"{metric}, {which}" for metric in metrics for which in (OURS, PAPERS))]
     rows = []
-    for arm in arms:
-        if arm.name in scores and arm.label in printed.labels:
-            row = [arm.label]
+    for way, trained in comparison.ways.items():
+        if trained in scores and way in printed.labels:
+            row = [way]
             for metric in metrics:
                 times = printed.times[list(printed.metrics_of(column)).index(metric)]
-                row += [_ours(scores[arm.name], metric, times), _theirs(printed, column, arm.label, metric)]
+                row += [_ours(scores[trained], metric, times), _theirs(printed, column, way, metric)]
             rows.append(tuple(row))
     title = f"{table.group.dataset}, {label}, {table.group.part}, beside {printed.table} ({column})"
     note = f"Printed: {printed.source}. In the paper's units; signed: difference to the baseline of the same column."

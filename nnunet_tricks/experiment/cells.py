@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -12,15 +13,26 @@ from nnunet_tricks.experiment.cell import Cell
 from nnunet_tricks.experiment.entry import SpecError
 from nnunet_tricks.experiment.folders import Folders, is_json, read_json
 from nnunet_tricks.experiment.model import CASCADE, FIRST_STAGE, Model
-from nnunet_tricks.experiment.nnunet_cells import PLANNERS, AddSmall, Evaluate, Plan, Predict, Preprocess, Train
+from nnunet_tricks.experiment.nnunet_cells import (
+    AddConfiguration,
+    Evaluate,
+    Plan,
+    Predict,
+    Preprocess,
+    Train,
+    planner_of,
+)
 from nnunet_tricks.experiment.parts import Part
-from nnunet_tricks.experiment.spec import Comparison, Experiment, Small
+from nnunet_tricks.experiment.spec import Added, Comparison, Experiment
 from nnunet_tricks.planning.plans_file import Plans, resolve
 
 PLANNED = ("2d", "3d_fullres", "3d_lowres", CASCADE)
 """The configurations that nnU-Net plans itself."""
 
 SMALL = "_small"
+PATCH = re.compile(r"(.+)_patch(\d+(?:x\d+)*)")
+"""What ``nnunet-tricks plan --patch`` calls its configurations."""
+
 Anything = TypeVar("Anything")
 DEFAULT_FOLDS = 5
 
@@ -157,25 +169,25 @@ class _Maker:
         stem = f"{model.dataset}/{model.plans}"
         file = self.folders.preprocessed / model.dataset / f"{model.plans}.json"
         plans: Plans | None = read_json(file) if is_json(file) else None
-        if plans is None and model.plans not in PLANNERS:
+        if plans is None and not planner_of(model.plans):
             raise comparison.lines.get("plans", comparison.lines["datasets"]).error(
                 f"{file} is not there, and which planner makes it is not known: plan it first"
             )
         plan = self._keep(Plan(**self._named(f"{stem}/plan", rank, 0), **where))
-        small = _small_of(comparison, model.configuration, plans)
-        source = small.source if small else model.configuration
+        added = _added(comparison, model.configuration, plans)
+        source = added.source if added else model.configuration
         before = [plan]
-        if small:
+        if added:
             key = f"{stem}/add_{model.configuration}"
             # One after the other: each writes the whole file.
             edited = self.last_edit.get(stem, plan)
             before.append(
                 self._keep(
-                    AddSmall(
+                    AddConfiguration(
                         **self._named(key, rank, 1),
                         **where,
                         configuration=model.configuration,
-                        small=small,
+                        added=added,
                         after=(edited,) if edited != key else (plan,),
                     )
                 )
@@ -231,7 +243,7 @@ def _check_regions(comparison: Comparison, dataset: str, folders: Folders) -> No
         _with_line(comparison, "regions", classes.with_regions, comparison.region_words)
 
 
-def _small_of(comparison: Comparison, configuration: str, plans: Plans | None) -> Small | None:
+def _added(comparison: Comparison, configuration: str, plans: Plans | None) -> Added | None:
     """How a configuration comes into the plans, if nnU-Net does not plan it itself."""
     line = comparison.lines["configurations"]
     if configuration in comparison.small:
@@ -251,7 +263,9 @@ def _small_of(comparison: Comparison, configuration: str, plans: Plans | None) -
             )
         return None
     if configuration.endswith(SMALL):
-        return Small(configuration[: -len(SMALL)])
+        return Added(configuration[: -len(SMALL)])
+    if patch := PATCH.fullmatch(configuration):
+        return Added(patch[1], tuple(map(int, patch[2].split("x"))), small=False)
     raise line.error(f"nnU-Net plans no '{configuration}', and 'small' does not say what it comes from")
 
 

@@ -11,7 +11,8 @@ from nnunet_tricks.experiment.cell import Cell
 from nnunet_tricks.experiment.folders import Folders, is_json, read_json
 from nnunet_tricks.experiment.model import Model
 from nnunet_tricks.experiment.parts import Part
-from nnunet_tricks.experiment.spec import Small
+from nnunet_tricks.experiment.spec import Added
+from nnunet_tricks.planning.planners import PREFIX, is_known
 from nnunet_tricks.planning.plans_file import DEFAULT_PLANS, Plans, resolve
 
 PLANNERS = {
@@ -21,6 +22,20 @@ PLANNERS = {
     "nnUNetResEncUNetXLPlans": "nnUNetPlannerResEncXL",
 }
 """Plans that nnU-Net's own planners write."""
+
+
+def planner_of(plans: str) -> str | None:
+    """The planner that writes plans of this name: nnU-Net's, or one of ours; ``None`` if that is not known.
+
+    Examples:
+        >>> planner_of("nnUNetPlansNoResampling"), planner_of("nnUNetPlansOfMine")
+        ('nnUNetPlannerNoResampling', None)
+    """
+    if plans in PLANNERS:
+        return PLANNERS[plans]
+    ours = PREFIX + plans.removeprefix(DEFAULT_PLANS)
+    return ours if plans.startswith(DEFAULT_PLANS) and is_known(ours) else None
+
 
 IN_FLIGHT = 60.0
 """Seconds before a kill in which a file may have been only half written."""
@@ -70,7 +85,8 @@ class Plan(_OnPlans):
     def words(self) -> list[str]:
         """``nnUNetv2_plan_and_preprocess`` without preprocessing."""
         words = ["nnUNetv2_plan_and_preprocess", "-d", self.number, "--no_pp", "-npfp", processes(), "--no_pbar"]
-        return words + ([] if self.plans == DEFAULT_PLANS else ["-pl", PLANNERS[self.plans]])
+        planner = planner_of(self.plans)
+        return words + (["-pl", planner] if planner and self.plans != DEFAULT_PLANS else [])
 
     def is_made(self) -> bool:
         """Whether there are plans."""
@@ -84,22 +100,23 @@ class Plan(_OnPlans):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AddSmall(_OnPlans):
+class AddConfiguration(_OnPlans):
     """One more configuration in the plans.
 
     Attributes:
         configuration: Its name.
-        small: What it is made of.
+        added: What it is made of.
     """
 
     configuration: str
-    small: Small
+    added: Added
 
     def words(self) -> list[str]:
-        """``nnunet-tricks plan --small``."""
-        words = ["nnunet-tricks", "plan", self.dataset, "--small", "--from", self.small.source]
+        """``nnunet-tricks plan``."""
+        words = ["nnunet-tricks", "plan", self.dataset, "--from", self.added.source]
         words += ["--name", self.configuration, "-p", self.plans]
-        return words + (["--patch", *map(str, self.small.patch)] if self.small.patch else [])
+        words += ["--small"] if self.added.small else []
+        return words + (["--patch", *map(str, self.added.patch)] if self.added.patch else [])
 
     def is_made(self) -> bool:
         """Whether the plans have it."""

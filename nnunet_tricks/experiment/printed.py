@@ -70,13 +70,13 @@ class Printed:
         return self.datasets[known[number]] if number in known else {}
 
 
-def read_printed(file: Path, entry: Entry, arms: Sequence[str], needs: Sequence[str]) -> Printed:
+def read_printed(file: Path, entry: Entry, ways: Sequence[str], needs: Sequence[str]) -> Printed:
     """The part of an experiment file that says what was published.
 
     Args:
         file: The experiment file; the tables lie relative to it.
         entry: Its key ``published``.
-        arms: Labels of the comparison's arms.
+        ways: What the comparison's ways to train are called.
         needs: What does not exist yet: rows may already be named for it.
 
     Raises:
@@ -97,9 +97,9 @@ def read_printed(file: Path, entry: Entry, arms: Sequence[str], needs: Sequence[
     rows = list(dict.fromkeys(row for column in sorted(columns_used) for row in printed[column]))
     labels = {}
     for arm, row in fields["rows"].fields().items():
-        if arm not in arms and arm not in needs:
+        if arm not in ways and arm not in needs:
             raise row.error(
-                f"'{arm}' is none of the ways to train ({', '.join(arms)}) and not under 'needs'{nearest(arm, arms)}"
+                f"'{arm}' is none of the ways to train ({', '.join(ways)}) and not under 'needs'{nearest(arm, ways)}"
             )
         labels[arm] = row.choice(rows)
     return Printed(content["source"], table, content["metrics"], content["times"], datasets, labels, printed)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -49,16 +50,18 @@ FOLDS = ("0", "1", "2", "3", "4")
 
 
 @dataclass(frozen=True)
-class Small:
-    """A light configuration that is added to the plans.
+class Added:
+    """A configuration that is added to the plans.
 
     Attributes:
         source: The configuration that it comes from.
-        patch: Patch size in voxels; empty for our choice.
+        patch: Patch size in voxels, one number for all axes alike; empty for our choice.
+        small: Whether the network is a light one.
     """
 
     source: str
     patch: tuple[int, ...] = ()
+    small: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +90,7 @@ class Comparison:
     datasets: tuple[str, ...]
     configurations: tuple[str, ...]
     plans: tuple[str, ...]
-    small: Mapping[str, Small]
+    small: Mapping[str, Added]
     arms: tuple[Arm, ...]
     folds: tuple[str, ...]
     runs: tuple[int, ...]
@@ -107,6 +110,15 @@ class Comparison:
         return self.baseline_runs if arm is self.baseline else self.runs
 
     @property
+    def ways(self) -> dict[str, tuple[str, str, str]]:
+        """Trainer, configuration and plans of all that is compared, by what a paper's rows are named for.
+
+        That is the arm; where there are several configurations or plans, the arm of the first, and after a comma what
+        differs from the first. The baseline is left out there: ``3d_fullres_patch32``.
+        """
+        return ways(self.arms, self.configurations, self.plans)
+
+    @property
     def region_words(self) -> list[str]:
         """The regions as ``evaluate --regions`` takes them."""
         return [f"{name}={labels}" for name, labels in self.regions.items()]
@@ -115,6 +127,16 @@ class Comparison:
     def missing(self) -> tuple[str, ...]:
         """Tricks that do not exist yet."""
         return tuple(dict.fromkeys(trick for arm in self.arms for trick in arm.missing))
+
+
+def ways(arms: Sequence[Arm], configurations: Sequence[str], plans: Sequence[str]) -> dict[str, tuple[str, str, str]]:
+    """See ``Comparison.ways``."""
+    found = {}
+    for arm, configuration, of_plans in product(arms, configurations, plans):
+        differs = [configuration] * (configuration != configurations[0]) + [of_plans] * (of_plans != plans[0])
+        named = [] if differs and arm is arms[0] else [arm.label]
+        found[", ".join([*named, *differs])] = (arm.name, configuration, of_plans)
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,12 +215,13 @@ def _comparison(
     arms = _arms(here, fields, needs)
     configurations = _list(fields, "configurations", _plain_name)
     runs = _runs(fields, "runs", arms) or (1,)
+    plans = _list(fields, "plans", _plain_name) or (DEFAULT_PLANS,)
     return Comparison(
         name=name,
         lines=dict(fields),
         datasets=_list(fields, "datasets", _dataset),
         configurations=configurations,
-        plans=_list(fields, "plans", _plain_name) or (DEFAULT_PLANS,),
+        plans=plans,
         small=_small(fields, configurations),
         arms=arms,
         folds=_list(fields, "folds", _fold) or FOLDS,
@@ -207,7 +230,7 @@ def _comparison(
         parts=_list(fields, "on", lambda entry: entry.choice(PARTS)) or PARTS[:1],
         checkpoint=fields["checkpoint"].choice(CHECKPOINTS) if "checkpoint" in fields else CHECKPOINTS[0],
         regions=_regions(fields),
-        printed=_printed(file, fields, arms, needs),
+        printed=_printed(file, fields, list(ways(arms, configurations, plans)), needs),
     )
 
 
@@ -327,7 +350,7 @@ def _runs(fields: Mapping[str, Entry], key: str, arms: Sequence[Arm]) -> tuple[i
     return runs
 
 
-def _small(fields: Mapping[str, Entry], configurations: Sequence[str]) -> dict[str, Small]:
+def _small(fields: Mapping[str, Entry], configurations: Sequence[str]) -> dict[str, Added]:
     if "small" not in fields:
         return {}
     found = {}
@@ -339,7 +362,7 @@ def _small(fields: Mapping[str, Entry], configurations: Sequence[str]) -> dict[s
         if "from" not in settings:
             raise entry.error(f"'{name}' needs 'from': the configuration that it comes from")
         patch = tuple(item.whole(least=1) for item in settings["patch"].items()) if "patch" in settings else ()
-        found[name] = Small(_plain_name(settings["from"]), patch)
+        found[name] = Added(_plain_name(settings["from"]), patch)
     return found
 
 
@@ -356,11 +379,11 @@ def _regions(fields: Mapping[str, Entry]) -> dict[str, str]:
 
 
 def _printed(
-    file: Path, fields: Mapping[str, Entry], arms: Sequence[Arm], needs: Mapping[str, Entry]
+    file: Path, fields: Mapping[str, Entry], named: Sequence[str], needs: Mapping[str, Entry]
 ) -> Printed | None:
     if "published" not in fields:
         return None
-    return read_printed(file, fields["published"], [arm.label for arm in arms], list(needs))
+    return read_printed(file, fields["published"], named, list(needs))
 
 
 def _name(entry: Entry) -> str:

@@ -90,6 +90,22 @@ def fitted(resolved: Mapping[str, Any], name: str, patch_size: Sequence[int]) ->
     return {"patch_size": list(patch_size), "architecture": architecture}
 
 
+def roomy(spacing: Sequence[float], patch_size: Sequence[int]) -> list[int]:
+    """The smallest patch that nnU-Net's rule can pool and this one fits into.
+
+    Args:
+        spacing: In millimetres, in the order of the plans.
+        patch_size: In voxels.
+
+    Examples:
+        >>> roomy([1.0, 1.0], [200, 200])
+        [224, 224]
+    """
+    from nnunetv2.experiment_planning.experiment_planners.network_topology import get_pool_and_conv_props
+
+    return [int(edge) for edge in get_pool_and_conv_props(spacing, patch_size, MIN_EDGE, 999999)[3]]
+
+
 def default_name(source: str, patch_size: Sequence[int]) -> str:
     """What a configuration with another patch is called.
 

@@ -1,8 +1,9 @@
 """Planners that ``nnUNetv2_plan_experiment -pl`` finds by name: nnU-Net's own, and then one change of its plans.
 
 ``nnUNetPlannerNoResampling`` writes ``nnUNetPlansNoResampling.json``; ``nnUNetPlannerPatch96``, with edges of 96,
-``nnUNetPlansPatch96.json``. Their data have identifiers of their own, since ``nnUNetv2_plan_and_preprocess`` deletes
-what it finds under an identifier. A patch size that shares the data of other plans: ``nnunet-tricks plan --patch``.
+``nnUNetPlansPatch96.json``; a spacing is written ``Spacing3p22x1p62x1p62``, a size ``Resize200x200``. Their data have
+identifiers of their own, since ``nnUNetv2_plan_and_preprocess`` deletes what it finds under an identifier. A patch size
+that shares the data of other plans: ``nnunet-tricks plan --patch``.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _PATCH = re.compile(r"Patch([1-9]\d*)")
 
 
 def names() -> list[str]:
-    """What there is; ``Patch`` takes other edges as well."""
+    """What there is; ``Patch`` takes other edges as well, and spacings and sizes are any."""
     return [PREFIX + one for one in (*(variant.name for variant in VARIANTS), *(f"Patch{edge}" for edge in SWEEP))]
 
 
@@ -46,13 +47,22 @@ def find(name: str) -> type | None:
     return _build(name) if name.startswith(PREFIX) else None
 
 
+def is_known(name: str) -> bool:
+    """Whether a planner of ours has this name; nothing of nnU-Net's is imported."""
+    token = name.removeprefix(PREFIX)
+    try:
+        return bool(_PATCH.fullmatch(token) or variant_of(token))
+    except ValueError:
+        return False
+
+
 @cache
 def _build(name: str) -> type:
-    token = name.removeprefix(PREFIX)
-    patch = _PATCH.fullmatch(token)
-    if not patch and token not in {variant.name for variant in VARIANTS}:
+    if not is_known(name):
         known = names()
         raise IllegalName(name, "there is no such one", get_close_matches(name, known, n=1) or known, "planner")
+    token = name.removeprefix(PREFIX)
+    patch = _PATCH.fullmatch(token)
     from nnunetv2.experiment_planning.experiment_planners.default_experiment_planner import ExperimentPlanner
     from nnunetv2.utilities.json_export import recursive_fix_for_json_export
 

@@ -51,7 +51,7 @@ def find(dataset: str, *, plans_name: str = DEFAULT_PLANS, preprocessed: Path | 
         )
     file = folders[0] / f"{plans_name}.json"
     if not file.is_file():
-        there = [path.stem for path in sorted(folders[0].glob("*.json")) if _is_plans(path)]
+        there = [path.stem for path in sorted(folders[0].glob("*.json")) if is_plans(path)]
         raise ValueError(
             f"{folders[0]} has no {plans_name}.json: "
             + (f"its plans are {', '.join(there)}, choose with -p" if there else "first run 'nnUNetv2_plan_experiment'")
@@ -167,7 +167,8 @@ def write_new(file: Path, plans: Plans, *, dry_run: bool = False) -> Literal["ad
     return "unchanged"
 
 
-def _is_plans(file: Path) -> bool:
+def is_plans(file: Path) -> bool:
+    """Whether a file is a plans file."""
     try:
         read(file)
     except (ValueError, OSError):

@@ -1,7 +1,8 @@
-"""Variants of plans that need their own preprocessed data: resampling off, other intensity normalisation.
+"""Variants of plans that need their own preprocessed data: resampling off, other spacing, size or normalisation.
 
 Each is a plans file of its own with its own data identifiers, so nothing that is preprocessed already is touched. All
-names in it are nnU-Net's, so stock nnU-Net preprocesses, trains and predicts with it.
+names in it are nnU-Net's, so stock nnU-Net preprocesses, trains and predicts with it; only images of one size need a
+function of ours, and their plans say so.
 
 D. Zhang et al., "Deep Learning for Medical Image Segmentation: Tricks, Challenges and Future Directions", section
 3.2.3. Its "without resampling" can be read in two ways. Its text says that images are still interpolated so that voxels
@@ -16,6 +17,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
+from nnunet_tricks.planning.geometry import give_shape, give_spacing, shape_of, spacing_of
 from nnunet_tricks.planning.plans_file import Plans, resolve
 
 CT_WINDOW = (-79.0, 304.0)
@@ -124,7 +126,7 @@ VARIANTS = (
 
 
 def find(name: str) -> Variant:
-    """The variant of a name.
+    """The variant of a name: one of ``VARIANTS``, ``Spacing3p22x1p62x1p62``, ``Resize200x200``.
 
     Raises:
         ValueError: If there is none.
@@ -132,7 +134,14 @@ def find(name: str) -> Variant:
     for variant in VARIANTS:
         if variant.name == name:
             return variant
-    raise ValueError(f"variant '{name}' is not known: there are {', '.join(one.name for one in VARIANTS)}")
+    if spacing := spacing_of(name):
+        millimetres = " x ".join(f"{value:g}" for value in spacing)
+        return Variant(name, f"images resampled to {millimetres} mm", lambda plans, _: give_spacing(plans, spacing))
+    if shape := shape_of(name):
+        voxels = " x ".join(map(str, shape))
+        return Variant(name, f"images resampled to {voxels} voxels", lambda plans, _: give_shape(plans, shape))
+    known = ", ".join([*(one.name for one in VARIANTS), "Spacing3p22x1p62x1p62", "Resize200x200"])
+    raise ValueError(f"variant '{name}' is not known: there are {known}, the last two with numbers of your own")
 
 
 def plans_name(base: str, variants: list[str]) -> str:

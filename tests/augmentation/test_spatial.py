@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest, kstest
@@ -8,7 +9,8 @@ from scipy.stats import binomtest, kstest
 from nnunet_tricks.augmentation.patch import Patch
 from nnunet_tricks.augmentation.recipe import Recipe
 from nnunet_tricks.augmentation.spatial import OUTSIDE, Step, Turn, Warp
-from tests.augmentation.cases import CUBE, FLAT, PATCHES, SLICES, augmented, blocks, middle, seeds
+from nnunet_tricks.augmentation.zoom import Zoom
+from tests.augmentation.cases import CUBE, FLAT, PATCHES, SLICES, applied, augmented, blocks, middle, seeds
 
 STEPS: tuple[Step, ...] = (
     Warp(p=1, scale=(0.7, 1.4)),
@@ -72,6 +74,33 @@ def test_objects_grow_with_the_scale() -> None:
         ball = (sum(axis**2 for axis in grid) < 144).to(torch.int16)[None]
         grown = augmented(recipe, ball.float(), ball)[1].sum() / ball.sum()
         assert float(grown) == pytest.approx(scale**3, rel=0.05)
+
+
+@pytest.mark.parametrize("patch", [FLAT, CUBE], ids=lambda patch: str(patch.size))
+@pytest.mark.parametrize("scale", [0.85, 0.93, 1.0, 1.21])
+def test_a_zoom_is_what_batchgenerators_makes_of_it(patch: Patch, scale: float) -> None:
+    warp = Warp(p=1, scale=(scale, scale))
+    read = warp.read(patch.size) if scale < 1 else tuple(side + 6 for side in patch.size)
+    theirs = SpatialTransform(patch.size, 0, False, p_scaling=1, scaling=1 / scale, p_synchronize_scaling_across_axes=1)
+    _, labels = blocks(read)
+    image = torch.randn(2, *read)
+    found, expected = applied([warp.transform(patch.size)], image, labels), applied([theirs], image, labels)
+    torch.testing.assert_close(found["image"], expected["image"], rtol=1e-4, atol=1e-4)
+    assert (found["segmentation"] == expected["segmentation"]).float().mean() > 0.999
+    # Two labels take another way.
+    two = (labels == 3).to(torch.int16)
+    found, expected = applied([warp.transform(patch.size)], image, two), applied([theirs], image, two)
+    assert (found["segmentation"] == expected["segmentation"]).float().mean() > 0.999
+
+
+def test_a_zoom_draws_uniformly_and_needs_no_surroundings() -> None:
+    zoom = Warp(p=1, scale=(0.85, 1.25)).transform((8, 8))
+    assert isinstance(zoom, Zoom)
+    assert kstest([zoom.get_parameters()["scale"] for _ in seeds(600)], "uniform", (0.85, 0.4)).pvalue > 0.01
+    row = torch.arange(3.0)[None, :, None].expand(1, 3, 1)
+    large = Zoom((6, 4), (2, 2))(image=row, segmentation=row.to(torch.int16))
+    assert large["image"][0, :, 0].tolist() == [0, 0.25, 0.75, 1.25, 1.75, 2]
+    assert large["segmentation"][0, :, 3].tolist() == [0, 0, 1, 1, 2, 2]
 
 
 def test_what_a_warp_draws_is_uniform_in_its_ranges() -> None:

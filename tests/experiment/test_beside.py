@@ -91,3 +91,18 @@ def test_every_fault_has_its_line(spec, tmp_path, old, new, line, complaint) -> 
         read_experiment(spec(SPEC.replace(old, new, 1)))
     assert f"line {line}: " in str(caught.value)
     assert complaint in str(caught.value)
+
+
+def test_patches_and_plans_have_rows_too(spec, tmp_path: Path) -> None:
+    (tmp_path / "paper.json").write_text(json.dumps(PAPER))
+    text = SPEC.replace("[3d_fullres]", "[3d_fullres, 3d_fullres_patch96]")
+    text = text.replace("[Tversky, CE, OHEM]", "[Tversky]")
+    text = text.replace("    CE: + C", "    3d_fullres_patch96: + C")
+    (comparison,) = read_experiment(spec(text)).comparisons
+    assert list(comparison.ways) == ["baseline", "3d_fullres_patch96", "Tversky", "Tversky, 3d_fullres_patch96"]
+    plain, wide = (Method("nnUNetTrainer", "nnUNetPlans", f"3d_fullres{more}", ()) for more in ("", "_patch96"))
+    scores = {label: {"Dice": Score(0.5, 5, "1", None)} for label in ("kidney", "tumor")}
+    rows = tuple(Row(method, scores, 5, (), Cost()) for method in (plain, wide))
+    kidney, _ = beside([Table(Group("Dataset901_Toy", "test", (plain, wide)), "", rows, ())], comparison)
+    assert [row[0] for row in kidney.rows] == ["baseline", "3d_fullres_patch96"]
+    assert kidney.rows[1][2] == "collapsed"

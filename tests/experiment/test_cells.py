@@ -102,6 +102,19 @@ def test_what_shares_data_is_preprocessed_under_one_name(spec, preprocessed) -> 
     ]
 
 
+def test_patches_and_other_preprocessing_are_planned(spec, preprocessed) -> None:
+    text = BASE.replace("[3d_fullres]", "[3d_fullres, 3d_fullres_patch16x32x32]")
+    text += "plans: [nnUNetPlans, nnUNetPlansNoResampling]\n"
+    cells = {cell.key: cell for cell in cells_of(spec(text), preprocessed)}
+    patch = cells[f"{DATASET}/nnUNetPlans/add_3d_fullres_patch16x32x32"].words()
+    assert patch[-4:] == ["--patch", "16", "32", "32"]
+    assert "--small" not in patch
+    assert cells[f"{DATASET}/nnUNetPlansNoResampling/plan"].words()[-2:] == ["-pl", "nnUNetPlannerNoResampling"]
+    assert f"{DATASET}/nnUNetPlansNoResampling/preprocess_3d_fullres" in cells
+    train = next(cell for key, cell in cells.items() if "NoResampling" in key and isinstance(cell, Train))
+    assert set(train.after) <= set(cells)
+
+
 def test_test_images_are_predicted_and_evaluated(spec, preprocessed) -> None:
     cells = cells_of(spec(BASE + "on: test\ncheckpoint: best\n"), preprocessed)
     predict = next(cell for cell in cells if isinstance(cell, Predict))

@@ -117,6 +117,9 @@ def test_other_preprocessing_is_a_plans_file_of_its_own(plans: Path, capsys: pyt
         (("--patch", "32", "--no-resampling"), "first the plans, then with -p"),
         (("--small", "--batch", "2"), "--batch goes with"),
         (("--sweep", "32", "--name", "x"), "--sweep stands alone"),
+        (("--spacing", "2", "--no-resampling"), "--spacing takes two or three numbers above 0"),
+        (("--resize", "200", "0"), "--resize takes two or three numbers above 0"),
+        (("--resize", "200", "200", "--spacing", "1", "1"), "exclude each other"),
     ],
 )
 def test_options_that_would_have_no_effect(plans: Path, words: tuple[str, ...], message: str) -> None:

@@ -44,14 +44,17 @@ def test_all_variants_train_and_predict_and_the_base_stays_byte_for_byte(
     before = _hashes(folder)
     assert len(before) >= 6
     patch = ["48"] if base == "2d" else ["8", "32", "32"]
-    for words, plans_name, configuration in (
+    name = "Resize40x48" if base == "2d" else "Spacing2x1p25x1"
+    geometry = ["--resize", "40", "48"] if base == "2d" else ["--spacing", "2", "1.25", "1"]
+    for options, plans_name, configuration in (
         (["--patch", *patch], "nnUNetPlans", f"{base}_patch{'x'.join(patch)}"),
         (["--no-resampling"], "nnUNetPlansNoResampling", base),
         (["--normalization", "none"], "nnUNetPlansNoIntensityNorm", base),
+        (geometry, f"nnUNetPlans{name}", base),
     ):
         parser = argparse.ArgumentParser()
         plan.add_arguments(parser)
-        assert plan.run(parser.parse_args([data.name, "--from", base, *words])) == 0
+        assert plan.run(parser.parse_args([data.name, "--from", base, *options])) == 0
         plans = json.loads((data.preprocessed / f"{plans_name}.json").read_text())
         if plans_name != "nnUNetPlans":
             number = int(data.name[len("Dataset") :].partition("_")[0])

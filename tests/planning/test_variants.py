@@ -117,6 +117,8 @@ def test_two_variants_at_once() -> None:
         ("ImageNet", ("MRI",), {}, "3 colours, and the images have 1"),
         ("ImageNet", ("R", "G", "B"), {}, "from 0 to 255"),
         ("Median", ("MRI",), {}, "'Median' is not known: there are NoResampling"),
+        ("Resize64x64x64x64", ("MRI",), {}, "not known"),
+        ("Spacing0x1x1", ("MRI",), {}, "above 0 mm"),
     ],
 )
 def test_variants_that_do_not_suit(

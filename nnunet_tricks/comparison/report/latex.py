@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from nnunet_tricks.comparison import across_tables
 from nnunet_tricks.comparison.report import words
 from nnunet_tricks.comparison.report.facts import Facts
 from nnunet_tricks.comparison.report.view import View
@@ -34,6 +35,7 @@ def document(views: Sequence[View], facts: Facts) -> str:
     for view in views:
         parts.append("\n".join(_table(view)))
         parts.append("% methods\n" + _cited(words.methods(view, facts, cite=True)))
+    parts += ["\n".join(_across(one)) for one in across_tables.sign_tables(view.table for view in views)]
     parts.append("% BibTeX\n" + "\n".join(_comments(views)))
     return "\n\n".join(parts) + "\n"
 
@@ -76,6 +78,21 @@ def _table(view: View) -> Iterator[str]:
     yield r"\bottomrule"
     yield r"\end{tabular}"
     yield r"\caption{" + _caption(view) + "}"
+    yield r"\end{table}"
+
+
+def _across(found: across_tables.SignTable) -> Iterator[str]:
+    yield r"\begin{table}"
+    yield r"\centering"
+    yield r"\begin{tabular}{l" + "r" * (len(found.header) - 1) + "}"
+    yield r"\toprule"
+    yield " & ".join(map(escaped, found.header)) + r" \\"
+    yield r"\midrule"
+    for row in found.rows:
+        yield " & ".join(map(escaped, row)) + r" \\"
+    yield r"\bottomrule"
+    yield r"\end{tabular}"
+    yield rf"\caption{{{escaped(f'Across data sets: {found.title}. {across_tables.NOTE}')}}}"
     yield r"\end{table}"
 
 

@@ -2,6 +2,9 @@
 
 A value of method m, run r and case i is taken as method + case + method with case + training + rest, where a training
 is one run on one fold. Folds are trained apart from each other, so each of them tells how trainings differ.
+
+What reruns change, training and rest, is the error from trainings: a run's mean is known to scatter by both. What they
+leave, method with case, is the error from cases. So each part is a plain variance with its own degrees of freedom.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ import numpy as np
 from nnunet_tricks.comparison.statistics.values import Array, Cases, Values
 
 LEAST_FREEDOM = 2
-"""With fewer degrees of freedom of trainings nothing is taken off their variance, and no verdict is given."""
+"""With fewer degrees of freedom of trainings no verdict is given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,9 +30,10 @@ class Contrast:
         value: For each class.
         by_case: Of each case, cases x classes without their mean; NaN where a method has none.
         influence: What each group adds, groups x classes: draw groups with weights w, and w - 1 times it is what the
-            value moves. The sum of its squares is the variance from cases.
-        freedom_cases: Degrees of freedom of that variance.
-        variance_runs: Of the value, from trainings; NaN where no method has a rerun.
+            value moves. The sum of its squares is the variance from cases and from their scatter between runs.
+        scatter: How much of that the cases' scatter between runs makes, by the reruns; 0 without.
+        freedom_cases: Degrees of freedom of the variance from cases.
+        variance_runs: Of the value, from trainings; NaN where no method has a rerun. It has the scatter in it.
         freedom_runs: Its degrees of freedom.
         training: Variance of a single run's mean over all folds; of its difference where runs belong together.
     """
@@ -37,6 +41,7 @@ class Contrast:
     value: Array
     by_case: Array
     influence: Array
+    scatter: Array
     freedom_cases: Array
     variance_runs: Array
     freedom_runs: int
@@ -44,8 +49,9 @@ class Contrast:
 
     @property
     def variance_cases(self) -> Array:
-        """From cases; NaN for a single group."""
-        return np.where(self.freedom_cases > 0, (self.influence**2).sum(0), np.nan)
+        """From cases, as it would be if each had been trained for without end; NaN for a single group."""
+        left = np.maximum((self.influence**2).sum(0) - self.scatter, 0.0)
+        return np.where(self.freedom_cases > 0, left, np.nan)
 
 
 def contrast(values: Values, weights: Mapping[int, float]) -> Contrast:
@@ -69,15 +75,16 @@ def contrast(values: Values, weights: Mapping[int, float]) -> Contrast:
     else:
         noise = [_training(array, defined, values.cases) for array in arrays.values()]
         factor = sum(weight**2 / len(arrays[place]) for place, weight in weights.items())
-    training, freedom_runs = pooled([one for one in noise if one])
+    training = pooled([one for one in noise if one])
     return Contrast(
         value=_with_mean(value),
         by_case=by_case,
         influence=_with_mean(influence),
+        scatter=factor * training.rest,
         freedom_cases=np.append(freedom, freedom.min()) if len(freedom) > 1 else freedom,
-        variance_runs=factor * training,
-        freedom_runs=freedom_runs,
-        training=training,
+        variance_runs=factor * training.between if training.freedom else training.between,
+        freedom_runs=training.freedom,
+        training=training.between,
     )
 
 
@@ -116,17 +123,14 @@ class Training:
     freedom: int
 
 
-def pooled(noise: list[Training]) -> tuple[Array, int]:
-    """The variance of a run's mean that trainings make, from several methods' reruns, and its degrees of freedom.
-
-    What the cases' own scatter makes of it stands in the error from cases already and is taken off.
-    """
+def pooled(noise: list[Training]) -> Training:
+    """How trainings differ, from several methods' reruns; without any the variance is NaN."""
     freedom = sum(one.freedom for one in noise)
     if not freedom:
-        return np.array(np.nan), 0
+        return Training(np.array(np.nan), np.array(0.0), 0)
     between = np.sum([one.between * one.freedom for one in noise], axis=0) / freedom
     rest = np.sum([one.rest * one.freedom for one in noise], axis=0) / freedom
-    return (np.maximum(between - rest, 0.0) if freedom >= LEAST_FREEDOM else between), freedom
+    return Training(between, rest, freedom)
 
 
 def training(values: Values, place: int) -> Training | None:

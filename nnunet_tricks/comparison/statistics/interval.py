@@ -33,7 +33,9 @@ def limits(found: Contrast, moved: Array) -> tuple[Array, Array]:
     """
     tail = (1 - LEVEL) / 2
     freedom = np.maximum(found.freedom_cases, 1)
-    stretch = stdtrit(freedom, 1 - tail) / NORMAL
+    drawn = (found.influence**2).sum(0)
+    left = np.sqrt(np.where(drawn > 0, found.variance_cases / np.where(drawn > 0, drawn, 1.0), 0.0))
+    stretch = left * stdtrit(freedom, 1 - tail) / NORMAL
     ends = np.quantile(moved, [tail, 1 - tail], axis=0) * stretch
     ends = np.where(found.freedom_cases > 0, ends, np.nan)
     if found.freedom_runs:

@@ -32,10 +32,12 @@ def ranks_of(
     means = np.array([one.value[place] for one in found])
     drawn = means + weights @ np.stack([one.influence[:, place] for one in found], axis=1)
     noise = [one for one in (training(values, method) for method in range(len(found))) if one]
-    variance, freedom = pooled(noise)
-    if freedom:
+    of_trainings = pooled(noise)
+    if of_trainings.freedom:
         runs = np.array([len(of_method) for of_method in values.runs])
-        drawn = drawn + generator.standard_t(freedom, drawn.shape) * np.sqrt(variance[place] / runs)
+        # The cases' scatter between runs has been drawn with the cases.
+        variance = max(of_trainings.between[place] - of_trainings.rest[place], 0.0)
+        drawn = drawn + generator.standard_t(of_trainings.freedom, drawn.shape) * np.sqrt(variance / runs)
     sign = 1.0 if better == "lower" else -1.0
     if better == "zero":
         means, drawn, sign = np.abs(means), np.abs(drawn), 1.0

@@ -54,6 +54,11 @@ def verdict(effect: Effect, noise: NoiseFloor, design: Design) -> Verdict:
             why="One rerun on one fold says too little about how trainings differ.",
             decide=(design.plan(runs=1),),
         )
+    if all(pair.trick == pair.baseline for pair in effect.differences):
+        return Verdict(
+            word=WITHIN_NOISE,
+            why="No case differs from the baseline at all. Was the trick trained, and not the baseline again?",
+        )
     assumed = "" if design.runs[1] > 1 else ASSUMED
     limit = _size(noise.limit, effect)
     if 0.0 not in effect.interval and effect.p.holm < ALPHA:

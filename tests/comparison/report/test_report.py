@@ -179,7 +179,7 @@ def test_data_sets_beside_each_other(world: World, tmp_path: Path) -> None:
     assert main(["compare", *models, "--workers", "1", "--report", str(out)]) == 0
     page = Page((out / "report.html").read_text())
     assert {"s0-verdicts", "s1-verdicts", "across"} <= set(page.ids) & set(page.targets)
-    for form in ("report.html", "report.md"):
+    for form in ("report.html", "report.md", "report.tex"):
         assert re.search(r"nnUNetTrainerCE\W.+(-0\.\d{3} \(undecided\).+){2}0/2", (out / form).read_text())
 
 

@@ -149,9 +149,9 @@ def test_variance_of_trainings_is_that_of_an_analysis_of_variance() -> None:
     assert found is not None
     assert found.between[0] == pytest.approx(between / 12)
     assert found.rest[0] == pytest.approx(rest / 12)
-    variance, freedom = pooled([found])
-    assert variance[0] == pytest.approx((between - rest) / 12)
-    assert freedom == 3
+    assert found.freedom == 3
+    assert pooled([found, found]).between[0] == pytest.approx(between / 12)
+    assert pooled([found, found]).freedom == 6
 
 
 def test_noise_floor_of_one_fold_is_the_deviation_of_the_runs_means() -> None:

@@ -123,6 +123,7 @@ def test_identical_predictions(runs) -> None:
     assert effect.wilcoxon.p == effect.permutation.p == effect.t_test.p == 1
     assert (effect.wins, effect.ties, effect.losses) == (0, 20, 0)
     assert words(statistics) == [UNDECIDED if runs == 1 else WITHIN_NOISE]
+    assert ("No case differs" in statistics.tricks[0].verdict.why) == (runs > 1)
 
 
 def test_reruns_that_are_bit_for_bit_the_same() -> None:

@@ -1,0 +1,120 @@
+"""Which axis of a volume runs from the feet to the head, and in which direction its slices are stored."""
+
+# mypy: untyped-calls-exclude="nibabel"
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Affine = NDArray[np.float64]
+Value = TypeVar("Value", bound=np.generic)
+
+STEEP = 30.0
+"""Slices that are turned by more degrees than this against axial ones deserve a word."""
+
+
+@dataclass(frozen=True, eq=False)
+class Axial:
+    """Axial slices of a volume, counted from 0, the most inferior one.
+
+    Attributes:
+        shape: Voxels along the axes as stored: i, j, k of NIfTI and ITK, the reverse of nnU-Net's arrays.
+        affine: From (i, j, k, 1) to mm to the right, anterior and superior (RAS), of shape 4x4.
+        axis: The stored axis that runs most nearly along inferior-superior: 0, 1 or 2.
+        descending: Whether the slice that is stored first is the most superior one.
+        spacing: mm between the centres of neighbouring slices.
+        angle: Degrees between the axis and inferior-superior.
+    """
+
+    shape: tuple[int, int, int]
+    affine: Affine
+    axis: int
+    descending: bool
+    spacing: float
+    angle: float
+
+    @property
+    def slices(self) -> int:
+        """How many there are."""
+        return self.shape[self.axis]
+
+    @property
+    def array_axis(self) -> int:
+        """The axis in nnU-Net's and SimpleITK's arrays, which are indexed (k, j, i)."""
+        return 2 - self.axis
+
+    def stored(self, number: int) -> int:
+        """Index along the stored axis, from 0.
+
+        Args:
+            number: Of the slice, counted from inferior.
+        """
+        return self.slices - 1 - number if self.descending else number
+
+    def itksnap(self, number: int) -> int:
+        """What ITK-SNAP shows for a slice: it counts in storage order, from 1."""
+        return self.stored(number) + 1
+
+    def superior(self, number: int) -> float:
+        """How far the centre of a slice lies superior, in mm: the offset of 3D Slicer's axial (red) view.
+
+        3D Slicer shows no index that could be used instead: on reading it turns left-handed volumes round.
+        """
+        centre = [(length - 1) / 2 for length in self.shape]
+        centre[self.axis] = self.stored(number)
+        return float(self.affine[2] @ [*centre, 1.0])
+
+    def slices_first(self, array: NDArray[Value]) -> NDArray[Value]:
+        """A view of an array in nnU-Net's order, (k, j, i), with slices first, from inferior to superior.
+
+        What is written to the view is written to the array.
+        """
+        moved = np.moveaxis(array, self.array_axis, 0)
+        return moved[::-1] if self.descending else moved
+
+    def in_plane(self) -> tuple[float, float]:
+        """Edges of a pixel of such a view, in mm, in the order of its axes."""
+        edges = np.linalg.norm(self.affine[:3, :3], axis=0)[::-1]
+        first, second = np.delete(edges, self.array_axis)
+        return float(first), float(second)
+
+
+def axial(affine: Affine, shape: Sequence[int]) -> Axial:
+    """The axial slices of a volume.
+
+    Args:
+        affine: From voxel indices to mm in RAS, of shape 4x4.
+        shape: Voxels along the stored axes.
+
+    Raises:
+        ValueError: If the volume is not 3D, or its affine maps no axis to inferior-superior.
+
+    Examples:
+        >>> flipped = axial(np.diag([1.0, 1, -3, 1]), (40, 40, 20))
+        >>> flipped.axis, flipped.stored(0), flipped.itksnap(0), flipped.spacing
+        (2, 19, 20, 3.0)
+    """
+    import nibabel
+
+    if len(shape) != 3:
+        raise ValueError(f"a volume must have 3 axes, got {len(shape)}: 2D images have no slices to choose from")
+    orientation = nibabel.orientations.io_orientation(affine) if np.isfinite(affine).all() else np.full((3, 2), np.nan)
+    (found,) = np.nonzero(orientation[:, 0] == 2)
+    if len(found) != 1 or np.isnan(orientation).any():
+        raise ValueError(f"no axis runs along inferior-superior: the affine is {np.asarray(affine).tolist()}")
+    axis = int(found[0])
+    edge = np.asarray(affine, float)[:3, axis]
+    spacing = float(np.linalg.norm(edge))
+    return Axial(
+        shape=(int(shape[0]), int(shape[1]), int(shape[2])),
+        affine=np.asarray(affine, float),
+        axis=axis,
+        descending=bool(orientation[axis, 1] < 0),
+        spacing=spacing,
+        angle=math.degrees(math.acos(min(1.0, abs(float(edge[2])) / spacing))),
+    )

@@ -1,0 +1,116 @@
+"""What slices look like, as numbers: principal components of their pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+Volume = NDArray[np.integer] | NDArray[np.floating]
+
+SIDE = 64
+COMPONENTS = 64
+PERCENTILES = (0.5, 99.5)
+_SAMPLED = 1_000_000
+"""Voxels of a volume from which percentiles are taken; more change them by less than the image's noise."""
+
+
+def pixels(volumes: Iterable[Volume], *, components: int = COMPONENTS) -> list[Array]:
+    """Features of all slices of all volumes; nothing is trained, and no label is looked at.
+
+    A slice is clipped to its volume's percentiles 0.5 and 99.5, scaled to [0, 1], and averaged to 64x64 pixels. These
+    become their first principal components over all slices of all volumes, scaled to length one.
+
+    Args:
+        volumes: Each with slices first, from inferior to superior. Read one by one, so a generator saves memory.
+        components: At most so many features per slice; fewer where there are fewer slices.
+
+    Returns:
+        For each volume one row per slice; of a slice that is like the mean of all, zeros.
+
+    Examples:
+        >>> [one.shape for one in pixels([np.eye(3)[:, None] * np.ones((3, 80, 1)), np.zeros((4, 80, 3))])]
+        [(3, 6), (4, 6)]
+    """
+    return components_of([thumbnails(volume) for volume in volumes], components)
+
+
+def as_numbers(volume: NDArray[np.generic]) -> Volume:
+    """A volume as features can be made of it.
+
+    Raises:
+        ValueError: If it does not hold numbers, or some are not finite.
+    """
+    if not np.issubdtype(volume.dtype, np.number) or np.issubdtype(volume.dtype, np.complexfloating):
+        raise ValueError(f"voxels must be real numbers, got {volume.dtype}")
+    if np.issubdtype(volume.dtype, np.floating) and not np.isfinite(volume).all():
+        raise ValueError("voxels must be finite, got NaN or infinity")
+    return volume  # type: ignore[return-value]
+
+
+def thumbnails(volume: Volume, side: int = SIDE) -> Array:
+    """Slices, shrunk by averaging.
+
+    Args:
+        volume: Of shape (slices, rows, columns), any intensities.
+        side: Rows and columns of a thumbnail.
+
+    Returns:
+        Of shape (slices, side * side), in [0, 1]; 0 where a volume has one intensity only.
+
+    Examples:
+        >>> thumbnails(np.arange(32.0).reshape(2, 4, 4), side=1).round(2)
+        array([[0.24],
+               [0.76]], dtype=float32)
+    """
+    low, scale = _window(volume)
+    down, across = (_averaging(length, side) for length in volume.shape[1:])
+    small = np.empty((len(volume), side * side), np.float32)
+    for index, one in enumerate(volume):
+        small[index] = (down @ _clipped(one, low, scale) @ across.T).ravel()
+    return small
+
+
+def scaled(volume: Volume) -> Array:
+    """A volume from 0 to 1, between its percentiles 0.5 and 99.5; 0 where it has one intensity only."""
+    return _clipped(volume, *_window(volume))
+
+
+def _window(volume: Volume) -> tuple[float, float]:
+    """The lower percentile, and one over the distance to the upper."""
+    stride = max(1, round((volume.size / _SAMPLED) ** (1 / 3)))
+    some = volume[:: min(stride, len(volume)), ::stride, ::stride].astype(np.float32)
+    low, high = map(float, np.percentile(some, PERCENTILES))
+    if not high > low:
+        low, high = float(volume.min()), float(volume.max())
+    return low, 1 / (high - low) if high > low else 0.0
+
+
+def _clipped(volume: Volume, low: float, scale: float) -> Array:
+    return np.clip((volume.astype(np.float32) - np.float32(low)) * np.float32(scale), 0, 1)
+
+
+def components_of(rows: Sequence[Array], components: int = COMPONENTS) -> list[Array]:
+    """Principal components of the rows of all volumes together, each row scaled to length one."""
+    from sklearn.decomposition import PCA
+
+    together = np.concatenate(rows)
+    count = min(components, len(together) - 1, together.shape[1])
+    if count < 1 or not np.ptp(together, axis=0).any():
+        return [np.zeros((len(one), 1), np.float32) for one in rows]
+    full = len(together) <= 5 * count
+    projected = PCA(count, svd_solver="full" if full else "randomized", random_state=0).fit_transform(together)
+    lengths = np.linalg.norm(projected, axis=1, keepdims=True)
+    unit = (projected / np.where(lengths > 1e-6, lengths, np.inf)).astype(np.float32)
+    return np.split(unit, np.cumsum([len(one) for one in rows])[:-1])
+
+
+def _averaging(length: int, side: int) -> Array:
+    """Matrix from pixels to means over equal parts; a pixel across a border counts in both by its share."""
+    edges = np.linspace(0, length, side + 1)
+    starts = np.arange(length)
+    overlap = np.minimum(edges[1:, None], starts + 1) - np.maximum(edges[:-1, None], starts)
+    shares: Array = (np.maximum(overlap, 0) * side / length).astype(np.float32)
+    return shares

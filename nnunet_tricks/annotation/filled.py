@@ -1,0 +1,130 @@
+"""Of a data set of sparse annotation one whose other slices are interpolated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import SimpleITK
+
+from nnunet_tricks.annotation import moved_plans
+from nnunet_tricks.annotation.interpolation import interpolate
+from nnunet_tricks.annotation.learning import Learning, learned_on
+from nnunet_tricks.annotation.progress import shown
+from nnunet_tricks.annotation.raw_data import RawData, read_manifest, sha256, target_name
+from nnunet_tricks.annotation.scans import Scan
+from nnunet_tricks.experiment.folders import Folders
+from nnunet_tricks.planning import plans_file
+
+
+@dataclass
+class Report:
+    """What was made.
+
+    Attributes:
+        name: Full name of the new data set.
+        filled: Number of cases that were interpolated.
+        linked: Number of other cases, whose labels are dense.
+        plans: Names of the plans that were moved.
+        configurations: Of the first plans.
+        empty: Cases without any label, which are background throughout.
+    """
+
+    name: str
+    filled: int
+    linked: int
+    plans: list[str]
+    configurations: list[str]
+    empty: list[str]
+
+
+def fill(
+    folders: Folders,
+    dataset: str,
+    number: int,
+    method: str,
+    *,
+    learning: Learning | None = None,
+    dry_run: bool = False,
+) -> Report:
+    """Interpolate the labels of all sparse cases into a new raw data set.
+
+    Its labels have no ignored voxels, but ``dataset.json`` keeps the entry: with it nnU-Net draws patches as it does
+    for sparse labels, so that a comparison of the two differs by the labels only.
+
+    Args:
+        folders: nnU-Net's.
+        dataset: Number or full name of a data set that ``sparsify`` or ``import`` made.
+        number: Of the new one.
+        method: See ``interpolate``.
+        learning: How ``learned`` learns, from the images of sparse cases; as by default if not given.
+        dry_run: Write nothing.
+
+    Raises:
+        ValueError: If there is no such data set, its manifest is missing, or the number is taken.
+    """
+    source = folders.dataset(dataset)
+    manifest = read_manifest(folders, source)
+    description = folders.description(source)
+    name = target_name(folders, number, f"{source.partition('_')[2]}_{method}")
+    cases = folders.cases(source, "Tr")
+    sparse = {case: entry for case, entry in manifest["cases"].items() if entry["annotation"] == "sparse"}
+    gone = [case for case in manifest["cases"] if case not in cases or cases[case].label is None]
+    if gone or not sparse:
+        raise ValueError(f"{source}: " + (f"files of {gone[0]} are gone" if gone else "no case has sparse annotation"))
+    place = folders.preprocessed / source
+    plans = {
+        file.stem: {**plans_file.read(file), "dataset_name": name}
+        for file in sorted(place.glob("*.json"))
+        if plans_file.is_plans(file)
+    }
+    configurations = [*next(iter(plans.values()))["configurations"]] if plans else []
+    report = Report(name, len(sparse), len(cases) - len(sparse), [*plans], configurations, [])
+    if dry_run:
+        return report
+    network = None
+    if method == "learned":
+        learning = learning or Learning()
+        learning.file = learning.file or place / "slice_correspondence.pt"
+        network = learned_on([Scan(cases[case].images[0]) for case in sorted(sparse)], learning)
+    data = RawData(folders, name, description["file_ending"])
+    entries: dict[str, Any] = {}
+    try:
+        for case in shown(sorted(cases), f"Interpolating, {method}", len(cases)):
+            files, entry = cases[case], dict(manifest["cases"].get(case, {"annotation": "dense"}))
+            if files.label is None:
+                raise ValueError(f"case {case} of {source} has no label")
+            entry["images_sha256"] = data.link_images(case, files.images)
+            if case in sparse:
+                scan = Scan(files.label)
+                image = scan.image()
+                label = SimpleITK.GetArrayFromImage(image).astype(np.uint8)
+                view = scan.axial.slices_first(label)
+                view[:] = interpolate(
+                    view,
+                    entry["chosen"],
+                    method=method,
+                    volume=Scan(files.images[0]).numbers() if network else None,
+                    spacing=scan.axial.in_plane(),
+                    network=network,
+                )
+                if not label.any():
+                    report.empty.append(case)
+                entry |= {"annotation": "interpolated", "label_sha256": data.write_label(case, label, image)}
+            else:
+                entry["label_sha256"] = data.link_label(case, files.label)
+            entries[case] = entry
+        data.link_test(folders.cases(source, "Ts"))
+        splits = folders.splits(source)
+        kept = {key: value for key, value in manifest.items() if key not in ("cases", "format")}
+        learnt = {"steps": network.step, "network_sha256": sha256(network.file)} if network else {}
+        kept |= {"sparse_source": source, "interpolation": {"method": method, **learnt}}
+        data.finish(description, {**kept, "cases": entries}, splits)
+    except BaseException:
+        data.discard()
+        raise
+    if plans:
+        described = {**description, "numTraining": len(entries)}
+        moved_plans.write(folders.preprocessed / name, plans, described, place / moved_plans.FINGERPRINT, splits)
+    return report

@@ -1,0 +1,87 @@
+"""Masks for the slices between annotated ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnunet_tricks.annotation.interpolation import nearest, shapes
+
+if TYPE_CHECKING:
+    from nnunet_tricks.annotation.features import Volume
+    from nnunet_tricks.annotation.interpolation.network_file import Trained
+
+Array = NDArray[np.integer]
+
+METHODS = ("copy", "sdf", "learned")
+
+
+def interpolate(
+    labels: Array,
+    annotated: Sequence[int],
+    *,
+    method: str = "sdf",
+    volume: Volume | None = None,
+    spacing: tuple[float, float] = (1.0, 1.0),
+    network: Trained | None = None,
+) -> Array:
+    """Labels for all slices from those of some.
+
+    Args:
+        labels: Label map with slices first, 0 for background, any integers; only its annotated slices are read.
+        annotated: Their indices, in any order, at least one.
+        method: ``copy`` takes the nearest annotated slice, of two equally near ones the first. ``sdf`` blends the
+            shapes of the annotated slices on both sides, by signed distances; beyond the first and the last it copies.
+            ``learned`` does so along what corresponds in the image.
+        volume: The image, of the same shape; ``learned`` needs it, the others do not look at it.
+        spacing: Edges of a pixel within slices, in mm, for distances.
+        network: Of slice correspondence, which ``learned`` needs; see ``network_file.trained``.
+
+    Returns:
+        A label map of the same shape and type; annotated slices as they were.
+
+    Raises:
+        ValueError: If there is no annotated slice, one is not in the volume, the method is not known, or it lacks what
+            it needs.
+
+    Examples:
+        >>> cone = np.zeros((5, 9, 9), np.uint8)
+        >>> cone[0, 3:6, 3:6] = cone[4, 1:8, 1:8] = 1
+        >>> interpolate(cone, [0, 4])[:, 4]
+        array([[0, 0, 0, 1, 1, 1, 0, 0, 0],
+               [0, 0, 0, 1, 1, 1, 0, 0, 0],
+               [0, 0, 1, 1, 1, 1, 1, 0, 0],
+               [0, 1, 1, 1, 1, 1, 1, 1, 0],
+               [0, 1, 1, 1, 1, 1, 1, 1, 0]], dtype=uint8)
+    """
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {', '.join(METHODS)}, got '{method}'")
+    known = indices(labels, annotated)
+    if method == "copy":
+        return nearest.copied(labels, known)
+    if method == "sdf":
+        return shapes.blended(labels, known, spacing)
+    if volume is None or network is None:
+        raise ValueError("method 'learned' needs volume and network")
+    from nnunet_tricks.annotation.interpolation.learned import followed
+
+    return followed(labels, known, volume, network, spacing)
+
+
+def indices(labels: Array, annotated: Sequence[int]) -> list[int]:
+    """Annotated slices in ascending order.
+
+    Raises:
+        ValueError: If there is none, or one is not in the volume.
+    """
+    known = sorted({int(index) for index in annotated})
+    if labels.ndim != 3:
+        raise ValueError(f"labels must have 3 axes, slices first, got {labels.ndim}")
+    if not known:
+        raise ValueError("annotated must name at least one slice")
+    if known[0] < 0 or known[-1] >= len(labels):
+        raise ValueError(f"annotated slices must be from 0 to {len(labels) - 1}, got {known[0]} to {known[-1]}")
+    return known

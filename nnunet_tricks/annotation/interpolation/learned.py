@@ -1,0 +1,99 @@
+"""Shapes between two slices, blended along what corresponds in the image.
+
+Signed distances of each annotated slice are handed on from slice to slice, as ``correspondence`` says which pixel is
+which; between two annotated slices the two are blended as in ``shapes``. Where nothing moves this is ``shapes``.
+Distances stand being averaged, and masks do not, which is why a chain of many slices does not blur.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from nnunet_tricks.annotation.features import Volume
+from nnunet_tricks.annotation.interpolation.correspondence import moved
+from nnunet_tricks.annotation.interpolation.network_file import Trained, shrunk
+from nnunet_tricks.annotation.interpolation.shapes import signed
+
+Array = NDArray[np.integer]
+
+
+@torch.inference_mode()
+def followed(
+    labels: Array,
+    annotated: Sequence[int],
+    volume: Volume,
+    trained: Trained,
+    spacing: tuple[float, float] = (1.0, 1.0),
+) -> Array:
+    """Labels between annotated slices, and beyond the first and the last.
+
+    Args:
+        labels: Label map with slices first, 0 for background; only annotated slices are read.
+        annotated: Their indices, ascending.
+        volume: The image, of the same shape.
+        trained: Network of slice correspondence.
+        spacing: Edges of a pixel in mm.
+
+    Returns:
+        Of the same shape and type.
+
+    Raises:
+        ValueError: If image and labels have different shapes.
+    """
+    if volume.shape != labels.shape:
+        raise ValueError(f"volume must have the shape of labels, {labels.shape}, got {volume.shape}")
+    result = np.zeros_like(labels)
+    result[list(annotated)] = labels[list(annotated)]
+    chain = _Chain(volume, trained)
+    for first, last in pairwise([None, *annotated, None]):
+        begin, end = 0 if first is None else first + 1, len(labels) if last is None else last
+        if begin < end:
+            _fill(result, first, last, range(begin, end), chain, spacing)
+    return result
+
+
+def _fill(
+    result: Array, first: int | None, last: int | None, between: range, chain: _Chain, spacing: tuple[float, float]
+) -> None:
+    """The slices between two annotated ones, or beyond the first or the last, in place."""
+    known = [index for index in (first, last) if index is not None]
+    ends = result[known]
+    classes = [int(value) for value in np.unique(ends) if value]
+    if not classes:
+        return
+    fields = dict(zip(known, torch.from_numpy(signed(ends, classes, spacing)).unbind(1), strict=True))
+    total = torch.zeros(len(between), *fields[known[0]].shape)
+    for start, other in ((first, last), (last, first)):
+        if start is None:
+            continue
+        for index, field in chain.walk(fields[start], start, between if start < between[0] else between[::-1]):
+            total[index - between[0]] += (1 if other is None else abs(other - index)) * field
+    values = torch.tensor(classes)[total[:, 1:].argmax(1)] * (total[:, 0] > 0)
+    result[between[0] : between[-1] + 1] = values.numpy()
+
+
+class _Chain:
+    """Moves fields from slice to slice of one volume."""
+
+    def __init__(self, volume: Volume, trained: Trained) -> None:
+        self._network, self._factor = trained.network, trained.factor
+        self._device = next(trained.network.parameters()).device
+        self._shape = volume.shape[1:]
+        slices = shrunk(volume, trained.factor)
+        self._features = torch.cat([self._network(one[None].to(self._device)) for one in slices])
+
+    def walk(self, field: Tensor, start: int, way: Sequence[int]) -> Iterator[tuple[int, Tensor]]:
+        rows, columns = (-length % self._factor for length in self._shape)
+        padded = functional.pad(field[None].to(self._device), (0, columns, 0, rows), mode="replicate")
+        cells = functional.pixel_unshuffle(padded, self._factor)
+        for index in way:
+            shares = self._network.shares(self._features[None, start], self._features[None, index])
+            cells, start = moved(cells, shares, self._network.radius), index
+            yield index, functional.pixel_shuffle(cells, self._factor)[0, :, : self._shape[0], : self._shape[1]].cpu()

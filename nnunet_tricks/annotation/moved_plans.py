@@ -1,0 +1,90 @@
+"""Plans of the dense data set for one of sparse annotation, which is never planned itself.
+
+nnU-Net's fingerprint counts the ignore label as foreground, so plans made of sparse labels would clip and scale CT by
+the intensities of whatever is not annotated. Plans of the dense set also keep trainings comparable.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from nnunet_tricks.annotation.selection import Chosen
+from nnunet_tricks.planning.plans_file import Plans, resolve
+
+FINGERPRINT = "dataset_fingerprint.json"
+
+
+def fitted(plans: Plans, chosen: Mapping[str, Chosen], name: str) -> tuple[Plans, list[str]]:
+    """Plans under the name of another data set, without configurations that would cut across its slices.
+
+    A 2D configuration trains on slices along the first of the plans' axes. Where that is not inferior-superior, each of
+    its slices would hold a few annotated lines.
+
+    Args:
+        plans: Of the dense data set; stay as they are.
+        chosen: Annotated slices.
+        name: Full name of the sparse data set.
+
+    Returns:
+        The plans, and the names of the configurations that were left out.
+
+    Raises:
+        ValueError: If none is left.
+    """
+    across = {one.scan.axial.array_axis for one in chosen.values()} - {int(plans["transpose_forward"][0])}
+    changed = deepcopy(plans)
+    changed["dataset_name"] = name
+    gone = [one for one in plans["configurations"] if across and len(resolve(plans, one)["patch_size"]) == 2]
+    for one in gone:
+        del changed["configurations"][one]
+    if not changed["configurations"]:
+        raise ValueError(
+            "the plans have 2D configurations only, and none of these is along inferior-superior: annotated slices "
+            "would be lines in them"
+        )
+    return changed, gone
+
+
+def vanishing(plans: Plans, chosen: Mapping[str, Chosen]) -> Iterator[tuple[str, int]]:
+    """Annotated slices that are lost where images are resampled to fewer slices, by configuration.
+
+    Yields:
+        Name of a configuration that loses some, and how many: slices that no slice of the resampled volume is nearest
+        to. Cropping is not looked at.
+    """
+    for name in plans["configurations"]:
+        spacing = resolve(plans, name)["spacing"]
+        if len(spacing) != 3 or "inherits_from" in plans["configurations"][name]:
+            continue
+        lost = 0
+        for one in chosen.values():
+            volume = one.scan.axial
+            target = spacing[list(plans["transpose_forward"]).index(volume.array_axis)]
+            count = max(1, round(volume.spacing / target * volume.slices))
+            nearest = {int((2 * index + 1) * volume.slices / (2 * count)) for index in range(count)}
+            lost += len(set(one.slices) - nearest)
+        if lost:
+            yield name, lost
+
+
+def write(
+    folder: Path, plans: Mapping[str, Plans], description: Mapping[str, Any], fingerprint: Path, splits: Any
+) -> None:
+    """Fill the folder of preprocessed data so that ``nnUNetv2_preprocess`` can go on from there.
+
+    Args:
+        folder: Of the sparse data set, which is not there yet.
+        plans: By name.
+        description: Content of ``dataset.json``.
+        fingerprint: File of the dense data set; trainings copy it to their results.
+        splits: Folds.
+    """
+    folder.mkdir(parents=True)
+    contents = {**plans, "dataset": description, "splits_final": splits}
+    for name, content in contents.items():
+        (folder / f"{name}.json").write_text(json.dumps(content, indent=4), encoding="utf-8")
+    (folder / FINGERPRINT).write_bytes(fingerprint.read_bytes())

@@ -1,0 +1,213 @@
+"""A plan for annotators: which slices of which volumes, where viewers show them, and what it amounts to."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nnunet_tricks.annotation import features, policies, volumes
+from nnunet_tricks.annotation.axes import STEEP
+from nnunet_tricks.annotation.scans import Scan
+
+FORMAT = 1
+FEATURES = ("pixels",)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How slices are chosen.
+
+    Attributes:
+        density: Share of slices of a volume.
+        policy: See ``policies.chosen``.
+        fraction: Share of volumes.
+        seed: Of all that is random.
+        objective: Of the policy ``ual``.
+        features: What the policy ``ual`` looks at, see ``FEATURES``.
+    """
+
+    density: float
+    policy: str = "fixed"
+    fraction: float = 1.0
+    seed: int = 0
+    objective: str = "cover"
+    features: str = "pixels"
+
+    def as_json(self) -> dict[str, Any]:
+        """What another run needs to choose the same."""
+        found = {
+            "density": self.density,
+            "policy": self.policy,
+            "volumes": self.fraction,
+            "seed": self.seed,
+        }
+        return found | ({"objective": self.objective, "features": self.features} if self.policy == "ual" else {})
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Slices of one volume, from 0, the most inferior one."""
+
+    scan: Scan
+    slices: tuple[int, ...]
+
+    @property
+    def largest_gap(self) -> float:
+        """The most mm from a slice that is not annotated to the nearest one that is."""
+        return max(self.distances(), default=0.0) * self.scan.axial.spacing
+
+    def distances(self) -> list[int]:
+        """For each slice of the volume the nearest annotated one, in slices."""
+        return [min(abs(index - one) for one in self.slices) for index in range(self.scan.axial.slices)]
+
+
+def select(scans: Mapping[str, Scan], settings: Settings) -> dict[str, Chosen]:
+    """Choose volumes and slices; only images are looked at, and only by ``ual``.
+
+    Args:
+        scans: All volumes by the name of their case.
+        settings: How.
+
+    Returns:
+        The chosen volumes by name.
+
+    Raises:
+        ValueError: If settings are out of range, or a volume cannot be used.
+    """
+    cases = volumes.chosen([*scans], settings.fraction, seed=settings.seed)
+    policies.number(1, settings.density)
+    rows = _features(scans, settings) if settings.policy == "ual" else {}
+    return {
+        case: Chosen(
+            scans[case],
+            policies.chosen(
+                settings.policy,
+                scans[case].axial.slices,
+                settings.density,
+                seed=settings.seed,
+                case=case,
+                features=rows.get(case),
+                objective=settings.objective,
+            ),
+        )
+        for case in cases
+    }
+
+
+def _features(scans: Mapping[str, Scan], settings: Settings) -> dict[str, features.Array]:
+    """Of all volumes, so that a choice of more volumes changes nothing in those that are chosen already."""
+    if settings.features not in FEATURES:
+        raise ValueError(f"features must be one of {', '.join(FEATURES)}, got '{settings.features}'")
+    readable = (scan.numbers() for scan in scans.values())
+    rows = features.pixels(readable)
+    return dict(zip(scans, rows, strict=True))
+
+
+def budget(chosen: Mapping[str, Chosen], scans: Mapping[str, Scan]) -> dict[str, Any]:
+    """What there is to do, and how far apart it is."""
+    slices = sum(len(one.slices) for one in chosen.values())
+    among = sum(one.scan.axial.slices for one in chosen.values())
+    of_all = sum(scan.axial.slices for scan in scans.values())
+    gaps = sorted(one.largest_gap for one in chosen.values())
+    return {
+        "volumes": len(chosen),
+        "of_volumes": len(scans),
+        "slices": slices,
+        "of_slices": of_all,
+        "share_of_slices": slices / of_all,
+        "density": slices / among,
+        "median_largest_distance_mm": round(gaps[len(gaps) // 2], 3),
+        "largest_distance_mm": round(gaps[-1], 3),
+    }
+
+
+def warnings(chosen: Mapping[str, Chosen], settings: Settings) -> Iterator[str]:
+    """What somebody should know who will annotate these slices."""
+    steep = [case for case, one in chosen.items() if one.scan.axial.angle > STEEP]
+    if steep:
+        worst = max(chosen[case].scan.axial.angle for case in steep)
+        yield (
+            f"slices of {len(steep)} volume(s), such as {steep[0]}, are tilted against axial ones by up to {worst:.0f} "
+            "degrees: they are taken as stored; offsets for 3D Slicer are those of their centres"
+        )
+    single = [case for case, one in chosen.items() if one.scan.axial.slices == 1]
+    if single:
+        yield f"{len(single)} volume(s), such as {single[0]}, have one slice only, which is chosen"
+    raised = [case for case, one in chosen.items() if settings.density * one.scan.axial.slices < 0.5]
+    if raised:
+        yield (
+            f"density {settings.density:g} is less than half a slice of {len(raised)} volume(s), such as {raised[0]}: "
+            "one slice is chosen of each"
+        )
+
+
+def document(chosen: Mapping[str, Chosen], scans: Mapping[str, Scan], settings: Settings) -> dict[str, Any]:
+    """The plan as JSON: settings, budget, and for each volume its chosen slices, counted from inferior."""
+    return {
+        "format": FORMAT,
+        **settings.as_json(),
+        "budget": budget(chosen, scans),
+        "cases": {
+            case: {
+                "file": str(one.scan.file),
+                "slices": one.scan.axial.slices,
+                "chosen": list(one.slices),
+                "itksnap": [one.scan.axial.itksnap(index) for index in one.slices],
+                "slicer_mm": [round(one.scan.axial.superior(index), 3) for index in one.slices],
+                "axis": "ijk"[one.scan.axial.axis],
+                "spacing_mm": round(one.scan.axial.spacing, 4),
+                "largest_distance_mm": round(one.largest_gap, 3),
+                "tilt_degrees": round(one.scan.axial.angle, 1),
+            }
+            for case, one in chosen.items()
+        },
+    }
+
+
+def table(chosen: Mapping[str, Chosen]) -> str:
+    """The plan as csv, a row for each slice."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("case", "file", "slice", "of", "axis", "itksnap", "slicer_mm"))
+    for case, one in chosen.items():
+        volume = one.scan.axial
+        for index in one.slices:
+            mm = f"{volume.superior(index):.3f}"
+            row = (case, one.scan.file.name, index, volume.slices, "ijk"[volume.axis], volume.itksnap(index), mm)
+            writer.writerow(row)
+    return text.getvalue()
+
+
+def read(file: Path) -> dict[str, Any]:
+    """A plan that was written as JSON.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    try:
+        plan = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{file} is not valid JSON ({error}): give the .json that 'annotate select' wrote") from error
+    if not isinstance(plan, dict) or plan.get("format") != FORMAT or not isinstance(plan.get("cases"), dict):
+        raise ValueError(f"{file} is not a plan that 'annotate select' wrote")
+    for case, one in plan["cases"].items():
+        if not _whole(one):
+            raise ValueError(f"{file}: case {case} needs 'slices', and 'chosen' with indices below it, ascending")
+    return plan
+
+
+def _whole(one: Any) -> bool:
+    if not isinstance(one, dict) or not isinstance(one.get("slices"), int):
+        return False
+    chosen: Sequence[Any] = one.get("chosen", ())
+    return (
+        isinstance(chosen, list)
+        and bool(chosen)
+        and all(isinstance(index, int) and 0 <= index < one["slices"] for index in chosen)
+        and sorted(set(chosen)) == chosen
+    )

@@ -1,0 +1,166 @@
+"""Figures of a study: what labels buy, as in Zhang et al. 2025, figures 1 to 5."""
+
+from __future__ import annotations
+
+import io
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from nnunet_tricks.annotation.study.outcome import Row
+from nnunet_tricks.comparison.report.figures.style import GREY, PALETTE, styled
+
+Draw = Callable[[Any, Sequence[Row]], None]
+MARKS = {"fixed": "o", "random": "s", "ual": "^"}
+PANEL = (4.2, 3.4)
+"""Inches."""
+
+
+def picture(rows: Sequence[Row], label: str = "mean") -> bytes:
+    """All figures side by side, those that the table has anything for.
+
+    Args:
+        rows: Of the trainings.
+        label: Whose values are shown.
+
+    Returns:
+        A PNG file.
+
+    Raises:
+        ValueError: If the table has no sparse training of that label.
+    """
+    chosen = [row for row in rows if row.label == label]
+    if not any(_sparse(row) for row in chosen):
+        raise ValueError(f"there is no finished training on some slices with label '{label}'")
+    draws: list[Draw] = [over_budget, over_density]
+    if _dense(chosen) is not None:
+        draws.append(drop)
+    if len({row.policy for row in chosen if _sparse(row)}) > 1:
+        draws.append(policies)
+    if any(row.interpolated for row in chosen):
+        draws.append(interpolation)
+    with styled():
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        drawn = Figure(figsize=(PANEL[0] * len(draws), PANEL[1]), layout="compressed", facecolor="white")
+        FigureCanvasAgg(drawn)
+        for axes, draw in zip(drawn.subplots(1, len(draws), squeeze=False)[0], draws, strict=True):
+            draw(axes, chosen)
+        content = io.BytesIO()
+        drawn.savefig(content, format="png", dpi=110, metadata={"Software": None})
+    return content.getvalue()
+
+
+def over_budget(axes: Any, rows: Sequence[Row]) -> None:
+    """IoU over annotated slices, coloured by the share of volumes they are in."""
+    plain = [row for row in rows if not row.interpolated]
+    shares = sorted({row.volumes for row in plain})
+    for colour, share in zip(PALETTE, shares, strict=False):
+        for policy, mark in MARKS.items():
+            found = [row for row in plain if row.volumes == share and row.policy == policy and _sparse(row)]
+            if found:
+                x, y = [row.slices for row in found], [row.iou for row in found]
+                axes.scatter(x, y, color=colour, marker=mark, s=26, label=f"{share:.4g} of volumes, {policy}")
+    _dense_line(axes, rows)
+    axes.set(xscale="log", xlabel="annotated slices", ylabel="IoU", title="IoU over budget")
+    axes.legend()
+
+
+def over_density(axes: Any, rows: Sequence[Row]) -> None:
+    """IoU over density; dashed lines join settings that need as many slices."""
+    plain = [row for row in rows if not row.interpolated]
+    means = _means(plain, lambda row: (row.policy, row.volumes, row.density))
+    for colour, (policy, share) in zip(PALETTE, sorted({key[:2] for key in means}), strict=False):
+        line = sorted((key[2], value) for key, value in means.items() if key[:2] == (policy, share) and key[2] < 1)
+        if line:
+            axes.plot(
+                *zip(*line, strict=True), marker=MARKS[policy], color=colour, label=f"{policy}, {share:.4g} of volumes"
+            )
+    budgets: dict[tuple[str, float], list[tuple[float, float]]] = defaultdict(list)
+    for (policy, share, density), value in means.items():
+        budgets[policy, round(share * density, 6)].append((density, value))
+    for line in budgets.values():
+        if len(line) > 1:
+            axes.plot(*zip(*sorted(line), strict=True), linestyle="--", linewidth=0.7, color=GREY)
+    _dense_line(axes, rows)
+    axes.set(xscale="log", xlabel="density", ylabel="IoU", title="IoU over density")
+    axes.legend()
+
+
+def drop(axes: Any, rows: Sequence[Row]) -> None:
+    """What is lost against all labels, where all volumes are annotated."""
+    dense = _dense(rows)
+    means = _means([row for row in rows if row.volumes == 1 and _sparse(row)], _kind)
+    for colour, (policy, interpolated) in zip(PALETTE, sorted({key[:2] for key in means}), strict=False):
+        line = sorted(
+            (key[2], value - (dense or 0)) for key, value in means.items() if key[:2] == (policy, interpolated)
+        )
+        style = {"linestyle": ":" if interpolated else "-", "marker": MARKS[policy]}
+        axes.plot(
+            *zip(*line, strict=True), color=colour, label=policy + (", interpolated" if interpolated else ""), **style
+        )
+    axes.axhline(0, color=GREY, linewidth=0.8)
+    axes.set(xscale="log", xlabel="density", ylabel="IoU less that of all labels", title="Drop against dense")
+    axes.legend()
+
+
+def policies(axes: Any, rows: Sequence[Row]) -> None:
+    """Each policy against the mean of all policies of the same setting."""
+    means = _means(
+        [row for row in rows if _sparse(row)], lambda row: (row.density, row.volumes, row.interpolated, row.policy)
+    )
+    settings: dict[tuple[Any, ...], dict[str, float]] = defaultdict(dict)
+    for key, value in means.items():
+        settings[key[:3]][key[3]] = value
+    there = [policy for policy in MARKS if any(policy in one for one in settings.values())]
+    complete = [one for one in settings.values() if len(one) == len(there)]
+    for place, policy in enumerate(there):
+        found = [one[policy] - sum(one.values()) / len(one) for one in complete]
+        axes.scatter([place] * len(found), found, color=PALETTE[place], marker=MARKS[policy], s=26)
+    axes.axhline(0, color=GREY, linewidth=0.8)
+    axes.set(
+        ylabel="IoU less the mean of policies", title="Policies of the same setting", xlim=(-0.5, len(there) - 0.5)
+    )
+    axes.set_xticks(range(len(there)), there)
+
+
+def interpolation(axes: Any, rows: Sequence[Row]) -> None:
+    """With and without interpolated masks, where all volumes are annotated."""
+    means = _means([row for row in rows if row.volumes == 1 and _sparse(row)], _kind)
+    for colour, policy in zip(PALETTE, sorted({key[0] for key in means}), strict=False):
+        for interpolated, line in ((False, "-"), (True, ":")):
+            found = sorted((key[2], value) for key, value in means.items() if key[:2] == (policy, interpolated))
+            if found:
+                label = f"{policy}, {'interpolated' if interpolated else 'the rest ignored'}"
+                axes.plot(*zip(*found, strict=True), line, marker=MARKS[policy], color=colour, label=label)
+    _dense_line(axes, rows)
+    axes.set(xscale="log", xlabel="density", ylabel="IoU", title="Interpolated or ignored")
+    axes.legend()
+
+
+def _kind(row: Row) -> tuple[str, bool, float]:
+    return row.policy, row.interpolated, row.density
+
+
+def _sparse(row: Row) -> bool:
+    return row.density < 1 or row.volumes < 1
+
+
+def _dense(rows: Sequence[Row]) -> float | None:
+    found = [row.iou for row in rows if not _sparse(row)]
+    return sum(found) / len(found) if found else None
+
+
+def _dense_line(axes: Any, rows: Sequence[Row]) -> None:
+    dense = _dense(rows)
+    if dense is not None:
+        axes.axhline(dense, color=GREY, linewidth=0.8, label="all labels")
+
+
+def _means(rows: Sequence[Row], key: Callable[[Row], tuple[Any, ...]]) -> dict[tuple[Any, ...], float]:
+    """Mean IoU of the repetitions."""
+    groups: dict[tuple[Any, ...], list[float]] = defaultdict(list)
+    for row in rows:
+        groups[key(row)].append(row.iou)
+    return {group: sum(values) / len(values) for group, values in groups.items()}

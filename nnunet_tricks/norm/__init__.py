@@ -1,0 +1,1 @@
+"""How the network normalises its features: one trick per file."""

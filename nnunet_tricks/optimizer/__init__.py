@@ -1,0 +1,1 @@
+"""Which optimiser takes the steps: one trick per file."""

@@ -1,0 +1,1 @@
+"""How the learning rate changes from epoch to epoch: one trick per file."""

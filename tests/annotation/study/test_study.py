@@ -1,0 +1,121 @@
+"""Plans of studies and what is read back from their trainings."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nnunet_tricks import trainers
+from nnunet_tricks.annotation.study import design, outcome
+from nnunet_tricks.annotation.study.costs import Prices, Volume, amount, volumes_in
+from nnunet_tricks.cli import main
+from nnunet_tricks.conformance.bench import Bench
+from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.experiment.spec import read_experiment
+
+VOLUMES = Cell("labels", "3d", True)
+SPEC = """
+name: study
+datasets: [{dataset}]
+configurations: [3d_fullres]
+folds: [0]
+epochs: 1
+baseline: nnUNetTrainerSparseSlices
+trainers:
+  - nnUNetTrainerSparseSlices_density0p3
+  - nnUNetTrainerSparseSlices_density0p3_random
+  - nnUNetTrainerSparseSlices_density0p3_mi
+  - nnUNetTrainerSparseSlices_density0p6
+"""
+
+
+def test_the_papers_grid_has_eight_levels_of_budget_and_names_for_every_training() -> None:
+    points = design.grid()
+    assert len(points) == 5 * 4 * 3 + 5 * 3
+    assert len({point.trainer() for point in points}) == len(points)
+    assert {point.budget for point in points} == {Fraction(2**n, 160) for n in range(8)}
+    assert all(design.point_of(point.trainer("lits")) == point for point in points)
+
+
+def test_lines_of_equal_budgets_have_as_many_slices_where_nothing_is_rounded() -> None:
+    there = {f"case_{number}": Volume(40, 10) for number in range(8)}
+    points = {(point.density, point.volumes): point for point in design.grid()}
+    for line in design.equal_budgets(points.values()).values():
+        found = [amount(points[place], there, Prices(volume=7)) for place in line]
+        assert len({one.slices for one in found}) == 1
+        assert len({one.cost for one in found}) == len(line)
+
+
+def test_slices_with_objects_are_dearer() -> None:
+    there = {"a": Volume(10, 5)}
+    assert amount(design.Point(density=0.4), there, Prices(empty=1, object=3)).cost == 2 * 1 + 2 * 3
+    assert amount(design.DENSE, there, Prices(empty=0, object=1, volume=2)).cost == 5 + 2
+
+
+@pytest.mark.parametrize("density", [["0"], ["0.1", "1.5"]])
+def test_shares_out_of_range_are_refused(density: list[str], bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    with bench.room(trainers.find("nnUNetTrainer"), VOLUMES) as run:  # type: ignore[arg-type]
+        assert main(["annotate", "study", run.data.name, "--density", *density]) == 2
+
+
+def test_a_plan_becomes_a_file_and_the_file_is_a_right_experiment(bench: Bench, tmp_path: Path) -> None:
+    file = tmp_path / "budgets.yaml"
+    with bench.room(trainers.find("nnUNetTrainer"), VOLUMES) as run:  # type: ignore[arg-type]
+        words = [
+            "annotate",
+            "study",
+            run.data.name,
+            "--density",
+            "0.3",
+            "1",
+            "--volumes",
+            "0.5",
+            "1",
+            "--centres",
+            "lits",
+        ]
+        assert main([*words, "--policy", "fixed", "random", "--repeats", "2", "-o", str(file)]) == 0
+        folder = run.data.preprocessed / "nnUNetPlans_3d_fullres"
+        there = volumes_in(folder, ["case_0", "case_1"], [0, 1, 2])
+    assert {case: one.slices for case, one in there.items()} == {"case_0": 7, "case_1": 5}
+    assert all(0 < one.with_object <= one.slices for one in there.values())
+    (comparison,) = read_experiment(file).comparisons
+    assert comparison.runs == (1, 2)
+    assert [arm.name.removeprefix("nnUNetTrainerSparseSlices_") for arm in comparison.arms[1:]] == [
+        "density0p3_volumes0p5_lits",
+        "density0p3_random_volumes0p5_lits",
+        "volumes0p5_lits",
+        "density0p3_lits",
+        "density0p3_random_lits",
+        "density0p3_mi_lits",
+        "density0p3_random_mi_lits",
+    ]
+    assert comparison.baseline.name == "nnUNetTrainerSparseSlices_lits"
+
+
+def test_curves_of_trainings_that_are_done(bench: Bench, tmp_path: Path) -> None:
+    """Trained, validated, collected and drawn; one training is missing, and the table says so by leaving it out."""
+    names = ["SparseSlices", "SparseSlices_density0p3", "SparseSlices_density0p3_random", "SparseSlices_density0p3_mi"]
+    with bench.room(trainers.find("nnUNetTrainer"), VOLUMES) as run:  # type: ignore[arg-type]
+        for name in names:
+            run.trainer = trainers.find(f"nnUNetTrainer{name}_1epochs")  # type: ignore[assignment]
+            trainer = run.build()
+            trainer.run_training()
+            trainer.perform_actual_validation()
+            reached = json.loads((Path(trainer.output_folder) / "validation" / "summary.json").read_text())
+        spec = tmp_path / "study.yaml"
+        spec.write_text(SPEC.format(dataset=run.data.name))
+        assert main(["annotate", "curves", str(spec), "--volume-cost", "3"]) == 0
+    rows = outcome.read(tmp_path / "study.csv")
+    assert [row.trainer for row in rows if row.label == "mean"] == [f"nnUNetTrainer{name}_1epochs" for name in names]
+    assert {(row.density, row.slices, row.cost) for row in rows} == {(1.0, 12, 18.0), (0.3, 4, 10.0)}
+    last = {row.label: row for row in rows if row.interpolated}
+    assert last["1"].iou == pytest.approx(np.mean([case["metrics"]["1"]["IoU"] for case in reached["metric_per_case"]]))
+    with Image.open(tmp_path / "study.png") as drawn:
+        assert drawn.width > 4 * drawn.height
+        assert len(np.unique(np.asarray(drawn.convert("L")))) > 20
