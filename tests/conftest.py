@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +36,24 @@ def oracles(sample_data: Path) -> Path:
     if not folder.is_dir():
         pytest.skip(f"no published values at {folder}, beside the sample data")
     return folder
+
+
+@pytest.fixture(scope="session")
+def snakemake(request: pytest.FixtureRequest) -> Path:
+    """Snakemake in its own environment, installed once and kept in pytest's cache; shared by all test processes."""
+    from nnunet_tricks.cluster.environment import VARIABLE, Environment
+    from nnunet_tricks.experiment.lock import Lock
+
+    named = os.environ.get(VARIABLE)
+    environment = Environment(Path(named) if named else request.config.cache.mkdir("snakemake") / "environment")
+    while (lock := Lock.take(environment.folder.with_name("snakemake.lock"))) is None:
+        time.sleep(1.0)
+    with lock:
+        try:
+            environment.install(["slurm", "lsf", "kubernetes"])
+        except ValueError as error:
+            pytest.skip(f"Snakemake cannot be installed here: {error}")
+    return environment.folder
 
 
 @pytest.fixture(scope="session")

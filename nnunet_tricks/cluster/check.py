@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from nnunet_tricks.cluster.environment import Environment
-from nnunet_tricks.cluster.head import OUTPUT, said, start_snakemake
+from nnunet_tricks.cluster.head import OUTPUT, interrupt, said, start_snakemake
 from nnunet_tricks.cluster.probe import SAID, TRAINER
 from nnunet_tricks.cluster.profile import Profile
 from nnunet_tricks.cluster.rounds import PREPARATION, TRAINING, entry, exported, new_folder, write_folder
@@ -82,8 +81,7 @@ def _wait(process: subprocess.Popen[bytes], profile: Profile, folder: Path, pati
         return f"after {in_words(patience)} it has not ended{f': {reason}' if reason else ''}"
     finally:
         if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-            process.wait()
+            interrupt(process)
 
 
 def _output(folder: Path) -> str:

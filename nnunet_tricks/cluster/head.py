@@ -185,9 +185,7 @@ class Head:
         try:
             process.wait()
         except BaseException:
-            # It takes its jobs along.
-            process.send_signal(signal.SIGINT)
-            process.wait()
+            interrupt(process)
             raise
 
     def _watch(self, folder: Path, prepared: Round, ended: threading.Event) -> None:
@@ -257,7 +255,7 @@ class Head:
 
 
 def start_snakemake(
-    environment: Environment, folder: Path, variables: Mapping[str, str], *more: str, output: IO[Any] = sys.stderr
+    environment: Environment, folder: Path, variables: Mapping[str, str], *more: str, output: IO[Any] | int = 2
 ) -> subprocess.Popen[bytes]:
     """Start Snakemake on a folder that is prepared for it.
 
@@ -266,7 +264,7 @@ def start_snakemake(
         folder: Which one.
         variables: Of this environment.
         more: Words for it.
-        output: Where it writes to.
+        output: Where it writes to; standard error if not given.
     """
     words = [str(environment.snakemake), "--snakefile", str(WORKFLOW), "--directory", str(folder)]
     words += ["--profile", str(folder / "profile"), "--workflow-profile", "none", "--config", f"folder={folder}"]
@@ -278,8 +276,22 @@ def start_snakemake(
         stderr=output,
         # Ctrl-C reaches it by us only, so that it hears it once: twice would leave jobs behind.
         start_new_session=True,
-        preexec_fn=dying_with_parent(),
+        preexec_fn=_begin,
     )
+
+
+def _begin() -> None:
+    """In the child: it hears of Ctrl-C even where we were started in the background, and ends with us."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if die := dying_with_parent():
+        die()
+
+
+def interrupt(process: subprocess.Popen[bytes]) -> None:
+    """End Snakemake with all that it has started, jobs on a cluster too."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGINT)
+    process.wait()
 
 
 def said(folder: Path, name: str) -> str:
