@@ -15,7 +15,7 @@ from nnunet_tricks.annotation.axes import STEEP
 from nnunet_tricks.annotation.scans import Scan
 
 FORMAT = 1
-FEATURES = ("pixels",)
+FEATURES = ("pixels", "autoencoder")
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,12 @@ def _features(scans: Mapping[str, Scan], settings: Settings) -> dict[str, featur
     if settings.features not in FEATURES:
         raise ValueError(f"features must be one of {', '.join(FEATURES)}, got '{settings.features}'")
     readable = (scan.numbers() for scan in scans.values())
-    rows = features.pixels(readable)
+    if settings.features == "pixels":
+        rows = features.pixels(readable)
+    else:
+        from nnunet_tricks.annotation.autoencoder import latents
+
+        rows = latents(readable, seed=settings.seed)
     return dict(zip(scans, rows, strict=True))
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 POLICIES = ("fixed", "random", "ual")
 OBJECTIVES = ("cover", "kcenter")
-FEATURES = ("pixels",)
+FEATURES = ("pixels", "autoencoder")
 METHODS = ("copy", "sdf", "learned")
 DENSITIES = (0.05, 0.1, 0.2, 0.4, 0.8)
 
@@ -145,7 +145,12 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         default="cover",
         help="of ual: every slice is like a chosen one, or no slice is far from all (default: %(default)s)",
     )
-    group.add_argument("--features", choices=FEATURES, default="pixels", help="of ual (default: %(default)s)")
+    group.add_argument(
+        "--features",
+        choices=FEATURES,
+        default="pixels",
+        help="of ual; an autoencoder is trained first (default: %(default)s)",
+    )
 
 
 def _add_learning(parser: argparse.ArgumentParser, where: str) -> None:
