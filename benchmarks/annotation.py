@@ -175,7 +175,7 @@ def _rows(
     densities: Sequence[float],
 ) -> list[quality.Row]:
     spacing = (image.axial.spacing, *image.axial.in_plane())
-    methods, pixels = ("copy", "sdf", "learned"), image.numbers()
+    methods, pixels = ("copy", "sdf", "learned", "chain"), image.numbers()
     measured = quality.measured(
         case, truth, spacing, regions, densities=densities, methods=methods, volume=pixels, network=network
     )
