@@ -71,6 +71,7 @@ def _json(done: Exported, arguments: argparse.Namespace) -> str:
 
 def _text(done: Exported, arguments: argparse.Namespace) -> str:
     model, previous = done.model, done.stock.configuration.previous_stage_name
+    stock = done.stock.trainer.__name__
     says = {"exported": "exported to", "unchanged": "is there already, the same:"}[done.outcome]
     predict = (
         f"nnUNetv2_predict_from_modelfolder -i IMAGES -o PREDICTIONS -m {arguments.out} -f {' '.join(model.folds)}"
@@ -80,8 +81,8 @@ def _text(done: Exported, arguments: argparse.Namespace) -> str:
     lines = [
         f"{'Dry run: ' if arguments.dry_run else ''}{model.folder.name} {says} {arguments.out}",
         f"  {len(model.checkpoints)} checkpoints, {len(model.others)} other files, {model.size / 1e6:.1f} MB",
-        "  checked: the weights of each load into the network that nnUNetTrainer builds from these plans",
-        f"  trained by {done.trainer}; the checkpoints now say nnUNetTrainer",
+        f"  checked: the weights of each load into the network that {stock} builds from these plans",
+        f"  trained by {done.trainer}; the checkpoints now say {stock}",
     ]
     if previous:
         predict += f" -prev_stage_predictions PREDICTIONS_OF_{previous}"

@@ -7,7 +7,9 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
+from copy import deepcopy
 from functools import partial
+from importlib import import_module
 from os.path import join
 from pathlib import Path
 from pydoc import locate
@@ -22,23 +24,25 @@ from torch import nn
 
 from nnunet_tricks import __version__
 from nnunet_tricks.conformance.resolve import find_trainer
+from nnunet_tricks.naming import Trick
 from nnunet_tricks.trainer import TrickTrainer
-
-STOCK = nnUNetTrainer.__name__
 
 _STOCK_PACKAGES = ("nnunetv2", "dynamic_network_architectures", "torch")
 _HOOKS_OF_PREDICTION = ("network", "inference")
 
 
-def check_trainer(name: str, folder: Path) -> None:
-    """Require that a trainer builds its network as ``nnUNetTrainer`` does; prediction asks it for nothing else.
+def stock_trainer(name: str, folder: Path) -> type[nnUNetTrainer]:
+    """The trainer of nnU-Net that builds the same network as another trainer; prediction asks it for nothing else.
 
     Args:
         name: What the checkpoint says.
         folder: The model folder, for the advice.
 
+    Returns:
+        ``nnUNetTrainer``, or the one of nnU-Net's own that builds another network, such as ``nnUNetTrainerBN``.
+
     Raises:
-        ValueError: If it does not, with what to send along, or it cannot be found here.
+        ValueError: If there is none, with what to send along, or the trainer cannot be found here.
     """
     try:
         trainer = find_trainer(name)
@@ -47,21 +51,38 @@ def check_trainer(name: str, folder: Path) -> None:
             f"{folder} was trained by {name}, which is not found here, so nobody can tell whether its network is "
             "nnU-Net's: export it where it was trained"
         ) from error
-    why = _own_network(trainer)
-    if why:
+    changing = _tricks_of_prediction(trainer)
+    if not changing:
+        if trainer.build_network_architecture is nnUNetTrainer.build_network_architecture:
+            return nnUNetTrainer
+        why = "it builds a network of its own, which nnUNetTrainer would not build"
         raise ValueError(f"{name} cannot be exported: {why}. {_send_along(trainer, folder)}")
+    known = [_stock_trainer_of(trick) for trick in changing]
+    if len(known) == 1 and known[0] is not None:
+        return known[0]
+    trick = changing[known.index(None)] if None in known else changing[-1]
+    what = next(hook.partition(".")[0] for hook in trick.info.hooks if _is_of_prediction(hook))
+    why = f"{trick.info.name} changes the {what}, which stock nnU-Net does not know"
+    raise ValueError(f"{name} cannot be exported: {why}. {_send_along(trainer, folder)}")
 
 
-def _own_network(trainer: type[nnUNetTrainer]) -> str:
-    """Why ``nnUNetTrainer`` does not predict as ``trainer`` does; empty if it does."""
+def _tricks_of_prediction(trainer: type[nnUNetTrainer]) -> list[Trick]:
     tricks = trainer.trainer_name.switched if issubclass(trainer, TrickTrainer) else ()
-    for trick in tricks:
-        for hook in trick.info.hooks:
-            if hook.partition(".")[0] in _HOOKS_OF_PREDICTION:
-                return f"{trick.info.name} changes the {hook.partition('.')[0]}, which stock nnU-Net does not know"
-    if trainer.build_network_architecture is not nnUNetTrainer.build_network_architecture:
-        return "it builds a network of its own, which nnUNetTrainer would not build"
-    return ""
+    return [trick for trick in tricks if any(map(_is_of_prediction, trick.info.hooks))]
+
+
+def _is_of_prediction(hook: str) -> bool:
+    return hook.partition(".")[0] in _HOOKS_OF_PREDICTION
+
+
+def _stock_trainer_of(trick: Trick) -> type[nnUNetTrainer] | None:
+    """The trainer of nnU-Net that does what a trick does in prediction, if there is one."""
+    if trick.info.own:
+        return nnUNetTrainer
+    if trick.changed or trick.info.module.partition(".")[0] != "nnunetv2":
+        return None
+    found: type[nnUNetTrainer] = getattr(import_module(trick.info.module), trick.info.implementation)
+    return found
 
 
 def _send_along(trainer: type[nnUNetTrainer], folder: Path) -> str:
@@ -84,20 +105,24 @@ class StockModel:
     """What stock nnU-Net makes of a model folder's plans for one configuration.
 
     Attributes:
+        trainer: The trainer of nnU-Net that predicts with it.
         plans: The folder's plans.
         configuration: The configuration that was trained.
     """
 
-    def __init__(self, folder: Path, configuration: str) -> None:
+    def __init__(self, folder: Path, configuration: str, trained_by: str) -> None:
         """Build the network as prediction does.
 
         Args:
             folder: The model folder.
             configuration: What the checkpoint says.
+            trained_by: The trainer that the checkpoint names.
 
         Raises:
-            ValueError: If the plans name something that nnU-Net does not bring, lack the configuration, or are damaged.
+            ValueError: If nnU-Net has no trainer that builds this network, or the plans name something that nnU-Net
+                does not bring, lack the configuration, or are damaged.
         """
+        self.trainer = stock_trainer(trained_by, folder)
         dataset_json = _read(folder / "dataset.json", "labels")
         self.plans = PlansManager(_read(folder / "plans.json", "configurations"))
         if configuration not in self.plans.available_configurations:
@@ -109,7 +134,20 @@ class StockModel:
                 f"{folder / 'plans.json'} names what nnU-Net by itself does not have: {', '.join(foreign)}. Send "
                 f"{folder} as it is, and tell your colleague to install these modules first"
             )
-        self._network = _build(self.plans, self.configuration, dataset_json)
+        self._network = _build(self.trainer, self.plans, self.configuration, dataset_json)
+        self._require_same_network(trained_by, dataset_json)
+
+    def _require_same_network(self, trained_by: str, dataset_json: dict[str, Any]) -> None:
+        """Weights can fit a network that computes something else with them."""
+        trainer = find_trainer(trained_by)
+        if not _tricks_of_prediction(trainer):
+            return
+        if str(_build(trainer, self.plans, self.configuration, dataset_json)) != str(self._network):
+            raise ValueError(
+                f"{trained_by} cannot be exported: the network that it builds from these plans is not the one that "
+                f"{self.trainer.__name__} builds. Send the model as it is; your colleague needs nnunet_tricks "
+                f"{__version__}, and 'nnunet-tricks link' once"
+            )
 
     def check_weights(self, weights: dict[str, Any], file: Path) -> None:
         """Require that weights load into the network that ``nnUNetTrainer`` builds.
@@ -126,7 +164,8 @@ class StockModel:
         except RuntimeError as error:
             reasons = [line.strip() for line in str(error).splitlines() if line.strip()]
             raise ValueError(
-                f"the weights of {file} do not fit the network that {STOCK} builds from these plans: {reasons[-1]}"
+                f"the weights of {file} do not fit the network that {self.trainer.__name__} builds from these plans: "
+                f"{reasons[-1]}"
             ) from error
 
 
@@ -140,12 +179,14 @@ def _read(file: Path, needed: str) -> dict[str, Any]:
     return content
 
 
-def _build(plans: PlansManager, configuration: ConfigurationManager, dataset_json: dict[str, Any]) -> nn.Module:
+def _build(
+    trainer: type[nnUNetTrainer], plans: PlansManager, configuration: ConfigurationManager, dataset_json: dict[str, Any]
+) -> nn.Module:
     channels = determine_num_input_channels(plans, configuration, dataset_json)
     heads = plans.get_label_manager(dataset_json).num_segmentation_heads
-    return nnUNetTrainer.build_network_architecture(
-        plans, configuration, channels, heads, enable_deep_supervision=False
-    )
+    # A copy: nnU-Net's own trainers write into what they are given.
+    own = ConfigurationManager(deepcopy(configuration.configuration))
+    return trainer.build_network_architecture(plans, own, channels, heads, enable_deep_supervision=False)
 
 
 def _foreign_parts(plans: PlansManager, configuration: ConfigurationManager) -> Iterator[str]:

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import track
 
 from nnunet_tricks.export.model import FINAL, Model, find_model, load
-from nnunet_tricks.export.stock import STOCK, StockModel, check_trainer
+from nnunet_tricks.export.stock import StockModel
 
 TRAINED_BY = "nnunet_tricks_trainer_name"
 """Key of an exported checkpoint that holds the name of the trainer that made it."""
@@ -43,7 +43,7 @@ class Exported:
 def export(
     folder: Path, out: Path, *, folds: Sequence[str] = (), names: Sequence[str] = (FINAL,), dry_run: bool = False
 ) -> Exported:
-    """Make a model folder whose checkpoints name ``nnUNetTrainer``.
+    """Make a model folder whose checkpoints name ``nnUNetTrainer``, or another trainer that nnU-Net brings.
 
     Args:
         folder: The model folder, which stays as it is.
@@ -80,8 +80,7 @@ class _Converter:
         first = load(model.folder / model.checkpoints[0])
         self._names = self._names_in(first)
         self.trainer, self._configuration = self._names
-        check_trainer(first["trainer_name"], model.folder)
-        self.stock = StockModel(model.folder, self._configuration)
+        self.stock = StockModel(model.folder, self._configuration, first["trainer_name"])
 
     def convert(self, file: Path) -> dict[str, Any]:
         """What a checkpoint is to hold; one that nnU-Net could not load is refused."""
@@ -92,7 +91,7 @@ class _Converter:
                 f"{' '.join(self._names)}: choose folds that belong together with -f"
             )
         self.stock.check_weights(checkpoint["network_weights"], self.model.folder / file)
-        return checkpoint | {"trainer_name": STOCK, TRAINED_BY: self.trainer}
+        return checkpoint | {"trainer_name": self.stock.trainer.__name__, TRAINED_BY: self.trainer}
 
     @staticmethod
     def _names_in(checkpoint: dict[str, Any]) -> tuple[str, str]:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.training.nnUNetTrainer.variants.network_architecture.nnUNetTrainerBN import nnUNetTrainerBN
 
+from nnunet_tricks import trainers
 from nnunet_tricks.catalogue import CATALOGUE
 from nnunet_tricks.cli import main
 from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.resolve import findable
 from nnunet_tricks.conformance.steps import STEPS
 from nnunet_tricks.door.external import is_read
 from nnunet_tricks.export.model import FINAL, load
-from nnunet_tricks.export.stock import check_trainer
+from nnunet_tricks.export.stock import stock_trainer
 from nnunet_tricks.export.write import export
 from nnunet_tricks.trick_info import TrickInfo
 
@@ -45,15 +50,54 @@ def edit_plans(model: Path, **changes: object) -> None:
     (model / "plans.json").write_text(json.dumps(plans))
 
 
+STOCK = {"BN": nnUNetTrainerBN, "MedISeg2D": nnUNetTrainerBN, "MedISeg3D": nnUNetTrainerBN, "IFE2D": nnUNetTrainerBN}
+"""What nnU-Net predicts with, where that is not ``nnUNetTrainer``."""
+
+
 @pytest.mark.parametrize("info", CATALOGUE, ids=lambda info: info.name)
-def test_every_trick_that_leaves_the_network_alone_can_be_exported(info: TrickInfo, tmp_path: Path) -> None:
-    if {"network", "inference"} & {hook.partition(".")[0] for hook in info.hooks}:
-        stock = info.module.startswith("nnunetv2.")
-        advice = "nnU-Net itself has this trainer" if stock else "your colleague needs nnunet_tricks"
-        with pytest.raises(ValueError, match=advice):
-            check_trainer(info.trainer, tmp_path)
+def test_every_trick_whose_network_nnunet_has_can_be_exported(info: TrickInfo, tmp_path: Path) -> None:
+    trainer = f"{info.trainer}_run2"
+    own = {"network", "inference"} & {hook.partition(".")[0] for hook in info.hooks} and not info.own
+    if own and info.name not in STOCK:
+        with pytest.raises(ValueError, match="your colleague needs nnunet_tricks"):
+            stock_trainer(trainer, tmp_path)
     else:
-        check_trainer(info.trainer, tmp_path)
+        assert stock_trainer(trainer, tmp_path) is STOCK.get(info.name, nnUNetTrainer)
+
+
+def test_two_changes_of_the_network_are_more_than_nnunet_has(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="IFECurvature changes the network, which stock nnU-Net does not know"):
+        stock_trainer("nnUNetTrainerIFE2D_IFECurvature", tmp_path)
+
+
+def test_a_base_is_predicted_with_by_nnunets_own_trainer(
+    train: Callable[[str, Cell], Path], bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = train("nnUNetTrainerMedISeg2D_Dice", Cell("labels", "2d", False))
+    assert main(["export", str(model), str(tmp_path / "out")]) == 0
+    assert "the checkpoints now say nnUNetTrainerBN" in capsys.readouterr().out
+    predicted = []
+    for folder in (model, tmp_path / "out"):
+        predictor = nnUNetPredictor(device=torch.device("cpu"), allow_tqdm=False)
+        with findable(trainers.find("nnUNetTrainerMedISeg2D_Dice") or nnUNetTrainer):
+            predictor.initialize_from_trained_model_folder(str(folder), (0,), FINAL)
+        assert predictor.allowed_mirroring_axes is None
+        image = torch.rand(3, 1, 40, 50, generator=torch.Generator().manual_seed(0))
+        predicted.append(predictor.predict_logits_from_preprocessed_data(image))
+    assert torch.equal(*predicted)
+    assert predicted[0].std() > 0
+
+
+def test_instance_norm_is_nnunets_where_the_plans_have_it(train: Callable[[str, Cell], Path], tmp_path: Path) -> None:
+    model = train("nnUNetTrainerMedISeg2D_InstanceNorm", Cell("labels", "2d", False))
+    assert export(model, tmp_path / "out").stock.trainer is nnUNetTrainer
+    spoiled = shutil.copytree(model, tmp_path / "spoiled")
+    plans = json.loads((spoiled / "plans.json").read_text())
+    arguments = plans["configurations"]["2d"]["architecture"]["arch_kwargs"]
+    arguments["norm_op"] = "torch.nn.modules.batchnorm.BatchNorm2d"
+    (spoiled / "plans.json").write_text(json.dumps(plans))
+    with pytest.raises(ValueError, match="builds from these plans is not the one that nnUNetTrainer builds"):
+        export(spoiled, tmp_path / "other")
 
 
 def test_a_network_of_its_own_is_refused_although_the_model_is_whole(bench: Bench, tmp_path: Path) -> None:
