@@ -25,6 +25,7 @@ COMMANDS = {
     "export": "a trained model for colleagues who have nnU-Net, but not this package",
     "convert": "make nnU-Net raw data sets of ISIC 2018, CoNIC, KiTS19, LiTS and Cosmos55k",
     "run": "run an experiment file: baseline and tricks on all folds, on this machine or as lines for a cluster",
+    "cluster": "run on SLURM, LSF or Kubernetes: install Snakemake, print a profile, check that jobs work",
     "evaluate": "measure predictions: Dice, HD95, surface Dice, lesions, ... per case and class",
     "compare": "baseline and tricks side by side, from trained folds: means, differences, costs",
     "verify": "make every number of a report again from its table, and say if one byte differs",

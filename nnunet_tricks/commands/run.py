@@ -8,11 +8,15 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nnunet_tricks.cluster.head import Head
+from nnunet_tricks.cluster.profile import Profile, read_profile
 from nnunet_tricks.door.commands import with_our_trainers
 from nnunet_tricks.durations import seconds_in
 from nnunet_tricks.experiment import preview
@@ -29,7 +33,7 @@ from nnunet_tricks.experiment.record import Record
 from nnunet_tricks.experiment.spec import Experiment, read_experiment
 from nnunet_tricks.signals import told_to_end
 
-RUNNERS = ("local", "print")
+RUNNERS = ("local", "print", "snakemake")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +45,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add = parser.add_argument
     add("spec", type=Path, metavar="SPEC", help="experiment file (YAML)")
-    add("--runner", choices=RUNNERS, default="local", help="run here, or print lines for others (default: local)")
+    add(
+        "--runner",
+        choices=RUNNERS,
+        default="local",
+        help="run here, print lines for others, or let Snakemake submit jobs (default: local)",
+    )
+    add("--profile", help="with --runner snakemake: slurm, lsf, kubernetes, local, or a file (default: local)")
     add(
         "--gpus",
         metavar="N,N",
@@ -53,9 +63,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="nnU-Net's -device (default: cuda if there is a GPU, or to print)",
     )
     add("--workers", type=int, default=1, help="cells at a time without a GPU (default: %(default)s)")
-    add("--retries", type=int, default=1, help="how often a cell that failed is tried again (default: %(default)s)")
+    add("--retries", type=int, help="how often a cell that failed is tried again (default: 1, or as the profile says)")
     add("--dry-run", action="store_true", help="only show the cells, their state, hours, disk and order")
-    add("--no-timing", action="store_true", help="with --dry-run: do not time 20 steps of each configuration")
+    add("--no-timing", action="store_true", help="do not time 20 steps of each configuration")
     add("--budget", metavar="TIME", help="begin no cell that would not end in this time: 48h, 90min, 2d")
     add(
         "--format",
@@ -83,14 +93,18 @@ def run(arguments: argparse.Namespace) -> int:
     _tell_missing(experiment, skip=arguments.skip_missing)
     if arguments.workers < 1:
         raise ValueError(f"--workers is {arguments.workers}, and at least 1 is needed")
-    if arguments.retries < 0:
+    if arguments.retries is not None and arguments.retries < 0:
         raise ValueError(f"--retries is {arguments.retries}, and cannot be negative")
     budget = seconds_in(arguments.budget) if arguments.budget else None
     if arguments.lock:
         return _lock(experiment)
     _tell_lock(arguments.spec)
-    devices, device = _devices(arguments)
-    cells = make(experiment, Folders.of_environment(), device=device)
+    profile = _profile(arguments)
+    devices, device = _devices(arguments, here=arguments.runner != "print" and (profile is None or profile.is_local))
+    folders = Folders.of_environment()
+    cells = make(experiment, folders, device=device)
+    if profile is not None:
+        return _snakemake(arguments, cells, profile, folders, device, devices, budget)
     if arguments.dry_run:
         return _dry_run(arguments, cells, devices, budget)
     if arguments.runner == "print":
@@ -120,8 +134,24 @@ def _tell_lock(spec: Path) -> None:
         print(f"note: {state.sentence} Reports will say so.", file=sys.stderr)
 
 
-def _devices(arguments: argparse.Namespace) -> tuple[list[str], str]:
-    """The workers' devices, and nnU-Net's ``-device``."""
+def _profile(arguments: argparse.Namespace) -> Profile | None:
+    if arguments.runner != "snakemake":
+        if arguments.profile:
+            raise ValueError("--profile is for --runner snakemake")
+        return None
+    profile = read_profile(arguments.profile or "local")
+    if arguments.gpus and not profile.is_local:
+        raise ValueError(f"--gpus is for this machine; on {profile.scheduler} each training gets one GPU")
+    return profile if arguments.retries is None else replace(profile, retries=arguments.retries)
+
+
+def _devices(arguments: argparse.Namespace, *, here: bool) -> tuple[list[str], str]:
+    """The workers' devices, and nnU-Net's ``-device``.
+
+    Args:
+        arguments: The command line's.
+        here: Whether cells run on this machine; a login node has no GPU.
+    """
     if arguments.gpus:
         numbers = arguments.gpus.split(",")
         if arguments.device not in (None, "cuda"):
@@ -133,8 +163,7 @@ def _devices(arguments: argparse.Namespace) -> tuple[list[str], str]:
         return ["mps"], "mps"
     if arguments.device == CPU:
         return _cpus(arguments.workers), CPU
-    if arguments.runner == "print":
-        # Whoever prints lines sits on a login node, which has no GPU.
+    if not here:
         return ["0"], "cuda"
     gpus = _gpus()
     if arguments.device == "cuda" and not gpus:
@@ -176,6 +205,43 @@ def _dry_run(arguments: argparse.Namespace, cells: Sequence[Cell], devices: Sequ
     return 0
 
 
+def _snakemake(
+    arguments: argparse.Namespace,
+    cells: Sequence[Cell],
+    profile: Profile,
+    folders: Folders,
+    device: str,
+    devices: Sequence[str],
+    budget: float | None,
+) -> int:
+    variables = _variables()
+    # A login node is no measure of the nodes: there only what was timed on them counts.
+    timings = timed(cells, None, machine=profile.name)
+    costs = Costs(cells, timings)
+    workers = len(devices) if profile.is_local else profile.jobs
+    slots = forecast(cells, costs.seconds, workers=workers, budget=budget)
+    if arguments.dry_run:
+        print(preview.as_text(slots, costs, workers=workers, budget=budget))
+    head = Head(
+        arguments.spec,
+        [slot.cell for slot in slots if slot.fits],
+        profile,
+        device,
+        folders,
+        variables,
+        devices=devices,
+        timings=timings,
+        timing=not arguments.no_timing,
+    )
+    if arguments.dry_run:
+        with tempfile.TemporaryDirectory() as folder:
+            return head.dry_run(Path(folder))
+    with told_to_end():
+        complete = head.run()
+    _tell(head.progress, arguments.json)
+    return 0 if complete and all(slot.fits for slot in slots) else 1
+
+
 def _print(
     arguments: argparse.Namespace, cells: Sequence[Cell], device: str, devices: Sequence[str], budget: float | None
 ) -> int:
@@ -196,13 +262,19 @@ def _local(arguments: argparse.Namespace, cells: Sequence[Cell], devices: Sequen
         return end is None or time.monotonic() + (board.costs.seconds(cell) or 0.0) <= end
 
     with told_to_end(), Board(costs) as board:
-        queue = LocalQueue(cells, devices, variables, retries=arguments.retries, fits=fits, tell=board.tell)
+        retries = 1 if arguments.retries is None else arguments.retries
+        queue = LocalQueue(cells, devices, variables, retries=retries, fits=fits, tell=board.tell)
         complete = queue.run(lambda: board.look(queue))
-    if arguments.json:
-        print(json.dumps([_as_data(one) for one in queue.progress.values()], indent=2))
-    else:
-        print(summary(queue), file=sys.stderr)
+    _tell(queue.progress, arguments.json)
     return 0 if complete else 1
+
+
+def _tell(progress: Mapping[str, Progress], as_json: bool) -> None:
+    """What became of the cells."""
+    if as_json:
+        print(json.dumps([_as_data(one) for one in progress.values()], indent=2))
+    else:
+        print(summary(progress), file=sys.stderr)
 
 
 def _as_data(one: Progress) -> dict[str, Any]:

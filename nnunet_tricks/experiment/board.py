@@ -109,15 +109,17 @@ def left_in_words(queue: LocalQueue, expected: Callable[[Cell], float | None]) -
 def failure(one: Progress) -> str:
     """What a failed cell's log says last."""
     lines = [f"  | {line}" for line in last_lines(one.cell.folder, SHOWN)]
+    if one.told or not lines:
+        return f"  {one.why}"
     return "\n".join([f"  {one.why}; the end of {one.cell.folder / LOG}:", *lines])
 
 
-def summary(queue: LocalQueue) -> str:
+def summary(progress: Mapping[str, Progress]) -> str:
     """What became of an experiment, in a few lines."""
     count = dict.fromkeys((DONE, FAILED, BLOCKED, LATE), 0)
-    for one in queue.progress.values():
+    for one in progress.values():
         count[one.state] = count.get(one.state, 0) + 1
-    lines = [f"{count.pop(DONE)} of {len(queue.progress)} cells done"]
+    lines = [f"{count.pop(DONE)} of {len(progress)} cells done"]
     lines[0] += "".join(f", {number} {state}" for state, number in count.items() if number)
-    lines += [f"{one.cell.key}\n{failure(one)}" for one in queue.progress.values() if one.state == FAILED]
+    lines += [f"{one.cell.key}\n{failure(one)}" for one in progress.values() if one.state == FAILED]
     return "\n".join(lines)

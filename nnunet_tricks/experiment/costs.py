@@ -49,14 +49,18 @@ class Costs:
     cells: Sequence[Cell]
     timings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     _recorded: dict[str, float] = field(init=False)
+    _peaks: dict[str, int] = field(init=False)
 
     def __post_init__(self) -> None:
         """Look at what was measured while cells ran."""
         times: dict[str, list[float]] = {}
+        self._peaks = {}
         for cell in self.cells:
             record = Record.read(cell.folder)
             if record.seconds is not None and cell.is_done():
                 times.setdefault(_alike(cell), []).append(record.seconds)
+            if record.memory is not None and cell.is_done():
+                self._peaks[_alike(cell)] = max(record.memory, self._peaks.get(_alike(cell), 0))
         self._recorded = {alike: fmean(seconds) for alike, seconds in times.items()}
 
     def seconds(self, cell: Cell) -> float | None:
@@ -65,6 +69,11 @@ class Costs:
         if whole is None or not isinstance(cell, Train):
             return whole
         return whole * (1 - _share_done(cell))
+
+    def memory(self, cell: Cell) -> int | None:
+        """The highest peak of all of a cell's processes together, in bytes; None if nobody knows."""
+        timing = self.timings.get(group(cell), {}) if isinstance(cell, Train | Predict) else {}
+        return self._peaks.get(_alike(cell)) or timing.get("memory")
 
     def bytes(self, cell: Cell) -> int | None:
         """What a cell will leave on the disk; None if nobody knows."""
@@ -111,15 +120,18 @@ def group(cell: Cell) -> str:
     return f"{model.dataset}/{model.plans}__{model.configuration}" if model else ""
 
 
-def timed(cells: Sequence[Cell], variables: Mapping[str, str], *, steps: int = 20) -> dict[str, dict[str, Any]]:
+def timed(
+    cells: Sequence[Cell], variables: Mapping[str, str] | None, *, steps: int = 20, machine: str | None = None
+) -> dict[str, dict[str, Any]]:
     """Time training steps of each group that is preprocessed and has something left to train.
 
     What was timed once on a machine is kept beside the cells.
 
     Args:
         cells: Of an experiment.
-        variables: The environment for nnU-Net.
+        variables: The environment for nnU-Net; without one nothing is timed, and only what is kept counts.
         steps: How many.
+        machine: What to call this machine; all nodes of a cluster share a name.
 
     Returns:
         What ``timing`` measures, by group; groups that cannot be timed yet are left out.
@@ -129,10 +141,10 @@ def timed(cells: Sequence[Cell], variables: Mapping[str, str], *, steps: int = 2
     for cell in cells:
         if not isinstance(cell, Train) or group(cell) in timings:
             continue
-        file = cell.states / group(cell) / f"timing_{platform.node()}_{cell.device}.json"
-        if not is_json(file) and (cell.key in done or not set(cell.after) <= done):
+        file = cell.states / group(cell) / f"timing_{machine or platform.node()}_{cell.device}.json"
+        if not is_json(file) and (variables is None or cell.key in done or not set(cell.after) <= done):
             continue
-        if is_json(file) or _time(cell, variables, file, steps):
+        if is_json(file) or (variables is not None and _time(cell, variables, file, steps)):
             timings[group(cell)] = dict(read_json(file))
     return timings
 

@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, NoReturn
 
+from nnunet_tricks.experiment.beat import Beat
 from nnunet_tricks.experiment.processes import (
     MARK,
     dying_with_parent,
@@ -46,16 +47,26 @@ def main(arguments: Sequence[str]) -> int:
         The command's exit code; 128 and the signal's number if a signal ended it.
     """
     folder, device, *words = arguments
-    return _keep(Path(folder), device, words)
+    return keep(Path(folder), device, words)
 
 
-def _keep(folder: Path, device: str, words: Sequence[str]) -> int:
+def keep(folder: Path, device: str, words: Sequence[str]) -> int:
+    """Keep one command; whoever calls it holds the cell's lock, and is the main thread.
+
+    Args:
+        folder: The cell's.
+        device: ``cpu`` or a GPU's number.
+        words: The command.
+
+    Returns:
+        As ``main``.
+    """
     end_leftovers(folder)
     attempt = Attempt(command=shlex.join(words), began=time.time(), device=device)
     record = Record.read(folder).begin(folder, attempt)
     signal.signal(signal.SIGTERM, _leave)
     peak, gpu = 0, None
-    with (folder / LOG).open("a", encoding="utf-8") as log:
+    with Beat(folder), (folder / LOG).open("a", encoding="utf-8") as log:
         log.write(f"$ {attempt.command}\n")
         log.flush()
         process = _start(words, folder, log)

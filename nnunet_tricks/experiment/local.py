@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nnunet_tricks.door.commands import command
+from nnunet_tricks.experiment.beat import Others
 from nnunet_tricks.experiment.cell import Cell
 from nnunet_tricks.experiment.lock import Lock
 
@@ -53,6 +54,7 @@ class Progress:
         failures: Attempts of this queue that failed.
         seconds: Of the attempts of this queue.
         why: Of a failure, in words.
+        told: Whether that says all, and the cell's log nothing more.
     """
 
     cell: Cell
@@ -62,6 +64,7 @@ class Progress:
     failures: int = 0
     seconds: float = 0.0
     why: str = ""
+    told: bool = False
 
 
 @dataclass
@@ -92,6 +95,7 @@ class LocalQueue:
         self._stopped = False
         self._keepers: dict[str, subprocess.Popen[bytes]] = {}
         self._errors: list[BaseException] = []
+        self._others = Others()
 
     def run(self, look: Callable[[], None] = lambda: None) -> bool:
         """Work until nothing is left that can be done.
@@ -190,9 +194,13 @@ class LocalQueue:
 
     def _take(self, device: str, waiting: Sequence[Progress]) -> tuple[Progress, tuple[Lock, ...]] | None:
         ready = [one for one in waiting if one.state != RUNNING and self._is_ready(one.cell)]
-        own = self._device_lock(device) if ready else None
+        # One cell at a time on a device, even if an earlier queue was killed and its last cell still runs.
+        own = device_lock(self.cells[0].states, device) if ready else None
         for one in ready:
             lock = Lock.take(one.cell.folder / LOCK)
+            if lock is not None and self._others.work_at(one.cell.folder):
+                lock.release()
+                lock = None
             if lock is None:
                 self._set(one, ELSEWHERE)
             elif own is None:
@@ -207,10 +215,6 @@ class LocalQueue:
 
     def _is_ready(self, cell: Cell) -> bool:
         return all(self.progress[key].state == DONE for key in cell.after)
-
-    def _device_lock(self, device: str) -> Lock | None:
-        """One cell at a time on a device, even if an earlier queue was killed and its last cell still runs."""
-        return Lock.take(self.cells[0].states / "devices" / f"{platform.node()}_{device}.lock")
 
     def _start(self, cell: Cell, device: str, locks: Sequence[Lock]) -> subprocess.Popen[bytes]:
         cell.prepare()
@@ -256,6 +260,16 @@ class LocalQueue:
             self._changed.notify_all()
         for worker in workers:
             worker.join()
+
+
+def device_lock(states: Path, device: str) -> Lock | None:
+    """The lock of a device of this machine, or None if a cell runs on it.
+
+    Args:
+        states: The folder of states.
+        device: As the queue calls it.
+    """
+    return Lock.take(states / "devices" / f"{platform.node()}_{device}.lock")
 
 
 def _tell_to_end(keeper: subprocess.Popen[bytes]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import resource
 import sys
@@ -14,6 +15,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+from nnunet_tricks.experiment.processes import memory_of
 
 WARM_UP = 3
 FEWER = 4
@@ -65,7 +68,7 @@ def _measure(asked: argparse.Namespace) -> dict[str, Any]:
         "validation_steps_per_epoch": trainer.num_val_iterations_per_epoch,
         "mirrored_axes": len(trainer.inference_allowed_mirroring_axes or ()),
         "checkpoint_bytes": checkpoint.stat().st_size,
-        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+        "memory": _peak() + memory_of(child.pid for child in multiprocessing.active_children() if child.pid),
         "device_memory": torch.cuda.max_memory_reserved() if asked.device == "cuda" else None,
         "device": torch.cuda.get_device_name() if asked.device == "cuda" else asked.device,
     }
@@ -79,6 +82,10 @@ def _each(work: Callable[[], object], count: int) -> float:
     for _ in range(count):
         work()
     return (time.perf_counter() - began) / count
+
+
+def _peak() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _first(output: Any) -> Any:

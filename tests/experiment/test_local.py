@@ -67,9 +67,9 @@ def test_a_failure_is_tried_again_and_then_told_with_its_last_lines(tmp_path) ->
     assert states(queue) == {"bad": "failed", "after": "blocked", "other": "done"}
     assert lines(tmp_path / "tries") == 3
     assert last_lines(bad.folder)[-1] == "disk on fire"
-    assert "1 of 3 cells done, 1 failed, 1 blocked" in summary(queue)
-    assert "exit code 3" in summary(queue)
-    assert "disk on fire" in summary(queue)
+    assert "1 of 3 cells done, 1 failed, 1 blocked" in summary(queue.progress)
+    assert "exit code 3" in summary(queue.progress)
+    assert "disk on fire" in summary(queue.progress)
 
 
 def test_ending_well_without_making_anything_is_a_failure(tmp_path) -> None:

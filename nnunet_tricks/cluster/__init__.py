@@ -1,0 +1,1 @@
+"""Experiments on a cluster: Snakemake submits the cells, each cell is the local queue's own."""

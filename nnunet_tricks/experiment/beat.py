@@ -1,0 +1,89 @@
+"""Signs of life beside locks, for shared file systems that keep a lock to the machine that holds it.
+
+Whoever works at a cell writes a small file every few seconds. Others look whether it changes, and compare no times:
+clocks of machines differ.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nnunet_tricks.files import write_atomically
+
+FILE = "beat"
+SECONDS = 10.0
+"""Between two signs of life."""
+
+PATIENCE = 120.0
+"""Seconds without a sign of life after which somebody on another machine is taken for dead; NFS may show files a
+minute late."""
+
+
+class Beat:
+    """Signs of life in a folder, in a with block.
+
+    Attributes:
+        folder: Where.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """See the class."""
+        self.folder = folder
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._go_on, daemon=True)
+
+    def __enter__(self) -> Beat:
+        """Begin."""
+        self._write(0)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End, and leave no file."""
+        self._ended.set()
+        self._thread.join()
+        (self.folder / FILE).unlink(missing_ok=True)
+
+    def _go_on(self) -> None:
+        number = 0
+        while not self._ended.wait(SECONDS):
+            number += 1
+            # A disk that is full for a while must not end a training.
+            with suppress(OSError):
+                self._write(number)
+
+    def _write(self, number: int) -> None:
+        write_atomically(self.folder / FILE, f"{platform.node()} {os.getpid()} {number}\n")
+
+
+@dataclass
+class Others:
+    """What is known of work on other machines.
+
+    Attributes:
+        patience: Seconds without a sign of life after which somebody is taken for dead.
+    """
+
+    patience: float = PATIENCE
+    _seen: dict[Path, tuple[str, float]] = field(default_factory=dict)
+
+    def work_at(self, folder: Path) -> bool:
+        """Whether somebody on another machine works there, or may: only a second look can tell that he is dead."""
+        try:
+            content = (folder / FILE).read_text(encoding="utf-8")
+        except OSError:
+            return False
+        if content.partition(" ")[0] == platform.node():
+            return False  # on one machine locks are enough
+        now = time.monotonic()
+        before, since = self._seen.get(folder, ("", now))
+        if content != before:
+            since = now
+        self._seen[folder] = content, since
+        return now - since < self.patience
