@@ -110,6 +110,14 @@ def test_show_says_what_holds_and_what_does_not(capsys: pytest.CaptureFixture[st
     assert "default 1.0, here without effect" in shown
 
 
+def test_show_says_what_a_base_trains_with(capsys: pytest.CaptureFixture[str]) -> None:
+    switched = ["OHEM", "NoDeepSupervision", "NoDA", "Oversample_fraction0", "BN", "SGD", "ConstantLR"]
+    assert main(["show", "MedISeg3D_OHEM"]) == 0
+    assert f"trains with {', '.join(switched)}" in capsys.readouterr().out
+    assert main(["show", "MedISeg3D_OHEM", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["switched"] == switched
+
+
 def test_an_error_is_one_sentence_and_on_request_a_traceback(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

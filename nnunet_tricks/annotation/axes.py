@@ -29,6 +29,7 @@ class Axial:
         descending: Whether the slice that is stored first is the most superior one.
         spacing: mm between the centres of neighbouring slices.
         angle: Degrees between the axis and inferior-superior.
+        stated: Whether the file says how the volume lies in the patient; else its last axis is taken to run upwards.
     """
 
     shape: tuple[int, int, int]
@@ -37,6 +38,7 @@ class Axial:
     descending: bool
     spacing: float
     angle: float
+    stated: bool = True
 
     @property
     def slices(self) -> int:
@@ -84,12 +86,13 @@ class Axial:
         return float(first), float(second)
 
 
-def axial(affine: Affine, shape: Sequence[int]) -> Axial:
+def axial(affine: Affine, shape: Sequence[int], *, stated: bool = True) -> Axial:
     """The axial slices of a volume.
 
     Args:
         affine: From voxel indices to mm in RAS, of shape 4x4.
         shape: Voxels along the stored axes.
+        stated: Whether the affine is the file's own.
 
     Raises:
         ValueError: If the volume is not 3D, or its affine maps no axis to inferior-superior.
@@ -117,4 +120,5 @@ def axial(affine: Affine, shape: Sequence[int]) -> Axial:
         descending=bool(orientation[axis, 1] < 0),
         spacing=spacing,
         angle=math.degrees(math.acos(min(1.0, abs(float(edge[2])) / spacing))),
+        stated=stated,
     )

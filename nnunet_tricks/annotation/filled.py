@@ -9,7 +9,7 @@ import numpy as np
 import SimpleITK
 
 from nnunet_tricks.annotation import moved_plans
-from nnunet_tricks.annotation.interpolation import interpolate
+from nnunet_tricks.annotation.interpolation import LEARNED, interpolate
 from nnunet_tricks.annotation.learning import Learning, learned_on
 from nnunet_tricks.annotation.progress import shown
 from nnunet_tricks.annotation.raw_data import RawData, read_manifest, sha256, target_name
@@ -58,7 +58,7 @@ def fill(
         dataset: Number or full name of a data set that ``sparsify`` or ``import`` made.
         number: Of the new one.
         method: See ``interpolate``.
-        learning: How ``learned`` learns, from the images of sparse cases; as by default if not given.
+        learning: How ``learned`` and ``chain`` learn, from the images of sparse cases; as by default if not given.
         dry_run: Write nothing.
 
     Raises:
@@ -84,7 +84,7 @@ def fill(
     if dry_run:
         return report
     network = None
-    if method == "learned":
+    if method in LEARNED:
         learning = learning or Learning()
         learning.file = learning.file or place / "slice_correspondence.pt"
         network = learned_on([Scan(cases[case].images[0]) for case in sorted(sparse)], learning)

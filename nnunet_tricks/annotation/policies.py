@@ -134,12 +134,17 @@ def _cover(features: Array, count: int) -> list[int]:
     unit = features / np.where(lengths > 0, lengths, 1)
     alike = unit @ unit.T
     best = np.full(len(features), -1.0)  # the lowest that a cosine can be: nothing is covered yet
+    gain = (alike + 1).sum(axis=0)
     found: list[int] = []
     for _ in range(count):
-        gain = np.maximum(alike - best[:, None], 0).sum(axis=0)
         gain[found] = -1
         found.append(_first_of_the_largest(gain))
-        best = np.maximum(best, alike[:, found[-1]])
+        # Gains change only for what is covered better now.
+        covered = alike[:, found[-1]] > best
+        before, after = best[covered, None], alike[covered, found[-1], None]
+        rows = alike[covered]
+        gain -= (np.maximum(rows, before) - np.maximum(rows, after) + after - before).sum(axis=0)
+        best[covered] = after[:, 0]
     return found
 
 

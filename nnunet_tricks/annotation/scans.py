@@ -47,12 +47,15 @@ class Scan:
         except RuntimeError as error:
             raise self._unreadable(error) from error
         shape = reader.GetSize()
+        codes = [f"{form}_code" for form in ("qform", "sform")]
+        codes = [reader.GetMetaData(code) for code in codes if reader.HasMetaDataKey(code)]
+        stated = not codes or any(code not in ("0", "NIFTI_XFORM_UNKNOWN") for code in codes)
         if reader.GetNumberOfComponents() != 1:
             raise ValueError(
                 f"{self.file} has {reader.GetNumberOfComponents()} values per voxel; it must be one channel"
             )
         try:
-            found = axial(_affine(reader), shape)
+            found = axial(_affine(reader), shape, stated=stated)
         except ValueError as error:
             raise ValueError(f"{self.file}: {error}") from error
         if reader.GetNumberOfComponents() != 1:

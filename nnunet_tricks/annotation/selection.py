@@ -12,10 +12,11 @@ from typing import Any
 
 from nnunet_tricks.annotation import features, policies, volumes
 from nnunet_tricks.annotation.axes import STEEP
+from nnunet_tricks.annotation.progress import shown
 from nnunet_tricks.annotation.scans import Scan
 
 FORMAT = 1
-FEATURES = ("pixels",)
+FEATURES = ("pixels", "autoencoder")
 
 
 @dataclass(frozen=True)
@@ -103,8 +104,13 @@ def _features(scans: Mapping[str, Scan], settings: Settings) -> dict[str, featur
     """Of all volumes, so that a choice of more volumes changes nothing in those that are chosen already."""
     if settings.features not in FEATURES:
         raise ValueError(f"features must be one of {', '.join(FEATURES)}, got '{settings.features}'")
-    readable = (scan.numbers() for scan in scans.values())
-    rows = features.pixels(readable)
+    readable = (scan.numbers() for scan in shown(scans.values(), "Looking at slices", len(scans)))
+    if settings.features == "pixels":
+        rows = features.pixels(readable)
+    else:
+        from nnunet_tricks.annotation.autoencoder import latents
+
+        rows = latents(readable, seed=settings.seed)
     return dict(zip(scans, rows, strict=True))
 
 
@@ -134,6 +140,12 @@ def warnings(chosen: Mapping[str, Chosen], settings: Settings) -> Iterator[str]:
         yield (
             f"slices of {len(steep)} volume(s), such as {steep[0]}, are tilted against axial ones by up to {worst:.0f} "
             "degrees: they are taken as stored; offsets for 3D Slicer are those of their centres"
+        )
+    unstated = [case for case, one in chosen.items() if not one.scan.axial.stated]
+    if unstated:
+        yield (
+            f"the header of {len(unstated)} volume(s), such as {unstated[0]}, does not say how they lie in the patient"
+            ", so the last stored axis is taken to run from inferior to superior"
         )
     single = [case for case, one in chosen.items() if one.scan.axial.slices == 1]
     if single:

@@ -159,6 +159,27 @@ ENTRIES: tuple[TrickInfo, ...] = (
         challenges=("baseline of the trick paper",),
     ),
     TrickInfo(
+        name="DA5",
+        hooks=_WHOLE,
+        phase=AUGMENTATION,
+        module="nnunetv2.training.nnUNetTrainer.variants.data_augmentation.nnUNetTrainerDA5",
+        summary="more and stronger augmentation (nnU-Net's own)",
+        formula="quarter turns, transposed axes, median filters, sharpening, blank boxes, gradients of brightness and "
+        "local gamma, beside what nnU-Net does",
+        paper=_NNUNET,
+        challenges=("small data sets", "domain shift"),
+    ),
+    TrickInfo(
+        name="NoMirroring",
+        hooks=("mirroring",),
+        phase=AUGMENTATION,
+        module="nnunetv2.training.nnUNetTrainer.variants.data_augmentation.nnUNetTrainerNoMirroring",
+        summary="no mirroring, in training and at inference (nnU-Net's own)",
+        formula="nnU-Net's augmentation without flips",
+        paper=_NNUNET,
+        challenges=("left and right",),
+    ),
+    TrickInfo(
         name="RandomErasing",
         hooks=("augmentation.erasing",),
         phase=AUGMENTATION,

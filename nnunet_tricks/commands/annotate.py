@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 POLICIES = ("fixed", "random", "ual")
 OBJECTIVES = ("cover", "kcenter")
-FEATURES = ("pixels",)
-METHODS = ("copy", "sdf", "learned")
+FEATURES = ("pixels", "autoencoder")
+LEARNED = ("learned", "chain")
+METHODS = ("copy", "sdf", *LEARNED)
 DENSITIES = (0.05, 0.1, 0.2, 0.4, 0.8)
 
 
@@ -107,7 +108,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     quality.add_argument("--policy", choices=("fixed", "random"), default="fixed", help="default: %(default)s")
     quality.add_argument("--seed", type=int, default=0, metavar="N", help="default: %(default)s")
     quality.add_argument(
-        "--method", nargs="+", choices=METHODS, default=["copy", "sdf"], help="learned needs FOLDER to have imagesTr"
+        "--method",
+        nargs="+",
+        choices=METHODS,
+        default=["copy", "sdf"],
+        help="learned and chain need FOLDER to have imagesTr",
     )
     _add_learning(quality, "needed")
     quality.add_argument("-o", dest="out", metavar="FILE", type=Path, help="write every volume's figures as csv")
@@ -145,12 +150,17 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         default="cover",
         help="of ual: every slice is like a chosen one, or no slice is far from all (default: %(default)s)",
     )
-    group.add_argument("--features", choices=FEATURES, default="pixels", help="of ual (default: %(default)s)")
+    group.add_argument(
+        "--features",
+        choices=FEATURES,
+        default="pixels",
+        help="of ual; an autoencoder is trained first (default: %(default)s)",
+    )
 
 
 def _add_learning(parser: argparse.ArgumentParser, where: str) -> None:
     group = parser.add_argument_group(
-        "learned", "A network that learns from images alone which pixel of a slice is which of the next."
+        "learned and chain", "A network that learns from images alone which pixel of a slice is which of the next."
     )
     group.add_argument(
         "--network",
@@ -338,11 +348,11 @@ def _quality(arguments: argparse.Namespace) -> int:
     rows: list[quality.Row] = []
     found = scans.labels_in(arguments.folder)
     images, network = {}, None
-    if "learned" in arguments.method:
+    if {*arguments.method} & {*LEARNED}:
         from nnunet_tricks.annotation.learning import learned_on
 
         if arguments.network is None:
-            raise ValueError("--method learned needs --network FILE, where the network is kept")
+            raise ValueError("--method learned and chain need --network FILE, where the network is kept")
         images = scans.in_folder(arguments.folder)
         network = learned_on([images[case] for case in sorted(images)], _learning(arguments))
     for case, scan in shown(found.items(), "Interpolating", len(found)):

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add = parser.add_argument
     add("what", type=Path, nargs="+", metavar="SPEC|FOLDER", help="an experiment file, or models' result folders")
-    add("--baseline", metavar="TRAINER", help="compare with this (default: the trainer without tricks, or the first)")
+    add("--baseline", metavar="TRAINER", help="compare with this (default: without tricks, a bare base, or the first)")
     add(
         "--finished",
         action="store_true",

@@ -29,9 +29,13 @@ def run(arguments: argparse.Namespace) -> int:
         print("\n\n".join(paper.bibtex for paper in papers))
     elif arguments.json:
         tricks = [as_data(trick.info) | {"settings": trick.settings} for trick in name.tricks]
-        print(json.dumps({"trainer": str(name), "epochs": name.epochs, "run": name.run, "tricks": tricks}, indent=2))
+        switched = [str(trick) for trick in name.switched]
+        report = {"trainer": str(name), "epochs": name.epochs, "run": name.run, "tricks": tricks, "switched": switched}
+        print(json.dumps(report, indent=2))
     else:
         print(f"{name}: {name.epochs} epochs, run {name.run}")
+        if any(trick.info.base for trick in name.tricks):
+            print(f"trains with {', '.join(map(str, name.switched))}")
         for trick in name.tricks:
             print("\n".join(["", *_lines(trick)]))
         print(f"\nexample    nnUNetv2_train 501 3d_fullres 0 -tr {name}")
@@ -43,7 +47,7 @@ def _lines(trick: Trick) -> Iterator[str]:
     yield f"{info.name}: {info.summary}"
     yield f"phase      {info.phase}"
     yield f"switches   {', '.join(info.hooks)}"
-    yield f"formula    {info.formula}"
+    yield f"{'made of' if info.base else 'formula':10} {info.formula}"
     for index, parameter in enumerate(info.parameters):
         value = trick.settings[parameter.name]
         set_to = "" if value == parameter.default else f", here {_written(value)}"

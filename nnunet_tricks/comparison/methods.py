@@ -85,7 +85,7 @@ def grouped(predictions: Iterable[Predictions], *, baseline: str | None = None) 
     Args:
         predictions: Of any models.
         baseline: Trainer, or name of a model's folder, to compare with; where it is not given a trainer without tricks
-            if there is one, else the first.
+            if there is one, else a bare base, else the first.
 
     Raises:
         ValueError: If a group has no such baseline.
@@ -135,12 +135,13 @@ def _baseline(methods: Sequence[Method], asked: str | None, dataset: str) -> Met
             names = some([method.name for method in (fitting or methods)])
             raise ValueError(f"--baseline {asked} is {'several' if fitting else 'none'} of {dataset}'s models: {names}")
         return fitting[0]
-    plain = [method for method in methods if _has_no_trick(method.trainer)]
-    return plain[0] if plain else methods[0]
+    return min(methods, key=lambda method: _tricks_of(method.trainer))
 
 
-def _has_no_trick(trainer: str) -> bool:
+def _tricks_of(trainer: str) -> int:
+    """0 without any trick, 1 for a bare base, 2 for everything else."""
     try:
-        return not parse(trainer).tricks
+        tricks = parse(trainer).tricks
     except IllegalName:
-        return False
+        return 2
+    return 2 if any(not trick.info.base for trick in tricks) else len(tricks)

@@ -81,3 +81,25 @@ def test_tilted_slices_are_taken_as_stored_and_said_to_be_tilted(
     assert found.superior(3) == pytest.approx(centre[2])
     assert main(["annotate", "select", str(tmp_path), "--density", "0.2", "--dry-run"]) == 0
     assert "tilted" in capsys.readouterr().err
+
+
+def test_headers_that_do_not_say_how_the_patient_lies_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = nibabel.Nifti1Image(np.zeros((4, 5, 9), np.int16), None)
+    image.header.set_zooms((1, 1, 4))
+    nibabel.save(image, tmp_path / "a.nii.gz")
+    assert main(["annotate", "select", str(tmp_path), "--density", "0.2", "--dry-run", "--json"]) == 0
+    captured = capsys.readouterr()
+    assert "does not say how they lie in the patient" in captured.err
+    plan = json.loads(captured.out)["cases"]["a"]
+    assert (plan["axis"], plan["chosen"], plan["spacing_mm"]) == ("k", [2, 6], 4)
+
+
+def test_sheared_volumes_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    affine = np.array([[1, 0, 0.6, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])
+    image = nibabel.Nifti1Image(np.zeros((4, 5, 9), np.int16), None)
+    image.set_sform(affine, 1)
+    nibabel.save(image, tmp_path / "a.nii.gz")
+    assert main(["annotate", "select", str(tmp_path), "--density", "0.2", "--dry-run"]) == 2
+    assert "a.nii.gz cannot be read as a volume" in capsys.readouterr().err

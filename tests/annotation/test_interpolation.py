@@ -95,7 +95,7 @@ def test_handing_on_what_one_has_is_copying(case: tuple[np.ndarray, list[int]]) 
 
 def test_wrong_input_is_refused() -> None:
     labels = np.zeros((3, 4, 4), np.uint8)
-    with pytest.raises(ValueError, match="method must be one of copy, sdf, learned"):
+    with pytest.raises(ValueError, match="method must be one of copy, sdf, learned, chain"):
         interpolate(labels, [0], method="spline")
     with pytest.raises(ValueError, match="must name at least one slice"):
         interpolate(labels, [])

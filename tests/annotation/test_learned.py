@@ -68,6 +68,15 @@ def test_it_follows_what_moves(network: Trained) -> None:
         for method in ("sdf", "learned")
     ]
     assert scores[1] > scores[0] + 0.1
+    chain = interpolate(labels, known, method="chain", volume=image, network=network)
+    assert overlap(chain > 0, labels > 0) > overlap(interpolate(labels, known, method="copy") > 0, labels > 0)
+
+
+def test_masks_that_nothing_moves_are_handed_on_as_copies(tmp_path: Path) -> None:
+    image, labels = tube(0)
+    labels = 3 * labels
+    chain = interpolate(labels, [3, 12], method="chain", volume=image, network=staying(tmp_path))
+    np.testing.assert_array_equal(chain, interpolate(labels, [3, 12], method="copy"))
 
 
 def test_shares_are_shares_of_pixels_inside() -> None:
@@ -151,4 +160,4 @@ def test_data_sets_are_filled_and_measured_by_it(
     assert main(["annotate", "quality", str(raw), "--density", "0.2", *words, *network, "--json"]) == 0
     assert {one["method"] for one in json.loads(capsys.readouterr().out)} == {"learned"}
     assert main(["annotate", "quality", str(raw), *words]) == 2
-    assert "--method learned needs --network FILE" in capsys.readouterr().err
+    assert "need --network FILE" in capsys.readouterr().err

@@ -112,6 +112,33 @@ def test_pixels_tell_slices_apart_that_look_different() -> None:
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, rtol=1e-5)
 
 
+def test_codes_of_an_autoencoder_tell_slices_apart_and_are_the_same_again() -> None:
+    from nnunet_tricks.annotation.autoencoder import latents
+
+    generator = np.random.default_rng(0)
+    looks = 100 * generator.random((3, 8, 9)).repeat(5, axis=1).repeat(5, axis=2)
+    kinds = [0, 0, 1, 1, 1, 2]
+    stack = looks[kinds] + generator.standard_normal((6, 40, 45))
+    first, again = (latents([stack[:4], stack[4:]], steps=8) for _ in range(2))
+    assert [one.shape for one in first] == [(4, 128), (2, 128)]
+    np.testing.assert_array_equal(np.concatenate(first), np.concatenate(again))
+    rows = np.concatenate(first)
+    same = np.equal.outer(kinds, kinds)
+    assert (rows @ rows.T)[same].min() > (rows @ rows.T)[~same].max()
+
+
+def test_cover_adds_what_raises_the_cover_most() -> None:
+    unit = np.random.default_rng(3).standard_normal((40, 5))
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+    alike = unit @ unit.T
+    found: list[int] = []
+    for _ in range(40):
+        gains = [alike[:, [*found, index]].max(axis=1).sum() for index in range(40)]
+        found.append(max(sorted({*range(40)} - {*found}), key=gains.__getitem__))
+        if len(found) in (1, 4, 15):
+            assert policies.order(unit, "cover", len(found)) == found
+
+
 def test_pixels_do_not_depend_on_units_and_stand_constant_volumes() -> None:
     volume = np.random.default_rng(0).random((9, 30, 20))
     np.testing.assert_allclose(features.thumbnails(volume), features.thumbnails(-1000 + 700 * volume), atol=1e-4)

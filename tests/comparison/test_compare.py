@@ -159,6 +159,14 @@ def test_baseline_can_be_chosen(both: list[Path], capsys) -> None:
     assert "none of Dataset007_Kidney's models" in refused([*both, "--baseline", "nnUNetTrainerDice"], capsys)
 
 
+def test_a_bare_base_is_the_baseline_of_what_is_added_to_it(world: World, capsys) -> None:
+    trained = [world.train(f"nnUNetTrainerMedISeg3D{added}", skill=2) for added in ("_GTAugB", "_OHEM", "")]
+    (table,) = compared(trained, capsys)
+    assert table["baseline"] == "nnUNetTrainerMedISeg3D__nnUNetPlans__3d"
+    (table,) = compared([world.train("nnUNetTrainer", skill=1), *trained], capsys)
+    assert table["baseline"] == "nnUNetTrainer__nnUNetPlans__3d"
+
+
 def test_subgroups(both: list[Path], world: World, capsys) -> None:
     lines = [f"case_{case},{'CT' if case < 2 else 'MR'}" for case in range(6)]
     (world.raw / "cases.csv").write_text("\n".join(["id,modality", *lines]))

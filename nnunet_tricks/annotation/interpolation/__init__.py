@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.integer]
 
-METHODS = ("copy", "sdf", "learned")
+LEARNED = ("learned", "chain")
+METHODS = ("copy", "sdf", *LEARNED)
 
 
 def interpolate(
@@ -35,10 +36,11 @@ def interpolate(
         annotated: Their indices, in any order, at least one.
         method: ``copy`` takes the nearest annotated slice, of two equally near ones the first. ``sdf`` blends the
             shapes of the annotated slices on both sides, by signed distances; beyond the first and the last it copies.
-            ``learned`` does so along what corresponds in the image.
-        volume: The image, of the same shape; ``learned`` needs it, the others do not look at it.
+            ``learned`` does so along what corresponds in the image. ``chain`` hands masks on along it, each from the
+            nearest annotated slice only: the published algorithm.
+        volume: The image, of the same shape; ``learned`` and ``chain`` need it, the others do not look at it.
         spacing: Edges of a pixel within slices, in mm, for distances.
-        network: Of slice correspondence, which ``learned`` needs; see ``network_file.trained``.
+        network: Of slice correspondence, which these two need; see ``network_file.trained``.
 
     Returns:
         A label map of the same shape and type; annotated slices as they were.
@@ -65,9 +67,11 @@ def interpolate(
     if method == "sdf":
         return shapes.blended(labels, known, spacing)
     if volume is None or network is None:
-        raise ValueError("method 'learned' needs volume and network")
-    from nnunet_tricks.annotation.interpolation.learned import followed
+        raise ValueError(f"method '{method}' needs volume and network")
+    from nnunet_tricks.annotation.interpolation.learned import followed, handed_on
 
+    if method == "chain":
+        return handed_on(labels, known, volume, network)
     return followed(labels, known, volume, network, spacing)
 
 

@@ -7,7 +7,7 @@ Distances stand being averaged, and masks do not, which is why a chain of many s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -19,6 +19,7 @@ from torch.nn import functional
 from nnunet_tricks.annotation.features import Volume
 from nnunet_tricks.annotation.interpolation.correspondence import moved
 from nnunet_tricks.annotation.interpolation.network_file import Trained, shrunk
+from nnunet_tricks.annotation.interpolation.propagation import propagated
 from nnunet_tricks.annotation.interpolation.shapes import signed
 
 Array = NDArray[np.integer]
@@ -47,11 +48,9 @@ def followed(
     Raises:
         ValueError: If image and labels have different shapes.
     """
-    if volume.shape != labels.shape:
-        raise ValueError(f"volume must have the shape of labels, {labels.shape}, got {volume.shape}")
+    chain = _Chain(labels, volume, trained)
     result = np.zeros_like(labels)
     result[list(annotated)] = labels[list(annotated)]
-    chain = _Chain(volume, trained)
     for first, last in pairwise([None, *annotated, None]):
         begin, end = 0 if first is None else first + 1, len(labels) if last is None else last
         if begin < end:
@@ -73,27 +72,63 @@ def _fill(
     for start, other in ((first, last), (last, first)):
         if start is None:
             continue
-        for index, field in chain.walk(fields[start], start, between if start < between[0] else between[::-1]):
+        field, at = fields[start], start
+        for index in between if start < between[0] else between[::-1]:
+            field, at = chain.step(field, at, index), index
             total[index - between[0]] += (1 if other is None else abs(other - index)) * field
     values = torch.tensor(classes)[total[:, 1:].argmax(1)] * (total[:, 0] > 0)
     result[between[0] : between[-1] + 1] = values.numpy()
 
 
+@torch.inference_mode()
+def handed_on(labels: Array, annotated: Sequence[int], volume: Volume, trained: Trained) -> Array:
+    """Labels handed on from the nearest annotated slice, one slice at a time: the paper's algorithm 1.
+
+    Args:
+        labels: Label map with slices first, 0 for background; only annotated slices are read.
+        annotated: Their indices.
+        volume: The image, of the same shape.
+        trained: Network of slice correspondence.
+
+    Returns:
+        Of the same shape and type; where a chain loses the object it ends.
+
+    Raises:
+        ValueError: If image and labels have different shapes.
+    """
+    chain = _Chain(labels, volume, trained)
+    classes = torch.from_numpy(np.unique(np.append(labels[list(annotated)], 0)).astype(np.int64))
+
+    def step(start: int, index: int, found: Array) -> Array:
+        shown = torch.from_numpy(found.astype(np.int64)) == classes[:, None, None]
+        return classes[chain.step(shown.float(), start, index).argmax(0)].numpy().astype(labels.dtype)
+
+    return propagated(labels, annotated, step)
+
+
 class _Chain:
     """Moves fields from slice to slice of one volume."""
 
-    def __init__(self, volume: Volume, trained: Trained) -> None:
+    def __init__(self, labels: Array, volume: Volume, trained: Trained) -> None:
+        if volume.shape != labels.shape:
+            raise ValueError(f"volume must have the shape of labels, {labels.shape}, got {volume.shape}")
         self._network, self._factor = trained.network, trained.factor
         self._device = next(trained.network.parameters()).device
-        self._shape = volume.shape[1:]
-        slices = shrunk(volume, trained.factor)
-        self._features = torch.cat([self._network(one[None].to(self._device)) for one in slices])
+        self._slices = shrunk(volume, trained.factor)
+        self._known: dict[int, Tensor] = {}
 
-    def walk(self, field: Tensor, start: int, way: Sequence[int]) -> Iterator[tuple[int, Tensor]]:
-        rows, columns = (-length % self._factor for length in self._shape)
+    def step(self, field: Tensor, start: int, index: int) -> Tensor:
+        """What a field of slice ``start``, of shape (channels, rows, columns), becomes in slice ``index``."""
+        height, width = field.shape[1:]
+        rows, columns = (-length % self._factor for length in (height, width))
         padded = functional.pad(field[None].to(self._device), (0, columns, 0, rows), mode="replicate")
+        # A pixel of the network's is a cell of the slice's, which moves as a whole.
         cells = functional.pixel_unshuffle(padded, self._factor)
-        for index in way:
-            shares = self._network.shares(self._features[None, start], self._features[None, index])
-            cells, start = moved(cells, shares, self._network.radius), index
-            yield index, functional.pixel_shuffle(cells, self._factor)[0, :, : self._shape[0], : self._shape[1]].cpu()
+        shares = self._network.shares(self._features(start), self._features(index))
+        there = functional.pixel_shuffle(moved(cells, shares, self._network.radius), self._factor)
+        return there[0, :, :height, :width].cpu()
+
+    def _features(self, index: int) -> Tensor:
+        if index not in self._known:
+            self._known[index] = self._network(self._slices[None, index].to(self._device))
+        return self._known[index]

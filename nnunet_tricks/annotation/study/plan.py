@@ -59,7 +59,7 @@ def budget_lines(amounts: Mapping[Point, Amount], prices_differ: bool) -> list[s
         parts = []
         for density, share in line:
             one = next(a for p, a in amounts.items() if (p.density, p.volumes) == (density, share))
-            parts.append(f"{density:.4g} of {share:.4g}" + (f" costs {one.cost:.0f}" if prices_differ else ""))
+            parts.append(f"{density:.4g} x {share:.4g}" + (f" costs {one.cost:.0f}" if prices_differ else ""))
         lines.append(f"{float(budget):.4%} of all slices: " + ", ".join(parts))
     return lines
 

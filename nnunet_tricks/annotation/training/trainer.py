@@ -20,6 +20,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+import numpy as np
 from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class
 from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
@@ -77,6 +78,15 @@ class nnUNetTrainerSparseSlices(TrickTrainer):
         """nnU-Net's; a data set without an ignore label has no list of annotated voxels either."""
         loader = super().validation_loader(loader)
         loader.has_ignore = "ignore" in self.dataset_json["labels"]
+        if loader.has_ignore:
+            labels = ((case, loader._data.load_case(case)[1]) for case in loader.indices)
+            partly = [case for case, one in labels if (np.asarray(one[:]) == self._ignore).any()]
+            if partly:
+                self.print_to_log_file(
+                    f"WARNING: {len(partly)} of {len(loader.indices)} validation cases are not annotated everywhere, "
+                    f"such as {partly[0]}: nnU-Net scores annotated voxels only, and elsewhere nobody knows",
+                    add_timestamp=False,
+                )
         return loader
 
     def training_voxels(self) -> dict[int, int]:

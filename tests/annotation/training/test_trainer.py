@@ -106,6 +106,11 @@ def test_nnunet_validates_on_annotated_voxels_only(bench: Bench) -> None:
     assert case["metrics"]["1"]["n_ref"] < (truth == 1).sum()
 
 
+def test_validation_cases_that_are_sparse_themselves_are_named(bench: Bench) -> None:
+    with built(bench, "SparseSlices", Cell("labels+ignore", "3d", True)) as (_, run):
+        assert "WARNING: 1 of 1 validation cases are not annotated everywhere, such as case_2" in log_of(run)
+
+
 def test_repetitions_choose_other_slices_and_a_seed_the_same(bench: Bench) -> None:
     chosen = []
     for name in ("", "_run2", "_run3"):
