@@ -5,8 +5,21 @@ set -euo pipefail
 action=$1 folder=$2
 
 stop() {
+    # Jobs first: what is left of them would confuse the next SLURM.
+    timeout 20 scancel --user root || true
+    for _ in $(seq 40); do
+        test -z "$(timeout 20 squeue --noheader || true)" && break
+        sleep 0.5
+    done
     for name in slurmd slurmctld munged; do
-        test -s "$folder/$name.pid" && kill "$(cat "$folder/$name.pid")" 2>/dev/null || true
+        pid=$(cat "$folder/$name.pid" 2>/dev/null || true)
+        test -n "$pid" || continue
+        kill "$pid" 2>/dev/null || true
+        for _ in $(seq 40); do
+            kill -0 "$pid" 2>/dev/null || break
+            sleep 0.5
+        done
+        kill -KILL "$pid" 2>/dev/null || true
     done
 }
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -66,6 +66,7 @@ class Place:
 
     def __init__(self, folder: Path, images: Path, snakemake: Path) -> None:
         self.folder = folder
+        self.started: list[subprocess.Popen[str]] = []
         raw = folder / "raw" / "Dataset504_Hippocampus"
         for part in ("imagesTr", "labelsTr"):
             (raw / part).mkdir(parents=True)
@@ -97,7 +98,7 @@ class Place:
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         """``nnunet-tricks``, as users start it."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "nnunet_tricks.cli", *words],
             env=self.variables,
             stdout=subprocess.PIPE,
@@ -105,6 +106,8 @@ class Place:
             text=True,
             start_new_session=True,
         )
+        self.started.append(process)
+        return process
 
     def start_head(self) -> subprocess.Popen[str]:
         words = ["--runner", "snakemake", "--profile", str(self.profile), "--device", "cpu", "--no-timing"]
@@ -122,11 +125,15 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path, sample_data: Path, snakemake: Path, slurm: Path) -> Place:
+def place(tmp_path: Path, sample_data: Path, snakemake: Path, slurm: Path) -> Iterator[Place]:
     images = sample_data / "train3d" / "Task04_Hippocampus"
     if not images.is_dir():
         pytest.skip(f"no hippocampus images at {images}")
-    return Place(tmp_path, images, snakemake)
+    made = Place(tmp_path, images, snakemake)
+    yield made
+    for process in made.started:
+        if process.poll() is None:
+            kill(process)
 
 
 def until(what: Callable[[], object], seconds: float = PATIENCE) -> None:
