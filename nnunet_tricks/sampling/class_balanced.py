@@ -99,7 +99,12 @@ class nnUNetTrainerClassBalancedSampling(TrickTrainer):
             ClassFirst(loader, cases).install()
         listed = ", ".join(f"{one} in {len(having)}" for one, having in cases.items()) or "none"
         self.print_to_log_file(f"of {len(loader.indices)} training cases have a class: {listed}", add_timestamp=False)
-        if all(len(having) == len(loader.indices) for having in cases.values()):
+        if not self.oversample_foreground_percent:
+            self.print_to_log_file(
+                "ClassBalancedSampling changes nothing: no patch is centred on foreground; add Oversample",
+                add_timestamp=False,
+            )
+        elif all(len(having) == len(loader.indices) for having in cases.values()):
             self.print_to_log_file(
                 "ClassBalancedSampling changes nothing: all training cases have the same classes", add_timestamp=False
             )

@@ -126,6 +126,13 @@ def test_what_there_is_to_draw_is_in_the_log(bench: Bench) -> None:
         assert f"of 2 training cases have a class: {ORGAN} in 2, {CORE} in 1" in trainer.log_text
 
 
+def test_beside_a_base_without_oversampling_it_says_that_it_changes_nothing(bench: Bench) -> None:
+    note = "ClassBalancedSampling changes nothing: no patch is centred on foreground; add Oversample"
+    for name, idle in (("MedISeg3D_ClassBalancedSampling", True), ("ClassBalancedSampling", False)):
+        with started(bench, name, Cell("labels", "3d", False)) as trainer:
+            assert (note in trainer.log_text) == idle
+
+
 def test_it_goes_with_shared_randomness(bench: Bench) -> None:
     batches = []
     for _ in range(2):
