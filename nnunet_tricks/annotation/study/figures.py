@@ -14,6 +14,7 @@ Draw = Callable[[Any, Sequence[Row]], None]
 MARKS = {"fixed": "o", "random": "s", "ual": "^"}
 PANEL = (4.2, 3.4)
 """Inches."""
+TICKS = 8
 
 
 def picture(rows: Sequence[Row], label: str = "mean") -> bytes:
@@ -61,9 +62,10 @@ def over_budget(axes: Any, rows: Sequence[Row]) -> None:
             found = [row for row in plain if row.volumes == share and row.policy == policy and _sparse(row)]
             if found:
                 x, y = [row.slices for row in found], [row.iou for row in found]
-                axes.scatter(x, y, color=colour, marker=mark, s=26, label=f"{share:.4g} of volumes, {policy}")
+                axes.scatter(x, y, color=colour, marker=mark, s=26, label=f"{_share(share)}, {policy}")
     _dense_line(axes, rows)
-    axes.set(xscale="log", xlabel="annotated slices", ylabel="IoU", title="IoU over budget")
+    axes.set(xlabel="annotated slices", ylabel="IoU", title="IoU over budget")
+    _logarithmic(axes, [row.slices for row in plain if _sparse(row)])
     axes.legend()
 
 
@@ -74,9 +76,7 @@ def over_density(axes: Any, rows: Sequence[Row]) -> None:
     for colour, (policy, share) in zip(PALETTE, sorted({key[:2] for key in means}), strict=False):
         line = sorted((key[2], value) for key, value in means.items() if key[:2] == (policy, share) and key[2] < 1)
         if line:
-            axes.plot(
-                *zip(*line, strict=True), marker=MARKS[policy], color=colour, label=f"{policy}, {share:.4g} of volumes"
-            )
+            axes.plot(*zip(*line, strict=True), marker=MARKS[policy], color=colour, label=f"{policy}, {_share(share)}")
     budgets: dict[tuple[str, float], list[tuple[float, float]]] = defaultdict(list)
     for (policy, share, density), value in means.items():
         budgets[policy, round(share * density, 6)].append((density, value))
@@ -84,7 +84,8 @@ def over_density(axes: Any, rows: Sequence[Row]) -> None:
         if len(line) > 1:
             axes.plot(*zip(*sorted(line), strict=True), linestyle="--", linewidth=0.7, color=GREY)
     _dense_line(axes, rows)
-    axes.set(xscale="log", xlabel="density", ylabel="IoU", title="IoU over density")
+    axes.set(xlabel="density", ylabel="IoU", title="IoU over density")
+    _logarithmic(axes, [row.density for row in rows if _sparse(row)])
     axes.legend()
 
 
@@ -101,7 +102,8 @@ def drop(axes: Any, rows: Sequence[Row]) -> None:
             *zip(*line, strict=True), color=colour, label=policy + (", interpolated" if interpolated else ""), **style
         )
     axes.axhline(0, color=GREY, linewidth=0.8)
-    axes.set(xscale="log", xlabel="density", ylabel="IoU less that of all labels", title="Drop against dense")
+    axes.set(xlabel="density", ylabel="IoU less that of all labels", title="Drop against dense")
+    _logarithmic(axes, [row.density for row in rows if _sparse(row)])
     axes.legend()
 
 
@@ -135,8 +137,22 @@ def interpolation(axes: Any, rows: Sequence[Row]) -> None:
                 label = f"{policy}, {'interpolated' if interpolated else 'the rest ignored'}"
                 axes.plot(*zip(*found, strict=True), line, marker=MARKS[policy], color=colour, label=label)
     _dense_line(axes, rows)
-    axes.set(xscale="log", xlabel="density", ylabel="IoU", title="Interpolated or ignored")
+    axes.set(xlabel="density", ylabel="IoU", title="Interpolated or ignored")
+    _logarithmic(axes, [row.density for row in rows if _sparse(row)])
     axes.legend()
+
+
+def _logarithmic(axes: Any, values: Sequence[float]) -> None:
+    """A logarithmic axis that says the values themselves, as many as there is room for."""
+    axes.set_xscale("log")
+    axes.minorticks_off()
+    there = sorted(set(values))
+    there = there[:: -(-len(there) // TICKS)]
+    axes.set_xticks(there, [f"{value:g}" for value in there])
+
+
+def _share(volumes: float) -> str:
+    return "all volumes" if volumes == 1 else f"{volumes:.4g} of volumes"
 
 
 def _kind(row: Row) -> tuple[str, bool, float]:
