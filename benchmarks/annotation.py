@@ -1,6 +1,6 @@
 """Sparse annotation: choosing slices, masks in between, and training on few slices.
 
-python -m benchmarks.annotation --data ../shared/data [--only interpolation selection learned training] [--out FILE]
+python -m benchmarks.annotation --data ../shared/data [--only interpolation selection ...] [--out FILE]
 
 Parts that are not measured keep their figures in the file. Seconds are those of the processor, on one thread.
 """
@@ -44,7 +44,8 @@ def main() -> None:
     sections: dict[str, Callable[[argparse.Namespace], Section]] = {
         "interpolation": interpolation,
         "selection": selection,
-        "learned": learned,
+        "learned_hippocampus": learned_hippocampus,
+        "learned_lits": learned_lits,
         "training": training,
     }
     parser.add_argument("--data", type=Path, required=True, help="folder with kits19_masks, train3d and lits")
@@ -130,40 +131,34 @@ def _best(function: Callable[[], object], times: int = 5) -> float:
     return min(taken)
 
 
-def learned(arguments: argparse.Namespace) -> Section:
-    """Learned propagation against ``sdf``, on slices without annotation of real images."""
-    with tempfile.TemporaryDirectory() as temporary:
-        place = arguments.networks or Path(temporary)
-        return {
-            "steps": arguments.steps,
-            "hippocampus": _hippocampus(arguments, place / "hippocampus.pt"),
-            "lits": _lits(arguments, place / "lits.pt"),
-        }
-
-
-def _hippocampus(arguments: argparse.Namespace, file: Path) -> Section:
+def learned_hippocampus(arguments: argparse.Namespace) -> Section:
+    """Learned propagation against ``sdf``, on slices without annotation of volumes that it was not trained on."""
     folder = arguments.data / "train3d" / "Task04_Hippocampus"
     images, labels = scans.in_folder(folder), scans.labels_in(folder)
     train = volumes.chosen([*images], 0.8)
-    start = process_time()
-    network = learned_on([images[case] for case in train], Learning(file, arguments.steps))
-    seconds = process_time() - start
+    network = _network(arguments, "hippocampus.pt", [images[case] for case in train])
     rows: list[quality.Row] = []
     for case in sorted({*images} - {*train}):
         truth = labels[case].labels()
         regions = {"hippocampus": (1, 2), "anterior": (1,), "posterior": (2,)}
         rows += _rows(case, truth, images[case], regions, network, (0.05, 0.1, 0.15, 0.2, 0.4))
-    return {"trained_on": len(train), "training_seconds": seconds, **_said(rows)}
+    return {"trained_on": len(train), "steps": network.step, **_said(rows)}
 
 
-def _lits(arguments: argparse.Namespace, file: Path) -> Section:
+def learned_lits(arguments: argparse.Namespace) -> Section:
+    """The same on the one CT whose labels are an expert's; its image is trained on, as the method may."""
     folder = arguments.data / "lits" / "Training Batch 1"
     images = [scans.Scan(folder / f"volume-{number}.nii") for number in (0, 1)]
-    network = learned_on(images, Learning(file, arguments.steps))
+    network = _network(arguments, "lits.pt", images)
     truth = scans.Scan(folder / "segmentation-0.nii").labels()
-    # The only volume whose labels are an expert's; both images are trained on, as the method may.
     rows = _rows("volume-0", truth, images[0], {"liver": (1, 2), "tumour": (2,)}, network, (0.06, 0.1, 0.15, 0.25))
-    return {"trained_on": len(images), **_said(rows)}
+    return {"trained_on": len(images), "steps": network.step, **_said(rows)}
+
+
+def _network(arguments: argparse.Namespace, name: str, images: Sequence[scans.Scan]) -> network_file.Trained:
+    with tempfile.TemporaryDirectory() as temporary:
+        place = arguments.networks or Path(temporary)
+        return learned_on(images, Learning(place / name, arguments.steps))
 
 
 def _rows(

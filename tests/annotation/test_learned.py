@@ -139,6 +139,10 @@ def test_what_it_needs_must_be_there(network: Trained) -> None:
         interpolate(labels, [0], method="learned", volume=image[1:], network=network)
     with pytest.raises(ValueError, match="device 'warp' cannot be used"):
         network_file.device("warp")
+    broken = network.file.with_name("broken.pt")
+    broken.write_bytes(b"no network")
+    with pytest.raises(ValueError, match="is no network of slice correspondence"):
+        trained(broken, lambda: [image], [SHAPE], steps=1)
     with pytest.raises(ValueError, match="no volume has two slices"):
         trained(network.file.with_name("other.pt"), lambda: [image[:1]], [(1, 40, 36)], steps=1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -115,13 +116,17 @@ def trained(
     """
     on = on or device()
     identity = {"factor": factor_of(shapes), "shapes": crc32(repr([*map(tuple, shapes)]).encode()), "seed": seed}
-    torch.manual_seed(seed)
-    network = Correspondence().to(on)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = Correspondence().to(on)
     optimizer = torch.optim.Adam(network.parameters())
     step = 0
     if file.is_file():
-        kept = torch.load(file, map_location=on, weights_only=True)
-        if kept["identity"] != identity:
+        try:
+            kept = torch.load(file, map_location=on, weights_only=True)
+        except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            raise ValueError(f"{file} is no network of slice correspondence: choose another --network") from error
+        if not isinstance(kept, dict) or kept.get("identity") != identity:
             raise ValueError(f"{file} is a network of other images or another seed: choose another --network")
         network.load_state_dict(kept["network"])
         optimizer.load_state_dict(kept["optimizer"])
