@@ -33,7 +33,9 @@ def waiting(folder: Path, key: str, line: str) -> Shell:
 
 
 def head(folder: Path, cells: list[Shell], snakemake: Path) -> Head:
-    profile = Profile("one_node", folder, "slurm", retries=2, longest=120.0, training=Section(60.0, 500), options=QUICK)
+    # A minute is the shortest limit that SLURM keeps; on a very busy machine a job does not even begin in it.
+    section = Section(60.0, 500)
+    profile = Profile("one_node", folder, "slurm", retries=5, longest=120.0, training=section, options=QUICK)
     folders = Folders(folder / "raw", folder / "preprocessed", folder / "results")
     variables = {**os.environ, "PYTHONPATH": str(ROOT)}
     return Head(
