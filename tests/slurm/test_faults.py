@@ -20,7 +20,8 @@ from nnunet_tricks.experiment.folders import Folders
 from nnunet_tricks.experiment.record import Record
 from tests.experiment.generic import Shell, lines
 
-pytestmark = pytest.mark.slurm
+# Minutes pass until a time limit is over.
+pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 400.0
