@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -66,12 +67,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         words = [sys.executable, "-m", "nnunet_tricks.cli", "run", str(spec), "--dry-run"]
         plan = _measured([*words, "--no-timing", "--device", "cpu"], variables)
         snakemake = _measured([*words, "--runner", "snakemake", "--profile", "slurm"], variables)
-        jobs, nothing = _overheads(Path(folder), variables, asked.cells)
+        jobs, nothing, cpu = _overheads(Path(folder), variables, asked.cells)
     results = {
         "plan of 5,000 cells": plan,
         "plan of 5,000 cells, and Snakemake's dry run": snakemake,
         "limits of a plan": {"seconds": SECONDS, "bytes": BYTES},
         "overhead of a job, seconds": _summary(jobs),
+        "overhead of a job, seconds of CPU": _summary(cpu),
         "bash that does nothing, seconds": _summary(nothing),
         "limit of the overhead, seconds": OVERHEAD,
         "snakemake": Environment.usual().schedulers,
@@ -127,8 +129,8 @@ def _measured(words: Sequence[str], variables: Mapping[str, str]) -> dict[str, f
     return {"seconds": round(seconds, 2), "seconds of CPU": round(cpu, 2), "bytes": peak}
 
 
-def _overheads(folder: Path, variables: Mapping[str, str], count: int) -> tuple[list[float], list[float]]:
-    """Seconds of jobs that do nothing within a plan of 5,000 cells, and of a program that does nothing."""
+def _overheads(folder: Path, variables: Mapping[str, str], count: int) -> tuple[list[float], ...]:
+    """Seconds of jobs that do nothing within a plan of 5,000 cells, of a program that does nothing, and of CPU."""
     # By its name, so that a job finds the class again.
     nothing = import_module("benchmarks.cluster").Nothing
     cells = [nothing(key=f"c{number}/train", states=folder / "states", rank=(number,)) for number in range(5000)]
@@ -136,15 +138,17 @@ def _overheads(folder: Path, variables: Mapping[str, str], count: int) -> tuple[
     exported = {**variables, "PYTHONPATH": os.pathsep.join(filter(None, [os.getcwd(), os.environ.get("PYTHONPATH")]))}
     made = Round(new_folder(folder / "rounds"), cells, read_profile("slurm"), "cpu", folders, exported)
     made.write()
-    jobs, others = [], []
+    jobs, others, cpu = [], [], []
     for cell in cells[: count + 1]:
         name = made.names[cell.key]
         marker = made.folder / "done" / name
+        before = sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
         jobs.append(_seconds(["bash", str(made.folder / "job.sh"), name, str(marker)], variables))
+        cpu.append(sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2]) - before)
         others.append(_seconds(["bash", "-c", "true"], variables))
         if not marker.exists():
             raise RuntimeError(f"{cell.key} is not done")
-    return jobs[1:], others[1:]
+    return jobs[1:], others[1:], cpu[1:]
 
 
 def _seconds(words: Sequence[str], variables: Mapping[str, str]) -> float:

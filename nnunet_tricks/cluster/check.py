@@ -52,7 +52,7 @@ def check(profile: Profile, *, device: str, patience: float) -> int:
         wanted=list(entries),
         device=device,
         devices=["cpu"],
-        variables=exported(variables, folders),
+        variables=exported(variables, folders, profile),
         module="nnunet_tricks.cluster.probe",
         options={**needed_options(profile), **({} if profile.is_local else {"latency-wait": 5})},
     )
@@ -77,7 +77,7 @@ def _wait(process: subprocess.Popen[bytes], profile: Profile, folder: Path, pati
         process.wait(patience)
         return ""
     except subprocess.TimeoutExpired:
-        reason = waits_for(profile, _output(folder))
+        reason = explained(waits_for(profile, _output(folder)), profile)
         return f"after {in_words(patience)} it has not ended{f': {reason}' if reason else ''}"
     finally:
         if process.poll() is None:

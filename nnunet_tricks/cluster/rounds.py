@@ -38,6 +38,9 @@ SPARE = 2000
 NAME = 90
 """Characters of a cell's name that are shown; the whole is in its folder."""
 
+WORKERS = 12
+"""nnU-Net's own number of loading processes."""
+
 LATENCY = 60
 """Seconds that a file may take until this machine sees it."""
 
@@ -93,7 +96,7 @@ class Round:
             wanted=list(self.names.values()),
             device=self.device,
             devices=self.devices,
-            variables=exported(self.variables, self.folders),
+            variables=exported(self.variables, self.folders, self.profile),
             module="nnunet_tricks.cluster.job",
             options={**self.options, **({} if self.profile.is_local else {"local-cores": max(len(self.busy), 1)})},
         )
@@ -204,15 +207,18 @@ def _section(profile: Profile, section: Section, device: str, *, on_cpu: bool) -
     }
 
 
-def exported(variables: Mapping[str, str], folders: Folders) -> dict[str, str]:
+def exported(variables: Mapping[str, str], folders: Folders, profile: Profile) -> dict[str, str]:
     """The variables that jobs need: not every scheduler hands them on, and paths must be whole.
 
     Args:
         variables: All that there are.
         folders: nnU-Net's.
+        profile: The cluster.
     """
+    # nnU-Net would start as many loading processes as the whole node has room for.
+    workers = {} if profile.is_local else {"nnUNet_n_proc_DA": str(min(profile.training.cpus, WORKERS))}
     prefixes = ("nnUNet_", "NNUNET_TRICKS_", "OMP_", "PYTHON")
-    found = {name: value for name, value in variables.items() if name.startswith(prefixes)}
+    found = {**workers, **{name: value for name, value in variables.items() if name.startswith(prefixes)}}
     for name in ("raw", "preprocessed", "results"):
         found[f"nnUNet_{name}"] = str(getattr(folders, name))
     for name in ("PYTHONPATH", "nnUNet_extTrainer"):

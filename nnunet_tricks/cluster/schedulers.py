@@ -44,6 +44,7 @@ REFUSALS = (
     (r"[Ii]nvalid account|[Aa]ccount/partition combination|[Pp]roject", "account"),
     (r"[Ii]nvalid generic resource|gres|GRES", "gpu"),
     (r"node configuration is not available|[Rr]equested.*exceed|[Mm]emory specification", "size"),
+    (r"PartitionConfig|PartitionNodeLimit", "size"),
     (r"time limit|[Tt]ime limit|RUNLIMIT", "time"),
     (r"[Nn]o such file or directory|not found", "paths"),
 )
