@@ -104,10 +104,10 @@ def test_all_share_their_randomness_or_none(spec) -> None:
         "nnUNetTrainer_5epochs_shared_run2",
         "nnUNetTrainerTversky_5epochs_shared_run2",
     ]
-    listed = SPEC.replace("tricks: [Tversky, CE]", "trainers: [nnUNetTrainer, nnUNetTrainerDA5]").replace(
+    listed = SPEC.replace("tricks: [Tversky, CE]", "trainers: [nnUNetTrainer, nnUNetTrainerTopk10Loss]").replace(
         "epochs: 5\n", ""
     )
-    with pytest.raises(ValueError, match="nnUNetTrainerDA5 is not ours"):
+    with pytest.raises(ValueError, match="nnUNetTrainerTopk10Loss is not ours"):
         read_experiment(spec(listed + "shared_randomness: true\n"))
     with pytest.raises(ValueError, match="must be true or false, got 'maybe'"):
         read_experiment(spec(SPEC + "shared_randomness: maybe\n"))

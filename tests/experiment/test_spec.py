@@ -60,8 +60,8 @@ def test_the_least_file(spec) -> None:
             {"baseline": "nnUNetTrainerNoDeepSupervision", "CE": "nnUNetTrainerCE_NoDeepSupervision"},
         ),
         (
-            "trainers: [nnUNetTrainerDA5, nnUNetTrainer]\nbaseline: nnUNetTrainer",
-            {"baseline": "nnUNetTrainer", "nnUNetTrainerDA5": "nnUNetTrainerDA5"},
+            "trainers: [nnUNetTrainerTopk10Loss, nnUNetTrainer]\nbaseline: nnUNetTrainer",
+            {"baseline": "nnUNetTrainer", "nnUNetTrainerTopk10Loss": "nnUNetTrainerTopk10Loss"},
         ),
     ],
 )
@@ -116,7 +116,7 @@ def test_baseline_and_tricks_share_everything_but_the_trick(spec, tricks, epochs
         ("tricks: [CE, CE]", 3, "twice"),
         ("trainers: [nnUNetTrainer_10epochs]\nepochs: 20", 3, "another number of epochs"),
         ("trainers: [nnUNetTrainer_run2]", 3, "say 'runs'"),
-        ("trainers: [nnUNetTrainerDA5]\nruns: 2", 4, "has one run only"),
+        ("trainers: [nnUNetTrainerTopk10Loss]\nruns: 2", 4, "has one run only"),
         ("comparisons:\n- tricks: [CE]", 4, "needs a 'name'"),
         (
             "comparisons:\n- {name: a, tricks: [CE]}\n- {name: a, tricks: [CE]}",

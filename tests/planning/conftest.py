@@ -1,4 +1,5 @@
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -89,3 +90,20 @@ def planned(tmp_path: Path) -> Iterator[Planned]:
     made = Planned(tmp_path)
     with sandbox(raw=made.raw, preprocessed=made.preprocessed, results=tmp_path / "results"):
         yield made
+
+
+@pytest.fixture
+def linked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """nnU-Net finds our resampling function, here and in its processes, whether this environment is linked or not."""
+    from nnunetv2.preprocessing.resampling import utils
+
+    from nnunet_tricks.door import hook
+
+    # Here nnU-Net may have been imported already, its processes begin with sitecustomize.
+    monkeypatch.setattr(utils, "recursive_find_python_class", utils.recursive_find_python_class)
+    hook._wrap_class_finder(utils)
+    (tmp_path / "door").mkdir()
+    (tmp_path / "door" / "sitecustomize.py").write_text("from nnunet_tricks.door.hook import install\n\ninstall()\n")
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join([str(tmp_path / "door"), *os.environ.get("PYTHONPATH", "").split()])
+    )

@@ -35,6 +35,7 @@ def _labelled(plans: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+@pytest.mark.usefixtures("linked")
 @pytest.mark.parametrize("size", [(40, 64), (131, 97), (20, 20)])
 def test_every_picture_gets_the_size(size: tuple[int, int]) -> None:
     plans = _labelled(tiny_plans("Dataset501_Test", flat=True, intensities={}))
@@ -49,6 +50,7 @@ def test_every_picture_gets_the_size(size: tuple[int, int]) -> None:
     assert (np.diff(image.mean((0, 1, 2))) >= -1e-4).all()
 
 
+@pytest.mark.usefixtures("linked")
 def test_a_volume_gets_the_size_and_the_spacing() -> None:
     plans = _labelled(tiny_plans("Dataset501_Test", flat=False, intensities={}))
     image, _ = _preprocessed(varied(plans, ["Resize16x24x32"], {}, "R"), "3d_fullres", (20, 30, 50), 1)

@@ -36,6 +36,7 @@ def data(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TinyData]:
         yield make_tiny_data(raw, preprocessed, labels="labels", flat=request.param)
 
 
+@pytest.mark.usefixtures("linked")
 def test_all_variants_train_and_predict_and_the_base_stays_byte_for_byte(
     data: TinyData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,9 +31,9 @@ def test_without_reruns_no_draw_is_claimed() -> None:
     assert found["covered_of_these_models"] > 0.86
 
 
-def test_what_was_measured_over_2000_draws() -> None:
+def test_what_was_measured() -> None:
     content = json.loads(COMMITTED.read_text())
-    assert content["draws"] >= 2000
+    assert content["draws"] >= 10_000
     assert len(content["settings"]) == len(list(worlds()))
     for one in content["settings"]:
         if one["setting"] in HELD:
@@ -49,6 +49,6 @@ def test_coverage_and_false_claims(name: str, world: World) -> None:
 def judge(found: dict, *, slack: float) -> None:
     covered = found["covered_of_these_models" if found["setting"] == "no rerun" else "covered"]
     assert 0.93 - slack <= covered <= 0.97 + slack, found
-    assert found["false_claims"] <= 0.05 + NOISE + slack / 2, found
+    assert found["false_claims"] <= 0.05 + slack, found
     if found["setting"] == "no rerun":
         assert found["false_claims"] == 0
