@@ -113,7 +113,7 @@ def run(arguments: argparse.Namespace) -> int:
         rows, facts = collect(compared, question)
         write(arguments.report, rows, facts)
     if arguments.json:
-        print(json.dumps(printed.as_data(tables), indent=1))
+        print(json.dumps({"tables": printed.as_data(tables), "across": across_tables.as_data(tables)}, indent=1))
         return 0
     printed.show(tables)
     for one in more:

@@ -17,6 +17,7 @@ from typing import Any
 
 from nnunet_tricks.cluster.head import Head
 from nnunet_tricks.cluster.profile import Profile, read_profile
+from nnunet_tricks.door import link
 from nnunet_tricks.door.commands import with_our_trainers
 from nnunet_tricks.durations import seconds_in
 from nnunet_tricks.experiment import preview
@@ -28,6 +29,7 @@ from nnunet_tricks.experiment.folders import Folders
 from nnunet_tricks.experiment.forecast import forecast
 from nnunet_tricks.experiment.frozen import freeze, place, state_of
 from nnunet_tricks.experiment.local import CPU, LocalQueue, Progress
+from nnunet_tricks.experiment.nnunet_cells import Plan
 from nnunet_tricks.experiment.printing import FORMATS, chains
 from nnunet_tricks.experiment.record import Record
 from nnunet_tricks.experiment.spec import Experiment, read_experiment
@@ -109,6 +111,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _dry_run(arguments, cells, devices, budget)
     if arguments.runner == "print":
         return _print(arguments, cells, device, devices, budget)
+    _check_planners(cells)
     return _local(arguments, cells, devices, budget)
 
 
@@ -236,6 +239,7 @@ def _snakemake(
     if arguments.dry_run:
         with tempfile.TemporaryDirectory() as folder:
             return head.dry_run(Path(folder))
+    _check_planners(cells)
     with told_to_end():
         complete = head.run()
     _tell(head.progress, arguments.json)
@@ -251,6 +255,14 @@ def _print(
         cells = [slot.cell for slot in slots if slot.fits]
     print(FORMATS[arguments.format](chains(cells), gpu=device == "cuda", options=arguments.options), end="")
     return 0
+
+
+def _check_planners(cells: Sequence[Cell]) -> None:
+    unfound = sorted({cell.plans for cell in cells if isinstance(cell, Plan) and cell.needs_link})
+    if unfound and not link.state():
+        raise ValueError(
+            f"{', '.join(unfound)}: nnU-Net finds our planners only after 'nnunet-tricks link': run it once"
+        )
 
 
 def _local(arguments: argparse.Namespace, cells: Sequence[Cell], devices: Sequence[str], budget: float | None) -> int:

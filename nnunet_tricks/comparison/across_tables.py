@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from nnunet_tricks.comparison.compare import Table
 from nnunet_tricks.comparison.statistics.across import across
 from nnunet_tricks.comparison.statistics.model import Signs, Statistics
+from nnunet_tricks.comparison.table import as_json
 
 FEWEST = 2
 """Data sets, for a table across them."""
@@ -31,8 +33,27 @@ class SignTable:
     rows: tuple[tuple[str, ...], ...]
 
 
-def sign_tables(tables: Iterable[Table]) -> Iterator[SignTable]:
-    """A table for each part and configuration that several data sets have.
+@dataclass(frozen=True)
+class Across:
+    """The signs of one metric on several data sets.
+
+    Attributes:
+        metric: Its name.
+        configuration: nnU-Net's.
+        part: Of the data.
+        datasets: Full names.
+        signs: For each trick.
+    """
+
+    metric: str
+    configuration: str
+    part: str
+    datasets: tuple[str, ...]
+    signs: tuple[Signs, ...]
+
+
+def gathered(tables: Iterable[Table]) -> Iterator[Across]:
+    """Each metric, part and configuration that several data sets have.
 
     Args:
         tables: What ``compare`` found; those of subgroups are left out.
@@ -43,11 +64,35 @@ def sign_tables(tables: Iterable[Table]) -> Iterator[SignTable]:
         if found and found.tricks and not found.subgroup:
             groups.setdefault((found.part, found.configuration, found.metric), []).append(found)
     for (part, configuration, metric), members in groups.items():
-        datasets = [one.dataset for one in members]
+        datasets = tuple(one.dataset for one in members)
         if len(datasets) >= FEWEST and len(set(datasets)) == len(datasets):
-            header = ("method", *datasets, "better/worse", "sign test, p (Holm)")
-            rows = tuple(_row(one, datasets) for one in across(members))
-            yield SignTable(f"{metric}, {configuration}, {part}", header, rows)
+            yield Across(metric, configuration, part, datasets, across(members))
+
+
+def sign_tables(tables: Iterable[Table]) -> Iterator[SignTable]:
+    """The same as tables, to print."""
+    for one in gathered(tables):
+        header = ("method", *one.datasets, "better/worse", "sign test, p (Holm)")
+        rows = tuple(_row(signs, one.datasets) for signs in one.signs)
+        yield SignTable(f"{one.metric}, {one.configuration}, {one.part}", header, rows)
+
+
+def as_data(tables: Iterable[Table]) -> list[dict[str, Any]]:
+    """The same for JSON."""
+    return [
+        {
+            "metric": one.metric,
+            "configuration": one.configuration,
+            "part": one.part,
+            "datasets": one.datasets,
+            "methods": [_signs_data(signs) for signs in one.signs],
+        }
+        for one in gathered(tables)
+    ]
+
+
+def _signs_data(signs: Signs) -> dict[str, Any]:
+    return asdict(signs) | {"differences": {name: as_json(value) for name, value in signs.differences.items()}}
 
 
 def as_markdown(tables: Iterable[Table]) -> str:

@@ -88,6 +88,11 @@ class Plan(_OnPlans):
         planner = planner_of(self.plans)
         return words + (["-pl", planner] if planner and self.plans != DEFAULT_PLANS else [])
 
+    @property
+    def needs_link(self) -> bool:
+        """Whether nnU-Net still has to find a planner of ours, for which it reads no variable as for trainers."""
+        return self.plans not in PLANNERS and planner_of(self.plans) is not None and not self.is_made()
+
     def is_made(self) -> bool:
         """Whether there are plans."""
         return self.content() is not None

@@ -52,11 +52,11 @@ def test_compare_tells_it_where_probabilities_were_kept(world: World, capsys) ->
     words = ["compare", *map(str, models), "--workers", "1", "--json"]
     kept(world, "nnUNetTrainer", 0.9)
     assert main(words) == 0
-    (table,) = json.loads(capsys.readouterr().out)
+    (table,) = json.loads(capsys.readouterr().out)["tables"]
     assert table["statistics"]["baseline"]["calibration"] is None
     kept(world, "nnUNetTrainerTversky", 0.6)
     assert main(words) == 0
-    (table,) = json.loads(capsys.readouterr().out)
+    (table,) = json.loads(capsys.readouterr().out)["tables"]
     found = table["statistics"]["baseline"]["calibration"]
     right = []
     for case in range(6):

@@ -18,7 +18,7 @@ ONE = ["--workers", "1"]
 
 def compared(words: list, capsys) -> list[dict]:
     assert main(["compare", *map(str, words), *ONE, "--json"]) == 0, capsys.readouterr().err
-    return json.loads(capsys.readouterr().out)
+    return json.loads(capsys.readouterr().out)["tables"]
 
 
 def refused(words: list, capsys) -> str:

@@ -9,6 +9,7 @@ import pytest
 from nnunet_tricks.cli import main
 from nnunet_tricks.commands.run import _gpus
 from nnunet_tricks.conformance.bench import Bench
+from nnunet_tricks.door import link
 from nnunet_tricks.door.external import is_read
 from nnunet_tricks.experiment.record import Record
 from tests.experiment.conftest import DATASET
@@ -62,6 +63,15 @@ def test_lines_for_a_cluster(spec, preprocessed, capsys) -> None:
     _, out, _ = said(capsys, spec(SPEC), "--runner", "print", "--format", "sbatch")
     assert len(out.splitlines()) == 6
     assert all("--gres=gpu:1" in line and "nnUNetv2_train" in line for line in out.splitlines())
+
+
+def test_our_planners_need_the_link(spec, preprocessed, capsys, monkeypatch) -> None:
+    monkeypatch.setattr(link, "state", list)
+    file = spec(SPEC + "plans: [nnUNetPlansNoResampling]\n")
+    code, out, err = said(capsys, file, "--device", "cpu")
+    assert (code, out) == (2, "")
+    assert "nnUNetPlansNoResampling: nnU-Net finds our planners only after 'nnunet-tricks link'" in err
+    assert not list(preprocessed.results.iterdir())
 
 
 def test_missing_tricks_are_named_and_the_rest_can_run(spec, preprocessed, capsys) -> None:

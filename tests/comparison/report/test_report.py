@@ -155,7 +155,7 @@ def test_subgroups_stand_beside_each_other(world: World, tmp_path: Path, capsys)
     (world.raw / "cases.csv").write_text("id,site\n" + sites)
     out = tmp_path / "report"
     assert main(["compare", *models, "--by", "site", "--workers", "1", "--report", str(out), "--json"]) == 0
-    tables = json.loads(capsys.readouterr().out)
+    tables = json.loads(capsys.readouterr().out)["tables"]
     text = (out / "report.html").read_text()
     for header in ("all (6 cases)", "north (3 cases)", "south (3 cases)"):
         assert f'<th scope="col">{header}</th>' in text
@@ -171,12 +171,20 @@ def test_subgroups_stand_beside_each_other(world: World, tmp_path: Path, capsys)
     assert main(["verify", str(out)]) == 0
 
 
-def test_data_sets_beside_each_other(world: World, tmp_path: Path) -> None:
+def test_data_sets_beside_each_other(world: World, tmp_path: Path, capsys) -> None:
     models = []
     for one in (world, World(world.root, dataset="Dataset008_Liver")):
         models += [str(one.train(f"nnUNetTrainer{trick}", skill=skill)) for trick, skill in (("", 2), ("CE", 1))]
     out = tmp_path / "report"
-    assert main(["compare", *models, "--workers", "1", "--report", str(out)]) == 0
+    assert main(["compare", *models, "--workers", "1", "--report", str(out), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    (across,) = found["across"]
+    (signs,) = across["methods"]
+    assert (signs["name"], signs["gains"], signs["losses"], signs["p"]["p"]) == ("nnUNetTrainerCE", 0, 2, 0.5)
+    for table in found["tables"]:
+        statistics = table["statistics"]
+        effect = statistics["tricks"][0]["effects"][statistics["label"]][across["metric"]]
+        assert signs["differences"][table["dataset"]] == effect["difference"]
     page = Page((out / "report.html").read_text())
     assert {"s0-verdicts", "s1-verdicts", "across"} <= set(page.ids) & set(page.targets)
     for form in ("report.html", "report.md", "report.tex"):
