@@ -8,7 +8,7 @@ import torch
 from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
 from batchgeneratorsv2.transforms.utils.remove_label import RemoveLabelTansform
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
-from scipy.stats import binomtest, kstest
+from scipy.stats import binomtest, kstest, triang
 
 from nnunet_tricks import trainers
 from nnunet_tricks.augmentation.patch import Patch
@@ -112,6 +112,37 @@ def test_erasing_comes_after_the_augmentation() -> None:
     plain, added = _transforms(masked=True).transforms, AfterAugmentation(_transforms, erase)(masked=True).transforms
     assert [type(one).__name__ for one in added if one is not erase] == [type(one).__name__ for one in plain]
     assert type(added[added.index(erase) - 1]).__name__ == "MirrorTransform"
+
+
+@pytest.mark.parametrize("size", [(64, 48), (32, 24, 24)])
+@pytest.mark.parametrize("part", [0.02, 0.4, 0.8, 1.0])
+def test_a_box_has_exactly_the_part_but_for_whole_voxels(size: tuple[int, ...], part: float) -> None:
+    for _ in seeds(100):
+        box = EraseBox((part, part)).get_parameters(torch.zeros(1, *size))["box"]
+        sides = np.array([one.stop - one.start for one in box])
+        assert np.prod((sides - 0.5) / size) <= part <= np.prod((sides + 0.5) / size)
+        relative = sides / size
+        assert part == 1 or (sides - 0.5).min() <= 0 or max(relative) / min(relative) < 3.3 * 1.5
+        assert part < 1 or (relative == 1).all()
+
+
+def test_proportions_differ_where_they_can() -> None:
+    """Aspect ratios of small boxes are as drawn: their logarithm is that of a difference of two uniform numbers."""
+    ratios = []
+    for _ in seeds(500):
+        height, width = EraseBox((0.1, 0.1)).get_parameters(torch.zeros(1, 2000, 2000))["box"]
+        ratios.append(np.log((height.stop - height.start) / (width.stop - width.start)) / np.log(3.3))
+    assert kstest(ratios, triang(0.5, -1, 2).cdf).pvalue > 0.01
+
+
+def test_a_smallest_part_above_the_largest_is_refused(bench: Bench) -> None:
+    cls = trainers.find("nnUNetTrainerRandomErasing_low0p5")
+    assert cls is not None
+    with (
+        bench.room(cls, Cell("labels", "2d", True)) as run,
+        pytest.raises(ValueError, match=r"low of RandomErasing must be at most high, which is 0\.4, got 0\.5"),
+    ):
+        run.build()
 
 
 @pytest.mark.parametrize("size", [(64, 48), (32, 24, 24)])
