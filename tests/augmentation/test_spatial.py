@@ -8,7 +8,6 @@ from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest, chisquare, kstest
-from torch import Tensor
 
 from nnunet_tricks import trainers
 from nnunet_tricks.augmentation.patch import Patch
@@ -17,7 +16,7 @@ from nnunet_tricks.augmentation.spatial import OUTSIDE, Step, Turn, Warp
 from nnunet_tricks.augmentation.zoom import Zoom
 from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.grid import Cell
-from tests.augmentation.cases import CUBE, FLAT, PATCHES, SLICES, applied, augmented, blocks, middle, seeds
+from tests.augmentation.cases import CUBE, FLAT, PATCHES, SLICES, applied, augmented, blocks, middle, places, seeds
 
 STEPS: tuple[Step, ...] = (
     Warp(p=1, scale=(0.7, 1.4)),
@@ -108,12 +107,6 @@ def test_a_zoom_draws_uniformly_and_needs_no_surroundings() -> None:
     large = Zoom((6, 4), (2, 2))(image=row, segmentation=row.to(torch.int16))
     assert large["image"][0, :, 0].tolist() == [0, 0.25, 0.75, 1.25, 1.75, 2]
     assert large["segmentation"][0, :, 3].tolist() == [0, 0, 1, 1, 2, 2]
-
-
-def places(size: tuple[int, ...]) -> Tensor:
-    """An image that shows at each voxel where it is, from the middle: linear, so that interpolation keeps it."""
-    axes = [torch.arange(side, dtype=torch.float32) - (side - 1) / 2 for side in size]
-    return torch.stack(torch.meshgrid(*axes, indexing="ij"))
 
 
 def shown(warp: Warp, size: tuple[int, ...], draws: int) -> np.ndarray:
