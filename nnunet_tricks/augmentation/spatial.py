@@ -5,13 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import atan2, ceil, cos, pi, radians, sin
+from math import atan2, ceil, cos, floor, pi, radians, sin
 from typing import Any
 
 import numpy as np
 from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 from batchgeneratorsv2.transforms.spatial.rot90 import Rot90Transform
 from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
+from torch import Tensor
 
 from nnunet_tricks.augmentation.zoom import Zoom
 
@@ -66,14 +67,21 @@ class Warp(Step):
 
     def read(self, size: Size) -> Size:
         """The box around what may be seen of the image."""
+        if self._only_shifts:
+            return tuple(side + 2 * floor(round(self.shift * side, 6)) for side in size)
         sides: Sequence[float] = size
         if self.rotation:
             sides = _turned(size, radians(self.rotation))
-        margin = 2 * (self.shift + self.bend)
-        return tuple(ceil(round(side / self.scale[0] + margin * own, 6)) for side, own in zip(sides, size, strict=True))
+        margin = self.shift + self.bend
+        return tuple(
+            ceil(round(side / self.scale[0], 6)) + 2 * ceil(round(margin * own, 6))
+            for side, own in zip(sides, size, strict=True)
+        )
 
     def transform(self, size: Size) -> BasicTransform:
-        """What batchgeneratorsv2 has for it; a zoom of ours where it does nothing but scale."""
+        """What batchgeneratorsv2 has for it; ours where it does nothing but shift or nothing but scale."""
+        if self._only_shifts:
+            return _AnyPart(size)
         if not (self.shift or self.rotation or self.bend):
             return Zoom(size, self.scale)
         return SpatialTransform(
@@ -90,7 +98,13 @@ class Warp(Step):
             p_synchronize_scaling_across_axes=1,
             border_mode_seg="constant",
             padding_value_seg=OUTSIDE,
+            # Taking off the mean displacement afterwards would make the largest one larger.
+            center_deformation=False,
         )
+
+    @property
+    def _only_shifts(self) -> bool:
+        return bool(self.shift) and self.scale == (1, 1) and not (self.rotation or self.bend)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +114,7 @@ class Turn(Step):
     Attributes:
         p: The part of the patches.
         axes: Two of them span the plane; quarter turns need axes with voxels of the same edges. Without any the patch
-            is turned by 180 degrees in the plane of its last two axes.
+            is turned in the plane of its last two axes, by those of ``quarters`` that are 0 or 180 degrees.
         quarters: Which multiples of 90 degrees.
 
     Examples:
@@ -121,12 +135,35 @@ class Turn(Step):
         """What batchgeneratorsv2 has for it."""
         if self.axes:
             return Rot90Transform(1, self.quarters, set(self.axes))
-        return Rot90Transform(1, (2,), {len(size) - 2, len(size) - 1})
+        half_turns = tuple(quarter for quarter in self.quarters if quarter % 2 == 0)
+        return Rot90Transform(1, half_turns, {len(size) - 2, len(size) - 1})
 
 
 def centre(size: Size) -> BasicTransform:
     """Cuts the middle out; nothing where the patch has that size already."""
     return SpatialTransform(size, 0, random_crop=False)
+
+
+class _AnyPart(BasicTransform):
+    """Cuts out a part of some size, all that there are with the same probability.
+
+    batchgeneratorsv2 rounds random places down, so that shifts of one way are more likely than of the other.
+    """
+
+    def __init__(self, size: Size) -> None:
+        super().__init__()
+        self.size = size
+
+    def get_parameters(self, image: Tensor, **_: object) -> dict[str, tuple[slice, ...]]:
+        room = np.subtract(image.shape[1:], self.size)
+        corner = np.random.randint(0, room + 1).tolist()
+        return {"part": tuple(slice(low, low + side) for low, side in zip(corner, self.size, strict=True))}
+
+    def _apply_to_image(self, image: Tensor, *, part: tuple[slice, ...]) -> Tensor:
+        whole = (slice(None), *part)
+        return image[whole]
+
+    _apply_to_segmentation = _apply_to_regr_target = _apply_to_image
 
 
 @dataclass(frozen=True)

@@ -86,16 +86,6 @@ def test_each_axis_is_mirrored_half_of_the_time() -> None:
         assert binomtest(sum(axis in axes for axes in found), 300, 0.5).pvalue > 0.01
 
 
-def test_moves_are_by_whole_voxels_either_way() -> None:
-    recipe = recipe_of("Translate_p1_shift0p2", FLAT)
-    rows = (
-        torch.arange(recipe.loaded_size[0])[None, :, None].expand(1, *recipe.loaded_size).to(torch.int16).contiguous()
-    )
-    first = [int(applied(recipe.transforms, rows.float(), rows)["image"][0, 0, 0]) for _ in seeds(200)]
-    assert min(first) == 0
-    assert max(first) + FLAT.size[0] in (recipe.loaded_size[0], recipe.loaded_size[0] - 1)
-
-
 def _transforms(*, masked: bool) -> ComposeTransforms:
     return nnUNetTrainer.get_training_transforms(
         FLAT.size, (-1, 1), [[1, 1], [0.5, 0.5]], (0, 1), False, use_mask_for_norm=[masked], foreground_labels=[1, 3]

@@ -4,7 +4,8 @@ import torch
 from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest, kstest
+from scipy.stats import binomtest, chisquare, kstest
+from torch import Tensor
 
 from nnunet_tricks.augmentation.patch import Patch
 from nnunet_tricks.augmentation.recipe import Recipe
@@ -103,28 +104,47 @@ def test_a_zoom_draws_uniformly_and_needs_no_surroundings() -> None:
     assert large["segmentation"][0, :, 3].tolist() == [0, 0, 1, 1, 2, 2]
 
 
-def test_what_a_warp_draws_is_uniform_in_its_ranges() -> None:
-    warp = Warp(p=1, scale=(0.85, 1.25), shift=0.1, rotation=45)
+def places(size: tuple[int, ...]) -> Tensor:
+    """An image that shows at each voxel where it is, from the middle: linear, so that interpolation keeps it."""
+    axes = [torch.arange(side, dtype=torch.float32) - (side - 1) / 2 for side in size]
+    return torch.stack(torch.meshgrid(*axes, indexing="ij"))
+
+
+def shown(warp: Warp, size: tuple[int, ...], draws: int) -> np.ndarray:
+    """Which places of what was read each draw shows: (draws, axes, *size)."""
+    read, transform = places(warp.read(size)), warp.transform(size)
+    return np.stack([applied([transform], read, read[:1].short())["image"].numpy() for _ in seeds(draws)])
+
+
+def test_what_a_warp_does_is_uniform_in_its_ranges() -> None:
     size = (40, 30)
-    transform, read = warp.transform(size), warp.read(size)
-    image = torch.zeros(1, *read)
-    drawn = [transform.get_parameters(image=image) for _ in seeds(600)]
-    affine = np.stack([one["affine"] for one in drawn])
-    assert kstest(1 / np.hypot(affine[:, 0, 0], affine[:, 1, 0]), "uniform", (0.85, 0.4)).pvalue > 0.01
-    angles = np.degrees(np.arctan2(affine[:, 1, 0], affine[:, 0, 0]))
-    assert kstest(angles, "uniform", (-45, 90)).pvalue > 0.01
+    found = shown(Warp(p=1, scale=(0.85, 1.25), shift=0.1, rotation=45), size, 600)
+    rows = np.gradient(found, axis=2).mean((2, 3))  # how far a step along the first axis leads
+    assert kstest(1 / np.hypot(*rows.T), "uniform", (0.85, 0.4)).pvalue > 0.01
+    assert kstest(np.degrees(np.arctan2(rows[:, 1], rows[:, 0])), "uniform", (-45, 90)).pvalue > 0.01
     for axis, side in enumerate(size):
-        shifts = [(one["center_location_in_pixels"][axis] - read[axis] / 2) / side for one in drawn]
-        assert kstest(shifts, "uniform", (-0.1, 0.2)).pvalue > 0.01
+        assert kstest(found[:, axis].mean((1, 2)) / side, "uniform", (-0.1, 0.2)).pvalue > 0.01
 
 
-def test_a_displacement_stays_within_its_bound() -> None:
-    transform = Warp(p=1, bend=0.05).transform((40, 60))
-    image = torch.zeros(1, 44, 66)
-    most = [transform.get_parameters(image=image)["elastic_offsets"].abs().amax((0, 1)) for _ in seeds(200)]
-    relative = torch.stack(most) / torch.tensor([40, 60])
-    for axis in (0, 1):
-        assert kstest(relative[:, axis].numpy(), "uniform", (0, 0.05)).pvalue > 0.01
+@pytest.mark.parametrize(
+    ("size", "shift", "most"), [((20, 33), 0.1, (2, 3)), ((128, 10), 0.1, (12, 1)), ((7, 30), 0.29, (2, 8))]
+)
+def test_pure_shifts_are_by_whole_voxels_all_alike(size, shift: float, most) -> None:
+    found = shown(Warp(p=1, shift=shift), size, 600).mean((2, 3))
+    for axis, largest in enumerate(most):
+        moved = np.round(found[:, axis]).astype(int)
+        np.testing.assert_allclose(moved, found[:, axis], atol=1e-3)
+        assert set(moved) == set(range(-largest, largest + 1))
+        assert chisquare(np.bincount(moved + largest)).pvalue > 0.01
+
+
+@pytest.mark.parametrize("size", [(64, 64), (41, 60), (16, 20, 16)])
+def test_an_applied_displacement_stays_within_its_bound(size: tuple[int, ...]) -> None:
+    bent = shown(Warp(p=1, bend=0.05), size, 400) - places(size).numpy()
+    most = np.abs(bent).reshape(400, len(size), -1).max(-1) / size
+    for axis in range(len(size)):
+        assert most[:, axis].max() <= 0.05 + 1e-5
+        assert kstest(most[:, axis], "uniform", (0, 0.05)).pvalue > 0.01
 
 
 @pytest.mark.parametrize("p", [0.2, 0.5])
@@ -154,7 +174,12 @@ def _which(array: np.ndarray, candidates: list[np.ndarray]) -> int:
 def test_without_alike_axes_there_are_half_turns_only() -> None:
     recipe = Recipe(FLAT, [Turn(p=1, axes=())])
     image, labels = blocks(FLAT.size)
-    assert torch.equal(augmented(recipe, image, labels)[0], image.rot90(2, (1, 2)))
+    turned = image.rot90(2, (1, 2))
+    assert torch.equal(augmented(recipe, image, labels)[0], turned)
+    # Where 0 is among the quarters, half of the patches stay.
+    recipe = Recipe(FLAT, [Turn(p=1, axes=(), quarters=(0, 1, 2, 3))])
+    found = [_which(augmented(recipe, image, labels)[0].numpy(), [image.numpy(), turned.numpy()]) for _ in seeds(200)]
+    assert binomtest(sum(found), 200, 0.5).pvalue > 0.01
 
 
 @pytest.mark.parametrize(
