@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nnunet_tricks.planning.outlook import Outlook
     from nnunet_tricks.planning.plans_file import Plans
 
 NORMALIZATIONS = {
@@ -93,10 +95,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _geometry(arguments: argparse.Namespace) -> list[str]:
     """Names of the variants that say where voxels lie."""
-    from nnunet_tricks.planning.geometry import resize_name, spacing_name
+    from nnunet_tricks.planning.geometry import SPACINGS, resize_name, spacing_name
 
-    _check_numbers("--spacing", arguments.spacing)
-    _check_numbers("--resize", arguments.resize)
+    _check_numbers("--spacing", arguments.spacing, *SPACINGS)
+    _check_numbers("--resize", arguments.resize, 1)
     names = ["NoResampling"] if arguments.no_resampling else []
     names += [spacing_name(arguments.spacing)] if arguments.spacing else []
     names += [resize_name(arguments.resize)] if arguments.resize else []
@@ -105,10 +107,11 @@ def _geometry(arguments: argparse.Namespace) -> list[str]:
     return names
 
 
-def _check_numbers(option: str, numbers: list[float] | None) -> None:
-    if numbers is not None and (len(numbers) not in (2, 3) or min(numbers) <= 0):
+def _check_numbers(option: str, numbers: list[float] | None, least: float, most: float = inf) -> None:
+    if numbers is not None and (len(numbers) not in (2, 3) or not all(least <= number <= most for number in numbers)):
         given = " ".join(f"{number:g}" for number in numbers)
-        raise ValueError(f"{option} takes two or three numbers above 0, one for each axis, not '{given}'")
+        allowed = f"of at least {least:g}" if most == inf else f"from {least:g} to {most:g}"
+        raise ValueError(f"{option} takes two or three numbers {allowed}, one for each axis, not '{given}'")
 
 
 def _check(arguments: argparse.Namespace, variants: list[str]) -> None:
@@ -131,48 +134,45 @@ def _check(arguments: argparse.Namespace, variants: list[str]) -> None:
 
 def _new_configurations(arguments: argparse.Namespace) -> int:
     from nnunet_tricks.planning import plans_file
-    from nnunet_tricks.planning.memory import estimated_gigabytes
-    from nnunet_tricks.planning.patch import padding_note
+    from nnunet_tricks.planning.outlook import memory_note, outlook
 
     file = plans_file.find(arguments.dataset, plans_name=arguments.plans)
     plans = plans_file.read(file)
+    plans_file.check_complete(file, plans, [arguments.source])
+    labels = _labels(file)
     before = plans_file.resolve(plans, arguments.source)
     wanted = dict(_wanted(plans, arguments))
-    # All are looked at before the first is written.
-    outcomes = {name: plans_file.add(file, name, one, dry_run=True) for name, one in wanted.items()}
-    for name, configuration in wanted.items():
-        plans_file.add(file, name, configuration, dry_run=arguments.dry_run)
-        plans["configurations"][name] = configuration
-    preprocessed = (file.parent / before["data_identifier"]).is_dir()
-    labels = len(json.loads((file.parent / "dataset.json").read_text(encoding="utf-8"))["labels"])
-    sizes = [
-        estimated_gigabytes(resolved, len(resolved["normalization_schemes"]), labels)
-        for resolved in (before, *(plans_file.resolve(plans, name) for name in wanted))
-    ]
+    outcomes = plans_file.add_all(file, wanted, dry_run=True)
+    after = {**plans, "configurations": {**plans["configurations"], **wanted}}
+    was = outlook(file.parent, plans, arguments.source, labels)
+    will = {name: outlook(file.parent, after, name, labels) for name in wanted}
+    # Written last: whatever cannot be is refused before.
+    plans_file.add_all(file, wanted, dry_run=arguments.dry_run)
     if arguments.json:
         report = {
             "dry_run": arguments.dry_run,
             "file": str(file),
-            "preprocessed": preprocessed,
+            "preprocessed": was.preprocessed,
             "configurations": [
-                {"name": name, "outcome": outcomes[name], "gigabytes": round(size, 2), "configuration": wanted[name]}
-                for name, size in zip(wanted, sizes[1:], strict=True)
+                {
+                    "name": name,
+                    "outcome": outcomes[name],
+                    **will[name].report(),
+                    "configuration": configuration,
+                }
+                for name, configuration in wanted.items()
             ],
         }
         print(json.dumps(report, indent=2))
         return 0
-    for name, size in zip(wanted, sizes[1:], strict=True):
-        says = {"added": "added", "unchanged": "there already"}[outcomes[name]]
+    for name, outcome in outcomes.items():
+        says = _says(outcome, "added", arguments.dry_run)
         print(f"{'Dry run: ' if arguments.dry_run else ''}{name} {says} in {file}")
         print(f"  inherits from {arguments.source}, and shares its preprocessed data")
-        _print_difference(before, plans_file.resolve(plans, name))
-        print(f"  GPU memory by nnU-Net's own rule: {sizes[0]:.2g} GB -> {size:.2g} GB")
-        if note := padding_note(plans, arguments.source, plans_file.resolve(plans, name)["patch_size"]):
-            print(f"  {note}")
+        _print_difference(before, plans_file.resolve(after, name))
+        _print_notes(memory_note(was, will[name]), will[name].padding)
+    _print_preprocessing(file, arguments.plans, arguments.source, was)
     default = arguments.plans == plans_file.DEFAULT_PLANS
-    if not preprocessed:
-        which = "" if default else f" -plans_name {arguments.plans}"
-        print(f"Its data are not preprocessed yet: nnUNetv2_preprocess -d {_number(file)} -c {arguments.source}{which}")
     for name in wanted:
         print(
             f"Train with it: nnUNetv2_train {arguments.dataset} {name} 0{'' if default else f' -p {arguments.plans}'}"
@@ -199,36 +199,77 @@ def _wanted(plans: Plans, arguments: argparse.Namespace) -> Iterator[tuple[str, 
 
 def _new_plans(arguments: argparse.Namespace, variants: list[str]) -> int:
     from nnunet_tricks.planning import plans_file, small
+    from nnunet_tricks.planning.outlook import memory_note, outlook
     from nnunet_tricks.planning.variants import plans_name, varied
 
     file = plans_file.find(arguments.dataset, plans_name=arguments.plans)
     plans = plans_file.read(file)
+    plans_file.check_complete(file, plans, plans["configurations"])
     name = small.check_name(arguments.name or plans_name(arguments.plans, variants))
-    fingerprint = json.loads((file.parent / "dataset_fingerprint.json").read_text(encoding="utf-8"))
+    plans_file.check_plans_name(name)
+    fingerprint = plans_file.read_object(
+        file.with_name("dataset_fingerprint.json"), "median_relative_size_after_cropping"
+    )
+    labels = _labels(file)
     changed = varied(plans, variants, fingerprint, name)
     new = file.with_name(f"{name}.json")
-    outcome = plans_file.write_new(new, changed, dry_run=arguments.dry_run)
+    outcome = plans_file.write_new(new, changed, dry_run=True)
+    own = [one for one, configuration in changed["configurations"].items() if "inherits_from" not in configuration]
+    was = {one: outlook(file.parent, plans, one, labels) for one in own}
+    will = {one: outlook(file.parent, changed, one, labels) for one in own}
+    # Written last: whatever cannot be is refused before.
+    plans_file.write_new(new, changed, dry_run=arguments.dry_run)
     if arguments.json:
-        report = {"dry_run": arguments.dry_run, "file": str(new), "outcome": outcome, "plans": changed}
+        report = {
+            "dry_run": arguments.dry_run,
+            "file": str(new),
+            "outcome": outcome,
+            "configurations": [{"name": one, **expected.report()} for one, expected in will.items()],
+            "plans": changed,
+        }
         print(json.dumps(report, indent=2))
         return 0
-    says = {"added": "written", "unchanged": "there already"}[outcome]
-    print(f"{'Dry run: ' if arguments.dry_run else ''}{new} {says}")
+    print(f"{'Dry run: ' if arguments.dry_run else ''}{new} {_says(outcome, 'written', arguments.dry_run)}")
     gone = [one for one in plans["configurations"] if one not in changed["configurations"]]
     if gone:
         print(f"  without {', '.join(gone)}")
-    for one, configuration in changed["configurations"].items():
-        if "inherits_from" not in configuration:
-            print(f"  {one}")
-            _print_difference(plans["configurations"][one], configuration, indent=4)
+    for one in own:
+        print(f"  {one}")
+        _print_difference(plans["configurations"][one], changed["configurations"][one], indent=4)
+        _print_notes(memory_note(was[one], will[one]), will[one].padding, indent=4)
     key = "foreground_intensity_properties_per_channel"
-    _print_difference(plans[key], changed[key])
-    source = (
-        arguments.source if arguments.source in changed["configurations"] else next(iter(changed["configurations"]))
-    )
-    print(f"Preprocess: nnUNetv2_preprocess -d {_number(file)} -plans_name {name} -c {source}")
+    _print_difference(plans.get(key, {}), changed.get(key, {}))
+    source = arguments.source if arguments.source in changed["configurations"] else own[0]
+    _print_preprocessing(file, name, source, outlook(file.parent, changed, source, labels))
     print(f"Train with it: nnUNetv2_train {arguments.dataset} {source} 0 -p {name}")
     return 0
+
+
+def _labels(file: Path) -> int:
+    """How many labels a data set has, by the ``dataset.json`` beside its plans."""
+    from nnunet_tricks.planning.plans_file import read_object
+
+    return len(read_object(file.with_name("dataset.json"), "labels")["labels"])
+
+
+def _says(outcome: str, done: str, dry_run: bool) -> str:
+    return "there already" if outcome == "unchanged" else f"would be {done}" if dry_run else done
+
+
+def _print_notes(*notes: str, indent: int = 2) -> None:
+    for note in filter(None, notes):
+        print(f"{' ' * indent}{note}")
+
+
+def _print_preprocessing(file: Path, plans_name: str, configuration: str, expected: Outlook) -> None:
+    """Whether the data are there, since preprocessing deletes and rebuilds them."""
+    from nnunet_tricks.planning.plans_file import DEFAULT_PLANS
+
+    if expected.preprocessed:
+        print(f"Its data are preprocessed already, in {expected.data}: nnUNetv2_preprocess would delete them first")
+        return
+    which = "" if plans_name == DEFAULT_PLANS else f" -plans_name {plans_name}"
+    print(f"Its data are not preprocessed yet: nnUNetv2_preprocess -d {_number(file)}{which} -c {configuration}")
 
 
 def _print_difference(before: Any, after: Any, indent: int = 2) -> None:

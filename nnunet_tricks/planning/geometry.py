@@ -19,6 +19,10 @@ _SPACING = re.compile(r"Spacing(\d+(?:p\d+)?(?:x\d+(?:p\d+)?){1,2})")
 _RESIZE = re.compile(r"Resize([1-9]\d*(?:x[1-9]\d*){1,2})")
 RESAMPLED = ("data", "seg")
 """Predictions are resampled to the size of the image by nnU-Net's own function."""
+NO_RESAMPLING = "no_resampling_hack"
+"""nnU-Net's function that leaves voxels as they are."""
+SPACINGS = (0.0001, 10_000.0)
+"""Millimetres that a name can hold."""
 
 
 def spacing_name(spacing: Sequence[float]) -> str:
@@ -28,7 +32,7 @@ def spacing_name(spacing: Sequence[float]) -> str:
         >>> spacing_name([3.22, 1.62, 1.62])
         'Spacing3p22x1p62x1p62'
     """
-    return f"Spacing{'x'.join(f'{value:g}'.replace('.', 'p') for value in spacing)}"
+    return f"Spacing{'x'.join(f'{value:.15g}'.replace('.', 'p') for value in spacing)}"
 
 
 def resize_name(shape: Sequence[int]) -> str:
@@ -44,12 +48,52 @@ def resize_name(shape: Sequence[int]) -> str:
 def spacing_of(name: str) -> list[float] | None:
     """Millimetres that a name says.
 
+    Raises:
+        ValueError: If they are out of range, or ``spacing_name`` writes them otherwise.
+
     Examples:
         >>> spacing_of("Spacing3p22x1p62x1p62")
         [3.22, 1.62, 1.62]
     """
     match = _SPACING.fullmatch(name)
-    return [float(value.replace("p", ".")) for value in match[1].split("x")] if match else None
+    if not match:
+        return None
+    spacing = [float(value.replace("p", ".")) for value in match[1].split("x")]
+    check_spacing(spacing)
+    if name != spacing_name(spacing):
+        raise ValueError(f"'{name}' is written '{spacing_name(spacing)}', since plans have one name each")
+    return spacing
+
+
+def check_spacing(spacing: Sequence[float]) -> None:
+    """Refuse what is no spacing of voxels.
+
+    Raises:
+        ValueError: If one is out of range.
+    """
+    least, most = SPACINGS
+    if not all(least <= value <= most for value in spacing):
+        raise ValueError(
+            f"spacing {' '.join(f'{value:g}' for value in spacing)} must be from {least:g} to {most:g} mm along each "
+            "axis"
+        )
+
+
+def check_resampled(plans: Plans) -> None:
+    """Refuse plans that say already where voxels lie, other than by a spacing.
+
+    Raises:
+        ValueError: If they do.
+    """
+    for name, configuration in plans["configurations"].items():
+        for what in RESAMPLED:
+            function = configuration.get(f"resampling_fn_{what}")
+            if function in (NO_RESAMPLING, NAME):
+                raise ValueError(
+                    f"configuration '{name}' of these plans has '{function}' as resampling_fn_{what} already: with "
+                    "--no-resampling, --spacing or --resize on top they would change nothing, or not what their name "
+                    "says; start with -p from plans that have none of these"
+                )
 
 
 def shape_of(name: str) -> list[int] | None:
@@ -71,10 +115,10 @@ def give_spacing(plans: Plans, spacing: Sequence[float]) -> None:
         spacing: In millimetres, in the order of the plans.
 
     Raises:
-        ValueError: If a spacing is not positive, or no configuration has these axes.
+        ValueError: If a spacing is out of range, no configuration has these axes, or images are not resampled to a
+            spacing.
     """
-    if min(spacing) <= 0:
-        raise ValueError(f"spacing {list(spacing)} must be above 0 mm along each axis")
+    check_spacing(spacing)
     for name, configuration in _of_axes(plans, len(spacing)):
         before = deepcopy(configuration)
         scale = [old / new for old, new in zip(before["spacing"], spacing, strict=True)]
@@ -92,7 +136,7 @@ def give_shape(plans: Plans, shape: Sequence[int]) -> None:
         shape: In voxels, in the order of the plans.
 
     Raises:
-        ValueError: If no configuration has these axes.
+        ValueError: If no configuration has these axes, or images are not resampled to a spacing.
     """
     for name, configuration in _of_axes(plans, len(shape)):
         before = deepcopy(configuration)
@@ -109,6 +153,7 @@ def give_shape(plans: Plans, shape: Sequence[int]) -> None:
 
 def _of_axes(plans: Plans, axes: int) -> list[tuple[str, dict[str, Any]]]:
     """The configurations that stay. What inherits from them has a network for the old spacing, and goes."""
+    check_resampled(plans)
     own = {name: one for name, one in plans["configurations"].items() if "inherits_from" not in one}
     kept = {name: one for name, one in own.items() if len(one["patch_size"]) == axes and name != "3d_lowres"}
     if not kept:

@@ -12,7 +12,7 @@ from copy import deepcopy
 from math import prod
 from typing import Any
 
-from nnunet_tricks.planning.plans_file import resolve
+from nnunet_tricks.planning.plans_file import resolve, resolve_source
 from nnunet_tricks.planning.small import BLOCKS, MIN_EDGE, MIN_STAGES
 
 MOST_FEATURES = {2: 16, 3: 10}
@@ -41,10 +41,10 @@ def patch_configuration(
         What to put into the plans file.
 
     Raises:
-        ValueError: If there is no such configuration, its network is not one that nnU-Net plans, or the patch cannot be
-            pooled as the rule says.
+        ValueError: If there is no such configuration, it is the second stage of a cascade, its network is not one that
+            nnU-Net plans, or the patch cannot be pooled as the rule says.
     """
-    resolved = resolve(plans, source)
+    resolved = resolve_source(plans, source)
     if batch_size is not None and batch_size < 1:
         raise ValueError(f"batch size must be at least 1, not {batch_size}")
     changed = {"inherits_from": source, **fitted(resolved, source, patch_size)}
@@ -101,9 +101,7 @@ def roomy(spacing: Sequence[float], patch_size: Sequence[int]) -> list[int]:
         >>> roomy([1.0, 1.0], [200, 200])
         [224, 224]
     """
-    from nnunetv2.experiment_planning.experiment_planners.network_topology import get_pool_and_conv_props
-
-    return [int(edge) for edge in get_pool_and_conv_props(spacing, patch_size, MIN_EDGE, 999999)[3]]
+    return _pooled(spacing, patch_size)[0]
 
 
 def default_name(source: str, patch_size: Sequence[int]) -> str:
@@ -138,21 +136,36 @@ def _network(architecture: Mapping[str, Any]) -> str:
 
 def _topology(spacing: Sequence[float], patch_size: Sequence[int]) -> tuple[list[list[int]], list[list[int]]]:
     """Strides and kernels of each stage."""
-    from nnunetv2.experiment_planning.experiment_planners.network_topology import get_pool_and_conv_props
-
-    _, strides, kernels, fitting, divisor = get_pool_and_conv_props(spacing, patch_size, MIN_EDGE, 999999)
+    fitting, strides, kernels = _pooled(spacing, patch_size)
     if len(strides) < MIN_STAGES:
         raise ValueError(
             f"a patch of {list(patch_size)} is too small: nnU-Net would pool it {len(strides) - 1} times, and at least "
             f"{MIN_STAGES - 1} are needed for deep supervision"
         )
-    if [int(edge) for edge in fitting] != list(patch_size):
-        below = [edge // int(step) * int(step) for edge, step in zip(patch_size, divisor, strict=True)]
-        raise ValueError(
-            f"a patch of {list(patch_size)} cannot be pooled as nnU-Net would pool it, by "
-            f"{[int(by) for by in divisor]}: the nearest are {below} and {[int(edge) for edge in fitting]}"
-        )
-    return [[int(by) for by in axes] for axes in strides], [[int(edge) for edge in axes] for axes in kernels]
+    if fitting != list(patch_size):
+        by = [prod(axis) for axis in zip(*strides, strict=True)]
+        below = [edge // step * step for edge, step in zip(patch_size, by, strict=True)]
+        nearest = [str(one) for one in (below, fitting) if _can_be(spacing, one)]
+        hint = {0: "", 1: ": the nearest is ", 2: ": the nearest are "}[len(nearest)] + " and ".join(nearest)
+        raise ValueError(f"a patch of {list(patch_size)} cannot be pooled as nnU-Net would pool it, by {by}{hint}")
+    return strides, kernels
+
+
+def _can_be(spacing: Sequence[float], patch_size: Sequence[int]) -> bool:
+    fitting, strides, _ = _pooled(spacing, patch_size)
+    return len(strides) >= MIN_STAGES and fitting == list(patch_size)
+
+
+def _pooled(spacing: Sequence[float], patch_size: Sequence[int]) -> tuple[list[int], list[list[int]], list[list[int]]]:
+    """By nnU-Net's rule: the patch filled up so that it can be pooled, then strides and kernels of each stage."""
+    from nnunetv2.experiment_planning.experiment_planners.network_topology import get_pool_and_conv_props
+
+    _, strides, kernels, fitting, _ = get_pool_and_conv_props(spacing, patch_size, MIN_EDGE, 999999)
+    return (
+        [int(edge) for edge in fitting],
+        [[int(by) for by in axes] for axes in strides],
+        [[int(edge) for edge in axes] for axes in kernels],
+    )
 
 
 def _features(planned: Any, stages: int, dimensions: int) -> list[int]:
@@ -184,6 +197,6 @@ def padding_note(plans: Mapping[str, Any], source: str, patch_size: Sequence[int
     inside = prod(min(edge, size) for edge, size in zip(patch_size, median, strict=False)) / prod(patch_size)
     return (
         f"patch {'x'.join(map(str, patch_size))} is larger than the median image "
-        f"({'x'.join(f'{size:g}' for size in median)}): nnU-Net fills up with zeros, {100 * (1 - inside):.0f} % of a "
+        f"({'x'.join(f'{size:.4g}' for size in median)}): nnU-Net fills up with zeros, {100 * (1 - inside):.0f} % of a "
         "median patch"
     )

@@ -58,11 +58,13 @@ def is_known(name: str) -> bool:
 
 @cache
 def _build(name: str) -> type:
-    if not is_known(name):
-        known = names()
-        raise IllegalName(name, "there is no such one", get_close_matches(name, known, n=1) or known, "planner")
     token = name.removeprefix(PREFIX)
     patch = _PATCH.fullmatch(token)
+    try:
+        variant = None if patch else variant_of(token)
+    except ValueError as error:
+        known = names()
+        raise IllegalName(name, str(error), get_close_matches(name, known, n=1) or known, "planner") from None
     from nnunetv2.experiment_planning.experiment_planners.default_experiment_planner import ExperimentPlanner
     from nnunetv2.utilities.json_export import recursive_fix_for_json_export
 
@@ -75,10 +77,10 @@ def _build(name: str) -> type:
         def save_plans(self, plans: Plans) -> None:
             """Change them, then write them; where the change is refused nothing is written."""
             recursive_fix_for_json_export(plans)
-            if patch:
+            if variant:
+                variant.apply(plans, self.dataset_fingerprint)
+            elif patch:
                 _give_patch(plans, int(patch[1]))
-            else:
-                variant_of(token).edit(plans, self.dataset_fingerprint)
             super().save_plans(plans)
 
     return type(name, (Planner,), {"__module__": __name__, "__doc__": f"nnU-Net's planner, then {token}."})

@@ -8,7 +8,7 @@ from copy import deepcopy
 from math import prod
 from typing import Any
 
-from nnunet_tricks.planning.plans_file import resolve
+from nnunet_tricks.planning.plans_file import resolve_source
 
 THINNER = 4
 """Times fewer features in every stage than nnU-Net planned."""
@@ -49,10 +49,10 @@ def small_configuration(
         What to put into the plans file.
 
     Raises:
-        ValueError: If there is no such configuration, its network is not one of ``BLOCKS``, or the patch does not fit
-            it.
+        ValueError: If there is no such configuration, it is the second stage of a cascade, its network is not one of
+            ``BLOCKS``, or the patch does not fit it.
     """
-    resolved = resolve(plans, source)
+    resolved = resolve_source(plans, source)
     architecture = deepcopy(resolved.get("architecture"))
     if not isinstance(architecture, dict):
         raise ValueError(

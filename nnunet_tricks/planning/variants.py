@@ -17,8 +17,15 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-from nnunet_tricks.planning.geometry import give_shape, give_spacing, shape_of, spacing_of
-from nnunet_tricks.planning.plans_file import Plans, resolve
+from nnunet_tricks.planning.geometry import (
+    NO_RESAMPLING,
+    check_resampled,
+    give_shape,
+    give_spacing,
+    shape_of,
+    spacing_of,
+)
+from nnunet_tricks.planning.plans_file import Plans, ancestry
 
 CT_WINDOW = (-79.0, 304.0)
 """The paper's, in Hounsfield units."""
@@ -46,18 +53,36 @@ class Variant:
     summary: str
     edit: Edit
 
+    def apply(self, plans: Plans, fingerprint: Mapping[str, Any]) -> None:
+        """Edit plans.
+
+        Args:
+            plans: Changed in place.
+            fingerprint: nnU-Net's, of the data set.
+
+        Raises:
+            ValueError: If the variant does not suit the data set or these plans, or would change nothing.
+        """
+        before = deepcopy(plans)
+        self.edit(plans, fingerprint)
+        if plans == before:
+            raise ValueError(f"variant '{self.name}' would change nothing: these plans are so already")
+
 
 def _no_resampling(plans: Plans, fingerprint: Mapping[str, Any]) -> None:
-    for name in [*plans["configurations"]]:
-        resolved = resolve(plans, name)
-        if name == "3d_lowres" or resolved.get("previous_stage"):
-            # Of lower resolution in name only, and a cascade of two equals.
-            del plans["configurations"][name]
+    check_resampled(plans)
+    configurations = plans["configurations"]
+    # Of lower resolution in name only, and a cascade of two equals. What inherits from them goes with them.
+    gone = {name for name, one in configurations.items() if name == "3d_lowres" or one.get("previous_stage")}
+    left = {name: one for name, one in configurations.items() if gone.isdisjoint(ancestry(plans, name))}
+    if not left:
+        raise ValueError(f"all configurations of these plans ({', '.join(configurations)}) are stages of a cascade")
+    plans["configurations"] = left
     for name, configuration in plans["configurations"].items():
         if "inherits_from" in configuration:
             continue
         for what in ("data", "seg", "probabilities"):
-            configuration[f"resampling_fn_{what}"] = "no_resampling_hack"
+            configuration[f"resampling_fn_{what}"] = NO_RESAMPLING
             configuration[f"resampling_fn_{what}_kwargs"] = {}
         if configuration.get("next_stage"):
             raise ValueError(f"configuration '{name}' is the first stage of a cascade, which needs resampling")
@@ -78,14 +103,15 @@ def _normalization(scheme: str, *, masked: bool = False) -> Edit:
 
 
 def _ct_window(plans: Plans, fingerprint: Mapping[str, Any]) -> None:
-    channels = sorted({at for schemes in _schemes(plans) for at, one in enumerate(schemes) if one == "CTNormalization"})
+    properties = plans["foreground_intensity_properties_per_channel"]
+    named = {at for schemes in _schemes(plans) for at, one in enumerate(schemes) if one == "CTNormalization"}
+    channels = [channel for channel in sorted(named) if not _is_colour(properties[str(channel)])]
     if not channels:
         raise ValueError(
             "no channel of these plans is CT: a window in Hounsfield units needs a channel that dataset.json calls 'CT'"
         )
     for channel in channels:
-        properties = plans["foreground_intensity_properties_per_channel"][str(channel)]
-        properties["percentile_00_5"], properties["percentile_99_5"] = CT_WINDOW
+        properties[str(channel)]["percentile_00_5"], properties[str(channel)]["percentile_99_5"] = CT_WINDOW
 
 
 def _imagenet(plans: Plans, fingerprint: Mapping[str, Any]) -> None:
@@ -95,17 +121,24 @@ def _imagenet(plans: Plans, fingerprint: Mapping[str, Any]) -> None:
             raise ValueError(f"ImageNet's mean and std are of 3 colours, and the images have {len(schemes)} channel(s)")
     if any(properties[str(channel)]["max"] > 255 or properties[str(channel)]["min"] < 0 for channel in range(3)):
         raise ValueError("ImageNet's mean and std are of colours from 0 to 255, and these images go beyond")
-    for channel, (mean, std) in enumerate(zip(IMAGENET["mean"], IMAGENET["std"], strict=True)):
-        # nnU-Net's CT scheme is: clip, take off a mean, divide by a std.
-        properties[str(channel)] |= {
-            "percentile_00_5": 0.0,
-            "percentile_99_5": 255.0,
-            "mean": 255 * mean,
-            "std": 255 * std,
-        }
+    for channel, colour in enumerate(_colours()):
+        properties[str(channel)] |= colour
     for configuration in _own(plans, "normalization_schemes"):
         configuration["normalization_schemes"] = ["CTNormalization"] * 3
         configuration["use_mask_for_norm"] = [False] * 3
+
+
+def _colours() -> list[dict[str, float]]:
+    """Of red, green and blue. nnU-Net's CT scheme is: clip, take off a mean, divide by a std."""
+    return [
+        {"percentile_00_5": 0.0, "percentile_99_5": 255.0, "mean": 255 * mean, "std": 255 * std}
+        for mean, std in zip(IMAGENET["mean"], IMAGENET["std"], strict=True)
+    ]
+
+
+def _is_colour(properties: Mapping[str, float]) -> bool:
+    """Whether a channel has nnU-Net's CT scheme for ImageNet's numbers."""
+    return any(properties.items() >= colour.items() for colour in _colours())
 
 
 VARIANTS = (
@@ -129,13 +162,13 @@ def find(name: str) -> Variant:
     """The variant of a name: one of ``VARIANTS``, ``Spacing3p22x1p62x1p62``, ``Resize200x200``.
 
     Raises:
-        ValueError: If there is none.
+        ValueError: If there is none, or the numbers are out of range or not written as names write them.
     """
     for variant in VARIANTS:
         if variant.name == name:
             return variant
     if spacing := spacing_of(name):
-        millimetres = " x ".join(f"{value:g}" for value in spacing)
+        millimetres = " x ".join(f"{value:.15g}" for value in spacing)
         return Variant(name, f"images resampled to {millimetres} mm", lambda plans, _: give_spacing(plans, spacing))
     if shape := shape_of(name):
         voxels = " x ".join(map(str, shape))
@@ -164,12 +197,12 @@ def varied(plans: Plans, variants: list[str], fingerprint: Mapping[str, Any], na
         name: Of the new plans.
 
     Raises:
-        ValueError: If a variant does not suit the data set, or would change nothing.
+        ValueError: If a variant does not suit the data set or these plans, or would change nothing.
     """
     changed = deepcopy(plans)
     changed["plans_name"] = name
     for variant in variants:
-        find(variant).edit(changed, fingerprint)
+        find(variant).apply(changed, fingerprint)
     for configuration in _own(changed, "data_identifier"):
         identifier = str(configuration["data_identifier"])
         base = str(plans["plans_name"])

@@ -5,11 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunet_tricks.conformance.tiny_plans import tiny_plans
-from nnunet_tricks.planning.geometry import shape_of, spacing_of
+from nnunet_tricks.planning.geometry import SPACINGS, shape_of, spacing_name, spacing_of
 from nnunet_tricks.planning.variants import varied
 
 
@@ -78,6 +80,27 @@ def test_the_network_is_what_nnunet_plans_for_it(flat: bool, variant: str) -> No
 def test_axes_that_no_configuration_has() -> None:
     with pytest.raises(ValueError, match=r"2 numbers were given, .* have 3 axes"):
         varied(tiny_plans("Dataset501_Test", flat=False, intensities={}), ["Resize32x32"], {}, "R")
+
+
+@given(st.lists(st.floats(*SPACINGS), min_size=2, max_size=3))
+def test_names_hold_every_digit(spacing: list[float]) -> None:
+    said = spacing_of(spacing_name(spacing)) or []
+    assert said == pytest.approx(spacing, rel=1e-14)
+    assert spacing_name(said) == spacing_name(spacing)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("Spacing0x1x1", "from 0.0001 to 10000 mm"),
+        ("Spacing1x1x20000", "from 0.0001 to 10000 mm"),
+        ("Spacing03p220x1p6x1p6", "is written 'Spacing3p22x1p6x1p6'"),
+        ("Spacing1p0x1", "is written 'Spacing1x1'"),
+    ],
+)
+def test_names_that_plans_do_not_have(name: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        spacing_of(name)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Against nnU-Net's own planner and networks."""
 
+import json
+import re
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from nnunet_tricks.conformance.tiny_plans import tiny_plans
 from nnunet_tricks.planning.memory import REFERENCE_GB, estimated_gigabytes
 from nnunet_tricks.planning.patch import SWEEP, default_name, padding_note, patch_configuration
 from nnunet_tricks.planning.plans_file import resolve
+from nnunet_tricks.planning.small import small_configuration
 from tests.planning.conftest import Planned
 from tests.planning.test_small import hand_made
 
@@ -89,6 +92,31 @@ def test_patches_that_cannot_be(planned: Planned, patch: list[int], message: str
     plans = planned.plan(*CUBE)
     with pytest.raises(ValueError, match=message):
         patch_configuration(plans, "3d_fullres", patch)
+
+
+@pytest.mark.parametrize("spacing", [[1.0, 1.0, 1.0], [5.0, 0.8, 0.8], [3.22, 1.62, 1.62]])
+@pytest.mark.parametrize("patch", [[15, 15, 15], [33, 64, 64], [13, 50, 97], [100, 100, 100]])
+def test_what_is_suggested_can_be(spacing: list[float], patch: list[int]) -> None:
+    plans = hand_made([48, 160, 160], [[1, 1, 1], *[[2, 2, 2]] * 4])
+    plans["configurations"]["base"]["spacing"] = spacing
+    with pytest.raises(ValueError, match="the nearest") as refusal:
+        patch_configuration(plans, "base", patch)
+    nearest = re.findall(r"\[[\d, ]+\]", str(refusal.value).split("the nearest")[1])
+    assert nearest
+    for one in map(json.loads, nearest):
+        assert patch_configuration(plans, "base", one)["patch_size"] == one
+
+
+def test_the_second_stage_of_a_cascade_has_no_other_patch() -> None:
+    """nnU-Net would read what the first stage predicted for the new name, which is nothing."""
+    plans = tiny_plans("Dataset501_Test", flat=False, intensities={})
+    plans["configurations"]["derived"] = {"inherits_from": "3d_cascade_fullres"}
+    for source in ("3d_cascade_fullres", "derived"):
+        for make in (patch_configuration, small_configuration):
+            with pytest.raises(
+                ValueError, match=rf"'{source}' is the second stage.*'3d_lowres' makes them for 3d_casc"
+            ):
+                make(plans, source, patch_size=[32, 32, 32])
 
 
 def test_networks_and_batches_that_cannot_be(planned: Planned) -> None:

@@ -22,6 +22,10 @@ def plans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return file
 
 
+def _files(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+
+
 def _run(*words: str) -> int:
     parser = argparse.ArgumentParser()
     plan.add_arguments(parser)
@@ -111,14 +115,97 @@ def test_other_preprocessing_is_a_plans_file_of_its_own(plans: Path, capsys: pyt
 
 
 @pytest.mark.parametrize(
+    "words", [("--patch", "32"), ("--small",), ("--no-resampling",), ("--normalization", "none"), ("--sweep", "32")]
+)
+def test_a_dry_run_says_what_would_be(plans: Path, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    before = _files(plans.parent)
+    assert _run("501", *words, "--dry-run") == 0
+    said = capsys.readouterr().out
+    assert "would be" in said
+    assert "GPU memory by nnU-Net's own rule: " in said
+    assert "Its data are not preprocessed yet: nnUNetv2_preprocess -d 501" in said
+    assert _files(plans.parent) == before
+
+
+def test_a_dry_run_of_another_spacing_says_what_it_takes(plans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("501", "--spacing", "3", "2", "2", "--dry-run")
+    assert _run(*words) == 0
+    said = capsys.readouterr().out
+    assert "spacing: [3.0, 1.0, 1.0] -> [3.0, 2.0, 2.0]" in said
+    assert "larger than the median image (6x12x12)" in said
+    assert _run(*words, "--json") == 0
+    (one,) = json.loads(capsys.readouterr().out)["configurations"]
+    assert (one["name"], one["preprocessed"]) == ("3d_fullres", False)
+    assert isinstance(one["gigabytes"], float)
+    assert "6x12x12" in one["padding"]
+
+
+def test_data_that_are_there_are_not_to_be_preprocessed_again(plans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (plans.parent / "nnUNetPlansNoResampling_3d_fullres").mkdir()
+    assert _run("501", "--no-resampling") == 0
+    said = capsys.readouterr().out
+    assert "preprocessed already, in nnUNetPlansNoResampling_3d_fullres" in said
+    assert "nnUNetv2_preprocess -d" not in said
+
+
+@pytest.mark.parametrize("words", [("--small",), ("--sweep",), ("--no-resampling",), ("--normalization", "none")])
+@pytest.mark.parametrize("content", [None, '{"labels"', "{}", "[]"])
+def test_nothing_is_written_without_the_data_sets_description(
+    plans: Path, words: tuple[str, ...], content: str | None
+) -> None:
+    description = plans.with_name("dataset.json")
+    description.unlink()
+    if content is not None:
+        description.write_text(content)
+    before = _files(plans.parent)
+    with pytest.raises((ValueError, FileNotFoundError), match=r"Dataset501_Test/dataset\.json"):
+        _run("501", *words)
+    assert _files(plans.parent) == before
+
+
+@pytest.mark.parametrize("content", ['{"a', "{}"])
+def test_a_broken_fingerprint_is_named(plans: Path, content: str) -> None:
+    plans.with_name("dataset_fingerprint.json").write_text(content)
+    with pytest.raises(ValueError, match=r"dataset_fingerprint\.json"):
+        _run("501", "--normalization", "none")
+
+
+@pytest.mark.parametrize("words", [("--patch", "32"), ("--small",), ("--no-resampling",), ("--spacing", "3", "2", "2")])
+@pytest.mark.parametrize("key", ["data_identifier", "spacing", "patch_size", "batch_size"])
+def test_incomplete_plans_are_refused_with_file_and_key(plans: Path, words: tuple[str, ...], key: str) -> None:
+    content = plans_file.read(plans)
+    del content["configurations"]["3d_fullres"][key]
+    plans.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=rf"nnUNetPlans\.json is incomplete: .*'3d_fullres' has no '{key}'"):
+        _run("501", *words)
+    content["configurations"]["3d_fullres"] |= {
+        key: tiny_plans("", flat=False, intensities={})["configurations"]["3d_fullres"][key],
+        "spacing": [0, 1, 1],
+    }
+    plans.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"nnUNetPlans\.json: 'spacing' of configuration '3d_fullres' is \[0, 1, 1\]"):
+        _run("501", *words)
+
+
+@pytest.mark.parametrize("name", ["splits_final", "dataset", "dataset_fingerprint", "Dataset"])
+def test_plans_have_no_name_of_another_file(plans: Path, name: str) -> None:
+    before = _files(plans.parent)
+    with pytest.raises(ValueError, match=f"plans cannot be called '{name}'"):
+        _run("501", "--no-resampling", "--name", name)
+    assert _files(plans.parent) == before
+
+
+@pytest.mark.parametrize(
     ("words", "message"),
     [
         ((), "nothing to plan"),
         (("--patch", "32", "--no-resampling"), "first the plans, then with -p"),
         (("--small", "--batch", "2"), "--batch goes with"),
         (("--sweep", "32", "--name", "x"), "--sweep stands alone"),
-        (("--spacing", "2", "--no-resampling"), "--spacing takes two or three numbers above 0"),
-        (("--resize", "200", "0"), "--resize takes two or three numbers above 0"),
+        (("--spacing", "2", "--no-resampling"), "--spacing takes two or three numbers from 0.0001 to 10000"),
+        (("--spacing", "nan", "1", "1"), "from 0.0001 to 10000, .* not 'nan 1 1'"),
+        (("--spacing", "1e-5", "1", "1"), "from 0.0001 to 10000"),
+        (("--resize", "200", "0"), "--resize takes two or three numbers of at least 1"),
         (("--resize", "200", "200", "--spacing", "1", "1"), "exclude each other"),
     ],
 )

@@ -4,7 +4,7 @@ import pytest
 
 from nnunet_tricks.door.kinds import answer
 from nnunet_tricks.naming import IllegalName
-from nnunet_tricks.planning.planners import find, names
+from nnunet_tricks.planning.planners import find, is_known, names
 from nnunet_tricks.planning.variants import varied
 from tests.planning.conftest import DATASET, Planned
 
@@ -48,6 +48,11 @@ def test_names_that_are_none() -> None:
     with pytest.raises(IllegalName, match=r"not a planner of nnunet_tricks.*nnUNetPlannerNoResampling"):
         find("nnUNetPlannerNoResamplin")
     assert answer(PLACE, "nnUNetPlannerPatch0")[0] is None
+    with pytest.raises(IllegalName, match=r"must be from 0\.0001 to 10000 mm"):
+        find("nnUNetPlannerSpacing0x1x1")
+    with pytest.raises(IllegalName, match="is written 'Spacing3p22x1p6x1p6'"):
+        find("nnUNetPlannerSpacing03p220x1p6x1p6")
+    assert not is_known("nnUNetPlannerSpacing0x1x1")
     assert answer("nnunetv2.imageio", "nnUNetPlannerMinMax") == (None, "")
 
 

@@ -47,7 +47,7 @@ def test_what_is_missing_is_named(preprocessed: Path) -> None:
         plans_file.find("501", preprocessed=preprocessed)
 
 
-@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"configurations": 3}'])
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"configurations": 3}', '{"configurations": {"2d": 3}}'])
 def test_other_files_are_refused(tmp_path: Path, content: str) -> None:
     file = tmp_path / "nnUNetPlans.json"
     file.write_text(content)
@@ -84,6 +84,14 @@ def test_another_configuration_is_not_overwritten(preprocessed: Path) -> None:
     with pytest.raises(ValueError, match=r"another configuration '2d' \(it differs in batch_size\).*--name"):
         plans_file.add(file, "2d", {"batch_size": 1})
     assert json.loads(file.read_text()) == PLANS
+
+
+def test_all_are_added_or_none(preprocessed: Path) -> None:
+    file = plans_file.find("501", preprocessed=preprocessed)
+    with pytest.raises(ValueError, match="another configuration '2d'"):
+        plans_file.add_all(file, {"new": {"batch_size": 1}, "2d": {"batch_size": 1}})
+    assert json.loads(file.read_text()) == PLANS
+    assert plans_file.add_all(file, {"2d": {"batch_size": 12}, "new": {}}) == {"2d": "unchanged", "new": "added"}
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from nnunetv2.experiment_planning.plan_and_preprocess_api import preprocess_dataset
+from nnunetv2.experiment_planning.plan_and_preprocess_api import plan_experiment_dataset, preprocess_dataset
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunet_tricks.commands import plan
@@ -19,6 +19,7 @@ from nnunet_tricks.conformance.grid import Cell
 from nnunet_tricks.conformance.sandbox import sandbox
 from nnunet_tricks.conformance.steps import STEPS
 from nnunet_tricks.conformance.tiny_data import TinyData, make_tiny_data
+from nnunet_tricks.planning.planners import find
 
 
 def _hashes(folder: Path) -> dict[str, str]:
@@ -41,9 +42,8 @@ def test_all_variants_train_and_predict_and_the_base_stays_byte_for_byte(
     data: TinyData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     base = "2d" if len(data.dataset_json["channel_names"]) == 3 else "3d_fullres"
-    folder = data.preprocessed / f"nnUNetPlans_{base}"
-    before = _hashes(folder)
-    assert len(before) >= 6
+    before = _hashes(data.preprocessed)
+    assert len(before) >= 12
     patch = ["48"] if base == "2d" else ["8", "32", "32"]
     name = "Resize40x48" if base == "2d" else "Spacing2x1p25x1"
     geometry = ["--resize", "40", "48"] if base == "2d" else ["--spacing", "2", "1.25", "1"]
@@ -53,18 +53,67 @@ def test_all_variants_train_and_predict_and_the_base_stays_byte_for_byte(
         (["--normalization", "none"], "nnUNetPlansNoIntensityNorm", base),
         (geometry, f"nnUNetPlans{name}", base),
     ):
-        parser = argparse.ArgumentParser()
-        plan.add_arguments(parser)
-        assert plan.run(parser.parse_args([data.name, "--from", base, *options])) == 0
+        _plan(data, base, *options)
         plans = json.loads((data.preprocessed / f"{plans_name}.json").read_text())
         if plans_name != "nnUNetPlans":
-            number = int(data.name[len("Dataset") :].partition("_")[0])
-            preprocess_dataset(number, plans_name, [configuration], [1], show_progress_bar=False)
-            assert len(list((data.preprocessed / f"{plans_name}_{base}").iterdir())) >= 6
+            _preprocess(data, plans_name, configuration)
         monkeypatch.setitem(runs.CONFIGURATIONS, "2d" if base == "2d" else "3d", configuration)
         cell = Cell("labels", "2d" if base == "2d" else "3d", True)
         run = runs.Run(nnUNetTrainer, cell, replace(data, plans=deepcopy(plans)), tmp_path)
         for step in ("epoch", "--val", "predict"):
             STEPS[step](run)
         shutil.rmtree(tmp_path / "prediction")
-        assert _hashes(folder) == before
+        _check_that_all_stays(data, before)
+
+
+@pytest.mark.usefixtures("linked")
+def test_all_else_that_is_preprocessed_leaves_the_base_byte_for_byte(data: TinyData) -> None:
+    base = "2d" if len(data.dataset_json["channel_names"]) == 3 else "3d_fullres"
+    before = _hashes(data.preprocessed)
+    _plan(data, base, "--normalization", "minmax")
+    _plan(data, base, "-p", "nnUNetPlansMinMax", "--normalization", "zscore")
+    made = ["nnUNetPlansMinMax", "nnUNetPlansMinMaxZScore"]
+    if base == "2d":
+        _plan(data, base, "--normalization", "imagenet")
+        made.append("nnUNetPlansImageNet")
+    else:
+        ct = deepcopy(data.plans)
+        for configuration in ct["configurations"].values():
+            if "data_identifier" in configuration:
+                configuration["normalization_schemes"] = ["CTNormalization"]
+        (data.preprocessed / "CT.json").write_text(json.dumps(ct))
+        _plan(data, base, "-p", "CT", "--normalization", "ct-window")
+        made.append("CTCTWindow")
+    planner = find("nnUNetPlannerNoIntensityNorm")
+    made.append(plan_experiment_dataset(_number(data), planner)[1])
+    assert made[-1] == "nnUNetPlansNoIntensityNorm"
+    for plans_name in made:
+        _preprocess(data, plans_name, base)
+        _check_that_all_stays(data, before)
+
+
+def _plan(data: TinyData, base: str, *options: str) -> None:
+    parser = argparse.ArgumentParser()
+    plan.add_arguments(parser)
+    assert plan.run(parser.parse_args([data.name, "--from", base, *options])) == 0
+
+
+def _number(data: TinyData) -> int:
+    return int(data.name[len("Dataset") :].partition("_")[0])
+
+
+def _preprocess(data: TinyData, plans_name: str, configuration: str) -> None:
+    preprocess_dataset(_number(data), plans_name, [configuration], [1], show_progress_bar=False)
+    assert len(list((data.preprocessed / f"{plans_name}_{configuration}").iterdir())) >= 6
+
+
+def _check_that_all_stays(data: TinyData, before: dict[str, str]) -> None:
+    """Every file of the data set is as it was; its plans may have gained configurations."""
+    after = _hashes(data.preprocessed)
+    mine = "nnUNetPlans.json"
+    assert {file: after.get(file) for file in before if file != mine} == {
+        file: content for file, content in before.items() if file != mine
+    }
+    plans = json.loads((data.preprocessed / mine).read_text())
+    configurations = {name: plans["configurations"][name] for name in data.plans["configurations"]}
+    assert {**plans, "configurations": configurations} == data.plans

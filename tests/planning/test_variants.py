@@ -101,6 +101,60 @@ def test_plans_have_data_of_their_own_and_name_only_what_nnunet_has(planned: Pla
             assert found.__module__.startswith("nnunetv2.")
 
 
+def test_resampling_off_leaves_out_all_that_inherits_from_a_stage_that_goes() -> None:
+    plans = tiny_plans("Dataset501_Test", flat=False, intensities={})
+    # In any order, as a plans file may have them.
+    plans["configurations"] = {
+        "of_of_low": {"inherits_from": "of_low"},
+        "of_low": {"inherits_from": "3d_lowres", "next_stage": None},
+        "of_cascade": {"inherits_from": "3d_cascade_fullres", "previous_stage": None},
+        **plans["configurations"],
+        "of_full": {"inherits_from": "3d_fullres"},
+    }
+    assert list(varied(plans, ["NoResampling"], {}, "Off")["configurations"]) == ["3d_fullres", "of_full"]
+
+
+@pytest.mark.parametrize("first", ["NoResampling", "Resize16x24x32"])
+@pytest.mark.parametrize("second", ["NoResampling", "Resize16x16x16", "Spacing2x2x2"])
+def test_where_voxels_lie_is_said_once(first: str, second: str) -> None:
+    once = varied(tiny_plans("Dataset501_Test", flat=False, intensities={}), [first], {}, "Once")
+    with pytest.raises(ValueError, match=r"has '(no_resampling_hack|nnunet_tricks_resize)' .* start with -p from"):
+        varied(once, [second], {}, "Twice")
+    assert (
+        varied(once, ["MinMax"], {}, "Other")["configurations"]["3d_fullres"]["spacing"]
+        == (once["configurations"]["3d_fullres"]["spacing"])
+    )
+
+
+def test_a_spacing_can_be_changed_again() -> None:
+    plans = tiny_plans("Dataset501_Test", flat=False, intensities={})
+    twice = varied(varied(plans, ["Spacing2x2x2"], {}, "A"), ["Spacing2x1x1"], {}, "B")["configurations"]["3d_fullres"]
+    once = varied(plans, ["Spacing2x1x1"], {}, "B")["configurations"]["3d_fullres"]
+    assert (twice["spacing"], twice["resampling_fn_data"]) == (once["spacing"], once["resampling_fn_data"])
+    with pytest.raises(ValueError, match="'Spacing2x1x1' would change nothing"):
+        varied(varied(plans, ["Spacing2x1x1"], {}, "A"), ["Spacing2x1x1"], {}, "B")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "channels", "message"),
+    [
+        ("ImageNet", "CTWindow", ("R", "G", "B"), "no channel of these plans is CT"),
+        ("ImageNet", "ImageNet", ("R", "G", "B"), "'ImageNet' would change nothing"),
+        ("CTWindow", "CTWindow", ("CT",), "'CTWindow' would change nothing"),
+        ("NoIntensityNorm", "NoIntensityNorm", ("CT",), "would change nothing"),
+        ("MinMax", "CTWindow", ("CT",), "no channel of these plans is CT"),
+    ],
+)
+def test_intensities_on_top_of_others(
+    planned: Planned, first: str, second: str, channels: tuple[str, ...], message: str
+) -> None:
+    properties = COLOURS if len(channels) == 3 else None
+    plans = planned.plan([40, 60, 60], [1.0] * 3, channels=channels, properties=properties)
+    once = varied(plans, [first], planned.fingerprint(), "Once")
+    with pytest.raises(ValueError, match=message):
+        varied(once, [second], planned.fingerprint(), "Twice")
+
+
 def test_two_variants_at_once() -> None:
     plans = tiny_plans("Dataset501_Test", flat=False, intensities={})
     both = varied(plans, ["NoResampling", "MinMax"], {}, "Both")
@@ -118,7 +172,7 @@ def test_two_variants_at_once() -> None:
         ("ImageNet", ("R", "G", "B"), {}, "from 0 to 255"),
         ("Median", ("MRI",), {}, "'Median' is not known: there are NoResampling"),
         ("Resize64x64x64x64", ("MRI",), {}, "not known"),
-        ("Spacing0x1x1", ("MRI",), {}, "above 0 mm"),
+        ("Spacing0x1x1", ("MRI",), {}, "from 0.0001 to 10000 mm"),
     ],
 )
 def test_variants_that_do_not_suit(
