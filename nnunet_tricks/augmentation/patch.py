@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 ALIKE = 1.25
@@ -19,6 +19,8 @@ class Patch:
         spacing: Edges of a voxel in mm.
         by_slices: Whether nnU-Net finds them so flat that it warps the slices of the first axis alike, in their plane.
         colour: Whether their channels are red, green and blue.
+        resampled: Whether voxels of all images have these edges. Else only the order of axes is known: nnU-Net puts the
+            one along which voxels are longest first.
 
     Examples:
         >>> patch = Patch((16, 96, 64), (5, 1, 1), by_slices=True, colour=False)
@@ -30,18 +32,23 @@ class Patch:
     spacing: tuple[float, ...]
     by_slices: bool
     colour: bool
+    resampled: bool = True
 
     @property
     def plane(self) -> Patch:
         """What is warped: the patch, or one of its slices."""
         if not self.by_slices:
             return self
-        return Patch(self.size[1:], self.spacing[1:], by_slices=False, colour=self.colour)
+        return replace(self, size=self.size[1:], spacing=self.spacing[1:], by_slices=False)
 
     @property
     def turning_axes(self) -> tuple[int, ...]:
-        """The axes that may change places, since their voxel edges are alike; empty where there are no two."""
-        axes = range(1 if self.by_slices else 0, len(self.size))
+        """The axes that may change places, since their voxel edges are alike; empty where there are no two.
+
+        Of volumes that are not resampled those in the plane of the slices only, if any.
+        """
+        in_plane = self.by_slices or (len(self.size) == 3 and not self.resampled)
+        axes = range(1 if in_plane else 0, len(self.size))
         groups = [group for count in range(len(axes), 1, -1) for group in combinations(axes, count)]
         # The largest group first, and of pairs the one that is most alike.
         groups.sort(key=lambda group: (-len(group), self._stretch(group)))

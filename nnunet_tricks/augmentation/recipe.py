@@ -60,8 +60,13 @@ class Recipe:
             return
         edges = " x ".join(f"{edge:g}" for edge in self.patch.spacing)
         what = f"in the plane of axes {axes[0]} and {axes[1]} only" if axes else "by 180 degrees only"
-        why = "nnU-Net warps such patches slice by slice" if self.patch.by_slices else "objects would be stretched"
-        self.notes.append(f"patches are turned {what}: voxels of {edges} mm, and {why}")
+        if self.patch.by_slices:
+            why = f"voxels of {edges} mm, and nnU-Net warps such patches slice by slice"
+        elif not self.patch.resampled:
+            why = f"images are not resampled to one spacing, so that not all have the planned voxels of {edges} mm"
+        else:
+            why = f"voxels of {edges} mm, and objects would be stretched"
+        self.notes.append(f"patches are turned {what}: {why}")
 
     def _spatial(self) -> list[BasicTransform]:
         made: list[BasicTransform] = []

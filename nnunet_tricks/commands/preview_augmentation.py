@@ -12,7 +12,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Draw one patch of a preprocessed data set as a training reads it, and what the trainer's augmentation makes "
         "of it, several times; outlines are the classes or regions. Volumes show their middle slice. Any trainer can "
-        "be shown, also nnU-Net's own. Nothing is written to nnU-Net's folders."
+        "be shown, also nnU-Net's own. Nothing is written to nnU-Net's folders; where there is no split yet, the patch "
+        "may be of any case."
     )
     parser.add_argument("dataset", metavar="DATASET", help="number or full name of the data set, as nnU-Net's -d")
     parser.add_argument("-tr", dest="trainer", metavar="TRAINER", default="nnUNetTrainer", help="default: %(default)s")

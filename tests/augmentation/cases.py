@@ -38,6 +38,12 @@ def blocks(size: tuple[int, ...], *, seed: int = 0, channels: int = 1) -> tuple[
     return labels.float().repeat(channels, *[1] * len(size)), labels
 
 
+def places(size: tuple[int, ...]) -> Tensor:
+    """An image that shows at each voxel where it is, from the middle: linear, so that interpolation keeps it."""
+    axes = [torch.arange(side, dtype=torch.float32) - (side - 1) / 2 for side in size]
+    return torch.stack(torch.meshgrid(*axes, indexing="ij"))
+
+
 def middle(image: Tensor, size: tuple[int, ...]) -> Tensor:
     """The middle of what was read."""
     corner = [read // 2 - side // 2 for read, side in zip(image.shape[1:], size, strict=True)]

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ from matplotlib.image import imread
 from nnunet_tricks.augmentation.preview.draws import preview
 from nnunet_tricks.cli import main
 from nnunet_tricks.conformance.bench import Bench
+
+COUNTING = ("NoDA_ClassBalancedSampling", "Boundary_Oversample_size", "SparseSlices_density0p5")
 
 
 @pytest.fixture
@@ -33,6 +36,29 @@ def test_a_picture_and_what_is_in_it(volumes: Path, tmp_path: Path, capsys: pyte
     assert imread(out).std() > 0.05
     assert everything(volumes.parent) == before
     assert list(out.parent.iterdir()) == [out]
+
+
+def test_without_a_split_all_cases_are_drawn_from_and_no_split_is_written(volumes: Path, tmp_path: Path) -> None:
+    folder = tmp_path / volumes.parent.name
+    shutil.copytree(volumes.parent, folder, ignore=shutil.ignore_patterns("splits_final.json"))
+    cases = {path.name.split(".")[0] for path in folder.glob("*/*.pkl")}
+    before = everything(folder)
+    plans = folder / volumes.name
+    found = {preview(plans, "nnUNetTrainerFlip", "3d_fullres", 0, draws=1, seed=seed).case for seed in range(15)}
+    preview(plans, "nnUNetTrainer", "3d_fullres", 4, draws=1, seed=0)
+    assert found == cases
+    assert everything(folder) == before
+    with pytest.raises(ValueError, match="fold 5 is not in the split"):
+        preview(plans, "nnUNetTrainerFlip", "3d_fullres", 5, draws=1, seed=0)
+
+
+@pytest.mark.parametrize("tricks", COUNTING)
+def test_tricks_that_count_or_look_through_cases_leave_nothing(volumes: Path, tmp_path: Path, tricks: str) -> None:
+    folder = tmp_path / volumes.parent.name
+    shutil.copytree(volumes.parent, folder)
+    before = everything(folder)
+    preview(folder / volumes.name, f"nnUNetTrainer{tricks}", "3d_fullres", 0, draws=1, seed=0)
+    assert everything(folder) == before
 
 
 def test_without_augmentation_every_draw_is_what_was_read(volumes: Path) -> None:

@@ -8,9 +8,10 @@ import torch
 from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
 from batchgeneratorsv2.transforms.utils.remove_label import RemoveLabelTansform
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
-from scipy.stats import binomtest, kstest
+from scipy.stats import binomtest, chisquare, kstest, triang
 
 from nnunet_tricks import trainers
+from nnunet_tricks.augmentation.grey import LUMINANCE
 from nnunet_tricks.augmentation.patch import Patch
 from nnunet_tricks.augmentation.random_erasing import EraseBox
 from nnunet_tricks.augmentation.recipe import AfterAugmentation, InPlaceOfNnunets, Recipe
@@ -18,7 +19,7 @@ from nnunet_tricks.augmentation.trainer import AugmentationTrainer
 from nnunet_tricks.catalogue import CATALOGUE
 from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.grid import Cell
-from tests.augmentation.cases import FLAT, PATCHES, applied, blocks, middle, seeds
+from tests.augmentation.cases import CUBE, FLAT, PATCHES, applied, blocks, middle, places, seeds
 
 SINGLE = [info.name for info in CATALOGUE if info.hooks[0].count(".") == 2 and info.hooks[0].startswith("augmentation")]
 WITH_P = [name for name in SINGLE if name != "Flip"]
@@ -86,6 +87,83 @@ def test_each_axis_is_mirrored_half_of_the_time() -> None:
         assert binomtest(sum(axis in axes for axes in found), 300, 0.5).pvalue > 0.01
 
 
+CHANGES_NOTHING = {"LowRes": 1 / 32, "Translate": 1 / (7 * 5)}
+"""How often a draw on a patch of 32 x 24 leaves it as it is: zooms above 31.5 / 32, and no shift along either axis."""
+
+
+@pytest.mark.parametrize("name", WITH_P)
+def test_it_meets_the_part_of_the_patches_that_it_says(name: str) -> None:
+    recipe = recipe_of(f"{name}_p0p3", FLAT)
+    image = torch.rand(3, *recipe.loaded_size)
+    plain, labels = middle(image, FLAT.size), image[:1].to(torch.int16)
+    changed = sum(not torch.equal(applied(recipe.transforms, image, labels)["image"], plain) for _ in seeds(400))
+    assert binomtest(changed, 400, 0.3 * (1 - CHANGES_NOTHING.get(name, 0))).pvalue > 0.01
+
+
+@pytest.mark.parametrize("patch", [FLAT, CUBE], ids=lambda patch: str(patch.size))
+def test_blurs_are_gaussian_with_sigmas_uniform_in_their_range(patch: Patch) -> None:
+    """Of a single bright voxel the neighbour along each axis gets exp(-1 / (2 sigma^2)) of what stays."""
+    transforms = recipe_of("Blur_p1", patch).transforms
+    image = torch.zeros(2, *patch.size)
+    centre = tuple(side // 2 for side in patch.size)
+    image[(slice(None), *centre)] = 1
+    sigmas = []
+    for _ in seeds(400):
+        blurred = applied(transforms, image, image[:1].to(torch.int16))["image"].double().numpy()
+        ratios = [
+            blurred[(channel, *np.add(centre, step))] / blurred[(channel, *centre)]
+            for channel in (0, 1)
+            for step in np.eye(len(centre), dtype=int)
+        ]
+        np.testing.assert_allclose(ratios, ratios[0], rtol=1e-4)
+        sigmas.append(np.sqrt(-0.5 / np.log(ratios[0])))
+    assert kstest(sigmas, "uniform", (0.5, 0.5)).pvalue > 0.01
+
+
+@pytest.mark.parametrize("patch", PATCHES, ids=lambda patch: str(patch.size))
+def test_low_resolutions_are_uniform_in_their_range_and_keep_slices_apart(patch: Patch) -> None:
+    """The last axis has round(zoom x side) voxels for a while; which, a coarse row says that NumPy makes."""
+    transforms = recipe_of("LowRes_p1", patch).transforms
+    side, axes = patch.size[-1], range(1 if patch.by_slices else 0, len(patch.size))
+    rows = {count: _coarse(side, count) for count in range(side // 2, side + 1)}
+    image = places(patch.size)
+    found = []
+    for _ in seeds(400):
+        done = applied(transforms, image, image[:1].to(torch.int16))["image"]
+        assert not patch.by_slices or torch.equal(done[0], image[0])
+        shown = {axis: done[axis].movedim(axis, -1) for axis in axes}
+        for axis in axes:
+            assert torch.allclose(shown[axis], shown[axis].flatten(0, -2)[0], atol=1e-4)
+        row = shown[len(patch.size) - 1].flatten(0, -2)[0].numpy()
+        (count,) = [count for count, coarse in rows.items() if np.allclose(row, coarse, atol=1e-3)]
+        found.append(count - side // 2)
+    # Those at the ends are rounded to from one side only.
+    share = np.full(side - side // 2 + 1, 1.0)
+    share[[0, -1]] = 0.5
+    assert chisquare(np.bincount(found, minlength=len(share)), 400 * share / share.sum()).pvalue > 0.01
+
+
+def _coarse(side: int, count: int) -> np.ndarray:
+    """Places of a row with few voxels, each the nearest of many, interpolated again."""
+    few = np.floor((np.arange(count) + 0.5) * side / count)
+    return np.interp((np.arange(side) + 0.5) * count / side - 0.5, np.arange(count), few) - (side - 1) / 2
+
+
+def test_brightness_contrast_and_saturation_are_uniform_in_their_ranges() -> None:
+    transforms = recipe_of("ColorJitter_p1", FLAT).transforms
+    image = 0.45 + 0.1 * torch.rand(3, *FLAT.size)
+    image[:, 0, 0], image[:, 0, 1] = 0, 1  # the range; the rest is far from being cut off
+    before = image[:, 1:].flatten(1).double().numpy()
+    drawn = []
+    for _ in seeds(400):
+        after = applied(transforms, image, image[:1].to(torch.int16))["image"][:, 1:].flatten(1).double().numpy()
+        factor, summand = np.polyfit(LUMINANCE.numpy() @ before, LUMINANCE.numpy() @ after, 1)
+        colour = np.polyfit(before[0] - before[1], after[0] - after[1], 1)[0]
+        drawn.append((factor, summand, colour / factor))
+    for values, low in zip(np.transpose(drawn), (0.8, -0.2, 0.8), strict=True):
+        assert kstest(values, "uniform", (low, 0.4)).pvalue > 0.01
+
+
 def _transforms(*, masked: bool) -> ComposeTransforms:
     return nnUNetTrainer.get_training_transforms(
         FLAT.size, (-1, 1), [[1, 1], [0.5, 0.5]], (0, 1), False, use_mask_for_norm=[masked], foreground_labels=[1, 3]
@@ -112,6 +190,37 @@ def test_erasing_comes_after_the_augmentation() -> None:
     plain, added = _transforms(masked=True).transforms, AfterAugmentation(_transforms, erase)(masked=True).transforms
     assert [type(one).__name__ for one in added if one is not erase] == [type(one).__name__ for one in plain]
     assert type(added[added.index(erase) - 1]).__name__ == "MirrorTransform"
+
+
+@pytest.mark.parametrize("size", [(64, 48), (32, 24, 24)])
+@pytest.mark.parametrize("part", [0.02, 0.4, 0.8, 1.0])
+def test_a_box_has_exactly_the_part_but_for_whole_voxels(size: tuple[int, ...], part: float) -> None:
+    for _ in seeds(100):
+        box = EraseBox((part, part)).get_parameters(torch.zeros(1, *size))["box"]
+        sides = np.array([one.stop - one.start for one in box])
+        assert np.prod((sides - 0.5) / size) <= part <= np.prod((sides + 0.5) / size)
+        relative = sides / size
+        assert part == 1 or (sides - 0.5).min() <= 0 or max(relative) / min(relative) < 3.3 * 1.5
+        assert part < 1 or (relative == 1).all()
+
+
+def test_proportions_differ_where_they_can() -> None:
+    """Aspect ratios of small boxes are as drawn: their logarithm is that of a difference of two uniform numbers."""
+    ratios = []
+    for _ in seeds(500):
+        height, width = EraseBox((0.1, 0.1)).get_parameters(torch.zeros(1, 2000, 2000))["box"]
+        ratios.append(np.log((height.stop - height.start) / (width.stop - width.start)) / np.log(3.3))
+    assert kstest(ratios, triang(0.5, -1, 2).cdf).pvalue > 0.01
+
+
+def test_a_smallest_part_above_the_largest_is_refused(bench: Bench) -> None:
+    cls = trainers.find("nnUNetTrainerRandomErasing_low0p5")
+    assert cls is not None
+    with (
+        bench.room(cls, Cell("labels", "2d", True)) as run,
+        pytest.raises(ValueError, match=r"low of RandomErasing must be at most high, which is 0\.4, got 0\.5"),
+    ):
+        run.build()
 
 
 @pytest.mark.parametrize("size", [(64, 48), (32, 24, 24)])

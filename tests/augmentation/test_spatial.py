@@ -1,3 +1,6 @@
+from copy import deepcopy
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -5,13 +8,15 @@ from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest, chisquare, kstest
-from torch import Tensor
 
+from nnunet_tricks import trainers
 from nnunet_tricks.augmentation.patch import Patch
 from nnunet_tricks.augmentation.recipe import Recipe
 from nnunet_tricks.augmentation.spatial import OUTSIDE, Step, Turn, Warp
 from nnunet_tricks.augmentation.zoom import Zoom
-from tests.augmentation.cases import CUBE, FLAT, PATCHES, SLICES, applied, augmented, blocks, middle, seeds
+from nnunet_tricks.conformance.bench import Bench
+from nnunet_tricks.conformance.grid import Cell
+from tests.augmentation.cases import CUBE, FLAT, PATCHES, SLICES, applied, augmented, blocks, middle, places, seeds
 
 STEPS: tuple[Step, ...] = (
     Warp(p=1, scale=(0.7, 1.4)),
@@ -104,12 +109,6 @@ def test_a_zoom_draws_uniformly_and_needs_no_surroundings() -> None:
     assert large["segmentation"][0, :, 3].tolist() == [0, 0, 1, 1, 2, 2]
 
 
-def places(size: tuple[int, ...]) -> Tensor:
-    """An image that shows at each voxel where it is, from the middle: linear, so that interpolation keeps it."""
-    axes = [torch.arange(side, dtype=torch.float32) - (side - 1) / 2 for side in size]
-    return torch.stack(torch.meshgrid(*axes, indexing="ij"))
-
-
 def shown(warp: Warp, size: tuple[int, ...], draws: int) -> np.ndarray:
     """Which places of what was read each draw shows: (draws, axes, *size)."""
     read, transform = places(warp.read(size)), warp.transform(size)
@@ -196,6 +195,40 @@ def test_without_alike_axes_there_are_half_turns_only() -> None:
 )
 def test_axes_change_places_only_where_voxels_have_the_same_edges(spacing, by_slices: bool, axes) -> None:
     assert Patch((8,) * len(spacing), spacing, by_slices=by_slices, colour=False).turning_axes == axes
+
+
+@pytest.mark.parametrize(
+    ("patch", "axes"),
+    [
+        (Patch((8, 8, 8), (1, 1, 1), by_slices=False, colour=False, resampled=False), (1, 2)),
+        (Patch((8, 8, 8), (1, 1, 1.5), by_slices=False, colour=False, resampled=False), ()),
+        (Patch((8, 8, 8), (1, 1, 1), by_slices=True, colour=False, resampled=False), (1, 2)),
+        (Patch((8, 8), (1, 1), by_slices=False, colour=False, resampled=False), (0, 1)),
+    ],
+)
+def test_volumes_that_are_not_resampled_are_turned_in_plane_only(patch: Patch, axes) -> None:
+    assert patch.turning_axes == axes
+    assert patch.plane.turning_axes == tuple(axis - patch.by_slices for axis in axes)
+    recipe = Recipe(patch)
+    recipe.note_turns()
+    assert [("not resampled" in note) for note in recipe.notes] == [not patch.by_slices] * (len(patch.size) - 2)
+
+
+@pytest.mark.parametrize("trick", ["GTAugB", "Rotate90"])
+@pytest.mark.parametrize("function", ["resample_data_or_seg_to_shape", "no_resampling_hack", "nnunet_tricks_resize"])
+def test_the_plans_say_whether_images_are_resampled(bench: Bench, trick: str, function: str) -> None:
+    """With cubic voxels all axes may change places, if that is what all cases have."""
+    trainer = trainers.find(f"nnUNetTrainer{trick}")
+    assert trainer is not None
+    with bench.room(trainer, Cell("labels", "3d", True)) as run:
+        plans = {**deepcopy(run.data.plans), "continue_training": False}
+        configuration = plans["configurations"]["3d_fullres"]
+        configuration |= {"spacing": [1.0, 1.0, 1.0], "patch_size": [16, 16, 16], "resampling_fn_data": function}
+        built = run.trainer(plans, "3d_fullres", 0, deepcopy(run.data.dataset_json), torch.device("cpu"))
+        built.configure_rotation_dummyDA_mirroring_and_inital_patch_size()
+        resampled = function == "resample_data_or_seg_to_shape"
+        assert built.recipe.steps[0].axes == ((0, 1, 2) if resampled else (1, 2))
+        assert ("images are not resampled" in Path(built.log_file).read_text()) != resampled
 
 
 def test_slices_are_not_mixed() -> None:

@@ -14,6 +14,7 @@ import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import Tensor
 
+from nnunet_tricks import preconditions
 from nnunet_tricks.conformance.resolve import find_trainer
 from nnunet_tricks.conformance.sandbox import sandbox, seed_everything
 from nnunet_tricks.planning import plans_file
@@ -56,12 +57,13 @@ def preview(file: Path, trainer: str, configuration: str, fold: int | str, *, dr
         file: The plans file of a preprocessed data set.
         trainer: Any trainer that nnU-Net finds.
         configuration: Of the plans.
-        fold: Fold of the split, or ``"all"``.
+        fold: Fold of the split, or ``"all"``; all cases where there is no split yet.
         draws: How often the patch is augmented.
         seed: Of everything that is drawn.
 
     Raises:
-        ValueError: If there is no such trainer or configuration, or the configuration is the second stage of a cascade.
+        ValueError: If there is no such trainer, configuration or fold, or the configuration is the second stage of a
+            cascade.
     """
     with tempfile.TemporaryDirectory() as nowhere, _loaders(file, trainer, configuration, fold, Path(nowhere)) as made:
         built, loader = made
@@ -93,6 +95,10 @@ def _loaders(
         raise ValueError(f"{configuration} is the second stage of a cascade; its images are augmented as 3d_fullres's")
     found = find_trainer(trainer)
     with sandbox(raw=results, preprocessed=file.parent.parent, results=results):
+        preconditions.check(trainer, plans, configuration, fold)
+        if not file.with_name("splits_final.json").is_file():
+            # nnU-Net would draw a split, fail with fewer than five cases, and write it.
+            fold = "all"
         dataset = json.loads(file.with_name("dataset.json").read_text(encoding="utf-8"))
         built = found({**plans, "continue_training": False}, configuration, fold, dataset, torch.device("cpu"))
         # What initialize does, but that no network is built.
