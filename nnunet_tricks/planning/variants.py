@@ -12,7 +12,7 @@ are, which is ``NoResampling``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -103,9 +103,9 @@ def _normalization(scheme: str, *, masked: bool = False) -> Edit:
 
 
 def _ct_window(plans: Plans, fingerprint: Mapping[str, Any]) -> None:
-    properties = plans["foreground_intensity_properties_per_channel"]
-    named = {at for schemes in _schemes(plans) for at, one in enumerate(schemes) if one == "CTNormalization"}
-    channels = [channel for channel in sorted(named) if not _is_colour(properties[str(channel)])]
+    named = sorted({at for schemes in _schemes(plans) for at, one in enumerate(schemes) if one == "CTNormalization"})
+    properties = _intensities(plans, named)
+    channels = [channel for channel in named if not _is_colour(properties[str(channel)])]
     if not channels:
         raise ValueError(
             "no channel of these plans is CT: a window in Hounsfield units needs a channel that dataset.json calls 'CT'"
@@ -115,10 +115,10 @@ def _ct_window(plans: Plans, fingerprint: Mapping[str, Any]) -> None:
 
 
 def _imagenet(plans: Plans, fingerprint: Mapping[str, Any]) -> None:
-    properties = plans["foreground_intensity_properties_per_channel"]
     for schemes in _schemes(plans):
         if len(schemes) != len(IMAGENET["mean"]):
             raise ValueError(f"ImageNet's mean and std are of 3 colours, and the images have {len(schemes)} channel(s)")
+    properties = _intensities(plans, range(len(IMAGENET["mean"])))
     if any(properties[str(channel)]["max"] > 255 or properties[str(channel)]["min"] < 0 for channel in range(3)):
         raise ValueError("ImageNet's mean and std are of colours from 0 to 255, and these images go beyond")
     for channel, colour in enumerate(_colours()):
@@ -126,6 +126,15 @@ def _imagenet(plans: Plans, fingerprint: Mapping[str, Any]) -> None:
     for configuration in _own(plans, "normalization_schemes"):
         configuration["normalization_schemes"] = ["CTNormalization"] * 3
         configuration["use_mask_for_norm"] = [False] * 3
+
+
+def _intensities(plans: Plans, channels: Iterable[int]) -> dict[str, dict[str, float]]:
+    """What the fingerprint found, at least in these channels."""
+    key = "foreground_intensity_properties_per_channel"
+    properties: dict[str, dict[str, float]] = plans.get(key, {})
+    if missing := [str(channel) for channel in channels if not properties.get(str(channel))]:
+        raise ValueError(f"the plans are incomplete: '{key}' has no channel {', '.join(missing)}")
+    return properties
 
 
 def _colours() -> list[dict[str, float]]:

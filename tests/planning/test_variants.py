@@ -155,6 +155,13 @@ def test_intensities_on_top_of_others(
         varied(once, [second], planned.fingerprint(), "Twice")
 
 
+def test_intensities_that_plans_lack_are_named(planned: Planned) -> None:
+    plans = planned.plan([40, 60, 60], [1.0] * 3, channels=("CT",))
+    plans["foreground_intensity_properties_per_channel"] = {}
+    with pytest.raises(ValueError, match="'foreground_intensity_properties_per_channel' has no channel 0"):
+        varied(plans, ["CTWindow"], planned.fingerprint(), "Changed")
+
+
 def test_two_variants_at_once() -> None:
     plans = tiny_plans("Dataset501_Test", flat=False, intensities={})
     both = varied(plans, ["NoResampling", "MinMax"], {}, "Both")
