@@ -6,11 +6,8 @@ from typing import Any
 
 from nnunet_tricks.augmentation.patch import Patch
 from nnunet_tricks.augmentation.recipe import InPlaceOfNnunets, Recipe
-from nnunet_tricks.planning import resize
+from nnunet_tricks.planning.geometry import NOT_TO_ONE_SPACING
 from nnunet_tricks.trainer import MakeTransforms, TrickTrainer
-
-_NOT_TO_ONE_SPACING = ("no_resampling_hack", resize.NAME)
-"""Resampling functions after which voxels differ from case to case: nnU-Net's that does nothing, ours to one size."""
 
 _COLOURS = (("r", "g", "b"), ("red", "green", "blue"), ("rgb_to_0_1",) * 3)
 
@@ -53,7 +50,7 @@ class AugmentationTrainer(TrickTrainer):
             spacing=tuple(float(edge) for edge in self.configuration_manager.spacing),
             by_slices=by_slices,
             colour=names in _COLOURS,
-            resampled=self.configuration_manager.configuration["resampling_fn_data"] not in _NOT_TO_ONE_SPACING,
+            resampled=self.configuration_manager.configuration["resampling_fn_data"] not in NOT_TO_ONE_SPACING,
         )
 
     def _description(self) -> list[str]:

@@ -21,6 +21,8 @@ RESAMPLED = ("data", "seg")
 """Predictions are resampled to the size of the image by nnU-Net's own function."""
 NO_RESAMPLING = "no_resampling_hack"
 """nnU-Net's function that leaves voxels as they are."""
+NOT_TO_ONE_SPACING = (NO_RESAMPLING, NAME)
+"""Resampling functions after which voxels differ from case to case: that one, and ours to one size."""
 SPACINGS = (0.0001, 10_000.0)
 """Millimetres that a name can hold."""
 
@@ -88,7 +90,7 @@ def check_resampled(plans: Plans) -> None:
     for name, configuration in plans["configurations"].items():
         for what in RESAMPLED:
             function = configuration.get(f"resampling_fn_{what}")
-            if function in (NO_RESAMPLING, NAME):
+            if function in NOT_TO_ONE_SPACING:
                 raise ValueError(
                     f"configuration '{name}' of these plans has '{function}' as resampling_fn_{what} already: with "
                     "--no-resampling, --spacing or --resize on top they would change nothing, or not what their name "
