@@ -46,7 +46,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     arguments = _parser(words[0] if words else "").parse_args(words or ["--help"])
     try:
-        return int(import_module(_module(arguments.command)).run(arguments))
+        code = int(import_module(_module(arguments.command)).run(arguments))
+        # Here, and not when Python ends, where a closed pipe is a complaint on stderr.
+        sys.stdout.flush()
+        return code
     except BrokenPipeError:
         # The reader, a pager or head, has seen enough. Python would complain once more when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

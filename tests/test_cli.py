@@ -128,7 +128,10 @@ def test_an_error_is_one_sentence_and_on_request_a_traceback(
         main(["show", "Tverski"])
 
 
-def test_a_closed_pipe_is_no_error() -> None:
-    command = f"{sys.executable} -m nnunet_tricks.cli list --json | head -c 1"
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("reader", ["head -c 1", "true"])
+def test_a_closed_pipe_is_no_error(unbuffered: str, reader: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    command = f"{sys.executable} -m nnunet_tricks.cli list --json | {reader}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert done.stderr == ""

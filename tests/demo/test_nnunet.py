@@ -41,7 +41,7 @@ def test_a_failure_shows_the_end_of_the_log(tmp_path: Path) -> None:
     words = [sys.executable, "-c", "print('all well'); raise SystemExit('disk on fire')"]
     log = tmp_path / "logs" / "train.txt"
     with pytest.raises(nnunet.Failed, match=r"(?s)exit code 1.*train\.txt.*all well\ndisk on fire"):
-        nnunet.run(words, variables=os.environ, log=log, watch=lambda: None)
+        nnunet.run(words, variables=nnunet.environment(tmp_path, processes=1), log=log, watch=lambda: None)
 
 
 def test_an_exception_ends_the_child(tmp_path: Path) -> None:
