@@ -1,0 +1,1 @@
+"""A comparison as a page with figures, and its verification."""
