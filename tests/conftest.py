@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +17,10 @@ from hypothesis import settings
 
 if TYPE_CHECKING:
     from nnunet_tricks.conformance.bench import Bench
+
+ROOT = Path(__file__).resolve().parents[1]
+# Last, so that "import nnunet_tricks" finds the installed package and not the checkout.
+sys.path.append(str(ROOT))
 
 # Two cores that do other things too make single examples slow; speed is no subject of the tests.
 settings.register_profile("nnunet_tricks", deadline=None)
@@ -54,6 +62,32 @@ def snakemake(request: pytest.FixtureRequest) -> Path:
         except ValueError as error:
             pytest.skip(f"Snakemake cannot be installed here: {error}")
     return environment.folder
+
+
+@pytest.fixture(scope="session")
+def ours(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with our packages, as they are installed here."""
+    folder = tmp_path_factory.mktemp("ours")
+    for name in ("nnunet_tricks", "dataset_conversion"):
+        found = find_spec(name)
+        assert found
+        assert found.origin
+        (folder / name).symlink_to(Path(found.origin).parent)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Our wheel, built from a copy: a build leaves files behind, and finds those of earlier ones."""
+    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
+    for name in ("nnunet_tricks", "dataset_conversion"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source / name)
+    offline = ["--no-build-isolation"] if find_spec("setuptools") else []
+    words = ["-m", "pip", "wheel", "--quiet", "--no-deps", *offline, "--wheel-dir", str(out), str(source)]
+    subprocess.run([sys.executable, *words], check=True)
+    return next(out.glob("*.whl"))
 
 
 @pytest.fixture(scope="session")

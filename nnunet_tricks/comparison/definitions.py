@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from nnunet_tricks.comparison.metrics import Metric, all_metrics
@@ -20,7 +22,6 @@ FAMILIES = {
     "ife": "Of the IFE paper",
     "published": "What the IFE paper's code computes",
 }
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
 
 
 def as_markdown() -> str:
@@ -49,5 +50,12 @@ def _row(metric: Metric) -> str:
     return f"| `{metric.name}` | " + " | ".join(word.replace("|", r"\|") for word in words) + " |"
 
 
+def main(arguments: Sequence[str]) -> int:
+    """Write the tables into a document, ``docs/metrics.md`` here if not given."""
+    file = Path(arguments[0] if arguments else "docs/metrics.md")
+    write_atomically(file, inserted(file.read_text(encoding="utf-8"), as_markdown()))
+    return 0
+
+
 if __name__ == "__main__":
-    write_atomically(DOCUMENT, inserted(DOCUMENT.read_text(encoding="utf-8"), as_markdown()))
+    sys.exit(main(sys.argv[1:]))

@@ -20,15 +20,15 @@ from nnunet_tricks.experiment.folders import Folders
 from nnunet_tricks.experiment.local import LocalQueue
 from nnunet_tricks.experiment.lock import Lock
 from nnunet_tricks.experiment.record import Record
+from tests.checkout import import_folder
 from tests.experiment.generic import Shell, counting, lines
 
-ROOT = Path(__file__).parents[2]
 LOCAL = Profile("local", Path("local.yaml"), "local", retries=1)
 
 
 def head(folder: Path, cells, snakemake: Path, *, profile: Profile = LOCAL) -> Head:
     folders = Folders(folder / "raw", folder / "preprocessed", folder / "results")
-    variables = {**os.environ, "PYTHONPATH": str(ROOT)}
+    variables = {**os.environ, "PYTHONPATH": str(import_folder(folder))}
     return Head(
         folder / "spec.yaml", cells, profile, "cpu", folders, variables, ["cpu"], environment=Environment(snakemake)
     )
@@ -46,7 +46,7 @@ cells = [counting(folder, f"c{{n}}", seconds={seconds}, after=["c0"] if n else [
 with told_to_end():
     raise SystemExit(not head(folder, cells, Path({str(snakemake)!r})).run())
 """
-    return subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, start_new_session=True)
+    return subprocess.Popen([sys.executable, "-c", code], cwd=import_folder(folder), start_new_session=True)
 
 
 def states(one: Head | LocalQueue) -> dict[str, str]:

@@ -1,19 +1,15 @@
 """Environments to link, and what to put into them."""
 
-import shutil
 import subprocess
 import sys
 import sysconfig
 import venv
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from tests.door.environments import CHECKOUT, Environment, Maker, copy_nnunet
-
-PACKED = ("nnunet_tricks", "dataset_conversion", "setup.cfg", "pyproject.toml", "README.md", "LICENSE")
+from tests.door.environments import Environment, Maker, copy_nnunet
 
 
 @pytest.fixture(scope="session")
@@ -29,38 +25,22 @@ def libraries(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def make(tmp_path_factory: pytest.TempPathFactory, libraries: Path) -> Maker:
-    """Make an environment, if not told otherwise with this checkout and a copy of the nnU-Net installed here."""
+def make(tmp_path_factory: pytest.TempPathFactory, libraries: Path, ours: Path) -> Maker:
+    """Make an environment, if not told otherwise with our packages and a copy of the nnU-Net installed here."""
 
-    def make(*, checkout: bool = True, nnunet: bool = True, libs: bool = True, user_site: bool = False) -> Environment:
+    def make(*, tricks: bool = True, nnunet: bool = True, libs: bool = True, user_site: bool = False) -> Environment:
         base = tmp_path_factory.mktemp("environment")
         made = Environment(base / "venv", base / "home")
         made.home.mkdir()
         venv.create(made.folder, system_site_packages=user_site, symlinks=True)
         # Sorted last, so that whatever a test installs comes before.
-        shared = [str(libraries)] * libs + [str(CHECKOUT)] * checkout
+        shared = [str(libraries)] * libs + [str(ours)] * tricks
         (made.site_packages / "zz_shared.pth").write_text("\n".join(shared) + "\n")
         if nnunet:
             copy_nnunet(made.site_packages)
         return made
 
     return make
-
-
-@pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory, make: Maker) -> Path:
-    """Our wheel, built from a copy: a build leaves files behind, and finds those of earlier ones."""
-    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
-    for name in PACKED:
-        path = CHECKOUT / name
-        if path.is_dir():
-            shutil.copytree(path, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-        elif path.exists():
-            shutil.copy(path, source / name)
-    offline = ["--no-build-isolation"] if find_spec("setuptools") else []
-    words = ["-m", "pip", "wheel", "--quiet", "--no-deps", *offline, "--wheel-dir", str(out), str(source)]
-    subprocess.run([sys.executable, *words], check=True)
-    return next(out.glob("*.whl"))
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 
-CHECKOUT = Path(__file__).parents[2]
 SCRIPTS = Path(__file__).parent / "scripts"
 
 

@@ -11,7 +11,8 @@ from zipfile import ZipFile
 import pytest
 
 from nnunet_tricks.door import hook
-from tests.door.environments import CHECKOUT, Environment, Maker, copy_nnunet
+from tests.checkout import ROOT
+from tests.door.environments import Environment, Maker, copy_nnunet
 from tests.door.names import ILLEGAL, NEAREST, OURS, OWN, REASON
 
 
@@ -142,7 +143,7 @@ def test_read_only_nnunet_and_site_packages_are_linked_in_the_user_site(make: Ma
 
 
 def test_pip_uninstall_without_unlink_is_silent(make: Maker, wheel: Path) -> None:
-    environment = make(checkout=False)
+    environment = make(tricks=False)
     environment.pip("install", "--quiet", "--no-deps", "--no-index", wheel)
     assert environment.tricks("link").returncode == 0
     ours = environment.answers("look_ups.py", OURS)
@@ -161,9 +162,7 @@ def test_pip_uninstall_without_unlink_is_silent(make: Maker, wheel: Path) -> Non
 def test_the_wheel_has_what_is_copied_and_what_nnunet_reads(wheel: Path) -> None:
     with ZipFile(wheel) as packed:
         for path in ("hook.py", "probe.py", "ext/nnunet_tricks_bridge.py"):
-            assert (
-                packed.read(f"nnunet_tricks/door/{path}") == (CHECKOUT / "nnunet_tricks" / "door" / path).read_bytes()
-            )
+            assert packed.read(f"nnunet_tricks/door/{path}") == (ROOT / "nnunet_tricks" / "door" / path).read_bytes()
 
 
 def test_python_3_15_start_file_does_the_same(make: Maker) -> None:

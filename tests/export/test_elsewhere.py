@@ -25,7 +25,7 @@ def predict(environment: Environment, images: Path, model: Path, out: Path) -> s
 
 def test_stock_nnunet_predicts_the_same(bench: Bench, volumes: Path, make: Maker, tmp_path: Path) -> None:  # noqa: F811
     images = bench.data("regions", flat=False).raw / "imagesTs"
-    plain, linked = make(checkout=False), make()
+    plain, linked = make(tricks=False), make()
     assert plain.run("-c", "import nnunet_tricks").returncode == 1
     assert linked.tricks("link").returncode == 0
     export(volumes, tmp_path / "exported")

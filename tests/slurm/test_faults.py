@@ -18,12 +18,12 @@ from nnunet_tricks.cluster.head import Head
 from nnunet_tricks.cluster.profile import Profile, Section
 from nnunet_tricks.experiment.folders import Folders
 from nnunet_tricks.experiment.record import Record
+from tests.checkout import import_folder
 from tests.experiment.generic import Shell, lines
 
 # Minutes pass until a time limit is over.
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
-ROOT = Path(__file__).parents[2]
 PATIENCE = 400.0
 QUICK = {"slurm-init-seconds-before-status-checks": 2, "seconds-between-status-checks": 2, "latency-wait": 10}
 
@@ -38,7 +38,7 @@ def head(folder: Path, cells: list[Shell], snakemake: Path) -> Head:
     section = Section(60.0, 500)
     profile = Profile("one_node", folder, "slurm", retries=5, longest=120.0, training=section, options=QUICK)
     folders = Folders(folder / "raw", folder / "preprocessed", folder / "results")
-    variables = {**os.environ, "PYTHONPATH": str(ROOT)}
+    variables = {**os.environ, "PYTHONPATH": str(import_folder(folder))}
     return Head(
         folder / "spec.yaml",
         cells,
@@ -93,7 +93,7 @@ folder = Path({str(tmp_path)!r})
 with told_to_end():
     head(folder, [waiting(folder, "long", "sleep 3600")], Path({str(snakemake)!r})).run()
 """
-    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, start_new_session=True)
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=import_folder(tmp_path), start_new_session=True)
     until(lambda: lines(tmp_path / "long.begun"))
     process.send_signal(signal.SIGTERM)
     process.wait(PATIENCE)
