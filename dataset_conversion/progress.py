@@ -9,7 +9,9 @@ from typing import TypeVar
 Item = TypeVar("Item")
 
 
-def progress(items: Iterable[Item], *, total: int, done: int = 0, quiet: bool = False) -> Iterator[Item]:
+def progress(
+    items: Iterable[Item], *, total: int, done: int = 0, quiet: bool = False, verb: str = "converted"
+) -> Iterator[Item]:
     """Pass items on and show on stderr how far it is.
 
     Args:
@@ -17,6 +19,7 @@ def progress(items: Iterable[Item], *, total: int, done: int = 0, quiet: bool = 
         total: How many there are in all.
         done: How many were there before.
         quiet: Show nothing.
+        verb: What is done to an item, in the past tense.
     """
     if quiet:
         yield from items
@@ -25,7 +28,7 @@ def progress(items: Iterable[Item], *, total: int, done: int = 0, quiet: bool = 
         from rich.progress import Progress
 
         with Progress(console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task("converting", total=total, completed=done)
+            task = bar.add_task(verb, total=total, completed=done)
             for item in items:
                 yield item
                 bar.advance(task)
@@ -35,4 +38,4 @@ def progress(items: Iterable[Item], *, total: int, done: int = 0, quiet: bool = 
         for number, item in enumerate(items, start=done + 1):
             yield item
             if number % step == 0 or number == total:
-                print(f"converted {number} of {total}", file=sys.stderr, flush=True)
+                print(f"{verb} {number} of {total}", file=sys.stderr, flush=True)

@@ -24,6 +24,7 @@ COMMANDS = {
     "annotate": "which slices to annotate, data sets of sparse annotation, and masks in between",
     "export": "a trained model for colleagues who have nnU-Net, but not this package",
     "convert": "make nnU-Net raw data sets of ISIC 2018, CoNIC, KiTS19, LiTS and Cosmos55k",
+    "check": "check a raw data set: files, pairs, geometry, labels, duplicates, leaks in its splits",
     "run": "run an experiment file: baseline and tricks on all folds, on this machine or as lines for a cluster",
     "cluster": "run on SLURM, LSF or Kubernetes: install Snakemake, print a profile, check that jobs work",
     "evaluate": "measure predictions: Dice, HD95, surface Dice, lesions, ... per case and class",

@@ -1,0 +1,68 @@
+"""What reading one case gave: findings, and what cases are compared by."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dataset_conversion.check.finding import Finding, fault, note
+
+
+@dataclass(kw_only=True)
+class CaseReport:
+    """One case after all of its files were read.
+
+    Attributes:
+        id: Case id.
+        part: ``train`` or ``test``.
+        file: Path of its first image below the data set's folder.
+        findings: What is wrong.
+        digest: Hash of the image's voxels, whatever its container; empty if it could not be read.
+        fingerprint: Thumbnail for the search for near-identical pictures; empty for volumes.
+        kind: Type of the voxels, such as ``uint8``.
+    """
+
+    id: str
+    part: str
+    file: str
+    findings: list[Finding] = field(default_factory=list)
+    digest: str = ""
+    fingerprint: str = ""
+    kind: str = ""
+
+
+def digest_of(voxels: NDArray[Any]) -> str:
+    """Hash of shape and values."""
+    hashed = hashlib.blake2b(repr(voxels.shape).encode(), digest_size=16)
+    hashed.update(np.ascontiguousarray(voxels.T if voxels.flags.f_contiguous else voxels).data)
+    return hashed.hexdigest()
+
+
+def label_findings(values: NDArray[Any], names: Mapping[int, str], file: str, case: str) -> list[Finding]:
+    """Label values that ``dataset.json`` does not know, and label maps with nothing in them.
+
+    Args:
+        values: Whole numbers.
+        names: Known values.
+        file: Where they are from.
+        case: Case id.
+    """
+    found = [int(value) for value in np.unique(values)]
+    unknown = [value for value in found if value not in names]
+    if set(found) == {0, 255} and unknown:
+        return [fault("labels", file, "holds 0 and 255; write the label's own value in place of 255", case)]
+    if unknown:
+        shown = ", ".join(map(str, unknown[:5])) + (", ..." if len(unknown) > 5 else "")
+        known = ", ".join(f"{value} ({name})" for value, name in sorted(names.items())[:8])
+        return [fault("labels", file, f"holds {shown}; dataset.json knows {known}", case)]
+    ignored = [value for value in found if names[value] == "ignore"]
+    if found == ignored:
+        return [fault("labels", file, "holds the ignore label only: nothing in it is annotated", case)]
+    if set(found) - set(ignored) == {0}:
+        return [note("labels", file, "is empty: it holds the background only", case)]
+    return []

@@ -1,0 +1,170 @@
+"""``dataset.json``: what nnU-Net will take it to say, and where it contradicts itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dataset_conversion.check.finding import Finding, fault
+
+FILE = "dataset.json"
+VOLUMES = (".nii.gz", ".nii", ".nrrd", ".mha", ".gipl")
+PICTURES = (".png", ".bmp", ".tif", ".tiff")
+READERS = {
+    "NibabelIO": (".nii.gz", ".nii"),
+    "NibabelIOWithReorient": (".nii.gz", ".nii"),
+    "SimpleITKIO": VOLUMES,
+    "SimpleITKIOWithReorient": VOLUMES,
+    "NaturalImage2DIO": PICTURES,
+    "Tiff3DIO": (".tif", ".tiff"),
+}
+"""nnU-Net's readers and the file endings that each takes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """What the checks of files need to know.
+
+    Attributes:
+        ending: File ending of images and labels.
+        channels: Number of channels.
+        values: Names of the label values, the background and the ignore label among them.
+        training: The number of training cases that it claims; None if it claims none.
+        files: Case id to image paths and label path, where it lists them.
+        reader: nnU-Net's reader that it asks for; empty if none.
+    """
+
+    ending: str
+    channels: int
+    values: Mapping[int, str]
+    training: int | None
+    files: Mapping[str, tuple[tuple[str, ...], str]]
+    reader: str = ""
+
+    @property
+    def is_volumes(self) -> bool:
+        """The files have a geometry."""
+        return self.ending in VOLUMES
+
+    @property
+    def is_stack(self) -> bool:
+        """The files are TIFF stacks, which nnU-Net reads as volumes."""
+        return self.reader == "Tiff3DIO"
+
+
+def read(folder: Path) -> tuple[Description | None, list[Finding]]:
+    """Read the description of a raw data set.
+
+    Returns:
+        The description, or None where the files cannot be checked without one, and what is wrong with it.
+    """
+    path = folder / FILE
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        return None, [
+            fault("description", FILE, "is missing; nnU-Net needs it to know labels, channels and file ending")
+        ]
+    except (OSError, ValueError) as error:
+        return None, [fault("description", FILE, f"cannot be read as JSON ({error}); write it again")]
+    if not isinstance(content, dict):
+        return None, [fault("description", FILE, f"holds a {type(content).__name__}, where nnU-Net needs an object")]
+    findings: list[Finding] = []
+    channels: Any = content.get("channel_names", content.get("modality"))
+    for key, value in (("labels", content.get("labels")), ("channel_names", channels)):
+        if not isinstance(value, dict) or not value:
+            findings.append(fault("description", FILE, f"has no {key!r} with an entry for each of them"))
+    ending = content.get("file_ending")
+    if ending not in VOLUMES + PICTURES:
+        allowed = ", ".join(VOLUMES + PICTURES)
+        findings.append(fault("description", FILE, f"'file_ending' is {ending!r}; nnU-Net reads {allowed}"))
+    if findings:
+        return None, findings
+    values = _values(content, findings)
+    findings += _channels(channels) + _reader(content, str(ending))
+    training = content.get("numTraining")
+    if not isinstance(training, int) or isinstance(training, bool):
+        findings.append(fault("description", FILE, f"'numTraining' must be a whole number, got {training!r}"))
+        training = None
+    description = Description(
+        ending=str(ending),
+        channels=len(channels),
+        values=values,
+        training=training,
+        files=_files(content, findings),
+        reader=str(content.get("overwrite_image_reader_writer") or ""),
+    )
+    return description, findings
+
+
+def _values(content: Mapping[str, Any], findings: list[Finding]) -> dict[int, str]:
+    """Label values and their names; regions give the values that they are made of."""
+    names: dict[int, str] = {}
+    regions = False
+    for name, value in content["labels"].items():
+        numbers = value if isinstance(value, list) else [value]
+        regions = regions or (isinstance(value, list) and len(value) > 1)
+        for number in numbers:
+            if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+                findings.append(
+                    fault("labels", FILE, f"label {name!r} has the value {number!r}; it must be 0 or above")
+                )
+            elif isinstance(value, int) and number in names:
+                findings.append(
+                    fault("labels", FILE, f"labels {names[number]!r} and {name!r} share the value {number}")
+                )
+            else:
+                names.setdefault(number, str(name))
+    if content["labels"].get("background") != 0:
+        findings.append(fault("labels", FILE, "'labels' must say \"background\": 0"))
+    missing = sorted(set(range(max(names, default=0) + 1)) - set(names))
+    if missing:
+        found = ", ".join(map(str, sorted(names)))
+        findings.append(fault("labels", FILE, f"label values must be 0, 1, 2, ... without a gap; got {found}"))
+    ignore = content["labels"].get("ignore")
+    if isinstance(ignore, int) and ignore != max(names, default=0):
+        findings.append(fault("labels", FILE, f"'ignore' must be the highest label value, got {ignore}"))
+    order = content.get("regions_class_order")
+    wanted = len(content["labels"]) - 1 - (ignore is not None)
+    if regions and (not isinstance(order, list) or len(order) != wanted):
+        findings.append(
+            fault("labels", FILE, f"labels are regions, so 'regions_class_order' needs {wanted} values, got {order!r}")
+        )
+    return names
+
+
+def _channels(channels: Mapping[str, Any]) -> list[Finding]:
+    if sorted(channels) == sorted(str(number) for number in range(len(channels))):
+        return []
+    found = ", ".join(map(repr, channels))
+    return [fault("description", FILE, f'\'channel_names\' must be numbered "0", "1", ... without a gap; got {found}')]
+
+
+def _reader(content: Mapping[str, Any], ending: str) -> list[Finding]:
+    reader = content.get("overwrite_image_reader_writer")
+    if reader in (None, "None", ""):
+        return []
+    if reader not in READERS:
+        known = ", ".join(READERS)
+        return [fault("description", FILE, f"asks for the reader {reader!r}; nnU-Net has {known}")]
+    if ending not in READERS[reader]:
+        return [fault("description", FILE, f"asks for the reader {reader}, which does not read {ending}")]
+    return []
+
+
+def _files(content: Mapping[str, Any], findings: list[Finding]) -> dict[str, tuple[tuple[str, ...], str]]:
+    """The cases that ``dataset`` lists, nnU-Net's way of naming files that lie elsewhere."""
+    listed = content.get("dataset")
+    if not isinstance(listed, dict):
+        return {}
+    files: dict[str, tuple[tuple[str, ...], str]] = {}
+    for case, entry in listed.items():
+        try:
+            files[str(case)] = (tuple(map(str, entry["images"])), str(entry["label"]))
+        except (TypeError, KeyError):
+            says = f'\'dataset\' needs "images": [...] and "label": ... for {case!r}'
+            findings.append(fault("description", FILE, says, str(case)))
+    return files

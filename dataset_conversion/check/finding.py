@@ -1,0 +1,67 @@
+"""What a check says: one fault or note, where it is, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+FAULT = "fault"
+NOTE = "note"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that is wrong, or that somebody should look at.
+
+    Attributes:
+        level: ``fault`` if a training would stop or learn from something that was misunderstood, else ``note``.
+        kind: A word for programs: ``damaged``, ``geometry``, ``labels``, ``pairs``, ``duplicate``, ``leak``, ...
+        file: Path below the data set's folder, with forward slashes.
+        case: Case id; empty if it is about the data set as a whole.
+        says: What was found, and what to do.
+    """
+
+    level: str
+    kind: str
+    file: str
+    says: str
+    case: str = ""
+
+
+def fault(kind: str, file: str, says: str, case: str = "") -> Finding:
+    """Something to fix before training."""
+    return Finding(level=FAULT, kind=kind, file=file, says=says, case=case)
+
+
+def note(kind: str, file: str, says: str, case: str = "") -> Finding:
+    """Something to look at."""
+    return Finding(level=NOTE, kind=kind, file=file, says=says, case=case)
+
+
+def as_summary(folder: str, cases: int, tests: int, findings: Sequence[Finding]) -> dict[str, Any]:
+    """What ``--json`` prints."""
+    return {
+        "folder": folder,
+        "training": cases,
+        "test": tests,
+        "faults": sum(finding.level == FAULT for finding in findings),
+        "notes": sum(finding.level == NOTE for finding in findings),
+        "findings": [asdict(finding) for finding in findings],
+    }
+
+
+def as_text(summary: dict[str, Any], limit: int) -> str:
+    """The summary for people; at most ``limit`` lines of each level."""
+    lines = [f"{summary['folder']}: {summary['training']} training cases, {summary['test']} test cases"]
+    for level, title in ((FAULT, "faults"), (NOTE, "notes")):
+        found = [finding for finding in summary["findings"] if finding["level"] == level]
+        if found:
+            lines.append(f"{len(found)} {title if len(found) > 1 else level}:")
+        for finding in found[:limit]:
+            lines.append(f"  {finding['file']}: {finding['says']}")
+        if len(found) > limit:
+            lines.append(f"  ... and {len(found) - limit} more; --json lists all")
+    if not summary["findings"]:
+        lines.append("nothing found")
+    return "\n".join(lines)

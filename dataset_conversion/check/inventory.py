@@ -1,0 +1,151 @@
+"""Which files make a case, and which files nnU-Net would pass by."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dataset_conversion.check.description import FILE, Description
+from dataset_conversion.check.finding import Finding, fault, note
+from dataset_conversion.model import TEST, TRAIN
+
+FOLDERS = {TRAIN: ("imagesTr", "labelsTr"), TEST: ("imagesTs", "labelsTs")}
+
+
+@dataclass(kw_only=True)
+class RawCase:
+    """One case of a raw data set.
+
+    Attributes:
+        id: Case id.
+        part: ``train`` or ``test``.
+        images: Channel number to file.
+        label: The label map; None for a test case without one.
+    """
+
+    id: str
+    part: str
+    images: dict[int, Path] = field(default_factory=dict)
+    label: Path | None = None
+
+
+def take(folder: Path, description: Description) -> tuple[list[RawCase], list[Finding]]:
+    """All cases of the data set, in the order of their ids, and what is wrong with files and pairs."""
+    cases, findings = [], []
+    for part in (TRAIN, TEST):
+        if part == TRAIN and description.files:
+            found, wrong = _listed(folder, description)
+        else:
+            found, wrong = _in_folders(folder, description, part)
+        cases += found
+        findings += wrong
+    training = [case for case in cases if case.part == TRAIN]
+    if not training:
+        findings.append(
+            fault("pairs", "imagesTr", f"holds no training case: no file named CASE_0000{description.ending}")
+        )
+    elif description.training is not None and description.training != len(training):
+        says = f"'numTraining' is {description.training}, but there are {len(training)} training cases"
+        findings.append(fault("pairs", FILE, says))
+    ids = {case.id for case in training}
+    both = sorted(ids & {case.id for case in cases if case.part == TEST})
+    if both:
+        shown = ", ".join(both[:4]) + (", ..." if len(both) > 4 else "")
+        findings.append(note("pairs", "imagesTs", f"{len(both)} case ids are also training cases: {shown}"))
+    return cases, findings
+
+
+def _listed(folder: Path, description: Description) -> tuple[list[RawCase], list[Finding]]:
+    cases, findings = [], []
+    for case_id, (images, label) in sorted(description.files.items()):
+        # nnU-Net expands relative paths from the data set's folder.
+        paths = [Path(os.path.normpath(folder / os.path.expandvars(image))) for image in images]
+        target = Path(os.path.normpath(folder / os.path.expandvars(label)))
+        cases.append(RawCase(id=case_id, part=TRAIN, images=dict(enumerate(paths)), label=target))
+        missing = [str(path) for path in (*paths, target) if not path.is_file()]
+        findings += [fault("pairs", FILE, f"'dataset' names {path}, which is not there", case_id) for path in missing]
+    return [
+        case for case in cases if all(path.is_file() for path in (*case.images.values(), case.label) if path)
+    ], findings
+
+
+def _in_folders(folder: Path, description: Description, part: str) -> tuple[list[RawCase], list[Finding]]:
+    images_name, labels_name = FOLDERS[part]
+    findings: list[Finding] = []
+    cases: dict[str, RawCase] = {}
+    pattern = re.compile(r"(.+)_(\d{4})" + re.escape(description.ending), re.DOTALL)
+    for file in _files(folder / images_name, findings):
+        match = pattern.fullmatch(file.name)
+        if match:
+            case = cases.setdefault(match[1], RawCase(id=match[1], part=part))
+            case.images[int(match[2])] = file
+        else:
+            findings.append(fault("pairs", f"{images_name}/{file.name}", _not_an_image(file.name, description.ending)))
+    for case in cases.values():
+        findings += _channels(case, description, images_name)
+    for file in _files(folder / labels_name, findings):
+        relative = f"{labels_name}/{file.name}"
+        stem = file.name.removesuffix(description.ending)
+        if stem == file.name:
+            says = f"is no label map of this data set, whose files end in {description.ending}; nnU-Net passes it by"
+            findings.append(fault("pairs", relative, says))
+        elif stem in cases:
+            cases[stem].label = file
+        else:
+            findings.append(fault("pairs", relative, f"has no image: {images_name}/{stem}_0000{description.ending}"))
+    if part == TRAIN:
+        for case in cases.values():
+            if case.label is None:
+                says = f"has no label: {labels_name}/{case.id}{description.ending} is missing"
+                findings.append(fault("pairs", f"{images_name}/{case.id}", says, case.id))
+    findings += _same_but_for_capitals(cases, images_name)
+    return [cases[name] for name in sorted(cases)], findings
+
+
+def _files(folder: Path, findings: list[Finding]) -> Iterator[Path]:
+    """Regular files; what cannot be opened is a finding."""
+    if not folder.is_dir():
+        return
+    for entry in sorted(folder.iterdir()):
+        relative = f"{folder.name}/{entry.name}"
+        if entry.name.startswith("."):
+            continue
+        if entry.is_file():
+            # TIFF volumes have their spacing in a file beside them.
+            if entry.suffix == ".json" and any(entry.with_suffix(end).exists() for end in (".tif", ".tiff")):
+                continue
+            yield entry
+        elif entry.is_symlink():
+            findings.append(fault("damaged", relative, f"is a link to {os.readlink(entry)}, which is not there"))
+        else:
+            what = "a folder" if entry.is_dir() else "no regular file"
+            findings.append(fault("pairs", relative, f"is {what}; nnU-Net passes it by"))
+
+
+def _not_an_image(name: str, ending: str) -> str:
+    if not name.endswith(ending):
+        return f"is no image of this data set, whose files end in {ending}; nnU-Net passes it by"
+    return f"has no channel number; nnU-Net needs {name.removesuffix(ending)}_0000{ending}"
+
+
+def _channels(case: RawCase, description: Description, folder: str) -> Iterator[Finding]:
+    numbers = sorted(case.images)
+    # The files of colour pictures and 4D volumes hold several channels each.
+    if numbers != list(range(len(numbers))) or len(numbers) > description.channels:
+        wanted = ", ".join(f"_{number:04d}" for number in range(description.channels))
+        found = ", ".join(f"_{number:04d}" for number in numbers)
+        yield fault(
+            "pairs", f"{folder}/{case.id}", f"has the channels {found}; dataset.json asks for {wanted}", case.id
+        )
+
+
+def _same_but_for_capitals(cases: dict[str, RawCase], folder: str) -> Iterator[Finding]:
+    seen: dict[str, str] = {}
+    for name in sorted(cases):
+        other = seen.setdefault(name.lower(), name)
+        if other != name:
+            says = f"differs from {other} in capitals only; some file systems keep one of them"
+            yield fault("pairs", f"{folder}/{name}", says, name)

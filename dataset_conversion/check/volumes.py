@@ -1,0 +1,182 @@
+"""One case of volumes: whole files, one geometry for every reader and every file, plausible voxels, known labels."""
+
+# mypy: untyped-calls-exclude="SimpleITK,nibabel"
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk  # noqa: N813, its usual name
+from numpy.typing import NDArray
+
+from dataset_conversion import geometry
+from dataset_conversion.check.case_report import CaseReport, digest_of, label_findings
+from dataset_conversion.check.description import Description
+from dataset_conversion.check.finding import fault, note
+from dataset_conversion.check.inventory import RawCase
+from dataset_conversion.errors import Refused
+from dataset_conversion.geometry import Affine
+from dataset_conversion.source_file import open_source
+from dataset_conversion.volume import NIFTI_ENDINGS, check_image, check_label_values, read_volume
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """Where the voxels of a file are.
+
+    Attributes:
+        shape: Voxels along x, y and z; two numbers for an image with two dimensions.
+        affine: Index to world in mm, x to the right (RAS).
+    """
+
+    shape: tuple[int, ...]
+    affine: Affine
+
+
+@dataclass(frozen=True, kw_only=True)
+class Voxels:
+    """A file that was read to its end."""
+
+    values: NDArray[Any]
+    grid: Grid
+    channels: int = 1
+
+
+def check_volumes(case: RawCase, description: Description, folder: Path) -> CaseReport:
+    """Read all files of a case and compare them."""
+    names = {channel: _relative(file, folder) for channel, file in case.images.items()}
+    report = CaseReport(id=case.id, part=case.part, file=names[min(names)])
+    first: Voxels | None = None
+    channels = 0
+    for channel, file in sorted(case.images.items()):
+        voxels = _checked(file, names[channel], report, is_label=False)
+        if voxels is None:
+            continue
+        channels += voxels.channels
+        if first is None:
+            first = voxels
+            report.digest, report.kind = digest_of(voxels.values), str(voxels.values.dtype)
+        else:
+            _compare(first.grid, voxels.grid, names[channel], report, "the first channel")
+    if first is not None and channels != description.channels and not report.findings:
+        says = f"has {channels} channels; dataset.json names {description.channels}"
+        report.findings.append(fault("channels", report.file, says, case.id))
+    if case.label is not None:
+        name = _relative(case.label, folder)
+        label = _checked(case.label, name, report, is_label=True)
+        if label is not None:
+            report.findings += label_findings(label.values, description.values, name, case.id)
+            if first is not None:
+                _compare(first.grid, label.grid, name, report, "the image")
+    return report
+
+
+def _relative(file: Path, folder: Path) -> str:
+    return file.relative_to(folder).as_posix() if file.is_relative_to(folder) else str(file)
+
+
+def _checked(file: Path, name: str, report: CaseReport, *, is_label: bool) -> Voxels | None:
+    """The file's voxels; None, with the reason in the report, if they cannot be used."""
+    try:
+        if name.endswith(NIFTI_ENDINGS):
+            return _nifti(file, name, report, is_label=is_label)
+        return _itk(file, is_label=is_label)
+    except Refused as refusal:
+        report.findings.append(fault("damaged", name, str(refusal).removeprefix(f"{file.name} "), report.id))
+    return None
+
+
+def _nifti(file: Path, name: str, report: CaseReport, *, is_label: bool) -> Voxels:
+    dimensions = _information(file).GetDimension()
+    if dimensions != 3:
+        return _itk(file, is_label=is_label)
+    volume = read_volume(file)
+    stored = volume.stored_affine
+    without_codes = not int(volume.header["sform_code"]) and not int(volume.header["qform_code"])
+    if is_label:
+        values: NDArray[Any] = check_label_values(volume)
+    else:
+        check_image(volume)
+        values = volume.stored
+    grid = Grid(shape=volume.shape, affine=stored)
+    seen = _itk_grid(_information(file))
+    apart = geometry.displacement(stored, seen.affine, volume.shape)
+    if seen.shape != volume.shape or (apart > geometry.SAME_GRID and not without_codes):
+        says = (
+            f"is placed differently by nibabel and SimpleITK (corners {apart:.3g} voxels apart); write its header anew"
+        )
+        report.findings.append(fault("geometry", name, says, report.id))
+    report.findings += [note("header", name, remark, report.id) for remark in volume.notes]
+    return Voxels(values=values, grid=grid)
+
+
+def _information(file: Path) -> Any:
+    """What SimpleITK reads of the header.
+
+    Raises:
+        Refused: If it is none that SimpleITK reads.
+    """
+    open_source(file)
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(file))
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError as error:
+        raise Refused(f"{file.name} cannot be read by SimpleITK: {_last_line(error)}") from error
+    return reader
+
+
+def _itk(file: Path, *, is_label: bool) -> Voxels:
+    try:
+        image = sitk.ReadImage(str(file))
+    except RuntimeError as error:
+        raise Refused(f"{file.name} cannot be read by SimpleITK: {_last_line(error)}") from error
+    values = sitk.GetArrayFromImage(image)
+    dimensions = image.GetDimension()
+    channels = image.GetNumberOfComponentsPerPixel()
+    if channels > 1:
+        raise Refused(f"{file.name} holds {channels} numbers for each voxel; nnU-Net wants a file for each channel")
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise Refused(f"{file.name} holds NaN or infinite voxels")
+    if is_label:
+        whole = np.rint(values)
+        if (whole != values).any():
+            raise Refused(f"{file.name} has labels between whole numbers: it was resampled or is a probability")
+    elif values.min() == values.max():
+        raise Refused(f"{file.name} has the value {values.min()} in every voxel: there is no image in it")
+    # A fourth axis holds channels, and the grid is that of the first three.
+    return Voxels(values=values, grid=_itk_grid(image), channels=image.GetSize()[3] if dimensions == 4 else 1)
+
+
+def _itk_grid(image: Any) -> Grid:
+    dimensions = image.GetDimension()
+    count = min(dimensions, 3)
+    direction = np.asarray(image.GetDirection()).reshape(dimensions, dimensions)[:count, :count]
+    affine = np.eye(4)
+    affine[:count, :count] = direction * np.asarray(image.GetSpacing()[:count])
+    affine[:count, 3] = image.GetOrigin()[:count]
+    # SimpleITK's x and y run to the left and to the back.
+    return Grid(shape=tuple(image.GetSize()[:count]), affine=np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine)
+
+
+def _compare(image: Grid, other: Grid, name: str, report: CaseReport, what: str) -> None:
+    if image.shape != other.shape:
+        says = f"has shape {other.shape}, {what} {image.shape}"
+        report.findings.append(fault("geometry", name, says, report.id))
+        return
+    if not (geometry.is_usable(image.affine) and geometry.is_usable(other.affine)):
+        return
+    shape = (*image.shape, 1)[:3]
+    apart = geometry.displacement(image.affine, other.affine, (shape[0], shape[1], shape[2]))
+    if apart > geometry.SAME_GRID:
+        says = (
+            f"lies elsewhere than {what}: corners are {apart:.3g} voxels apart; nnU-Net pairs voxels by index. "
+            f"Look at both in a viewer and write the wrong header anew"
+        )
+        report.findings.append(fault("geometry", name, says, report.id))
+
+
+def _last_line(error: RuntimeError) -> str:
+    return str(error).strip().splitlines()[-1]

@@ -1,0 +1,23 @@
+"""``nnunet-tricks check RAW_DATASET``: the converters' checks on a raw data set that somebody else made.
+
+The work is done by the package ``dataset_conversion``. It is imported inside the functions: nnunetv2 has a folder of
+the same name, which comes first on ``sys.path`` while nnU-Net looks for trainers.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    from dataset_conversion.check.command import add_arguments
+
+    add_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check; 1 if there is any fault."""
+    from dataset_conversion.check import command
+
+    return command.run(arguments)

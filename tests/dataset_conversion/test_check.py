@@ -1,0 +1,436 @@
+"""A sound raw data set has no findings; each planted fault is found, and named where it is."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+import pytest
+import SimpleITK as sitk  # noqa: N813, its usual name
+from PIL import Image
+
+from dataset_conversion.check import command
+from dataset_conversion.check.run import check
+from nnunet_tricks.cli import main
+
+CASES = tuple(f"case_{number:03d}" for number in range(6))
+AFFINE = np.array([[-0.8, 0, 0, 90], [0, -0.8, 0, 120], [0, 0, 3, -40], [0, 0, 0, 1]], dtype=float)
+
+
+def volume(file: Path, seed: int, *, affine: np.ndarray = AFFINE, shape: tuple[int, ...] = (9, 8, 7)) -> None:
+    voxels = np.random.default_rng(seed).integers(-900, 900, shape).astype(np.int16)
+    nibabel.save(nibabel.Nifti1Image(voxels, affine), file)
+
+
+def label(file: Path, *, values: np.ndarray | None = None, affine: np.ndarray = AFFINE) -> None:
+    if values is None:
+        values = np.zeros((9, 8, 7), dtype=np.uint8)
+        values[2:5, 2:5, 2:5] = 1
+        values[3, 3, 3] = 2
+    nibabel.save(nibabel.Nifti1Image(values, affine), file)
+
+
+def describe(folder: Path, **changed: Any) -> None:
+    content = {
+        "channel_names": {"0": "CT"},
+        "labels": {"background": 0, "organ": 1, "tumour": 2},
+        "numTraining": len(CASES),
+        "file_ending": ".nii.gz",
+    }
+    (folder / "dataset.json").write_text(json.dumps(content | changed))
+
+
+@pytest.fixture
+def volumes(tmp_path: Path) -> Path:
+    folder = tmp_path / "Dataset700_Volumes"
+    for name in ("imagesTr", "labelsTr", "imagesTs"):
+        (folder / name).mkdir(parents=True)
+    for number, case in enumerate(CASES):
+        volume(folder / "imagesTr" / f"{case}_0000.nii.gz", number)
+        label(folder / "labelsTr" / f"{case}.nii.gz")
+    volume(folder / "imagesTs" / "other_0000.nii.gz", 99)
+    describe(folder)
+    return folder
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    folder = tmp_path / "Dataset701_Pictures"
+    for name in ("imagesTr", "labelsTr"):
+        (folder / name).mkdir(parents=True)
+    mask = np.zeros((40, 50), dtype=np.uint8)
+    mask[10:20, 10:30] = 1
+    for number, case in enumerate(CASES):
+        pixels = np.random.default_rng(number).integers(0, 255, (40, 50, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / "imagesTr" / f"{case}_0000.png")
+        Image.fromarray(mask).save(folder / "labelsTr" / f"{case}.png")
+    names = {"0": "R", "1": "G", "2": "B"}
+    describe(folder, channel_names=names, labels={"background": 0, "object": 1}, file_ending=".png")
+    return folder
+
+
+def found(folder: Path) -> list[tuple[str, str, str, str]]:
+    return [(f["level"], f["kind"], f["file"], f["says"]) for f in check(folder, quiet=True)["findings"]]
+
+
+def test_a_sound_data_set_has_no_findings(volumes: Path, pictures: Path) -> None:
+    assert found(volumes) == []
+    assert found(pictures) == []
+
+
+def image_file(folder: Path) -> Path:
+    return folder / "imagesTr" / "case_002_0000.nii.gz"
+
+
+def label_file(folder: Path) -> Path:
+    return folder / "labelsTr" / "case_002.nii.gz"
+
+
+def cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-40])
+
+
+def cut_inside(file: Path) -> None:
+    """A whole gzip stream around half a volume."""
+    contents = gzip.decompress(file.read_bytes())
+    file.write_bytes(gzip.compress(contents[: len(contents) // 2]))
+
+
+def with_value(file: Path, value: float) -> None:
+    voxels = np.asarray(nibabel.load(file).dataobj).astype(np.float32)
+    voxels[1, 1, 1] = value
+    nibabel.save(nibabel.Nifti1Image(voxels, AFFINE), file)
+
+
+def two_geometries(file: Path) -> None:
+    """nibabel takes numbers for millimetres whatever the unit, SimpleITK does not."""
+    loaded = nibabel.load(file)
+    loaded.header.set_xyzt_units("meter")
+    nibabel.save(loaded.__class__(np.asarray(loaded.dataobj), loaded.affine, loaded.header), file)
+
+
+def splits(folder: Path, folds: Any) -> None:
+    (folder / "splits_final.json").write_text(json.dumps(folds))
+
+
+def grouped(folder: Path) -> None:
+    rows = "".join(f"{case},{'patient' if number in (0, 5) else case}\n" for number, case in enumerate(CASES))
+    (folder / "cases.csv").write_text("id,group\n" + rows)
+    splits(folder, [{"train": list(CASES[:4]), "val": list(CASES[4:])}])
+
+
+def shifted(distance: float) -> np.ndarray:
+    moved = AFFINE.copy()
+    moved[0, 3] += distance
+    return moved
+
+
+VOLUME_FAULTS: dict[str, tuple[Callable[[Path], object], str, str, str]] = {
+    "cut off": (lambda f: cut(image_file(f)), "damaged", "imagesTr/case_002_0000.nii.gz", "cut off"),
+    "cut inside": (lambda f: cut_inside(label_file(f)), "damaged", "labelsTr/case_002.nii.gz", "cut off"),
+    "empty file": (lambda f: image_file(f).write_bytes(b""), "damaged", "imagesTr/case_002_0000.nii.gz", "is empty"),
+    "dangling link": (
+        lambda f: (image_file(f).unlink(), image_file(f).symlink_to("nowhere.nii.gz")),
+        "damaged",
+        "imagesTr/case_002_0000.nii.gz",
+        "nowhere.nii.gz, which is not there",
+    ),
+    "not a number": (
+        lambda f: with_value(image_file(f), np.nan),
+        "damaged",
+        "imagesTr/case_002_0000.nii.gz",
+        "NaN or infinite",
+    ),
+    "constant": (
+        lambda f: nibabel.save(nibabel.Nifti1Image(np.ones((9, 8, 7), np.int16), AFFINE), image_file(f)),
+        "damaged",
+        "imagesTr/case_002_0000.nii.gz",
+        "in every voxel",
+    ),
+    "resampled label": (
+        lambda f: with_value(label_file(f), 0.4),
+        "damaged",
+        "labelsTr/case_002.nii.gz",
+        "between whole numbers",
+    ),
+    "unknown label": (
+        lambda f: with_value(label_file(f), 7),
+        "labels",
+        "labelsTr/case_002.nii.gz",
+        "holds 7; dataset.json knows 0 (background), 1 (organ), 2 (tumour)",
+    ),
+    "255": (
+        lambda f: label(label_file(f), values=np.pad(np.full((3, 3, 3), 255, np.uint8), ((2, 4), (2, 3), (2, 2)))),
+        "labels",
+        "labelsTr/case_002.nii.gz",
+        "holds 0 and 255",
+    ),
+    "other shape": (
+        lambda f: volume(image_file(f), 2, shape=(9, 8, 6)),
+        "geometry",
+        "labelsTr/case_002.nii.gz",
+        "has shape (9, 8, 7), the image (9, 8, 6)",
+    ),
+    "elsewhere": (
+        lambda f: label(label_file(f), affine=shifted(4.0)),
+        "geometry",
+        "labelsTr/case_002.nii.gz",
+        "corners are 5 voxels apart",
+    ),
+    "header without geometry": (
+        lambda f: label(label_file(f), affine=np.eye(4)),
+        "geometry",
+        "labelsTr/case_002.nii.gz",
+        "lies elsewhere than the image",
+    ),
+    "two geometries": (
+        lambda f: (two_geometries(image_file(f)), two_geometries(label_file(f))),
+        "geometry",
+        "imagesTr/case_002_0000.nii.gz",
+        "placed differently by nibabel and SimpleITK",
+    ),
+    "no label": (lambda f: label_file(f).unlink(), "pairs", "imagesTr/case_002", "has no label"),
+    "no image": (lambda f: image_file(f).unlink(), "pairs", "labelsTr/case_002.nii.gz", "has no image"),
+    "no channel number": (
+        lambda f: image_file(f).rename(f / "imagesTr" / "case_002.nii.gz"),
+        "pairs",
+        "imagesTr/case_002.nii.gz",
+        "has no channel number; nnU-Net needs case_002_0000.nii.gz",
+    ),
+    "a channel too many": (
+        lambda f: volume(f / "imagesTr" / "case_002_0001.nii.gz", 5),
+        "pairs",
+        "imagesTr/case_002",
+        "has the channels _0000, _0001; dataset.json asks for _0000",
+    ),
+    "a channel is missing": (
+        lambda f: describe(f, channel_names={"0": "T1", "1": "T2"}),
+        "channels",
+        "imagesTr/case_000_0000.nii.gz",
+        "has 1 channels; dataset.json names 2",
+    ),
+    "another ending": (
+        lambda f: sitk.WriteImage(sitk.ReadImage(str(image_file(f))), str(f / "imagesTr" / "more_0000.nrrd")),
+        "pairs",
+        "imagesTr/more_0000.nrrd",
+        "whose files end in .nii.gz",
+    ),
+    "wrong count": (
+        lambda f: describe(f, numTraining=9),
+        "pairs",
+        "dataset.json",
+        "'numTraining' is 9, but there are 6",
+    ),
+    "a gap in the labels": (
+        lambda f: describe(f, labels={"background": 0, "organ": 1, "tumour": 2, "cyst": 4}),
+        "labels",
+        "dataset.json",
+        "without a gap; got 0, 1, 2, 4",
+    ),
+    "ignore is not last": (
+        lambda f: describe(f, labels={"background": 0, "ignore": 1, "tumour": 2}),
+        "labels",
+        "dataset.json",
+        "'ignore' must be the highest",
+    ),
+    "regions without an order": (
+        lambda f: describe(f, labels={"background": 0, "organ": [1, 2], "tumour": 2}),
+        "labels",
+        "dataset.json",
+        "'regions_class_order' needs 2 values",
+    ),
+    "an unknown reader": (
+        lambda f: describe(f, overwrite_image_reader_writer="PillowIO"),
+        "description",
+        "dataset.json",
+        "asks for the reader 'PillowIO'",
+    ),
+    "an unknown ending": (lambda f: describe(f, file_ending=".jpg"), "description", "dataset.json", "'.jpg'"),
+    "no description": (lambda f: (f / "dataset.json").unlink(), "description", "dataset.json", "is missing"),
+    "half a description": (
+        lambda f: (f / "dataset.json").write_text('{"labels": '),
+        "description",
+        "dataset.json",
+        "cannot be read as JSON",
+    ),
+    "trained and tested": (
+        lambda f: shutil.copy(image_file(f), f / "imagesTs" / "other_0000.nii.gz"),
+        "leak",
+        "imagesTs/other_0000.nii.gz",
+        "the training case case_002 shows the same",
+    ),
+    "a split that leaks": (
+        lambda f: splits(f, [{"train": list(CASES[:4]), "val": list(CASES[3:])}]),
+        "leak",
+        "splits_final.json",
+        "fold 0 trains on 1 of its validation cases, such as case_003",
+    ),
+    "a split of other cases": (
+        lambda f: splits(f, [{"train": [*CASES[:4], "ghost"], "val": list(CASES[4:])}]),
+        "splits",
+        "splits_final.json",
+        "such as ghost",
+    ),
+    "a split that is none": (
+        lambda f: splits(f, {"train": []}),
+        "splits",
+        "splits_final.json",
+        "must be a list of folds",
+    ),
+    "a patient on both sides": (
+        grouped,
+        "leak",
+        "splits_final.json",
+        "such as case_005 with case_000",
+    ),
+    "a copy on both sides": (
+        lambda f: (
+            shutil.copy(f / "imagesTr" / "case_000_0000.nii.gz", f / "imagesTr" / "case_005_0000.nii.gz"),
+            splits(f, [{"train": list(CASES[:4]), "val": list(CASES[4:])}]),
+        ),
+        "leak",
+        "splits_final.json",
+        "such as case_005 with case_000",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", VOLUME_FAULTS)
+def test_a_fault_among_volumes_is_found(name: str, volumes: Path) -> None:
+    plant, kind, file, says = VOLUME_FAULTS[name]
+    plant(volumes)
+    faults = [finding for finding in found(volumes) if finding[0] == "fault"]
+    assert any(finding[1:3] == (kind, file) and says in finding[3] for finding in faults), faults
+
+
+def png(folder: Path, part: str, pixels: np.ndarray, **more: Any) -> None:
+    name = "case_002_0000.png" if part == "imagesTr" else "case_002.png"
+    Image.fromarray(pixels).save(folder / part / name, **more)
+
+
+def turned(folder: Path) -> None:
+    file = folder / "imagesTr" / "case_002_0000.png"
+    image = Image.open(file)
+    exif = image.getexif()
+    exif[0x0112] = 6
+    image.save(file, exif=exif)
+
+
+COLOUR = np.random.default_rng(3).integers(0, 255, (40, 50, 3)).astype(np.uint8)
+PICTURE_FAULTS: dict[str, tuple[Callable[[Path], object], str, str, str]] = {
+    "grey": (lambda f: png(f, "imagesTr", COLOUR[..., 0]), "channels", "imagesTr/case_002_0000.png", "has 1 channels"),
+    "transparent": (
+        lambda f: png(f, "imagesTr", np.dstack([COLOUR, COLOUR[..., :1]])),
+        "channels",
+        "imagesTr/case_002_0000.png",
+        "has 4 channels",
+    ),
+    "black": (lambda f: png(f, "imagesTr", COLOUR * 0), "values", "imagesTr/case_002_0000.png", "in every pixel"),
+    "turned": (turned, "geometry", "imagesTr/case_002_0000.png", "viewers turn it, nnU-Net does not"),
+    "cut off": (
+        lambda f: cut(f / "imagesTr" / "case_002_0000.png"),
+        "damaged",
+        "imagesTr/case_002_0000.png",
+        "damaged",
+    ),
+    "mask of 255": (
+        lambda f: png(f, "labelsTr", (COLOUR[..., 0] > 90).astype(np.uint8) * 255),
+        "labels",
+        "labelsTr/case_002.png",
+        "holds 0 and 255",
+    ),
+    "colour mask": (lambda f: png(f, "labelsTr", COLOUR), "labels", "labelsTr/case_002.png", "is a colour picture"),
+    "smaller mask": (
+        lambda f: png(f, "labelsTr", np.eye(20, 25, dtype=np.uint8)),
+        "geometry",
+        "labelsTr/case_002.png",
+        "has shape (20, 25), the image (40, 50)",
+    ),
+    "same picture in two folds": (
+        lambda f: shutil.copy(f / "imagesTr" / "case_000_0000.png", f / "imagesTr" / "case_001_0000.png"),
+        "leak",
+        "splits_final.json (none; nnU-Net deals the cases at random)",
+        "case_00",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PICTURE_FAULTS)
+def test_a_fault_among_pictures_is_found(name: str, pictures: Path) -> None:
+    plant, kind, file, says = PICTURE_FAULTS[name]
+    plant(pictures)
+    faults = [finding for finding in found(pictures) if finding[0] == "fault"]
+    assert any(finding[1:3] == (kind, file) and says in finding[3] for finding in faults), faults
+
+
+def test_sixteen_bits_beside_eight_are_found(pictures: Path) -> None:
+    for part in ("imagesTr",):
+        for number, case in enumerate(CASES):
+            kind = np.uint16 if case == "case_002" else np.uint8
+            grey = np.random.default_rng(number).integers(0, 255, (40, 50)).astype(kind)
+            Image.fromarray(grey).save(pictures / part / f"{case}_0000.png")
+    describe(pictures, channel_names={"0": "grey"}, labels={"background": 0, "object": 1}, file_ending=".png")
+    assert [finding[1:3] for finding in found(pictures)] == [("values", "imagesTr/case_002_0000.png")]
+
+
+def test_an_empty_label_and_a_copy_in_one_fold_are_notes(volumes: Path) -> None:
+    label(label_file(volumes), values=np.zeros((9, 8, 7), np.uint8))
+    shutil.copy(volumes / "imagesTr" / "case_000_0000.nii.gz", volumes / "imagesTr" / "case_001_0000.nii.gz")
+    splits(volumes, [{"train": list(CASES[:4]), "val": list(CASES[4:])}])
+    assert {(level, kind) for level, kind, _, _ in found(volumes)} == {("note", "labels"), ("note", "duplicate")}
+
+
+@pytest.mark.parametrize("ending", [".nrrd", ".mha"])
+def test_other_formats_are_read_by_simpleitk(ending: str, volumes: Path) -> None:
+    for file in [
+        *(volumes / "imagesTr").iterdir(),
+        *(volumes / "labelsTr").iterdir(),
+        *(volumes / "imagesTs").iterdir(),
+    ]:
+        sitk.WriteImage(sitk.ReadImage(str(file)), str(file).removesuffix(".nii.gz") + ending)
+        file.unlink()
+    describe(volumes, file_ending=ending)
+    assert found(volumes) == []
+    moved = volumes / "labelsTr" / f"case_004{ending}"
+    image = sitk.ReadImage(str(moved))
+    image.SetOrigin([value + 5 for value in image.GetOrigin()])
+    sitk.WriteImage(image, str(moved))
+    cut(volumes / "imagesTr" / f"case_001_0000{ending}")
+    assert [finding[1:3] for finding in found(volumes)] == [
+        ("damaged", f"imagesTr/case_001_0000{ending}"),
+        ("geometry", f"labelsTr/case_004{ending}"),
+    ]
+
+
+def test_files_that_dataset_json_lists_are_found_elsewhere(volumes: Path) -> None:
+    (volumes / "imagesTr").rename(volumes / "scans")
+    listed = {
+        case: {"images": [f"scans/{case}_0000.nii.gz"], "label": f"labelsTr/{case}.nii.gz"} for case in CASES[:-1]
+    } | {"gone": {"images": ["scans/gone.nii.gz"], "label": f"labelsTr/{CASES[-1]}.nii.gz"}}
+    describe(volumes, dataset=listed, numTraining=5)
+    assert [(finding[1], finding[2]) for finding in found(volumes)] == [("pairs", "dataset.json")]
+
+
+def test_the_command_finds_by_number_prints_json_and_writes_nothing(
+    volumes: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("nnUNet_raw", str(volumes.parent))
+    before = {file: file.stat().st_mtime_ns for file in volumes.rglob("*")}
+    assert main(["check", "700", "--json", "--workers", "2"]) == 0
+    assert json.loads(capsys.readouterr().out)["faults"] == 0
+    label_file(volumes).unlink()
+    assert command.main([str(volumes), "--workers", "1"]) == 1
+    assert "1 fault:" in capsys.readouterr().out
+    before.pop(label_file(volumes))
+    after = {file: file.stat().st_mtime_ns for file in volumes.rglob("*")}
+    assert {file: time for file, time in after.items() if file.is_file()} == {
+        file: time for file, time in before.items() if file.is_file()
+    }
+    assert main(["check", "701"]) == 2
+    assert "has no data sets called '701'" in capsys.readouterr().err
