@@ -47,7 +47,7 @@ def _why_missing(path: Path) -> str:
         return ""
     if "/annex/objects/" in target.replace(os.sep, "/"):
         return "is a link to content that git-annex has not fetched; run 'datalad get' or 'git annex get' on it"
-    return f"is a link to {target}, which does not exist"
+    return "is a link to something that does not exist"
 
 
 def memory() -> int:

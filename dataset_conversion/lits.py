@@ -75,6 +75,12 @@ class Lits(DataSet):
         ending, warnings = common_ending(cases)
         return Plan(cases=cases, unused=unused, warnings=warnings, file_ending=ending)
 
+    def output_bytes(self, plan: Plan, settings: Settings) -> int:
+        """See `volume_room.written_bytes`."""
+        from dataset_conversion.volume_room import written_bytes
+
+        return written_bytes(plan, settings)
+
     def convert(self, case: Case, record: Record, work: Any) -> None:
         """See `ct.convert_ct`."""
         from dataset_conversion.ct import Plausible, Rules, convert_ct

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -275,23 +276,40 @@ def test_links_in_a_ring_and_sources_within_each_other(convert, copied):
     assert (done.code, done.summary["training"], done.summary["test"]) == (0, 3, 1)
 
 
-def test_full_disk_and_bugs_leave_something_to_resume(convert, data, raw, monkeypatch):
-    from dataset_conversion.staging import Workplace
+def test_full_disk_names_the_folder_and_how_to_go_on(convert, data, raw):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # Labels are longer, as on a disk that is full.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (700, limits[1]))
+    try:
+        done = convert("kits19", data / "kits19", "--restart")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert done.code == 2
+    assert str(raw / ".Dataset519_KiTS2019.partial") in done.summary["error"]
+    assert "--resume" in done.summary["error"]
+    assert not (raw / "Dataset519_KiTS2019").exists()
+    assert not list(raw.rglob(".*.tmp"))
+    assert convert("kits19", data / "kits19", "--resume" if list(raw.iterdir()) else "--restart").code == 0
 
-    def full(*_):
-        raise OSError(28, "No space left on device")
 
-    def odd(*_):
-        raise KeyError("odd")
+@pytest.mark.parametrize(
+    "error", [KeyError("odd"), OSError(5, "Input/output error"), IndexError("x"), RecursionError()]
+)
+def test_what_a_reader_did_not_foresee_refuses_that_case_only(convert, data, monkeypatch, error):
+    from dataset_conversion import ct
 
-    for spoilt, message in ((full, "No space left"), (odd, "--exclude case_00000")):
-        with monkeypatch.context() as patch:
-            patch.setattr(Workplace, "write", spoilt)
-            done = convert("kits19", data / "kits19", "--restart")
-        assert done.code == 2
-        assert message in done.summary["error"]
-        assert not (raw / "Dataset519_KiTS2019").exists()
-    assert convert("kits19", data / "kits19", "--resume").code == 0
+    read = ct.read_volume
+
+    def reading(path):
+        if path.parent.name == "case_00010":
+            raise error
+        return read(path)
+
+    monkeypatch.setattr(ct, "read_volume", reading)
+    done = convert("kits19", data / "kits19")
+    assert (done.code, done.summary["training"], done.summary["refused"]) == (1, 3, 1)
+    assert type(error).__name__ in done.reason("case_00010")
+    assert not list(done.folder.glob("*/case_00010*"))
 
 
 def test_missing_nnunet_raw_says_what_to_do(data, monkeypatch, capsys):
