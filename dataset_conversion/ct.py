@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from dataset_conversion import geometry, nifti_header
 from dataset_conversion.errors import Refused
+from dataset_conversion.files_on_disk import size_of
 from dataset_conversion.labels import count_labels, map_labels
 from dataset_conversion.model import Case, FileRecord, Record
 from dataset_conversion.staging import Workplace
@@ -79,7 +80,7 @@ def convert_ct(case: Case, record: Record, work: Workplace, rules: Rules) -> Non
 
 
 def _read(path: Path, file_record: FileRecord) -> Volume:
-    file_record.bytes = path.stat().st_size
+    file_record.bytes = size_of(path)
     return read_volume(path)
 
 

@@ -24,6 +24,9 @@ from dataset_conversion.staging import prefixes
 FIRST_TEST_CASE = 210
 LAST_CASE = 299
 
+_FOLDERS = (
+    r"(?P<other>pred|result|output)|(?P<label>label|seg|mask|gt|ground_?truth)|(?P<image>imag|img|ct|volume|scan)"
+)
 _MEDISEG = "left out by the tricks paper"
 _REPLACED = f"{_MEDISEG}; its label was corrected on 2019-12-20"
 
@@ -157,9 +160,11 @@ def _key(found: Found) -> tuple[str, str] | None:
         return None
     rest = re.sub(r"^case_?\d{1,5}(_0000)?[_-]?", "", stem)
     role = {"imaging": "image", "image": "image", "segmentation": "label", "seg": "label", "label": "label"}.get(rest)
-    folder = found.folders[-1]
-    if not rest and not re.match(r"(pred|result|output)", folder):
-        role = "label" if re.match(r"(label|seg|mask|gt|ground_?truth)", folder) else "image"
+    if not rest:
+        # The nearest folder that says something: labels/batch1 holds labels, labelled/images holds images.
+        kinds = (re.match(_FOLDERS, folder) for folder in reversed(found.folders))
+        kind = next((match.lastgroup for match in kinds if match), "image")
+        role = None if kind == "other" else kind
     # Annotations of single readers and the like carry other names.
     return (f"case_{int(number[1]):05d}", role) if role else None
 
