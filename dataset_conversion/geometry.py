@@ -130,7 +130,8 @@ def align(
         moved = label @ inv_ornt_aff(transform, label_shape)
         apart = displacement(image, moved, image_shape) if moved_shape == image_shape else apart
         if apart <= SAME_GRID:
-            if image_shape == label_shape and is_placeholder(label) and np.allclose(label[:3, 3], 0):
+            without_origin = np.allclose([image[:3, 3], label[:3, 3]], 0)
+            if image_shape == label_shape and is_placeholder(label) and without_origin:
                 raise Refused(
                     "the label's header is the unit matrix with origin 0: that may be true, and then its axes are in "
                     "another order than the image's, or stand for no geometry at all; copy the image's header into "

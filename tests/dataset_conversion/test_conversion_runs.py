@@ -133,6 +133,22 @@ def test_resume_with_another_task_is_refused(convert, data, stopped):
     assert "another task" in done.summary["error"]
 
 
+def test_an_empty_note_of_what_was_begun_is_named(convert, data, stopped):
+    for contents in (b"", b"\0" * 400, b"\xff\xfe"):
+        (stopped / "job.json").write_bytes(contents)
+        error = convert("kits19", data / "kits19", "--resume").summary["error"]
+        assert str(stopped / "job.json") in error
+        assert "--restart" in error
+    assert convert("kits19", data / "kits19", "--restart").code == 0
+
+
+def test_a_journal_of_anything_is_done_again(convert, data, stopped):
+    with (stopped / "journal.jsonl").open("ab") as journal:
+        journal.write(b'\0\0\xff\n[1, 2]\n{"files": 3}\n{"id": "x", "files": [], "outputs": 7}\n"')
+    done = convert("kits19", data / "kits19", "--resume")
+    assert (done.code, done.summary["training"]) == (0, 4)
+
+
 def test_resume_notices_an_exchanged_source(convert, copied, stop):
     source = copied("kits19")
     stop(source)
@@ -209,6 +225,30 @@ def test_dry_run_writes_nothing(convert, data, raw):
     assert (done.code, done.summary["training"], done.summary["groups"]) == (0, 4, 5)
     assert done.summary["read_bytes"] > 3_000_000
     assert not list(raw.iterdir())
+
+
+def test_dry_run_points_to_no_report(raw, tmp_path, capsys):
+    for number in range(15):
+        path = tmp_path / f"source/volume-{number}.nii"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"x")
+    (tmp_path / "source/segmentation-0.nii").write_bytes(b"x")
+    assert command.main("lits", [str(tmp_path / "source"), "--dry-run"]) == 0
+    out = capsys.readouterr().out
+    assert "orphan: 2 more with --json" in out
+    assert "conversion_report" not in out
+
+
+def test_two_sources_of_one_name_are_told_apart(convert, data, tmp_path):
+    for kind in ("imaging", "segmentation"):
+        for path in (data / "kits19").rglob(f"{kind}.nii.gz"):
+            target = tmp_path / f"{kind}/data/{path.parent.name}_{kind}.nii.gz"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+    done = convert("kits19", tmp_path / "imaging/data", tmp_path / "segmentation/data")
+    assert done.summary["training"] == 4
+    paths = [file["path"] for file in done.case("case_00000")["files"]]
+    assert paths == ["imaging/data/case_00000_imaging.nii.gz", "segmentation/data/case_00000_segmentation.nii.gz"]
 
 
 def test_too_little_room_is_said_beforehand(convert, data, raw, monkeypatch):
