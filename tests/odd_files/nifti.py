@@ -243,6 +243,7 @@ _REFUSED_IMAGES = (
     ("pipe", lambda path, _: os.mkfifo(path), "pipe"),
     ("socket", _socket, "socket"),
     ("device", lambda path, _: path.symlink_to("/dev/zero"), "device"),
+    ("failing-disk", lambda path, _: path.symlink_to("/proc/self/mem"), "Input/output error"),
     ("empty", _raw(b""), "is empty"),
     ("four-bytes", _packed(b"\x5c\x01\0\0"), "less than a header"),
     ("one-byte-less-than-a-header", _packed(as_bytes(IMAGE)[:347]), "less than a header"),
