@@ -145,11 +145,11 @@ def _place_image(image: Volume, file_record: FileRecord, record: Record, work: W
     ending = work.settings.file_ending
     relative = work.image_path(record)
     own_ending = ".nii.gz" if image.path.name.lower().endswith(".gz") else ".nii"
-    if not image.mended and not image.repack and own_ending == ending:
+    if not image.corrected and not image.repack and own_ending == ending:
         file_record.action = work.link(record, relative, image.path)
     else:
         work.write(record, relative, encode_image(image, ending))
-        file_record.action = "written with a mended header" if image.mended else f"written as {ending}"
+        file_record.action = "written with a corrected header" if image.corrected else f"written as {ending}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,7 +197,7 @@ def _check_intensity(
         raise Refused(
             f"headers say that the label is stored in another voxel order, but then its {organ.name} has "
             f"{found.mean():.0f} HU (+-{found.std():.0f}); "
-            f"in the stored order it fits: the label's header is wrong, mend it and "
+            f"in the stored order it fits: the label's header is wrong, correct it and "
             f"convert again"
         )
     record.warnings.append(

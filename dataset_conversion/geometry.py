@@ -18,7 +18,7 @@ SAME_GRID = 0.05
 """Two grids are the same if no corner differs by more than this part of the smallest voxel edge."""
 ITK_SHEAR = 1e-4
 """Axes whose cosine is at most this are orthonormal to SimpleITK (it refuses 1e-3)."""
-MENDABLE_SHEAR = 0.01
+CORRECTABLE_SHEAR = 0.01
 """Up to this cosine (0.6 degrees) axes are made orthogonal; above, the scanner's gantry was really tilted."""
 # In mm or micrometres: beyond, 32-bit floats say nothing of a voxel's place.
 _FARTHEST, _LONGEST_EDGE = 1e7, 1e5
@@ -60,11 +60,11 @@ def orthogonal(affine: Affine, shape: Shape) -> Affine:
     """The nearest affine with orthogonal axes and the same voxel edges; the volume's centre stays where it is."""
     edges = spacing_of(affine)
     left, _, right = np.linalg.svd(affine[:3, :3] / edges)
-    mended = affine.copy()
-    mended[:3, :3] = (left @ right) * edges
+    corrected = affine.copy()
+    corrected[:3, :3] = (left @ right) * edges
     centre = (np.array(shape) - 1) / 2
-    mended[:3, 3] += affine[:3, :3] @ centre - mended[:3, :3] @ centre
-    return mended
+    corrected[:3, 3] += affine[:3, :3] @ centre - corrected[:3, :3] @ centre
+    return corrected
 
 
 def displacement(one: Affine, other: Affine, shape: Shape) -> float:

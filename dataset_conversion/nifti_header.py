@@ -30,8 +30,8 @@ LONGEST_HEADER = 544
 """Bytes of a NIfTI-2 header with the four that say whether extensions follow."""
 # Intents that make SimpleITK look for several values in each voxel.
 _VECTOR_INTENTS = range(1003, 1012)
-# What nibabel mends in memory as NIfTI's reference library does.
-_MENDED_ALIKE = {"regular", "sizeof_hdr"}
+# What nibabel corrects in memory as NIfTI's reference library does.
+_CORRECTED_ALIKE = {"regular", "sizeof_hdr"}
 _MILLIMETRES = {1: 1000.0, 3: 0.001}
 _CT_EDGES = (0.05, 30.0)
 
@@ -41,7 +41,7 @@ class HeaderView:
     """What a header says, after everything that could be understood in two ways was settled.
 
     Attributes:
-        header: nibabel's header; its fields still as stored but for the faults that nibabel mends itself.
+        header: nibabel's header; its fields still as stored but for the faults that nibabel corrects itself.
         affine: Voxel indices to mm.
         placed: Some orientation is given; without one the axes are nibabel's guess.
         other_affine: The qform, where it disagrees with the sform that was taken.
@@ -190,7 +190,7 @@ def _reasons_beside_geometry(header: Header, beginning: bytes) -> list[str]:
             if np.array_equal(header["pixdim"][1:], stored["pixdim"][1:]) and stored["pixdim"][0] == 0:
                 continue
             notes.append(f"pixdim was {np.round(stored['pixdim'][:4], 4).tolist()}; read as nibabel does")
-        elif name not in _MENDED_ALIKE:
+        elif name not in _CORRECTED_ALIKE:
             notes.append(f"{name} {stored[name].item()} is not defined; ignored, as nibabel does")
     if float(stored["vox_offset"]) != voxels_at(header):
         notes.append(f"vox_offset was {float(stored['vox_offset']):g}; voxels begin at {voxels_at(header)}")

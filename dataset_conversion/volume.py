@@ -39,7 +39,7 @@ class Volume:
     contents: Buffer
     shape: Shape
     affine: Affine
-    mended: bool = False
+    corrected: bool = False
     """The header cannot be used as it is: the file has to be written anew."""
     repack: bool = False
     """Gzip under a plain name, or the other way round."""
@@ -108,14 +108,14 @@ def read_volume(path: Path) -> Volume:
         contents=contents,
         shape=(shape[0], shape[1], shape[2]),
         affine=found.affine,
-        mended=bool(found.notes),
+        corrected=bool(found.notes),
         notes=found.notes,
     )
     if isinstance(header, nibabel.Nifti2Header):
-        volume.mended = True
+        volume.corrected = True
         volume.notes.append("was NIfTI-2, which SimpleITK does not read; written as NIfTI-1")
     if len(stored_shape) > 3:
-        volume.mended = True
+        volume.corrected = True
         volume.notes.append(f"shape {stored_shape} had trailing ones; they were dropped")
     gzipped_name = path.name.lower().endswith(".gz")
     if (contents is source.data) == gzipped_name:
@@ -127,7 +127,7 @@ def read_volume(path: Path) -> Volume:
 
 
 def check_image(volume: Volume) -> float:
-    """Check what an image must promise, and mend its header where that loses nothing.
+    """Check what an image must promise, and correct its header where that loses nothing.
 
     Returns:
         Its lowest value as stored.
@@ -146,7 +146,7 @@ def check_image(volume: Volume) -> float:
         raise Refused(f"{name} holds values beyond {_HIGHEST:.0e}, scaled by {slope:g}: its header is damaged")
     if low == high:
         raise Refused(f"{name} has the value {low} in every voxel: there is no image in it")
-    _mend_geometry(volume)
+    _correct_geometry(volume)
     return float(low)
 
 
@@ -197,9 +197,9 @@ def encode(header: nibabel.Nifti1Header, voxels: Array, file_ending: str) -> byt
 
 
 def encode_image(image: Volume, file_ending: str) -> bytes:
-    """The image as a file with that ending, under a new header if its own was mended; voxels keep their bytes."""
+    """The image as a file with that ending, under a new header if its own was corrected; voxels keep their bytes."""
     raw = bytes(image.contents)
-    if image.mended:
+    if image.corrected:
         dtype = image.header.get_data_dtype()
         header = header_on_grid_of(image, dtype.newbyteorder("<"))
         if image.scaling is not None:
@@ -219,7 +219,7 @@ def _expected_size(beginning: bytes) -> int:
         return 1
 
 
-def _mend_geometry(volume: Volume) -> None:
+def _correct_geometry(volume: Volume) -> None:
     """Make every reader see one geometry: qform, sform and pixdim agree, axes are orthogonal.
 
     nnU-Net takes the spacing from ``pixdim`` and the axes from the affine, SimpleITK has its own order of preference;
@@ -227,7 +227,7 @@ def _mend_geometry(volume: Volume) -> None:
     """
     header, best = volume.header, volume.affine
     shear = geometry.shear_of(best)
-    if shear > geometry.MENDABLE_SHEAR:
+    if shear > geometry.CORRECTABLE_SHEAR:
         raise Refused(
             f"{volume.path.name} has sheared axes (cosine {shear:.3f}), as from a tilted gantry; "
             f"resample it onto an orthogonal grid, together with its label"
@@ -235,6 +235,6 @@ def _mend_geometry(volume: Volume) -> None:
     if shear > geometry.ITK_SHEAR:
         volume.notes.append(f"axes were off from orthogonal by a cosine of {shear:.1g}; made orthogonal")
         best = geometry.orthogonal(best, volume.shape)
-        volume.mended = True
-    if volume.mended:
+        volume.corrected = True
+    if volume.corrected:
         volume.affine = nifti_header.place(header, best, volume.shape)

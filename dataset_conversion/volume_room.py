@@ -12,7 +12,7 @@ from dataset_conversion.model import Plan, Settings
 from dataset_conversion.nifti_header import HeaderView
 
 # Headers with long extensions are rare: what does not show in so many bytes is not estimated.
-_BEGINNING = 1 << 18
+_BEGINNING = 1 << 16
 # Compressed size as part of the plain one. Labels: KiTS19's and LiTS's have 0.2 to 1 %.
 _IMAGE, _LABEL = 0.7, 0.02
 

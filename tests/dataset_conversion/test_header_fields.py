@@ -101,4 +101,4 @@ def test_every_field_is_read_alike_or_refused(tmp_path, kind):
         except (AssertionError, RuntimeError) as error:
             raise AssertionError(f"{what}, {record.files[0].action}, {record.files[0].notes}") from error
     # All three happen, so that none of them is a way out.
-    assert set(outcomes) == {"copy", "refused", "written with a mended header"}
+    assert set(outcomes) == {"copy", "refused", "written with a corrected header"}

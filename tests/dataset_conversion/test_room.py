@@ -70,7 +70,7 @@ def test_images_that_are_written_anew_count(convert, volumes):
     needed = asked_for(convert, "lits", volumes)
     done = convert("lits", volumes)
     assert needed == pytest.approx(written(done.folder), rel=0.05)
-    assert done.summary["actions"]["images: written with a mended header"] == 3
+    assert done.summary["actions"]["images: written with a corrected header"] == 3
 
 
 @pytest.mark.parametrize("link", ["copy", "symbolic"])
