@@ -103,11 +103,22 @@ def _run(request: Request, name: str) -> Outcome:
         done=len(done),
         quiet=request.quiet,
     ):
+        if record.status == "refused":
+            _check_sources_are_there(request.sources)
         staging.note(record)
         records.append(record)
     records.sort(key=lambda record: record.id)
     summary = _complete(staging, request, settings, plan, records)
     return Outcome(folder=staging.final, summary=summary, refused=summary["refused"])
+
+
+def _check_sources_are_there(sources: Sequence[Path]) -> None:
+    """A disk that was unplugged would otherwise refuse all that is left, and leave half a data set."""
+    for source in sources:
+        if not source.is_dir():
+            raise ConversionError(
+                f"source folder {str(source)!r} is gone; bring it back, then --resume goes on from here"
+            )
 
 
 def convert_one(data_set_name: str, case: Case, work: Workplace) -> Record:
@@ -267,8 +278,9 @@ def _already_complete(staging: Staging) -> Outcome:
     try:
         content: Mapping[str, Any] = json.loads((staging.final / "conversion_report.json").read_text())
         summary = dict(content["summary"])
-    except (OSError, ValueError, KeyError) as error:
+        refused = int(summary["refused"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConversionError(
             f"{staging.final} exists and was not made by this command; choose another number"
         ) from error
-    return Outcome(folder=staging.final, summary={**summary, "folder": str(staging.final)}, refused=summary["refused"])
+    return Outcome(folder=staging.final, summary={**summary, "folder": str(staging.final)}, refused=refused)

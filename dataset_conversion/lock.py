@@ -17,6 +17,9 @@ from types import TracebackType
 
 from dataset_conversion.errors import ConversionError
 
+# Each fails only where another process takes or releases the lock at that moment.
+_TRIES = 1000
+
 
 @dataclass(frozen=True, kw_only=True)
 class Holder:
@@ -72,8 +75,8 @@ class NumberLock:
         self._held = False
         self._made = [folder for folder in (raw, *raw.parents) if not folder.exists()]
         try:
-            while not self._taken():
-                pass
+            if not any(self._taken() for _ in range(_TRIES)):
+                raise ConversionError(f"{self.file} comes and goes, or is a link to nothing; remove it")
         except OSError as error:
             self._remove_empty_folders()
             raise ConversionError(

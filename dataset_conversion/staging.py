@@ -196,13 +196,13 @@ class Staging:
             ConversionError: If it was begun with other choices, or the sources have changed since.
         """
         try:
-            begun = json.loads(self._job.read_text())
+            begun = dict(json.loads(self._job.read_text()))
         except FileNotFoundError:
             # Killed between making the folder and noting what it is for: nothing can be in it.
             self.discard()
             self.begin(job)
             return {}
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             raise ConversionError(
                 f"{self._job} is empty or damaged, as after a power loss: what was begun is not known; --restart "
                 f"begins anew"

@@ -134,7 +134,7 @@ def test_resume_with_another_task_is_refused(convert, data, stopped):
 
 
 def test_an_empty_note_of_what_was_begun_is_named(convert, data, stopped):
-    for contents in (b"", b"\0" * 400, b"\xff\xfe"):
+    for contents in (b"", b"\0" * 400, b"\xff\xfe", b"null", b"[1]"):
         (stopped / "job.json").write_bytes(contents)
         error = convert("kits19", data / "kits19", "--resume").summary["error"]
         assert str(stopped / "job.json") in error
@@ -237,6 +237,25 @@ def test_dry_run_points_to_no_report(raw, tmp_path, capsys):
     out = capsys.readouterr().out
     assert "orphan: 2 more with --json" in out
     assert "conversion_report" not in out
+
+
+def test_a_source_that_goes_away_stops_and_can_be_resumed(convert, copied, raw, monkeypatch):
+    source = copied("kits19")
+    away = source.with_name("away")
+    note = Staging.note
+
+    def unplugged(self, record):
+        note(self, record)
+        source.rename(away)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Staging, "note", unplugged)
+        done = convert("kits19", source)
+    assert done.code == 2
+    assert f"{str(source)!r} is gone" in done.summary["error"]
+    assert not (raw / "Dataset519_KiTS2019").exists()
+    away.rename(source)
+    assert convert("kits19", source, "--resume").summary["training"] == 4
 
 
 def test_two_sources_of_one_name_are_told_apart(convert, data, tmp_path):

@@ -123,6 +123,12 @@ def test_a_folder_made_in_vain_is_removed(tmp_path):
         NumberLock(tmp_path / "file", 519, "Dataset519_Mine")
 
 
+def test_a_lock_that_is_a_link_to_nothing_is_named(raw):
+    (raw / ".Dataset519.lock").symlink_to(raw / "nothing")
+    with pytest.raises(ConversionError, match="link to nothing; remove it"):
+        NumberLock(raw, 519, "Dataset519_Mine")
+
+
 def started_together(words, count):
     """Processes that have imported everything and wait for one line."""
     code = (
