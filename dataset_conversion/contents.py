@@ -27,7 +27,7 @@ def kind_of(beginning: bytes) -> str:
     r"""What a file that begins like this holds, and what to do; empty if it may be a NIfTI file.
 
     Examples:
-        >>> kind_of(b"PK\\x03\\x04rest"), kind_of(b"")
+        >>> kind_of(b"PK\x03\x04rest"), kind_of(b"")
         ('a zip archive: unpack it first', '')
     """
     text = beginning[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
