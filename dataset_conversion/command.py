@@ -32,6 +32,7 @@ _COMMON = frozenset(
         "preview",
         "json",
         "skip_refused",
+        "no_space_check",
         "format",
         "converter",
         "command",
@@ -72,6 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser, data_set: DataSet) -> None:
     add("--restart", action="store_true", help="throw away a conversion that was stopped, begin anew")
     add("--preview", action="store_true", help="write preview.png: images with their outlines, to be looked at")
     add("--skip-refused", action="store_true", help="exit code 0 even if cases were refused")
+    add("--no-space-check", action="store_true", help="begin even if the disk looks too small")
     add("--json", action="store_true", help="print the summary as JSON")
     links = (
         "images that are valid as they are: hard link (default; copied where that is impossible), symbolic link, copy"
@@ -124,6 +126,7 @@ def run(arguments: argparse.Namespace, data_set: DataSet) -> int:
             resume=arguments.resume,
             restart=arguments.restart,
             preview=arguments.preview,
+            space_check=not arguments.no_space_check,
             quiet=arguments.json,
         )
     )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset_conversion import geometry
+from dataset_conversion import geometry, nifti_header
 from dataset_conversion.errors import Refused
+from dataset_conversion.files_on_disk import size_of
 from dataset_conversion.labels import count_labels, map_labels
 from dataset_conversion.model import Case, FileRecord, Record
 from dataset_conversion.staging import Workplace
@@ -61,6 +63,9 @@ def convert_ct(case: Case, record: Record, work: Workplace, rules: Rules) -> Non
     record.spacing = [round(float(edge), 6) for edge in geometry.spacing_of(image.affine)]
     if rules.real_geometry_expected and geometry.is_placeholder(image.affine):
         record.warnings.append(rules.real_geometry_expected)
+    if not nifti_header.plausible_edges(geometry.spacing_of(image.affine)):
+        edges = " x ".join(f"{edge:g}" for edge in geometry.spacing_of(image.affine))
+        record.warnings.append(f"voxels of {edges} mm are not those of a CT: the header may be in another unit")
     if image.stored.dtype.kind in "iu" and image.scaling is None and lowest >= 0:
         record.warnings.append("no voxel is below 0 HU: the offset of -1024 may be missing")
     if case.label is not None:
@@ -75,14 +80,14 @@ def convert_ct(case: Case, record: Record, work: Workplace, rules: Rules) -> Non
 
 
 def _read(path: Path, file_record: FileRecord) -> Volume:
-    file_record.bytes = path.stat().st_size
+    file_record.bytes = size_of(path)
     return read_volume(path)
 
 
 def _convert_label(
     label: Volume, file_record: FileRecord, image: Volume, record: Record, work: Workplace, rules: Rules
 ) -> None:
-    alignment = geometry.align(image.stored_affine, image.shape, label.affine, label.shape)
+    alignment = _aligned(image, label)
     source = check_label_values(label)
     file_record.notes = [*label.notes, *([alignment.note] if alignment.note else [])]
     task = work.settings.task
@@ -108,15 +113,43 @@ def _convert_label(
     file_record.action = "written as uint8 on the image's grid"
 
 
+def _aligned(image: Volume, label: Volume) -> geometry.Alignment:
+    """How the label comes onto the image's grid; where its two forms disagree, the image decides."""
+    align = partial(
+        geometry.align, image.stored_affine, image.shape, image_placed=image.view.placed, label_placed=label.view.placed
+    )
+    other = label.view.other_affine
+    if other is None:
+        return align(label.affine, label.shape)
+    by_form: dict[str, geometry.Alignment] = {}
+    reasons = []
+    for form, affine in (("sform", label.affine), ("qform", other)):
+        # Half of a contradiction is no sign of a label without geometry.
+        if geometry.is_placeholder(affine) and not geometry.is_placeholder(image.affine):
+            continue
+        try:
+            by_form[form] = align(affine, label.shape)
+        except Refused as reason:
+            reasons.append(f"by its {form}: {reason}")
+    found = list(by_form.values())
+    if not found:
+        raise Refused(f"label's qform and sform disagree, and neither fits the image ({'; '.join(reasons)})")
+    if len(found) == 2 and not found[0].same_order(found[1]):
+        raise Refused("label's qform and sform disagree, and both fit the image in different ways: clear the wrong one")
+    form = next(iter(by_form))
+    note = f"of the label's qform and sform, which disagree, the {form} fits the image"
+    return replace(found[0], note="; ".join(filter(None, (note, found[0].note))))
+
+
 def _place_image(image: Volume, file_record: FileRecord, record: Record, work: Workplace) -> None:
     ending = work.settings.file_ending
     relative = work.image_path(record)
     own_ending = ".nii.gz" if image.path.name.lower().endswith(".gz") else ".nii"
-    if not image.mended and not image.repack and own_ending == ending:
+    if not image.corrected and not image.repack and own_ending == ending:
         file_record.action = work.link(record, relative, image.path)
     else:
         work.write(record, relative, encode_image(image, ending))
-        file_record.action = "written with a mended header" if image.mended else f"written as {ending}"
+        file_record.action = "written with a corrected header" if image.corrected else f"written as {ending}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +197,7 @@ def _check_intensity(
         raise Refused(
             f"headers say that the label is stored in another voxel order, but then its {organ.name} has "
             f"{found.mean():.0f} HU (+-{found.std():.0f}); "
-            f"in the stored order it fits: the label's header is wrong, mend it and "
+            f"in the stored order it fits: the label's header is wrong, correct it and "
             f"convert again"
         )
     record.warnings.append(

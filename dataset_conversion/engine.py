@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import re
-import shutil
+import os
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
+from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
-from dataset_conversion import destination, duplicates, metadata, report
+from dataset_conversion import destination, duplicates, metadata, report, room, selection
 from dataset_conversion.errors import ConversionError, Refused
-from dataset_conversion.find import walk
-from dataset_conversion.model import TRAIN, Case, DataSet, Plan, Record, Settings, Unused
+from dataset_conversion.files_on_disk import state_of
+from dataset_conversion.lock import NumberLock
+from dataset_conversion.model import TRAIN, Case, DataSet, Plan, Record, Settings
 from dataset_conversion.progress import progress
 from dataset_conversion.registry import load
 from dataset_conversion.schemes import make_splits
@@ -42,6 +44,7 @@ class Request:
     resume: bool = False
     restart: bool = False
     preview: bool = False
+    space_check: bool = True
     quiet: bool = False
 
 
@@ -60,31 +63,37 @@ def run(request: Request) -> Outcome:
     Raises:
         ConversionError: If nothing can be converted, or something is in the way.
     """
+    name = destination.checked_name(request.number, request.folder_name)
+    if request.dry_run:
+        return _run(request, name)
+    with NumberLock(request.raw, request.number, name):
+        return _run(request, name)
+
+
+def _run(request: Request, name: str) -> Outcome:
     data_set = request.data_set
-    name = f"Dataset{request.number:03d}_{request.folder_name}"
     staging = Staging(request.raw, name)
     if request.resume and staging.final.exists() and not staging.data.exists():
         return _already_complete(staging)
     destination.data_set_name(request.raw, request.number, request.folder_name)
     plan = data_set.plan(request.sources, request.settings)
     settings = replace(request.settings, file_ending=plan.file_ending)
-    plan = _without_excluded(plan, data_set, request.exclude)
+    plan = selection.without_bad_names(plan, settings.file_ending)
+    plan = selection.without_excluded(plan, data_set, request.exclude)
     plan = replace(plan, cases=metadata.apply(plan.cases, request.metadata))
-    _check_cases(plan, data_set, request.sources)
-    estimate = _estimate(data_set, plan, settings, request)
+    selection.check_some_training_case(plan, data_set, request.sources)
+    before = staging.done_before() if request.resume else set()
+    estimated = room.estimate(data_set, plan, settings, request.raw, done=before, workers=request.workers)
     if request.dry_run:
-        summary = report.dry_summary(name, data_set, settings, plan, estimate)
+        summary = report.dry_summary(name, data_set, settings, plan, estimated)
         return Outcome(
             folder=staging.final, summary=summary, refused=sum(one.status == "refused" for one in plan.unused)
         )
-    if estimate["free_bytes"] < estimate["written_bytes"]:
-        raise ConversionError(
-            f"{request.raw} has {estimate['free_bytes'] / 1e9:.1f} GB free and about "
-            f"{estimate['written_bytes'] / 1e9:.1f} GB are needed; make room or give another folder with --raw"
-        )
+    if request.space_check:
+        room.check_room(estimated, request.raw, staging.own_bytes() if request.restart else 0)
     done = _open_staging(staging, request, settings, plan)
     if not request.quiet:
-        print(report.opening(name, plan, estimate, len(done)), file=sys.stderr)
+        print(report.opening(name, plan, estimated, len(done)), file=sys.stderr)
     records = list(done.values())
     waiting = [case for case in plan.cases if case.id not in done]
     work = Workplace(root=staging.data, settings=settings, sources=tuple(request.sources))
@@ -94,11 +103,22 @@ def run(request: Request) -> Outcome:
         done=len(done),
         quiet=request.quiet,
     ):
+        if record.status == "refused":
+            _check_sources_are_there(request.sources)
         staging.note(record)
         records.append(record)
     records.sort(key=lambda record: record.id)
     summary = _complete(staging, request, settings, plan, records)
     return Outcome(folder=staging.final, summary=summary, refused=summary["refused"])
+
+
+def _check_sources_are_there(sources: Sequence[Path]) -> None:
+    """A disk that was unplugged would otherwise refuse all that is left, and leave half a data set."""
+    for source in sources:
+        if not source.is_dir():
+            raise ConversionError(
+                f"source folder {str(source)!r} is gone; bring it back, then --resume goes on from here"
+            )
 
 
 def convert_one(data_set_name: str, case: Case, work: Workplace) -> Record:
@@ -114,26 +134,30 @@ def convert_one(data_set_name: str, case: Case, work: Workplace) -> Record:
     )
     try:
         load(data_set_name).convert(case, record, work)
-    except (OSError, ConversionError):
-        # Readers turn theirs into refusals: this one comes from writing, and the next case would have it too.
+    except ConversionError:
+        # From writing: the next case would have it too.
         raise
     except MemoryError as error:
         raise ConversionError(f"not enough memory for {case.id}; --resume with fewer --workers") from error
     except Refused as refusal:
-        for relative in record.outputs:
-            (work.root / relative).unlink(missing_ok=True)
-        record.outputs = {}
-        record.fingerprint = ""
-        record.status = "refused"
-        record.reason = str(refusal)
-        for file in record.files:
-            file.sha256 = file.sha256 or hash_of(case.label if file.role == "label" and case.label else case.image)
+        _refuse(record, case, work, str(refusal))
+    # Files are damaged in more ways than anybody foresees: none of them may cost the other cases.
     except Exception as error:
-        raise ConversionError(
-            f"{case.id} makes the converter fail ({type(error).__name__}: {error}), which is a bug; "
-            f"--exclude {case.id} goes around it"
-        ) from error
+        # Without the path that the system's errors name: reports hold none.
+        what = error.strerror if isinstance(error, OSError) else error
+        _refuse(record, case, work, f"cannot be read ({type(error).__name__}: {what})")
     return record
+
+
+def _refuse(record: Record, case: Case, work: Workplace, reason: str) -> None:
+    for relative in record.outputs:
+        (work.root / relative).unlink(missing_ok=True)
+    record.outputs = {}
+    record.fingerprint = ""
+    record.status = "refused"
+    record.reason = reason
+    for file in record.files:
+        file.sha256 = file.sha256 or hash_of(case.label if file.role == "label" and case.label else case.image)
 
 
 def _converted(name: str, cases: Sequence[Case], work: Workplace, workers: int) -> Iterator[Record]:
@@ -142,7 +166,8 @@ def _converted(name: str, cases: Sequence[Case], work: Workplace, workers: int) 
             yield convert_one(name, case, work)
         return
     # Spawned, not forked: the parent has threads (hashing, the progress bar), and a fork would copy their locks.
-    pool = ProcessPoolExecutor(min(workers, len(cases)), mp_context=multiprocessing.get_context("spawn"))
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(min(workers, len(cases)), mp_context=context, initializer=_end_with_parent)
     try:
         for future in as_completed([pool.submit(convert_one, name, case, work) for case in cases]):
             yield future.result()
@@ -154,79 +179,20 @@ def _converted(name: str, cases: Sequence[Case], work: Workplace, workers: int) 
         pool.shutdown(cancel_futures=True)
 
 
-def _without_excluded(plan: Plan, data_set: DataSet, exclude: Sequence[str]) -> Plan:
-    reasons: dict[str, str] = {}
-    known = {case.id for case in plan.cases} | {unused.id for unused in plan.unused}
-    for word in exclude:
-        if word == "none":
-            continue
-        if word in data_set.exclusions:
-            reasons.update(data_set.exclusions[word])
-        elif word in known:
-            reasons[word] = "excluded by the user"
-        else:
-            presets = ", ".join(("none", *data_set.exclusions))
-            raise ConversionError(f"--exclude takes a case id or one of {presets}; got {word!r}")
-    if not reasons:
-        return plan
-    excluded = [
-        Unused(id=case.id, path=case.image.name, status="excluded", reason=reasons[case.id])
-        for case in plan.cases
-        if case.id in reasons
-    ]
-    extra = {**plan.extra, "excluded": dict(sorted(reasons.items()))}
-    cases = [case for case in plan.cases if case.id not in reasons]
-    return replace(plan, cases=cases, unused=[*plan.unused, *excluded], extra=extra)
+def _end_with_parent() -> None:
+    """End this worker as soon as its parent is gone.
 
+    A kill reaches the parent only, and releases its lock: a worker that finished its case would write into the folder
+    of the next conversion.
+    """
+    parent = multiprocessing.parent_process()
 
-def _check_cases(plan: Plan, data_set: DataSet, sources: Sequence[Path]) -> None:
-    if not any(case.part == TRAIN for case in plan.cases):
-        first = f" ({plan.unused[0].path}: {plan.unused[0].reason})" if plan.unused else _hint(sources)
-        raise ConversionError(
-            f"no pair of image and label of {data_set.title} found in "
-            f"{', '.join(str(source) for source in sources)}{first}"
-        )
-    seen: dict[str, str] = {}
-    for case in plan.cases:
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", case.id):
-            raise ConversionError(f"case id {case.id!r} holds characters that file names should not have")
-        # Some file systems do not tell capitals from small letters.
-        if case.id.lower() in seen:
-            raise ConversionError(f"two cases would be called {case.id!r} and {seen[case.id.lower()]!r}")
-        seen[case.id.lower()] = case.id
+    def watch() -> None:
+        if parent is not None:
+            connection.wait([parent.sentinel])
+            os._exit(1)
 
-
-def _hint(sources: Sequence[Path]) -> str:
-    """What the folders hold instead, where that says what to do."""
-    kinds = {
-        "archives, which must be unpacked first": (".zip", ".tar", ".tar.gz", ".tgz", ".7z", ".rar"),
-        "DICOM files, which must be made into NIfTI first (dcm2niix does that)": (".dcm", ".ima"),
-    }
-    for what, endings in kinds.items():
-        first = next(walk(sources, endings), None)
-        if first is not None:
-            return f"; there are {what}: {first.relative}"
-    return ""
-
-
-def _estimate(data_set: DataSet, plan: Plan, settings: Settings, request: Request) -> dict[str, float]:
-    files = {file for case in plan.cases for file in (case.image, case.label) if file is not None}
-    sizes = {file: file.stat() for file in files}
-    read = sum(stat.st_size for stat in sizes.values())
-    place = next(folder for folder in (request.raw, *request.raw.absolute().parents) if folder.exists())
-    written = data_set.output_bytes(plan, settings)
-    if not data_set.file_endings:
-        device = place.stat().st_dev
-        copied = settings.link == "copy" or (
-            settings.link == "hard" and any(s.st_dev != device for s in sizes.values())
-        )
-        written += sum(sizes[image].st_size for image in {case.image for case in plan.cases}) if copied else 0
-    return {
-        "read_bytes": read,
-        "written_bytes": written,
-        "free_bytes": shutil.disk_usage(place).free,
-        "seconds": read / 1e6 / data_set.megabytes_per_second / request.workers,
-    }
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _open_staging(staging: Staging, request: Request, settings: Settings, plan: Plan) -> dict[str, Record]:
@@ -257,8 +223,9 @@ def _open_staging(staging: Staging, request: Request, settings: Settings, plan: 
 def _state_of(plan: Plan) -> list[list[Any]]:
     """Every source file with size and time of change, so that a resumed conversion notices an exchanged file."""
     files = sorted({file for case in plan.cases for file in (case.image, case.label) if file is not None})
-    stats = [(str(file), file.stat()) for file in files]
-    described = [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]
+    states = [(str(file), state_of(file)) for file in files]
+    # What is no file, or not there, is refused later.
+    described = [[name, state.st_size, state.st_mtime_ns] if state else [name] for name, state in states]
     return [
         *described,
         [[case.id, case.part, case.group, case.modality, case.structure, case.site, case.index] for case in plan.cases],
@@ -300,7 +267,7 @@ def _complete(
         write_atomically(staging.data / "preview.png", preview(staging.data, converted, settings))
     described = report.dataset_json(data_set, settings, plan, len(training))
     write_atomically(staging.data / "dataset.json", dump_json(described))
-    staging.finish()
+    staging.finish({path: size for record in converted for path, size in record.outputs.items()})
     extra = [in_the_way] if in_the_way else []
     return report.summary(staging.final, data_set, settings, plan, records, [*warnings, *extra], splits)
 
@@ -311,8 +278,9 @@ def _already_complete(staging: Staging) -> Outcome:
     try:
         content: Mapping[str, Any] = json.loads((staging.final / "conversion_report.json").read_text())
         summary = dict(content["summary"])
-    except (OSError, ValueError, KeyError) as error:
+        refused = int(summary["refused"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConversionError(
             f"{staging.final} exists and was not made by this command; choose another number"
         ) from error
-    return Outcome(folder=staging.final, summary={**summary, "folder": str(staging.final)}, refused=summary["refused"])
+    return Outcome(folder=staging.final, summary={**summary, "folder": str(staging.final)}, refused=refused)

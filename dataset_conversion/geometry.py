@@ -18,8 +18,10 @@ SAME_GRID = 0.05
 """Two grids are the same if no corner differs by more than this part of the smallest voxel edge."""
 ITK_SHEAR = 1e-4
 """Axes whose cosine is at most this are orthonormal to SimpleITK (it refuses 1e-3)."""
-MENDABLE_SHEAR = 0.01
+CORRECTABLE_SHEAR = 0.01
 """Up to this cosine (0.6 degrees) axes are made orthogonal; above, the scanner's gantry was really tilted."""
+# In mm or micrometres: beyond, 32-bit floats say nothing of a voxel's place.
+_FARTHEST, _LONGEST_EDGE = 1e7, 1e5
 
 
 def spacing_of(affine: Affine) -> NDArray[np.float64]:
@@ -33,11 +35,14 @@ def spacing_of(affine: Affine) -> NDArray[np.float64]:
 
 
 def is_usable(affine: Affine) -> bool:
-    """Finite, and no axis of length zero or inside the plane of the others."""
-    if not np.all(np.isfinite(affine)):
+    """Finite, within reason, and no axis of length zero or inside the plane of the others."""
+    if not np.all(np.isfinite(affine)) or np.max(np.abs(affine)) > _FARTHEST:
         return False
     edges = spacing_of(affine)
-    return bool(np.all(edges > 1e-6)) and abs(float(np.linalg.det(affine[:3, :3] / edges))) > 1e-3
+    return (
+        bool(np.all((edges > 1e-6) & (edges < _LONGEST_EDGE)))
+        and abs(float(np.linalg.det(affine[:3, :3] / edges))) > 1e-3
+    )
 
 
 def is_placeholder(affine: Affine) -> bool:
@@ -55,11 +60,11 @@ def orthogonal(affine: Affine, shape: Shape) -> Affine:
     """The nearest affine with orthogonal axes and the same voxel edges; the volume's centre stays where it is."""
     edges = spacing_of(affine)
     left, _, right = np.linalg.svd(affine[:3, :3] / edges)
-    mended = affine.copy()
-    mended[:3, :3] = (left @ right) * edges
+    corrected = affine.copy()
+    corrected[:3, :3] = (left @ right) * edges
     centre = (np.array(shape) - 1) / 2
-    mended[:3, 3] += affine[:3, :3] @ centre - mended[:3, :3] @ centre
-    return mended
+    corrected[:3, 3] += affine[:3, :3] @ centre - corrected[:3, :3] @ centre
+    return corrected
 
 
 def displacement(one: Affine, other: Affine, shape: Shape) -> float:
@@ -82,18 +87,59 @@ class Alignment:
         """The label in the image's voxel order."""
         return label if self.transform is None else np.asarray(apply_orientation(label, self.transform))
 
+    def same_order(self, other: Alignment) -> bool:
+        """Whether both leave the voxels in the same order."""
+        if self.transform is None or other.transform is None:
+            return self.transform is other.transform
+        return np.array_equal(self.transform, other.transform)
 
-def align(image: Affine, image_shape: Shape, label: Affine, label_shape: Shape) -> Alignment:
+
+def align(
+    image: Affine,
+    image_shape: Shape,
+    label: Affine,
+    label_shape: Shape,
+    *,
+    image_placed: bool = True,
+    label_placed: bool = True,
+) -> Alignment:
     """How the label comes onto the image's grid.
 
-    Same grid within tolerance: nothing to do. A placeholder on the label beside a real image geometry: the image's is
-    taken. Both real, same box, other voxel order: axes are swapped and flipped in world space.
+    Same grid within tolerance: nothing to do. Same box, other voxel order: axes are swapped and flipped in world space.
+    No geometry on the label beside a real one on the image, as far as that is sure: the image's is taken.
+
+    Args:
+        image: Affine of the image.
+        image_shape: Shape of the image.
+        label: Affine of the label.
+        label_shape: Shape of the label.
+        image_placed: The image's header gives an orientation; without one its affine is a guess.
+        label_placed: The same of the label's header.
 
     Raises:
         Refused: In every other case, since nobody can know which of the two is right.
     """
     if image_shape == label_shape and is_usable(label) and displacement(image, label, image_shape) <= SAME_GRID:
         return Alignment(note="", transform=None)
+    if not label_placed and is_usable(label):
+        return _without_orientation(image, image_shape, label, label_shape, image_placed=image_placed)
+    apart = float("inf")
+    if is_usable(label) and image_placed:
+        transform = ornt_transform(io_orientation(label), io_orientation(image))
+        moved_shape = tuple(int(length) for length in np.array(label_shape)[np.argsort(transform[:, 0])])
+        moved = label @ inv_ornt_aff(transform, label_shape)
+        apart = displacement(image, moved, image_shape) if moved_shape == image_shape else apart
+        if apart <= SAME_GRID:
+            without_origin = np.allclose([image[:3, 3], label[:3, 3]], 0)
+            if image_shape == label_shape and is_placeholder(label) and without_origin:
+                raise Refused(
+                    "the label's header is the unit matrix with origin 0: that may be true, and then its axes are in "
+                    "another order than the image's, or stand for no geometry at all; copy the image's header into "
+                    "the label if voxels correspond one to one, or give it any other true header"
+                )
+            return Alignment(
+                note="label was stored in another voxel order; aligned in world space", transform=transform
+            )
     if is_placeholder(label) and not is_placeholder(image):
         if image_shape != label_shape:
             raise Refused(
@@ -103,20 +149,32 @@ def align(image: Affine, image_shape: Shape, label: Affine, label_shape: Shape) 
         return Alignment(note="label had no real geometry (unit matrix); the image's was taken", transform=None)
     if not is_usable(label):
         raise Refused("neither image nor label has a usable geometry")
-    transform = ornt_transform(io_orientation(label), io_orientation(image))
-    moved_shape = tuple(int(length) for length in np.array(label_shape)[np.argsort(transform[:, 0])])
-    moved = label @ inv_ornt_aff(transform, label_shape)
-    if moved_shape == image_shape and displacement(image, moved, image_shape) <= SAME_GRID:
-        return Alignment(note="label was stored in another voxel order; aligned in world space", transform=transform)
     if image_shape != label_shape and sorted(image_shape) != sorted(label_shape):
         raise Refused(f"image has shape {image_shape}, label {label_shape}: they are not on one grid")
-    if is_placeholder(image):
-        raise Refused(
-            "image has no real geometry (unit matrix) but its label has another one; "
-            "copy the right header into the image and convert again"
-        )
+    if is_placeholder(image) or not image_placed:
+        what = "real geometry (unit matrix)" if image_placed else "orientation in its header"
+        raise Refused(f"image has no {what} but its label has another one; copy the right header into the image")
     raise Refused(
-        f"image and label lie in different places: their corners are "
-        f"{displacement(image, moved, image_shape) if moved_shape == image_shape else float('inf'):.3g} voxels apart "
-        f"and both geometries look real; look at them in a viewer, mend the wrong header and convert again"
+        f"image and label lie in different places: their corners are {apart:.3g} voxels apart "
+        f"and both geometries look real; look at them in a viewer, correct the wrong header and convert again"
     )
+
+
+def _without_orientation(
+    image: Affine, image_shape: Shape, label: Affine, label_shape: Shape, *, image_placed: bool
+) -> Alignment:
+    """A label whose header gives voxel edges only."""
+    if image_shape != label_shape:
+        raise Refused(
+            f"label has shape {label_shape} and no orientation in its header, image has shape {image_shape}: "
+            f"nothing says how one lies on the other"
+        )
+    edges, expected = spacing_of(label), spacing_of(image)
+    if not (np.allclose(edges, expected, rtol=1e-2) or np.allclose(edges, 1)):
+        raise Refused(
+            f"label has no orientation in its header and voxel edges {np.round(edges, 4).tolist()}, image "
+            f"{np.round(expected, 4).tolist()}: nothing says how one lies on the other"
+        )
+    if not image_placed and is_placeholder(image):
+        raise Refused("neither image nor label says where it lies or how large its voxels are")
+    return Alignment(note="label had no orientation in its header; the image's was taken", transform=None)

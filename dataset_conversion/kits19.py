@@ -11,16 +11,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from dataset_conversion.find import Found, orphan, pair, stem_of, walk
-from dataset_conversion.model import TEST, TRAIN, Case, DataSet, Plan, Record, Settings, Task
+from dataset_conversion.model import TEST, TRAIN, Case, DataSet, Plan, Record, Settings, Task, Unused
 from dataset_conversion.nifti_layout import common_ending
 from dataset_conversion.schemes import FOLDS, MEDISEG
+from dataset_conversion.staging import prefixes
 
 FIRST_TEST_CASE = 210
+LAST_CASE = 299
 
+_FOLDERS = (
+    r"(?P<other>pred|result|output)|(?P<label>label|seg|mask|gt|ground_?truth)|(?P<image>imag|img|ct|volume|scan)"
+)
 _MEDISEG = "left out by the tricks paper"
 _REPLACED = f"{_MEDISEG}; its label was corrected on 2019-12-20"
 
@@ -70,7 +76,9 @@ class Kits19(DataSet):
 
     def plan(self, sources: Sequence[Path], settings: Settings) -> Plan:
         """Pair by case number; cases from 210 on have no public label and become test cases."""
-        pairs, unused = pair(walk(sources, (".nii", ".nii.gz")), _key)
+        files = list(walk(sources, (".nii", ".nii.gz")))
+        pairs, unused = pair(files, _key)
+        unused = [_with_roles(one, files, sources) for one in unused]
         cases = []
         for one in pairs:
             if one.image is None:
@@ -91,7 +99,13 @@ class Kits19(DataSet):
                     )
                 )
         ending, warnings = common_ending(cases)
-        return Plan(cases=cases, unused=unused, warnings=warnings, file_ending=ending)
+        return Plan(cases=cases, unused=unused, warnings=[*warnings, *_other_years(cases)], file_ending=ending)
+
+    def output_bytes(self, plan: Plan, settings: Settings) -> int:
+        """See `volume_room.written_bytes`."""
+        from dataset_conversion.volume_room import written_bytes
+
+        return written_bytes(plan, settings)
 
     def convert(self, case: Case, record: Record, work: Any) -> None:
         """See `ct.convert_ct`."""
@@ -104,6 +118,39 @@ class Kits19(DataSet):
         convert_ct(case, record, work, rules)
 
 
+def _other_years(cases: Sequence[Case]) -> list[str]:
+    """A warning where numbers and labels are those of KiTS21 or KiTS23: a case without a cyst does not show it."""
+    numbers = {int(case.id.rpartition("_")[2]): case for case in cases}
+    beyond = sorted(number for number in numbers if number > LAST_CASE)
+    labelled = sorted(number for number, case in numbers.items() if case.label and number >= FIRST_TEST_CASE)
+    signs = []
+    if beyond:
+        signs.append(f"KiTS19 ends at case {LAST_CASE}, and case {beyond[0]} is here ({len(beyond)} such cases)")
+    if labelled:
+        signs.append(
+            f"cases from {FIRST_TEST_CASE} on have no public label in KiTS19, and {len(labelled)} have one here"
+        )
+    if not signs:
+        return []
+    return [
+        f"{'; '.join(signs)}: this looks like KiTS21 or KiTS23, of which only the cases without a cyst (label 3) pass"
+    ]
+
+
+def _with_roles(refused: Unused, files: Sequence[Found], sources: Sequence[Path]) -> Unused:
+    """A better reason where the two files of a case may be its image and its label, and nothing says which is which."""
+    same = [found for found in files if (answer := _key(found)) and answer[0] == refused.id]
+    if len(same) != 2 or {answer[1] for found in same if (answer := _key(found))} != {"image"}:
+        return refused
+    below = dict(zip(sources, prefixes(sources), strict=True))
+    names = " and ".join(f"{below[found.root]}{found.relative}" for found in same)
+    reason = (
+        f"{names} both claim to be its image; if one of them is the label, call its folder labels or the file "
+        f"{refused.id}_segmentation.nii.gz"
+    )
+    return replace(refused, reason=reason)
+
+
 def _key(found: Found) -> tuple[str, str] | None:
     """Case and role, from the file's name and, where that says nothing, the folders above it."""
     stem = stem_of(found.path.name).lower()
@@ -113,9 +160,11 @@ def _key(found: Found) -> tuple[str, str] | None:
         return None
     rest = re.sub(r"^case_?\d{1,5}(_0000)?[_-]?", "", stem)
     role = {"imaging": "image", "image": "image", "segmentation": "label", "seg": "label", "label": "label"}.get(rest)
-    folder = found.folders[-1]
-    if not rest and not re.match(r"(pred|result|output)", folder):
-        role = "label" if re.match(r"(label|seg|mask|gt|ground_?truth)", folder) else "image"
+    if not rest:
+        # The nearest folder that says something: labels/batch1 holds labels, labelled/images holds images.
+        kinds = (re.match(_FOLDERS, folder) for folder in reversed(found.folders))
+        kind = next((match.lastgroup for match in kinds if match), "image")
+        role = None if kind == "other" else kind
     # Annotations of single readers and the like carry other names.
     return (f"case_{int(number[1]):05d}", role) if role else None
 

@@ -19,6 +19,8 @@ from dataset_conversion.model import TEST, TRAIN, Case, DataSet, Plan, Record, S
 from dataset_conversion.nifti_layout import common_ending
 from dataset_conversion.schemes import FOLDS, MEDISEG
 
+_DECATHLON = ("imagestr", "labelstr", "imagests", "labelsts")
+
 
 class Lits(DataSet):
     """The Liver Tumor Segmentation challenge of 2017."""
@@ -75,6 +77,12 @@ class Lits(DataSet):
         ending, warnings = common_ending(cases)
         return Plan(cases=cases, unused=unused, warnings=warnings, file_ending=ending)
 
+    def output_bytes(self, plan: Plan, settings: Settings) -> int:
+        """See `volume_room.written_bytes`."""
+        from dataset_conversion.volume_room import written_bytes
+
+        return written_bytes(plan, settings)
+
     def convert(self, case: Case, record: Record, work: Any) -> None:
         """See `ct.convert_ct`."""
         from dataset_conversion.ct import Plausible, Rules, convert_ct
@@ -105,8 +113,9 @@ def _key(found: Found) -> tuple[str, str] | None:
         prefix = "test-volume" if match[1] else "volume"
         return f"{prefix}-{int(match[3])}", "image" if match[2] == "volume" else "label"
     match = re.fullmatch(r"liver_(\d{1,3})(?:_0000)?", stem)
-    folder = found.folders[-1]
-    if match and folder in ("imagestr", "labelstr", "imagests", "labelsts"):
+    # The nearest one that says something: there may be folders below it.
+    folder = next((name for name in reversed(found.folders) if name in _DECATHLON), None)
+    if match and folder:
         prefix = "test-volume" if folder.endswith("ts") else "volume"
         return f"{prefix}-{int(match[1])}", "image" if folder.startswith("images") else "label"
     return None

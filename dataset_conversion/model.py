@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+from dataset_conversion.files_on_disk import size_of
+
 TRAIN = "train"
 TEST = "test"
 
@@ -182,7 +184,7 @@ class DataSet(ABC):
 
     def output_bytes(self, plan: Plan, settings: Settings) -> int:
         """How much the conversion will write at most, roughly."""
-        return sum(file.stat().st_size for case in plan.cases for file in (case.label,) if file is not None)
+        return sum(size_of(case.label) for case in plan.cases if case.label is not None)
 
     def task(self, name: str | None) -> Task:
         """The task of that name, the default one for None."""

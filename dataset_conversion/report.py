@@ -15,6 +15,7 @@ from typing import Any
 
 from dataset_conversion.duplicates import Duplicate
 from dataset_conversion.model import TEST, TRAIN, DataSet, Plan, Record, Settings, Task
+from dataset_conversion.room import Estimate, size_text
 from dataset_conversion.schemes import Splits
 
 
@@ -164,9 +165,7 @@ def summary(
     }
 
 
-def dry_summary(
-    name: str, data_set: DataSet, settings: Settings, plan: Plan, estimate: Mapping[str, float]
-) -> dict[str, Any]:
+def dry_summary(name: str, data_set: DataSet, settings: Settings, plan: Plan, estimated: Estimate) -> dict[str, Any]:
     """What ``--dry-run`` prints: what would be done, from names alone."""
     unused = Counter(one.status for one in plan.unused)
     return {
@@ -182,18 +181,18 @@ def dry_summary(
         "ignored": unused["ignored"],
         "groups": len({case.group or case.id for case in plan.cases}),
         "split": settings.split,
-        "read_bytes": int(estimate["read_bytes"]),
-        "written_bytes": int(estimate["written_bytes"]),
-        "seconds": round(estimate["seconds"], 1),
+        "read_bytes": estimated.read_bytes,
+        "written_bytes": estimated.written_bytes,
+        "seconds": round(estimated.seconds, 1),
         "warnings": list(plan.warnings),
         "refusals": refusals(plan, []),
         "orphan_files": [one.path for one in plan.unused if one.status == "orphan"],
     }
 
 
-def opening(name: str, plan: Plan, estimate: Mapping[str, float], done: int) -> str:
+def opening(name: str, plan: Plan, estimated: Estimate, done: int) -> str:
     """The first line on the terminal."""
-    seconds = estimate["seconds"]
+    seconds = estimated.seconds
     time = (
         f"{seconds:.0f} s"
         if seconds < 90
@@ -203,8 +202,8 @@ def opening(name: str, plan: Plan, estimate: Mapping[str, float], done: int) -> 
     )
     again = f", {done} of them done before" if done else ""
     return (
-        f"{name}: {count(len(plan.cases), 'case')}{again}; reads {estimate['read_bytes'] / 1e9:.2f} GB, "
-        f"writes about {estimate['written_bytes'] / 1e9:.2f} GB, takes about {time}"
+        f"{name}: {count(len(plan.cases), 'case')}{again}; reads {size_text(estimated.read_bytes)}, "
+        f"writes about {size_text(estimated.written_bytes)}, takes about {time}"
     )
 
 
@@ -218,24 +217,27 @@ def text(content: Mapping[str, Any], limit: int = 12) -> str:
     lines.append(f"{content.get('folder') or content.get('name')}: {cases}{'; ' + others if others else ''}")
     if content.get("dry_run"):
         lines.append(
-            f"  dry run: would read {content['read_bytes'] / 1e9:.2f} GB and write about "
-            f"{content['written_bytes'] / 1e9:.2f} GB in about {content['seconds']:.0f} s; nothing was written"
+            f"  dry run: would read {size_text(content['read_bytes'])} and write about "
+            f"{size_text(content['written_bytes'])} in about {content['seconds']:.0f} s; nothing was written"
         )
     elif "folds" in content:
         lines.append(f"  task {content['task']}, split {content['split']} ({count(content['folds'], 'fold')})")
     for title, key in (("done", "actions"), ("fixed", "fixed")):
         for what, number in list(content.get(key, {}).items())[:limit]:
             lines.append(f"  {title}: {what} ({number})")
-    lines += _some("refused", [f"{one['id']}: {one['reason']}" for one in content.get("refusals", [])], limit)
-    lines += _some("orphan", content.get("orphan_files", []), limit)
-    lines += _some("note", content.get("warnings", []), limit)
+    refused = [f"{one['id']}: {one['reason']}" for one in content.get("refusals", [])]
+    # A dry run writes no report.
+    where = "with --json" if content.get("dry_run") else "in conversion_report.json"
+    lines += _some("refused", refused, limit, where)
+    lines += _some("orphan", content.get("orphan_files", []), limit, where)
+    lines += _some("note", content.get("warnings", []), limit, where)
     return "\n".join(lines)
 
 
-def _some(title: str, lines: Sequence[str], limit: int) -> list[str]:
+def _some(title: str, lines: Sequence[str], limit: int, where: str) -> list[str]:
     shown = [f"  {title}: {line}" for line in lines[:limit]]
     more = len(lines) - len(shown)
-    return [*shown, f"  {title}: {more} more in conversion_report.json"] if more > 0 else shown
+    return [*shown, f"  {title}: {more} more {where}"] if more > 0 else shown
 
 
 def _case(record: Record) -> dict[str, Any]:

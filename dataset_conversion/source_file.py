@@ -12,11 +12,14 @@ from typing import Protocol
 
 import imagecodecs
 
+from dataset_conversion.contents import annex_pointer
 from dataset_conversion.errors import Refused
+from dataset_conversion.files_on_disk import memory, size_of, why_unreadable
 
 Buffer = bytes | bytearray
 
 _POINTER = b"version https://git-lfs"
+_MOST_INFLATED = 1040
 # Hashing lets go of Python's lock, so it runs beside decoding.
 _HASHER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hash")
 
@@ -57,6 +60,10 @@ def open_source(path: Path) -> Source:
     Raises:
         Refused: If it is empty, unreadable, or a Git LFS pointer that stands for the real file.
     """
+    reason = why_unreadable(path)
+    if reason:
+        raise Refused(f"{path.name} {reason}")
+    _check_memory(path, size_of(path))
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -65,6 +72,10 @@ def open_source(path: Path) -> Source:
         raise Refused(f"{path.name} is empty; download it again")
     if data.startswith(_POINTER):
         raise Refused(f"{path.name} is a Git LFS pointer, not the file itself; run 'git lfs pull' in its repository")
+    if annex_pointer(data):
+        raise Refused(
+            f"{path.name} stands for content that git-annex has not fetched; run 'datalad get' or 'git annex get' on it"
+        )
     return source_of(path, data)
 
 
@@ -75,10 +86,25 @@ def source_of(path: Path, data: Buffer) -> Source:
 
 def hash_of(path: Path) -> str:
     """Hash of a file that may be damaged; empty if it cannot be read at all."""
+    if why_unreadable(path):
+        return ""
+    digest = hashlib.sha256()
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        with path.open("rb") as file:
+            while block := file.read(1 << 22):
+                digest.update(block)
     except OSError:
         return ""
+    return digest.hexdigest()
+
+
+def _check_memory(path: Path, size: int) -> None:
+    """Refuse what this machine can never hold; what it cannot hold just now is another matter."""
+    if 0 < memory() < size:
+        raise Refused(
+            f"{path.name} has {size / 1e9:.1f} GB, and this machine {memory() / 1e9:.1f} GB of memory: the file or its "
+            f"header is damaged, or it needs a larger machine"
+        )
 
 
 def inflate(source: Source, expected: ExpectedSize) -> Buffer:
@@ -91,6 +117,9 @@ def inflate(source: Source, expected: ExpectedSize) -> Buffer:
     try:
         beginning = zlib.decompressobj(31).decompress(source.data[: 1 << 16], 1 << 12)
         size = expected(beginning)
+        # Deflate makes at most 1032 bytes out of one: a header that claims more is not believed, and costs no memory.
+        size = size if size <= _MOST_INFLATED * len(source.data) else 1
+        _check_memory(source.path, size)
         contents = imagecodecs.gzip_decode(source.data, out=size)
         if len(contents) == size:
             return contents

@@ -7,16 +7,21 @@ not see it.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from dataset_conversion.errors import ConversionError
+from dataset_conversion.errors import ConversionError, Refused
+from dataset_conversion.final_check import give_name
 from dataset_conversion.model import TEST, FileRecord, Record, Settings
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def write_atomically(path: Path, contents: bytes | str) -> int:
@@ -27,9 +32,30 @@ def write_atomically(path: Path, contents: bytes | str) -> int:
     """
     data = contents.encode() if isinstance(contents, str) else contents
     temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_bytes(data)
-    os.replace(temporary, path)
+    with writing(path.parent):
+        try:
+            temporary.write_bytes(data)
+            os.replace(temporary, path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
     return len(data)
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Say which folder could not be written, and how it goes on.
+
+    Raises:
+        ConversionError: In place of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        what = "make room" if error.errno in _FULL else "see to it"
+        raise ConversionError(
+            f"{folder} cannot be written ({error.strerror or error}); {what}, then --resume goes on from here"
+        ) from error
 
 
 def dump_json(content: Any) -> str:
@@ -70,6 +96,22 @@ def link_file(source: Path, target: Path, link: str) -> str:
     return done
 
 
+def prefixes(sources: Sequence[Path]) -> list[str]:
+    """What stands before a path of each source folder in the report: nothing for one, else as many names as differ.
+
+    Examples:
+        >>> prefixes([Path("/x/a/data"), Path("/x/b/data")])
+        ['a/data/', 'b/data/']
+    """
+    if len(sources) == 1:
+        return [""]
+    parts = [source.absolute().parts for source in sources]
+    depth = 1
+    while depth < max(map(len, parts)) and len({part[-depth:] for part in parts}) < len(set(parts)):
+        depth += 1
+    return ["/".join(name for name in part[-depth:] if name != "/") + "/" for part in parts]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Workplace:
     """What one case needs while it is converted. Workers get a copy."""
@@ -80,10 +122,9 @@ class Workplace:
 
     def source_name(self, path: Path) -> str:
         """A source file's path below its source folder; with several of them, that folder's name comes first."""
-        for source in self.sources:
+        for source, prefix in zip(self.sources, prefixes(self.sources), strict=True):
             if path.is_relative_to(source):
-                relative = path.relative_to(source).as_posix()
-                return relative if len(self.sources) == 1 else f"{source.name}/{relative}"
+                return f"{prefix}{path.relative_to(source).as_posix()}"
         return path.name
 
     def image_path(self, record: Record) -> str:
@@ -97,15 +138,22 @@ class Workplace:
     def write(self, record: Record, relative: str, contents: bytes) -> None:
         """Write one file of a case."""
         target = self.root / relative
-        target.parent.mkdir(exist_ok=True)
+        with writing(target.parent):
+            target.parent.mkdir(exist_ok=True)
         record.outputs[relative] = write_atomically(target, contents)
 
     def link(self, record: Record, relative: str, source: Path) -> str:
         """Link one file of a case; returns what was done."""
         target = self.root / relative
-        target.parent.mkdir(exist_ok=True)
-        done = link_file(source, target, self.settings.link)
-        record.outputs[relative] = target.stat().st_size
+        with writing(target.parent):
+            target.parent.mkdir(exist_ok=True)
+            try:
+                done = link_file(source, target, self.settings.link)
+                record.outputs[relative] = target.stat().st_size
+            except OSError as error:
+                if error.errno not in _FULL and str(source) in (str(error.filename), str(error.filename2)):
+                    raise Refused(f"{source.name} cannot be read: {error.strerror or error}") from error
+                raise
         return done
 
 
@@ -136,8 +184,9 @@ class Staging:
         Args:
             job: What decides about the output: choices and sources. A resumed conversion must have the same.
         """
-        self.folder.mkdir(parents=True)
-        self.data.mkdir()
+        with writing(self.folder):
+            self.folder.mkdir(parents=True)
+            self.data.mkdir()
         write_atomically(self._job, dump_json(job))
 
     def resume(self, job: Mapping[str, Any]) -> dict[str, Record]:
@@ -147,46 +196,68 @@ class Staging:
             ConversionError: If it was begun with other choices, or the sources have changed since.
         """
         try:
-            begun = json.loads(self._job.read_text())
+            begun = dict(json.loads(self._job.read_text()))
         except FileNotFoundError:
             # Killed between making the folder and noting what it is for: nothing can be in it.
             self.discard()
             self.begin(job)
             return {}
+        except (ValueError, TypeError) as error:
+            raise ConversionError(
+                f"{self._job} is empty or damaged, as after a power loss: what was begun is not known; --restart "
+                f"begins anew"
+            ) from error
         changed = sorted(key for key in {*begun, *job} if begun.get(key) != json.loads(json.dumps(job.get(key))))
         if changed:
             raise ConversionError(
                 f"{self.folder} was begun with another {', '.join(changed)}; "
                 f"give the same arguments and sources again, or --restart to begin anew"
             )
-        done = {}
-        for line in self._journal.read_text().splitlines() if self._journal.exists() else []:
-            try:
-                record = record_from_json(json.loads(line))
-            except (ValueError, TypeError):
-                # The line that was being written when the conversion was killed.
-                continue
-            if all(_size(self.data / path) == size for path, size in record.outputs.items()):
-                done[record.id] = record
+        done = self._done()
         for leftover in self.data.rglob(".*.tmp"):
             leftover.unlink()
         # Cut the half-written line off, so that the next one begins on a line of its own.
         write_atomically(self._journal, "".join(json.dumps(asdict(record)) + "\n" for record in done.values()))
         return done
 
+    def done_before(self) -> set[str]:
+        """Cases that need not be done again, if it can be resumed at all."""
+        return set(self._done())
+
+    def own_bytes(self) -> int:
+        """Bytes that come free when it is discarded; what is linked stays where it was."""
+        states = [path.lstat() for path in self.folder.rglob("*")] if self.exists else []
+        return sum(state.st_size for state in states if state.st_nlink == 1)
+
     def note(self, record: Record) -> None:
         """Remember that a case is done."""
-        with self._journal.open("a") as journal:
+        with writing(self.folder), self._journal.open("a") as journal:
             journal.write(json.dumps(asdict(record)) + "\n")
 
-    def finish(self) -> None:
-        """Give the data set its name."""
-        os.replace(self.data, self.final)
+    def finish(self, outputs: Mapping[str, int]) -> None:
+        """Look a last time, and give the data set its name.
+
+        Args:
+            outputs: Every file of a case, relative to the data set's folder, with its size.
+        """
+        give_name(self.data, self.final, outputs)
         self.discard()
 
     def discard(self) -> None:
         """Remove everything."""
         shutil.rmtree(self.folder)
+
+    def _done(self) -> dict[str, Record]:
+        done = {}
+        for line in self._journal.read_text(errors="replace").splitlines() if self._journal.exists() else []:
+            try:
+                record = record_from_json(json.loads(line))
+                if all(_size(self.data / path) == size for path, size in record.outputs.items()):
+                    done[record.id] = record
+            except (ValueError, TypeError, KeyError, AttributeError):
+                # The line that was being written when the conversion was killed.
+                continue
+        return done
 
 
 def record_from_json(content: Mapping[str, Any]) -> Record:

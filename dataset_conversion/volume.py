@@ -3,26 +3,25 @@
 # mypy: untyped-calls-exclude="nibabel"
 from __future__ import annotations
 
-import io
 import math
-import struct
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import imagecodecs
 import nibabel
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset_conversion import geometry
+from dataset_conversion import geometry, nifti_header
 from dataset_conversion.errors import Refused
 from dataset_conversion.geometry import Affine, Shape
+from dataset_conversion.nifti_header import Header, HeaderView
 from dataset_conversion.source_file import Buffer, Source, inflate, open_source
 
-# NIfTI-1 or -2; nibabel has no types for their methods.
-Header = Any
 Array = NDArray[np.generic]
+
+# nnU-Net and SimpleITK compute with 32-bit floats.
+_HIGHEST = 3e38
 
 NIFTI_ENDINGS = (".nii", ".nii.gz")
 # What a voxel's place depends on. NIfTI-1 and -2 use the same names.
@@ -36,22 +35,30 @@ class Volume:
 
     path: Path
     source: Source
-    header: Header
+    view: HeaderView
     contents: Buffer
     shape: Shape
     affine: Affine
-    stored_affine: Affine
-    """Before anything was mended: what a label with the same flaw is compared with."""
-    mended: bool = False
+    corrected: bool = False
     """The header cannot be used as it is: the file has to be written anew."""
     repack: bool = False
     """Gzip under a plain name, or the other way round."""
     notes: list[str] = field(default_factory=list)
 
     @property
+    def header(self) -> Header:
+        """Header of the file, as nibabel holds it."""
+        return self.view.header
+
+    @property
+    def stored_affine(self) -> Affine:
+        """The affine before axes were made orthogonal: what a label with the same flaw is compared with."""
+        return self.view.affine
+
+    @property
     def stored(self) -> Array:
         """Voxels as stored, indexed (x, y, z), without scaling."""
-        offset = max(int(self.header["vox_offset"]), self.header.single_vox_offset)
+        offset = self.view.offset
         count = math.prod(self.shape)
         flat = np.frombuffer(self.contents, self.header.get_data_dtype(), count=count, offset=offset)
         return flat.reshape(self.shape, order="F")
@@ -82,39 +89,33 @@ def read_volume(path: Path) -> Volume:
     contents: Buffer = source.data
     if bytes(source.data[:2]) == b"\x1f\x8b":
         contents = inflate(source, _expected_size)
-    try:
-        header = _parse_header(bytes(contents[:540]))
-        stored_shape = tuple(int(length) for length in header.get_data_shape())
-        dtype = header.get_data_dtype()
-        offset = max(int(header["vox_offset"]), header.single_vox_offset)
-        header.get_slope_inter()
-    except (nibabel.spatialimages.HeaderDataError, ValueError, OverflowError, KeyError, struct.error) as error:
-        raise Refused(f"{path.name} has no readable NIfTI header: {error}") from error
+    beginning = bytes(contents[: nifti_header.LONGEST_HEADER])
+    header = nifti_header.parse(beginning, path.name)
+    dtype = header.get_data_dtype()
     if dtype.kind not in "iuf" or dtype.itemsize > 8:
         raise Refused(f"{path.name} holds {dtype} voxels; a scan has one plain number for each voxel")
-    shape = stored_shape
-    while len(shape) > 3 and shape[-1] == 1:
-        shape = shape[:-1]
+    found = nifti_header.view(bytes(contents[: nifti_header.voxels_at(header)]), path.name)
+    stored_shape = tuple(int(length) for length in header.get_data_shape())
+    shape = found.shape
     if len(shape) != 3 or min(shape) < 1:
         raise Refused(f"{path.name} has shape {stored_shape}, not three dimensions; take the one volume that is meant")
-    needed = offset + math.prod(shape) * dtype.itemsize
-    if len(contents) < needed:
-        raise Refused(f"{path.name} is cut off: {len(contents)} of {needed} bytes; download it again")
-    affine = np.asarray(header.get_best_affine(), dtype=np.float64)
+    if len(contents) < found.size:
+        raise Refused(f"{path.name} is cut off: {len(contents)} of {found.size} bytes; download it again")
     volume = Volume(
         path=path,
         source=source,
-        header=header,
+        view=found,
         contents=contents,
         shape=(shape[0], shape[1], shape[2]),
-        affine=affine,
-        stored_affine=affine,
+        affine=found.affine,
+        corrected=bool(found.notes),
+        notes=found.notes,
     )
     if isinstance(header, nibabel.Nifti2Header):
-        volume.mended = True
+        volume.corrected = True
         volume.notes.append("was NIfTI-2, which SimpleITK does not read; written as NIfTI-1")
     if len(stored_shape) > 3:
-        volume.mended = True
+        volume.corrected = True
         volume.notes.append(f"shape {stored_shape} had trailing ones; they were dropped")
     gzipped_name = path.name.lower().endswith(".gz")
     if (contents is source.data) == gzipped_name:
@@ -126,7 +127,7 @@ def read_volume(path: Path) -> Volume:
 
 
 def check_image(volume: Volume) -> float:
-    """Check what an image must promise, and mend its header where that loses nothing.
+    """Check what an image must promise, and correct its header where that loses nothing.
 
     Returns:
         Its lowest value as stored.
@@ -136,13 +137,16 @@ def check_image(volume: Volume) -> float:
     """
     name = volume.path.name
     if not geometry.is_usable(volume.affine):
-        raise Refused(f"{name} has a geometry that is not finite or not invertible")
+        raise Refused(f"{name} has a geometry that is not finite, not invertible or beyond all measure")
     low, high = volume.stored.min(), volume.stored.max()
     if not (np.isfinite(low) and np.isfinite(high)):
         raise Refused(f"{name} holds NaN or infinite voxels")
+    slope, intercept = volume.scaling or (1.0, 0.0)
+    if max(abs(float(value) * slope + intercept) for value in (low, high)) > _HIGHEST:
+        raise Refused(f"{name} holds values beyond {_HIGHEST:.0e}, scaled by {slope:g}: its header is damaged")
     if low == high:
         raise Refused(f"{name} has the value {low} in every voxel: there is no image in it")
-    _mend_geometry(volume)
+    _correct_geometry(volume)
     return float(low)
 
 
@@ -193,9 +197,9 @@ def encode(header: nibabel.Nifti1Header, voxels: Array, file_ending: str) -> byt
 
 
 def encode_image(image: Volume, file_ending: str) -> bytes:
-    """The image as a file with that ending, under a new header if its own was mended; voxels keep their bytes."""
+    """The image as a file with that ending, under a new header if its own was corrected; voxels keep their bytes."""
     raw = bytes(image.contents)
-    if image.mended:
+    if image.corrected:
         dtype = image.header.get_data_dtype()
         header = header_on_grid_of(image, dtype.newbyteorder("<"))
         if image.scaling is not None:
@@ -205,65 +209,32 @@ def encode_image(image: Volume, file_ending: str) -> bytes:
     return bytes(imagecodecs.gzip_encode(raw, 1)) if file_ending.endswith(".gz") else raw
 
 
-def _parse_header(beginning: bytes) -> Header:
-    """NIfTI-1 or -2, either byte order."""
-    kind = (
-        nibabel.Nifti2Header if 540 in struct.unpack("<i", beginning[:4]) + struct.unpack(">i", beginning[:4]) else None
-    )
-    return (kind or nibabel.Nifti1Header).from_fileobj(io.BytesIO(beginning), check=True)
-
-
 def _expected_size(beginning: bytes) -> int:
     """How long an inflated volume is by its own header; 1 if that says nothing, which sends the file the slow way."""
     try:
-        header = _parse_header(beginning)
+        header = nifti_header.parse(beginning, "")
         voxels = math.prod(int(length) for length in header.get_data_shape())
-        return max(int(header["vox_offset"]), header.single_vox_offset) + voxels * header.get_data_dtype().itemsize
-    except (nibabel.spatialimages.HeaderDataError, ValueError, OverflowError, KeyError, struct.error):
+        return nifti_header.voxels_at(header) + voxels * int(header.get_data_dtype().itemsize)
+    except Refused:
         return 1
 
 
-def _mend_geometry(volume: Volume) -> None:
+def _correct_geometry(volume: Volume) -> None:
     """Make every reader see one geometry: qform, sform and pixdim agree, axes are orthogonal.
 
     nnU-Net takes the spacing from ``pixdim`` and the axes from the affine, SimpleITK has its own order of preference;
     where the fields agree, the file stays as it is.
     """
-    header, name = volume.header, volume.path.name
-    sform = header.get_sform(coded=True)[0]
-    try:
-        qform = header.get_qform(coded=True)[0]
-    except (nibabel.spatialimages.HeaderDataError, ValueError):
-        qform = None
-        header["qform_code"] = 0
-        volume.notes.append("qform was not a rotation; sform was taken")
-        volume.mended = True
-    best, notes = volume.affine, []
-    if sform is None and qform is None:
-        notes.append("no orientation in the header; axes taken as nibabel reads them")
-    elif (
-        sform is not None
-        and qform is not None
-        and geometry.displacement(sform, qform, volume.shape) > geometry.SAME_GRID
-    ):
-        notes.append("qform and sform disagreed; sform was taken, as nibabel does")
+    header, best = volume.header, volume.affine
     shear = geometry.shear_of(best)
-    if shear > geometry.MENDABLE_SHEAR:
+    if shear > geometry.CORRECTABLE_SHEAR:
         raise Refused(
-            f"{name} has sheared axes (cosine {shear:.3f}), as from a tilted gantry; "
+            f"{volume.path.name} has sheared axes (cosine {shear:.3f}), as from a tilted gantry; "
             f"resample it onto an orthogonal grid, together with its label"
         )
     if shear > geometry.ITK_SHEAR:
-        notes.append(f"axes were off from orthogonal by a cosine of {shear:.1g}; made orthogonal")
+        volume.notes.append(f"axes were off from orthogonal by a cosine of {shear:.1g}; made orthogonal")
         best = geometry.orthogonal(best, volume.shape)
-    edges = np.asarray(header.get_zooms()[:3], dtype=np.float64)
-    if not np.allclose(edges, geometry.spacing_of(best), rtol=1e-3):
-        notes.append(f"pixdim {np.round(edges, 4).tolist()} did not fit the affine; taken from the affine")
-    if notes or volume.mended:
-        code = int(header["sform_code"]) or int(header["qform_code"]) or 1
-        header.set_data_shape(volume.shape)
-        header.set_sform(best, code)
-        header.set_qform(best, code)
-        volume.affine = np.asarray(header.get_best_affine(), dtype=np.float64)
-        volume.mended = True
-        volume.notes.extend(notes)
+        volume.corrected = True
+    if volume.corrected:
+        volume.affine = nifti_header.place(header, best, volume.shape)

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -132,6 +133,22 @@ def test_resume_with_another_task_is_refused(convert, data, stopped):
     assert "another task" in done.summary["error"]
 
 
+def test_an_empty_note_of_what_was_begun_is_named(convert, data, stopped):
+    for contents in (b"", b"\0" * 400, b"\xff\xfe", b"null", b"[1]"):
+        (stopped / "job.json").write_bytes(contents)
+        error = convert("kits19", data / "kits19", "--resume").summary["error"]
+        assert str(stopped / "job.json") in error
+        assert "--restart" in error
+    assert convert("kits19", data / "kits19", "--restart").code == 0
+
+
+def test_a_journal_of_anything_is_done_again(convert, data, stopped):
+    with (stopped / "journal.jsonl").open("ab") as journal:
+        journal.write(b'\0\0\xff\n[1, 2]\n{"files": 3}\n{"id": "x", "files": [], "outputs": 7}\n"')
+    done = convert("kits19", data / "kits19", "--resume")
+    assert (done.code, done.summary["training"]) == (0, 4)
+
+
 def test_resume_notices_an_exchanged_source(convert, copied, stop):
     source = copied("kits19")
     stop(source)
@@ -210,6 +227,49 @@ def test_dry_run_writes_nothing(convert, data, raw):
     assert not list(raw.iterdir())
 
 
+def test_dry_run_points_to_no_report(raw, tmp_path, capsys):
+    for number in range(15):
+        path = tmp_path / f"source/volume-{number}.nii"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"x")
+    (tmp_path / "source/segmentation-0.nii").write_bytes(b"x")
+    assert command.main("lits", [str(tmp_path / "source"), "--dry-run"]) == 0
+    out = capsys.readouterr().out
+    assert "orphan: 2 more with --json" in out
+    assert "conversion_report" not in out
+
+
+def test_a_source_that_goes_away_stops_and_can_be_resumed(convert, copied, raw, monkeypatch):
+    source = copied("kits19")
+    away = source.with_name("away")
+    note = Staging.note
+
+    def unplugged(self, record):
+        note(self, record)
+        source.rename(away)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Staging, "note", unplugged)
+        done = convert("kits19", source)
+    assert done.code == 2
+    assert f"{str(source)!r} is gone" in done.summary["error"]
+    assert not (raw / "Dataset519_KiTS2019").exists()
+    away.rename(source)
+    assert convert("kits19", source, "--resume").summary["training"] == 4
+
+
+def test_two_sources_of_one_name_are_told_apart(convert, data, tmp_path):
+    for kind in ("imaging", "segmentation"):
+        for path in (data / "kits19").rglob(f"{kind}.nii.gz"):
+            target = tmp_path / f"{kind}/data/{path.parent.name}_{kind}.nii.gz"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+    done = convert("kits19", tmp_path / "imaging/data", tmp_path / "segmentation/data")
+    assert done.summary["training"] == 4
+    paths = [file["path"] for file in done.case("case_00000")["files"]]
+    assert paths == ["imaging/data/case_00000_imaging.nii.gz", "segmentation/data/case_00000_segmentation.nii.gz"]
+
+
 def test_too_little_room_is_said_beforehand(convert, data, raw, monkeypatch):
     usage = shutil.disk_usage(raw)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
@@ -275,23 +335,40 @@ def test_links_in_a_ring_and_sources_within_each_other(convert, copied):
     assert (done.code, done.summary["training"], done.summary["test"]) == (0, 3, 1)
 
 
-def test_full_disk_and_bugs_leave_something_to_resume(convert, data, raw, monkeypatch):
-    from dataset_conversion.staging import Workplace
+def test_full_disk_names_the_folder_and_how_to_go_on(convert, data, raw):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # Labels are longer, as on a disk that is full.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (700, limits[1]))
+    try:
+        done = convert("kits19", data / "kits19", "--restart")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert done.code == 2
+    assert str(raw / ".Dataset519_KiTS2019.partial") in done.summary["error"]
+    assert "--resume" in done.summary["error"]
+    assert not (raw / "Dataset519_KiTS2019").exists()
+    assert not list(raw.rglob(".*.tmp"))
+    assert convert("kits19", data / "kits19", "--resume" if list(raw.iterdir()) else "--restart").code == 0
 
-    def full(*_):
-        raise OSError(28, "No space left on device")
 
-    def odd(*_):
-        raise KeyError("odd")
+@pytest.mark.parametrize(
+    "error", [KeyError("odd"), OSError(5, "Input/output error"), IndexError("x"), RecursionError()]
+)
+def test_what_a_reader_did_not_foresee_refuses_that_case_only(convert, data, monkeypatch, error):
+    from dataset_conversion import ct
 
-    for spoilt, message in ((full, "No space left"), (odd, "--exclude case_00000")):
-        with monkeypatch.context() as patch:
-            patch.setattr(Workplace, "write", spoilt)
-            done = convert("kits19", data / "kits19", "--restart")
-        assert done.code == 2
-        assert message in done.summary["error"]
-        assert not (raw / "Dataset519_KiTS2019").exists()
-    assert convert("kits19", data / "kits19", "--resume").code == 0
+    read = ct.read_volume
+
+    def reading(path):
+        if path.parent.name == "case_00010":
+            raise error
+        return read(path)
+
+    monkeypatch.setattr(ct, "read_volume", reading)
+    done = convert("kits19", data / "kits19")
+    assert (done.code, done.summary["training"], done.summary["refused"]) == (1, 3, 1)
+    assert type(error).__name__ in done.reason("case_00010")
+    assert not list(done.folder.glob("*/case_00010*"))
 
 
 def test_missing_nnunet_raw_says_what_to_do(data, monkeypatch, capsys):

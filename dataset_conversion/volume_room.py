@@ -1,0 +1,58 @@
+"""How much a conversion of volumes will write, from their headers."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+from dataset_conversion import nifti_header
+from dataset_conversion.errors import Refused
+from dataset_conversion.files_on_disk import size_of, why_unreadable
+from dataset_conversion.model import Plan, Settings
+from dataset_conversion.nifti_header import HeaderView
+
+# Headers with long extensions are rare: what does not show in so many bytes is not estimated.
+_BEGINNING = 1 << 16
+# Compressed size as part of the plain one. Labels: KiTS19's and LiTS's have 0.2 to 1 %.
+_IMAGE, _LABEL = 0.7, 0.02
+
+
+def written_bytes(plan: Plan, settings: Settings) -> int:
+    """Bytes of the labels, and of the images that cannot be linked as they are."""
+    compressed = plan.file_ending.endswith(".gz")
+    total = 0
+    for case in plan.cases:
+        total += _image_bytes(case.image, plan.file_ending)
+        if case.label is not None:
+            found = header_of(case.label)
+            # One byte for each voxel.
+            voxels = (found.size - found.offset) // int(found.header.get_data_dtype().itemsize) if found else 0
+            total += int(voxels * _LABEL) if compressed else voxels
+    return total
+
+
+def header_of(path: Path) -> HeaderView | None:
+    """What the header of a file says, read from its first bytes; None where it says nothing."""
+    if why_unreadable(path):
+        return None
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(_BEGINNING)
+        if beginning.startswith(b"\x1f\x8b"):
+            beginning = zlib.decompressobj(31).decompress(beginning, _BEGINNING)
+        header = nifti_header.parse(beginning[: nifti_header.LONGEST_HEADER], path.name)
+        return nifti_header.view(beginning[: nifti_header.voxels_at(header)], path.name)
+    except (OSError, zlib.error, Refused):
+        return None
+
+
+def _image_bytes(path: Path, ending: str) -> int:
+    found = header_of(path)
+    if found is None:
+        return 0
+    own_ending = ".nii.gz" if path.name.lower().endswith(".gz") else ".nii"
+    if own_ending == ending and not found.notes and len(found.header.get_data_shape()) == 3:
+        return 0
+    # A damaged header may claim anything; deflate makes at most 1032 bytes out of one.
+    plain = min(found.size, 1040 * size_of(path))
+    return int(plain * _IMAGE) if ending.endswith(".gz") else plain
