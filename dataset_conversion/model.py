@@ -85,6 +85,8 @@ class Plan:
     cases: Sequence[Case]
     unused: Sequence[Unused] = ()
     warnings: Sequence[str] = ()
+    known: Sequence[Path] = ()
+    """Files that were understood and are neither a case's nor unused: tables, lists, the partners of unused files."""
     file_ending: str = ".nii.gz"
     extra: Mapping[str, Any] = field(default_factory=dict)
     """More keys for ``dataset.json``."""

@@ -99,6 +99,18 @@ def refusals(plan: Plan, records: Sequence[Record]) -> list[dict[str, str]]:
     ]
 
 
+def ignored(plan: Plan) -> list[str]:
+    """One line for each reason why files were left alone, with how many and the first of them."""
+    reasons: dict[str, list[str]] = {}
+    for one in plan.unused:
+        if one.status == "ignored":
+            reasons.setdefault(one.reason, []).append(one.path)
+    return [
+        f"{count(len(paths), 'file')}{', such as' if len(paths) > 1 else ':'} {paths[0]}: {reason}"
+        for reason, paths in reasons.items()
+    ]
+
+
 def full_report(
     name: str,
     data_set: DataSet,
@@ -161,6 +173,7 @@ def summary(
         "warnings": list(warnings),
         "refusals": refusals(plan, records),
         "orphan_files": [one.path for one in plan.unused if one.status == "orphan"],
+        "ignored_files": ignored(plan),
     }
 
 
@@ -188,6 +201,7 @@ def dry_summary(
         "warnings": list(plan.warnings),
         "refusals": refusals(plan, []),
         "orphan_files": [one.path for one in plan.unused if one.status == "orphan"],
+        "ignored_files": ignored(plan),
     }
 
 
@@ -226,8 +240,12 @@ def text(content: Mapping[str, Any], limit: int = 12) -> str:
     for title, key in (("done", "actions"), ("fixed", "fixed")):
         for what, number in list(content.get(key, {}).items())[:limit]:
             lines.append(f"  {title}: {what} ({number})")
+    if content.get("dry_run"):
+        # There is no report yet to point to.
+        limit = max(limit, len(content["refusals"]), len(content["orphan_files"]), len(content["warnings"]))
     lines += _some("refused", [f"{one['id']}: {one['reason']}" for one in content.get("refusals", [])], limit)
     lines += _some("orphan", content.get("orphan_files", []), limit)
+    lines += _some("ignored", content.get("ignored_files", []), limit)
     lines += _some("note", content.get("warnings", []), limit)
     return "\n".join(lines)
 
