@@ -79,12 +79,12 @@ def _by_case(cases: Sequence[Case], table: Table) -> tuple[dict[str, dict[str, s
             strangers.append(row)
             continue
         filled = {name: text for name, text in row.cells.items() if text.lower() not in _NOTHING}
-        for case in candidates[0]:
-            before = known.setdefault(case, {})
+        for name_of_case in candidates[0]:
+            before = known.setdefault(name_of_case, {})
             for name, text in filled.items():
                 if _means_something(name) and before.get(name, text) != text:
                     raise ConversionError(
-                        f"--metadata {table.path} line {row.line} says {name} {text!r} of {case!r}, an earlier line "
+                        f"--metadata {table.path} line {row.line} says {name} {text!r} of {name_of_case!r}, an earlier line "
                         f"{before[name]!r}; keep one of them"
                     )
             before.update(filled)
