@@ -91,7 +91,9 @@ def other_order(labels_path: Path, counts_path: Path) -> str:
     agrees = (found[:, :, None] == expected[:, None, :]).sum(axis=0)
     order = [names[int(column)] for column in agrees.argmax(axis=1)]
     alike = len(set(order)) == len(order) and order != names
-    what = f": they look like {', '.join(f'{value} {name}' for value, name in enumerate(order, start=1))}" if alike else ""
+    what = (
+        f": they look like {', '.join(f'{value} {name}' for value, name in enumerate(order, start=1))}" if alike else ""
+    )
     return (
         f"the classes of labels.npy are in another order than counts.csv says, or belong to other patches "
         f"({np.count_nonzero(wrong)} of {len(rows)} patches looked at){what}"

@@ -19,8 +19,7 @@ from dataset_conversion.text_table import read_text
 
 _ENDINGS = (".lst", ".txt", ".csv")
 _LIST_WORDS = frozenset(
-    ["list", "lists", "lst", "split", "set", "id", "ids", "file", "files", "filename", "filenames", "path", "paths"]
-    + ["name", "names", "image", "images", "img", "imgs", "picture", "pictures", "data", "pair", "pairs", "cosmos", "k"]
+    ["list", "lists", "lst", "split", "set", "id", "ids", "file", "files", "filename", "filenames", "path", "paths", "name", "names", "image", "images", "img", "imgs", "picture", "pictures", "data", "pair", "pairs", "cosmos", "k"]
 )
 _QUOTES = "\"'"
 
@@ -157,7 +156,8 @@ def _compare_with_folders(pairs: Sequence[Pair], answer: Lists) -> None:
     moved = Counter(
         (part_of(pair.image), answer.parts[pair.image.path])
         for pair in pairs
-        if pair.image is not None and answer.parts.get(pair.image.path, "") != part_of(pair.image) != ""
+        if pair.image is not None
+        and answer.parts.get(pair.image.path, "") != part_of(pair.image) != ""
         and pair.image.path in answer.parts
     )
     answer.warnings += [

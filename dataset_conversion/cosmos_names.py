@@ -25,8 +25,7 @@ _HYPHENS = re.compile(r"((?:^|_)[A-Za-z]+-?\d+)-\d+$")
 _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d$")
 _GLUED = re.compile(r"([A-Za-z]+)(\d+)$")
 _VOLUME_WORDS = frozenset(
-    ["volume", "vol", "v", "patient", "pat", "p", "case", "c", "subject", "subj", "sub", "s", "scan", "study", "series"]
-    + ["image", "img", "video", "seq", "sequence", "id", "pid", "slide", "person", "stack"]
+    ["volume", "vol", "v", "patient", "pat", "p", "case", "c", "subject", "subj", "sub", "s", "scan", "study", "series", "image", "img", "video", "seq", "sequence", "id", "pid", "slide", "person", "stack"]
 )
 _EYE = re.compile(r"(?<=\d)[LR]$")
 _MODALITIES = {

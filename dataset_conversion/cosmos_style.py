@@ -145,7 +145,9 @@ def _cases(raw: RawDataSet, slices: int, smallest: int) -> Iterator[Case | Unuse
             raw.check_values(voxels)
         except Refused as refusal:
             yield Unused(id=stem, path=path, status="refused", reason=str(refusal))
-            yield Unused(id=stem, path=raw.below(image), status="ignored", reason=f"belongs to {stem}, which is refused")
+            yield Unused(
+                id=stem, path=raw.below(image), status="ignored", reason=f"belongs to {stem}, which is refused"
+            )
             continue
         taken = 0
         for name, values in raw.labels.items():

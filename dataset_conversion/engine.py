@@ -14,9 +14,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from dataset_conversion import destination, duplicates, exclusion, leftovers, metadata, report
+from dataset_conversion import destination, duplicates, leftovers, metadata, report
 from dataset_conversion.errors import ConversionError, Refused
-from dataset_conversion.model import TRAIN, Case, DataSet, Plan, Record, Settings
+from dataset_conversion.find import walk
+from dataset_conversion.model import TRAIN, Case, DataSet, Plan, Record, Settings, Unused
 from dataset_conversion.progress import progress
 from dataset_conversion.registry import load
 from dataset_conversion.schemes import make_splits
@@ -66,12 +67,14 @@ def run(request: Request) -> Outcome:
         return _already_complete(staging)
     destination.data_set_name(request.raw, request.number, request.folder_name)
     plan = data_set.plan(request.sources, request.settings)
+    unreadable, ignored = leftovers.of(plan, request.sources)
+    plan = replace(plan, unused=[*plan.unused, *unreadable])
     settings = replace(request.settings, file_ending=plan.file_ending)
-    plan = leftovers.noted(plan, request.sources)
-    plan = exclusion.without_excluded(plan, data_set, request.exclude)
+    plan = _without_excluded(plan, data_set, request.exclude)
     cases, said = metadata.apply(plan.cases, request.metadata)
     plan = replace(plan, cases=cases, warnings=[*plan.warnings, *said])
     _check_cases(plan, data_set, request.sources)
+    plan = replace(plan, unused=[*plan.unused, *ignored])
     estimate = _estimate(data_set, plan, settings, request)
     if request.dry_run:
         summary = report.dry_summary(name, data_set, settings, plan, estimate)
@@ -155,11 +158,37 @@ def _converted(name: str, cases: Sequence[Case], work: Workplace, workers: int) 
         pool.shutdown(cancel_futures=True)
 
 
+def _without_excluded(plan: Plan, data_set: DataSet, exclude: Sequence[str]) -> Plan:
+    reasons: dict[str, str] = {}
+    known = {case.id for case in plan.cases} | {unused.id for unused in plan.unused}
+    for word in exclude:
+        if word == "none":
+            continue
+        if word in data_set.exclusions:
+            reasons.update(data_set.exclusions[word])
+        elif word in known:
+            reasons[word] = "excluded by the user"
+        else:
+            presets = ", ".join(("none", *data_set.exclusions))
+            raise ConversionError(f"--exclude takes a case id or one of {presets}; got {word!r}")
+    if not reasons:
+        return plan
+    excluded = [
+        Unused(id=case.id, path=case.image.name, status="excluded", reason=reasons[case.id])
+        for case in plan.cases
+        if case.id in reasons
+    ]
+    extra = {**plan.extra, "excluded": dict(sorted(reasons.items()))}
+    cases = [case for case in plan.cases if case.id not in reasons]
+    return replace(plan, cases=cases, unused=[*plan.unused, *excluded], extra=extra)
+
+
 def _check_cases(plan: Plan, data_set: DataSet, sources: Sequence[Path]) -> None:
     if not any(case.part == TRAIN for case in plan.cases):
+        first = f" ({plan.unused[0].path}: {plan.unused[0].reason})" if plan.unused else _hint(sources)
         raise ConversionError(
             f"no pair of image and label of {data_set.title} found in "
-            f"{', '.join(str(source) for source in sources)}{leftovers.hint(plan, sources)}"
+            f"{', '.join(str(source) for source in sources)}{first}"
         )
     seen: dict[str, str] = {}
     for case in plan.cases:
@@ -169,6 +198,19 @@ def _check_cases(plan: Plan, data_set: DataSet, sources: Sequence[Path]) -> None
         if case.id.lower() in seen:
             raise ConversionError(f"two cases would be called {case.id!r} and {seen[case.id.lower()]!r}")
         seen[case.id.lower()] = case.id
+
+
+def _hint(sources: Sequence[Path]) -> str:
+    """What the folders hold instead, where that says what to do."""
+    kinds = {
+        "archives, which must be unpacked first": (".zip", ".tar", ".tar.gz", ".tgz", ".7z", ".rar"),
+        "DICOM files, which must be made into NIfTI first (dcm2niix does that)": (".dcm", ".ima"),
+    }
+    for what, endings in kinds.items():
+        first = next(walk(sources, endings), None)
+        if first is not None:
+            return f"; there are {what}: {first.relative}"
+    return ""
 
 
 def _estimate(data_set: DataSet, plan: Plan, settings: Settings, request: Request) -> dict[str, float]:

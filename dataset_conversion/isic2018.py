@@ -23,7 +23,6 @@ from dataset_conversion.model import TEST, TRAIN, Case, DataSet, Plan, Record, S
 from dataset_conversion.picture_options import CHANNELS, ENDINGS, READER, add_any_colour, add_max_size, written_bytes
 from dataset_conversion.schemes import FOLDS, MEDISEG
 
-
 # Folders of the official downloads, from ISBI2016_ISIC_Part1_Training_Data to ISIC2018_Task1_Test_GroundTruth.
 _OFFICIAL = re.compile(
     r"(?:isbi\d{4}_)?isic-?(?:\d{4})?_(?:.*_)?(?:training|validation|test|testing)(?:_.*)?_"

@@ -38,7 +38,9 @@ def read_info(sources: Sequence[Path]) -> tuple[Info, list[Path]]:
             if not stem:
                 raise ConversionError(f"{found.path} line {row.line} names no file")
             if cells["split"] not in ("", *_SPLITS):
-                raise ConversionError(f"{found.path} line {row.line} has the split {cells['split']!r}; splits are 1 to 3")
+                raise ConversionError(
+                    f"{found.path} line {row.line} has the split {cells['split']!r}; splits are 1 to 3"
+                )
             if info.setdefault(stem, cells) != cells:
                 raise ConversionError(
                     f"{found.path} line {row.line} says source {cells['source']!r} and split {cells['split']!r} of "

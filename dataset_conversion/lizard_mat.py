@@ -56,6 +56,8 @@ def _whole(values: Any, entry: str, name: str) -> list[int]:
     if column.dtype.kind not in "buif":
         raise Refused(f"{name} has {column.dtype} in its entry {entry}; numbers are needed")
     if column.dtype.kind == "f" and not (np.isfinite(column).all() and (column == np.floor(column)).all()):
-        wrong = next(value for value in column.tolist() if value != value or value in (float("inf"), -float("inf")) or value % 1)
+        wrong = next(
+            value for value in column.tolist() if value != value or value in (float("inf"), -float("inf")) or value % 1
+        )
         raise Refused(f"{name} has {wrong} in its entry {entry}; whole numbers are needed")
     return [int(value) for value in column.tolist()]

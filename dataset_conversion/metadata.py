@@ -57,9 +57,9 @@ def apply(cases: Sequence[Case], path: Path | None) -> tuple[list[Case], list[st
     groups = _groups(cases, known)
     answer = [_with(case, known.get(case.id, {}), groups[case.id]) for case in cases]
     if not any(one != other for one, other in zip(answer, cases, strict=True)):
-        looks = [_ids(row)[:1] for row in table.rows[:3]]
+        looks = [name for row in table.rows[:3] for name in _ids(row)[:1]]
         raise ConversionError(
-            f"--metadata {path} says nothing new about any case; its ids look like {sum(looks, [])}, those of the "
+            f"--metadata {path} says nothing new about any case; its ids look like {looks}, those of the "
             f"cases like {[case.id for case in cases[:3]]}"
         )
     return answer, _notes(cases, table, known, strangers)
@@ -84,8 +84,8 @@ def _by_case(cases: Sequence[Case], table: Table) -> tuple[dict[str, dict[str, s
             for name, text in filled.items():
                 if _means_something(name) and before.get(name, text) != text:
                     raise ConversionError(
-                        f"--metadata {table.path} line {row.line} says {name} {text!r} of {name_of_case!r}, an earlier line "
-                        f"{before[name]!r}; keep one of them"
+                        f"--metadata {table.path} line {row.line} says {name} {text!r} of {name_of_case!r}, an "
+                        f"earlier line {before[name]!r}; keep one of them"
                     )
             before.update(filled)
     return known, strangers

@@ -69,6 +69,7 @@ class WatchedJpeg(io.BytesIO):
     """
 
     def __init__(self, data: Buffer, scan: _Scan) -> None:
+        """Put the zeros in."""
         super().__init__(b"".join((data[: scan.end], bytes(_AHEAD), data[scan.end :])))
         self._stops = (scan.end - _TAIL, scan.end + _AHEAD)
         self._asked: set[int] = set()
@@ -121,8 +122,8 @@ def watched(data: Buffer) -> tuple[io.BytesIO, WatchedJpeg | OtherFile]:
 def damage_of(data: Buffer) -> str:
     """What the bytes of a picture file say against it; empty if nothing does.
 
-    PNG: the checksum of each chunk. JPEG with restart markers or several scans: a strict reader. TIFF: a second decoder,
-    which looks at the checksums in its strips.
+    PNG: the checksum of each chunk. JPEG with restart markers or several scans: a strict reader. TIFF: a second
+    decoder, which looks at the checksums in its strips.
 
     Args:
         data: The whole file, which can be decoded.

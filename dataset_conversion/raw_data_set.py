@@ -134,7 +134,5 @@ def _described(folder: Path) -> dict[str, Any]:
             f"{folder} has no dataset.json; give folders such as nnUNet_raw/Dataset519_KiTS2019"
         ) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ConversionError(
-            f"{folder}/dataset.json is not in nnU-Net v2's form (missing or odd: {error})"
-        ) from error
+        raise ConversionError(f"{folder}/dataset.json is not in nnU-Net v2's form (missing or odd: {error})") from error
     return content

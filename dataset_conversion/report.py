@@ -240,9 +240,6 @@ def text(content: Mapping[str, Any], limit: int = 12) -> str:
     for title, key in (("done", "actions"), ("fixed", "fixed")):
         for what, number in list(content.get(key, {}).items())[:limit]:
             lines.append(f"  {title}: {what} ({number})")
-    if content.get("dry_run"):
-        # There is no report yet to point to.
-        limit = max(limit, len(content["refusals"]), len(content["orphan_files"]), len(content["warnings"]))
     lines += _some("refused", [f"{one['id']}: {one['reason']}" for one in content.get("refusals", [])], limit)
     lines += _some("orphan", content.get("orphan_files", []), limit)
     lines += _some("ignored", content.get("ignored_files", []), limit)
