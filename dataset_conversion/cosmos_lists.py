@@ -18,8 +18,8 @@ from dataset_conversion.model import Unused
 from dataset_conversion.text_table import read_text
 
 _ENDINGS = (".lst", ".txt", ".csv")
-_LIST_WORDS = frozenset(
-    ["list", "lists", "lst", "split", "set", "id", "ids", "file", "files", "filename", "filenames", "path", "paths", "name", "names", "image", "images", "img", "imgs", "picture", "pictures", "data", "pair", "pairs", "cosmos", "k"]
+_LIST_WORD = re.compile(
+    r"lists?|lst|split|set|ids?|files?|filenames?|paths?|names?|images?|imgs?|pictures?|data|pairs?|cosmos|k"
 )
 _QUOTES = "\"'"
 
@@ -95,9 +95,11 @@ def read_lists(sources: Sequence[Path], pairs: Sequence[Pair]) -> Lists:
 def _part_of_list(found: Found) -> str:
     """Train, val or test from the list's name, or from its folder where the name is just ``list``."""
     words = [word for word in re.split(r"[^a-z]+", stem_of(found.path.name).lower()) if word]
-    words = [re.sub(r"(?<=.)(list|set|files|ids)$", "", word) if word not in _LIST_WORDS else word for word in words]
+    words = [
+        re.sub(r"(?<=.)(list|set|files|ids)$", "", word) if not _LIST_WORD.fullmatch(word) else word for word in words
+    ]
     parts = {PARTS[word] for word in words if word in PARTS}
-    if any(word not in PARTS and word not in _LIST_WORDS for word in words) or len(parts) > 1:
+    if any(word not in PARTS and not _LIST_WORD.fullmatch(word) for word in words) or len(parts) > 1:
         return ""
     return next(iter(parts), "") or (part_of(found) if words else "")
 

@@ -24,8 +24,10 @@ _NUMBER_AFTER_NUMBER = re.compile(r"(?<=\d)_\d+$")
 _HYPHENS = re.compile(r"((?:^|_)[A-Za-z]+-?\d+)-\d+$")
 _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d$")
 _GLUED = re.compile(r"([A-Za-z]+)(\d+)$")
-_VOLUME_WORDS = frozenset(
-    ["volume", "vol", "v", "patient", "pat", "p", "case", "c", "subject", "subj", "sub", "s", "scan", "study", "series", "image", "img", "video", "seq", "sequence", "id", "pid", "slide", "person", "stack"]
+_VOLUME_WORD = re.compile(
+    r"volume|vol|v|patient|pat|p|case|c|subject|subj|sub|s|scan|study|series|image|img|video|seq|sequence|p?id|slide|"
+    r"person|stack",
+    re.IGNORECASE,
 )
 _EYE = re.compile(r"(?<=\d)[LR]$")
 _MODALITIES = {
@@ -89,7 +91,7 @@ def groups_of(stems: Iterable[str]) -> tuple[dict[str, str], list[str]]:
     notes = []
     for group, match in sorted(glued.items()):
         members = [name for name in names if groups[name] == group]
-        if match[1].lower() in _VOLUME_WORDS or len(numbers[group[: match.start(2)]]) > 1 or len(members) < 2:
+        if _VOLUME_WORD.fullmatch(match[1]) or len(numbers[group[: match.start(2)]]) > 1 or len(members) < 2:
             continue
         notes.append(
             f"names such as {members[0]}: {match[2]} was read as part of the data set's name {match[0]}, so its "

@@ -11,7 +11,7 @@ from PIL import Image
 
 from dataset_conversion.errors import Refused
 from dataset_conversion.mask_scale import FLAT_SHARE, cut_mask, flat_share
-from dataset_conversion.picture import decode, orientation_of, shrunk_size
+from dataset_conversion.picture import decode, orientation_of, shrunk_size, turned
 from dataset_conversion.source_file import Source, open_source
 
 Mask = NDArray[np.bool_]
@@ -19,7 +19,7 @@ Mask = NDArray[np.bool_]
 _ALMOST_GREY = 0.1
 _FEW_COLOURS = 64
 _COARSEST = 16
-"""How many times smaller than its picture a mask may be, and how many pixels its shorter side needs, then."""
+"""How many times smaller one of picture and mask may be than the other, and how many pixels its shorter side needs."""
 
 
 @dataclass(kw_only=True)
@@ -36,6 +36,10 @@ class MaskFile:
     def size(self) -> tuple[int, int]:
         """Width and height."""
         return self.inside.shape[1], self.inside.shape[0]
+
+    def turn(self) -> None:
+        """Apply the EXIF orientation."""
+        self.inside = turned(self.inside.astype(np.uint8), self.orientation) > 0
 
 
 def read_mask(path: Path, *, any_colour: bool = False) -> MaskFile:
@@ -133,10 +137,11 @@ def fit_mask(mask: MaskFile, size: tuple[int, int], name: str) -> None:
     if mask.size == size:
         return
     width, height = mask.size
-    if max(size) > _COARSEST * max(width, height) or min(width, height) < _COARSEST:
+    small, large = sorted([size, (width, height)])
+    if max(large) > _COARSEST * max(small) or min(small) < _COARSEST:
         raise Refused(
-            f"{name} is {width}x{height}, its picture {size[0]}x{size[1]}: too coarse to be scaled; get the mask in "
-            f"its own size"
+            f"{name} is {width}x{height}, its picture {size[0]}x{size[1]}: one is too coarse for the other; get "
+            f"both in one size"
         )
     if abs(width * size[1] - height * size[0]) > max(*size, width, height):
         turned = "; it seems to be turned by 90 degrees" if (height, width) == size else ""

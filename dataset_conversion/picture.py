@@ -68,8 +68,7 @@ class Picture:
 
     def turn(self) -> None:
         """Apply the EXIF orientation."""
-        turned = Image.fromarray(self.pixels).transpose(_TURNS[self.orientation])
-        self.pixels = np.asarray(turned)
+        self.pixels = turned(self.pixels, self.orientation)
         self.plain = False
 
 
@@ -101,6 +100,11 @@ def decode(source: Source) -> Image.Image:
     if damage:
         raise Refused(f"{name} is damaged ({damage}); download it again")
     return image
+
+
+def turned(pixels: Pixels, orientation: int) -> Pixels:
+    """Pixels as an EXIF orientation means them."""
+    return np.asarray(Image.fromarray(pixels).transpose(_TURNS[orientation]))
 
 
 def orientation_of(image: Image.Image) -> int:

@@ -123,13 +123,19 @@ def _turn_upright(picture: Picture, mask: MaskFile | None) -> None:
         return
     width, height = picture.size
     turns_sides = max(own, others) >= _SIDES_TURN and width != height
-    if others != 1 or not turns_sides or mask.size not in ((width, height), (height, width)):
+    if (own != 1 and others != 1) or not turns_sides or mask.size not in ((width, height), (height, width)):
         which = picture.source.path.name if own != 1 else mask.source.path.name
         raise Refused(
             f"{which} has EXIF orientation {own if own != 1 else others}, and nothing says whether "
             f"its mask was drawn before or after turning; apply or remove the orientation in both"
         )
-    if mask.size == (height, width):
+    if own == 1:
+        if mask.size == (height, width):
+            mask.turn()
+            mask.notes.append(f"turned by its EXIF orientation {others}, as its picture was")
+        else:
+            mask.notes.append(f"EXIF orientation {others} removed: the mask is stored as its picture is")
+    elif mask.size == (height, width):
         picture.turn()
         picture.notes.append(f"turned by its EXIF orientation {own}, as its mask was")
     else:
