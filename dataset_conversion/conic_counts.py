@@ -72,6 +72,7 @@ def check_channels(labels: NDArray[Any]) -> None:
 def other_order(labels_path: Path, counts_path: Path) -> str:
     """What is to be said if the classes of the whole set are not in the order of counts.csv; empty if they are."""
     import numpy as np
+    from scipy.optimize import linear_sum_assignment
 
     from dataset_conversion.array_rows import open_array
 
@@ -87,13 +88,12 @@ def other_order(labels_path: Path, counts_path: Path) -> str:
     if 2 * np.count_nonzero(wrong) <= np.count_nonzero(told):
         return ""
     names = list(CLASSES.values())
-    # A column of the maps is that class with whose counts it agrees in most patches.
+    # A column of the maps is the class with whose counts it agrees in most patches; its own where others do so, too.
     agrees = (found[:, :, None] == expected[:, None, :]).sum(axis=0)
-    order = [names[int(column)] for column in agrees.argmax(axis=1)]
-    alike = len(set(order)) == len(order) and order != names
-    what = (
-        f": they look like {', '.join(f'{value} {name}' for value, name in enumerate(order, start=1))}" if alike else ""
-    )
+    _, columns = linear_sum_assignment(2 * agrees + np.eye(len(names), dtype=int), maximize=True)
+    order = [names[int(column)] for column in columns]
+    likely = 2 * agrees[np.arange(len(names)), columns].min() > len(rows) and order != names
+    what = f": they look like {', '.join(f'{value} {name}' for value, name in enumerate(order, 1))}" if likely else ""
     return (
         f"the classes of labels.npy are in another order than counts.csv says, or belong to other patches "
         f"({np.count_nonzero(wrong)} of {len(rows)} patches looked at){what}"
