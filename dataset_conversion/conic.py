@@ -93,7 +93,10 @@ class Conic(DataSet):
         return Plan(
             cases=cases,
             warnings=[f"{order}; this task does not tell classes apart"] if order else [],
-            known=[paths["patch_info.csv"], *([counts_path] if counts is not None else [])],
+            known={
+                paths["patch_info.csv"]: "says which image a patch was cut from",
+                counts_path: "nuclei of each class, compared with the maps",
+            },
             file_ending=settings.file_ending,
         )
 

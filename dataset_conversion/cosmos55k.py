@@ -61,7 +61,7 @@ class Cosmos55k(DataSet):
         pairs, unused = pair_pictures(walk(sources, _PICTURES))
         lists = read_lists(sources, pairs)
         unused += lists.unused
-        known = list(lists.files)
+        known = dict.fromkeys(lists.files, "a list of pictures")
         complete = []
         for one in pairs:
             if one.image is None or one.label is None:
@@ -71,7 +71,7 @@ class Cosmos55k(DataSet):
             elif lists.files and one.image.path not in lists.parts:
                 reason = "stands in none of the lists"
                 unused.append(Unused(id=one.key, path=one.image.relative, status="ignored", reason=reason))
-                known.append(one.label.path)
+                known[one.label.path] = "the mask of a picture that stands in none of the lists"
             else:
                 complete.append((one.image, one.label, lists.parts.get(one.image.path) or part_of(one.image)))
         cases, notes = _cases(complete)

@@ -139,14 +139,13 @@ def pair_pictures(files: Iterable[Found]) -> tuple[list[Pair], list[Unused]]:
         stem = stem_of(found.path.name)
         beside = together[found.path.parent]
         base = _mask_of(stem, beside)
-        # In images/, X_mask is a picture if masks/ has its mask; in masks/, X is a picture if images/ has none.
+        is_mask = base != stem and (base in beside or not role)
         if role == "image":
-            is_mask = base in beside and base != stem and (folder, stem) not in by_role["label"]
-        elif role == "label":
-            is_mask = base in beside or not _has_mask(stem, beside) or (folder, stem) in by_role["image"]
-            base = base if base in beside and (folder, stem) not in by_role["image"] else stem
-        else:
-            is_mask = base != stem
+            # X_mask is a picture if masks/ has its mask.
+            is_mask &= (folder, stem) not in by_role["label"]
+        elif role == "label" and (not is_mask or (folder, stem) in by_role["image"]):
+            # X is a picture if its mask lies beside it and images/ has none.
+            is_mask, base = (folder, stem) in by_role["image"] or not _has_mask(stem, beside), stem
         if is_mask:
             masks.append((folder, base, found))
         else:

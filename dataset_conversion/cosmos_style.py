@@ -60,7 +60,7 @@ class CosmosStyle(DataSet):
         cases: list[Case] = []
         unused: list[Unused] = []
         warnings = ["made of other data sets: do not test on their cases what was trained on these slices"]
-        known: list[Path] = []
+        known: dict[Path, str] = {}
         named = _names(sources)
         for source in sources:
             raw = RawDataSet.open(source, named[source])
@@ -69,7 +69,7 @@ class CosmosStyle(DataSet):
                     unused.append(case)
                 else:
                     cases.append(case)
-            known += raw.known
+            known |= raw.known
             warnings += raw.warnings
         if cases or not unused:
             return Plan(cases=cases, unused=unused, warnings=warnings, known=known, file_ending=settings.file_ending)
@@ -168,7 +168,7 @@ def _cases(raw: RawDataSet, slices: int, smallest: int) -> Iterator[Case | Unuse
         if not taken:
             reason = f"no object has {smallest} pixels in a slice"
             yield Unused(id=stem, path=path, status="ignored", reason=reason)
-            raw.known.append(image)
+            raw.known[image] = reason
 
 
 DATA_SET = CosmosStyle()

@@ -59,7 +59,7 @@ class Isic2018(DataSet):
     def plan(self, sources: Sequence[Path], settings: Settings) -> Plan:
         """Pair by ISIC number within each part; arrays are looked for where there are no pictures."""
         cases, unused, warnings = _pictures(sources)
-        known: list[Path] = []
+        known: dict[Path, str] = {}
         if not cases:
             cases, more = plan_arrays(sources)
             unused += more
@@ -68,7 +68,7 @@ class Isic2018(DataSet):
             reason = "not part of the scheme mediseg, which splits the official training pictures"
             others = [case for case in cases if case.fold_part != "train"]
             unused += [Unused(id=one.id, path=one.image.name, status="ignored", reason=reason) for one in others]
-            known += [file for one in others for file in (one.image, one.label) if file is not None]
+            known = {file: reason for one in others for file in (one.image, one.label) if file is not None}
             cases = [case for case in cases if case.fold_part == "train"]
         return Plan(cases=cases, unused=unused, warnings=warnings, known=known, file_ending=settings.file_ending)
 
@@ -129,8 +129,8 @@ class _Roles:
     """Tells pictures from masks, by all files of a number together."""
 
     def __init__(self, files: Sequence[Found]) -> None:
-        # Where X lies beside X_segmentation, or has such a mask and no other picture, its folder's name says nothing.
-        self._masked: set[tuple[Path, str]] = set()
+        """Look at all of them."""
+        # Where X has a mask X_segmentation and no other picture, the name of its folder says nothing.
         self._has_mask: set[str] = set()
         self._has_picture: set[str] = set()
         for found in files:
@@ -138,7 +138,6 @@ class _Roles:
             if match is None:
                 continue
             if match[2]:
-                self._masked.add((found.path.parent, match[1].upper()))
                 self._has_mask.add(match[1].upper())
             elif not _in_masks(found):
                 self._has_picture.add(match[1].upper())
@@ -150,9 +149,8 @@ class _Roles:
             return None
         number = match[1].upper()
         part = next((name for folder in reversed(_folders(found)) if (name := _part_of(folder))), "train")
-        beside = (found.path.parent, number) in self._masked
         alone = number in self._has_mask and number not in self._has_picture
-        label = bool(match[2]) or (_in_masks(found) and not beside and not alone)
+        label = bool(match[2]) or (_in_masks(found) and not alone)
         return f"{part}/{number}", "label" if label else "image"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dataset_conversion.find import is_junk, stem_of
@@ -25,23 +25,22 @@ def of(plan: Plan, sources: Sequence[Path]) -> tuple[list[Unused], list[Unused]]
     Returns:
         The folders, as refusals, since cases may lie in them; and the files.
     """
-    taken = {file for case in plan.cases for file in (case.image, case.label) if file is not None} | set(plan.known)
+    taken = {file for case in plan.cases for file in (case.image, case.label) if file is not None}
     mentioned = Counter(one.path for one in plan.unused)
     unreadable: list[Unused] = []
     ignored: list[Unused] = []
     for entry in _everything(sources):
         unused = Unused(
-            id=stem_of(entry.path.name),
-            path=entry.below,
-            status="refused" if entry.unreadable else "ignored",
-            reason=entry.reason or _NO_PART,
+            id=stem_of(entry.path.name), path=entry.below, status="ignored", reason=entry.reason or _NO_PART
         )
         if entry.unreadable:
-            unreadable.append(unused)
+            unreadable.append(replace(unused, status="refused"))
         elif entry.path in taken:
             continue
         elif mentioned[entry.below]:
             mentioned[entry.below] -= 1
+        elif entry.path in plan.known:
+            ignored.append(replace(unused, status="known", reason=plan.known[entry.path]))
         else:
             ignored.append(unused)
     return unreadable, ignored

@@ -19,6 +19,8 @@ from dataset_conversion.nuclei_tasks import TASKS
 from dataset_conversion.picture_options import CHANNELS, ENDINGS, READER
 from dataset_conversion.schemes import FOLDS, MEDISEG, SOURCE, THIRDS
 
+_INFO = "source and split of each image"
+
 
 class Lizard(DataSet):
     """The Lizard data set of 2021."""
@@ -62,7 +64,13 @@ class Lizard(DataSet):
                 )
             )
         warnings = info_notes(info, {one.key for one in pairs if one.image and one.label})
-        return Plan(cases=cases, unused=unused, warnings=warnings, known=known, file_ending=settings.file_ending)
+        return Plan(
+            cases=cases,
+            unused=unused,
+            warnings=warnings,
+            known=dict.fromkeys(known, _INFO),
+            file_ending=settings.file_ending,
+        )
 
     def convert(self, case: Case, record: Record, work: Any) -> None:
         """Write one image with its nuclei."""

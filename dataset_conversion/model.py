@@ -74,7 +74,7 @@ class Unused:
     id: str
     path: str
     status: str
-    """``orphan``, ``excluded``, ``refused`` or ``ignored``."""
+    """``orphan``, ``excluded``, ``refused``, ``ignored``, or ``known`` for tables and the like."""
     reason: str
 
 
@@ -85,8 +85,8 @@ class Plan:
     cases: Sequence[Case]
     unused: Sequence[Unused] = ()
     warnings: Sequence[str] = ()
-    known: Sequence[Path] = ()
-    """Files that were understood and are neither a case's nor unused: tables, lists, the partners of unused files."""
+    known: Mapping[Path, str] = field(default_factory=dict)
+    """Files that are neither a case's nor unused, and what they are: tables, lists, the partners of unused files."""
     file_ending: str = ".nii.gz"
     extra: Mapping[str, Any] = field(default_factory=dict)
     """More keys for ``dataset.json``."""

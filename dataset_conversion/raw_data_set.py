@@ -31,7 +31,8 @@ class RawDataSet:
     """All values that a label may hold."""
     groups: dict[str, str]
     """Group of each case, where ``cases.csv`` says it."""
-    known: list[Path] = field(default_factory=list)
+    known: dict[Path, str] = field(default_factory=dict)
+    """Files that are no case's, and what they are."""
     warnings: list[str] = field(default_factory=list)
 
     @classmethod
@@ -62,7 +63,7 @@ class RawDataSet:
             labels=labels,
             allowed=allowed | {0},
             groups={},
-            known=[folder / file for file in _OWN_FILES],
+            known={folder / file: "belongs to the raw data set" for file in _OWN_FILES},
         )
         raw._read_groups()
         raw._look_at_channels(channels)
