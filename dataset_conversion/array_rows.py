@@ -22,10 +22,31 @@ def open_array(path: Path) -> NDArray[Any]:
         ConversionError: If the file is damaged or shorter than its header says.
     """
     try:
-        array: NDArray[Any] = np.load(path, mmap_mode="r")
-    except (ValueError, EOFError) as error:
+        array = np.load(path, mmap_mode="r")
+    except (ValueError, EOFError, OSError) as error:
+        if "Object arrays" in str(error) or "Python objects" in str(error):
+            raise ConversionError(
+                f"{path.name} holds Python objects instead of numbers, as np.save makes of pictures of different "
+                f"sizes; save one array of numbers"
+            ) from error
+        if "allow_pickle" in str(error):
+            raise ConversionError(f"{path.name} is no NumPy array, whatever its name says") from error
         raise ConversionError(f"{path.name} is damaged or cut off ({error}); download it again") from error
+    if not isinstance(array, np.ndarray):
+        raise ConversionError(f"{path.name} is an archive of several arrays (npz); save the one that it means as npy")
     return array
+
+
+@lru_cache(maxsize=4)
+def highest_value(path: Path, limit: float) -> float:
+    """The highest value of a whole array, of those that are at most the limit; read row by row."""
+    highest = 0.0
+    for row in open_array(path):
+        # NaN compares as false.
+        valid = row if row.dtype.kind in "bu" else row[row <= limit]
+        if valid.size:
+            highest = max(highest, min(float(valid.max()), limit))
+    return highest
 
 
 def read_row(path: Path, index: int) -> tuple[NDArray[Any], Source]:

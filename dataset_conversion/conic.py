@@ -2,27 +2,27 @@
 
 Source: conic-challenge.grand-challenge.org. One folder with ``images.npy``, ``labels.npy`` and ``patch_info.csv``, rows
 in one order. Patches were cut from the Lizard images with overlap at the edges: the same pixels occur in two patches,
-so only whole Lizard images go into a fold. ``counts.csv`` counts the nuclei that touch the central 224 x 224 pixels;
-where it is there, it is compared, since a map with classes in another order fails it.
+so only whole Lizard images go into a fold. Where ``counts.csv`` is there, it is compared (`conic_counts`).
 """
 
 from __future__ import annotations
 
-import csv
+import re
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
+from dataset_conversion.conic_counts import centre_counts, check_channels, other_order, read_counts
 from dataset_conversion.errors import ConversionError
 from dataset_conversion.find import walk
 from dataset_conversion.model import Case, DataSet, Plan, Record, Settings
 from dataset_conversion.nuclei_tasks import TASKS
 from dataset_conversion.picture_options import CHANNELS, ENDINGS, READER
 from dataset_conversion.schemes import FOLDS, MEDISEG, SOURCE
+from dataset_conversion.text_table import read_table
 
 _NAMES = ("images.npy", "labels.npy", "patch_info.csv")
-_CENTRE = 224
+_PATCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*-\d+")
 
 
 class Conic(DataSet):
@@ -61,9 +61,22 @@ class Conic(DataSet):
                 f"labels.npy should be {expected} whole numbers (instance, class), is {labels.shape} {labels.dtype}"
             )
         patches = _patches(paths["patch_info.csv"])
-        _counts(paths["images.npy"].with_name("counts.csv"))
         if len(patches) != len(images):
             raise ConversionError(f"patch_info.csv names {len(patches)} patches, images.npy holds {len(images)}")
+        check_channels(labels)
+        counts_path = paths["images.npy"].with_name("counts.csv")
+        counts = read_counts(counts_path)
+        if counts is not None and len(counts) != len(images):
+            raise ConversionError(
+                f"{counts_path} has {len(counts)} rows, images.npy {len(images)} patches; they belong to different "
+                f"downloads, or one was cut off"
+            )
+        order = other_order(paths["labels.npy"], counts_path)
+        if order and settings.task.name == "classes":
+            raise ConversionError(
+                f"{order}, so the names of the classes would be wrong; put labels.npy[..., 1] in the order of "
+                f"neutrophil 1, epithelial 2, lymphocyte 3, plasma 4, eosinophil 5, connective 6, or take --task nuclei"
+            )
         cases = [
             Case(
                 id=f"conic_{number:05d}_{patch}",
@@ -77,7 +90,15 @@ class Conic(DataSet):
             )
             for number, patch in enumerate(patches)
         ]
-        return Plan(cases=cases, file_ending=settings.file_ending)
+        return Plan(
+            cases=cases,
+            warnings=[f"{order}; this task does not tell classes apart"] if order else [],
+            known={
+                paths["patch_info.csv"]: "says which image a patch was cut from",
+                counts_path: "nuclei of each class, compared with the maps",
+            },
+            file_ending=settings.file_ending,
+        )
 
     def convert(self, case: Case, record: Record, work: Any) -> None:
         """Write one patch; the arrays stay on disk."""
@@ -91,14 +112,15 @@ class Conic(DataSet):
         record.files += [row_record("image", picture_source), row_record("label", maps_source)]
         instances = as_instances(maps[..., 0])
         classes = np.clip(maps[..., 1], 0, 255).astype(np.uint8)
-        expected = _counts(case.image.with_name("counts.csv"))
-        if expected is not None and case.index < len(expected):
-            found = _centre_counts(instances, classes)
+        counts_path = case.image.with_name("counts.csv")
+        expected = read_counts(counts_path)
+        # Where all patches have another order, that was said once.
+        if expected is not None and not other_order(case.label or case.image, counts_path):
+            found = centre_counts(instances, classes)
             if found != expected[case.index]:
                 record.warnings.append(
                     f"counts.csv says {list(expected[case.index])} nuclei of classes 1 to 6 in the centre, its "
-                    f"map {list(found)}: "
-                    f"are the classes in another order?"
+                    f"map {list(found)}: does the row belong to another patch?"
                 )
         write_nuclei(record, work, picture, instances, classes)
 
@@ -129,34 +151,22 @@ def _find(sources: Sequence[Path]) -> dict[str, Path]:
 
 
 def _patches(path: Path) -> list[str]:
-    """The column of patch_info.csv."""
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        if "patch_info" not in (reader.fieldnames or []):
-            raise ConversionError(f"{path} has no column 'patch_info'; it has {', '.join(reader.fieldnames or [])}")
-        return [row["patch_info"] for row in reader]
+    """The column of patch_info.csv.
 
-
-@lru_cache(maxsize=2)
-def _counts(path: Path) -> list[tuple[int, ...]] | None:
-    """The rows of counts.csv."""
-    if not path.is_file():
-        return None
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            return [tuple(int(float(value)) for value in row.values()) for row in csv.DictReader(file)]
-    except (ValueError, TypeError) as error:
-        raise ConversionError(f"{path} holds something else than counts ({error}); download it again") from error
-
-
-def _centre_counts(instances: Any, classes: Any) -> tuple[int, ...]:
-    """Nuclei of each class that touch the centre."""
-    import numpy as np
-
-    top, left = ((length - _CENTRE) // 2 for length in instances.shape)
-    centre = (slice(max(top, 0), top + _CENTRE), slice(max(left, 0), left + _CENTRE))
-    pairs = np.unique(instances[centre].astype(np.int64) * 256 + classes[centre]) % 256
-    return tuple(int(np.count_nonzero(pairs == value)) for value in range(1, 7))
+    Raises:
+        ConversionError: If a name does not say which image its patch was cut from.
+    """
+    table = read_table(path)
+    if "patch_info" not in table.columns:
+        raise ConversionError(f"{path} has no column 'patch_info'; it has {', '.join(table.columns)}")
+    for row in table.rows:
+        if not _PATCH.fullmatch(row.cells["patch_info"]):
+            raise ConversionError(
+                f"{path} line {row.line} names the patch {row.cells['patch_info']!r}; names must be "
+                f"<image>-<number>, such as consep_1-0000, since patches of one image share pixels and must stay "
+                f"together"
+            )
+    return [row.cells["patch_info"] for row in table.rows]
 
 
 DATA_SET = Conic()

@@ -16,14 +16,9 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any, ClassVar
 
-from dataset_conversion.cosmos_names import (
-    group_of,
-    modality_and_structure,
-    pair_pictures,
-    part_of,
-    read_list,
-)
-from dataset_conversion.find import PARTS, Found, orphan, stem_of, walk
+from dataset_conversion.cosmos_lists import read_lists
+from dataset_conversion.cosmos_names import group_of, groups_of, modality_and_structure, pair_pictures, part_of
+from dataset_conversion.find import Found, orphan, stem_of, walk
 from dataset_conversion.model import TEST, TRAIN, Case, DataSet, Plan, Record, Settings, Task, Unused
 from dataset_conversion.picture_options import (
     CHANNELS,
@@ -63,30 +58,37 @@ class Cosmos55k(DataSet):
 
     def plan(self, sources: Sequence[Path], settings: Settings) -> Plan:
         """Pair pictures and masks; parts come from lists, else from folders."""
-        files = list(walk(sources, _PICTURES))
-        listed, unused, warnings = _listed(sources, files)
-        pairs, refused = pair_pictures(files)
-        unused += refused
+        pairs, unused = pair_pictures(walk(sources, _PICTURES))
+        lists = read_lists(sources, pairs)
+        unused += lists.unused
+        known = dict.fromkeys(lists.files, "a list of pictures")
         complete = []
         for one in pairs:
             if one.image is None or one.label is None:
                 found = one.image or one.label
                 if found is not None:
                     unused.append(orphan(stem_of(found.path.name), found, "mask" if one.image else "picture"))
-            elif listed and one.image.path not in listed:
+            elif lists.files and one.image.path not in lists.parts:
                 reason = "stands in none of the lists"
                 unused.append(Unused(id=one.key, path=one.image.relative, status="ignored", reason=reason))
+                known[one.label.path] = "the mask of a picture that stands in none of the lists"
             else:
-                complete.append((one.image, one.label, listed.get(one.image.path) or part_of(one.image)))
-        cases = _cases(complete)
-        return Plan(cases=cases, unused=unused, warnings=[*warnings, *_notes(cases)], file_ending=settings.file_ending)
+                complete.append((one.image, one.label, lists.parts.get(one.image.path) or part_of(one.image)))
+        cases, notes = _cases(complete)
+        return Plan(
+            cases=cases,
+            unused=unused,
+            warnings=[*lists.warnings, *notes, *_notes(cases)],
+            known=known,
+            file_ending=settings.file_ending,
+        )
 
     def convert(self, case: Case, record: Record, work: Any) -> None:
         """See `rgb.convert_rgb`."""
         from dataset_conversion.rgb import convert_rgb
 
         # Neighbouring slices look alike anyway; for single pictures the picture itself is all there is to go by.
-        own_picture = group_of(case.image.stem) == case.image.stem
+        own_picture = case.group == case.image.stem or group_of(case.image.stem) == case.image.stem
         convert_rgb(case, record, work, with_fingerprint=own_picture)
 
     def output_bytes(self, plan: Plan, settings: Settings) -> int:
@@ -94,25 +96,8 @@ class Cosmos55k(DataSet):
         return written_bytes(plan, settings)
 
 
-def _listed(sources: Sequence[Path], files: Sequence[Found]) -> tuple[dict[Path, str], list[Unused], list[str]]:
-    """Part of each picture that stands in a list, the lines without a picture, and what is to be said."""
-    listed: dict[Path, str] = {}
-    unused, twice = [], []
-    lists = [(PARTS.get(stem_of(one.path.name).lower(), ""), one) for one in walk(sources, (".lst", ".txt"))]
-    # What stands in several lists must not be trained on and then tested with.
-    for part, found in sorted(lists, key=lambda one: ("test", "val", "train", "").index(one[0])):
-        if not part:
-            continue
-        pictures, missing = read_list(found.path.read_text(encoding="utf-8-sig").splitlines(), files)
-        twice += [picture.relative for picture in pictures if listed.setdefault(picture.path, part) != part]
-        for line in missing:
-            reason = f"{found.path.name} lists it, and there is no picture, or more than one, of that name"
-            unused.append(Unused(id=line, path=found.relative, status="orphan", reason=reason))
-    note = "pictures that stand in several lists: {}, such as {}; test goes before val, val before train"
-    return listed, unused, [note.format(len(twice), twice[0])] if twice else []
-
-
-def _cases(complete: Sequence[tuple[Found, Found, str]]) -> list[Case]:
+def _cases(complete: Sequence[tuple[Found, Found, str]]) -> tuple[list[Case], list[str]]:
+    groups, notes = groups_of(stem_of(image.path.name) for image, _, _ in complete)
     cases = []
     for name, (image, label, part) in zip(_ids([image for image, _, _ in complete]), complete, strict=True):
         stem = stem_of(image.path.name)
@@ -124,12 +109,12 @@ def _cases(complete: Sequence[tuple[Found, Found, str]]) -> list[Case]:
                 label=label.path,
                 part=TEST if part == "test" else TRAIN,
                 fold_part=part,
-                group=group_of(stem),
+                group=groups[stem],
                 modality=modality,
                 structure=structure,
             )
         )
-    return cases
+    return cases, notes
 
 
 def _ids(images: Sequence[Found]) -> list[str]:

@@ -8,17 +8,27 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
-from dataset_conversion.find import PARTS, Found, Pair, stem_of
+from dataset_conversion.find import PARTS, Found, Pair, of_refused, stem_of, told_apart
 from dataset_conversion.model import Unused
 
 _IMAGE_FOLDERS = {"images", "image", "imgs", "img"}
 _MASK_FOLDERS = {"masks", "mask", "labels", "label", "gt", "gts", "groundtruth", "ground_truth"}
-_SUFFIX = re.compile(r"_(mask|seg|segmentation|label|gt)$", re.IGNORECASE)
+# A number behind it: one of several masks of a picture.
+_SUFFIX = re.compile(r"_(mask|seg|segmentation|label|gt)(_?\d{1,2})?$", re.IGNORECASE)
 _AUGMENTED = re.compile(r"(?:(?<=_)|^)(?:flipped|mirrored|rotated_\d+)_", re.IGNORECASE)
 _SLICE = re.compile(r"[_-]?(?:slice|slc|frame|z)[_-]?\d+$", re.IGNORECASE)
 _NUMBER_AFTER_NUMBER = re.compile(r"(?<=\d)_\d+$")
+_HYPHENS = re.compile(r"((?:^|_)[A-Za-z]+-?\d+)-\d+$")
+_YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d$")
+_GLUED = re.compile(r"([A-Za-z]+)(\d+)$")
+_VOLUME_WORD = re.compile(
+    r"volume|vol|v|patient|pat|p|case|c|subject|subj|sub|s|scan|study|series|image|img|video|seq|sequence|p?id|slide|"
+    r"person|stack",
+    re.IGNORECASE,
+)
 _EYE = re.compile(r"(?<=\d)[LR]$")
 _MODALITIES = {
     "ct": "CT",
@@ -41,20 +51,54 @@ def group_of(stem: str) -> str:
 
     Copies lose their prefix (``flipped_``, ``mirrored_``, ``rotated_90_``), slices their number. A number counts as
     that of a slice if the word says so or if another number, the volume's, stands before it; otherwise it is the
-    picture's own.
+    picture's own. A year is no volume's number: ``DSB2018_12`` is a picture.
 
     Examples:
         >>> group_of("CT_liver_MSD_flipped_10108_113"), group_of("ISIC_0013948")
         ('CT_liver_MSD_10108', 'ISIC_0013948')
-        >>> group_of("patient001_frame01_slice_3"), group_of("CHASEDB1_Image_12L")
-        ('patient001', 'CHASEDB1_Image_12')
+        >>> group_of("patient001_frame01_slice_3"), group_of("CHASEDB1_Image_12L"), group_of("vol-12-034")
+        ('patient001', 'CHASEDB1_Image_12', 'vol-12')
     """
     name = _AUGMENTED.sub("", stem)
     while shorter := _SLICE.sub("", name):
         if shorter == name:
             break
         name = shorter
-    return _EYE.sub("", _NUMBER_AFTER_NUMBER.sub("", name))
+    volume = _NUMBER_AFTER_NUMBER.sub("", name)
+    if volume == name:
+        volume = _HYPHENS.sub(r"\1", name)
+    return _EYE.sub("", name if _YEAR.search(volume) else volume)
+
+
+def groups_of(stems: Iterable[str]) -> tuple[dict[str, str], list[str]]:
+    """The group of each name, by `group_of` and by what the names as a whole say.
+
+    A number that is glued to a word (``KiTS19_12``) may be part of a data set's name. It is, if the word is none for a
+    volume or patient and the number is the same in all names that begin alike.
+
+    Returns:
+        Name to group, and what is to be said about numbers that were read in one of two ways.
+    """
+    names = list(stems)
+    groups = {name: group_of(name) for name in names}
+    numbers: dict[str, set[str]] = defaultdict(set)
+    glued = {}
+    for group in set(groups.values()):
+        match = _GLUED.search(group)
+        if match and group not in names:
+            glued[group] = match
+            numbers[group[: match.start(2)]].add(match[2])
+    notes = []
+    for group, match in sorted(glued.items()):
+        members = [name for name in names if groups[name] == group]
+        if _VOLUME_WORD.fullmatch(match[1]) or len(numbers[group[: match.start(2)]]) > 1 or len(members) < 2:
+            continue
+        notes.append(
+            f"names such as {members[0]}: {match[2]} was read as part of the data set's name {match[0]}, so its "
+            f"{len(members)} pictures are not one group; --metadata can say otherwise"
+        )
+        groups.update((name, _EYE.sub("", _AUGMENTED.sub("", name))) for name in members)
+    return groups, notes
 
 
 def modality_and_structure(stem: str) -> tuple[str, str]:
@@ -77,44 +121,53 @@ def part_of(found: Found) -> str:
 def pair_pictures(files: Iterable[Found]) -> tuple[list[Pair], list[Unused]]:
     """Pair pictures and masks: ``X.png`` with ``X_mask.png`` beside it, or ``images/X.png`` with ``masks/X.png``.
 
-    Only the end of a file's name or the folder it lies in makes it a mask, never the word somewhere in the path.
+    Only the end of a file's name or the folder it lies in makes it a mask, never the word somewhere in the path. Where
+    ``X.png`` and ``X_mask.png`` lie in one folder, that counts for more than what the folder is called.
 
     Returns:
         Pairs, some with one side missing, and refusals of doubtful ones.
     """
+    places = [(found, *place) for found, place in _places(list(files))]
+    together: dict[Path, set[str]] = defaultdict(set)
+    by_role: dict[str, set[tuple[str, str]]] = {"image": set(), "label": set(), "": set()}
+    for found, folder, role in places:
+        together[found.path.parent].add(stem_of(found.path.name))
+        by_role[role].add((folder, stem_of(found.path.name)))
     images: dict[tuple[str, str], list[Found]] = defaultdict(list)
     masks: list[tuple[str, str, Found]] = []
-    beside: dict[str, dict[str, Found]] = defaultdict(dict)
-    unused: list[Unused] = []
-    for found in files:
-        folder, role = _place(found)
+    for found, folder, role in places:
         stem = stem_of(found.path.name)
+        beside = together[found.path.parent]
+        base = _mask_of(stem, beside)
+        is_mask = base != stem and (base in beside or not role)
         if role == "image":
-            images[folder, stem].append(found)
-        elif role == "label":
-            masks.append((folder, stem, found))
-        elif stem in beside[folder]:
-            reason = f"{beside[folder][stem].path.name!r} has the same name; keep one"
-            unused.append(Unused(id=stem, path=found.relative, status="refused", reason=reason))
+            # X_mask is a picture if masks/ has its mask.
+            is_mask &= (folder, stem) not in by_role["label"]
+        elif role == "label" and (not is_mask or (folder, stem) in by_role["image"]):
+            # X is a picture if its mask lies beside it and images/ has none.
+            is_mask, base = (folder, stem) in by_role["image"] or not _has_mask(stem, beside), stem
+        if is_mask:
+            masks.append((folder, base, found))
         else:
-            beside[folder][stem] = found
-    for folder, stems in beside.items():
-        masked = {_SUFFIX.sub("", stem) for stem in stems if _SUFFIX.search(stem)}
-        for stem, found in stems.items():
-            base = _SUFFIX.sub("", stem)
-            # X_mask is the mask of X, unless there is an X_mask_mask, which makes it a picture with an odd name.
-            if base == stem or (stem in masked and base not in stems):
-                images[folder, stem].append(found)
-            else:
-                masks.append((folder, base, found))
-    return _joined(images, masks, unused)
+            images[folder, stem].append(found)
+    return _joined(images, masks)
+
+
+def _mask_of(stem: str, beside: Collection[str]) -> str:
+    """The picture whose mask this name is; the name itself where it is a picture's."""
+    base = _SUFFIX.sub("", stem)
+    # X_mask is the mask of X, unless there is an X_mask_mask, which makes it a picture with an odd name.
+    return stem if base not in beside and _has_mask(stem, beside) else base
+
+
+def _has_mask(stem: str, beside: Collection[str]) -> bool:
+    return any(other != stem and _SUFFIX.sub("", other) == stem for other in beside if other.startswith(stem))
 
 
 def _joined(
-    images: Mapping[tuple[str, str], Sequence[Found]],
-    masks: Sequence[tuple[str, str, Found]],
-    unused: list[Unused],
+    images: Mapping[tuple[str, str], Sequence[Found]], masks: Sequence[tuple[str, str, Found]]
 ) -> tuple[list[Pair], list[Unused]]:
+    unused: list[Unused] = []
     partners: dict[tuple[str, str], list[Found]] = defaultdict(list)
     for folder, stem, found in masks:
         key = (folder, stem) if (folder, stem) in images else (folder, _SUFFIX.sub("", stem))
@@ -122,61 +175,36 @@ def _joined(
     pairs = []
     for key in sorted({*images, *partners}):
         own, labels = images.get(key, ()), partners.get(key, ())
-        name = f"{key[0]}/{key[1]}" if key[0] else key[1]
         if len(own) > 1 or len(labels) > 1:
             doubtful = own if len(own) > 1 else labels
-            names = " and ".join(repr(found.relative) for found in doubtful[:3])
-            reason = f"{names} claim to be the same {'picture' if len(own) > 1 else 'mask'}; keep one"
+            names = " and ".join(repr(name) for name in told_apart(doubtful)[:3])
+            reason = (
+                f"{names} claim to be the same picture; keep one"
+                if len(own) > 1
+                else f"{names} are masks of the same picture; join them into one"
+            )
             unused.append(Unused(id=key[1], path=doubtful[0].relative, status="refused", reason=reason))
+            unused += [of_refused(key[1], found) for found in (*own, *labels) if found is not doubtful[0]]
         else:
-            pairs.append(Pair(key=name, image=own[0] if own else None, label=labels[0] if labels else None))
+            pairs.append(Pair(key=key[1], image=own[0] if own else None, label=labels[0] if labels else None))
     return pairs, unused
 
 
-def _place(found: Found) -> tuple[str, str]:
-    """Folder without the part that names the role, and the role; empty where no folder names it."""
-    parts = list(found.path.relative_to(found.root).parts[:-1])
-    for number in range(len(parts) - 1, -1, -1):
-        name = parts[number].lower()
-        if name in _IMAGE_FOLDERS | _MASK_FOLDERS:
-            rest = "/".join(parts[:number] + parts[number + 1 :])
-            return f"{found.root.name}:{rest}", "image" if name in _IMAGE_FOLDERS else "label"
-    return f"{found.root.name}:{'/'.join(parts)}", ""
+def _places(files: Sequence[Found]) -> Iterator[tuple[Found, tuple[str, str]]]:
+    """Each file with its folder without the part that names the role, and the role; empty where no folder names it.
 
-
-def read_list(lines: Iterable[str], files: Sequence[Found]) -> tuple[list[Found], list[str]]:
-    """Find the pictures of a list; its paths may begin with folders of another machine.
-
-    Returns:
-        The files, and the lines for which there is none or more than one.
+    A source folder's own name counts if it is nothing but such a word, as when images and masks are given as two.
     """
-    by_name: dict[str, list[Found]] = defaultdict(list)
+    anchors: dict[Path, int] = {}
     for found in files:
-        by_name[found.path.name].append(found)
-    answer: list[Found] = []
-    missing: list[str] = []
-    for line in map(str.strip, lines):
-        if not line or line.startswith("#"):
+        parts = [found.root.name, *found.path.relative_to(found.root).parts[:-1]]
+        roles = [number for number, part in enumerate(parts) if part.lower() in _IMAGE_FOLDERS | _MASK_FOLDERS]
+        anchor = found.root.absolute()
+        if not roles:
+            yield found, (f"{anchors.setdefault(anchor, len(anchors))}:{'/'.join(parts[1:])}", "")
             continue
-        # Some lists have the mask in a second column.
-        picture = _best(line, by_name) or _best(re.split(r"[\s,;]", line)[0], by_name)
-        if picture is None:
-            missing.append(line)
-        else:
-            answer.append(picture)
-    return answer, missing
-
-
-def _best(path: str, by_name: Mapping[str, Sequence[Found]]) -> Found | None:
-    """The file that shares the most folders at the end of the path, if there is one such file."""
-    wanted = path.replace("\\", "/").split("/")[::-1]
-    scored = []
-    for found in by_name.get(wanted[0], ()):
-        own = found.path.parts[::-1]
-        shared = 0
-        while shared < min(len(own), len(wanted)) and own[shared] == wanted[shared]:
-            shared += 1
-        scored.append((shared, found))
-    best = max((score for score, _ in scored), default=0)
-    winners = [found for score, found in scored if score == best]
-    return winners[0] if len(winners) == 1 else None
+        number = roles[-1]
+        anchor = anchor.parent if number == 0 else anchor
+        rest = "/".join(parts[1:number] + parts[max(number, 0) + 1 :])
+        role = "image" if parts[number].lower() in _IMAGE_FOLDERS else "label"
+        yield found, (f"{anchors.setdefault(anchor, len(anchors))}:{rest}", role)

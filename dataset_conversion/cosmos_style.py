@@ -8,7 +8,6 @@ RGB.
 from __future__ import annotations
 
 import argparse
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from dataset_conversion.cosmos55k import OBJECT
 from dataset_conversion.errors import ConversionError
 from dataset_conversion.model import Case, DataSet, FileRecord, Plan, Record, Settings, Task, Unused
 from dataset_conversion.picture_options import CHANNELS, ENDINGS, READER
+from dataset_conversion.raw_data_set import RawDataSet
 from dataset_conversion.schemes import FOLDS, MEDISEG
 
 
@@ -59,14 +59,24 @@ class CosmosStyle(DataSet):
             raise ConversionError("--slices and --min-pixels must be at least 1, and --window LOW below HIGH")
         cases: list[Case] = []
         unused: list[Unused] = []
+        warnings = ["made of other data sets: do not test on their cases what was trained on these slices"]
+        known: dict[Path, str] = {}
+        named = _names(sources)
         for source in sources:
-            for case in _cases(source, slices, smallest):
+            raw = RawDataSet.open(source, named[source])
+            for case in _cases(raw, slices, smallest):
                 if isinstance(case, Unused):
                     unused.append(case)
                 else:
                     cases.append(case)
-        warning = "made of other data sets: do not test on their cases what was trained on these slices"
-        return Plan(cases=cases, unused=unused, warnings=[warning], file_ending=settings.file_ending)
+            known |= raw.known
+            warnings += raw.warnings
+        if cases or not unused:
+            return Plan(cases=cases, unused=unused, warnings=warnings, known=known, file_ending=settings.file_ending)
+        raise ConversionError(
+            f"no slice can be taken from {', '.join(str(source) for source in sources)}: {unused[0].path}: "
+            f"{unused[0].reason}"
+        )
 
     def convert(self, case: Case, record: Record, work: Any) -> None:
         """Write one slice."""
@@ -74,6 +84,7 @@ class CosmosStyle(DataSet):
 
         from dataset_conversion.encode import encode
         from dataset_conversion.errors import Refused
+        from dataset_conversion.similarity import fingerprint
         from dataset_conversion.slices import read_image, read_label
 
         label_path = case.label or case.image
@@ -93,6 +104,9 @@ class CosmosStyle(DataSet):
         record.size = [pixels.shape[1], pixels.shape[0]]
         count = int(np.count_nonzero(inside))
         record.voxels = {"0": int(inside.size) - count, "1": count}
+        if image.ndim == 4:
+            # Single pictures may be copies of each other, also across data sets.
+            record.fingerprint = fingerprint(pixels)
         rgb = pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
         ending = work.settings.file_ending
         work.write(record, work.image_path(record), encode(rgb, ending))
@@ -105,57 +119,56 @@ class CosmosStyle(DataSet):
         return len(plan.cases) * 200_000
 
 
-def _cases(source: Path, slices: int, smallest: int) -> Iterator[Case | Unused]:
+def _names(sources: Sequence[Path]) -> dict[Path, str]:
+    """What the cases of each source begin with: its folder's name, with a number where two are called the same."""
+    names: dict[Path, str] = {}
+    for source in sources:
+        if source in names:
+            raise ConversionError(f"{source} is given twice; give each data set once")
+        name = re.sub(r"[^A-Za-z0-9]+", "-", source.resolve().name)
+        often = sum(other == name or other.startswith(f"{name}-s") for other in names.values())
+        names[source] = f"{name}-s{often + 1}" if often else name
+    return names
+
+
+def _cases(raw: RawDataSet, slices: int, smallest: int) -> Iterator[Case | Unused]:
     from dataset_conversion.errors import Refused
     from dataset_conversion.slices import chosen_slices, read_label
 
-    described = _described(source)
-    ending = str(described["file_ending"])
-    channel = str(described["channel_names"]["0"])
-    modality = "CT" if channel.lower() == "ct" else channel
-    labels = {str(name): value for name, value in described["labels"].items() if name not in ("background", "ignore")}
-    data_set = re.sub(r"[^A-Za-z0-9]+", "-", source.resolve().name)
-    for path in sorted((source / "labelsTr").glob(f"*{ending}")):
-        stem = path.name.removesuffix(ending)
-        image = source / "imagesTr" / f"{stem}_0000{ending}"
+    for stem, image, label in raw.pairs():
+        path = raw.below(label)
         if not image.is_file():
-            reason = f"no image {image.name}"
-            yield Unused(id=stem, path=f"{source.name}/labelsTr/{path.name}", status="orphan", reason=reason)
+            yield Unused(id=stem, path=path, status="orphan", reason=f"no image {image.name}")
             continue
         try:
-            voxels, _ = read_label(path)
+            voxels, _ = read_label(label)
+            raw.check_values(voxels)
         except Refused as refusal:
-            yield Unused(id=stem, path=f"{source.name}/labelsTr/{path.name}", status="refused", reason=str(refusal))
+            yield Unused(id=stem, path=path, status="refused", reason=str(refusal))
+            yield Unused(
+                id=stem, path=raw.below(image), status="ignored", reason=f"belongs to {stem}, which is refused"
+            )
             continue
-        for name, value in labels.items():
-            values = tuple(value) if isinstance(value, list) else (int(value),)
+        taken = 0
+        for name, values in raw.labels.items():
             structure = re.sub(r"[^A-Za-z0-9]+", "-", name)
             for index in chosen_slices(voxels, values, slices, smallest):
+                taken += 1
                 yield Case(
-                    id=f"{data_set}_{structure}_{stem}_{index:04d}",
+                    id=f"{raw.name}_{structure}_{stem}_{index:04d}",
                     image=image,
-                    label=path,
-                    group=f"{data_set}_{stem}",
-                    modality=modality,
+                    label=label,
+                    group=f"{raw.name}_{raw.groups.get(stem, stem)}",
+                    modality=raw.modality,
                     structure=name,
-                    site=data_set,
+                    site=raw.name,
                     index=index,
                     values=values,
                 )
-
-
-def _described(source: Path) -> dict[str, Any]:
-    """The data set's own description."""
-    try:
-        content: dict[str, Any] = json.loads((source / "dataset.json").read_text())
-        _ = content["file_ending"], content["channel_names"]["0"], content["labels"]
-    except FileNotFoundError as error:
-        raise ConversionError(
-            f"{source} has no dataset.json; give folders such as nnUNet_raw/Dataset519_KiTS2019"
-        ) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise ConversionError(f"{source}/dataset.json is not in nnU-Net v2's form (missing or odd: {error})") from error
-    return content
+        if not taken:
+            reason = f"no object has {smallest} pixels in a slice"
+            yield Unused(id=stem, path=path, status="ignored", reason=reason)
+            raw.known[image] = reason
 
 
 DATA_SET = CosmosStyle()

@@ -15,7 +15,7 @@ from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
-from dataset_conversion import destination, duplicates, metadata, report, room, selection
+from dataset_conversion import destination, duplicates, leftovers, metadata, report, room, selection
 from dataset_conversion.errors import ConversionError, Refused
 from dataset_conversion.files_on_disk import state_of
 from dataset_conversion.lock import NumberLock
@@ -77,11 +77,15 @@ def _run(request: Request, name: str) -> Outcome:
         return _already_complete(staging)
     destination.data_set_name(request.raw, request.number, request.folder_name)
     plan = data_set.plan(request.sources, request.settings)
+    unreadable, ignored = leftovers.of(plan, request.sources)
+    plan = replace(plan, unused=[*plan.unused, *unreadable])
     settings = replace(request.settings, file_ending=plan.file_ending)
     plan = selection.without_bad_names(plan, settings.file_ending)
     plan = selection.without_excluded(plan, data_set, request.exclude)
-    plan = replace(plan, cases=metadata.apply(plan.cases, request.metadata))
+    cases, said = metadata.apply(plan.cases, request.metadata)
+    plan = replace(plan, cases=cases, warnings=[*plan.warnings, *said])
     selection.check_some_training_case(plan, data_set, request.sources)
+    plan = replace(plan, unused=[*plan.unused, *ignored])
     before = staging.done_before() if request.resume else set()
     estimated = room.estimate(data_set, plan, settings, request.raw, done=before, workers=request.workers)
     if request.dry_run:

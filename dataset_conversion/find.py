@@ -37,6 +37,22 @@ class Found:
         return self.path.relative_to(self.root).as_posix()
 
 
+def is_junk(folder: str) -> bool:
+    """A folder's name says that it is no part of a download."""
+    return bool(_IGNORED.match(folder))
+
+
+def told_apart(files: Sequence[Found]) -> list[str]:
+    """A name for each file that none of the others has: as short as that allows.
+
+    That is the path below its source folder, with the source folder's own name where two sources hold the same path.
+    """
+    names = [found.relative for found in files]
+    if len(set(names)) < len(names):
+        names = [f"{found.root.name}/{found.relative}" for found in files]
+    return names if len(set(names)) == len(names) else [str(found.path) for found in files]
+
+
 def walk(sources: Sequence[Path], endings: Iterable[str]) -> Iterator[Found]:
     """All files with one of the endings (lower case), in sorted order, without what is no part of a download.
 
@@ -58,7 +74,7 @@ def walk(sources: Sequence[Path], endings: Iterable[str]) -> Iterator[Found]:
                 folders.clear()
                 continue
             seen.add(real)
-            folders[:] = sorted(name for name in folders if not _IGNORED.match(name))
+            folders[:] = sorted(name for name in folders if not is_junk(name))
             for name in sorted(files):
                 if not name.startswith(".") and name.lower().endswith(wanted):
                     yield Found(path=Path(folder, name), root=source)
@@ -107,14 +123,22 @@ def pair(files: Iterable[Found], key: Callable[[Found], tuple[str, str] | None])
         images, labels = roles[name]["image"], roles[name]["label"]
         double = images if len(images) > 1 else labels if len(labels) > 1 else []
         if double:
-            names = " and ".join(repr(file.relative) for file in double[:3])
+            role = "image" if double is images else "label"
+            names = " and ".join(repr(file) for file in told_apart(double)[:3])
             reason = (
-                f"{len(double)} files claim to be the {'image' if double is images else 'label'}: {names}; keep one"
+                f"{len(double)} files claim to be the {role}: {names}; keep one, or, where one of them is the other "
+                f"half of the pair, let its folder say so (images, labels)"
             )
             refused.append(Unused(id=name, path=double[0].relative, status="refused", reason=reason))
+            refused += [of_refused(name, file) for file in (*images, *labels) if file is not double[0]]
             continue
         pairs.append(Pair(key=name, image=images[0] if images else None, label=labels[0] if labels else None))
     return pairs, refused
+
+
+def of_refused(key: str, found: Found) -> Unused:
+    """The note on the other files of a case that is refused."""
+    return Unused(id=key, path=found.relative, status="ignored", reason=f"belongs to {key}, which is refused")
 
 
 def orphan(key: str, found: Found, missing: str) -> Unused:

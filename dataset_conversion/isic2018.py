@@ -11,16 +11,24 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from dataset_conversion.find import PARTS, Found, orphan, pair, stem_of, walk
+from dataset_conversion.find import PARTS, Found, of_refused, orphan, pair, stem_of, walk
 from dataset_conversion.isic_arrays import NOTE, convert_row, plan_arrays
 from dataset_conversion.model import TEST, TRAIN, Case, DataSet, Plan, Record, Settings, Task, Unused
 from dataset_conversion.picture_options import CHANNELS, ENDINGS, READER, add_any_colour, add_max_size, written_bytes
 from dataset_conversion.schemes import FOLDS, MEDISEG
+
+# Folders of the official downloads, from ISBI2016_ISIC_Part1_Training_Data to ISIC2018_Task1_Test_GroundTruth.
+_OFFICIAL = re.compile(
+    r"(?:isbi\d{4}_)?isic-?(?:\d{4})?_(?:.*_)?(?:training|validation|test|testing)(?:_.*)?_"
+    r"(?:input|data|groundtruth)(?:_v\d)?"
+)
+_PREDICTIONS = re.compile(r"pred|result|output")
 
 
 class Isic2018(DataSet):
@@ -50,18 +58,19 @@ class Isic2018(DataSet):
 
     def plan(self, sources: Sequence[Path], settings: Settings) -> Plan:
         """Pair by ISIC number within each part; arrays are looked for where there are no pictures."""
-        cases, unused = _pictures(sources)
-        warnings = []
+        cases, unused, warnings = _pictures(sources)
+        known: dict[Path, str] = {}
         if not cases:
             cases, more = plan_arrays(sources)
             unused += more
-            warnings = [NOTE] if cases else []
+            warnings += [NOTE] if cases else []
         if settings.split == "mediseg":
             reason = "not part of the scheme mediseg, which splits the official training pictures"
             others = [case for case in cases if case.fold_part != "train"]
             unused += [Unused(id=one.id, path=one.image.name, status="ignored", reason=reason) for one in others]
+            known = {file: reason for one in others for file in (one.image, one.label) if file is not None}
             cases = [case for case in cases if case.fold_part == "train"]
-        return Plan(cases=cases, unused=unused, warnings=warnings, file_ending=settings.file_ending)
+        return Plan(cases=cases, unused=unused, warnings=warnings, known=known, file_ending=settings.file_ending)
 
     def convert(self, case: Case, record: Record, work: Any) -> None:
         """See `rgb.convert_rgb`, and `isic_arrays.convert_row` for arrays."""
@@ -77,10 +86,11 @@ class Isic2018(DataSet):
         return written_bytes(plan, settings)
 
 
-def _pictures(sources: Sequence[Path]) -> tuple[list[Case], list[Unused]]:
-    files = walk(sources, (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"))
-    pairs, unused = pair(files, _key)
-    unused = [replace(one, id=one.id.partition("/")[2]) for one in unused]
+def _pictures(sources: Sequence[Path]) -> tuple[list[Case], list[Unused], list[str]]:
+    files = list(walk(sources, (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")))
+    roles = _Roles(files)
+    pairs, unused = pair(files, roles.key)
+    unused = [replace(one, id=one.id.rpartition("/")[2], reason=_without_part(one.reason)) for one in unused]
     cases: list[Case] = []
     seen: dict[str, str] = {}
     for one in pairs:
@@ -91,6 +101,8 @@ def _pictures(sources: Sequence[Path]) -> tuple[list[Case], list[Unused]]:
         if name in seen:
             reason = f"also stands in the {seen[name]} part"
             unused.append(Unused(id=name, path=found.relative, status="refused", reason=reason))
+            if one.image is not None and one.label is not None:
+                unused.append(of_refused(name, one.label))
         elif one.image is None or (one.label is None and part != "test"):
             unused.append(orphan(name, found, "label" if one.image else "image"))
         else:
@@ -106,25 +118,79 @@ def _pictures(sources: Sequence[Path]) -> tuple[list[Case], list[Unused]]:
                     structure="skin lesion",
                 )
             )
-    return cases, unused
+    return cases, unused, _parts_by_folder(files)
 
 
-def _key(found: Found) -> tuple[str, str] | None:
-    """``train/ISIC_0000000`` and the role."""
-    match = re.fullmatch(r"(isic_\d{7})(_segmentation)?", stem_of(found.path.name), re.IGNORECASE)
-    # Task 3 (diagnosis) has other pictures, and no masks.
-    if match is None or any("task3" in folder for folder in found.folders):
+def _without_part(reason: str) -> str:
+    return re.sub(r"\b(train|val|test)/(?=ISIC_\d)", "", reason)
+
+
+class _Roles:
+    """Tells pictures from masks, by all files of a number together."""
+
+    def __init__(self, files: Sequence[Found]) -> None:
+        """Look at all of them."""
+        # Where X has a mask X_segmentation and no other picture, the name of its folder says nothing.
+        self._has_mask: set[str] = set()
+        self._has_picture: set[str] = set()
+        for found in files:
+            match = _name(found)
+            if match is None:
+                continue
+            if match[2]:
+                self._has_mask.add(match[1].upper())
+            elif not _in_masks(found):
+                self._has_picture.add(match[1].upper())
+
+    def key(self, found: Found) -> tuple[str, str] | None:
+        """``train/ISIC_0000000`` and the role."""
+        match = _name(found)
+        if match is None:
+            return None
+        number = match[1].upper()
+        part = next((name for folder in reversed(_folders(found)) if (name := _part_of(folder))), "train")
+        alone = number in self._has_mask and number not in self._has_picture
+        label = bool(match[2]) or (_in_masks(found) and not alone)
+        return f"{part}/{number}", "label" if label else "image"
+
+
+def _name(found: Found) -> re.Match[str] | None:
+    """The file's ISIC number, and what makes it a mask; None for what is no part of task 1."""
+    # Task 3 (diagnosis) has other pictures, and no masks; predictions look like masks.
+    if any("task3" in folder or _PREDICTIONS.match(folder) for folder in _folders(found)):
         return None
-    # The source folder itself may be one of the download's, or anything, such as "my test".
-    top = found.folders[0] if "isic" in found.folders[0] else ""
-    folders = (top, *found.folders[1:])
-    part = next((name for folder in reversed(folders) if (name := _part_of(folder))), "train")
-    in_masks = re.search(r"mask|groundtruth|ground_truth|label|annotation|(^|_)gt($|_)", folders[-1])
-    return f"{part}/{match[1].upper()}", "label" if match[2] or in_masks else "image"
+    return re.fullmatch(r"(isic_\d{7})(_segmentation)?", stem_of(found.path.name), re.IGNORECASE)
+
+
+def _folders(found: Found) -> tuple[str, ...]:
+    """Folders whose names count. The source folder's own one only if it is one of the download's, not "my test"."""
+    top = found.folders[0]
+    return (top if _OFFICIAL.fullmatch(top) else "", *found.folders[1:])
+
+
+def _in_masks(found: Found) -> bool:
+    return bool(re.search(r"mask|groundtruth|ground_truth|label|annotation|(^|_)gt($|_)", _folders(found)[-1]))
 
 
 def _part_of(folder: str) -> str | None:
     return next((PARTS[word] for word in re.split(r"[^a-z]+", folder) if word in PARTS), None)
+
+
+def _parts_by_folder(files: Sequence[Found]) -> list[str]:
+    """Which folders made pictures validation or test pictures, unless they are the download's own."""
+    folders: Counter[tuple[str, str]] = Counter()
+    for found in files:
+        match = _name(found)
+        if match is None or match[2] or _in_masks(found):
+            continue
+        folder = next((folder for folder in reversed(_folders(found)) if _part_of(folder)), "")
+        part = _part_of(folder)
+        if part and part != "train" and not _OFFICIAL.fullmatch(folder) and folder not in PARTS:
+            folders[folder, part] += 1
+    return [
+        f"pictures in folders called {folder!r} count as the part {part}: {number}"
+        for (folder, part), number in sorted(folders.items())
+    ]
 
 
 DATA_SET = Isic2018()

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dataset_conversion.find import PARTS, Found, Pair, orphan, pair, stem_of, walk
+from dataset_conversion.errors import ConversionError
+from dataset_conversion.find import PARTS, Found, Pair, of_refused, orphan, pair, stem_of, walk
 from dataset_conversion.model import TEST, TRAIN, Case, Record, Unused
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def plan_arrays(sources: Sequence[Path]) -> tuple[list[Case], list[Unused]]:
         reason = _mismatch(one)
         if reason:
             unused.append(Unused(id=one.key, path=one.image.relative, status="refused", reason=reason))
+            unused.append(of_refused(one.key, one.label))
         else:
             cases += _rows(one)
     return cases, unused
@@ -51,14 +53,17 @@ def convert_row(case: Case, record: Record, work: Any) -> None:
     Raises:
         Refused: With the reason.
     """
-    from dataset_conversion.array_rows import read_row, row_record
+    from dataset_conversion.array_rows import highest_value, read_row, row_record
     from dataset_conversion.rgb import place_rgb
 
-    rows = [read_row(path, case.index) for path in (case.image, case.label) if path is not None]
+    paths = [path for path in (case.image, case.label) if path is not None]
+    rows = [read_row(path, case.index) for path in paths]
     record.files += [row_record(role, source) for role, (_, source) in zip(("image", "label"), rows, strict=True)]
     for values, source in rows:
         _check_range(values, source)
-    place_rgb(record, work, _picture(*rows[0]), _mask(*rows[1]))
+    # What 1 means, the whole array says: a single dark picture, or an empty mask, has no large values anyway.
+    brightest, highest = (highest_value(path, 255) for path in paths)
+    place_rgb(record, work, _picture(*rows[0], brightest), _mask(*rows[1], highest))
 
 
 def _check_range(values: NDArray[Any], source: Source) -> None:
@@ -71,30 +76,34 @@ def _check_range(values: NDArray[Any], source: Source) -> None:
         raise Refused(f"{name} has values from {low} to {high}; pictures and masks have 0 to 1 or 0 to 255")
 
 
-def _picture(pixels: NDArray[Any], source: Source) -> Picture:
-    """Bytes as they are; anything else from 0 to 1 or 0 to 255, whichever its values say."""
+def _picture(pixels: NDArray[Any], source: Source, brightest: float) -> Picture:
+    """Bytes as they are; anything else from 0 to 1 or 0 to 255, whichever the values of the whole array say."""
     import numpy as np
 
     from dataset_conversion.picture import Picture
 
     notes = []
     if pixels.dtype != np.uint8:
-        full = 1 if pixels.max() <= 1 else 255
+        full = 1 if brightest <= 1 else 255
         notes.append(f"stored as {pixels.dtype} from 0 to {full}, written with 8 bits")
         pixels = np.rint(pixels * (255.0 / full)).astype(np.uint8)
     return Picture(source=source, pixels=pixels, format="", orientation=1, plain=False, notes=notes)
 
 
-def _mask(values: NDArray[Any], source: Source) -> MaskFile:
-    """Cut at half of 1 or 255, whichever its values say."""
+def _mask(values: NDArray[Any], source: Source, highest: float) -> MaskFile:
+    """See `mask_scale.cut_mask`; the object has the highest value of the whole array."""
     import numpy as np
 
+    from dataset_conversion.errors import Refused
     from dataset_conversion.mask import MaskFile
+    from dataset_conversion.mask_scale import cut_mask
 
-    full = 1 if values.max() <= 1 else 255
-    grey = not np.isin(values, (0, full)).all()
-    notes = ["grey edge pixels, cut at half scale"] if grey else []
-    return MaskFile(source=source, inside=values.reshape(values.shape[:2]) > full / 2, notes=notes)
+    grey = values.reshape(values.shape[:2])
+    try:
+        cut = cut_mask(grey.astype(np.uint8) if grey.dtype.kind == "b" else grey, highest=max(highest, 1))
+    except Refused as refusal:
+        raise Refused(f"{source.path.name} {str(refusal).removeprefix('it ')}") from refusal
+    return MaskFile(source=source, inside=cut.inside, notes=[cut.note] if cut.note else [])
 
 
 def _key(found: Found) -> tuple[str, str] | None:
@@ -111,7 +120,10 @@ def _mismatch(one: Pair) -> str:
 
     if one.image is None or one.label is None:
         return ""
-    pictures, masks = open_array(one.image.path), open_array(one.label.path)
+    try:
+        pictures, masks = open_array(one.image.path), open_array(one.label.path)
+    except ConversionError as error:
+        return str(error)
     if pictures.ndim != 4 or pictures.shape[3] != 3 or pictures.dtype.kind not in "uif":
         return f"should be (n, height, width, 3) numbers, is {pictures.shape} {pictures.dtype}"
     if masks.shape not in (pictures.shape[:3], (*pictures.shape[:3], 1)) or masks.dtype.kind not in "buif":

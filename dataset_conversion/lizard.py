@@ -5,21 +5,21 @@ with a ``.mat`` file for each (instance map, and the class of each instance numb
 one of three splits. CoNIC and Lizard hold the same pixels: train on one of them and test on neither.
 """
 
-# mypy: disable-error-code="import-untyped"
 from __future__ import annotations
 
-import csv
-import io
-import zlib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from dataset_conversion.find import Found, orphan, pair, stem_of, walk
+from dataset_conversion.lizard_info import info_notes, read_info
 from dataset_conversion.model import Case, DataSet, FileRecord, Plan, Record, Settings
 from dataset_conversion.nuclei_tasks import TASKS
 from dataset_conversion.picture_options import CHANNELS, ENDINGS, READER
 from dataset_conversion.schemes import FOLDS, MEDISEG, SOURCE, THIRDS
+
+_INFO = "source and split of each image"
 
 
 class Lizard(DataSet):
@@ -41,7 +41,7 @@ class Lizard(DataSet):
     def plan(self, sources: Sequence[Path], settings: Settings) -> Plan:
         """Pair by file name; source and split come from info.csv where it is there."""
         pairs, unused = pair(walk(sources, (".png", ".mat")), _key)
-        info = _info(sources)
+        info, known = read_info(sources)
         cases = []
         for one in pairs:
             if one.image is None or one.label is None:
@@ -52,20 +52,29 @@ class Lizard(DataSet):
             row = info.get(one.key, {})
             cases.append(
                 Case(
-                    id=f"lizard_{one.key}",
+                    # A second download of a file may be called "consep_9 (1)".
+                    id=f"lizard_{re.sub(r'[^A-Za-z0-9._+-]+', '-', one.key)}",
                     image=one.image.path,
                     label=one.label.path,
                     group=one.key,
-                    fold_part=row.get("Split", ""),
+                    fold_part=row.get("split", ""),
                     modality="H&E",
                     structure="nuclei",
-                    site=row.get("Source") or one.key.rpartition("_")[0],
+                    site=row.get("source") or one.key.rpartition("_")[0],
                 )
             )
-        return Plan(cases=cases, unused=unused, file_ending=settings.file_ending)
+        warnings = info_notes(info, {one.key for one in pairs if one.image and one.label})
+        return Plan(
+            cases=cases,
+            unused=unused,
+            warnings=warnings,
+            known=dict.fromkeys(known, _INFO),
+            file_ending=settings.file_ending,
+        )
 
     def convert(self, case: Case, record: Record, work: Any) -> None:
         """Write one image with its nuclei."""
+        from dataset_conversion.lizard_mat import read_mat
         from dataset_conversion.nuclei import as_instances, class_map, write_nuclei
         from dataset_conversion.picture import read_picture
 
@@ -76,7 +85,7 @@ class Lizard(DataSet):
         image_record.sha256, image_record.notes = picture.source.sha256, picture.notes
         label_record = FileRecord(role="label", path=work.source_name(label), bytes=label.stat().st_size)
         record.files.append(label_record)
-        instances, classes, label_record.sha256 = _read_mat(label)
+        instances, classes, label_record.sha256 = read_mat(label)
         write_nuclei(record, work, picture.pixels, as_instances(instances), class_map(instances, classes))
 
     def output_bytes(self, plan: Plan, settings: Settings) -> int:
@@ -89,38 +98,6 @@ def _key(found: Found) -> tuple[str, str] | None:
     if any("overlay" in folder for folder in found.folders[1:]):
         return None
     return stem_of(found.path.name), "label" if found.path.suffix.lower() == ".mat" else "image"
-
-
-def _info(sources: Sequence[Path]) -> dict[str, dict[str, str]]:
-    """Rows of info.csv by file name."""
-    for found in walk(sources, ("info.csv",)):
-        with found.path.open(newline="", encoding="utf-8-sig") as file:
-            return {stem_of(row.get("Filename", "")) or "": row for row in csv.DictReader(file)}
-    return {}
-
-
-def _read_mat(path: Path) -> tuple[Any, dict[int, int], str]:
-    """Instance map, class of each instance number, hash of the file."""
-    import numpy as np
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
-    from dataset_conversion.errors import Refused
-    from dataset_conversion.source_file import open_source
-
-    source = open_source(path)
-    try:
-        content = loadmat(io.BytesIO(source.data))
-        instances = np.asarray(content["inst_map"])
-        numbers, classes = np.ravel(content["id"]), np.ravel(content["class"])
-    except KeyError as error:
-        raise Refused(f"{path.name} has no entry {error}; it needs inst_map, id and class") from error
-    except (MatReadError, NotImplementedError, ValueError, TypeError, OSError, EOFError, zlib.error) as error:
-        raise Refused(f"{path.name} cannot be read as a MATLAB file ({error}); download it again") from error
-    if len(numbers) != len(classes):
-        raise Refused(f"{path.name} lists {len(numbers)} nuclei and {len(classes)} classes")
-    pairs = zip(numbers.tolist(), classes.tolist(), strict=True)
-    return instances, {int(number): int(kind) for number, kind in pairs}, source.sha256
 
 
 DATA_SET = Lizard()

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from dataset_conversion.errors import Refused
-from dataset_conversion.picture import decode, shrunk_size
+from dataset_conversion.mask_scale import FLAT_SHARE, cut_mask, flat_share
+from dataset_conversion.picture import decode, orientation_of, shrunk_size, turned
 from dataset_conversion.source_file import Source, open_source
 
 Mask = NDArray[np.bool_]
+
+_ALMOST_GREY = 0.1
+_FEW_COLOURS = 64
+_COARSEST = 16
+"""How many times smaller one of picture and mask may be than the other, and how many pixels its shorter side needs."""
 
 
 @dataclass(kw_only=True)
@@ -23,6 +28,8 @@ class MaskFile:
 
     source: Source
     inside: Mask
+    orientation: int = 1
+    """EXIF orientation, not applied."""
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -30,15 +37,19 @@ class MaskFile:
         """Width and height."""
         return self.inside.shape[1], self.inside.shape[0]
 
+    def turn(self) -> None:
+        """Apply the EXIF orientation."""
+        self.inside = turned(self.inside.astype(np.uint8), self.orientation) > 0
+
 
 def read_mask(path: Path, *, any_colour: bool = False) -> MaskFile:
     """Read a mask.
 
-    Grey masks are cut at half of their full scale: 127 of 255, or above 0 where the largest value is 1.
+    Which values are the object, `mask_scale.cut_mask` decides.
 
     Args:
         path: The file.
-        any_colour: A colour mask counts wherever a channel is above 127; without this it is refused, since its colours
+        any_colour: In a colour mask whatever is not dark is the object; without this it is refused, since its colours
             may stand for several structures.
 
     Raises:
@@ -46,14 +57,17 @@ def read_mask(path: Path, *, any_colour: bool = False) -> MaskFile:
     """
     source = open_source(path)
     image = decode(source)
+    orientation = orientation_of(image)
     notes: list[str] = []
     if image.mode == "F":
         raise Refused(f"{path.name} holds floating-point values; a mask has two values")
     if image.mode == "1":
         bits: NDArray[np.uint8] = np.asarray(image.convert("L"))
-        return MaskFile(source=source, inside=bits.astype(np.bool_), notes=["stored with 1 bit"])
+        notes = ["stored with 1 bit"]
+        return MaskFile(source=source, inside=bits.astype(np.bool_), orientation=orientation, notes=notes)
     if image.mode in ("P", "PA", "CMYK", "YCbCr"):
         notes.append(f"stored as {image.mode}")
+        _check_palette(image, path.name)
         image = image.convert("RGB")
     values = np.asarray(image)
     if values.ndim == 3 and values.shape[2] in (2, 4):
@@ -62,34 +76,56 @@ def read_mask(path: Path, *, any_colour: bool = False) -> MaskFile:
             raise Refused(f"{path.name} has its shape in the transparency only; save it as a grey mask")
         notes.append("transparency dropped")
         values = values[..., 0] if values.shape[2] == 1 else values
-    if values.ndim == 3:
-        if bool((values[..., 0] == values[..., 1]).all() and (values[..., 0] == values[..., 2]).all()):
-            values = values[..., 0]
-        elif any_colour:
-            notes.append("colour mask, inside wherever a channel is above 127")
-            return MaskFile(source=source, inside=np.asarray(values.max(axis=2) > 127), notes=notes)
-        else:
-            colours = len(np.unique(values.reshape(-1, 3), axis=0))
-            raise Refused(
-                f"{path.name} is a colour mask with {colours} colours, which may stand for several structures; "
-                f"--any-colour takes everything that is not dark as the object"
-            )
-    inside, grey = _cut(values)
-    if grey:
-        notes.append("grey edge pixels, cut at half scale")
-    return MaskFile(source=source, inside=inside, notes=notes)
+    try:
+        if values.ndim == 3:
+            values = _one_channel(values, any_colour=any_colour)
+            notes += ["colour mask, whatever is not dark is the object"] if any_colour else []
+        if int(values.min()) < 0:
+            raise Refused(f"it has negative values, down to {values.min()}; a mask has none")
+        cut = cut_mask(values)
+    except Refused as refusal:
+        reason = str(refusal).removeprefix("it ")
+        raise Refused(f"{path.name} {reason}") from refusal
+    notes += [cut.note] if cut.note else []
+    return MaskFile(source=source, inside=cut.inside, orientation=orientation, notes=notes)
 
 
-def _cut(values: NDArray[Any]) -> tuple[Mask, bool]:
-    """Grey values at half scale, and whether there were any between the lowest and the highest."""
-    numbers = values if values.dtype == np.uint8 else values.astype(np.int64)
-    highest = int(numbers.max())
-    if highest <= 1:
-        return numbers > 0, False
-    full = 255 if highest <= 255 else highest
-    inside = numbers > full // 2
-    # A count over two sorted-out values is cheaper than np.unique.
-    return inside, bool(np.count_nonzero(numbers) != np.count_nonzero(numbers == highest)) or highest != full
+def _check_palette(image: Image.Image, name: str) -> None:
+    """A palette that paints several values alike hides what the mask says."""
+    if image.mode != "P":
+        return
+    used = np.unique(np.asarray(image))
+    shown = np.unique(np.asarray(image.convert("RGB")).reshape(-1, 3), axis=0)
+    if len(used) > 1 and len(shown) == 1:
+        raise Refused(
+            f"{name} has {len(used)} values ({', '.join(map(str, used[:4]))}), and its palette paints all of them in "
+            f"one colour; save it as a grey mask"
+        )
+
+
+def _one_channel(values: NDArray[np.uint8], *, any_colour: bool) -> NDArray[np.uint8]:
+    """A grey picture of a mask with three channels.
+
+    Raises:
+        Refused: If it has colours and they were not asked for.
+    """
+    brightest = values.max(axis=2)
+    spread = brightest - values.min(axis=2)
+    # JPEG and careless tools leave channels that differ a little.
+    if int(spread.max()) <= _ALMOST_GREY * int(brightest.max()):
+        return brightest
+    colours = np.unique(values.reshape(-1, 3), axis=0)
+    if any_colour:
+        # Areas of a dark colour such as (64, 0, 0), which programs paint, are objects; dark outlines are soft edges.
+        dark = (brightest > 0) & (brightest <= 127)
+        painted = len(colours) <= _FEW_COLOURS and flat_share(brightest, dark) > FLAT_SHARE
+        return (brightest > (0 if painted else 127)).astype(np.uint8)
+    shown = ", ".join(str(tuple(map(int, colour))) for colour in colours[:3])
+    what = "--any-colour takes everything that is not dark as the object"
+    doubt = "" if len(colours) == 2 else ", which may stand for several structures"
+    raise Refused(
+        f"it is a colour mask with {len(colours)} colours ({shown}{', ...' if len(colours) > 3 else ''}){doubt}; {what}"
+    )
 
 
 def fit_mask(mask: MaskFile, size: tuple[int, int], name: str) -> None:
@@ -101,6 +137,12 @@ def fit_mask(mask: MaskFile, size: tuple[int, int], name: str) -> None:
     if mask.size == size:
         return
     width, height = mask.size
+    small, large = sorted([size, (width, height)])
+    if max(large) > _COARSEST * max(small) or min(small) < _COARSEST:
+        raise Refused(
+            f"{name} is {width}x{height}, its picture {size[0]}x{size[1]}: one is too coarse for the other; get "
+            f"both in one size"
+        )
     if abs(width * size[1] - height * size[0]) > max(*size, width, height):
         turned = "; it seems to be turned by 90 degrees" if (height, width) == size else ""
         raise Refused(f"{name} is {width}x{height}, its picture {size[0]}x{size[1]}: another shape{turned}")

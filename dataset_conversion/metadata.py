@@ -1,18 +1,20 @@
 """What the user knows about cases and the file names do not say: a csv with groups, sites, structures.
 
 Published lists go as they are: the sites of KiTS19 (``case,site_id``), the lesions of ISIC (``image,lesion_id``) and
-its metadata (``isic_id,patient_id``).
+its metadata (``isic_id,patient_id,lesion_id``).
 """
 
 from __future__ import annotations
 
-import csv
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from dataset_conversion.errors import ConversionError
 from dataset_conversion.model import Case
+from dataset_conversion.splits import joined
+from dataset_conversion.text_table import Row, Table, read_table
 
 COLUMNS = {
     "id": ("id", "case", "case_ids", "image", "image_id", "isic_id"),
@@ -21,45 +23,145 @@ COLUMNS = {
     "structure": ("structure",),
     "site": ("site", "site_id", "site_ids"),
 }
-"""What each column may be called; the first of them that is there and not empty counts."""
+"""What each column may be called. Of several groups all count: cases that share one of them stay together."""
+
+# Left by programs where nothing is known; as a group it would put strangers together.
+_NOTHING = frozenset(["", "nan", "na", "n/a", "null", "none", "-", "--", "?", "unknown", "<na>", "#n/a"])
 
 
-def apply(cases: Sequence[Case], path: Path | None) -> list[Case]:
+def apply(cases: Sequence[Case], path: Path | None) -> tuple[list[Case], list[str]]:
     """Cases with the columns of the csv taken over.
 
     Args:
         cases: As planned.
         path: A csv whose column ``id`` holds case ids (or their image's file stem) and that has one or more of the
             other `COLUMNS`.
+
+    Returns:
+        The cases, and what is to be said about rows and cases that have no partner.
+
+    Raises:
+        ConversionError: If the table says nothing about any case, or two things about one.
     """
     if path is None:
-        return list(cases)
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        columns = set(reader.fieldnames or [])
-        rows = [{word: _cell(row, names) for word, names in COLUMNS.items()} for row in reader]
+        return list(cases), []
+    table = read_table(path)
+    columns = set(table.columns)
     others = {name for word, names in COLUMNS.items() if word != "id" for name in names}
     if not columns & set(COLUMNS["id"]) or not columns & others:
         raise ConversionError(
             f"--metadata {path} needs a column 'id' and at least one of {', '.join(list(COLUMNS)[1:])}; it has "
             f"{', '.join(sorted(columns)) or 'none'}"
         )
-    by_id = {row.pop("id"): {word: value for word, value in row.items() if value} for row in rows}
-    answer = [_with(case, by_id.get(case.id) or by_id.get(case.image.name.partition(".")[0], {})) for case in cases]
+    known, strangers = _by_case(cases, table)
+    groups = _groups(cases, known)
+    answer = [_with(case, known.get(case.id, {}), groups[case.id]) for case in cases]
     if not any(one != other for one, other in zip(answer, cases, strict=True)):
-        raise ConversionError(f"--metadata {path} says nothing new about any case; its ids look like {list(by_id)[:3]}")
-    return answer
+        looks = [name for row in table.rows[:3] for name in _ids(row)[:1]]
+        raise ConversionError(
+            f"--metadata {path} says nothing new about any case; its ids look like {looks}, those of the "
+            f"cases like {[case.id for case in cases[:3]]}"
+        )
+    return answer, _notes(cases, table, known, strangers)
 
 
-def _cell(row: Mapping[str, str | None], names: Sequence[str]) -> str:
-    return next((value.strip() for name in names if (value := row.get(name))), "")
+def _by_case(cases: Sequence[Case], table: Table) -> tuple[dict[str, dict[str, str]], list[Row]]:
+    """Filled cells of each case that a row names, and the rows that name none."""
+    names: dict[str, list[str]] = {}
+    for case in cases:
+        for name in {case.id.lower(), case.image.name.partition(".")[0].lower()}:
+            names.setdefault(name, []).append(case.id)
+    known: dict[str, dict[str, str]] = {}
+    strangers = []
+    for row in table.rows:
+        candidates = [names[name.lower()] for name in _ids(row) if name.lower() in names]
+        if not candidates:
+            strangers.append(row)
+            continue
+        filled = {name: text for name, text in row.cells.items() if text.lower() not in _NOTHING}
+        for name_of_case in candidates[0]:
+            before = known.setdefault(name_of_case, {})
+            for name, text in filled.items():
+                if _means_something(name) and before.get(name, text) != text:
+                    raise ConversionError(
+                        f"--metadata {table.path} line {row.line} says {name} {text!r} of {name_of_case!r}, an "
+                        f"earlier line {before[name]!r}; keep one of them"
+                    )
+            before.update(filled)
+    return known, strangers
 
 
-def _with(case: Case, known: Mapping[str, str]) -> Case:
+def _ids(row: Row) -> list[str]:
+    """What may name the case, as it stands there and without folders and ending."""
+    cells = [row.cells[name] for name in COLUMNS["id"] if row.cells.get(name)]
+    bare = [cell.replace("\\", "/").rpartition("/")[2] for cell in cells]
+    return [*cells, *bare, *[name.partition(".")[0] for name in bare]]
+
+
+def _means_something(column: str) -> bool:
+    return any(column in names for word, names in COLUMNS.items() if word != "id")
+
+
+def _groups(cases: Sequence[Case], known: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Group of each case: the table's, joined over its columns, in place of the one that its name gives.
+
+    Where the table names only some of a group, the others keep it, and so do the named ones beside their own: else one
+    volume would stand on both sides of a split.
+    """
+    own = {case.id: [known.get(case.id, {}).get(name, "") for name in COLUMNS["group"]] for case in cases}
+    not_named = {case.group for case in cases if case.group and not any(own[case.id])}
+    names: dict[str, str] = {}
+    links: list[tuple[str, str]] = []
+    first: dict[tuple[str, str], str] = {}
+    for case in cases:
+        marks = [(name, text) for name, text in zip(COLUMNS["group"], own[case.id], strict=True) if text]
+        if case.group and (not marks or case.group in not_named):
+            marks.append(("", case.group))
+        names[case.id] = marks[0][1] if marks else ""
+        # A patient and a lesion of one number are two things.
+        links += [(first.setdefault(mark, case.id), case.id) for mark in marks]
+    roots = joined({name: name for name in names}, links)
+    taken = Counter(names[root] for root in set(roots.values()))
+    # Strangers whose columns hold the same text get the case's id to tell them apart.
+    return {
+        name: f"{names[root]} ({root})" if names[root] and taken[names[root]] > 1 else names[root]
+        for name, root in roots.items()
+    }
+
+
+def _with(case: Case, known: Mapping[str, str], group: str) -> Case:
+    values = {word: next((known[name] for name in COLUMNS[word] if known.get(name)), "") for word in COLUMNS}
     return replace(
         case,
-        group=known.get("group", case.group),
-        modality=known.get("modality", case.modality),
-        structure=known.get("structure", case.structure),
-        site=known.get("site", case.site),
+        group=group,
+        modality=values["modality"] or case.modality,
+        structure=values["structure"] or case.structure,
+        site=values["site"] or case.site,
     )
+
+
+def _notes(
+    cases: Sequence[Case], table: Table, known: Mapping[str, Mapping[str, str]], strangers: Sequence[Row]
+) -> list[str]:
+    notes = []
+    if strangers:
+        first = _ids(strangers[0])
+        notes.append(
+            f"--metadata {table.path.name}: rows that match no case: {len(strangers)} of {len(table.rows)}, such as "
+            f"{first[0] if first else ''!r} in line {strangers[0].line}"
+        )
+    without = [case.id for case in cases if case.id not in known]
+    if without:
+        notes.append(
+            f"--metadata {table.path.name}: cases without a row: {len(without)} of {len(cases)}, such as {without[0]}"
+        )
+    nothing = Counter(
+        text
+        for row in table.rows
+        for name, text in row.cells.items()
+        if name in COLUMNS["group"] and text and text.lower() in _NOTHING
+    )
+    if nothing:
+        words = ", ".join(repr(word) for word in sorted(nothing))
+        notes.append(f"--metadata {table.path.name}: {words} in {sum(nothing.values())} cells counts as no group")
+    return notes

@@ -76,7 +76,7 @@ class Unused:
     id: str
     path: str
     status: str
-    """``orphan``, ``excluded``, ``refused`` or ``ignored``."""
+    """``orphan``, ``excluded``, ``refused``, ``ignored``, or ``known`` for tables and the like."""
     reason: str
 
 
@@ -87,6 +87,8 @@ class Plan:
     cases: Sequence[Case]
     unused: Sequence[Unused] = ()
     warnings: Sequence[str] = ()
+    known: Mapping[Path, str] = field(default_factory=dict)
+    """Files that are neither a case's nor unused, and what they are: tables, lists, the partners of unused files."""
     file_ending: str = ".nii.gz"
     extra: Mapping[str, Any] = field(default_factory=dict)
     """More keys for ``dataset.json``."""

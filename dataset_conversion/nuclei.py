@@ -13,6 +13,7 @@ from dataset_conversion.encode import encode
 from dataset_conversion.errors import Refused
 from dataset_conversion.labels import count_labels, map_labels
 from dataset_conversion.model import Record
+from dataset_conversion.nuclei_tasks import CLASSES
 from dataset_conversion.staging import Workplace
 
 Instances = NDArray[np.uint16]
@@ -41,6 +42,9 @@ def class_map(instances: NDArray[np.generic], classes: Mapping[int, int]) -> NDA
     without = [value for value in present if value not in classes]
     if without:
         raise Refused(f"nuclei of the instance map without a class: {len(without)}, the first has number {without[0]}")
+    wrong = sorted({classes[value] for value in present if classes[value] not in CLASSES})
+    if wrong:
+        raise Refused(f"nuclei have the class(es) {', '.join(map(str, wrong[:5]))}; classes are 1 to 6")
     table = np.zeros(max(present, default=0) + 1, dtype=np.uint8)
     for value in present:
         table[value] = classes[value]
@@ -53,6 +57,11 @@ def as_instances(values: NDArray[np.generic]) -> Instances:
     Raises:
         Refused: If they are not whole numbers of that range.
     """
+    if values.ndim != 2 or values.size == 0 or values.dtype.kind not in "buif":
+        raise Refused(
+            f"the instance map is {' x '.join(map(str, values.shape)) or 'a single value'} of {values.dtype}; a "
+            f"(height, width) map of numbers is needed"
+        )
     numbers = np.asarray(values, dtype=np.float64) if values.dtype.kind == "f" else np.asarray(values)
     low, high = numbers.min(), numbers.max()
     if not (np.isfinite(low) and np.isfinite(high)) or low < 0 or high > 65535 or np.any(numbers != np.floor(numbers)):
@@ -82,6 +91,8 @@ def write_nuclei(
     mapped = map_labels(classes, work.settings.task.mapping, hint="classes are 1 to 6")
     pairs = np.unique(instances.astype(np.int64) * 256 + classes)
     mixed = int(len(pairs) - len(np.unique(pairs // 256)))
+    if 2 * mixed > len(np.unique(pairs // 256)) - 1 > 0:
+        raise Refused(f"{mixed} nuclei have pixels of more than one class: are instances and classes swapped?")
     if mixed:
         record.warnings.append(f"{mixed} nuclei have pixels of more than one class")
     label = rim_map(instances) if work.settings.task.name == "boundary" else mapped

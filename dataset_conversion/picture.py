@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import struct
+import warnings
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from dataset_conversion.errors import Refused
+from dataset_conversion.picture_damage import damage_of, watched, what_it_is
+from dataset_conversion.picture_depth import colour_depth, sixteen_bit_colours
 from dataset_conversion.source_file import Source, open_source
 
 Pixels = NDArray[np.uint8]
@@ -39,7 +41,6 @@ _DAMAGED = (
     OverflowError,
     struct.error,
     zlib.error,
-    Image.DecompressionBombError,
 )
 _SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 
@@ -67,8 +68,7 @@ class Picture:
 
     def turn(self) -> None:
         """Apply the EXIF orientation."""
-        turned = Image.fromarray(self.pixels).transpose(_TURNS[self.orientation])
-        self.pixels = np.asarray(turned)
+        self.pixels = turned(self.pixels, self.orientation)
         self.plain = False
 
 
@@ -76,20 +76,41 @@ def decode(source: Source) -> Image.Image:
     """Decode a picture file to its end.
 
     Raises:
-        Refused: If it is no picture, holds several, or was cut off.
+        Refused: If it is no picture, holds several, was cut off or is damaged.
     """
     name = source.path.name
+    stream, check = watched(source.data)
     try:
-        image = Image.open(io.BytesIO(source.data))
+        with warnings.catch_warnings():
+            # Large pictures are read; beyond twice Pillow's limit they are refused below.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(stream)
         frames = getattr(image, "n_frames", 1)
         if frames > 1:
             raise Refused(f"{name} holds {frames} pictures; one is needed")
+        check.begin()
         image.load()
     except UnidentifiedImageError as error:
-        raise Refused(f"{name} is not a picture that can be read") from error
+        raise Refused(f"{name} is not a picture that can be read{what_it_is(source.data)}") from error
+    except Image.DecompressionBombError as error:
+        raise Refused(f"{name} has too many pixels ({error}); scale it down or cut it into parts") from error
     except _DAMAGED as error:
         raise Refused(f"{name} is damaged or cut off ({error}); download it again") from error
+    damage = check.damage() or damage_of(source.data)
+    if damage:
+        raise Refused(f"{name} is damaged ({damage}); download it again")
     return image
+
+
+def turned(pixels: Pixels, orientation: int) -> Pixels:
+    """Pixels as an EXIF orientation means them."""
+    return np.asarray(Image.fromarray(pixels).transpose(_TURNS[orientation]))
+
+
+def orientation_of(image: Image.Image) -> int:
+    """EXIF orientation; 1 where there is none that is known."""
+    orientation = image.getexif().get(_ORIENTATION, 1)
+    return orientation if orientation in _TURNS else 1
 
 
 def read_picture(path: Path) -> Picture:
@@ -100,10 +121,15 @@ def read_picture(path: Path) -> Picture:
     """
     source = open_source(path)
     image = decode(source)
-    orientation = image.getexif().get(_ORIENTATION, 1)
+    orientation = orientation_of(image)
     mode, notes = image.mode, []
-    plain = mode == "RGB" and "transparency" not in image.info
-    if mode in _SIXTEEN_BIT:
+    format_name = image.format or ""
+    depth = colour_depth(source.data, format_name)
+    plain = mode == "RGB" and "transparency" not in image.info and depth.plain
+    if mode == "RGB" and depth.bits == 16:
+        image, note = _eight_bits(sixteen_bit_colours(source.data, format_name))
+        notes.append(note)
+    elif mode in _SIXTEEN_BIT:
         wide = np.asarray(image)
         brightest = int(wide.max())
         if int(wide.min()) < 0:
@@ -115,17 +141,26 @@ def read_picture(path: Path) -> Picture:
         raise Refused(f"{path.name} holds floating-point pixels; nothing says which of them is black and which white")
     elif mode in ("L", "1"):
         notes.append("grey, repeated to RGB")
-    elif mode != "RGB" or not plain:
+    elif mode == "RGB" and depth.channels != 3:
+        notes.append(f"{depth.channels} channels, of which the first three are the colours")
+    elif mode != "RGB" or "transparency" in image.info:
         notes.append(f"stored as {mode}, converted to RGB" + (_alpha_note(image) or ""))
     pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
     return Picture(
         source=source,
         pixels=pixels,
-        format=image.format or Image.open(io.BytesIO(source.data)).format or "",
-        orientation=orientation if orientation in _TURNS else 1,
+        format=format_name,
+        orientation=orientation,
         plain=plain,
         notes=notes,
     )
+
+
+def _eight_bits(wide: NDArray[np.uint16]) -> tuple[Image.Image, str]:
+    """Colours of 16 bits as 8, by the brightest of all channels."""
+    brightest = int(wide.max())
+    scaled = (wide.astype(np.float64) * (255.0 / max(brightest, 1)) + 0.5).astype(np.uint8)
+    return Image.fromarray(scaled), f"16-bit colours, scaled from 0..{brightest} to 0..255"
 
 
 def _alpha_note(image: Image.Image) -> str | None:

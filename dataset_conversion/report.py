@@ -100,6 +100,18 @@ def refusals(plan: Plan, records: Sequence[Record]) -> list[dict[str, str]]:
     ]
 
 
+def ignored(plan: Plan) -> list[str]:
+    """One line for each reason why files were left alone, with how many and the first of them."""
+    reasons: dict[str, list[str]] = {}
+    for one in plan.unused:
+        if one.status == "ignored":
+            reasons.setdefault(one.reason, []).append(one.path)
+    return [
+        f"{count(len(paths), 'file')}{', such as' if len(paths) > 1 else ':'} {paths[0]}: {reason}"
+        for reason, paths in reasons.items()
+    ]
+
+
 def full_report(
     name: str,
     data_set: DataSet,
@@ -162,6 +174,7 @@ def summary(
         "warnings": list(warnings),
         "refusals": refusals(plan, records),
         "orphan_files": [one.path for one in plan.unused if one.status == "orphan"],
+        "ignored_files": ignored(plan),
     }
 
 
@@ -187,6 +200,7 @@ def dry_summary(name: str, data_set: DataSet, settings: Settings, plan: Plan, es
         "warnings": list(plan.warnings),
         "refusals": refusals(plan, []),
         "orphan_files": [one.path for one in plan.unused if one.status == "orphan"],
+        "ignored_files": ignored(plan),
     }
 
 
@@ -230,6 +244,7 @@ def text(content: Mapping[str, Any], limit: int = 12) -> str:
     where = "with --json" if content.get("dry_run") else "in conversion_report.json"
     lines += _some("refused", refused, limit, where)
     lines += _some("orphan", content.get("orphan_files", []), limit, where)
+    lines += _some("ignored", content.get("ignored_files", []), limit, where)
     lines += _some("note", content.get("warnings", []), limit, where)
     return "\n".join(lines)
 

@@ -13,6 +13,10 @@ from dataset_conversion.picture import Picture, read_picture, shrink, shrunk_siz
 from dataset_conversion.similarity import fingerprint
 from dataset_conversion.staging import Workplace
 
+_SIDES_TURN = 5
+"""EXIF orientations from here on swap width and height."""
+_MOST_OF_THE_BORDER = 0.9
+
 
 def convert_rgb(case: Case, record: Record, work: Workplace, *, with_fingerprint: bool = True) -> None:
     """Check picture and mask, bring both to one size, link or write them.
@@ -82,6 +86,8 @@ def place_rgb(
         record.voxels = {"0": int(inside.size) - count, "1": count}
         if count in (0, inside.size):
             record.warnings.append("mask is empty" if count == 0 else "mask fills the whole picture")
+        elif _looks_inverted(mask.inside):
+            record.warnings.append("mask holds the corners and nearly the whole border: is it inverted?")
         work.write(record, work.label_path(record), encode(inside.astype(np.uint8), ending))
         record.files[1].notes = mask.notes
         record.files[1].action = f"written as {ending} with 0 and 1"
@@ -91,25 +97,47 @@ def _is_flat(pixels: NDArray[np.uint8]) -> bool:
     return bool(pixels.min() == pixels.max())
 
 
+def _looks_inverted(inside: NDArray[np.bool_]) -> bool:
+    """Nearly the whole border belongs to the object, all corners do, and something inside does not."""
+    border = np.concatenate([inside[0], inside[-1], inside[:, 0], inside[:, -1]])
+    corners = inside[:: max(inside.shape[0] - 1, 1), :: max(inside.shape[1] - 1, 1)]
+    return bool(corners.all() and border.mean() >= _MOST_OF_THE_BORDER and not inside.all())
+
+
 def _turn_upright(picture: Picture, mask: MaskFile | None) -> None:
-    """Decide what an EXIF orientation is worth: the mask's shape says whether it was drawn on the turned picture."""
-    if picture.orientation == 1:
+    """Decide what EXIF orientations are worth: the shapes say whether the mask was drawn on the turned picture.
+
+    Raises:
+        Refused: If they do not say it.
+    """
+    own, others = picture.orientation, mask.orientation if mask is not None else 1
+    if own == others == 1:
         return
     if mask is None:
-        picture.notes.append(f"EXIF orientation {picture.orientation} not applied")
+        picture.notes.append(f"EXIF orientation {own} not applied")
         picture.plain = False
         return
+    if own == others and mask.size == picture.size:
+        picture.plain = False
+        picture.notes.append(f"EXIF orientation {own} of picture and mask removed: both are stored alike")
+        return
     width, height = picture.size
-    turns_sides = picture.orientation >= 5 and width != height
-    if not turns_sides or mask.size not in ((width, height), (height, width)):
+    turns_sides = max(own, others) >= _SIDES_TURN and width != height
+    if (own != 1 and others != 1) or not turns_sides or mask.size not in ((width, height), (height, width)):
+        which = picture.source.path.name if own != 1 else mask.source.path.name
         raise Refused(
-            f"{picture.source.path.name} has EXIF orientation {picture.orientation}, and nothing says whether "
-            f"its mask was drawn "
-            f"before or after turning; apply or remove the orientation in both"
+            f"{which} has EXIF orientation {own if own != 1 else others}, and nothing says whether "
+            f"its mask was drawn before or after turning; apply or remove the orientation in both"
         )
-    if mask.size == (height, width):
+    if own == 1:
+        if mask.size == (height, width):
+            mask.turn()
+            mask.notes.append(f"turned by its EXIF orientation {others}, as its picture was")
+        else:
+            mask.notes.append(f"EXIF orientation {others} removed: the mask is stored as its picture is")
+    elif mask.size == (height, width):
         picture.turn()
-        picture.notes.append(f"turned by its EXIF orientation {picture.orientation}, as its mask was")
+        picture.notes.append(f"turned by its EXIF orientation {own}, as its mask was")
     else:
         picture.plain = False
-        picture.notes.append(f"EXIF orientation {picture.orientation} removed: the mask was drawn on the stored pixels")
+        picture.notes.append(f"EXIF orientation {own} removed: the mask was drawn on the stored pixels")

@@ -46,7 +46,8 @@ def make_splits(training: Sequence[Record], groups: Mapping[str, str], settings:
             answer.warnings.append("the data set has no part val: split into folds by group")
             parts = own
     elif settings.split == "thirds":
-        answer.folds = splits.by_part(parts, [(name,) for name in sorted(set(parts.values()))])
+        # Cases that the data set puts into none of them always train.
+        answer.folds = splits.by_part(parts, [(name,) for name in sorted(set(parts.values()) - {""})])
     elif settings.split == "source":
         parts = {record.id: record.site for record in training}
         answer.folds = splits.by_part(parts, [(name,) for name in sorted(set(parts.values()))])

@@ -12,6 +12,7 @@ import numpy as np
 from nibabel.orientations import apply_orientation, io_orientation
 from numpy.typing import NDArray
 
+from dataset_conversion.errors import Refused
 from dataset_conversion.labels import count_labels
 from dataset_conversion.picture import decode, read_picture
 from dataset_conversion.source_file import open_source
@@ -46,7 +47,13 @@ def read_label(path: Path) -> tuple[Stack, str]:
     """A label as (slices, height, width) and the hash of its file."""
     if not path.name.lower().endswith(NIFTI_ENDINGS):
         source = open_source(path)
-        return np.asarray(decode(source)).astype(np.uint8)[None], source.sha256
+        values = np.asarray(decode(source))
+        if values.ndim != 2 or values.dtype.kind not in "bui" or int(values.max()) > 255 or int(values.min()) < 0:
+            raise Refused(
+                f"{path.name} is {' x '.join(map(str, values.shape))} of {values.dtype} from {values.min()} to "
+                f"{values.max()}; a label is a grey picture with values from 0 to 255"
+            )
+        return values.astype(np.uint8)[None], source.sha256
     volume = read_volume(path)
     return _axial(check_label_values(volume), volume.affine), volume.source.sha256
 

@@ -184,7 +184,7 @@ def coloured_cases(trainer: Any, cases: Any, raw: Path | None, folder: Path, log
         log(f"no {FOLDER} in {raw}: objects of one class that touch count as one")
         return cases
     ending = trainer.dataset_json["file_ending"]
-    maps = {case: raw / FOLDER / f"{case}{ending}" for case in cases.identifiers}
+    maps = {case: instance_map(raw / FOLDER, case, ending) for case in cases.identifiers}
     missing = [str(file) for file in maps.values() if not file.is_file()]
     if missing:
         raise FileNotFoundError(f"{len(missing)} of {len(maps)} cases have no instance map, the first is {missing[0]}")
@@ -198,6 +198,13 @@ def coloured_cases(trainer: Any, cases: Any, raw: Path | None, folder: Path, log
         write_atomically(folder / f"{case}.npy", content.getvalue())
     log(f"instances of {len(maps)} cases from {raw / FOLDER}")
     return ColouredCases(cases, folder)
+
+
+def instance_map(folder: Path, case: str, ending: str) -> Path:
+    """The file of a case's instances: with the data set's ending, or as PNG, since BMP has no 16 bits."""
+    file = folder / f"{case}{ending}"
+    png = folder / f"{case}.png"
+    return png if png.is_file() and not file.is_file() else file
 
 
 def _older(file: Path, sources: tuple[Path, ...]) -> bool:

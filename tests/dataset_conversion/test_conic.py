@@ -153,3 +153,15 @@ def test_lizard_nucleus_without_a_class_and_overlays(convert, copied):
     done = convert("lizard", source)
     assert (done.code, done.summary["training"]) == (1, 1)
     assert "without a class: 1" in done.reason("lizard_dpath_2")
+
+
+@pytest.mark.parametrize("ending", ["png", "bmp", "tif"])
+def test_instances_are_found_whatever_the_format(convert, data, ending):
+    from nnunet_tricks.targets.instances import FOLDER, instance_map
+
+    done = convert("conic", data / "conic", "--format", ending)
+    assert done.code == 0
+    labels = np.load(data / "conic/labels.npy")
+    for number, patch in enumerate(rows(data / "conic")[:3]):
+        path = instance_map(done.folder / FOLDER, f"conic_{number:05d}_{patch}", f".{ending}")
+        np.testing.assert_array_equal(io.imread(path), labels[number, ..., 0])

@@ -29,6 +29,7 @@ from nnunet_tricks.targets.instances import (
     SplitColours,
     before_channels_change,
     colour,
+    instance_map,
 )
 from nnunet_tricks.targets.trainer import MappedLossTrainer
 
@@ -197,3 +198,13 @@ def test_a_case_without_its_map_and_another_grid_are_refused_by_name() -> None:
         wrong.unlink()
         with own.room(found, CELLS[0]) as run, pytest.raises(FileNotFoundError, match=r"1 of 2 .*case_1\.png"):
             run.build().get_tr_and_val_datasets()
+
+
+@pytest.mark.parametrize(
+    ("ending", "there", "found"), [(".bmp", ".png", ".png"), (".png", ".png", ".png"), (".tif", ".tif", ".tif")]
+)
+def test_instances_of_a_data_set_of_bitmaps_are_png_files(tmp_path: Path, ending: str, there: str, found: str) -> None:
+    (tmp_path / f"case_1{there}").touch()
+    assert instance_map(tmp_path, "case_1", ending) == tmp_path / f"case_1{found}"
+    # What is missing is named with the ending of the data set.
+    assert instance_map(tmp_path, "case_2", ending) == tmp_path / f"case_2{ending}"

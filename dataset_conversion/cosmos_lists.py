@@ -1,0 +1,196 @@
+"""Lists of pictures that say which part of Cosmos55k they are: ``train.lst``, ``val_list.txt`` and their like.
+
+Standard library only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dataset_conversion.cosmos_names import part_of
+from dataset_conversion.errors import ConversionError
+from dataset_conversion.find import PARTS, Found, Pair, stem_of, walk
+from dataset_conversion.model import Unused
+from dataset_conversion.text_table import read_text
+
+_ENDINGS = (".lst", ".txt", ".csv")
+_LIST_WORD = re.compile(
+    r"lists?|lst|split|set|ids?|files?|filenames?|paths?|names?|images?|imgs?|pictures?|data|pairs?|cosmos|k"
+)
+_QUOTES = "\"'"
+
+
+@dataclass(kw_only=True)
+class Lists:
+    """What the lists of a source say."""
+
+    parts: dict[Path, str] = field(default_factory=dict)
+    """Picture to part; empty where there are no lists."""
+    files: list[Path] = field(default_factory=list)
+    """The lists themselves."""
+    unused: list[Unused] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+class _Names:
+    """Finds the picture that a line means, by its name, with or without ending and folders, or by its mask's."""
+
+    def __init__(self, pairs: Sequence[Pair]) -> None:
+        self.by_name: dict[str, list[tuple[Found, Found]]] = defaultdict(list)
+        self.by_stem: dict[str, list[tuple[Found, Found]]] = defaultdict(list)
+        for pair in pairs:
+            picture = pair.image or pair.label
+            if picture is None:
+                continue
+            for found in (pair.image, pair.label):
+                if found is not None:
+                    self.by_name[found.path.name.lower()].append((found, picture))
+                    self.by_stem[stem_of(found.path.name).lower()].append((found, picture))
+
+    def picture(self, line: str) -> Found | None:
+        """The picture of a line; None if there is none or more than one."""
+        for word in _readings(line):
+            for names, with_ending in ((self.by_name, True), (self.by_stem, False)):
+                found = _best(word.lower(), names, with_ending=with_ending)
+                if found is not None:
+                    return found
+        return None
+
+
+def read_lists(sources: Sequence[Path], pairs: Sequence[Pair]) -> Lists:
+    """Read all lists below the source folders.
+
+    Args:
+        sources: Where to look.
+        pairs: The pictures and masks found there.
+
+    Raises:
+        ConversionError: If a list names mostly pictures that are not there, or pictures are listed under a name that
+            does not say which part they are.
+    """
+    answer = Lists()
+    names = _Names(pairs)
+    lists = [(_part_of_list(found), found) for found in walk(sources, _ENDINGS)]
+    twice: list[str] = []
+    # What stands in several lists must not be trained on and then tested with.
+    for part, found in sorted(lists, key=lambda one: ("test", "val", "train", "").index(one[0])):
+        if part:
+            twice += _read_list(part, found, names, answer)
+    for part, found in lists:
+        if not part and found.path.suffix.lower() != ".csv":
+            _look_at_other(found, names, answer)
+    if twice:
+        answer.warnings.append(
+            f"pictures that stand in several lists: {len(twice)}, such as {twice[0]}; test goes before val, val "
+            f"before train"
+        )
+    _compare_with_folders(pairs, answer)
+    return answer
+
+
+def _part_of_list(found: Found) -> str:
+    """Train, val or test from the list's name, or from its folder where the name is just ``list``."""
+    words = [word for word in re.split(r"[^a-z]+", stem_of(found.path.name).lower()) if word]
+    words = [
+        re.sub(r"(?<=.)(list|set|files|ids)$", "", word) if not _LIST_WORD.fullmatch(word) else word for word in words
+    ]
+    parts = {PARTS[word] for word in words if word in PARTS}
+    if any(word not in PARTS and not _LIST_WORD.fullmatch(word) for word in words) or len(parts) > 1:
+        return ""
+    return next(iter(parts), "") or (part_of(found) if words else "")
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip() and not line.strip().startswith("#"):
+            yield number, line.strip()
+
+
+def _read_list(part: str, found: Found, names: _Names, answer: Lists) -> list[str]:
+    """Note a list's pictures; the answer are those that another list has, too."""
+    answer.files.append(found.path)
+    lines = list(_lines(read_text(found.path)))
+    pictures = [(number, line, names.picture(line)) for number, line in lines]
+    if found.path.suffix.lower() == ".csv" and pictures and pictures[0][2] is None:
+        # The names of its columns.
+        pictures = pictures[1:]
+    there = [picture for _, _, picture in pictures if picture is not None]
+    missing = [(number, line) for number, line, picture in pictures if picture is None]
+    if len(there) < len(missing):
+        raise ConversionError(
+            f"{found.path} lists {len(pictures)} pictures, and {len(missing)} of them are not in the source folders "
+            f"or stand there more than once, such as {missing[0][1]!r} in line {missing[0][0]}; correct the list, or "
+            f"remove it to convert without"
+        )
+    if not pictures:
+        answer.warnings.append(f"{found.relative} is empty: no picture is in the part {part}")
+    for number, line in missing:
+        reason = f"line {number} of {found.path.name} lists {line!r}, and there is no such picture, or more than one"
+        path = f"{found.relative}, line {number}: {line}"
+        answer.unused.append(Unused(id=line, path=path, status="orphan", reason=reason))
+    return [picture.relative for picture in there if answer.parts.setdefault(picture.path, part) != part]
+
+
+def _look_at_other(found: Found, names: _Names, answer: Lists) -> None:
+    """A text file that is no list by its name: mostly a readme, but it may be a list all the same."""
+    try:
+        lines = list(_lines(read_text(found.path)))
+    except ConversionError:
+        lines = []
+    there = sum(names.picture(line) is not None for _, line in lines)
+    if there >= 2 and 2 * there >= len(lines):
+        if not answer.files:
+            raise ConversionError(
+                f"{found.path} lists {there} pictures, and its name does not say whether they are for training, "
+                f"validation or test; call it train.txt, val.txt or test.txt, or remove it to convert without"
+            )
+        answer.warnings.append(f"{found.relative} lists {there} pictures and was not used: its name says no part")
+    reason = "a text file whose name is not that of a list (train, val, test)"
+    answer.unused.append(Unused(id=stem_of(found.path.name), path=found.relative, status="ignored", reason=reason))
+
+
+def _compare_with_folders(pairs: Sequence[Pair], answer: Lists) -> None:
+    """Say where a list overrules the folder that a picture lies in."""
+    moved = Counter(
+        (part_of(pair.image), answer.parts[pair.image.path])
+        for pair in pairs
+        if pair.image is not None
+        and answer.parts.get(pair.image.path, "") != part_of(pair.image) != ""
+        and pair.image.path in answer.parts
+    )
+    answer.warnings += [
+        f"pictures that lie in a folder of {folder} and are listed for {part}: {number}; the list counts"
+        for (folder, part), number in sorted(moved.items())
+    ]
+
+
+def _readings(line: str) -> Iterator[str]:
+    """What in a line may be the picture's name: the whole, a column, or what stands before a blank."""
+    yield line.strip(_QUOTES + " ")
+    cells = [cell.strip(_QUOTES + " ") for cell in re.split(r"[\t,;]", line)]
+    if len(cells) > 1:
+        yield from cells
+    words = line.split()
+    for length in range(len(words) - 1, 0, -1):
+        yield " ".join(words[:length]).strip(_QUOTES + ",; ")
+    yield from (word.strip(_QUOTES + ",;") for word in words[1:])
+
+
+def _best(path: str, names: Mapping[str, Sequence[tuple[Found, Found]]], *, with_ending: bool) -> Found | None:
+    """The picture whose file shares the most folders at the end of the path, if there is one such picture."""
+    wanted = path.replace("\\", "/").split("/")[::-1]
+    scored = []
+    for found, picture in names.get(wanted[0], ()):
+        own = [part.lower() for part in found.path.parts[::-1]]
+        own[0] = own[0] if with_ending else stem_of(own[0])
+        shared = 0
+        while shared < min(len(own), len(wanted)) and own[shared] == wanted[shared]:
+            shared += 1
+        scored.append((shared, picture))
+    best = max((score for score, _ in scored), default=0)
+    winners = {picture.path: picture for score, picture in scored if score == best}
+    return next(iter(winners.values())) if len(winners) == 1 else None

@@ -1,0 +1,139 @@
+"""An nnU-Net raw data set that is there already, as the source of another one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dataset_conversion.errors import ConversionError, Refused
+from dataset_conversion.text_table import read_table
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_OWN_FILES = ("dataset.json", "cases.csv", "conversion_report.json", "preview.png")
+
+
+@dataclass(kw_only=True)
+class RawDataSet:
+    """What a raw data set says of itself."""
+
+    folder: Path
+    name: str
+    ending: str
+    modality: str
+    labels: dict[str, tuple[int, ...]]
+    """Values of each label or region, without background and ignore label."""
+    allowed: frozenset[int]
+    """All values that a label may hold."""
+    groups: dict[str, str]
+    """Group of each case, where ``cases.csv`` says it."""
+    known: dict[Path, str] = field(default_factory=dict)
+    """Files that are no case's, and what they are."""
+    warnings: list[str] = field(default_factory=list)
+
+    @classmethod
+    def open(cls, folder: Path, name: str) -> RawDataSet:
+        """Read ``dataset.json``, and the groups in ``cases.csv`` where a converter left it.
+
+        Args:
+            folder: Such as ``nnUNet_raw/Dataset519_KiTS2019``.
+            name: What its cases are to be called.
+
+        Raises:
+            ConversionError: If it is no raw data set, or its table does not belong to it.
+        """
+        described = _described(folder)
+        channels = {str(key): str(value) for key, value in described["channel_names"].items()}
+        labels = {}
+        for label, value in described["labels"].items():
+            if label not in ("background", "ignore"):
+                labels[str(label)] = tuple(value) if isinstance(value, list) else (int(value),)
+        every = described["labels"].values()
+        allowed = frozenset(int(one) for value in every for one in (value if isinstance(value, list) else [value]))
+        channel = channels["0"]
+        raw = cls(
+            folder=folder,
+            name=name,
+            ending=str(described["file_ending"]),
+            modality="CT" if channel.lower() == "ct" else channel,
+            labels=labels,
+            allowed=allowed | {0},
+            groups={},
+            known={folder / file: "belongs to the raw data set" for file in _OWN_FILES},
+        )
+        raw._read_groups()
+        raw._look_at_channels(channels)
+        return raw
+
+    def pairs(self) -> Iterator[tuple[str, Path, Path]]:
+        """Id, image of the first channel and label of each training case; the image may be missing."""
+        for label in sorted((self.folder / "labelsTr").glob(f"*{self.ending}")):
+            stem = label.name.removesuffix(self.ending)
+            yield stem, self.folder / "imagesTr" / f"{stem}_0000{self.ending}", label
+
+    def below(self, path: Path) -> str:
+        """A path as the report shows it."""
+        return path.relative_to(self.folder).as_posix()
+
+    def check_values(self, voxels: NDArray[Any]) -> None:
+        """Values that ``dataset.json`` does not know are a sign of other labels than it says.
+
+        Raises:
+            Refused: If there are some.
+        """
+        import numpy as np
+
+        unknown = sorted(set(np.unique(voxels).tolist()) - self.allowed)
+        if unknown:
+            raise Refused(
+                f"has the value(s) {', '.join(map(str, unknown[:5]))}, dataset.json knows "
+                f"{', '.join(map(str, sorted(self.allowed)))}"
+            )
+
+    def _read_groups(self) -> None:
+        """Groups as the converters write them, so that what belongs together stays together."""
+        path = self.folder / "cases.csv"
+        if not path.is_file():
+            return
+        table = read_table(path)
+        if "id" not in table.columns or "group" not in table.columns:
+            self.warnings.append(f"{self.folder.name}/cases.csv has no columns id and group, so it was not used")
+            return
+        self.groups = {row.cells["id"]: row.cells["group"] for row in table.rows if row.cells["group"]}
+        stems = [stem for stem, _, _ in self.pairs()]
+        without = [stem for stem in stems if stem not in self.groups]
+        if stems and len(without) == len(stems):
+            raise ConversionError(
+                f"{path} names none of the {len(stems)} training cases (such as {stems[0]!r}); correct it, or remove "
+                f"it to take each case as its own group"
+            )
+        if without:
+            self.warnings.append(
+                f"{self.folder.name}/cases.csv does not name {len(without)} of {len(stems)} cases, such as "
+                f"{without[0]}; each of them is its own group"
+            )
+
+    def _look_at_channels(self, channels: dict[str, str]) -> None:
+        others = sorted((self.folder / "imagesTr").glob(f"*_0001{self.ending}"))
+        if others:
+            self.warnings.append(
+                f"{self.folder.name} has {len(channels)} channels; only the first, {channels['0']}, was taken"
+            )
+
+
+def _described(folder: Path) -> dict[str, Any]:
+    """The data set's own description."""
+    try:
+        content: dict[str, Any] = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+        _ = content["file_ending"], content["channel_names"]["0"], content["labels"].items()
+    except FileNotFoundError as error:
+        raise ConversionError(
+            f"{folder} has no dataset.json; give folders such as nnUNet_raw/Dataset519_KiTS2019"
+        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConversionError(f"{folder}/dataset.json is not in nnU-Net v2's form (missing or odd: {error})") from error
+    return content
