@@ -39,17 +39,26 @@ def holders(raw: Path) -> dict[int, list[Path]]:
     return taken
 
 
+def checked_name(number: int, suffix: str) -> str:
+    """``DatasetXXX_suffix``, if that is a name for nnU-Net.
+
+    Raises:
+        ConversionError: If number or name are none.
+    """
+    if not 1 <= number <= 999:
+        raise ConversionError(f"data set number must be between 1 and 999, got {number}")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", suffix):
+        raise ConversionError(f"data set name must be letters, digits, '_' and '-', got {suffix!r}")
+    return f"Dataset{number:03d}_{suffix}"
+
+
 def data_set_name(raw: Path, number: int, suffix: str) -> str:
     """``DatasetXXX_suffix``, if the number is free.
 
     Raises:
         ConversionError: Naming the folder that holds the number, and the next free one.
     """
-    if not 1 <= number <= 999:
-        raise ConversionError(f"data set number must be between 1 and 999, got {number}")
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", suffix):
-        raise ConversionError(f"data set name must be letters, digits, '_' and '-', got {suffix!r}")
-    name = f"Dataset{number:03d}_{suffix}"
+    name = checked_name(number, suffix)
     taken = holders(raw)
     in_the_way = [folder for folder in taken.get(number, []) if folder.name != name or folder.parent == raw]
     if in_the_way:

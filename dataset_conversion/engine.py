@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import re
 import shutil
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
+from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
 from dataset_conversion import destination, duplicates, metadata, report
 from dataset_conversion.errors import ConversionError, Refused
 from dataset_conversion.find import walk
+from dataset_conversion.lock import NumberLock
 from dataset_conversion.model import TRAIN, Case, DataSet, Plan, Record, Settings, Unused
 from dataset_conversion.progress import progress
 from dataset_conversion.registry import load
@@ -60,8 +64,15 @@ def run(request: Request) -> Outcome:
     Raises:
         ConversionError: If nothing can be converted, or something is in the way.
     """
+    name = destination.checked_name(request.number, request.folder_name)
+    if request.dry_run:
+        return _run(request, name)
+    with NumberLock(request.raw, request.number, name):
+        return _run(request, name)
+
+
+def _run(request: Request, name: str) -> Outcome:
     data_set = request.data_set
-    name = f"Dataset{request.number:03d}_{request.folder_name}"
     staging = Staging(request.raw, name)
     if request.resume and staging.final.exists() and not staging.data.exists():
         return _already_complete(staging)
@@ -142,7 +153,8 @@ def _converted(name: str, cases: Sequence[Case], work: Workplace, workers: int) 
             yield convert_one(name, case, work)
         return
     # Spawned, not forked: the parent has threads (hashing, the progress bar), and a fork would copy their locks.
-    pool = ProcessPoolExecutor(min(workers, len(cases)), mp_context=multiprocessing.get_context("spawn"))
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(min(workers, len(cases)), mp_context=context, initializer=_end_with_parent)
     try:
         for future in as_completed([pool.submit(convert_one, name, case, work) for case in cases]):
             yield future.result()
@@ -152,6 +164,22 @@ def _converted(name: str, cases: Sequence[Case], work: Workplace, workers: int) 
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """End this worker as soon as its parent is gone.
+
+    A kill reaches the parent only, and releases its lock: a worker that finished its case would write into the folder
+    of the next conversion.
+    """
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            connection.wait([parent.sentinel])
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _without_excluded(plan: Plan, data_set: DataSet, exclude: Sequence[str]) -> Plan:
@@ -300,7 +328,7 @@ def _complete(
         write_atomically(staging.data / "preview.png", preview(staging.data, converted, settings))
     described = report.dataset_json(data_set, settings, plan, len(training))
     write_atomically(staging.data / "dataset.json", dump_json(described))
-    staging.finish()
+    staging.finish({path: size for record in converted for path, size in record.outputs.items()})
     extra = [in_the_way] if in_the_way else []
     return report.summary(staging.final, data_set, settings, plan, records, [*warnings, *extra], splits)
 

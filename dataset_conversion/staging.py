@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from dataset_conversion.errors import ConversionError
+from dataset_conversion.final_check import give_name
 from dataset_conversion.model import TEST, FileRecord, Record, Settings
 
 
@@ -179,9 +180,13 @@ class Staging:
         with self._journal.open("a") as journal:
             journal.write(json.dumps(asdict(record)) + "\n")
 
-    def finish(self) -> None:
-        """Give the data set its name."""
-        os.replace(self.data, self.final)
+    def finish(self, outputs: Mapping[str, int]) -> None:
+        """Look a last time, and give the data set its name.
+
+        Args:
+            outputs: Every file of a case, relative to the data set's folder, with its size.
+        """
+        give_name(self.data, self.final, outputs)
         self.discard()
 
     def discard(self) -> None:
