@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.measuring import save
-from nnunet_tricks.annotation import features, policies, quality, scans, volumes
+from nnunet_tricks.annotation import features, listing, policies, quality, scans, volumes
 from nnunet_tricks.annotation.interpolation import interpolate, network_file
 from nnunet_tricks.annotation.learning import Learning, learned_on
 from nnunet_tricks.annotation.policies import chosen
@@ -134,7 +134,7 @@ def _best(function: Callable[[], object], times: int = 5) -> float:
 def learned_hippocampus(arguments: argparse.Namespace) -> Section:
     """Learned propagation against ``sdf``, on slices without annotation of volumes that it was not trained on."""
     folder = arguments.data / "train3d" / "Task04_Hippocampus"
-    images, labels = scans.in_folder(folder), scans.labels_in(folder)
+    images, labels = listing.in_folder(folder), listing.labels_in(folder)
     train = volumes.chosen([*images], 0.8)
     network = _network(arguments, "hippocampus.pt", [images[case] for case in train])
     rows: list[quality.Row] = []

@@ -73,6 +73,11 @@ def thumbnails(volume: Volume, side: int = SIDE) -> Array:
     return small
 
 
+def shades(volume: Volume, slices: Sequence[int]) -> Array:
+    """Some slices, from 0 to 1 between percentiles 0.5 and 99.5 of their volume."""
+    return _clipped(volume[list(slices)], *_window(volume))
+
+
 def scaled(volume: Volume) -> Array:
     """A volume from 0 to 1, between its percentiles 0.5 and 99.5; 0 where it has one intensity only."""
     return _clipped(volume, *_window(volume))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from nnunet_tricks.annotation.axes import axial
-from nnunet_tricks.annotation.painted import turned_like
+from nnunet_tricks.annotation.placing import turned_like
 from nnunet_tricks.cli import main
 from tests.annotation.test_axes import ORDERS, SHAPE, SPACING, stored_as
 from tests.annotation.world import CASES, array, build, labels_of, save
@@ -36,7 +36,7 @@ def painted(case: str) -> np.ndarray:
     return label
 
 
-def run(place: Path, *words: object, classes: str = "organ lesion", expect: int = 0) -> None:
+def run(place: Path, *words: object, classes: str = "organ=1 lesion=7", expect: int = 0) -> None:
     images = place / "raw" / "Dataset501_Toy"
     start = ["annotate", "import", str(place / "plan.json"), str(images), str(place / "painted")]
     rest = ["--to", "610", "--name", "Painted", "--channels", "CT", "--classes", *classes.split()]
@@ -124,13 +124,13 @@ def test_cases_on_which_nothing_was_painted_are_not_done_unless_one_says_so(
 
 def test_values_names_grids_and_cases_must_fit(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(place, classes="organ", expect=2)
-    assert "got 1 name(s) for the value(s) 1, 7" in capsys.readouterr().err
+    assert "paint of no class is in case0 (value 7: 6 voxels)" in capsys.readouterr().err
     save(painted("case1"), place / "painted" / "case1.nii.gz", spacing=(0.8, 0.9, 3.1))
     run(place, expect=2)
     assert "does not have the voxels of its image" in capsys.readouterr().err
-    save(painted("case1")[:19], place / "painted" / "case1.nii.gz")
+    save(painted("case1"), place / "painted" / "case1.nii.gz", direction=np.diag([-1, -1, 1]))
     run(place, expect=2)
-    assert "does not have the voxels of its image" in capsys.readouterr().err
+    assert "has 60 painted voxels outside of its image" in capsys.readouterr().err
     save(0.5 * painted("case1"), place / "painted" / "case1.nii.gz")
     run(place, expect=2)
     assert "is no label map: not all of its values are whole numbers" in capsys.readouterr().err
