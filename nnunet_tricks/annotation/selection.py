@@ -213,6 +213,8 @@ def differences_of_table(plan: Mapping[str, Any], file: Path) -> Iterator[str]:
         text = beside.read_text(encoding="utf-8-sig")
         rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=";" if ";" in text.partition("\n")[0] else ",")
         told: dict[str, set[int]] = {}
+        if not {"case", "slice"} <= {*(rows.fieldnames or ())}:
+            raise ValueError("no table of slices")
         for row in rows:
             if row["case"]:
                 told.setdefault(row["case"], set()).add(int(row["slice"]))

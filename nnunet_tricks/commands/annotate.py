@@ -251,7 +251,8 @@ def _select(arguments: argparse.Namespace) -> int:
         )
         return 0
     amount = plan["budget"]
-    print(f"{len(files)} cases with {channels} channel{'s' * (channels > 1)} each in {arguments.folder}")
+    cases = f"{len(files)} case{'s' * (len(files) > 1)}"
+    print(f"{cases} with {channels} channel{'s' * (channels > 1)} each in {arguments.folder}")
     print(
         f"{amount['slices']} slices of {amount['volumes']} volumes: {100 * amount['density']:.1f} % of their slices, "
         f"{100 * amount['share_of_slices']:.1f} % of all {amount['of_slices']} in {amount['of_volumes']} volumes"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,14 @@ def add_arguments(commands: Any) -> None:
         "--dataset", metavar="DATASET", help="number or full name of the data set that 'annotate import' made of them"
     )
     preview.add_argument(
+        "--window",
+        nargs=2,
+        type=float,
+        metavar=("LOW", "HIGH"),
+        help="intensities that are black and white, such as -160 240 for the abdomen in CT (default: percentiles 0.5 "
+        "and 99.5 of each volume)",
+    )
+    preview.add_argument(
         "-o",
         dest="out",
         metavar="FOLDER",
@@ -48,6 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
     from nnunet_tricks.annotation.progress import shown
     from nnunet_tricks.files import write_atomically
 
+    if arguments.window and not arguments.window[0] < arguments.window[1]:
+        raise ValueError(f"--window must be a lower and a higher intensity, got {arguments.window}")
     plan = selection.read(arguments.plan)
     warnings = [*selection.differences_of_table(plan, arguments.plan)]
     images = listing.in_folder(arguments.images)
@@ -63,12 +73,12 @@ def run(arguments: argparse.Namespace) -> int:
         if source and outlined is None:
             without.append(case)
         file = arguments.out / f"{case}.png"
-        content, remarks = picture_of(case, images[case], entry, outlined)
+        content, remarks = picture_of(case, images[case], entry, outlined, arguments.window)
         write_atomically(file, content)
         files.append(str(file))
         warnings += remarks
     if without:
-        warnings.append(f"{len(without)} cases have no paint yet, and pictures without outlines: {some(without)}")
+        warnings.append(f"no paint yet, and pictures without outlines: {some(without)}")
     for line in warnings:
         print(f"warning: {line}", file=sys.stderr)
     if arguments.json:
@@ -78,7 +88,13 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def picture_of(case: str, image: Scan, entry: Mapping[str, Any], outlined: Outlined | None) -> tuple[bytes, list[str]]:
+def picture_of(
+    case: str,
+    image: Scan,
+    entry: Mapping[str, Any],
+    outlined: Outlined | None,
+    window: Sequence[float] | None = None,
+) -> tuple[bytes, list[str]]:
     """The picture of one volume, and what somebody should know who looks at it.
 
     Args:
@@ -86,6 +102,7 @@ def picture_of(case: str, image: Scan, entry: Mapping[str, Any], outlined: Outli
         image: Its image.
         entry: Of the plan.
         outlined: What is drawn on it.
+        window: Intensities that are black and white.
 
     Raises:
         ValueError: If the image has another number of slices than when slices were selected.
@@ -104,7 +121,7 @@ def picture_of(case: str, image: Scan, entry: Mapping[str, Any], outlined: Outli
             pixels=pixels,
             masks={name: mask[index] for name, mask in masks.items()},
         )
-        for index, pixels in zip(chosen, shades(image.numbers(), chosen), strict=True)
+        for index, pixels in zip(chosen, shades(image.numbers(), chosen, window), strict=True)
     ]
     remarks = []
     title = f"{case}: {len(chosen)} of {volume.slices} slices, counted from 0 (inferior)\n{image.file.name}"
