@@ -14,7 +14,7 @@ from nnunet_tricks.annotation.axes import axial
 from nnunet_tricks.annotation.placing import turned_like
 from nnunet_tricks.cli import main
 from tests.annotation.test_axes import ORDERS, SHAPE, SPACING, stored_as
-from tests.annotation.world import CASES, array, build, labels_of, save
+from tests.annotation.world import CASES, array, build, labels_of, plans, save
 
 PAINTED = "Dataset610_Painted"
 CHOSEN = [2, 7, 12, 17]
@@ -151,3 +151,29 @@ def test_plans_must_be_plans_of_these_images(place: Path, capsys: pytest.Capture
     (place / "plan.json").write_text("[]")
     run(place, expect=2)
     assert "is not a plan that 'annotate select' wrote" in capsys.readouterr().err
+
+
+def test_before_a_split_is_known_none_is_written(place: Path) -> None:
+    """nnU-Net makes its split in the first training; until then plans alone are moved."""
+    run(place)
+    preprocessed = place / "preprocessed" / PAINTED
+    preprocessed.mkdir()
+    (preprocessed / "nnUNetPlans.json").write_text(json.dumps({**plans(), "dataset_name": PAINTED}))
+    (preprocessed / "dataset_fingerprint.json").write_text("{}")
+    assert main(["annotate", "interpolate", "610", "--to", "611"]) == 0
+    made = place / "preprocessed" / "Dataset611_Painted_sdf"
+    assert sorted(file.name for file in made.iterdir()) == [
+        "dataset.json",
+        "dataset_fingerprint.json",
+        "nnUNetPlans.json",
+    ]
+
+
+def test_images_in_capitals_are_linked_as_nnunet_wants_them(place: Path) -> None:
+    images = place / "raw" / "Dataset501_Toy" / "imagesTr"
+    for file in sorted(images.iterdir()):
+        file.rename(file.with_name(file.name.replace(".nii.gz", ".NII.GZ")))
+    run(place)
+    made = place / "raw" / PAINTED
+    assert sorted(file.name for file in (made / "imagesTr").iterdir()) == [f"{case}_0000.nii.gz" for case in CASES[:3]]
+    assert read(made / "dataset.json")["file_ending"] == ".nii.gz"

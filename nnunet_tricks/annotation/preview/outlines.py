@@ -81,9 +81,12 @@ class ImportedLabels:
         files = self._cases.get(case)
         if files is None or files.label is None:
             return None
-        found = Scan(files.label).labels()
-        if found.shape[0] != image.slices:
-            raise ValueError(f"{files.label} has {found.shape[0]} slices, and the image of {case} has {image.slices}")
+        label = Scan(files.label)
+        if label.axial.shape != image.shape or not np.allclose(label.axial.affine, image.affine, atol=0.01):
+            raise ValueError(
+                f"{files.label} does not have the voxels of the image of {case}: {self._name} is of other images"
+            )
+        found = label.labels()
         annotated = np.flatnonzero((found != self._ignore).any(axis=(1, 2)))
         masks = {name: np.isin(found, values) for name, values in self._values.items()}
         return Outlined(masks, tuple(int(index) for index in annotated))

@@ -1,4 +1,4 @@
-"""What labels would cost: slices, dearer ones among them, and volumes to get used to.
+"""What labels would cost: slices, more expensive ones among them, and volumes to get used to.
 
 Zhang et al. 2025 count slices alike, and say themselves that this is too simple: a slice that shows the object takes
 longer than one that can be skipped, and every new volume has to be looked through first.

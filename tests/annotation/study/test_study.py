@@ -55,7 +55,7 @@ def test_lines_of_equal_budgets_have_as_many_slices_where_nothing_is_rounded() -
         assert len({one.cost for one in found}) == len(line)
 
 
-def test_slices_with_objects_are_dearer() -> None:
+def test_slices_with_objects_cost_more() -> None:
     there = {"a": Volume(10, 5)}
     assert amount(design.Point(density=0.4), there, Prices(empty=1, object=3)).cost == 2 * 1 + 2 * 3
     assert amount(design.DENSE, there, Prices(empty=0, object=1, volume=2)).cost == 5 + 2
