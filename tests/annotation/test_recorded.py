@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from nnunet_tricks import trainers
 from nnunet_tricks.annotation.recorded import changes, lines_for_training
 from nnunet_tricks.cli import main
+from nnunet_tricks.conformance.bench import Bench
+from nnunet_tricks.conformance.grid import Cell
 from nnunet_tricks.experiment.folders import Folders
 from tests.annotation.world import array, build, labels_of, save
 
@@ -87,3 +91,21 @@ def test_painted_files_are_compared_after_the_import(
     assert changes(folders, "Dataset610_Painted") == [f"{painted} has changed since the label was made of it"]
     painted.unlink()
     assert changes(folders, "Dataset610_Painted") == []
+
+
+def test_trainings_warn_of_changed_labels(bench: Bench) -> None:
+    """A manifest with the hash of another label beside the tiny data."""
+    cls = trainers.find("nnUNetTrainerSparseSlices")
+    assert cls is not None
+    with bench.room(cls, Cell("labels+ignore", "3d", True)) as run:
+        manifest = run.data.raw / "sparse_manifest.json"
+        cases = {"case_0": {"annotation": "sparse", "label_sha256": "0" * 64}}
+        manifest.write_text(json.dumps({"format": 1, "cases": cases}))
+        try:
+            run.build().on_train_start()
+        finally:
+            manifest.unlink()
+        (log,) = (run.folder / "results").rglob("training_log*.txt")
+        label = run.data.raw / "labelsTr" / "case_0.nii.gz"
+        said = log.read_text()
+    assert f"WARNING: 1 files are not those that {run.data.name} was made of: {label} has changed" in said
