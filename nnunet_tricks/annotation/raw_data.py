@@ -27,6 +27,7 @@ from nnunet_tricks.experiment.folders import Case, Folders, read_json
 
 MANIFEST = "sparse_manifest.json"
 FORMAT = 1
+_PARTIAL = ".annotate.partial"
 
 
 def target_name(folders: Folders, number: int, name: str) -> str:
@@ -62,8 +63,8 @@ class RawData:
     def __init__(self, folders: Folders, name: str, ending: str) -> None:
         """See the class."""
         self._folders, self.name, self._ending = folders, name, ending
-        self._place = folders.raw / f".{name}.annotate.partial"
-        self._preprocessed = folders.preprocessed / f".{name}.annotate.partial"
+        self._place = folders.raw / f".{name}{_PARTIAL}"
+        self._preprocessed = folders.preprocessed / f".{name}{_PARTIAL}"
         self._outputs: dict[str, int] = {}
         self._lock: NumberLock | None = None
 
@@ -73,7 +74,9 @@ class RawData:
         self._lock = NumberLock(self._folders.raw, int(number), self.name)
         try:
             target_name(self._folders, int(number), suffix)  # who had the lock before may have taken the number
-            self._discard()
+            for folder in (self._folders.raw, self._folders.preprocessed):
+                for left in folder.glob(f".Dataset{int(number):03d}_*{_PARTIAL}"):
+                    shutil.rmtree(left)  # of a process that was killed
             self._place.mkdir()
         except BaseException:
             self._lock.release()

@@ -420,8 +420,14 @@ def _quality(arguments: argparse.Namespace) -> int:
                 f"{arguments.folder} has no image of {some(without)}, which --method learned and chain need"
             )
         network = learned_on([images[case] for case in sorted(images)], _learning(arguments))
+    ignore = quality.ignore_of(arguments.folder)
     for case, scan in shown(found.items(), "Interpolating", len(found)):
         truth = scan.labels()
+        if ignore is not None and (truth == ignore).any():
+            raise ValueError(
+                f"{scan.file} has voxels that nobody annotated ('ignore' is {ignore}), and quality is measured on "
+                "dense labels: give a folder of these"
+            )
         rows += quality.measured(
             case,
             truth,

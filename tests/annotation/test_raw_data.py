@@ -84,6 +84,16 @@ def test_a_number_that_is_being_written_is_refused_at_once(raw: Path, capsys: py
     assert [path.name for path in raw.parent.iterdir()] == [DATASET]
 
 
+def test_what_a_killed_process_left_is_removed_by_the_next(raw: Path) -> None:
+    for folder in (raw.parent, raw.parents[1] / "preprocessed"):
+        (folder / ".Dataset601_Another.annotate.partial" / "labelsTr").mkdir(parents=True)
+    (raw.parent / f".{SPARSE}.annotate.partial" / "labelsTr").mkdir(parents=True)
+    (raw.parent / f".{SPARSE}.annotate.partial" / "labelsTr" / "strange.nii.gz").touch()
+    assert main(["annotate", "sparsify", "501", "--to", "601", "--density", "0.2"]) == 0
+    assert sorted(path.name for path in raw.parent.iterdir()) == [DATASET, SPARSE]
+    assert labels_in(raw.parent / SPARSE) == {*CASES}
+
+
 def test_what_a_preprocessed_folder_would_mix_is_refused_before_anything_is_written(
     raw: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

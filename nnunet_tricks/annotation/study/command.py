@@ -73,6 +73,7 @@ def _add_prices(parser: argparse.ArgumentParser) -> None:
 
 def run_study(arguments: argparse.Namespace) -> int:
     """Plan."""
+    from nnunet_tricks.annotation.labels import IGNORE
     from nnunet_tricks.annotation.study import plan
     from nnunet_tricks.annotation.study.costs import amount
     from nnunet_tricks.experiment.folders import Folders
@@ -85,6 +86,12 @@ def run_study(arguments: argparse.Namespace) -> int:
         raise ValueError("nothing to train but the reference: give a --density or --volumes below 1")
     folders = Folders.of_environment()
     dataset = folders.dataset(arguments.dataset)
+    if IGNORE in folders.description(dataset)["labels"]:
+        print(
+            f"warning: {dataset} has voxels that nobody annotated, and a study needs dense labels: slices without any "
+            "are chosen and counted like all others",
+            file=sys.stderr,
+        )
     prices = _prices(arguments)
     there = _volumes(folders, dataset, arguments.plans, arguments.configuration, arguments.fold)
     amounts = {point: amount(point, there, prices) for point in (*points, design.DENSE)}
@@ -201,6 +208,7 @@ def _volumes(folders: Folders, dataset: str, plans: str, configuration: str, fol
     """The training volumes of a fold."""
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
+    from nnunet_tricks.annotation.labels import IGNORE
     from nnunet_tricks.annotation.split import fold_of
     from nnunet_tricks.annotation.study.costs import volumes_in
 
@@ -219,4 +227,5 @@ def _volumes(folders: Folders, dataset: str, plans: str, configuration: str, fol
     missing = sorted({*cases} - {*preprocessed})
     if missing:
         raise ValueError(f"{folder} lacks {some(missing)}, which the split names: preprocess the data set again")
-    return volumes_in(folder, cases, manager.transpose_forward)
+    ignore = folders.description(dataset)["labels"].get(IGNORE)
+    return volumes_in(folder, cases, manager.transpose_forward, ignore)

@@ -10,6 +10,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from fractions import Fraction
 from pathlib import Path
 
+import blosc2
 import numpy as np
 import pytest
 from PIL import Image
@@ -132,6 +133,21 @@ def test_before_the_first_training_the_fold_is_the_one_that_it_will_make(
             split.write_bytes(kept)
             for file in folder.glob("more_*"):
                 file.unlink()
+
+
+def test_what_nobody_annotated_is_no_object(bench: Bench) -> None:
+    cell = Cell("labels+ignore", "3d", True)
+    with bench.room(trainers.find("nnUNetTrainer"), cell) as run:  # type: ignore[arg-type]
+        with redirect_stderr(io.StringIO()) as complaints, redirect_stdout(io.StringIO()):
+            assert main(["annotate", "study", run.data.name, "--density", "0.5", "--policy", "fixed", "--no-mi"]) == 0
+        folder = run.data.preprocessed / "nnUNetPlans_3d_fullres"
+        ignore = run.data.dataset_json["labels"]["ignore"]
+        counted = [volumes_in(folder, ["case_0", "case_1"], [0, 1, 2], value) for value in (None, ignore)]
+        labels = {case: blosc2.open(str(folder / f"{case}_seg.b2nd"), mode="r")[:][0] for case in ("case_0", "case_1")}
+    assert "has voxels that nobody annotated, and a study needs dense labels" in complaints.getvalue()
+    for case, one in labels.items():
+        assert counted[1][case].with_object == ((one > 0) & (one != ignore)).any(axis=(1, 2)).sum()
+        assert counted[0][case].with_object >= counted[1][case].with_object
 
 
 def test_curves_of_trainings_that_are_done(bench: Bench, tmp_path: Path) -> None:
