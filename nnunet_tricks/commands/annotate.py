@@ -342,10 +342,8 @@ def _import(arguments: argparse.Namespace) -> int:
         print(json.dumps({"dry_run": arguments.dry_run, **vars(report)}, indent=2))
         return 0
     did = "Dry run: would write" if arguments.dry_run else "Written:"
-    print(
-        f"{did} {report.name}, {report.cases} cases of {report.channels} channel{'s' * (report.channels > 1)} with "
-        f"{report.slices} annotated slices"
-    )
+    cases = f"{report.cases} case{'s' * (report.cases != 1)} of {report.channels} channel{'s' * (report.channels > 1)}"
+    print(f"{did} {report.name}, {cases} with {report.slices} annotated slices")
     changed = {value: now for value, now in report.values.items() if value != now}
     if changed:
         print("  painted values became " + ", ".join(f"{value} -> {now}" for value, now in changed.items()))
