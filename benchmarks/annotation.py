@@ -21,10 +21,11 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.measuring import save
-from nnunet_tricks.annotation import features, policies, quality, scans, volumes
+from nnunet_tricks.annotation import features, listing, policies, quality, scans, volumes
 from nnunet_tricks.annotation.interpolation import interpolate, network_file
 from nnunet_tricks.annotation.learning import Learning, learned_on
 from nnunet_tricks.annotation.policies import chosen
+from nnunet_tricks.annotation.row_store import RowStore
 
 Section = dict[str, Any]
 
@@ -113,8 +114,10 @@ def selection(arguments: argparse.Namespace) -> Section:
         print(f"{policy:7} 400 of 1,000 slices in {1000 * seconds:.2f} ms")
     volume = np.random.default_rng(0).integers(-1000, 1000, LARGE).astype(np.int16)
     section["pixels_seconds_per_volume"] = _best(lambda: features.thumbnails(volume), 2)
-    together = [np.random.default_rng(seed).random((LARGE[0], 64 * 64), np.float32) for seed in range(10)]
-    section["components_seconds_per_volume"] = _best(lambda: features.components_of(together), 1) / len(together)
+    with RowStore(64 * 64, np.float32) as rows_of_all:
+        for seed in range(10):
+            rows_of_all.add(np.random.default_rng(seed).random((LARGE[0], 64 * 64), np.float32))
+        section["components_seconds_per_volume"] = _best(lambda: features.components_of(rows_of_all), 1) / 10
     print(
         f"pixels of {LARGE}: {section['pixels_seconds_per_volume']:.2f} s, principal components of ten such volumes "
         f"{section['components_seconds_per_volume']:.2f} s each"
@@ -134,7 +137,7 @@ def _best(function: Callable[[], object], times: int = 5) -> float:
 def learned_hippocampus(arguments: argparse.Namespace) -> Section:
     """Learned propagation against ``sdf``, on slices without annotation of volumes that it was not trained on."""
     folder = arguments.data / "train3d" / "Task04_Hippocampus"
-    images, labels = scans.in_folder(folder), scans.labels_in(folder)
+    images, labels = listing.in_folder(folder), listing.labels_in(folder)
     train = volumes.chosen([*images], 0.8)
     network = _network(arguments, "hippocampus.pt", [images[case] for case in train])
     rows: list[quality.Row] = []

@@ -11,10 +11,12 @@ from collections.abc import Iterable
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from nnunet_tricks.annotation.features import Array, Volume, thumbnails
+from nnunet_tricks.annotation.row_store import RowStore
 
 SIDE = 128
 LATENT = 128
@@ -57,11 +59,16 @@ def latents(volumes: Iterable[Volume], *, seed: int = 0, steps: int = STEPS) -> 
     Returns:
         For each volume one row of 128 features per slice, of length one after the mean of all is taken off.
     """
+    with RowStore(SIDE * SIDE, np.uint8) as rows:
+        for volume in volumes:
+            rows.add(np.round(255 * thumbnails(volume, SIDE)))
+        return _learned(rows, seed, steps)
+
+
+def _learned(rows: RowStore, seed: int, steps: int) -> list[Array]:
     from rich.console import Console
     from rich.progress import track
 
-    rows = [np.round(255 * thumbnails(volume, SIDE)).astype(np.uint8) for volume in volumes]
-    together = np.concatenate(rows).reshape(-1, 1, SIDE, SIDE)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -70,8 +77,8 @@ def latents(volumes: Iterable[Volume], *, seed: int = 0, steps: int = STEPS) -> 
     console = Console(stderr=True, quiet=not sys.stderr.isatty())
     generator = np.random.default_rng(seed)
     for _ in track(range(steps), "Learning what slices look like", console=console, transient=True):
-        chosen = generator.integers(len(together), size=min(BATCH, len(together)))
-        slices = torch.from_numpy(together[chosen]).to(device) / 255
+        chosen = generator.integers(len(rows), size=min(BATCH, len(rows)))
+        slices = _as_slices(rows.take(chosen)).to(device) / 255
         loss = functional.mse_loss(network(slices), slices)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -80,8 +87,13 @@ def latents(volumes: Iterable[Volume], *, seed: int = 0, steps: int = STEPS) -> 
     with torch.inference_mode():
         parts = [
             network.encoder(part.to(device) / 255).cpu()
-            for part in torch.from_numpy(together).tensor_split([*range(256, len(together), 256)])
+            for _, chunk in rows.chunks()
+            for part in _as_slices(chunk).tensor_split([*range(256, len(chunk), 256)])
         ]
     codes = torch.cat(parts)
     unit = functional.normalize(codes - codes.mean(0)).numpy()
-    return np.split(unit, np.cumsum([len(one) for one in rows])[:-1])
+    return np.split(unit, np.cumsum(rows.parts)[:-1])
+
+
+def _as_slices(rows: NDArray[np.uint8]) -> Tensor:
+    return torch.from_numpy(rows.copy()).reshape(-1, 1, SIDE, SIDE)

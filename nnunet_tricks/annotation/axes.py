@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 Affine = NDArray[np.float64]
 Value = TypeVar("Value", bound=np.generic)
 
+_EQUAL = 1e-6
+"""Cosines that differ by less are equal."""
+
 STEEP = 30.0
 """Slices that are turned by more degrees than this against axial ones deserve a word."""
 
@@ -104,21 +107,45 @@ def axial(affine: Affine, shape: Sequence[int], *, stated: bool = True) -> Axial
     """
     import nibabel
 
-    if len(shape) != 3:
+    if len(shape) < 3:
         raise ValueError(f"a volume must have 3 axes, got {len(shape)}: 2D images have no slices to choose from")
+    if len(shape) > 3:
+        raise ValueError(
+            f"a volume must have 3 axes, got {len(shape)} ({'x'.join(map(str, shape))}): save each channel or point in "
+            "time as a 3D volume of its own"
+        )
+    affine = np.asarray(affine, float)
     orientation = nibabel.orientations.io_orientation(affine) if np.isfinite(affine).all() else np.full((3, 2), np.nan)
-    (found,) = np.nonzero(orientation[:, 0] == 2)
-    if len(found) != 1 or np.isnan(orientation).any():
-        raise ValueError(f"no axis runs along inferior-superior: the affine is {np.asarray(affine).tolist()}")
-    axis = int(found[0])
-    edge = np.asarray(affine, float)[:3, axis]
+    if np.isnan(orientation).any():
+        raise ValueError(f"no axis runs along inferior-superior: the affine is {affine.tolist()}")
+    axis = nearest_to_superior(affine)
+    edge = affine[:3, axis]
     spacing = float(np.linalg.norm(edge))
     return Axial(
         shape=(int(shape[0]), int(shape[1]), int(shape[2])),
-        affine=np.asarray(affine, float),
+        affine=affine,
         axis=axis,
-        descending=bool(orientation[axis, 1] < 0),
+        descending=bool(edge[2] < 0),
         spacing=spacing,
         angle=math.degrees(math.acos(min(1.0, abs(float(edge[2])) / spacing))),
         stated=stated,
     )
+
+
+def nearest_to_superior(affine: Affine) -> int:
+    """The stored axis that runs most nearly along inferior-superior.
+
+    Args:
+        affine: From voxel indices to mm in RAS, of shape 4x4, finite.
+
+    Examples:
+        >>> tilted = np.array([[0.1, 0.99, 0.13, 0], [0.8, 0, -0.6, 0], [0.59, -0.16, 0.79, 0], [0, 0, 0, 1]])
+        >>> nearest_to_superior(tilted)
+        2
+    """
+    import nibabel
+
+    # nibabel shares three axes out among three directions, so that one may get a direction that another is nearer to.
+    shared_out = int(np.flatnonzero(nibabel.orientations.io_orientation(affine)[:, 0] == 2)[0])
+    rises = np.abs(affine[2, :3]) / np.linalg.norm(affine[:3, :3], axis=0)
+    return int(rises.argmax()) if rises.max() > rises[shared_out] + _EQUAL else shared_out

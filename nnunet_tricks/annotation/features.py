@@ -7,6 +7,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from nnunet_tricks.annotation.principal import projected
+from nnunet_tricks.annotation.row_store import RowStore
+
 Array = NDArray[np.float32]
 Volume = NDArray[np.integer] | NDArray[np.floating]
 
@@ -24,7 +27,8 @@ def pixels(volumes: Iterable[Volume], *, components: int = COMPONENTS) -> list[A
     become their first principal components over all slices of all volumes, scaled to length one.
 
     Args:
-        volumes: Each with slices first, from inferior to superior. Read one by one, so a generator saves memory.
+        volumes: Each with slices first, from inferior to superior. Read one by one, so a generator saves memory;
+            thumbnails wait in a temporary file, 16 KiB each.
         components: At most so many features per slice; fewer where there are fewer slices.
 
     Returns:
@@ -34,7 +38,10 @@ def pixels(volumes: Iterable[Volume], *, components: int = COMPONENTS) -> list[A
         >>> [one.shape for one in pixels([np.eye(3)[:, None] * np.ones((3, 80, 1)), np.zeros((4, 80, 3))])]
         [(3, 6), (4, 6)]
     """
-    return components_of([thumbnails(volume) for volume in volumes], components)
+    with RowStore(SIDE * SIDE, np.float32) as rows:
+        for volume in volumes:
+            rows.add(thumbnails(volume))
+        return components_of(rows, components)
 
 
 def as_numbers(volume: NDArray[np.generic]) -> Volume:
@@ -73,6 +80,12 @@ def thumbnails(volume: Volume, side: int = SIDE) -> Array:
     return small
 
 
+def shades(volume: Volume, slices: Sequence[int], window: Sequence[float] | None = None) -> Array:
+    """Some slices, from 0 to 1 between two intensities; if none are given, percentiles 0.5 and 99.5 of the volume."""
+    low, scale = (window[0], 1 / (window[1] - window[0])) if window else _window(volume)
+    return _clipped(volume[list(slices)], low, scale)
+
+
 def scaled(volume: Volume) -> Array:
     """A volume from 0 to 1, between its percentiles 0.5 and 99.5; 0 where it has one intensity only."""
     return _clipped(volume, *_window(volume))
@@ -92,19 +105,25 @@ def _clipped(volume: Volume, low: float, scale: float) -> Array:
     return np.clip((volume.astype(np.float32) - np.float32(low)) * np.float32(scale), 0, 1)
 
 
-def components_of(rows: Sequence[Array], components: int = COMPONENTS) -> list[Array]:
-    """Principal components of the rows of all volumes together, each row scaled to length one."""
-    from sklearn.decomposition import PCA
+def components_of(rows: RowStore, components: int = COMPONENTS) -> list[Array]:
+    """Principal components of the rows of all volumes together, each row scaled to length one; for each volume its own.
 
-    together = np.concatenate(rows)
-    count = min(components, len(together) - 1, together.shape[1])
-    if count < 1 or not np.ptp(together, axis=0).any():
-        return [np.zeros((len(one), 1), np.float32) for one in rows]
-    full = len(together) <= 5 * count
-    projected = PCA(count, svd_solver="full" if full else "randomized", random_state=0).fit_transform(together)
-    lengths = np.linalg.norm(projected, axis=1, keepdims=True)
-    unit = (projected / np.where(lengths > 1e-6, lengths, np.inf)).astype(np.float32)
-    return np.split(unit, np.cumsum([len(one) for one in rows])[:-1])
+    Args:
+        rows: Of all volumes; 16 KiB of disk for each thumbnail, while memory holds some chunks and what is returned.
+        components: At most so many.
+    """
+    count = min(components, len(rows) - 1, rows.width)
+    if count < 1 or _alike(rows):
+        return [np.zeros((length, 1), np.float32) for length in rows.parts]
+    scores = projected(rows, count)
+    lengths = np.linalg.norm(scores, axis=1, keepdims=True)
+    scores /= np.where(lengths > 1e-6, lengths, np.inf)
+    return np.split(scores.astype(np.float32, copy=False), np.cumsum(rows.parts)[:-1])
+
+
+def _alike(rows: RowStore) -> bool:
+    first = rows.take([0])
+    return all((chunk == first).all() for _, chunk in rows.chunks())
 
 
 def _averaging(length: int, side: int) -> Array:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,19 @@ from nnunet_tricks.annotation.selection import Chosen
 from nnunet_tricks.planning.plans_file import Plans, resolve
 
 FINGERPRINT = "dataset_fingerprint.json"
+
+
+@dataclass(frozen=True)
+class Preprocessed:
+    """What the folder of preprocessed data begins with, so that ``nnUNetv2_preprocess`` can go on from there.
+
+    Attributes:
+        plans: Contents by name.
+        fingerprint: File of the dense data set; trainings copy it to their results.
+    """
+
+    plans: Mapping[str, Plans]
+    fingerprint: Path
 
 
 def fitted(plans: Plans, chosen: Mapping[str, Chosen], name: str) -> tuple[Plans, list[str]]:
@@ -72,7 +86,11 @@ def vanishing(plans: Plans, chosen: Mapping[str, Chosen]) -> Iterator[tuple[str,
 
 
 def write(
-    folder: Path, plans: Mapping[str, Plans], description: Mapping[str, Any], fingerprint: Path, splits: Any
+    folder: Path,
+    plans: Mapping[str, Plans],
+    description: Mapping[str, Any],
+    fingerprint: Path,
+    splits: list[dict[str, list[str]]] | None,
 ) -> None:
     """Fill the folder of preprocessed data so that ``nnUNetv2_preprocess`` can go on from there.
 
@@ -81,10 +99,10 @@ def write(
         plans: By name.
         description: Content of ``dataset.json``.
         fingerprint: File of the dense data set; trainings copy it to their results.
-        splits: Folds.
+        splits: Folds, if any are known; else nnU-Net's first training makes them.
     """
     folder.mkdir(parents=True)
-    contents = {**plans, "dataset": description, "splits_final": splits}
+    contents = {**plans, "dataset": description} | ({"splits_final": splits} if splits else {})
     for name, content in contents.items():
         (folder / f"{name}.json").write_text(json.dumps(content, indent=4), encoding="utf-8")
     (folder / FINGERPRINT).write_bytes(fingerprint.read_bytes())

@@ -1,28 +1,60 @@
 """Labels that annotators painted on selected slices, as a raw data set of nnU-Net."""
 
-# mypy: untyped-calls-exclude="nibabel"
+# mypy: untyped-calls-exclude="SimpleITK"
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import SimpleITK
-from numpy.typing import NDArray
 
 from nnunet_tricks import __version__
-from nnunet_tricks.annotation import labels, scans
+from nnunet_tricks.annotation import classes as class_names
+from nnunet_tricks.annotation import labels, listing
 from nnunet_tricks.annotation.axes import Axial
+from nnunet_tricks.annotation.classes import Classes
+from nnunet_tricks.annotation.formats import whole_ending
+from nnunet_tricks.annotation.paint import OTHER, Paint, read_paint
 from nnunet_tricks.annotation.progress import shown
-from nnunet_tricks.annotation.raw_data import RawData, target_name
+from nnunet_tricks.annotation.raw_data import RawData, sha256, target_name
 from nnunet_tricks.annotation.scans import Scan
 from nnunet_tricks.experiment.folders import Folders
 from nnunet_tricks.wording import some
 
-_TOLERANCE = 0.05
-"""Share of a voxel by which the corners of a label map may lie elsewhere than those of its image."""
+OTHER_VALUES = ("refuse", "background", "ignore")
+OVERLAPS = ("refuse", "higher")
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What is done with paint that can be understood in two ways.
+
+    Attributes:
+        other_values: What painted values and segments are that are no class: refused, background, or voxels that nobody
+            annotated.
+        overlaps: Where two of 3D Slicer's segments share voxels: refused, or the class of the higher number has them.
+        accept_unpainted: Cases on which nothing was painted are background.
+    """
+
+    other_values: str = "refuse"
+    overlaps: str = "refuse"
+    accept_unpainted: bool = False
+
+    def __post_init__(self) -> None:
+        """Check.
+
+        Raises:
+            ValueError: If a rule is unknown.
+        """
+        for name, given, allowed in (
+            ("other_values", self.other_values, OTHER_VALUES),
+            ("overlaps", self.overlaps, OVERLAPS),
+        ):
+            if given not in allowed:
+                raise ValueError(f"{name} must be one of {', '.join(allowed)}, got '{given}'")
 
 
 @dataclass
@@ -32,22 +64,32 @@ class Report:
     Attributes:
         name: Full name of the new data set.
         cases: How many.
+        channels: Number of each case.
         slices: Annotated, in all.
+        classes: Names and values in the data set.
         values: Painted value and the one that it has now, for each class.
+        absent: Classes that no case shows.
         empty: Slices that were selected and left empty, by case, as ITK-SNAP numbers them.
         unpainted: Cases on which nothing was painted at all.
         waiting: Selected cases that have no label map yet.
+        others: Number of voxels by what is of no class.
+        overlaps: Number of voxels by two classes that share them.
         ignore: Value of voxels that are not annotated.
     """
 
     name: str
     cases: int
+    channels: int
     slices: int
+    classes: dict[str, int]
     values: dict[int, int]
-    empty: dict[str, list[int]]
-    unpainted: list[str]
+    absent: list[str]
     waiting: list[str]
     ignore: int
+    empty: dict[str, list[int]] = field(default_factory=dict)
+    unpainted: list[str] = field(default_factory=list)
+    others: dict[str, int] = field(default_factory=dict)
+    overlaps: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -59,54 +101,9 @@ class Painted:
     label: Scan
     chosen: tuple[int, ...]
 
-    def values(self) -> NDArray[np.integer]:
-        """Label values with slices first, in the image's storage, from inferior to superior.
-
-        Viewers may store a label map in another order than its image; voxels are matched by where they lie.
-
-        Raises:
-            ValueError: If the label map does not cover the image's voxels, or its values are not whole numbers.
-        """
-        same = self.image.axial
-        array = SimpleITK.GetArrayFromImage(self.label.image())
-        turned = turned_like(array, self.label.axial, same)
-        if turned is None:
-            raise ValueError(
-                f"{self.label.file} does not have the voxels of its image {self.image.file}: save the labels on the "
-                "image's own grid"
-            )
-        whole = turned.astype(np.int64)
-        if not np.array_equal(whole, turned):
-            raise ValueError(f"{self.label.file} is no label map: not all of its values are whole numbers")
-        return same.slices_first(whole)
-
-
-def turned_like(array: NDArray[Any], own: Axial, wanted: Axial) -> NDArray[Any] | None:
-    """An array, indexed (k, j, i), with axes swapped and turned round so that it lies as another volume does.
-
-    Args:
-        array: Of the volume with slices ``own``.
-        own: Where its voxels lie.
-        wanted: Where they shall lie.
-
-    Returns:
-        The array, or ``None`` if the two volumes do not have the same voxels.
-    """
-    import nibabel
-
-    change = nibabel.orientations.ornt_transform(
-        nibabel.orientations.io_orientation(own.affine), nibabel.orientations.io_orientation(wanted.affine)
-    )
-    affine = own.affine @ nibabel.orientations.inv_ornt_aff(change, own.shape)
-    turned: NDArray[Any] = nibabel.orientations.apply_orientation(array.transpose(2, 1, 0), change)
-    if turned.shape != wanted.shape:
-        return None
-    corners = np.array([[i, j, k, 1] for i in (0, 1) for j in (0, 1) for k in (0, 1)], float)
-    corners[:, :3] *= np.array(wanted.shape) - 1
-    farthest = np.linalg.norm((corners @ (affine - wanted.affine).T)[:, :3], axis=1).max()
-    if farthest > _TOLERANCE * np.linalg.norm(wanted.affine[:3, :3], axis=0).min():
-        return None
-    return turned.transpose(2, 1, 0)
+    def paint(self, classes: Classes) -> Paint:
+        """See ``read_paint``."""
+        return read_paint(self.label, self.image.axial, classes)
 
 
 def import_painted(
@@ -119,7 +116,7 @@ def import_painted(
     *,
     classes: Sequence[str],
     channels: Sequence[str],
-    accept_unpainted: bool = False,
+    rules: Rules | None = None,
     dry_run: bool = False,
 ) -> Report:
     """Check what was painted, and write the data set.
@@ -131,97 +128,149 @@ def import_painted(
         painted: Folder of the label maps, named as their cases.
         number: Of the new data set.
         name: Its name, without number.
-        classes: Names of the painted values above 0, in ascending order.
+        classes: Names, or names and painted values such as ``kidney=1``.
         channels: Names of the channels; nnU-Net normalises by them.
-        accept_unpainted: Take cases on which nothing was painted for background.
+        rules: For paint that can be understood in two ways.
         dry_run: Write nothing.
 
     Raises:
         ValueError: If other slices were painted than those selected, a label map does not fit its image, or there are
             other values than names.
     """
+    rules = rules or Rules()
+    known = class_names.parsed(classes)
+    _check_channels(channels)
+    described = labels.with_ignore(known.described)
     cases, waiting = _matched(plan, images, painted, len(channels))
-    full = target_name(folders, number, name)
-    found: set[int] = set()
-    empty: dict[str, list[int]] = {}
-    unpainted: list[str] = []
-    wrong: list[str] = []
-    for case, one in shown(cases.items(), "Checking painted slices", len(cases)):
-        values = one.values()
-        found.update(int(value) for value in np.unique(values))
-        shows = {int(index) for index in np.flatnonzero(values.any(axis=(1, 2)))}
-        volume = one.image.axial
-        if beyond := sorted(shows - {*one.chosen}):
-            wrong.append(f"{case} (ITK-SNAP {', '.join(str(volume.itksnap(index)) for index in beyond[:5])})")
-        if missing := [volume.itksnap(index) for index in one.chosen if index not in shows]:
-            empty[case] = missing
-        if not shows:
-            unpainted.append(case)
-    if wrong:
-        raise ValueError(
-            f"slices were painted that were not selected, in {some(wrong, '; ')}: empty these, or select with the "
-            "settings by which they were painted"
-        )
-    if unpainted and not accept_unpainted:
-        raise ValueError(
-            f"nothing was painted on {some(unpainted)}: remove label maps that are not done, or say "
-            "--accept-unpainted if none of the selected slices shows a class"
-        )
-    numbered = _numbered(found, classes)
-    described = labels.with_ignore({"background": 0} | {one: index for index, one in enumerate(classes, 1)})
     report = Report(
-        name=full,
+        name=target_name(folders, number, name),
         cases=len(cases),
+        channels=len(channels),
         slices=sum(len(one.chosen) for one in cases.values()),
-        values=numbered,
-        empty=empty,
-        unpainted=unpainted,
+        classes=known.described,
+        values=known.values,
+        absent=[],
         waiting=waiting,
         ignore=described[labels.IGNORE],
     )
+    _ending(cases)
+    _check(cases, known, rules, report)
     if not dry_run:
-        _write(folders, plan, cases, report, described, channels)
+        _write(folders, plan, cases, report, known, rules, described, channels)
     return report
+
+
+def _check(cases: Mapping[str, Painted], classes: Classes, rules: Rules, report: Report) -> None:
+    """Look at all paint, and refuse it as a whole."""
+    found: set[int] = set()
+    faults: dict[str, list[str]] = {"other": [], "overlap": [], "slices": []}
+    for case, one in shown(cases.items(), "Checking painted slices", len(cases)):
+        paint, volume = one.paint(classes), one.image.axial
+        found.update(int(value) for value in np.unique(paint.values))
+        shows = {int(index) for index in np.flatnonzero((paint.values > 0).any(axis=(1, 2)))}
+        if paint.others:
+            faults["other"].append(f"{case} ({_counted(paint.others)})")
+        if paint.overlaps:
+            faults["overlap"].append(
+                f"{case} ({_counted(paint.overlaps)}; ITK-SNAP {_snap(volume, paint.overlapping)})"
+            )
+        if beyond := sorted(shows - {*one.chosen}):
+            faults["slices"].append(f"{case} (ITK-SNAP {_snap(volume, beyond)})")
+        if missing := [volume.itksnap(index) for index in one.chosen if index not in shows]:
+            report.empty[case] = missing
+        if not shows:
+            report.unpainted.append(case)
+        for counts, more in ((report.others, paint.others), (report.overlaps, paint.overlaps)):
+            for what, voxels in more.items():
+                counts[what] = counts.get(what, 0) + voxels
+    report.absent = [name for name, value in report.classes.items() if value and value not in found]
+    if faults["other"] and rules.other_values == "refuse":
+        raise ValueError(
+            f"paint of no class is in {some(faults['other'], '; ')}: classes are {classes}. Give each class the number "
+            f"that it was painted with{_suggestion(classes, report)}, correct the label maps, or say --other-values "
+            "background or --other-values ignore"
+        )
+    if faults["overlap"] and rules.overlaps == "refuse":
+        raise ValueError(
+            f"two classes share voxels in {some(faults['overlap'], '; ')}: a label map has one class for each voxel. "
+            "Correct the segments, or say --overlaps higher to give shared voxels to the class of the higher number"
+        )
+    if faults["slices"]:
+        raise ValueError(
+            f"slices were painted that were not selected, in {some(faults['slices'], '; ')}: empty these, or select "
+            "with the settings by which they were painted"
+        )
+    if report.unpainted and not rules.accept_unpainted:
+        raise ValueError(
+            f"nothing was painted on {some(report.unpainted)}: remove label maps that are not done, or say "
+            "--accept-unpainted if none of the selected slices shows a class"
+        )
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return some([f"{what}: {number} voxel{'s' * (number != 1)}" for what, number in counts.items()])
+
+
+def _snap(volume: Axial, slices: Sequence[int]) -> str:
+    return some([str(volume.itksnap(index)) for index in slices])
+
+
+def _suggestion(classes: Classes, report: Report) -> str:
+    """Numbers that would fit, if as many values were painted as there are classes."""
+    values = [what.removeprefix("value ") for what in report.others]
+    seen = {number for number, value in classes.values.items() if classes.names[value - 1] not in report.absent}
+    if not all(value.isdecimal() for value in values):
+        return ""
+    painted = sorted({*map(int, values), *seen})
+    if len(painted) != len(classes.names):
+        return ""
+    return f", such as --classes {Classes(classes.names, tuple(painted))}"
+
+
+def _check_channels(channels: Sequence[str]) -> None:
+    if not channels or not all(name.strip() for name in channels):
+        raise ValueError("channels must be one name or more, none of them empty")
 
 
 def _matched(
     plan: Mapping[str, Any], images: Path, painted: Path, channels: int
 ) -> tuple[dict[str, Painted], list[str]]:
-    there, done = scans.in_folder(images), scans.labels_in(painted)
+    there = listing.channels_in(images)
+    found = len(next(iter(there.values())))
+    if found != channels:
+        raise ValueError(
+            f"channels must name each channel, got {channels} name(s), and the {len(there)} case(s) in {images} have "
+            f"{found}, such as {', '.join(file.name for file in next(iter(there.values())))}"
+        )
+    done = listing.labels_in(painted, {*plan["cases"], *there})
     strange = [case for case in done if case not in plan["cases"]]
     if strange:
-        raise ValueError(f"{painted} has label maps of {some(strange)}, which the plan does not name")
+        raise ValueError(
+            f"{painted} has label maps of {some(strange)}, which the plan does not name: name label maps as their "
+            f"cases, such as {next(iter(plan['cases']))}.nii.gz or .seg.nrrd"
+        )
     gone = [case for case in done if case not in there]
     if gone:
         raise ValueError(f"{images} has no image of {some(gone)}")
     cases = {}
     for case, label in done.items():
-        entry, image = plan["cases"][case], there[case]
+        entry, files = plan["cases"][case], there[case]
+        image = Scan(files[0])
         if entry["slices"] != image.axial.slices:
             raise ValueError(
                 f"{image.file} has {image.axial.slices} slices, and had {entry['slices']} when slices were selected"
             )
-        files = tuple(_channels(image.file, channels))
         cases[case] = Painted(image, files, label, tuple(entry["chosen"]))
     return cases, [case for case in plan["cases"] if case not in done]
 
 
-def _channels(first: Path, count: int) -> Iterator[Path]:
-    for channel in range(count):
-        file = first if count == 1 else first.with_name(first.name.replace("_0000.", f"_{channel:04d}."))
-        if not file.is_file() or (channel and file == first):
-            raise ValueError(f"{first} has no channel {channel}: {count} were named, files end in _0000, _0001, ...")
-        yield file
-
-
-def _numbered(found: set[int], classes: Sequence[str]) -> dict[int, int]:
-    painted = sorted(found - {0})
-    if len(painted) != len(classes):
+def _ending(cases: Mapping[str, Painted]) -> str:
+    endings = {whole_ending(file) for one in cases.values() for file in one.channels}
+    if len(endings) > 1:
         raise ValueError(
-            f"classes must name each painted value once, got {len(classes)} name(s) for the value(s) "
-            f"{', '.join(map(str, painted)) or 'none'}"
+            f"images must all have one ending, got {', '.join(sorted(endings))}: nnU-Net reads one per data set"
         )
-    return {value: index for index, value in enumerate(painted, 1)}
+    return endings.pop()
 
 
 def _write(
@@ -229,35 +278,33 @@ def _write(
     plan: Mapping[str, Any],
     cases: Mapping[str, Painted],
     report: Report,
+    classes: Classes,
+    rules: Rules,
     described: Mapping[str, Any],
     channels: Sequence[str],
 ) -> None:
-    endings = {
-        next(ending for ending in scans.ENDINGS if one.image.file.name.endswith(ending)) for one in cases.values()
-    }
-    if len(endings) > 1:
-        raise ValueError(f"images must all have one ending, got {', '.join(sorted(endings))}")
-    (ending,) = endings
-    data = RawData(folders, report.name, ending)
+    ending = _ending(cases)
     entries = {}
-    try:
+    with RawData(folders, report.name, ending) as data:
         for case, one in shown(cases.items(), "Writing labels", len(cases)):
-            image, volume, values = one.image.image(), one.image.axial, one.values()
+            recorded = sha256(one.label.file)
+            image, volume, paint = one.image.image(), one.image.axial, one.paint(classes)
+            paint.values[paint.values == OTHER] = report.ignore if rules.other_values == "ignore" else 0
             sparse = np.full(SimpleITK.GetArrayViewFromImage(image).shape, report.ignore, np.uint8)
-            view = volume.slices_first(sparse)
-            for index in one.chosen:
-                view[index] = 0
-                for value, now in report.values.items():
-                    view[index][values[index] == value] = now
+            kept = list(one.chosen)
+            volume.slices_first(sparse)[kept] = paint.values[kept]
             entries[case] = {
                 "annotation": "sparse",
                 "slices": volume.slices,
-                "chosen": list(one.chosen),
+                "chosen": kept,
                 "axis": "ijk"[volume.axis],
                 "descending": volume.descending,
                 "spacing_mm": volume.spacing,
                 "shows_object": case not in report.unpainted,
                 "images_sha256": data.link_images(case, one.channels),
+                "painted_file": one.label.file.name,
+                "painted_sha256": recorded,
+                **({"segments": paint.segments} if paint.segments else {}),
                 "label_sha256": data.write_label(case, sparse, image),
             }
         description = {
@@ -266,9 +313,14 @@ def _write(
             "file_ending": ending,
         }
         settings = {key: plan[key] for key in ("density", "policy", "volumes", "seed") if key in plan}
-        manifest = {"nnunet_tricks": __version__, "source": None, **settings, "ignore": report.ignore}
-        painted_values = {str(value): now for value, now in report.values.items()}
-        data.finish(description, {**manifest, "painted_values": painted_values, "cases": entries}, None)
-    except BaseException:
-        data.discard()
-        raise
+        manifest = {
+            "nnunet_tricks": __version__,
+            "source": None,
+            **settings,
+            "ignore": report.ignore,
+            "painted_folder": str(next(iter(cases.values())).label.file.parent.absolute()),
+            "painted_values": {str(value): now for value, now in report.values.items()},
+            "other_values": rules.other_values,
+            "overlaps": rules.overlaps,
+        }
+        data.finish(description, {**manifest, "cases": entries}, None)

@@ -9,6 +9,7 @@ import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
+from pathlib import Path
 from time import process_time
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnunet_tricks.annotation.interpolation import interpolate
+from nnunet_tricks.annotation.labels import IGNORE
 from nnunet_tricks.annotation.policies import chosen
+from nnunet_tricks.experiment.folders import read_json
 
 if TYPE_CHECKING:
     from nnunet_tricks.annotation.features import Volume
@@ -192,6 +195,14 @@ def printed(rows: Iterable[Row]) -> Iterator[str]:
                 f"{m['iou']:.3f} ({m['iou_unannotated']:.3f})" for m in (one[key].get(name) for name in columns) if m
             ]
             yield f"{one['region']} {one['method']}".ljust(20) + "".join(f"{cell:>16}" for cell in cells)
+
+
+def ignore_of(folder: Path) -> int | None:
+    """The value of voxels that nobody annotated, if the folder is a raw data set of nnU-Net that has one."""
+    file = folder / "dataset.json"
+    described = read_json(file) if file.is_file() else {}
+    found = described.get("labels", {}).get(IGNORE)
+    return None if found is None else int(found)
 
 
 def regions_of(truth: Array) -> dict[str, list[int]]:

@@ -1,12 +1,12 @@
-"""Volumes as files, read as nnU-Net reads them, and folders of them."""
+"""Volumes as files, read as nnU-Net reads them."""
 
 # mypy: untyped-calls-exclude="SimpleITK"
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,28 @@ from numpy.typing import NDArray
 
 from nnunet_tricks.annotation.axes import Axial, axial
 from nnunet_tricks.annotation.features import Volume, as_numbers
-from nnunet_tricks.wording import some
+from nnunet_tricks.annotation.formats import ending_of, reader_of
 
 Array = NDArray[np.generic]
 
-ENDINGS = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd", ".nhdr", ".gipl")
-_CHANNEL = re.compile(r"(.+)_(\d{4})")
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
+_SAME_PLACE = 0.01
+"""Share of a voxel by which corners of a written volume may lie elsewhere: NIfTI's headers have single precision."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of its voxels.
+
+    Attributes:
+        axial: Its axial slices.
+        components: Number of values per voxel.
+        metadata: Further entries, such as the names of 3D Slicer's segments.
+    """
+
+    axial: Axial
+    components: int
+    metadata: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -32,8 +47,8 @@ class Scan:
     file: Path
 
     @cached_property
-    def axial(self) -> Axial:
-        """Its axial slices, by the header alone.
+    def header(self) -> Header:
+        """Its header; no voxel is read.
 
         The geometry is ITK's reading of the header, which is that of nnU-Net, ITK-SNAP and 3D Slicer.
 
@@ -41,26 +56,35 @@ class Scan:
             ValueError: If the file cannot be read, or is not a 3D volume.
         """
         reader = SimpleITK.ImageFileReader()
+        reader.SetImageIO(reader_of(self.file))
         reader.SetFileName(str(self.file))
         try:
             reader.ReadImageInformation()
         except RuntimeError as error:
             raise self._unreadable(error) from error
         shape = reader.GetSize()
-        codes = [f"{form}_code" for form in ("qform", "sform")]
-        codes = [reader.GetMetaData(code) for code in codes if reader.HasMetaDataKey(code)]
+        metadata = {key: str(reader.GetMetaData(key)) for key in reader.GetMetaDataKeys()}
+        codes = [metadata[code] for code in ("qform_code", "sform_code") if code in metadata]
         stated = not codes or any(code not in ("0", "NIFTI_XFORM_UNKNOWN") for code in codes)
-        if reader.GetNumberOfComponents() != 1:
-            raise ValueError(
-                f"{self.file} has {reader.GetNumberOfComponents()} values per voxel; it must be one channel"
-            )
         try:
             found = axial(_affine(reader), shape, stated=stated)
         except ValueError as error:
             raise ValueError(f"{self.file}: {error}") from error
-        if reader.GetNumberOfComponents() != 1:
-            raise ValueError(f"{self.file} has {reader.GetNumberOfComponents()} values per voxel; it must have one")
-        return found
+        return Header(found, int(reader.GetNumberOfComponents()), metadata)
+
+    @property
+    def axial(self) -> Axial:
+        """Its axial slices, by the header alone.
+
+        Raises:
+            ValueError: If the file cannot be read, or is not a 3D volume of one channel.
+        """
+        if self.header.components != 1:
+            raise ValueError(
+                f"{self.file} has {self.header.components} values per voxel and must have one: save each channel (or, "
+                "of a segmentation with overlapping segments, each layer) as a file of its own"
+            )
+        return self.header.axial
 
     def image(self) -> SimpleITK.Image:
         """The volume.
@@ -69,7 +93,7 @@ class Scan:
             ValueError: If the file cannot be read.
         """
         try:
-            return SimpleITK.ReadImage(str(self.file))
+            return SimpleITK.ReadImage(str(self.file), imageIO=reader_of(self.file))
         except RuntimeError as error:
             raise self._unreadable(error) from error
 
@@ -129,73 +153,65 @@ def same_shape(label: Scan, image: Scan) -> None:
 
 
 def written(array: Array, like: SimpleITK.Image, file: Path) -> None:
-    """Write a label map on the grid of an image; nobody sees half a file.
+    """Write a label map on the grid of an image; nobody sees half a file, or one that does not say the same.
 
     Args:
         array: In nnU-Net's order, (k, j, i).
         like: The image.
         file: Where.
+
+    Raises:
+        OSError: If what is read back is not what was written.
     """
     label = SimpleITK.GetImageFromArray(np.ascontiguousarray(array))
     label.CopyInformation(like)
-    temporary = file.with_name(f".{file.name}.partial{''.join(Path(file.name).suffixes[-2:])}")
+    _write_checked(label, file)
+
+
+def converted(source: Path, file: Path) -> None:
+    """Write a volume in another format, voxels and grid as they are.
+
+    Args:
+        source: What is read.
+        file: Where; its ending names the format.
+
+    Raises:
+        OSError: If what is read back is not what was written.
+    """
+    _write_checked(Scan(source).image(), file)
+
+
+def _write_checked(image: SimpleITK.Image, file: Path) -> None:
+    """Write under a temporary name, read back, compare, and only then rename.
+
+    ITK's NIfTI writer does not report a write that was cut short by a quota, and reads the stump without an error.
+    """
+    temporary = file.with_name(f".{file.name}.partial{ending_of(file)}")
     try:
-        SimpleITK.WriteImage(label, str(temporary), useCompression=True)
+        try:
+            SimpleITK.WriteImage(image, str(temporary), useCompression=True)
+            whole = _same_volume(image, SimpleITK.ReadImage(str(temporary)))
+        except RuntimeError as error:
+            raise OSError(f"{file} could not be written: {str(error).strip().splitlines()[-1]}") from error
+        if not whole:
+            raise OSError(
+                f"{file} could not be written: what is read back is not what was written. Is the disk full, or a "
+                "quota reached?"
+            )
         temporary.replace(file)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def in_folder(folder: Path) -> dict[str, Scan]:
-    """The volumes of a folder by the name of their case: of nnU-Net's channels the first.
-
-    Args:
-        folder: Of images, or a raw data set of nnU-Net, whose ``imagesTr`` are taken.
-
-    Raises:
-        ValueError: If there are none, or one case has two files.
-    """
-    if not folder.is_dir():
-        raise ValueError(f"{folder} is not a folder")
-    if (folder / "imagesTr").is_dir():
-        folder = folder / "imagesTr"
-    files = {file: _stem(file) for file in sorted(folder.iterdir()) if _is_volume(file)}
-    if not files:
-        raise ValueError(f"{folder} has no volumes: files must end in {', '.join(ENDINGS)}")
-    channels = all(_CHANNEL.fullmatch(stem) for stem in files.values())
-    found: dict[str, list[Path]] = {}
-    for file, stem in files.items():
-        match = _CHANNEL.fullmatch(stem) if channels else None
-        if match is None or match[2] == "0000":
-            found.setdefault(match[1] if match else stem, []).append(file)
-    twice = [f"{one[0].name} and {one[1].name}" for one in found.values() if len(one) > 1]
-    if twice:
-        raise ValueError(f"{folder} has two files of one case: {some(twice)}")
-    if not found:
-        raise ValueError(f"{folder} has no first channel: no file ends in _0000")
-    return {case: Scan(file) for case, (file,) in found.items()}
-
-
-def labels_in(folder: Path) -> Mapping[str, Scan]:
-    """The label maps of a folder by the name of their case.
-
-    Raises:
-        ValueError: If there are none.
-    """
-    if not folder.is_dir():
-        raise ValueError(f"{folder} is not a folder")
-    if (folder / "labelsTr").is_dir():
-        folder = folder / "labelsTr"
-    found = {_stem(file): Scan(file) for file in sorted(folder.iterdir()) if _is_volume(file)}
-    if not found:
-        raise ValueError(f"{folder} has no label maps: files must end in {', '.join(ENDINGS)}")
-    return found
-
-
-def _is_volume(file: Path) -> bool:
-    return file.name.endswith(ENDINGS) and not file.name.startswith(".")
-
-
-def _stem(file: Path) -> str:
-    ending = next(ending for ending in ENDINGS if file.name.endswith(ending))
-    return file.name[: -len(ending)]
+def _same_volume(image: SimpleITK.Image, other: SimpleITK.Image) -> bool:
+    if image.GetSize() != other.GetSize():
+        return False
+    ends = product(*((0, size - 1) for size in image.GetSize()))
+    corners = [[volume.TransformIndexToPhysicalPoint(index) for volume in (image, other)] for index in ends]
+    allowed = _SAME_PLACE * min(image.GetSpacing())
+    voxels, others = (SimpleITK.GetArrayViewFromImage(volume) for volume in (image, other))
+    return bool(
+        all(np.linalg.norm(np.subtract(*pair)) <= allowed for pair in corners)
+        and voxels.shape == others.shape
+        and np.array_equal(voxels, others, equal_nan=np.issubdtype(voxels.dtype, np.floating))
+    )

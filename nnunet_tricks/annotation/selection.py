@@ -14,6 +14,7 @@ from nnunet_tricks.annotation import features, policies, volumes
 from nnunet_tricks.annotation.axes import STEEP
 from nnunet_tricks.annotation.progress import shown
 from nnunet_tricks.annotation.scans import Scan
+from nnunet_tricks.wording import some
 
 FORMAT = 1
 FEATURES = ("pixels", "autoencoder")
@@ -67,12 +68,15 @@ class Chosen:
         return [min(abs(index - one) for one in self.slices) for index in range(self.scan.axial.slices)]
 
 
-def select(scans: Mapping[str, Scan], settings: Settings) -> dict[str, Chosen]:
+def select(
+    scans: Mapping[str, Scan], settings: Settings, known: Mapping[str, tuple[int, ...]] | None = None
+) -> dict[str, Chosen]:
     """Choose volumes and slices; only images are looked at, and only by ``ual``.
 
     Args:
         scans: All volumes by the name of their case.
         settings: How.
+        known: Slices among which they are chosen, of cases where not all can be; density is a share of these.
 
     Returns:
         The chosen volumes by name.
@@ -83,21 +87,21 @@ def select(scans: Mapping[str, Scan], settings: Settings) -> dict[str, Chosen]:
     cases = volumes.chosen([*scans], settings.fraction, seed=settings.seed)
     policies.number(1, settings.density)
     rows = _features(scans, settings) if settings.policy == "ual" else {}
-    return {
-        case: Chosen(
-            scans[case],
-            policies.chosen(
-                settings.policy,
-                scans[case].axial.slices,
-                settings.density,
-                seed=settings.seed,
-                case=case,
-                features=rows.get(case),
-                objective=settings.objective,
-            ),
+    found = {}
+    for case in cases:
+        among = (known or {}).get(case, tuple(range(scans[case].axial.slices)))
+        own = rows[case][list(among)] if case in rows else None
+        places = policies.chosen(
+            settings.policy,
+            len(among),
+            settings.density,
+            seed=settings.seed,
+            case=case,
+            features=own,
+            objective=settings.objective,
         )
-        for case in cases
-    }
+        found[case] = Chosen(scans[case], tuple(among[place] for place in places))
+    return found
 
 
 def _features(scans: Mapping[str, Scan], settings: Settings) -> dict[str, features.Array]:
@@ -195,6 +199,37 @@ def table(chosen: Mapping[str, Chosen]) -> str:
     return text.getvalue()
 
 
+def differences_of_table(plan: Mapping[str, Any], file: Path) -> Iterator[str]:
+    """What the table beside a plan says otherwise, since people edit tables, and the plan alone counts.
+
+    Args:
+        plan: As it was read.
+        file: It was read from.
+    """
+    beside = file.with_suffix(".csv")
+    if not beside.is_file():
+        return
+    try:
+        text = beside.read_text(encoding="utf-8-sig")
+        rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=";" if ";" in text.partition("\n")[0] else ",")
+        told: dict[str, set[int]] = {}
+        if not {"case", "slice"} <= {*(rows.fieldnames or ())}:
+            raise ValueError("no table of slices")
+        for row in rows:
+            if row["case"]:
+                told.setdefault(row["case"], set()).add(int(row["slice"]))
+    except (ValueError, KeyError, TypeError, csv.Error):
+        yield f"{beside} cannot be read as the table that 'annotate select' wrote; only {file.name} counts"
+        return
+    chosen = {case: {*entry["chosen"]} for case, entry in plan["cases"].items()}
+    other = [case for case in sorted({*chosen, *told}) if chosen.get(case) != told.get(case)]
+    if other:
+        yield (
+            f"{beside} has other slices of {some(other)} than {file.name}, which alone counts: what was changed in the "
+            f"table is ignored. To annotate other slices, change 'chosen' in {file.name}"
+        )
+
+
 def read(file: Path) -> dict[str, Any]:
     """A plan that was written as JSON.
 
@@ -202,7 +237,7 @@ def read(file: Path) -> dict[str, Any]:
         ValueError: If it is none.
     """
     try:
-        plan = json.loads(file.read_text(encoding="utf-8"))
+        plan = json.loads(file.read_text(encoding="utf-8-sig"))  # editors on Windows put a mark of bytes in front
     except ValueError as error:
         raise ValueError(f"{file} is not valid JSON ({error}): give the .json that 'annotate select' wrote") from error
     if not isinstance(plan, dict) or plan.get("format") != FORMAT or not isinstance(plan.get("cases"), dict):

@@ -11,11 +11,13 @@ import numpy as np
 import SimpleITK
 
 from nnunet_tricks import __version__
-from nnunet_tricks.annotation import labels, moved_plans, selection
+from nnunet_tricks.annotation import labels, moved_plans, recorded, selection
+from nnunet_tricks.annotation.moved_plans import Preprocessed
 from nnunet_tricks.annotation.progress import shown
 from nnunet_tricks.annotation.raw_data import RawData, sha256, target_name
 from nnunet_tricks.annotation.scans import Scan, same_shape
 from nnunet_tricks.annotation.selection import Chosen, Settings
+from nnunet_tricks.annotation.split import fold_of
 from nnunet_tricks.experiment.folders import Case, Folders
 from nnunet_tricks.planning import plans_file
 from nnunet_tricks.wording import some
@@ -76,13 +78,17 @@ def sparsify(
     ignore = int(changed["labels"][labels.IGNORE])
     allowed = labels.values(description["labels"]) + ([ignore] if labels.IGNORE in description["labels"] else [])
     cases = folders.cases(source, "Tr")
-    split = _fold(folders, source, sorted(cases), fold)
+    split = fold_of(folders, source, sorted(cases), fold)
     absent = [case for case in [*split["train"], *split["val"]] if case not in cases or cases[case].label is None]
     if absent:
         raise ValueError(f"{source} has no image or label of {some(absent)}, which its split names")
     name = target_name(folders, number, f"{source.partition('_')[2]}_{spelled(settings)}")
+    recorded.refuse_changed_labels(folders, source, option=False)
     scans = {case: Scan(cases[case].images[0]) for case in split["train"]}
-    chosen = selection.select(scans, settings)
+    known = {}
+    if labels.IGNORE in description["labels"]:
+        known = annotated_slices({case: _label(cases[case]) for case in split["train"]}, ignore)
+    chosen = selection.select(scans, settings, known)
     all_plans = _plans(folders.preprocessed / source)
     fitted = {plan: moved_plans.fitted(content, chosen, name) for plan, content in all_plans.items()}
     test = folders.cases(source, "Ts")
@@ -96,7 +102,7 @@ def sparsify(
         test=len(test),
         plans=list(fitted),
         configurations=[*fitted[first][0]["configurations"]],
-        notes=[*selection.warnings(chosen, settings), *_notes(fitted, chosen)],
+        notes=[*selection.warnings(chosen, settings), *_known_notes(known, scans), *_notes(fitted, chosen)],
     )
     if dry_run:
         return report
@@ -109,22 +115,35 @@ def sparsify(
         "ignore": ignore,
         "budget": report.budget,
     }
-    data = RawData(folders, name, description["file_ending"])
-    try:
+    with RawData(folders, name, description["file_ending"]) as data:
         entries = _write_cases(data, cases, chosen, split["val"], allowed, report)
         data.link_test(test)
-        data.finish(changed, {**manifest, "cases": entries}, splits)
-    except BaseException:
-        data.discard()
-        raise
-    moved_plans.write(
-        folders.preprocessed / name,
-        {plan: content for plan, (content, _) in fitted.items()},
-        {**changed, "numTraining": len(entries)},
-        folders.preprocessed / source / moved_plans.FINGERPRINT,
-        splits,
-    )
+        preprocessed = Preprocessed(
+            {plan: content for plan, (content, _) in fitted.items()},
+            folders.preprocessed / source / moved_plans.FINGERPRINT,
+        )
+        data.finish(changed, {**manifest, "cases": entries}, splits, preprocessed)
     return report
+
+
+def annotated_slices(files: Mapping[str, Path], ignore: int) -> dict[str, tuple[int, ...]]:
+    """Slices of label maps that have an annotated voxel, from inferior to superior, of cases that have others, too.
+
+    Args:
+        files: Label maps by case.
+        ignore: Value of voxels that nobody annotated.
+
+    Raises:
+        ValueError: If a label map has no annotated voxel at all.
+    """
+    found = {}
+    for case, file in shown(files.items(), "Looking for annotated slices", len(files)):
+        annotated = (Scan(file).slices() != ignore).any(axis=(1, 2))
+        if not annotated.any():
+            raise ValueError(f"{file} has no annotated voxel: take the case out of the split, or annotate it")
+        if not annotated.all():
+            found[case] = tuple(int(index) for index in np.flatnonzero(annotated))
+    return found
 
 
 def spelled(settings: Settings) -> str:
@@ -170,6 +189,7 @@ def _write_cases(
             "spacing_mm": volume.spacing,
             "shows_object": shows,
             "images_sha256": data.link_images(case, cases[case].images),
+            "dense_label_file": label_file.name,
             "dense_label_sha256": sha256(label_file),
             "label_sha256": data.write_label(case, sparse, label),
         }
@@ -188,21 +208,6 @@ def _label(case: Case) -> Path:
     return case.label
 
 
-def _fold(folders: Folders, dataset: str, cases: list[str], fold: int) -> dict[str, list[str]]:
-    """Training and validation cases: those of the split file, else those that nnU-Net would make."""
-    splits = folders.splits(dataset)
-    if splits is None:
-        from nnunetv2.utilities.crossval_split import generate_crossval_split
-
-        splits = [
-            {part: [str(case) for case in one[part]] for part in ("train", "val")}
-            for one in generate_crossval_split(cases)
-        ]
-    if not 0 <= fold < len(splits):
-        raise ValueError(f"fold must be from 0 to {len(splits) - 1}, got {fold}: the split has no more")
-    return splits[fold]
-
-
 def _plans(folder: Path) -> dict[str, plans_file.Plans]:
     """All plans of the dense data set."""
     found = {file.stem: plans_file.read(file) for file in sorted(folder.glob("*.json")) if plans_file.is_plans(file)}
@@ -213,6 +218,16 @@ def _plans(folder: Path) -> dict[str, plans_file.Plans]:
             "annotation takes its plans from the dense one"
         )
     return found
+
+
+def _known_notes(known: Mapping[str, tuple[int, ...]], scans: Mapping[str, Scan]) -> list[str]:
+    if not known:
+        return []
+    slices = sum(scans[case].axial.slices for case in known)
+    return [
+        f"{len(known)} training case(s), such as {min(known)}, are not annotated on all slices, but on "
+        f"{sum(map(len, known.values()))} of {slices}: slices were chosen among these, and density is a share of them"
+    ]
 
 
 def _notes(fitted: Mapping[str, tuple[plans_file.Plans, list[str]]], chosen: Mapping[str, Chosen]) -> list[str]:

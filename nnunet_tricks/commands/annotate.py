@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nnunet_tricks.annotation.preview import command as preview
 from nnunet_tricks.annotation.study import command as study
 from nnunet_tricks.wording import some
 
@@ -76,7 +77,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     painted.add_argument("--to", type=int, required=True, metavar="NUMBER", help="of the new data set")
     painted.add_argument("--name", required=True, help="of the new data set, without number")
     painted.add_argument(
-        "--classes", nargs="+", required=True, metavar="CLASS", help="names of the painted values, in ascending order"
+        "--classes",
+        nargs="+",
+        required=True,
+        metavar="CLASS",
+        help="names and painted numbers, such as kidney=1 tumour=7; names alone have the numbers 1, 2, and so on. "
+        "Classes that nobody has painted yet may be among them. Segments of 3D Slicer's .seg.nrrd go by their names",
     )
     painted.add_argument(
         "--channels", nargs="+", required=True, metavar="CHANNEL", help="names of the channels; nnU-Net treats CT apart"
@@ -84,7 +90,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     painted.add_argument(
         "--accept-unpainted", action="store_true", help="cases on which nothing was painted are background, not undone"
     )
+    painted.add_argument(
+        "--other-values",
+        choices=("refuse", "background", "ignore"),
+        default="refuse",
+        help="what painted values and segments are that no class has (default: %(default)s)",
+    )
+    painted.add_argument(
+        "--overlaps",
+        choices=("refuse", "higher"),
+        default="refuse",
+        help="voxels in segments of two classes are refused, or belong to the class of the higher number "
+        "(default: %(default)s)",
+    )
     _add_output(painted)
+    preview.add_arguments(commands)
     interpolate = commands.add_parser("interpolate", help="a data set with masks in between annotated slices")
     interpolate.description = (
         "Make a raw data set in which slices without annotation have interpolated labels, of one that 'annotate "
@@ -92,6 +112,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_source(interpolate, "DATASET", "number or full name of the sparse data set")
     interpolate.add_argument("--method", choices=METHODS, default="sdf", help="default: %(default)s")
+    interpolate.add_argument(
+        "--accept-changed", action="store_true", help="take files that are not those that the manifest recorded"
+    )
     _add_learning(interpolate, "beside the sparse data set's preprocessed data")
     _add_output(interpolate)
     quality = commands.add_parser("quality", help="how good interpolated masks are, measured on dense labels")
@@ -183,6 +206,7 @@ def run(arguments: argparse.Namespace) -> int:
         "select": _select,
         "sparsify": _sparsify,
         "import": _import,
+        "preview": preview.run,
         "interpolate": _interpolate,
         "quality": _quality,
         "study": study.run_study,
@@ -205,20 +229,30 @@ def _settings(arguments: argparse.Namespace) -> Settings:
 
 
 def _select(arguments: argparse.Namespace) -> int:
-    from nnunet_tricks.annotation import scans, selection
+    from nnunet_tricks.annotation import listing, selection
+    from nnunet_tricks.annotation.scans import Scan
 
     settings = _settings(arguments)
-    found = scans.in_folder(arguments.folder)
+    files = listing.channels_in(arguments.folder)
+    channels = len(next(iter(files.values())))
+    _warn(listing.doubts(files))
+    found = {case: Scan(channel[0]) for case, channel in files.items()}
     chosen = selection.select(found, settings)
     plan = selection.document(chosen, found, settings)
     _warn(selection.warnings(chosen, settings))
-    files = [arguments.out.with_name(f"{arguments.out.name}{ending}") for ending in (".csv", ".json")]
+    outputs = [arguments.out.with_name(f"{arguments.out.name}{ending}") for ending in (".csv", ".json")]
     if not arguments.dry_run:
-        _write_new(dict(zip(files, (selection.table(chosen), json.dumps(plan, indent=2) + "\n"), strict=True)))
+        _write_new(dict(zip(outputs, (selection.table(chosen), json.dumps(plan, indent=2) + "\n"), strict=True)))
     if arguments.json:
-        print(json.dumps({"dry_run": arguments.dry_run, "files": [*map(str, files)], **plan}, indent=2))
+        print(
+            json.dumps(
+                {"dry_run": arguments.dry_run, "files": [*map(str, outputs)], "channels": channels, **plan}, indent=2
+            )
+        )
         return 0
     amount = plan["budget"]
+    cases = f"{len(files)} case{'s' * (len(files) > 1)}"
+    print(f"{cases} with {channels} channel{'s' * (channels > 1)} each in {arguments.folder}")
     print(
         f"{amount['slices']} slices of {amount['volumes']} volumes: {100 * amount['density']:.1f} % of their slices, "
         f"{100 * amount['share_of_slices']:.1f} % of all {amount['of_slices']} in {amount['of_volumes']} volumes"
@@ -227,7 +261,7 @@ def _select(arguments: argparse.Namespace) -> int:
         f"No slice is farther than {amount['largest_distance_mm']:g} mm from an annotated one; in the median volume "
         f"{amount['median_largest_distance_mm']:g} mm"
     )
-    print(f"{'Dry run: would write' if arguments.dry_run else 'Written:'} {files[0]} and {files[1]}")
+    print(f"{'Dry run: would write' if arguments.dry_run else 'Written:'} {outputs[0]} and {outputs[1]}")
     return 0
 
 
@@ -267,19 +301,22 @@ def _sparsify(arguments: argparse.Namespace) -> int:
 
 def _import(arguments: argparse.Namespace) -> int:
     from nnunet_tricks.annotation import selection
-    from nnunet_tricks.annotation.painted import import_painted
+    from nnunet_tricks.annotation.painted import Rules, import_painted
     from nnunet_tricks.experiment.folders import Folders
 
+    plan = selection.read(arguments.plan)
+    _warn(selection.differences_of_table(plan, arguments.plan))
+    rules = Rules(arguments.other_values, arguments.overlaps, arguments.accept_unpainted)
     report = import_painted(
         Folders.of_environment(),
-        selection.read(arguments.plan),
+        plan,
         arguments.images,
         arguments.labels,
         arguments.to,
         arguments.name,
         classes=arguments.classes,
         channels=arguments.channels,
-        accept_unpainted=arguments.accept_unpainted,
+        rules=rules,
         dry_run=arguments.dry_run,
     )
     warnings = []
@@ -291,12 +328,22 @@ def _import(arguments: argparse.Namespace) -> int:
         warnings.append(
             f"{len(report.waiting)} selected cases have no label map and are left out: {some(report.waiting)}"
         )
+    if report.absent:
+        warnings.append(f"no label map shows {some(report.absent)}, which dataset.json names all the same")
+    if report.others:
+        meaning = "are background" if arguments.other_values == "background" else "count as not annotated"
+        counts = some([f"{what}: {voxels} voxels" for what, voxels in report.others.items()])
+        warnings.append(f"painted voxels of no class {meaning}: {counts}")
+    if report.overlaps:
+        counts = some([f"{pair}: {voxels} voxels" for pair, voxels in report.overlaps.items()])
+        warnings.append(f"classes share voxels, which belong to the one of the higher number: {counts}")
     _warn(warnings)
     if arguments.json:
         print(json.dumps({"dry_run": arguments.dry_run, **vars(report)}, indent=2))
         return 0
     did = "Dry run: would write" if arguments.dry_run else "Written:"
-    print(f"{did} {report.name}, {report.cases} cases with {report.slices} annotated slices")
+    cases = f"{report.cases} case{'s' * (report.cases != 1)} of {report.channels} channel{'s' * (report.channels > 1)}"
+    print(f"{did} {report.name}, {cases} with {report.slices} annotated slices")
     changed = {value: now for value, now in report.values.items() if value != now}
     if changed:
         print("  painted values became " + ", ".join(f"{value} -> {now}" for value, now in changed.items()))
@@ -317,10 +364,20 @@ def _interpolate(arguments: argparse.Namespace) -> int:
     folders = Folders.of_environment()
     learning = _learning(arguments)
     report = fill(
-        folders, arguments.dataset, arguments.to, arguments.method, learning=learning, dry_run=arguments.dry_run
+        folders,
+        arguments.dataset,
+        arguments.to,
+        arguments.method,
+        learning=learning,
+        accept_changed=arguments.accept_changed,
+        dry_run=arguments.dry_run,
     )
     if report.empty:
         _warn([f"no annotated slice of {some(report.empty)} shows a class: these are background throughout"])
+    if report.partly:
+        _warn([f"{report.partly} selected slices are annotated in part: masks were made without them"])
+    if report.linked_partly:
+        _warn([f"{some(report.linked_partly)} have voxels that nobody annotated, and stay as they are"])
     if arguments.json:
         print(json.dumps({"dry_run": arguments.dry_run, **vars(report)}, indent=2))
         return 0
@@ -339,24 +396,36 @@ def _learning(arguments: argparse.Namespace) -> Learning:
 
 
 def _quality(arguments: argparse.Namespace) -> int:
-    from nnunet_tricks.annotation import policies, quality, scans
+    from nnunet_tricks.annotation import listing, policies, quality
     from nnunet_tricks.annotation.progress import shown
     from nnunet_tricks.files import write_atomically
 
     for density in arguments.density:
         policies.number(1, density)
     rows: list[quality.Row] = []
-    found = scans.labels_in(arguments.folder)
+    found = listing.labels_in(arguments.folder)
     images, network = {}, None
     if {*arguments.method} & {*LEARNED}:
         from nnunet_tricks.annotation.learning import learned_on
 
         if arguments.network is None:
             raise ValueError("--method learned and chain need --network FILE, where the network is kept")
-        images = scans.in_folder(arguments.folder)
+        images = listing.in_folder(arguments.folder)
+        found = listing.labels_in(arguments.folder, images)
+        without = sorted({*found} - {*images})
+        if without:
+            raise ValueError(
+                f"{arguments.folder} has no image of {some(without)}, which --method learned and chain need"
+            )
         network = learned_on([images[case] for case in sorted(images)], _learning(arguments))
+    ignore = quality.ignore_of(arguments.folder)
     for case, scan in shown(found.items(), "Interpolating", len(found)):
         truth = scan.labels()
+        if ignore is not None and (truth == ignore).any():
+            raise ValueError(
+                f"{scan.file} has voxels that nobody annotated ('ignore' is {ignore}), and quality is measured on "
+                "dense labels: give a folder of these"
+            )
         rows += quality.measured(
             case,
             truth,

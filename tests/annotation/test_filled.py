@@ -73,3 +73,8 @@ def test_quality_by_density_and_by_gap(raw: Path, tmp_path: Path, capsys: pytest
     assert "IoU by gap between annotated slices" in capsys.readouterr().out
     assert main([*words[:3], "--density", "0"]) == 2
     assert "density must be above 0" in capsys.readouterr().err
+
+
+def test_quality_is_not_measured_on_sparse_labels(raw: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["annotate", "quality", str(raw / SPARSE), "--density", "0.5"]) == 2
+    assert "has voxels that nobody annotated ('ignore' is 3)" in capsys.readouterr().err

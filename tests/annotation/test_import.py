@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from nnunet_tricks.annotation.axes import axial
-from nnunet_tricks.annotation.painted import turned_like
+from nnunet_tricks.annotation.placing import turned_like
 from nnunet_tricks.cli import main
 from tests.annotation.test_axes import ORDERS, SHAPE, SPACING, stored_as
-from tests.annotation.world import CASES, array, build, labels_of, save
+from tests.annotation.world import CASES, array, build, labels_of, plans, save
 
 PAINTED = "Dataset610_Painted"
 CHOSEN = [2, 7, 12, 17]
@@ -36,7 +36,7 @@ def painted(case: str) -> np.ndarray:
     return label
 
 
-def run(place: Path, *words: object, classes: str = "organ lesion", expect: int = 0) -> None:
+def run(place: Path, *words: object, classes: str = "organ=1 lesion=7", expect: int = 0) -> None:
     images = place / "raw" / "Dataset501_Toy"
     start = ["annotate", "import", str(place / "plan.json"), str(images), str(place / "painted")]
     rest = ["--to", "610", "--name", "Painted", "--channels", "CT", "--classes", *classes.split()]
@@ -124,13 +124,13 @@ def test_cases_on_which_nothing_was_painted_are_not_done_unless_one_says_so(
 
 def test_values_names_grids_and_cases_must_fit(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(place, classes="organ", expect=2)
-    assert "got 1 name(s) for the value(s) 1, 7" in capsys.readouterr().err
+    assert "paint of no class is in case0 (value 7: 6 voxels)" in capsys.readouterr().err
     save(painted("case1"), place / "painted" / "case1.nii.gz", spacing=(0.8, 0.9, 3.1))
     run(place, expect=2)
     assert "does not have the voxels of its image" in capsys.readouterr().err
-    save(painted("case1")[:19], place / "painted" / "case1.nii.gz")
+    save(painted("case1"), place / "painted" / "case1.nii.gz", direction=np.diag([-1, -1, 1]))
     run(place, expect=2)
-    assert "does not have the voxels of its image" in capsys.readouterr().err
+    assert "has 60 painted voxels outside of its image" in capsys.readouterr().err
     save(0.5 * painted("case1"), place / "painted" / "case1.nii.gz")
     run(place, expect=2)
     assert "is no label map: not all of its values are whole numbers" in capsys.readouterr().err
@@ -151,3 +151,29 @@ def test_plans_must_be_plans_of_these_images(place: Path, capsys: pytest.Capture
     (place / "plan.json").write_text("[]")
     run(place, expect=2)
     assert "is not a plan that 'annotate select' wrote" in capsys.readouterr().err
+
+
+def test_before_a_split_is_known_none_is_written(place: Path) -> None:
+    """nnU-Net makes its split in the first training; until then plans alone are moved."""
+    run(place)
+    preprocessed = place / "preprocessed" / PAINTED
+    preprocessed.mkdir()
+    (preprocessed / "nnUNetPlans.json").write_text(json.dumps({**plans(), "dataset_name": PAINTED}))
+    (preprocessed / "dataset_fingerprint.json").write_text("{}")
+    assert main(["annotate", "interpolate", "610", "--to", "611"]) == 0
+    made = place / "preprocessed" / "Dataset611_Painted_sdf"
+    assert sorted(file.name for file in made.iterdir()) == [
+        "dataset.json",
+        "dataset_fingerprint.json",
+        "nnUNetPlans.json",
+    ]
+
+
+def test_images_in_capitals_are_linked_as_nnunet_wants_them(place: Path) -> None:
+    images = place / "raw" / "Dataset501_Toy" / "imagesTr"
+    for file in sorted(images.iterdir()):
+        file.rename(file.with_name(file.name.replace(".nii.gz", ".NII.GZ")))
+    run(place)
+    made = place / "raw" / PAINTED
+    assert sorted(file.name for file in (made / "imagesTr").iterdir()) == [f"{case}_0000.nii.gz" for case in CASES[:3]]
+    assert read(made / "dataset.json")["file_ending"] == ".nii.gz"

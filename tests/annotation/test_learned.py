@@ -165,3 +165,15 @@ def test_data_sets_are_filled_and_measured_by_it(
     assert {one["method"] for one in json.loads(capsys.readouterr().out)} == {"learned"}
     assert main(["annotate", "quality", str(raw), *words]) == 2
     assert "need --network FILE" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("steps", ["0", "-1"])
+def test_no_step_and_no_network_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], steps: str
+) -> None:
+    build(tmp_path, monkeypatch)
+    assert main(["annotate", "sparsify", "501", "--to", "601", "--density", "0.2"]) == 0
+    words = ["annotate", "interpolate", "601", "--to", "602", "--method", "learned", "--steps", steps]
+    assert main([*words, "--device", "cpu"]) == 2
+    assert f"steps must be at least 1, got {steps}: there is no network in" in capsys.readouterr().err
+    assert not list((tmp_path / "raw").glob("*602*"))

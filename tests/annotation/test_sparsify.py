@@ -196,3 +196,84 @@ def test_what_is_missing_is_said(raw: Path, capsys: pytest.CaptureFixture[str]) 
     save(labels_of(3), raw / "labelsTr" / "case3.nii.gz")
     sparsify(expect=2)
     assert "first run 'nnUNetv2_plan_and_preprocess -d 501'" in capsys.readouterr().err
+
+
+def partly_ignored(raw: Path, slices: list[int]) -> None:
+    """Nobody annotated other slices of the data set, which says so in ``dataset.json``."""
+    for case in CASES:
+        label = np.full((20, 12, 10), 3, np.uint8)
+        label[slices] = labels_of(int(case[4:]))[slices]
+        save(label, raw / "labelsTr" / f"{case}.nii.gz")
+
+
+IGNORING = {"background": 0, "organ": 1, "lesion": 2, "ignore": 3}
+
+
+def test_slices_that_nobody_annotated_are_neither_chosen_nor_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raw = build(tmp_path, monkeypatch, labels=IGNORING)
+    there = [1, 6, 9, 10, 15, 19]
+    partly_ignored(raw, there)
+    for policy in ("fixed", "random", "ual"):
+        sparsify("--density", 0.5, "--policy", policy, "--dry-run", "--json")
+        said = capsys.readouterr()
+        assert json.loads(said.out)["budget"]["slices"] == 8 * 3
+        assert "are not annotated on all slices, but on 48 of 160: slices were chosen among these" in said.err
+    sparsify("--density", 0.5)
+    made = raw.parent / "Dataset601_Toy_fixed0p5"
+    manifest = read(made / "sparse_manifest.json")
+    assert manifest["budget"]["density"] == 3 / 20
+    for case in read(made / "splits_final.json")[0]["train"]:
+        assert manifest["cases"][case]["chosen"] == [6, 10, 19]
+        label = array(made / "labelsTr" / f"{case}.nii.gz")
+        assert np.flatnonzero((label != 3).any(axis=(1, 2))).tolist() == [6, 10, 19]
+
+
+def test_interpolation_takes_wholly_annotated_slices_and_leaves_nothing_ignored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from nnunet_tricks.annotation.interpolation import interpolate
+
+    raw = build(tmp_path, monkeypatch, labels=IGNORING)
+    dense = labels_of(0)
+    label = dense.copy()
+    label[7, :, :3] = 3
+    for case in CASES:
+        save(label, raw / "labelsTr" / f"{case}.nii.gz")
+    sparsify()
+    assert main(["annotate", "interpolate", "601", "--to", "602"]) == 0
+    said = capsys.readouterr().err
+    assert "8 selected slices are annotated in part: masks were made without them" in said
+    assert "have voxels that nobody annotated, and stay as they are" in said
+    made = raw.parent / "Dataset602_Toy_fixed0p2_sdf"
+    case = read(made / "splits_final.json")[0]["train"][0]
+    expected = interpolate(label, [2, 12, 17], spacing=(0.9, 0.8))
+    expected[7, :, 3:] = dense[7, :, 3:]
+    found = array(made / "labelsTr" / f"{case}.nii.gz")
+    np.testing.assert_array_equal(found, expected)
+    assert not (found == 3).any()
+
+
+def test_a_case_without_a_wholly_annotated_slice_is_not_interpolated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raw = build(tmp_path, monkeypatch, labels=IGNORING)
+    for case in CASES:
+        label = labels_of(int(case[4:]))
+        label[:, 0, 0] = 3
+        save(label, raw / "labelsTr" / f"{case}.nii.gz")
+    sparsify()
+    assert main(["annotate", "interpolate", "601", "--to", "602"]) == 2
+    assert "masks are made between wholly annotated slices, and" in capsys.readouterr().err
+    save(np.full((20, 12, 10), 3, np.uint8), raw / "labelsTr" / "case1.nii.gz")
+    assert main(["annotate", "sparsify", "501", "--to", "603", "--density", "0.2"]) == 2
+    assert "case1.nii.gz has no annotated voxel" in capsys.readouterr().err
+
+
+def test_few_cases_without_a_split_file_say_what_to_do(raw: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for case in CASES[4:]:
+        (raw / "imagesTr" / f"{case}_0000.nii.gz").unlink()
+        (raw / "labelsTr" / f"{case}.nii.gz").unlink()
+    sparsify(expect=2)
+    assert "nnU-Net makes none of 4 cases" in capsys.readouterr().err

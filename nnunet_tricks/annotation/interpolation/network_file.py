@@ -112,8 +112,14 @@ def trained(
         seed: Of weights and pairs.
 
     Raises:
-        ValueError: If the file is of other images or another seed, or no volume has two slices.
+        ValueError: If the file is of other images or another seed, no volume has two slices, or there is neither a
+            network nor a step to train one.
     """
+    if steps < (0 if file.is_file() else 1):
+        raise ValueError(
+            f"steps must be at least {0 if file.is_file() else 1}, got {steps}: "
+            + (f"{file} is used as it is from 0 on" if file.is_file() else f"there is no network in {file} yet")
+        )
     on = on or device()
     identity = {"factor": factor_of(shapes), "shapes": crc32(repr([*map(tuple, shapes)]).encode()), "seed": seed}
     with torch.random.fork_rng():

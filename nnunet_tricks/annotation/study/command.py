@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnunet_tricks.annotation.study import design
+from nnunet_tricks.wording import some
 
 if TYPE_CHECKING:
-    from nnunet_tricks.annotation.study.costs import Prices, Volume
+    from nnunet_tricks.annotation.study import outcome
+    from nnunet_tricks.annotation.study.costs import Amount, Prices, Volume
     from nnunet_tricks.experiment.folders import Folders
 
 CENTRES = ("nnunet", "uniform", "lits", "atlas")
@@ -70,6 +73,7 @@ def _add_prices(parser: argparse.ArgumentParser) -> None:
 
 def run_study(arguments: argparse.Namespace) -> int:
     """Plan."""
+    from nnunet_tricks.annotation.labels import IGNORE
     from nnunet_tricks.annotation.study import plan
     from nnunet_tricks.annotation.study.costs import amount
     from nnunet_tricks.experiment.folders import Folders
@@ -82,6 +86,12 @@ def run_study(arguments: argparse.Namespace) -> int:
         raise ValueError("nothing to train but the reference: give a --density or --volumes below 1")
     folders = Folders.of_environment()
     dataset = folders.dataset(arguments.dataset)
+    if IGNORE in folders.description(dataset)["labels"]:
+        print(
+            f"warning: {dataset} has voxels that nobody annotated, and a study needs dense labels: slices without any "
+            "are chosen and counted like all others",
+            file=sys.stderr,
+        )
     prices = _prices(arguments)
     there = _volumes(folders, dataset, arguments.plans, arguments.configuration, arguments.fold)
     amounts = {point: amount(point, there, prices) for point in (*points, design.DENSE)}
@@ -101,9 +111,7 @@ def run_study(arguments: argparse.Namespace) -> int:
         command = f"Budgets of annotated slices, as 'nnunet-tricks annotate study {arguments.dataset}' planned them."
         write_atomically(arguments.out, plan.experiment_file(setting, points, command))
     if arguments.json:
-        settings = [
-            {**vars(point), "trainer": point.trainer(arguments.centres), **vars(amounts[point])} for point in amounts
-        ]
+        settings = [_as_json(point, arguments.centres, one) for point, one in amounts.items()]
         print(json.dumps({"dataset": dataset, "trainings": trainings, "settings": settings}, indent=2))
         return 0
     slices, objects = sum(one.slices for one in there.values()), sum(one.with_object for one in there.values())
@@ -120,18 +128,21 @@ def run_curves(arguments: argparse.Namespace) -> int:
     """Collect and draw."""
     from nnunet_tricks.annotation.study import figures, outcome
     from nnunet_tricks.annotation.study.costs import amount
-    from nnunet_tricks.experiment.folders import Folders
+    from nnunet_tricks.experiment.folders import Folders, read_json
     from nnunet_tricks.experiment.spec import read_experiment
     from nnunet_tricks.files import write_atomically
 
     folders, prices = Folders.of_environment(), _prices(arguments)
     rows: list[outcome.Row] = []
     missing = 0
+    broken: list[str] = []
+    names: dict[str, str] = {}
     for part in read_experiment(arguments.spec).comparisons:
         (dataset, *more), (configuration, *others), (fold, *folds) = part.datasets, part.configurations, part.folds
         if more or others or folds or len(part.plans) > 1:
             raise ValueError(f"{arguments.spec}: curves are of one data set, configuration and fold each")
         dataset = folders.dataset(dataset)
+        names |= outcome.label_keys(folders.description(dataset)["labels"])
         there = _volumes(folders, dataset, part.plans[0], configuration, fold)
         for arm in part.arms:
             point = design.point_of(arm.name) if arm.ours else None
@@ -144,10 +155,19 @@ def run_curves(arguments: argparse.Namespace) -> int:
                 if not summary.is_file():
                     missing += 1
                     continue
-                found = json.loads(summary.read_text(encoding="utf-8"))
-                rows += outcome.rows_of(trainer, run, point, amount(point, there, prices, seed=run), found)
+                try:
+                    found = read_json(summary)
+                    rows += outcome.rows_of(trainer, run, point, amount(point, there, prices, seed=run), found)
+                except (ValueError, KeyError, TypeError):
+                    broken.append(str(summary))
     name = arguments.out or arguments.spec.with_suffix("")
-    drawn = figures.picture(rows, arguments.label)
+    if broken:
+        print(
+            f"warning: {len(broken)} trainings are left out, since nnU-Net's summary is not whole: {some(broken)}. "
+            "Validate again with nnUNetv2_train ... --val",
+            file=sys.stderr,
+        )
+    drawn = figures.picture(rows, _label(arguments.label, rows, names))
     name.parent.mkdir(parents=True, exist_ok=True)
     files = [name.with_name(name.name + ending) for ending in (".csv", ".png")]
     write_atomically(files[0], outcome.write(rows))
@@ -158,11 +178,27 @@ def run_curves(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _label(wanted: str, rows: Sequence[outcome.Row], names: Mapping[str, str]) -> str:
+    """The label as nnU-Net's summaries have it, of that or of its name in ``dataset.json``."""
+    there = list(dict.fromkeys(row.label for row in rows))
+    found = wanted if wanted in there else names.get(wanted, wanted)
+    if rows and found not in there:
+        known = [*there, *(name for name, key in names.items() if key in there)]
+        raise ValueError(f"--label must be one of {', '.join(known)}, got '{wanted}'")
+    return found
+
+
+def _as_json(point: design.Point, centres: str, needed: Amount) -> dict[str, Any]:
+    """A setting and what it needs; ``volumes`` is the share of them, ``annotated_volumes`` their number."""
+    counted = {"slices": needed.slices, "annotated_volumes": needed.volumes, "cost": needed.cost}
+    return {**vars(point), "trainer": point.trainer(centres), **counted}
+
+
 def _prices(arguments: argparse.Namespace) -> Prices:
     from nnunet_tricks.annotation.study.costs import Prices
 
-    dear = arguments.slice_cost if arguments.object_cost is None else arguments.object_cost
-    prices = Prices(arguments.slice_cost, dear, arguments.volume_cost)
+    with_object = arguments.slice_cost if arguments.object_cost is None else arguments.object_cost
+    prices = Prices(arguments.slice_cost, with_object, arguments.volume_cost)
     if min(prices.empty, prices.object, prices.volume) < 0:
         raise ValueError("costs must not be negative")
     return prices
@@ -172,6 +208,8 @@ def _volumes(folders: Folders, dataset: str, plans: str, configuration: str, fol
     """The training volumes of a fold."""
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
+    from nnunet_tricks.annotation.labels import IGNORE
+    from nnunet_tricks.annotation.split import fold_of
     from nnunet_tricks.annotation.study.costs import volumes_in
 
     home = folders.preprocessed / dataset
@@ -184,11 +222,10 @@ def _volumes(folders: Folders, dataset: str, plans: str, configuration: str, fol
     folder = home / manager.get_configuration(configuration).data_identifier
     if not folder.is_dir():
         raise ValueError(f"there is no {folder}: preprocess configuration '{configuration}' first")
-    splits = folders.splits(dataset)
-    if fold == "all" or splits is None:
-        cases = sorted(found.stem for found in folder.glob("*.pkl"))
-    elif 0 <= int(fold) < len(splits):
-        cases = splits[int(fold)]["train"]
-    else:
-        raise ValueError(f"fold {fold} is not in the split of {dataset}, which has folds 0 to {len(splits) - 1}")
-    return volumes_in(folder, cases, manager.transpose_forward)
+    preprocessed = sorted(found.stem for found in folder.glob("*.pkl"))
+    cases = preprocessed if fold == "all" else fold_of(folders, dataset, preprocessed, int(fold))["train"]
+    missing = sorted({*cases} - {*preprocessed})
+    if missing:
+        raise ValueError(f"{folder} lacks {some(missing)}, which the split names: preprocess the data set again")
+    ignore = folders.description(dataset)["labels"].get(IGNORE)
+    return volumes_in(folder, cases, manager.transpose_forward, ignore)

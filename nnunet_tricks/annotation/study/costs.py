@@ -1,4 +1,4 @@
-"""What labels would cost: slices, dearer ones among them, and volumes to get used to.
+"""What labels would cost: slices, more expensive ones among them, and volumes to get used to.
 
 Zhang et al. 2025 count slices alike, and say themselves that this is too simple: a slice that shows the object takes
 longer than one that can be skipped, and every new volume has to be looked through first.
@@ -86,20 +86,24 @@ def amount(point: Point, there: Mapping[str, Volume], prices: Prices, seed: int 
     return Amount(slices, len(chosen), round(cost, 6))
 
 
-def volumes_in(folder: Path, cases: Sequence[str], transposed: Sequence[int]) -> dict[str, Volume]:
+def volumes_in(
+    folder: Path, cases: Sequence[str], transposed: Sequence[int], ignore: int | None = None
+) -> dict[str, Volume]:
     """Slices of preprocessed cases, as they were before preprocessing.
 
     Args:
         folder: Of preprocessed cases.
         cases: Their names.
         transposed: ``transpose_forward`` of the plans.
+        ignore: Label of voxels that nobody annotated, if there is one: it is no object.
     """
     dataset = infer_dataset_class(str(folder))(str(folder), list(cases))
     found = {}
     for case in track(cases, description="counting slices", transient=True):
         image, labels, _, properties = dataset.load_case(case)
         grid = grid_of(properties, image.shape[1:], transposed)
-        shows = (np.moveaxis(np.asarray(labels[:])[0], grid.axis, 0) > 0).any(axis=(1, 2))
+        slices = np.moveaxis(np.asarray(labels[:])[0], grid.axis, 0)
+        shows = ((slices > 0) & (slices != (-1 if ignore is None else ignore))).any(axis=(1, 2))
         # Slices that were made thicker stand for several.
         with_object = max(len(np.unique(grid.raw_of[shows])), round(int(shows.sum()) * grid.cropped / grid.slices))
         found[case] = Volume(grid.raw, min(with_object, grid.raw) if shows.any() else 0)

@@ -86,6 +86,24 @@ def rows_of(trainer: str, run: int, point: Point, amount: Amount, summary: Mappi
     ]
 
 
+def label_keys(labels: Mapping[str, Any]) -> dict[str, str]:
+    """How nnU-Net's summaries call labels and regions, by their names.
+
+    Args:
+        labels: Of ``dataset.json``.
+
+    Examples:
+        >>> label_keys({"background": 0, "kidney": [1, 2], "tumour": 2, "ignore": 3})
+        {'kidney': '(1, 2)', 'tumour': '2'}
+    """
+    left_out = ("background", "ignore")
+    return {
+        name: str(tuple(value)) if isinstance(value, list) else str(value)
+        for name, value in labels.items()
+        if name not in left_out
+    }
+
+
 def write(rows: Sequence[Row]) -> str:
     """The table as csv."""
     text = io.StringIO()

@@ -1,6 +1,5 @@
 """Where the slices of an image are once nnU-Net has transposed, cropped and resampled it."""
 
-# mypy: untyped-calls-exclude="nibabel"
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from nibabel.orientations import io_orientation
 from numpy.typing import NDArray
+
+from nnunet_tricks.annotation.axes import nearest_to_superior
 
 SUPERIOR = 2
 """The axis of the body from inferior to superior, in world coordinates."""
@@ -105,10 +105,9 @@ def _axial(properties: Mapping[str, Any]) -> tuple[int, bool, float]:
         return 0, True, 0.0
     affine = np.eye(4)
     affine[:3, :3] = directions
-    orientation = io_orientation(affine)
-    column = int(np.flatnonzero(orientation[:, 0] == SUPERIOR)[0])
+    column = nearest_to_superior(affine)
     # Files count axes from the fastest one, arrays from the slowest.
-    return 2 - column, bool(orientation[column, 1] > 0), float(abs(directions[SUPERIOR, column]))
+    return 2 - column, bool(directions[SUPERIOR, column] > 0), float(abs(directions[SUPERIOR, column]))
 
 
 def _directions(properties: Mapping[str, Any]) -> NDArray[np.float64] | None:

@@ -165,6 +165,12 @@ def _report(
         places = {case: grids[case].place(chosen[case]) for case in sparse}
         merged = sum(len(one) - len(set(one.tolist())) for one in places.values())
         cropped = picked - sum(map(len, places.values()))
+        blank = sum(int(one.kept.sum()) - len(one.survey.slices) for one in sparse.values())
+        if blank and not annotation.interpolation:
+            log(
+                f"WARNING: {blank} of the chosen slices have no annotated voxel, since labels of the data set are not "
+                "dense: nothing is learned from them"
+            )
         if merged:
             log(
                 f"WARNING: these plans make slices thicker, so that {merged} of {picked} annotated slices share one "

@@ -24,7 +24,7 @@ import numpy as np
 from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class
 from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
-from nnunet_tricks.annotation import volumes
+from nnunet_tricks.annotation import recorded, volumes
 from nnunet_tricks.annotation.training.cases import SparseCases
 from nnunet_tricks.annotation.training.centres import PatchCentres
 from nnunet_tricks.annotation.training.grid import Grid, grid_of
@@ -163,6 +163,8 @@ class nnUNetTrainerSparseSlices(TrickTrainer):
                 spacing=(spacing[0], spacing[1], spacing[2]),
             )
             log = partial(self.print_to_log_file, add_timestamp=False)
+            for line in recorded.lines_for_training(self.plans_manager.dataset_name):
+                log(line)
             found = annotate(cases, self._grids(cases, annotation), annotation, log=log)
             self._annotated = SparseCases(cases, found, self._ignore)
             self._warn_of_missing_labels()

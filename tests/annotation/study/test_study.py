@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
+import math
+import shutil
+from contextlib import redirect_stderr, redirect_stdout
 from fractions import Fraction
 from pathlib import Path
 
+import blosc2
 import numpy as np
 import pytest
 from PIL import Image
@@ -51,7 +56,7 @@ def test_lines_of_equal_budgets_have_as_many_slices_where_nothing_is_rounded() -
         assert len({one.cost for one in found}) == len(line)
 
 
-def test_slices_with_objects_are_dearer() -> None:
+def test_slices_with_objects_cost_more() -> None:
     there = {"a": Volume(10, 5)}
     assert amount(design.Point(density=0.4), there, Prices(empty=1, object=3)).cost == 2 * 1 + 2 * 3
     assert amount(design.DENSE, there, Prices(empty=0, object=1, volume=2)).cost == 5 + 2
@@ -98,6 +103,53 @@ def test_a_plan_becomes_a_file_and_the_file_is_a_right_experiment(bench: Bench, 
     assert comparison.baseline.name == "nnUNetTrainerSparseSlices_lits"
 
 
+def test_before_the_first_training_the_fold_is_the_one_that_it_will_make(
+    bench: Bench,
+) -> None:
+    """nnU-Net writes its split when it trains for the first time; 10 cases, of which 8 train."""
+    from nnunetv2.utilities.crossval_split import generate_crossval_split
+
+    with bench.room(trainers.find("nnUNetTrainer"), VOLUMES) as run:  # type: ignore[arg-type]
+        folder = run.data.preprocessed / "nnUNetPlans_3d_fullres"
+        for number in range(8):
+            for file in folder.glob("case_0*"):
+                shutil.copy(file, file.with_name(file.name.replace("case_0", f"more_{number}")))
+        cases = sorted(file.stem for file in folder.glob("*.pkl"))
+        split = run.data.preprocessed / "splits_final.json"
+        kept = split.read_bytes()
+        split.unlink()
+        try:
+            words = ["annotate", "study", run.data.name, "--density", "0.5", "--volumes", "0.25", "1", "--no-mi"]
+            with redirect_stdout(io.StringIO()) as out:
+                assert main([*words, "--policy", "fixed", "--json"]) == 0
+            said = json.loads(out.getvalue())["settings"]
+            train = [str(case) for case in generate_crossval_split(cases)[0]["train"]]
+            slices = sum(one.slices for one in volumes_in(folder, train, [0, 1, 2]).values())
+            reference = next(one for one in said if one["density"] == one["volumes"] == 1)
+            assert (reference["slices"], reference["annotated_volumes"]) == (slices, len(train))
+            quarter = next(one for one in said if one["volumes"] == 0.25)
+            assert quarter["annotated_volumes"] == math.ceil(0.25 * len(train))
+        finally:
+            split.write_bytes(kept)
+            for file in folder.glob("more_*"):
+                file.unlink()
+
+
+def test_what_nobody_annotated_is_no_object(bench: Bench) -> None:
+    cell = Cell("labels+ignore", "3d", True)
+    with bench.room(trainers.find("nnUNetTrainer"), cell) as run:  # type: ignore[arg-type]
+        with redirect_stderr(io.StringIO()) as complaints, redirect_stdout(io.StringIO()):
+            assert main(["annotate", "study", run.data.name, "--density", "0.5", "--policy", "fixed", "--no-mi"]) == 0
+        folder = run.data.preprocessed / "nnUNetPlans_3d_fullres"
+        ignore = run.data.dataset_json["labels"]["ignore"]
+        counted = [volumes_in(folder, ["case_0", "case_1"], [0, 1, 2], value) for value in (None, ignore)]
+        labels = {case: blosc2.open(str(folder / f"{case}_seg.b2nd"), mode="r")[:][0] for case in ("case_0", "case_1")}
+    assert "has voxels that nobody annotated, and a study needs dense labels" in complaints.getvalue()
+    for case, one in labels.items():
+        assert counted[1][case].with_object == ((one > 0) & (one != ignore)).any(axis=(1, 2)).sum()
+        assert counted[0][case].with_object >= counted[1][case].with_object
+
+
 def test_curves_of_trainings_that_are_done(bench: Bench, tmp_path: Path) -> None:
     """Trained, validated, collected and drawn; one training is missing, and the table says so by leaving it out."""
     names = ["SparseSlices", "SparseSlices_density0p3", "SparseSlices_density0p3_random", "SparseSlices_density0p3_mi"]
@@ -111,6 +163,18 @@ def test_curves_of_trainings_that_are_done(bench: Bench, tmp_path: Path) -> None
         spec = tmp_path / "study.yaml"
         spec.write_text(SPEC.format(dataset=run.data.name))
         assert main(["annotate", "curves", str(spec), "--volume-cost", "3"]) == 0
+        summary = Path(trainer.output_folder) / "validation" / "summary.json"
+        whole = summary.read_text()
+        summary.write_text(whole[: len(whole) // 2])
+        described = json.loads((run.data.preprocessed / "dataset.json").read_text())["labels"]
+        name = next(one for one, value in described.items() if value == 1)
+        with redirect_stderr(io.StringIO()) as complaints:
+            assert main(["annotate", "curves", str(spec), "--label", name, "-o", str(tmp_path / "named")]) == 0
+            assert main(["annotate", "curves", str(spec), "--label", "heart"]) == 2
+        said = complaints.getvalue()
+        assert f"1 trainings are left out, since nnU-Net's summary is not whole: {summary}" in said
+        assert "--label must be one of 1, " in said
+        summary.write_text(whole)
     rows = outcome.read(tmp_path / "study.csv")
     assert [row.trainer for row in rows if row.label == "mean"] == [f"nnUNetTrainer{name}_1epochs" for name in names]
     assert {(row.density, row.slices, row.cost) for row in rows} == {(1.0, 12, 18.0), (0.3, 4, 10.0)}

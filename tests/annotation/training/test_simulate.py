@@ -53,6 +53,12 @@ def test_sparse_labels_that_plans_coarsened_deserve_a_warning() -> None:
     assert "single annotated slices may have been lost" in log
 
 
+def test_chosen_slices_that_nobody_annotated_are_counted() -> None:
+    """Every second slice has labels, of which 7 and 17 are chosen, and 2 and 12 of the others."""
+    _, log = said(WHOLE, PLAIN, Volumes([(20, 12, 12)], density=0.5))
+    assert "WARNING: 2 of the chosen slices have no annotated voxel" in log
+
+
 @pytest.mark.parametrize("upwards", [True, False])
 def test_ual_takes_slices_by_what_they_show_whatever_the_order_of_storage(upwards: bool) -> None:
     """Three looks of very unequal length: three slices show all of them, which fixed intervals do not."""

@@ -1,0 +1,174 @@
+"""What annotators painted, read from their label maps as the values of a data set."""
+
+# mypy: untyped-calls-exclude="SimpleITK"
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import SimpleITK
+from numpy.typing import NDArray
+
+from nnunet_tricks.annotation.axes import Axial
+from nnunet_tricks.annotation.classes import Classes
+from nnunet_tricks.annotation.placing import turned_like
+from nnunet_tricks.annotation.scans import Scan
+from nnunet_tricks.annotation.segments import Segment, segments_of
+
+Flags = NDArray[np.bool_]
+
+OTHER = -1
+"""Value of voxels whose paint is of no class."""
+
+
+@dataclass
+class Paint:
+    """The paint of one case.
+
+    Attributes:
+        values: Those of the data set, slices first, from inferior to superior, in the image's storage; 0 where nothing
+            was painted, ``OTHER`` where the paint is of no class.
+        others: Number of voxels by what is of no class, such as ``value 3``.
+        overlaps: Number of voxels by two classes that both have them.
+        overlapping: Slices in which that is so.
+        segments: Names of 3D Slicer's segments and the value of their class.
+    """
+
+    values: NDArray[np.int16]
+    others: Counter[str] = field(default_factory=Counter)
+    overlaps: Counter[str] = field(default_factory=Counter)
+    overlapping: list[int] = field(default_factory=list)
+    segments: dict[str, int] = field(default_factory=dict)
+
+
+def read_paint(label: Scan, image: Axial, classes: Classes) -> Paint:
+    """Read one label map; voxels are matched with those of the image by where they lie.
+
+    In a ``.seg.nrrd`` of 3D Slicer names of segments decide, if any of them is that of a class: the numbers there are
+    3D Slicer's own. In all other files numbers decide. Where two classes have a voxel, the one of the higher value gets
+    it.
+
+    Args:
+        label: The label map.
+        image: The slices of its image.
+        classes: What is painted.
+
+    Raises:
+        ValueError: If the label map is not on the image's grid, has paint outside of the image, or its values are not
+            whole numbers.
+    """
+    layers, segments = _stored(label, image)
+    named = any(classes.named(segment.name) for segment in segments)
+    repeated = len({segment.value for segment in segments}) < len(segments)
+    if repeated and not named:
+        raise ValueError(
+            f"{label.file} has the segments {', '.join(segment.name for segment in segments)}, and none has the name "
+            f"of a class ({', '.join(classes.names)}): rename them in 3D Slicer, or name the classes as they are"
+        )
+    paint = Paint(np.zeros(layers[0].shape, np.int16))
+    parts = _by_segment(layers, segments, classes, paint) if named else _by_number(layers[0], classes, paint)
+    crowded = np.zeros(paint.values.shape, bool)
+    for value, voxels in sorted(parts, key=lambda part: part[0]):
+        crowded |= _add(paint, value, voxels, classes)
+    paint.values = image.slices_first(paint.values)
+    paint.overlapping = np.flatnonzero(image.slices_first(crowded).any(axis=(1, 2))).tolist()
+    return paint
+
+
+def masks_of(label: Scan, image: Axial) -> dict[str, Flags]:
+    """Everything that is painted, by the name of 3D Slicer's segment or by value, slices first.
+
+    Args:
+        label: The label map.
+        image: The slices of its image.
+
+    Raises:
+        ValueError: If the label map is not on the image's grid, or its values are not whole numbers.
+    """
+    layers, segments = _stored(label, image)
+    found = {one.name: layers[one.layer] == one.value for one in segments}
+    if not segments:
+        found = {f"value {number}": layers[0] == number for number in np.unique(layers[0][layers[0] != 0])}
+    return {name: image.slices_first(mask) for name, mask in found.items()}
+
+
+def _stored(label: Scan, image: Axial) -> tuple[list[NDArray[np.integer]], list[Segment]]:
+    """Layers on the image's grid, and 3D Slicer's segments if the file has some."""
+    header = label.header
+    layers = [_placed(layer, label, image) for layer in _layers(label, header.components)]
+    try:
+        segments = segments_of(header.metadata, len(layers))
+    except ValueError as error:
+        raise ValueError(f"{label.file}: {error}") from error
+    if len(layers) > 1 and not segments:
+        raise ValueError(
+            f"{label.file} has {len(layers)} values per voxel, and does not say what they are, as a .seg.nrrd of 3D "
+            "Slicer does: save a label map with one value per voxel"
+        )
+    return layers, segments
+
+
+def _layers(label: Scan, components: int) -> list[NDArray[np.integer]]:
+    stored = SimpleITK.GetArrayFromImage(label.image())
+    whole = stored if np.issubdtype(stored.dtype, np.integer) else stored.astype(np.int64)
+    if not np.array_equal(whole, stored):
+        raise ValueError(f"{label.file} is no label map: not all of its values are whole numbers")
+    return [whole[..., index] for index in range(components)] if components > 1 else [whole]
+
+
+def _placed(layer: NDArray[np.integer], label: Scan, image: Axial) -> NDArray[np.integer]:
+    placed = turned_like(layer, label.header.axial, image)
+    if placed is None:
+        sizes = ["x".join(map(str, one.shape)) for one in (label.header.axial, image)]
+        raise ValueError(
+            f"{label.file} ({sizes[0]} voxels) does not have the voxels of its image ({sizes[1]} voxels), nor a part "
+            "of them: spacing, directions or the place of the first voxel differ. Save the labels on the image's own "
+            "grid (in 3D Slicer: Export to files, with the image as reference volume)"
+        )
+    outside = np.count_nonzero(layer) - np.count_nonzero(placed)
+    if outside:
+        raise ValueError(f"{label.file} has {outside} painted voxels outside of its image: is it of another image?")
+    return placed
+
+
+def _by_segment(
+    layers: list[NDArray[np.integer]], segments: list[Segment], classes: Classes, paint: Paint
+) -> Iterator[tuple[int, Flags]]:
+    known = [np.zeros(layer.shape, bool) for layer in layers]
+    for segment in segments:
+        voxels = layers[segment.layer] == segment.value
+        known[segment.layer] |= voxels
+        value = classes.named(segment.name)
+        if value:
+            paint.segments[segment.name] = value
+        elif voxels.any():
+            paint.others[f"segment '{segment.name}'"] += int(np.count_nonzero(voxels))
+        if voxels.any():
+            yield value or OTHER, voxels
+    for layer, named in zip(layers, known, strict=True):
+        rest = np.where(named, 0, layer)
+        for number in np.unique(rest[rest != 0]):
+            voxels = rest == number
+            paint.others[f"value {number}"] += int(np.count_nonzero(voxels))
+            yield OTHER, voxels
+
+
+def _by_number(layer: NDArray[np.integer], classes: Classes, paint: Paint) -> Iterator[tuple[int, Flags]]:
+    for number in np.unique(layer[layer != 0]):
+        voxels = layer == number
+        value = classes.values.get(int(number), OTHER)
+        if value == OTHER:
+            paint.others[f"value {number}"] += int(np.count_nonzero(voxels))
+        yield value, voxels
+
+
+def _add(paint: Paint, value: int, voxels: Flags, classes: Classes) -> Flags:
+    """Add paint, what is of no class first, then classes in ascending order; returns what another class had."""
+    had = voxels & (paint.values > 0) & (paint.values != value)
+    for before in np.unique(paint.values[had]):
+        pair = f"{classes.names[before - 1]} and {classes.names[value - 1]}"
+        paint.overlaps[pair] += int(np.count_nonzero(paint.values[had] == before))
+    paint.values[voxels] = value
+    return had

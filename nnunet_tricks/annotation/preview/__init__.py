@@ -1,0 +1,1 @@
+"""Pictures of selected slices and of the paint on them."""

@@ -1,0 +1,59 @@
+"""Axial slices as viewers show them: the patient's right on the left of the picture, anterior on top."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnunet_tricks.annotation.axes import Axial
+
+Pixel = TypeVar("Pixel", bound=np.generic)
+
+
+@dataclass(frozen=True)
+class Display:
+    """How a slice of a volume, of the view with slices first, becomes a picture.
+
+    Attributes:
+        transposed: Whether the view's rows become columns.
+        down: Whether rows, after that, are turned round.
+        across: Whether columns, after that, are turned round.
+        height: mm of a pixel from top to bottom.
+        width: mm of a pixel from left to right.
+    """
+
+    transposed: bool
+    down: bool
+    across: bool
+    height: float
+    width: float
+
+    def shown(self, plane: NDArray[Pixel]) -> NDArray[Pixel]:
+        """One slice as a picture, rows from top to bottom."""
+        turned = plane.T if self.transposed else plane
+        return turned[:: -1 if self.down else 1, :: -1 if self.across else 1]
+
+
+def display_of(volume: Axial) -> Display:
+    """How the slices of a volume are shown, as stored, even if they are tilted.
+
+    Examples:
+        >>> from nnunet_tricks.annotation.axes import axial
+        >>> display_of(axial(np.diag([-0.5, -0.7, 3, 1]), (4, 5, 6)))
+        Display(transposed=False, down=False, across=False, height=0.7, width=0.5)
+        >>> display_of(axial(np.diag([0.5, 0.7, 3, 1]), (4, 5, 6))).across
+        True
+    """
+    edges = volume.affine[:3, :3]
+    units = edges / np.linalg.norm(edges, axis=0)
+    rows, columns = (axis for axis in (2, 1, 0) if axis != volume.axis)
+    right, front = np.abs(units[0]), np.abs(units[1])
+    transposed = bool(right[rows] + front[columns] > right[columns] + front[rows])
+    heights, widths = volume.in_plane()
+    if transposed:
+        rows, columns, heights, widths = columns, rows, widths, heights
+    # A volume is known in coordinates that grow to the right and to the front; pictures grow to the left and backwards.
+    return Display(transposed, bool(units[1, rows] > 0), bool(units[0, columns] > 0), heights, widths)

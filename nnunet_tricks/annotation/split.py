@@ -1,0 +1,40 @@
+"""Folds of a data set, also before nnU-Net's first training has written them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nnunet_tricks.experiment.folders import Folders
+
+_FOLDS = 5
+"""Of the split that nnU-Net makes."""
+
+
+def fold_of(folders: Folders, dataset: str, cases: Sequence[str], fold: int) -> dict[str, list[str]]:
+    """Training and validation cases: those of the split file, else those that nnU-Net would make.
+
+    Args:
+        folders: nnU-Net's.
+        dataset: Full name.
+        cases: Of the data set, in alphabetical order.
+        fold: Number of the fold.
+
+    Raises:
+        ValueError: If the split has no such fold, or there are too few cases for nnU-Net to make one.
+    """
+    splits = folders.splits(dataset)
+    if splits is None:
+        if len(cases) < _FOLDS:
+            raise ValueError(
+                f"{dataset} has no splits_final.json, and nnU-Net makes none of {len(cases)} cases, since it takes "
+                f"{_FOLDS} folds: write the file yourself"
+            )
+        from nnunetv2.utilities.crossval_split import generate_crossval_split
+
+        splits = [
+            {part: [str(case) for case in made[part]] for part in ("train", "val")}
+            for made in generate_crossval_split([*cases])
+        ]
+    if not 0 <= fold < len(splits):
+        raise ValueError(f"fold must be from 0 to {len(splits) - 1}, got {fold}: the split of {dataset} has no more")
+    return splits[fold]
