@@ -312,9 +312,9 @@ def _list(fields: Mapping[str, Entry], key: str, convert: Callable[[Entry], str]
 
 def _dataset(entry: Entry) -> str:
     word = entry.text()
-    if not re.fullmatch(r"\d{1,3}|Dataset\d{3}_[\w.-]+", word) or "__" in word or word == "0":
+    if not re.fullmatch(r"\d{1,3}|Dataset\d{3}_[\w.-]+", word) or "__" in word or not word.strip("0"):
         raise entry.error(f"'{word}' is no data set: give its number, or its full name as Dataset501_Name")
-    return word
+    return str(int(word)) if word.isdecimal() else word
 
 
 def _plain_name(entry: Entry) -> str:
