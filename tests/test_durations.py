@@ -27,7 +27,9 @@ def test_durations_as_schedulers_write_them(words: str, seconds: float) -> None:
     assert seconds_in(words) == seconds
 
 
-@pytest.mark.parametrize(("words", "match"), [("1:30", "or minutes and seconds"), ("0:00:00", "48h"), ("1:60:00", "48h")])
+@pytest.mark.parametrize(
+    ("words", "match"), [("1:30", "or minutes and seconds"), ("0:00:00", "48h"), ("1:60:00", "48h")]
+)
 def test_no_duration_with_colons(words: str, match: str) -> None:
     with pytest.raises(ValueError, match=match):
         seconds_in(words)

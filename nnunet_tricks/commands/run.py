@@ -90,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
     experiment = read_experiment(arguments.spec)
     if experiment.description:
         print(experiment.description, file=sys.stderr)
-    for note in experiment.notes:
+    for note in (*experiment.notes, *experiment.undecided):
         print(f"note: {note}", file=sys.stderr)
     _tell_missing(experiment, skip=arguments.skip_missing)
     if arguments.workers < 1:

@@ -56,7 +56,9 @@ class Entry:
         """It as a whole number."""
         if isinstance(self.value, bool) or not isinstance(self.value, int) or self.value < least:
             got = f"'{self.value}'" if isinstance(self.value, str) else self._kind()
-            hint = "; write it in plain digits, such as 90" if re.match(r"[-+]?\d", self.written) and got[0] == "'" else ""
+            hint = (
+                "; write it in plain digits, such as 90" if re.match(r"[-+]?\d", self.written) and got[0] == "'" else ""
+            )
             raise self.error(f"{self.what} must be a whole number from {least} on, got {got}{hint}")
         return self.value
 
@@ -176,7 +178,9 @@ class _Reader:
             if not isinstance(key_node, yaml.ScalarNode):
                 raise SpecError(f"{self.file}, line {line}: a key of {what} must be a word, not a list or a mapping")
             if key_node.tag == f"{TAG}merge":
-                raise SpecError(f"{self.file}, line {line}: '<<' is not read here: write out the keys that it stands for")
+                raise SpecError(
+                    f"{self.file}, line {line}: '<<' is not read here: write out the keys that it stands for"
+                )
             if key in fields:
                 raise SpecError(
                     f"{self.file}, line {line}: '{key}' stands twice in {what}, first in line {fields[key].line}"

@@ -59,7 +59,9 @@ def test_what_is_wrong_is_named_with_its_line(written, text, complaint) -> None:
 
 def test_times_as_slurm_writes_them_and_partitions_that_yaml_misreads(written) -> None:
     """YAML takes 1:00:00 for the number 3600, and no for false."""
-    profile = written("scheduler: slurm\nlongest: 2-00:00:00\ntraining:\n  time: 1:00:00\n  resources: {part: no, n: 010}\n")
+    profile = written(
+        "scheduler: slurm\nlongest: 2-00:00:00\ntraining:\n  time: 1:00:00\n  resources: {part: no, n: 010}\n"
+    )
     assert (profile.longest, profile.training.seconds) == (2 * 86400, 3600)
     assert profile.training.resources == {"part": "no", "n": 10}
 

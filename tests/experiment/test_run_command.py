@@ -46,6 +46,13 @@ def test_a_dry_run_shows_all_and_writes_nothing(spec, folders, capsys) -> None:
     assert not list(folders.preprocessed.iterdir())
 
 
+def test_a_dry_run_says_that_nothing_can_be_decided_and_what_to_write(spec, preprocessed, capsys) -> None:
+    _, _, err = said(capsys, spec(SPEC), "--dry-run", "--no-timing", "--device", "cpu")
+    assert "every word of 'compare' will be 'undecided'; write 'baseline_runs: 3'" in err
+    _, _, err = said(capsys, spec(SPEC + "baseline_runs: 3\n"), "--dry-run", "--no-timing", "--device", "cpu")
+    assert "undecided" not in err
+
+
 def test_a_dry_run_for_programs(spec, preprocessed, capsys) -> None:
     code, out, _ = said(capsys, spec(SPEC), "--dry-run", "--no-timing", "--json", "--device", "cpu")
     cells = json.loads(out)
