@@ -36,6 +36,7 @@ from nnunet_tricks.experiment.model import CHECKPOINTS
 from nnunet_tricks.experiment.nnunet_cells import Train
 from nnunet_tricks.experiment.processes import dying_with_parent
 from nnunet_tricks.experiment.record import Record
+from nnunet_tricks.experiment.strangers import Strangers
 from nnunet_tricks.files import write_atomically
 
 RUNS = "runs"
@@ -83,6 +84,7 @@ class Head:
         """Look at what is done already."""
         self.progress = {cell.key: Progress(cell, cell.state) for cell in self.cells}
         self._others = Others()
+        self._strangers = Strangers()
         self._said: dict[str, str] = {}
         self._options = needed_options(self.profile)
 
@@ -205,7 +207,9 @@ class Head:
                     print(f"{time.strftime('%H:%M:%S')} done: {key}", file=sys.stderr, flush=True)
 
     def _is_busy(self, cell: Cell) -> bool:
-        return is_held(cell.folder / LOCK) or self._others.work_at(cell.folder)
+        if is_held(cell.folder / LOCK) or self._others.work_at(cell.folder):
+            return True
+        return (self._strangers.running(cell) if cell.is_done() else self._strangers.at(cell)) is not None
 
     def _alive(self, folder: Path) -> bool:
         """Whether somebody on another machine works there; waits until that is sure."""
@@ -339,4 +343,4 @@ def _why(record: Record) -> str:
     last = record.attempts[-1]
     if last.returncode is None:
         return "killed, with all that it had started"
-    return f"exit code {last.returncode}"
+    return f"exit code {last.returncode}" + (f": {last.why}" if last.why else "")

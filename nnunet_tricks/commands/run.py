@@ -33,6 +33,7 @@ from nnunet_tricks.experiment.nnunet_cells import Plan
 from nnunet_tricks.experiment.printing import FORMATS, chains
 from nnunet_tricks.experiment.record import Record
 from nnunet_tricks.experiment.spec import Experiment, read_experiment
+from nnunet_tricks.experiment.strangers import Strangers
 from nnunet_tricks.signals import told_to_end
 
 RUNNERS = ("local", "print", "snakemake")
@@ -199,8 +200,11 @@ def _variables() -> dict[str, str]:
 
 
 def _dry_run(arguments: argparse.Namespace, cells: Sequence[Cell], devices: Sequence[str], budget: float | None) -> int:
+    strangers = Strangers()
+    for cell in cells:
+        strangers.at(cell)  # the first of two looks, as far apart as the timing takes
     costs = Costs(cells, {} if arguments.no_timing else timed(cells, _variables()))
-    slots = forecast(cells, costs.seconds, workers=len(devices), budget=budget)
+    slots = forecast(cells, costs.seconds, workers=len(devices), budget=budget, strangers=strangers)
     if arguments.json:
         print(json.dumps(preview.as_data(slots, costs), indent=2))
     else:
@@ -222,7 +226,8 @@ def _snakemake(
     timings = timed(cells, None, machine=profile.name)
     costs = Costs(cells, timings)
     workers = len(devices) if profile.is_local else profile.jobs
-    slots = forecast(cells, costs.seconds, workers=workers, budget=budget)
+    strangers = Strangers() if arguments.dry_run else None
+    slots = forecast(cells, costs.seconds, workers=workers, budget=budget, strangers=strangers)
     if arguments.dry_run:
         print(preview.as_text(slots, costs, workers=workers, budget=budget))
     head = Head(
@@ -253,6 +258,10 @@ def _print(
         costs = Costs(cells, {} if arguments.no_timing else timed(cells, _variables()))
         slots = forecast(cells, costs.seconds, workers=len(devices), budget=budget)
         cells = [slot.cell for slot in slots if slot.fits]
+    strangers = Strangers()
+    for cell in cells:
+        if sign := strangers.running(cell) if cell.is_done() else strangers.at(cell):
+            print(f"note: {cell.key}: {sign.words}; wait for its end before you run its line", file=sys.stderr)
     print(FORMATS[arguments.format](chains(cells), gpu=device == "cuda", options=arguments.options), end="")
     return 0
 
@@ -277,16 +286,18 @@ def _local(arguments: argparse.Namespace, cells: Sequence[Cell], devices: Sequen
         retries = 1 if arguments.retries is None else arguments.retries
         queue = LocalQueue(cells, devices, variables, retries=retries, fits=fits, tell=board.tell)
         complete = queue.run(lambda: board.look(queue))
-    _tell(queue.progress, arguments.json)
+    _tell(queue.progress, arguments.json, queue.stopped)
     return 0 if complete else 1
 
 
-def _tell(progress: Mapping[str, Progress], as_json: bool) -> None:
+def _tell(progress: Mapping[str, Progress], as_json: bool, stopped: str = "") -> None:
     """What became of the cells."""
     if as_json:
         print(json.dumps([_as_data(one) for one in progress.values()], indent=2))
+        if stopped:
+            print(stopped, file=sys.stderr)
     else:
-        print(summary(progress), file=sys.stderr)
+        print(summary(progress, stopped), file=sys.stderr)
 
 
 def _as_data(one: Progress) -> dict[str, Any]:

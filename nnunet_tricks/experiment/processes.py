@@ -17,6 +17,9 @@ MARK = "NNUNET_TRICKS_CELL"
 
 _PROC = Path("/proc")
 _DIES_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux
+_ONLY_FORKED = 0x40  # PF_FORKNOEXEC
+_FIRST_SPACE = "pid:[4026531836]"
+"""What Linux calls the view of processes that has them all, and that no container has."""
 
 
 def end_leftovers(folder: Path) -> int:
@@ -26,7 +29,7 @@ def end_leftovers(folder: Path) -> int:
     """
     mark = f"{MARK}={folder}".encode()
     ended = 0
-    for process in _processes():
+    for process in processes():
         with suppress(OSError):
             if mark in (process / "environ").read_bytes().split(b"\0") and int(process.name) != os.getpid():
                 os.kill(int(process.name), signal.SIGKILL)
@@ -47,7 +50,7 @@ def dying_with_parent() -> Callable[[], None] | None:
 def memory_of_session(session: int) -> int:
     """Bytes that all processes of a session take together, what they share counted once; 0 where it cannot be told."""
     total = 0
-    for process in _processes():
+    for process in processes():
         with suppress(OSError, ValueError, IndexError):
             if int((process / "stat").read_text().rpartition(")")[2].split()[3]) == session:
                 total += _proportional(process)
@@ -79,9 +82,30 @@ def memory_of_gpu(device: str) -> int | None:
     return None
 
 
-def _processes() -> Iterator[Path]:
+def processes() -> Iterator[Path]:
+    """The folders of all processes that can be seen; none where the system has no ``/proc``."""
     if _PROC.is_dir():
         yield from (entry for entry in _PROC.iterdir() if entry.name.isdecimal())
+
+
+def has_only_forked(process: Path) -> bool:
+    """Whether a process is the copy of another one, or dead, and not a program that somebody has started.
+
+    Raises:
+        OSError: If it is gone.
+    """
+    words = (process / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    return words[0] in "ZX" or bool(int(words[6]) & _ONLY_FORKED)
+
+
+def sees_all() -> bool:
+    """Whether every process of this machine can be seen from here: not in a container, and nothing is hidden."""
+    try:
+        return os.readlink(_PROC / "self" / "ns" / "pid") == _FIRST_SPACE and bool(
+            (_PROC / "1" / "cmdline").read_bytes()
+        )
+    except OSError:
+        return False
 
 
 def _proportional(process: Path) -> int:

@@ -145,8 +145,8 @@ class Comparison:
         else:
             what = f"write 'baseline_runs: {ENOUGH}', which is {more} more trainings for all tricks together"
         return (
-            f"{named}the baseline is trained {times}{where}, which does not tell how much trainings differ that differ in "
-            f"nothing: every word of 'compare' will be 'undecided'; {what}"
+            f"{named}the baseline is trained {times}{where}, which does not tell how much trainings differ that differ "
+            f"in nothing: every word of 'compare' will be 'undecided'; {what}"
         )
 
     @property
