@@ -20,7 +20,7 @@ from nnunet_tricks.cluster.profile import Profile, read_profile
 from nnunet_tricks.door import link
 from nnunet_tricks.door.commands import with_our_trainers
 from nnunet_tricks.durations import seconds_in
-from nnunet_tricks.experiment import preview
+from nnunet_tricks.experiment import preview, stale
 from nnunet_tricks.experiment.board import Board, summary
 from nnunet_tricks.experiment.cell import Cell
 from nnunet_tricks.experiment.cells import make, missing
@@ -106,6 +106,9 @@ def run(arguments: argparse.Namespace) -> int:
     devices, device = _devices(arguments, here=arguments.runner != "print" and (profile is None or profile.is_local))
     folders = Folders.of_environment()
     cells = make(experiment, folders, device=device)
+    stale.check(cells)
+    if not arguments.dry_run and arguments.runner != "print":
+        stale.note(cells)
     if profile is not None:
         return _snakemake(arguments, cells, profile, folders, device, devices, budget)
     if arguments.dry_run:

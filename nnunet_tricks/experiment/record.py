@@ -105,6 +105,10 @@ class Record:
         """The record with its last attempt replaced by what became of it, written."""
         return replace(self, attempts=(*self.attempts[:-1], attempt)).written(folder)
 
+    def with_split(self, digest: str) -> Record:
+        """The record of a training that learns from this split."""
+        return replace(self, split=digest)
+
     def written(self, folder: Path) -> Record:
         """The record, written."""
         content: dict[str, object] = {"attempts": [asdict(attempt) for attempt in self.attempts]}

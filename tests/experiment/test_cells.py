@@ -276,3 +276,11 @@ def test_what_does_not_exist_yet_is_named_and_left_out(spec, folders) -> None:
     assert [(one.arm, one.tricks) for one in missing(experiment)] == [("Telepathy", ("Telepathy",))]
     trainers = {cell.model.trainer for cell in make(experiment, folders) if isinstance(cell, Train)}
     assert trainers == {"nnUNetTrainer_5epochs", "nnUNetTrainerTversky_5epochs"}
+
+
+def test_plans_for_pretrained_weights_are_refused_with_their_line(spec, preprocessed) -> None:
+    file = preprocessed.preprocessed / DATASET / "ptPlans.json"
+    plans = json.loads(file.with_name("nnUNetPlans.json").read_text())
+    file.write_text(json.dumps({**plans, "pretrain_info": {"checkpoint_path": "x"}}))
+    with pytest.raises(SpecError, match=r"line 6: .*ptPlans\.json has 'pretrain_info'"):
+        cells_of(spec(BASE + "plans: [nnUNetPlans, ptPlans]\n"), preprocessed)
