@@ -57,6 +57,7 @@ class Strangers:
     look: Callable[[], list[Command]] = running
     _commands: tuple[float, list[Command]] = (-FRESH, [])
     _seen: dict[Path, tuple[str, float]] = field(default_factory=dict)
+    _unseen: tuple[float, bool] = (-FRESH, True)
 
     def running(self, cell: Cell) -> Sign | None:
         """A command that somebody has typed on this machine, and that does what the cell would do."""
@@ -89,7 +90,12 @@ class Strangers:
 
     def _is_known_dead(self, traces: Traces) -> bool:
         """Whether it was this machine's, whose processes are all known."""
-        return traces.node == platform.node() and sees_all() and not may_train_unseen(traces.place.parents[2])
+        if traces.node != platform.node() or not sees_all():
+            return False
+        now = time.monotonic()
+        if now - self._unseen[0] >= FRESH:
+            self._unseen = now, may_train_unseen(traces.place.parents[2])
+        return not self._unseen[1]
 
     def _patience(self, traces: Traces) -> float:
         least = min(SOON, self.patience) if traces.node == platform.node() else self.patience
