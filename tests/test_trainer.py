@@ -142,7 +142,7 @@ def test_plans_for_pretrained_weights_are_refused(bench: Bench) -> None:
     with bench.room(_trainer("nnUNetTrainerTversky"), CELL) as run:
         plans = json.loads((run.data.preprocessed / "nnUNetPlans.json").read_text()) | {"pretrain_info": {"path": "x"}}
         with pytest.raises(ValueError, match=r"nnUNetPlans\.json has 'pretrain_info'"):
-            _trainer("nnUNetTrainerTversky")(plans, CELL.configuration, 0, {"labels": {}})
+            _trainer("nnUNetTrainerTversky")(plans, "3d_fullres", 0, {"labels": {}})
 
 
 def test_a_cascade_without_its_first_stage_is_refused_with_the_command(bench: Bench) -> None:

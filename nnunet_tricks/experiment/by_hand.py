@@ -27,7 +27,7 @@ class Work:
 
     Attributes:
         kind: One of this module's words.
-        place: The folder below which it writes; None if that is not known.
+        place: The folder below which it writes, see ``identity``; None if that is not known.
         names: What tells it from other work there; None stands for any.
     """
 
@@ -38,7 +38,7 @@ class Work:
     @classmethod
     def at(cls, kind: str, place: Path | str, *names: str) -> Work:
         """Work at a place, whatever links lead there."""
-        return cls(kind, os.path.realpath(place), names)
+        return cls(kind, identity(str(place)), names)
 
     def is_same(self, other: Work) -> bool:
         """Whether two are the same, as far as is known."""
@@ -74,7 +74,7 @@ def running() -> list[Command]:
                 continue
             variables = _variables(process)
             folder = _folder(process)
-            works = tuple(works_of(words, variables, folder))
+            works = tuple(works_of(words, variables, folder, str(process / "root")))
             if works:
                 found.append(Command(int(process.name), works, (variables or {}).get(MARK, "")))
     return found
@@ -90,25 +90,26 @@ def may_train_unseen(results: Path) -> bool:
         with suppress(OSError, ValueError, IndexError):
             if int(process.name) == os.getpid() or has_only_forked(process):
                 continue
-            words, variables = _words(process), _variables(process)
-            if variables is None or MARK in variables or list(works_of(words, variables, _folder(process))):
+            words, variables, root = _words(process), _variables(process), str(process / "root")
+            if variables is None or MARK in variables or list(works_of(words, variables, _folder(process), root)):
                 continue
             said = " ".join(words).lower()
             place = variables.get(RESULTS)
-            is_here = place is not None and os.path.realpath(place) == os.path.realpath(results)
+            is_here = place is not None and identity(place, root) == identity(str(results))
             suspect = is_here or (place is None and ("nnunet" in said or "ipykernel" in said))
             if suspect and "libtorch" in (process / "maps").read_text(encoding="utf-8", errors="replace"):
                 return True
     return False
 
 
-def works_of(words: Sequence[str], variables: Mapping[str, str] | None, folder: str) -> Iterator[Work]:
+def works_of(words: Sequence[str], variables: Mapping[str, str] | None, folder: str, root: str = "") -> Iterator[Work]:
     """What a command line writes; nothing if it is none of nnU-Net's.
 
     Args:
         words: Of the command line.
         variables: Its environment; None if it may not be read.
         folder: In which it was started.
+        root: Where its root folder is, which in a container is another one.
 
     Examples:
         >>> words = "python3 /bin/nnUNetv2_train 4 2d 0 -tr nnUNetTrainerCE --c".split()
@@ -121,7 +122,7 @@ def works_of(words: Sequence[str], variables: Mapping[str, str] | None, folder: 
         name = next((name for module, name in MODULES.items() if _is_module(word, module)), os.path.basename(word))
         if read := READERS.get(name):
             with suppress(ValueError, argparse.ArgumentError):
-                yield from read(words[place + 1 :], _Where(variables, folder))
+                yield from read(words[place + 1 :], _Where(variables, folder, root))
             return
 
 
@@ -131,15 +132,16 @@ class _Where:
 
     variables: Mapping[str, str] | None
     folder: str
+    root: str
 
-    def root(self, variable: str) -> str | None:
+    def of(self, variable: str) -> str | None:
         """One of nnU-Net's folders."""
         value = (self.variables or {}).get(variable)
         return self.path(value) if value else None
 
     def path(self, words: str) -> str:
-        """A path as the command understands it."""
-        return os.path.realpath(os.path.join(self.folder, os.path.expanduser(words)))
+        """A path as the command understands it, see ``identity``."""
+        return identity(os.path.normpath(os.path.join(self.folder, os.path.expanduser(words))), self.root)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -167,7 +169,7 @@ def _train(words: Sequence[str], where: _Where) -> Iterator[Work]:
     ).parse_known_args(list(words))
     fold = str(int(asked.fold)) if asked.fold.isdecimal() else asked.fold
     names = (trainer_name(asked.tr or "nnUNetTrainer"), asked.p or DEFAULT_PLANS, asked.configuration, fold)
-    yield Work(TRAIN, where.root(RESULTS), (dataset_number(asked.dataset), *names))
+    yield Work(TRAIN, where.of(RESULTS), (dataset_number(asked.dataset), *names))
 
 
 def _predict(words: Sequence[str], where: _Where) -> Iterator[Work]:
@@ -191,7 +193,7 @@ def _plan_and_preprocess(words: Sequence[str], where: _Where) -> Iterator[Work]:
     # Which plans another planner writes, its code says.
     plans = asked.overwrite_plans_name or (DEFAULT_PLANS if asked.pl in (None, "ExperimentPlanner") else None)
     for dataset in asked.d or ():
-        yield Work(PLAN, where.root(PREPROCESSED), (dataset_number(dataset), plans))
+        yield Work(PLAN, where.of(PREPROCESSED), (dataset_number(dataset), plans))
     if not asked.no_pp:
         yield from _preprocessed(asked.d, plans, asked.c, where)
 
@@ -205,7 +207,7 @@ def _preprocessed(
 ) -> Iterator[Work]:
     for dataset in datasets or ():
         for configuration in configurations or CONFIGURATIONS:
-            yield Work(PREPROCESS, where.root(PREPROCESSED), (dataset_number(dataset), plans, configuration))
+            yield Work(PREPROCESS, where.of(PREPROCESSED), (dataset_number(dataset), plans, configuration))
 
 
 def _out(kind: str, words: Sequence[str], where: _Where) -> Iterator[Work]:
@@ -235,6 +237,27 @@ MODULES: Mapping[str, str] = {
 
 def _is_module(word: str, module: str) -> bool:
     return word.replace("/", ".").removesuffix(".py").endswith(module)
+
+
+def identity(path: str, root: str = "") -> str:
+    """What is the same for two paths that lead to the same file, even if one of them is a container's.
+
+    Args:
+        path: May lead to something that is not there yet.
+        root: In which it is one, such as ``/proc/12/root``.
+
+    Examples:
+        >>> identity("/usr/../") == identity("/") != identity("/not/there") == identity("/not/../not/there/")
+        True
+    """
+    path = os.path.normpath(path)
+    root = root if os.path.isdir(root + "/") else ""  # another user's may not be looked into
+    try:
+        found = os.stat(root + path)
+    except OSError:
+        above, name = os.path.split(path)
+        return f"{identity(above, root)}/{name}" if name else path
+    return f"{found.st_dev}:{found.st_ino}"
 
 
 def dataset_number(dataset: str) -> str:

@@ -22,14 +22,14 @@ class Traces:
         place: The folder.
         content: Names, sizes and times of its files; compared with itself only, as clocks differ.
         node: The machine that wrote last, if that is known; else empty.
-        has_epochs: Whether it is a training.
-        epoch: Seconds of its longest epoch so far; None if it has not ended one.
+        is_slow: Whether minutes may pass between two changes of its files.
+        epoch: Seconds of a training's longest epoch so far; None if it has not ended one.
     """
 
     place: Path
     content: str
     node: str = ""
-    has_epochs: bool = False
+    is_slow: bool = False
     epoch: float | None = None
 
     @classmethod

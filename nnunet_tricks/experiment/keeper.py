@@ -143,7 +143,9 @@ def out_of_space(folder: Path) -> str:
 def _no_space(told: str, folder: Path) -> str:
     free = ""
     with suppress(OSError):
-        free = f", {shutil.disk_usage(folder).free / 1e9:.2f} GB free"
+        left = shutil.disk_usage(folder).free / 1e9
+        # Loading processes share memory as files, and containers have little room for that.
+        free = f", {left:.2f} GB free{'; perhaps it was /dev/shm or the folder of temporary files' if left > 2 else ''}"
     return f"{told} ({folder}{free}): make room, then start the same command again"
 
 

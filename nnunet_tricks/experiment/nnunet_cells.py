@@ -164,14 +164,28 @@ class Preprocess(_OnPlans):
         """The preprocessed cases."""
         return Work.at(by_hand.PREPROCESS, self.folders.preprocessed, self.number, self.plans, self.configuration)
 
-    def is_made(self) -> bool:
-        """Whether every raw case is preprocessed, and its truth copied."""
+    def traces(self) -> Traces | None:
+        """Cases that no attempt of ours has preprocessed: beginning anew would take them from whoever does it."""
+        place = self._place()
+        if place is None or Record.read(self.folder).attempts or not any(place.glob("*.pkl")):
+            return None
+        return Traces.in_folder(place, is_slow=True)
+
+    def _place(self) -> Path | None:
+        """Where the cases are, if there are plans."""
         content = self.content()
         if content is None or self.configuration not in content["configurations"]:
+            return None
+        identifier = resolve(content, self.configuration).get("data_identifier", self.configuration)
+        return self.folders.preprocessed / self.dataset / str(identifier)
+
+    def is_made(self) -> bool:
+        """Whether every raw case is preprocessed, and its truth copied."""
+        place = self._place()
+        if place is None:
             return False
         folder = self.folders.preprocessed / self.dataset
-        identifier = resolve(content, self.configuration).get("data_identifier", self.configuration)
-        there = {file.name[: -len(".pkl")] for file in (folder / identifier).glob("*.pkl")}
+        there = {file.name[: -len(".pkl")] for file in place.glob("*.pkl")}
         if not (self.folders.raw / self.dataset).is_dir():
             return bool(there)  # preprocessed elsewhere: the raw data need not be on this machine
         ending = self.folders.description(self.dataset)["file_ending"]
@@ -252,7 +266,7 @@ class Train(_OnModel):
             # nnU-Net writes it when a training begins, and says which log is that training's.
             node = str(told["hostname"]) if {PurePath(str(told["log_file"])).name} == strange else ""
         times = [float(time) for log in strange for time in EPOCH.findall(_text(folder / log))]
-        return Traces.in_folder(folder, node=node, has_epochs=True, epoch=max(times, default=None))
+        return Traces.in_folder(folder, node=node, is_slow=True, epoch=max(times, default=None))
 
     def witness(self) -> Witness:
         """Its logs, and the split that it learns from."""
@@ -314,7 +328,7 @@ class Predict(_OnModel):
         """Predictions that no attempt of ours has begun."""
         if Record.read(self.folder).attempts or not self.is_begun():
             return None
-        return Traces.in_folder(self.model.predictions(self.part.name, self.checkpoint))
+        return Traces.in_folder(self.model.predictions(self.part.name, self.checkpoint), is_slow=True)
 
     def is_begun(self) -> bool:
         """Whether there is a prediction."""

@@ -108,6 +108,47 @@ def sees_all() -> bool:
         return False
 
 
+_OF_ONE_MACHINE = (
+    "btrfs",
+    "ext2",
+    "ext3",
+    "ext4",
+    "f2fs",
+    "jfs",
+    "overlay",
+    "ramfs",
+    "reiserfs",
+    "tmpfs",
+    "xfs",
+    "zfs",
+)
+_EXPORTS = (Path("/etc/exports"), _PROC / "fs" / "nfsd" / "exports")
+
+
+def is_of_this_machine(place: Path) -> bool:
+    """Whether a folder is on a disk of this machine that no other one sees, as far as the system tells."""
+    try:
+        if any(line.strip() and not line.lstrip().startswith("#") for file in _EXPORTS for line in _lines(file)):
+            return False
+        mounts = [line.partition(" - ") for line in _lines(_PROC / "self" / "mountinfo")]
+        wanted, device = os.path.realpath(place), os.stat(place).st_dev
+    except OSError:
+        return False
+    number = f"{os.major(device)}:{os.minor(device)}"
+    # Of several mounts the nearest counts; btrfs has numbers of its own below it.
+    above = [(words.split()[4], words.split()[2], rest.split()[0]) for words, _, rest in mounts]
+    nearest = max((one for one in above if _is_below(wanted, one[0])), key=lambda one: len(one[0]), default=None)
+    return nearest is not None and nearest[2] in _OF_ONE_MACHINE and (nearest[1] == number or nearest[2] == "btrfs")
+
+
+def _is_below(place: str, mount: str) -> bool:
+    return place == mount or place.startswith(mount.rstrip("/") + "/")
+
+
+def _lines(file: Path) -> list[str]:
+    return file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else []
+
+
 def _proportional(process: Path) -> int:
     for line in (process / "smaps_rollup").read_text().splitlines():
         if line.startswith("Pss:"):

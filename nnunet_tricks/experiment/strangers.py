@@ -16,7 +16,7 @@ from nnunet_tricks.durations import in_words
 from nnunet_tricks.experiment.by_hand import Command, may_train_unseen, running
 from nnunet_tricks.experiment.cell import Cell, Traces
 from nnunet_tricks.experiment.claims import PATIENCE, has_changed
-from nnunet_tricks.experiment.processes import sees_all
+from nnunet_tricks.experiment.processes import is_of_this_machine, sees_all
 
 FRESH = 2.0
 """So many seconds a look at all processes counts."""
@@ -28,7 +28,7 @@ SOON = 20.0
 """Seconds that are enough where files are written on this machine."""
 
 LONG = 600.0
-"""Seconds for a training that has not told yet how long its epochs take."""
+"""Seconds for a training that has not told yet how long its epochs take, and for cases that take their time."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,12 @@ class Strangers:
     Attributes:
         patience: Seconds without a change after which files of another machine are taken for left behind.
         look: Lists the commands that run here.
+        is_alone: Whether a folder is seen by no other machine.
     """
 
     patience: float = PATIENCE
     look: Callable[[], list[Command]] = running
+    is_alone: Callable[[Path], bool] = is_of_this_machine
     _commands: tuple[float, list[Command]] = (-FRESH, [])
     _seen: dict[Path, tuple[str, float]] = field(default_factory=dict)
     _unseen: tuple[float, bool] = (-FRESH, True)
@@ -77,7 +79,7 @@ class Strangers:
         if sign := self.running(cell):
             return sign
         traces = cell.traces()
-        if traces is None or self._is_known_dead(traces):
+        if traces is None or self._is_known_dead(traces, cell.states.parent):
             return None
         patience, before = self._patience(traces), self._seen.get(traces.place)
         if not has_changed(self._seen, traces.place, traces.content, patience):
@@ -88,17 +90,17 @@ class Strangers:
             f"begun by hand; whether it still runs on another machine shows within {in_words(patience)}", is_sure=False
         )
 
-    def _is_known_dead(self, traces: Traces) -> bool:
-        """Whether it was this machine's, whose processes are all known."""
-        if traces.node != platform.node() or not sees_all():
+    def _is_known_dead(self, traces: Traces, results: Path) -> bool:
+        """Whether it was this machine's, whose processes are all known: by its own note, or as no other sees the disk."""
+        if not sees_all() or not (traces.node == platform.node() or self.is_alone(traces.place)):
             return False
         now = time.monotonic()
         if now - self._unseen[0] >= FRESH:
-            self._unseen = now, may_train_unseen(traces.place.parents[2])
+            self._unseen = now, may_train_unseen(results)
         return not self._unseen[1]
 
     def _patience(self, traces: Traces) -> float:
         least = min(SOON, self.patience) if traces.node == platform.node() else self.patience
         if traces.epoch is None:
-            return max(least, min(LONG, 5 * self.patience)) if traces.has_epochs else least
+            return max(least, min(LONG, 5 * self.patience)) if traces.is_slow else least
         return max(least, EPOCHS * traces.epoch)

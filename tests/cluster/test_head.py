@@ -152,7 +152,7 @@ def test_what_somebody_runs_by_hand_is_left_to_him(spec, preprocessed, tmp_path,
     assert not made._is_busy(trains[0])
     trains[0].model.folder.mkdir(parents=True)
     (trains[0].model.folder / "training_log_2026_1_31_09_05_00.txt").write_text("Epoch time: 0.01 s")
-    made._strangers.patience = 0.2
+    made._strangers.patience, made._strangers.is_alone = 0.2, lambda _: False
     assert made._is_busy(trains[0])
     while made._is_busy(trains[0]):
         time.sleep(0.02)

@@ -19,7 +19,7 @@ from nnunet_tricks.experiment.by_hand import Command, running, works_of
 from nnunet_tricks.experiment.cells import make
 from nnunet_tricks.experiment.local import DONE, ELSEWHERE, LocalQueue
 from nnunet_tricks.experiment.nnunet_cells import Evaluate, Predict, Train
-from nnunet_tricks.experiment.processes import MARK, sees_all
+from nnunet_tricks.experiment.processes import MARK, is_of_this_machine, sees_all
 from nnunet_tricks.experiment.record import Attempt, Record
 from nnunet_tricks.experiment.spec import read_experiment
 from nnunet_tricks.experiment.strangers import Strangers
@@ -29,6 +29,12 @@ from tests.experiment.test_cells import checkpoint
 
 SPEC = "datasets: [901]\nconfigurations: [3d_fullres]\ntricks: [Tversky]\nepochs: 5\nfolds: [0, 1]\nbaseline_runs: 3\n"
 LOG = "training_log_2026_1_31_09_05_00.txt"
+
+
+def shared(_: Path) -> bool:
+    """A folder that other machines see too; those of tests are on this machine's disk."""
+    return False
+
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
@@ -227,7 +233,7 @@ def test_what_is_done_again_by_hand_is_not_done(trains, command) -> None:
 
 def test_files_of_another_machine_are_left_alone_until_two_looks_find_them_unchanged(trains) -> None:
     folder = began_elsewhere(trains[0])
-    look = Strangers(patience=0.3, look=list)
+    look = Strangers(patience=0.3, look=list, is_alone=shared)
     first = look.at(trains[0])
     assert first
     assert not first.is_sure
@@ -243,7 +249,7 @@ def test_files_of_another_machine_are_left_alone_until_two_looks_find_them_uncha
 
 def test_slow_epochs_want_more_patience(trains) -> None:
     began_elsewhere(trains[0], text="Epoch time: 700.5 s\nEpoch time: 800.0 s\n")
-    sign = Strangers(look=list).at(trains[0])
+    sign = Strangers(look=list, is_alone=shared).at(trains[0])
     assert sign
     assert "within 40 min 0 s" in sign.words
 
@@ -252,10 +258,12 @@ def test_slow_epochs_want_more_patience(trains) -> None:
 def test_what_died_on_this_machine_is_known_to_be_dead_at_once(trains, monkeypatch) -> None:
     monkeypatch.setattr(strangers, "may_train_unseen", lambda _: False)  # these very tests have loaded torch
     began_elsewhere(trains[0], node=platform.node())
-    assert Strangers().at(trains[0]) is None
+    assert Strangers(is_alone=shared).at(trains[0]) is None
     # A later log is not the one that the note is about: it may be anybody's.
     (trains[0].model.folder / "training_log_2026_2_01_09_05_00.txt").write_text("")
-    assert Strangers().at(trains[0]) is not None
+    assert Strangers(is_alone=shared).at(trains[0]) is not None
+    # On a disk that no other machine sees nobody else can be alive.
+    assert Strangers(is_alone=lambda _: True).at(trains[0]) is None
 
 
 def test_what_our_own_attempts_have_left_needs_no_second_look(trains) -> None:
@@ -264,16 +272,16 @@ def test_what_our_own_attempts_have_left_needs_no_second_look(trains) -> None:
     train.folder.mkdir(parents=True)
     record = train.witness().begin(Record()).begin(train.folder, attempt)
     folder = began_elsewhere(train)
-    assert Strangers(look=list).at(train) is not None
+    assert Strangers(look=list, is_alone=shared).at(train) is not None
     train.witness().look(record).written(train.folder)
     assert Record.read(train.folder).logs == {LOG: 5.0}
-    assert Strangers(look=list).at(train) is None
+    assert Strangers(look=list, is_alone=shared).at(train) is None
     (folder / "training_log_2026_2_01_09_05_00.txt").write_text("")  # somebody went on by hand
-    assert Strangers(look=list).at(train) is not None
+    assert Strangers(look=list, is_alone=shared).at(train) is not None
     # An attempt of ours that has begun after him has settled that he is dead.
     record = train.witness().begin(Record.read(train.folder)).begin(train.folder, attempt)
     assert record.logs == {LOG: 5.0, "training_log_2026_2_01_09_05_00.txt": None}
-    assert Strangers(look=list).at(train) is None
+    assert Strangers(look=list, is_alone=shared).at(train) is None
 
 
 def test_records_from_before_logs_were_noted(trains) -> None:
@@ -282,22 +290,56 @@ def test_records_from_before_logs_were_noted(trains) -> None:
     old = {"command": "nnUNetv2_train 901", "began": 5.0, "device": "cpu", "seconds": 1.0, "returncode": 1}
     (train.folder / "record.json").write_text(json.dumps({"attempts": [old]}))
     began_elsewhere(train)
-    assert Strangers(look=list).at(train) is None
+    assert Strangers(look=list, is_alone=shared).at(train) is None
     (train.folder / "record.json").write_text(json.dumps({"attempts": [{**old, "command": old["command"] + " --c"}]}))
-    assert Strangers(look=list).at(train) is not None
+    assert Strangers(look=list, is_alone=shared).at(train) is not None
 
 
 def test_predictions_that_somebody_else_has_begun(spec, preprocessed) -> None:
     cells = make(read_experiment(spec(SPEC + "on: test\n")), preprocessed, device="cpu")
     predict = next(cell for cell in cells if isinstance(cell, Predict))
-    assert Strangers(look=list).at(predict) is None
+    assert Strangers(look=list, is_alone=shared).at(predict) is None
     out = predict.model.predictions("test", "final")
     out.mkdir(parents=True)
     (out / "test_0.nii.gz").write_text("x")
-    assert Strangers(look=list).at(predict) is not None
+    assert Strangers(look=list, is_alone=shared).at(predict) is not None
     predict.folder.mkdir(parents=True)
     Record().begin(predict.folder, Attempt(command="", began=0.0, device="cpu"))
-    assert Strangers(look=list).at(predict) is None
+    assert Strangers(look=list, is_alone=shared).at(predict) is None
+
+
+def test_preprocessing_that_somebody_else_has_begun(spec, preprocessed) -> None:
+    """nnU-Net deletes what it finds there."""
+    preprocess = make(read_experiment(spec(SPEC)), preprocessed, device="cpu")[1]
+    place = preprocessed.preprocessed / DATASET / "nnUNetPlans_3d_fullres"
+    (place / "case_03.pkl").unlink()
+    look = Strangers(patience=0.02, look=list, is_alone=shared)
+    sign = look.at(preprocess)
+    assert sign
+    (place / "case_03.pkl").write_text("x")
+    assert look.at(preprocess) != sign
+    (place / "case_03.pkl").unlink()
+    while look.at(preprocess) is not None:
+        time.sleep(0.01)
+
+
+@linux
+def test_a_container_has_other_paths_to_the_same_folder(trains, preprocessed, tmp_path) -> None:
+    """Its root folder is another one, and what it calls /results is ours."""
+    inside = tmp_path / "root"
+    inside.mkdir()
+    (inside / "results").symlink_to(preprocessed.results)
+    words = ["nnUNetv2_train", "901", "3d_fullres", "0", "-tr", "nnUNetTrainer_5epochs"]
+    (work,) = works_of(words, {"nnUNet_results": "/results"}, "/", str(inside))
+    assert trains[0].work().is_same(work)
+    assert not any(trains[0].work().is_same(one) for one in works_of(words, {"nnUNet_results": "/results"}, "/"))
+
+
+@linux
+def test_disks_that_other_machines_see(tmp_path) -> None:
+    assert is_of_this_machine(Path("/dev/shm"))
+    assert not is_of_this_machine(Path("/proc"))
+    assert not is_of_this_machine(tmp_path / "nowhere")
 
 
 def test_commands_without_a_cell_are_nobodys(trains) -> None:
