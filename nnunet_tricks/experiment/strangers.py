@@ -91,7 +91,7 @@ class Strangers:
         )
 
     def _is_known_dead(self, traces: Traces, results: Path) -> bool:
-        """Whether it was this machine's, whose processes are all known: by its own note, or as no other sees the disk."""
+        """Whether it was this machine's, whose processes are all known: its own note says so, or no other sees it."""
         if not sees_all() or not (traces.node == platform.node() or self.is_alone(traces.place)):
             return False
         now = time.monotonic()
