@@ -30,6 +30,7 @@ from nnunet_tricks.experiment.beat import Beat, Others
 from nnunet_tricks.experiment.cell import Cell
 from nnunet_tricks.experiment.costs import Costs
 from nnunet_tricks.experiment.folders import Folders
+from nnunet_tricks.experiment.keeper import out_of_space
 from nnunet_tricks.experiment.local import BLOCKED, DONE, FAILED, LOCK, Progress
 from nnunet_tricks.experiment.lock import Lock, is_held
 from nnunet_tricks.experiment.model import CHECKPOINTS
@@ -124,7 +125,10 @@ class Head:
             while self._round():
                 pass
         self._settle_states()
-        return all(one.state == DONE for one in self.progress.values())
+        is_complete = all(one.state == DONE for one in self.progress.values())
+        if not is_complete and (why := out_of_space(self.base)):
+            print(f"stopped: {why}", file=sys.stderr)
+        return is_complete
 
     def dry_run(self, folder: Path) -> int:
         """Let Snakemake plan all that is left, in a folder of its own; returns its exit code."""

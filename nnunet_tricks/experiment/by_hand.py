@@ -106,7 +106,7 @@ def works_of(words: Sequence[str], variables: Mapping[str, str] | None, folder: 
     """What a command line writes; nothing if it is none of nnU-Net's.
 
     Args:
-        words: Of the command line.
+        words: The command line, split.
         variables: Its environment; None if it may not be read.
         folder: In which it was started.
         root: Where its root folder is, which in a container is another one.

@@ -138,7 +138,9 @@ def is_of_this_machine(place: Path) -> bool:
     # Of several mounts the nearest counts, and of those the last; btrfs has numbers of its own below it.
     above = [(words.split()[4], words.split()[2], rest.split()[0]) for words, _, rest in mounts]
     nearest = max(
-        (one for one in reversed(above) if _is_below(wanted, one[0])), key=lambda one: len(one[0]), default=None
+        (mount for mount in reversed(above) if _is_below(wanted, mount[0])),
+        key=lambda mount: len(mount[0]),
+        default=None,
     )
     return nearest is not None and nearest[2] in _OF_ONE_MACHINE and (nearest[1] == number or nearest[2] == "btrfs")
 

@@ -29,7 +29,7 @@ def check(cells: Iterable[Cell]) -> None:
     """Refuse to go on where what is done already, or begun, does not fit to what would come.
 
     Args:
-        cells: Of an experiment.
+        cells: All of an experiment.
 
     Raises:
         ValueError: Naming the models and what differs.
@@ -46,7 +46,7 @@ def note(cells: Iterable[Cell]) -> None:
     """Write down the split of trainings that are there and of which nobody has seen it, so that a change shows later.
 
     Args:
-        cells: Of an experiment, checked.
+        cells: All of an experiment, checked.
     """
     for cell in cells:
         if not isinstance(cell, Train) or not cell.continues or is_held(cell.folder / LOCK):
@@ -64,7 +64,7 @@ def split_fault(model: Model, record: Record, splits: Path) -> str:
 
     Args:
         model: Which one.
-        record: Of its training.
+        record: What is noted of its training.
         splits: Where splits are kept.
     """
     now = _now(model)
@@ -128,8 +128,8 @@ def _plans_faults(model: Model) -> Iterator[str]:
         if is_json(before) and is_json(now):
             old, new = read_json(before), read_json(now)
             if model.configuration in old["configurations"] and model.configuration in new["configurations"]:
-                one, other = relevant(old, model.configuration), relevant(new, model.configuration)
-                differing = sorted(key for key in one.keys() | other if one.get(key) != other.get(key))
+                used, wanted = relevant(old, model.configuration), relevant(new, model.configuration)
+                differing = sorted(key for key in used.keys() | wanted if used.get(key) != wanted.get(key))
                 if differing:
                     yield f"{model.name} was trained with other plans than {now} has now: {some(differing)}"
     before = model.folder.parent / "dataset.json"

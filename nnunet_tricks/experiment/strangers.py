@@ -70,7 +70,7 @@ class Strangers:
         if now - self._commands[0] >= FRESH:
             self._commands = now, self.look()
         for command in self._commands[1]:
-            if command.cell != str(cell.folder) and any(work.is_same(one) for one in command.works):
+            if command.cell != str(cell.folder) and any(work.is_same(theirs) for theirs in command.works):
                 return Sign(f"by hand, process {command.process} of this machine", is_sure=True)
         return None
 
