@@ -78,7 +78,7 @@ def ours(record: Record, there: set[str] | dict[str, None]) -> dict[str, float |
     """Logs that a cell's attempts have written, with when each attempt began; None for those that somebody else wrote.
 
     Args:
-        record: What is noted of the cell. One from before logs were noted has as many logs as attempts, or some are not its own.
+        record: What is noted of the cell. Before logs were noted, as many as attempts were its own, or nobody knows.
         there: Names of the logs that are there.
     """
     if record.logs is not None:
