@@ -10,6 +10,8 @@ from typing import Any
 from nnunetv2 import paths
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
+from nnunet_tricks.planning.plans_file import refuse_pretrained
+
 NNUNET_FOLDS = 5
 """Folds that nnU-Net draws where there is no split file."""
 
@@ -24,13 +26,14 @@ def check(trainer: str, plans: dict[str, Any], configuration: str, fold: int | s
         fold: Fold of the split, or ``"all"``.
 
     Raises:
-        ValueError: If the results folder is not set, the configuration is not in the plans, the fold is not in the
-            split (nnU-Net would draw a random one, which leaks where one official split exists), or the first stage of
-            a cascade has not been trained.
+        ValueError: If the results folder is not set, the plans name pretrained weights that nobody would load, the
+            configuration is not in the plans, the fold is not in the split (nnU-Net would draw a random one, which
+            leaks where one official split exists), or the first stage of a cascade has not been trained.
     """
     for variable in ("nnUNet_preprocessed", "nnUNet_results"):
         if not _folder(variable):
             raise ValueError(f"{variable} is not set: 'export {variable}=FOLDER' before the command, with your folder")
+    refuse_pretrained(plans, f"{plans.get('plans_name', 'the plans file')}.json")
     if configuration not in plans["configurations"]:
         known = ", ".join(plans["configurations"])
         raise ValueError(f"configuration '{configuration}' is not in {plans['plans_name']}.json, which has {known}")

@@ -35,7 +35,7 @@ class TrickTrainer(nnUNetTrainer):
         trainer_name: What the class name says; a subclass with a name of its own inherits its parent's.
         parameters: The settings of each trick in the name, ``self.parameters["Tversky"].alpha``; also in debug.json.
         nnunet_tricks_version: For debug.json.
-        nnunetv2_version: For debug.json, as nnU-Net does not say it anywhere.
+        nnunetv2_version: For debug.json, as nnU-Net does not say it anywhere; the same for what it trains with.
     """
 
     trainer_name: ClassVar[TrainerName] = TrainerName()
@@ -75,6 +75,8 @@ class TrickTrainer(nnUNetTrainer):
         self.num_epochs = self.trainer_name.epochs
         self.nnunet_tricks_version = __version__
         self.nnunetv2_version = version("nnunetv2")
+        self.batchgeneratorsv2_version = version("batchgeneratorsv2")
+        self.dynamic_network_architectures_version = version("dynamic_network_architectures")
         self.print_to_log_file(f"nnunet_tricks {__version__}: {self._summary()}", add_timestamp=False)
 
     @property

@@ -137,6 +137,14 @@ def test_a_configuration_that_is_not_planned_is_refused_and_leaves_nothing(bench
     assert left == []
 
 
+def test_plans_for_pretrained_weights_are_refused(bench: Bench) -> None:
+    """The trainer would begin from scratch without a word."""
+    with bench.room(_trainer("nnUNetTrainerTversky"), CELL) as run:
+        plans = json.loads((run.data.preprocessed / "nnUNetPlans.json").read_text()) | {"pretrain_info": {"path": "x"}}
+        with pytest.raises(ValueError, match=r"nnUNetPlans\.json has 'pretrain_info'"):
+            _trainer("nnUNetTrainerTversky")(plans, "3d_fullres", 0, {"labels": {}})
+
+
 def test_a_cascade_without_its_first_stage_is_refused_with_the_command(bench: Bench) -> None:
     message, left = _refusal(bench, cell=Cell("labels", "cascade", True))
     assert "First train it on all cases" in message

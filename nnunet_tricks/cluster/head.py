@@ -30,12 +30,14 @@ from nnunet_tricks.experiment.beat import Beat, Others
 from nnunet_tricks.experiment.cell import Cell
 from nnunet_tricks.experiment.costs import Costs
 from nnunet_tricks.experiment.folders import Folders
+from nnunet_tricks.experiment.keeper import out_of_space
 from nnunet_tricks.experiment.local import BLOCKED, DONE, FAILED, LOCK, Progress
 from nnunet_tricks.experiment.lock import Lock, is_held
 from nnunet_tricks.experiment.model import CHECKPOINTS
 from nnunet_tricks.experiment.nnunet_cells import Train
 from nnunet_tricks.experiment.processes import dying_with_parent
 from nnunet_tricks.experiment.record import Record
+from nnunet_tricks.experiment.strangers import Strangers
 from nnunet_tricks.files import write_atomically
 
 RUNS = "runs"
@@ -83,6 +85,7 @@ class Head:
         """Look at what is done already."""
         self.progress = {cell.key: Progress(cell, cell.state) for cell in self.cells}
         self._others = Others()
+        self._strangers = Strangers()
         self._said: dict[str, str] = {}
         self._options = needed_options(self.profile)
 
@@ -122,7 +125,10 @@ class Head:
             while self._round():
                 pass
         self._settle_states()
-        return all(one.state == DONE for one in self.progress.values())
+        is_complete = all(one.state == DONE for one in self.progress.values())
+        if not is_complete and (why := out_of_space(self.base)):
+            print(f"stopped: {why}", file=sys.stderr)
+        return is_complete
 
     def dry_run(self, folder: Path) -> int:
         """Let Snakemake plan all that is left, in a folder of its own; returns its exit code."""
@@ -205,7 +211,9 @@ class Head:
                     print(f"{time.strftime('%H:%M:%S')} done: {key}", file=sys.stderr, flush=True)
 
     def _is_busy(self, cell: Cell) -> bool:
-        return is_held(cell.folder / LOCK) or self._others.work_at(cell.folder)
+        if is_held(cell.folder / LOCK) or self._others.work_at(cell.folder):
+            return True
+        return (self._strangers.running(cell) if cell.is_done() else self._strangers.at(cell)) is not None
 
     def _alive(self, folder: Path) -> bool:
         """Whether somebody on another machine works there; waits until that is sure."""
@@ -339,4 +347,4 @@ def _why(record: Record) -> str:
     last = record.attempts[-1]
     if last.returncode is None:
         return "killed, with all that it had started"
-    return f"exit code {last.returncode}"
+    return f"exit code {last.returncode}" + (f": {last.why}" if last.why else "")

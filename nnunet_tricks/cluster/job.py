@@ -26,6 +26,7 @@ from nnunet_tricks.experiment.keeper import keep
 from nnunet_tricks.experiment.local import CPU, HOST, LOCK, device_lock
 from nnunet_tricks.experiment.lock import Lock
 from nnunet_tricks.experiment.record import LOG, last_lines
+from nnunet_tricks.experiment.strangers import Strangers
 from nnunet_tricks.files import write_atomically
 
 FAILED, HELD, TAKEN_OVER = 1, 75, 76
@@ -74,10 +75,11 @@ def _do(folder: Path, name: str, plan: Mapping[str, Any], cell: Cell) -> int:
         if not cell.is_done():
             device, own = _device(plan, cell)
             cell.prepare()
+            witness = cell.witness()
             program, *words = cell.words()
             program = program if Path(program).is_absolute() else command(program)
             try:
-                code = keep(cell.folder, device, [program, *words])
+                code = keep(cell.folder, device, [program, *words], witness)
             finally:
                 if own is not None:
                     own.release()
@@ -119,9 +121,13 @@ def _age(folder: Path, plan: Mapping[str, Any], name: str) -> None:
 
 def _take(cell: Cell) -> Lock | None:
     """The cell's lock, unless somebody works at it."""
-    others, began = Others(), time.monotonic()
+    others, strangers, began = Others(), Strangers(), time.monotonic()
     while True:
         lock = Lock.take(cell.folder / LOCK)
+        # Whether files of other nodes change, the head process has watched; a node knows its own processes.
+        if lock is not None and strangers.running(cell):
+            lock.release()
+            return None
         if lock is not None and not others.work_at(cell.folder):
             return lock
         if lock is not None:

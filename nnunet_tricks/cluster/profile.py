@@ -167,7 +167,9 @@ def _resources(entry: Entry) -> dict[str, str | int]:
     for key, value in entry.fields().items():
         if key in ("runtime", "mem_mb", "mem"):
             raise value.error(f"'{key}' is set by what was measured: write 'time' and 'memory' for the rest")
-        found[key] = value.value if isinstance(value.value, int) else value.text()
+        # A partition may be called 'no' or 'on', which YAML reads as false and true.
+        is_number = isinstance(value.value, int) and not isinstance(value.value, bool)
+        found[key] = value.value if is_number else value.text()
     return found
 
 

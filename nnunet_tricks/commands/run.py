@@ -20,7 +20,7 @@ from nnunet_tricks.cluster.profile import Profile, read_profile
 from nnunet_tricks.door import link
 from nnunet_tricks.door.commands import with_our_trainers
 from nnunet_tricks.durations import seconds_in
-from nnunet_tricks.experiment import preview
+from nnunet_tricks.experiment import preview, stale
 from nnunet_tricks.experiment.board import Board, summary
 from nnunet_tricks.experiment.cell import Cell
 from nnunet_tricks.experiment.cells import make, missing
@@ -33,6 +33,7 @@ from nnunet_tricks.experiment.nnunet_cells import Plan
 from nnunet_tricks.experiment.printing import FORMATS, chains
 from nnunet_tricks.experiment.record import Record
 from nnunet_tricks.experiment.spec import Experiment, read_experiment
+from nnunet_tricks.experiment.strangers import Strangers
 from nnunet_tricks.signals import told_to_end
 
 RUNNERS = ("local", "print", "snakemake")
@@ -90,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
     experiment = read_experiment(arguments.spec)
     if experiment.description:
         print(experiment.description, file=sys.stderr)
-    for note in experiment.notes:
+    for note in (*experiment.notes, *experiment.undecided):
         print(f"note: {note}", file=sys.stderr)
     _tell_missing(experiment, skip=arguments.skip_missing)
     if arguments.workers < 1:
@@ -105,6 +106,9 @@ def run(arguments: argparse.Namespace) -> int:
     devices, device = _devices(arguments, here=arguments.runner != "print" and (profile is None or profile.is_local))
     folders = Folders.of_environment()
     cells = make(experiment, folders, device=device)
+    stale.check(cells)
+    if not arguments.dry_run and arguments.runner != "print":
+        stale.note(cells)
     if profile is not None:
         return _snakemake(arguments, cells, profile, folders, device, devices, budget)
     if arguments.dry_run:
@@ -199,8 +203,11 @@ def _variables() -> dict[str, str]:
 
 
 def _dry_run(arguments: argparse.Namespace, cells: Sequence[Cell], devices: Sequence[str], budget: float | None) -> int:
+    strangers = Strangers()
+    for cell in cells:
+        strangers.at(cell)  # the first of two looks, as far apart as the timing takes
     costs = Costs(cells, {} if arguments.no_timing else timed(cells, _variables()))
-    slots = forecast(cells, costs.seconds, workers=len(devices), budget=budget)
+    slots = forecast(cells, costs.seconds, workers=len(devices), budget=budget, strangers=strangers)
     if arguments.json:
         print(json.dumps(preview.as_data(slots, costs), indent=2))
     else:
@@ -222,7 +229,8 @@ def _snakemake(
     timings = timed(cells, None, machine=profile.name)
     costs = Costs(cells, timings)
     workers = len(devices) if profile.is_local else profile.jobs
-    slots = forecast(cells, costs.seconds, workers=workers, budget=budget)
+    strangers = Strangers() if arguments.dry_run else None
+    slots = forecast(cells, costs.seconds, workers=workers, budget=budget, strangers=strangers)
     if arguments.dry_run:
         print(preview.as_text(slots, costs, workers=workers, budget=budget))
     head = Head(
@@ -253,6 +261,10 @@ def _print(
         costs = Costs(cells, {} if arguments.no_timing else timed(cells, _variables()))
         slots = forecast(cells, costs.seconds, workers=len(devices), budget=budget)
         cells = [slot.cell for slot in slots if slot.fits]
+    strangers = Strangers()
+    for cell in cells:
+        if sign := strangers.running(cell) if cell.is_done() else strangers.at(cell):
+            print(f"note: {cell.key}: {sign.words}; wait for its end before you run its line", file=sys.stderr)
     print(FORMATS[arguments.format](chains(cells), gpu=device == "cuda", options=arguments.options), end="")
     return 0
 
@@ -277,16 +289,18 @@ def _local(arguments: argparse.Namespace, cells: Sequence[Cell], devices: Sequen
         retries = 1 if arguments.retries is None else arguments.retries
         queue = LocalQueue(cells, devices, variables, retries=retries, fits=fits, tell=board.tell)
         complete = queue.run(lambda: board.look(queue))
-    _tell(queue.progress, arguments.json)
+    _tell(queue.progress, arguments.json, queue.stopped)
     return 0 if complete else 1
 
 
-def _tell(progress: Mapping[str, Progress], as_json: bool) -> None:
+def _tell(progress: Mapping[str, Progress], as_json: bool, stopped: str = "") -> None:
     """What became of the cells."""
     if as_json:
         print(json.dumps([_as_data(one) for one in progress.values()], indent=2))
+        if stopped:
+            print(stopped, file=sys.stderr)
     else:
-        print(summary(progress), file=sys.stderr)
+        print(summary(progress, stopped), file=sys.stderr)
 
 
 def _as_data(one: Progress) -> dict[str, Any]:

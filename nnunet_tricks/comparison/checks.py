@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from nnunet_tricks.comparison.folders import VALIDATION, Predictions
 from nnunet_tricks.comparison.methods import Group
-from nnunet_tricks.experiment.folders import Folders
+from nnunet_tricks.experiment.folders import STATE, Folders
+from nnunet_tricks.experiment.model import Model
+from nnunet_tricks.experiment.record import Record
+from nnunet_tricks.experiment.split import KEPT
+from nnunet_tricks.experiment.stale import relevant, split_fault
 from nnunet_tricks.naming import IllegalName, parse
-from nnunet_tricks.planning.plans_file import resolve
 from nnunet_tricks.wording import some
 
-SPLIT = re.compile(r"This split has (\d+) training and (\d+) validation cases")
-VERSION_KEYS = ("nnunetv2_version",)
-SHARED = ("transpose_forward", "image_reader_writer", "foreground_intensity_properties_per_channel")
-"""What stands in plans outside of the configurations, and changes the images."""
+CHANGING = {
+    "nnunetv2": "nnU-Net",
+    "batchgeneratorsv2": "batchgeneratorsv2",
+    "dynamic_network_architectures": "dynamic_network_architectures",
+}
+"""Packages whose versions change what is trained, with their names: batchgeneratorsv2 0.3.6 changed the targets."""
+
+HARMLESS = {"torch": "PyTorch"}
+"""Packages whose versions should change no more than another seed does."""
 
 
 def check(group: Group, *, folds: Collection[str] | None = None, accept: Collection[str] = ()) -> list[str]:
@@ -37,7 +45,7 @@ def check(group: Group, *, folds: Collection[str] | None = None, accept: Collect
     """
     _refuse(group, [*_folds(group, folds), *filter(None, map(unfinished, _every(group)))])
     faults, notes = [*_splits(group), *_labels(group)], []
-    for word, differences in (("plans", list(_plans(group))), ("nnunet-version", list(_versions(group)))):
+    for word, differences in (("plans", list(_plans(group))), ("nnunet-version", list(_versions(group, CHANGING)))):
         if word in accept:
             notes += differences
         else:
@@ -45,7 +53,7 @@ def check(group: Group, *, folds: Collection[str] | None = None, accept: Collect
     _refuse(group, faults)
     if "all" in group.folds and not group.baseline.predictions[0].on_test:
         notes.append("Fold 'all' was trained on the very cases that it is measured on: not what new images will get.")
-    return [*notes, *_lengths(group)]
+    return [*notes, *_lengths(group), *(f"{difference}." for difference in _versions(group, HARMLESS))]
 
 
 def _lengths(group: Group) -> Iterator[str]:
@@ -90,30 +98,22 @@ def unfinished(one: Predictions) -> str:
 
 
 def _splits(group: Group) -> Iterator[str]:
-    """Validation cases are compared by name elsewhere; what nnU-Net's log tells is how many it trained on."""
+    """What each model has learned from, as far as its record and nnU-Net's log tell."""
     try:
-        splits = Folders.of_environment().splits(group.dataset) or []
+        folders = Folders.of_environment()
+        folders.splits(group.dataset)
     except ValueError:
         return
     for one in _every(group):
-        if not one.fold.isdecimal() or int(one.fold) >= len(splits):
-            continue
-        expected = tuple(len(splits[int(one.fold)][part]) for part in ("train", "val"))
-        told = _told_split(one)
-        if told and told != expected:
-            yield (
-                f"{one.model.name}/fold_{one.fold} was trained on {told[0]} and validated on {told[1]} cases, the "
-                f"split file now has {expected[0]} and {expected[1]}"
-            )
+        model = Model(replace(folders, results=one.model.parent.parent), *_names(one))
+        states = model.folders.state
+        record = Record.read(states / one.dataset / one.model.name / one.fold_folder.name / "train")
+        if fault := split_fault(model, record, states / one.dataset / KEPT):
+            yield fault
 
 
-def _told_split(one: Predictions) -> tuple[int, int] | None:
-    """Numbers of training and validation cases in the log that was written last."""
-    for log in sorted(one.fold_folder.glob("training_log_*.txt"), reverse=True):
-        told = SPLIT.findall(log.read_text(encoding="utf-8", errors="replace"))
-        if told:
-            return int(told[-1][0]), int(told[-1][1])
-    return None
+def _names(one: Predictions) -> tuple[str, str, str, str, str]:
+    return one.dataset, one.trainer, one.plans_name, one.configuration, one.fold
 
 
 def _labels(group: Group) -> Iterator[str]:
@@ -133,27 +133,49 @@ def _plans(group: Group) -> Iterator[str]:
 
 
 def _relevant(one: Predictions) -> dict[str, Any]:
-    """What of its plans a model has used: others may have been added since."""
-    plans = one.plans
-    return {key: plans.get(key) for key in SHARED} | resolve(plans, one.configuration)
+    return relevant(one.plans, one.configuration)
 
 
-def _versions(group: Group) -> Iterator[str]:
-    versions: dict[str, list[str]] = {}
-    for one in _every(group):
-        version = nnunet_version(one)
-        if version:
-            versions.setdefault(version, []).append(f"{one.model.name}/fold_{one.fold}")
-    if len(versions) > 1:
-        yield "nnU-Net " + ", ".join(f"{version} trained {some(names)}" for version, names in versions.items())
+def _versions(group: Group, packages: Mapping[str, str]) -> Iterator[str]:
+    """Packages of which not all trainings had the same version.
+
+    Args:
+        group: The models.
+        packages: Their names, and what to call them.
+    """
+    for package, called in packages.items():
+        versions: dict[str, list[str]] = {}
+        for one in _every(group):
+            if found := ", then ".join(versions_of(one, package)):
+                versions.setdefault(found, []).append(f"{one.model.name}/fold_{one.fold}")
+        if len(versions) > 1 or any(", then " in version for version in versions):
+            yield f"{called} " + ", ".join(f"{version} trained {some(names)}" for version, names in versions.items())
 
 
 def nnunet_version(one: Predictions) -> str:
-    """The version of nnU-Net that trained a model; empty where the training has not written it down."""
+    """The version of nnU-Net that trained a model; empty where nobody has written it down."""
+    return ", then ".join(versions_of(one, "nnunetv2"))
+
+
+def versions_of(one: Predictions, package: str) -> list[str]:
+    """The versions of a package with which a model was trained, one after the other: more than one after an update.
+
+    Args:
+        one: Predictions of the model.
+        package: As pip calls it.
+    """
+    states = one.model.parent.parent / STATE
+    record = Record.read(states / one.dataset / one.model.name / one.fold_folder.name / "train")
+    # A validation that is done again learns nothing.
+    attempts = [attempt for attempt in record.attempts if not attempt.command.endswith(" --val")]
+    found = [str(attempt.versions[package]) for attempt in attempts if package in attempt.versions]
     with suppress(OSError, ValueError):
         content: Mapping[str, Any] = json.loads((one.fold_folder / "debug.json").read_text(encoding="utf-8"))
-        return next((str(content[key]) for key in VERSION_KEYS if key in content), "")
-    return ""
+        # nnU-Net itself writes that of torch only, our trainers the others too.
+        told = str(content.get(f"{package}_version", ""))
+        found += [told] if told else []
+    # What stands after a plus is how it was built, which only one of the two sources says.
+    return list(dict.fromkeys(version.partition("+")[0] for version in found))
 
 
 def _every(group: Group) -> Iterator[Predictions]:

@@ -14,6 +14,7 @@ from nnunet_tricks.comparison.evaluate import Files
 from nnunet_tricks.experiment.folders import Folders, read_json
 from nnunet_tricks.experiment.parts import Part
 from nnunet_tricks.naming import IllegalName, parse
+from nnunet_tricks.planning.plans_file import refuse_pretrained
 from nnunet_tricks.wording import some
 
 VALIDATION = "validation"
@@ -82,8 +83,15 @@ class Predictions:
 
     @property
     def plans(self) -> dict[str, Any]:
-        """The plans that the model was trained with."""
-        return dict(read_json(_there(self.model / "plans.json")))
+        """The plans that the model was trained with.
+
+        Raises:
+            ValueError: If they are not there, or name pretrained weights that no training has loaded.
+        """
+        file = _there(self.model / "plans.json")
+        plans = dict(read_json(file))
+        refuse_pretrained(plans, file)
+        return plans
 
     @property
     def columns(self) -> dict[str, Any]:

@@ -9,20 +9,16 @@ from __future__ import annotations
 import os
 import platform
 import threading
-import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nnunet_tricks.experiment.claims import BEAT as FILE
+from nnunet_tricks.experiment.claims import PATIENCE, has_changed
 from nnunet_tricks.files import write_atomically
 
-FILE = "beat"
 SECONDS = 10.0
 """Between two signs of life."""
-
-PATIENCE = 120.0
-"""Seconds without a sign of life after which somebody on another machine is taken for dead; NFS may show files a
-minute late."""
 
 
 class Beat:
@@ -81,9 +77,4 @@ class Others:
             return False
         if content.partition(" ")[0] == platform.node():
             return False  # on one machine locks are enough
-        now = time.monotonic()
-        before, since = self._seen.get(folder, ("", now))
-        if content != before:
-            since = now
-        self._seen[folder] = content, since
-        return now - since < self.patience
+        return has_changed(self._seen, folder, content, self.patience)

@@ -52,6 +52,7 @@ class Board:
         took = f" in {in_words(time.monotonic() - one.began)}" if one.state == DONE and one.began else ""
         where = f" on {one.device}" if one.state == RUNNING else ""
         line = f"{time.strftime('%H:%M:%S')} {one.state}{took}{where}: {one.cell.key}"
+        line += f" ({one.why})" if one.state == ELSEWHERE and one.why else ""
         if one.state == FAILED:
             line += "\n" + failure(one)
         if self._live:
@@ -114,12 +115,17 @@ def failure(one: Progress) -> str:
     return "\n".join([f"  {one.why}; the end of {one.cell.folder / LOG}:", *lines])
 
 
-def summary(progress: Mapping[str, Progress]) -> str:
-    """What became of an experiment, in a few lines."""
+def summary(progress: Mapping[str, Progress], stopped: str = "") -> str:
+    """What became of an experiment, in a few lines.
+
+    Args:
+        progress: Of its cells.
+        stopped: Why a queue began nothing more, if it did.
+    """
     count = dict.fromkeys((DONE, FAILED, BLOCKED, LATE), 0)
     for one in progress.values():
         count[one.state] = count.get(one.state, 0) + 1
     lines = [f"{count.pop(DONE)} of {len(progress)} cells done"]
     lines[0] += "".join(f", {number} {state}" for state, number in count.items() if number)
     lines += [f"{one.cell.key}\n{failure(one)}" for one in progress.values() if one.state == FAILED]
-    return "\n".join(lines)
+    return "\n".join([*lines, *([stopped] if stopped else [])])

@@ -2,12 +2,45 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from nnunet_tricks.experiment.by_hand import Work
 from nnunet_tricks.experiment.record import Record
+from nnunet_tricks.experiment.witness import Witness
+
+
+@dataclass(frozen=True, kw_only=True)
+class Traces:
+    """What somebody has left who is no queue.
+
+    Attributes:
+        place: The folder.
+        content: Names, sizes and times of its files; compared with itself only, as clocks differ.
+        node: The machine that wrote last, if that is known; else empty.
+        is_slow: Whether minutes may pass between two changes of its files.
+        epoch: Seconds of a training's longest epoch so far; None if it has not ended one.
+    """
+
+    place: Path
+    content: str
+    node: str = ""
+    is_slow: bool = False
+    epoch: float | None = None
+
+    @classmethod
+    def in_folder(cls, place: Path, **more: Any) -> Traces:
+        """The present ones of a folder and of those directly below it."""
+        files = []
+        for file in sorted([*place.glob("*"), *place.glob("*/*")]):
+            with suppress(OSError):
+                found = file.stat()
+                files.append((str(file.relative_to(place)), found.st_size, found.st_mtime_ns))
+        return cls(place=place, content=json.dumps(files), **more)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +84,18 @@ class Cell(ABC):
 
     def prepare(self) -> None:  # noqa: B027, most cells need no preparation
         """Make ready what the command needs, and put away what a kill has left broken."""
+
+    def work(self) -> Work | None:
+        """What its command writes, to be compared with commands that somebody types; None for what nobody would."""
+        return None
+
+    def traces(self) -> Traces | None:
+        """What somebody has left who is no queue; None if there is nothing, or no attempt could spoil it."""
+        return None
+
+    def witness(self) -> Witness:
+        """What its keeper notes."""
+        return Witness()
 
     def is_done(self) -> bool:
         """Whether there is nothing left to do."""

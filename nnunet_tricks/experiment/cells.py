@@ -24,7 +24,7 @@ from nnunet_tricks.experiment.nnunet_cells import (
 )
 from nnunet_tricks.experiment.parts import Part
 from nnunet_tricks.experiment.spec import Added, Comparison, Experiment
-from nnunet_tricks.planning.plans_file import Plans, resolve
+from nnunet_tricks.planning.plans_file import Plans, refuse_pretrained, resolve
 
 PLANNED = ("2d", "3d_fullres", "3d_lowres", CASCADE)
 """The configurations that nnU-Net plans itself."""
@@ -169,6 +169,8 @@ class _Maker:
         stem = f"{model.dataset}/{model.plans}"
         file = self.folders.preprocessed / model.dataset / f"{model.plans}.json"
         plans: Plans | None = read_json(file) if is_json(file) else None
+        if plans is not None:
+            _with_line(comparison, "plans", refuse_pretrained, plans, file)
         if plans is None and not planner_of(model.plans):
             raise comparison.lines.get("plans", comparison.lines["datasets"]).error(
                 f"{file} is not there, and which planner makes it is not known: plan it first"

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+MOST_BYTES = 1_000_000
+MOST_VALUES = 20_000
+"""A file with more is none that somebody wrote; aliases of aliases make millions of values from ten lines."""
+
+TAG = "tag:yaml.org,2002:"
+NUMBER = re.compile(r"[-+]?\d+")
+"""How whole numbers are written. YAML 1.1 also takes 1:30 for 90, 0x10 for 16 and 1_0 for 10."""
 
 
 class SpecError(ValueError):
@@ -24,28 +33,33 @@ class Entry:
         line: From 1.
         what: What to call it in a complaint.
         value: A scalar, a list of entries, or a mapping of names to entries.
+        written: The very letters of a scalar, as they stand in the file; empty for all else.
     """
 
     file: Path
     line: int
     what: str
     value: Any
+    written: str = ""
 
     def error(self, message: str) -> SpecError:
         """The complaint ``message``, to be raised, with file and line before it."""
         return SpecError(f"{self.file}, line {self.line}: {message}")
 
     def text(self) -> str:
-        """It as one word or number, which YAML may have read as either."""
-        if isinstance(self.value, bool) or not isinstance(self.value, str | int):
+        """It as one word or number, the way it is written: YAML reads 007, no and 2026-01-31 as something else."""
+        if self.value is None or isinstance(self.value, list | dict):
             raise self.error(f"{self.what} must be a word or a number, got {self._kind()}")
-        return str(self.value)
+        return self.written or str(self.value)
 
     def whole(self, *, least: int) -> int:
         """It as a whole number."""
         if isinstance(self.value, bool) or not isinstance(self.value, int) or self.value < least:
             got = f"'{self.value}'" if isinstance(self.value, str) else self._kind()
-            raise self.error(f"{self.what} must be a whole number from {least} on, got {got}")
+            hint = (
+                "; write it in plain digits, such as 90" if re.match(r"[-+]?\d", self.written) and got[0] == "'" else ""
+            )
+            raise self.error(f"{self.what} must be a whole number from {least} on, got {got}{hint}")
         return self.value
 
     def flag(self) -> bool:
@@ -85,7 +99,7 @@ class Entry:
             return "a mapping"
         if isinstance(self.value, list):
             return "a list"
-        return "nothing" if self.value is None else str(self.value)
+        return "nothing" if self.value is None else self.written or str(self.value)
 
 
 def nearest(word: str, allowed: Collection[str]) -> str:
@@ -103,50 +117,89 @@ def read(file: Path) -> Entry:
     """A YAML file.
 
     Raises:
-        SpecError: If it is no YAML, or has a key twice.
+        SpecError: If it is no YAML, has a key twice, or is far larger than such a file can be.
         OSError: If it cannot be read.
     """
+    if file.stat().st_size > MOST_BYTES:
+        raise SpecError(f"{file}, line 1: the file has {file.stat().st_size} bytes, and may have {MOST_BYTES}")
     try:
         text = file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise SpecError(f"{file}: not a text file in UTF-8 ({error.reason})") from error
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
+        if root is None:
+            raise SpecError(f"{file}, line 1: the file is empty")
+        return _Reader(file).entry(root, "the file", ())
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else text.count("\n") + 1
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise SpecError(f"{file}, line {line}: not valid YAML: {problem}") from error
-    if root is None:
-        raise SpecError(f"{file}, line 1: the file is empty")
-    return _entry(file, root, "the file", ())
+    except RecursionError as error:
+        raise SpecError(f"{file}, line 1: lists or mappings stand too deep within each other") from error
 
 
-def _entry(file: Path, node: yaml.Node, what: str, above: tuple[yaml.Node, ...]) -> Entry:
-    line = node.start_mark.line + 1
-    if node in above:
-        raise SpecError(f"{file}, line {line}: {what} contains itself")
-    above = (*above, node)
-    if isinstance(node, yaml.SequenceNode):
-        return Entry(file, line, what, [_entry(file, item, what, above) for item in node.value])
-    if isinstance(node, yaml.MappingNode):
+@dataclass
+class _Reader:
+    """Turns nodes of YAML into entries, and counts them.
+
+    Attributes:
+        file: Where they stand.
+        count: Entries so far; what an alias names counts each time.
+    """
+
+    file: Path
+    count: int = field(default=0, init=False)
+
+    def entry(self, node: yaml.Node, what: str, above: tuple[yaml.Node, ...]) -> Entry:
+        """The entry of a node, and of all below it."""
+        line = node.start_mark.line + 1
+        if node in above:
+            raise SpecError(f"{self.file}, line {line}: {what} contains itself")
+        self.count += 1
+        if self.count > MOST_VALUES:
+            raise SpecError(
+                f"{self.file}, line {line}: the file has more than {MOST_VALUES} values, what aliases ('*name') stand "
+                "for counted each time: write out what is meant"
+            )
+        above = (*above, node)
+        if isinstance(node, yaml.SequenceNode):
+            return Entry(self.file, line, what, [self.entry(item, what, above) for item in node.value])
+        if isinstance(node, yaml.MappingNode):
+            return Entry(self.file, line, what, self._fields(node, what, above))
+        scalar: yaml.ScalarNode = node
+        return Entry(self.file, line, what, self._scalar(scalar, what), str(node.value))
+
+    def _fields(self, node: yaml.MappingNode, what: str, above: tuple[yaml.Node, ...]) -> dict[str, Entry]:
         fields: dict[str, Entry] = {}
         for key_node, value_node in node.value:
-            key, key_line = str(key_node.value), key_node.start_mark.line + 1
+            key, line = str(key_node.value), key_node.start_mark.line + 1
             if not isinstance(key_node, yaml.ScalarNode):
-                raise SpecError(f"{file}, line {key_line}: a key of {what} must be a word, not a list or a mapping")
+                raise SpecError(f"{self.file}, line {line}: a key of {what} must be a word, not a list or a mapping")
+            if key_node.tag == f"{TAG}merge":
+                raise SpecError(
+                    f"{self.file}, line {line}: '<<' is not read here: write out the keys that it stands for"
+                )
             if key in fields:
                 raise SpecError(
-                    f"{file}, line {key_line}: '{key}' stands twice in {what}, first in line {fields[key].line}"
+                    f"{self.file}, line {line}: '{key}' stands twice in {what}, first in line {fields[key].line}"
                 )
-            entry = _entry(file, value_node, f"'{key}'", above)
+            entry = self.entry(value_node, f"'{key}'", above)
             # A value on a line of its own is complained about where its key stands.
-            fields[key] = Entry(file, key_line, entry.what, entry.value)
-        return Entry(file, line, what, fields)
-    try:
-        value = yaml.SafeLoader("").construct_object(node)
-        if isinstance(value, int) and node.value.isdecimal():
-            value = int(node.value)  # YAML 1.1 takes 027 for octal: another data set
-    except (yaml.YAMLError, ValueError) as error:
-        raise SpecError(f"{file}, line {line}: {what} cannot be read: {str(error).splitlines()[0]}") from error
-    return Entry(file, line, what, value)
+            fields[key] = Entry(self.file, line, entry.what, entry.value, entry.written)
+        return fields
+
+    def _scalar(self, node: yaml.ScalarNode, what: str) -> Any:
+        is_plain = node.style is None and node.tag in (f"{TAG}int", f"{TAG}str")
+        if is_plain and NUMBER.fullmatch(node.value):
+            return int(node.value)  # YAML 1.1 takes 027 for octal, another data set, and 09 for a word
+        try:
+            value = yaml.SafeLoader("").construct_object(node)
+        except (yaml.YAMLError, ValueError, KeyError) as error:
+            line = node.start_mark.line + 1
+            raise SpecError(f"{self.file}, line {line}: {what} cannot be read: {str(error).splitlines()[0]}") from error
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        # 1:30 is 90 for YAML 1.1, and something else for whoever wrote it.
+        is_odd = is_number and (isinstance(value, int) or ":" in node.value)
+        return str(node.value) if is_odd else value

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from nnunet_tricks.experiment.cell import Cell
-from nnunet_tricks.experiment.local import DONE, LOCK, RUNNING
+from nnunet_tricks.experiment.local import BY_HAND, DONE, LOCK, RUNNING
 from nnunet_tricks.experiment.lock import is_held
+from nnunet_tricks.experiment.strangers import Sign, Strangers
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Slot:
         seconds: What is left of it takes so long; None if nobody knows.
         ends: Seconds from now; None if that, or the end of one that it needs, is not known.
         fits: Whether it ends within the budget; without a budget everything does.
+        sign: That somebody works at it without a queue, or may.
     """
 
     cell: Cell
@@ -27,6 +29,7 @@ class Slot:
     seconds: float | None
     ends: float | None
     fits: bool
+    sign: Sign | None = None
 
 
 def forecast(
@@ -35,6 +38,7 @@ def forecast(
     *,
     workers: int = 1,
     budget: float | None = None,
+    strangers: Strangers | None = None,
 ) -> list[Slot]:
     """What happens when, if workers take cells by rank.
 
@@ -43,6 +47,7 @@ def forecast(
         seconds: How long what is left of a cell takes.
         workers: How many work at a time.
         budget: In seconds.
+        strangers: To look for those who work without a queue.
 
     Returns:
         One slot for each cell. A cell whose length nobody knows takes no time here; ``ends`` then says so.
@@ -52,12 +57,17 @@ def forecast(
     late: set[str] = set()
     slots = []
     for cell in cells:
-        state = cell.state
-        if state == DONE:
+        state, sign = cell.state, None
+        if strangers is not None:
+            sign = strangers.running(cell) if state == DONE else strangers.at(cell)
+        if state == DONE and sign is None:
             known[cell.key] = 0.0
             slots.append(Slot(cell, state, 0.0, 0.0, True))
             continue
-        state = RUNNING if is_held(cell.folder / LOCK) else state
+        if is_held(cell.folder / LOCK):
+            state, sign = RUNNING, None
+        elif sign and sign.is_sure:
+            state = BY_HAND
         takes, before = seconds(cell), [known.get(key) for key in cell.after]
         worker = free.index(min(free))
         begins = max(free[worker], *(end or 0.0 for end in before), 0.0)
@@ -68,5 +78,5 @@ def forecast(
         else:
             late.add(cell.key)
         known[cell.key] = None if takes is None or None in before else end
-        slots.append(Slot(cell, state, takes, known[cell.key], fits))
+        slots.append(Slot(cell, state, takes, known[cell.key], fits, sign))
     return slots

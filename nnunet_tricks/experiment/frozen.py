@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -18,12 +17,13 @@ from nnunet_tricks import __version__
 from nnunet_tricks.experiment.cells import trained
 from nnunet_tricks.experiment.folders import Folders, read_json
 from nnunet_tricks.experiment.model import CHECKPOINTS, Model
+from nnunet_tricks.experiment.record import Record
 from nnunet_tricks.experiment.spec import Experiment, read_experiment
+from nnunet_tricks.experiment.witness import logs_in, ours
 from nnunet_tricks.files import write_atomically
 from nnunet_tricks.wording import some
 
 ENDING = ".lock.json"
-LOG = re.compile(r"training_log_(\d+)_(\d+)_(\d+)_(\d+)_(\d+)_(\d+)\.txt")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class Frozen:
 
     Attributes:
         locked_at: Date and time, UTC, as ISO 8601 writes it.
-        sha256: Of the experiment file's bytes.
+        sha256: Sum of the experiment file, with the line ends of Unix.
         text: The experiment file as it was.
         trainings: How many the file asks for.
         version: Of this package.
@@ -63,7 +63,8 @@ class Frozen:
             _time(frozen.locked_at)
         except (TypeError, KeyError, AttributeError, ValueError):
             raise ValueError(f"{file} is no lock that 'run --lock' has written") from None
-        if frozen.sha256 != _digest(frozen.text.encode()):
+        # Earlier versions took the sum of the bytes as they were.
+        if frozen.sha256 not in (_digest(frozen.text), hashlib.sha256(frozen.text.encode()).hexdigest()):
             raise ValueError(f"{file} was changed by hand: its text does not have its sum")
         return frozen
 
@@ -75,17 +76,19 @@ class FrozenState:
     Attributes:
         lock: The lock; None if the file was never locked.
         matches: Whether the experiment file still is what was locked.
-        began_before: Trainings that had begun when it was locked, by nnU-Net's logs.
+        began_before: Trainings that had begun when it was locked, by the records of the queue, in seconds since 1970.
+        untold: Trainings that no queue has begun, so that nothing but local clocks says when.
     """
 
     lock: Frozen | None = None
     matches: bool = False
     began_before: tuple[str, ...] = ()
+    untold: tuple[str, ...] = ()
 
     @property
     def holds(self) -> bool:
-        """Whether the question was fixed before any answer."""
-        return self.lock is not None and self.matches and not self.began_before
+        """Whether the question was fixed before any answer, as far as can be told."""
+        return self.lock is not None and self.matches and not self.began_before and not self.untold
 
     @property
     def sentence(self) -> str:
@@ -102,6 +105,11 @@ class FrozenState:
             return f"{when}, when {len(self.began_before)} of its trainings had begun: {some(self.began_before)}."
         if not self.matches:
             return f"{when} and was changed afterwards: what was asked then is in the lock."
+        if self.untold:
+            return (
+                f"{when} and has not changed since; whether {len(self.untold)} of its trainings had begun by then "
+                f"cannot be told, as they were begun by hand: {some(self.untold)}."
+            )
         return f"{when}, before the first training, and has not changed since."
 
 
@@ -129,8 +137,8 @@ def freeze(experiment: Experiment, folders: Folders) -> Frozen:
         ValueError: If a training has begun already.
     """
     models = _models(experiment, folders)
-    known, content = Frozen.read(experiment.file), experiment.file.read_bytes()
-    if known and known.sha256 == _digest(content):
+    known, content = Frozen.read(experiment.file), _text(experiment.file)
+    if known and _is_same(known.text, content):
         return known
     begun = [model.name for model in models if _has_begun(model)]
     if begun:
@@ -142,7 +150,7 @@ def freeze(experiment: Experiment, folders: Folders) -> Frozen:
     lock = Frozen(
         locked_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         sha256=_digest(content),
-        text=content.decode("utf-8"),
+        text=content,
         trainings=len(models),
         earlier=(*known.earlier, (known.locked_at, known.sha256)) if known else (),
     )
@@ -163,11 +171,19 @@ def state_of(spec: Path, folders: Folders | None = None) -> FrozenState:
     lock = Frozen.read(spec)
     if lock is None:
         return FrozenState()
-    state = FrozenState(lock=lock, matches=lock.sha256 == _digest(spec.read_bytes()))
+    state = FrozenState(lock=lock, matches=_is_same(lock.text, _text(spec)))
     if folders is None:
         return state
     models = _models(read_experiment(spec), folders)
-    return replace(state, began_before=tuple(_begun_before(models, _time(lock.locked_at))))
+    locked = _time(lock.locked_at).timestamp()
+    began = {model.name: _began(model) for model in models}
+    return replace(
+        state,
+        began_before=tuple(name for name, (time, _) in began.items() if time is not None and time < locked),
+        untold=tuple(
+            name for name, (time, is_told) in began.items() if not is_told and (time is None or time >= locked)
+        ),
+    )
 
 
 def _models(experiment: Experiment, folders: Folders) -> Sequence[Model]:
@@ -175,21 +191,43 @@ def _models(experiment: Experiment, folders: Folders) -> Sequence[Model]:
 
 
 def _has_begun(model: Model) -> bool:
-    return any(model.has(which) for which in CHECKPOINTS) or any(model.folder.glob("training_log_*.txt"))
+    began, is_told = _began(model)
+    return began is not None or not is_told or any(model.has(which) for which in CHECKPOINTS)
 
 
-def _begun_before(models: Iterable[Model], moment: datetime) -> Iterable[str]:
-    for model in models:
-        # nnU-Net names its logs after the local time at which it began.
-        found = [LOG.fullmatch(log.name) for log in model.folder.glob("training_log_*.txt")]
-        times = [datetime(*map(int, one.groups())).astimezone() for one in found if one]  # type: ignore[arg-type]
-        if times and min(times) < moment:
-            yield model.name
+def _began(model: Model) -> tuple[float | None, bool]:
+    """When the first training of a model that a queue has begun did so; and whether there is no other.
+
+    Seconds since 1970 by the clock of the machine that ran it: nnU-Net's own logs have local times, which say something
+    else wherever they are read in another time zone.
+    """
+    there = logs_in(model.folder)
+    known = ours(Record.read(model.folders.state / model.name / "train"), there)
+    times = [time for time in known.values() if time is not None]
+    is_told = there <= {log for log, time in known.items() if time is not None}
+    without_log = not there and any(model.has(which) for which in CHECKPOINTS)
+    return min(times, default=None), is_told and not without_log
 
 
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def _text(file: Path) -> str:
+    """With the line ends of Unix: git may give a file others on another machine."""
+    return _unix(file.read_bytes().decode("utf-8"))
+
+
+def _is_same(one: str, other: str) -> bool:
+    return _unix(one) == _unix(other)
+
+
+def _unix(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(_unix(text).encode()).hexdigest()
 
 
 def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"'{text}' says no time zone")
+    return moment

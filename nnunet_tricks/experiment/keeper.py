@@ -6,8 +6,10 @@ a killed queue loses nothing, and the next one waits for what still runs.
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,7 +29,8 @@ from nnunet_tricks.experiment.processes import (
     memory_of_gpu,
     memory_of_session,
 )
-from nnunet_tricks.experiment.record import LOG, Attempt, Record
+from nnunet_tricks.experiment.record import LOG, Attempt, Record, last_lines
+from nnunet_tricks.experiment.witness import Witness, versions
 
 SAMPLE = 2.0
 """Seconds between two looks at the memory."""
@@ -36,9 +39,21 @@ GPU_SAMPLE = 10.0
 PATIENCE = 20.0
 """Seconds that a command has to end by itself."""
 
+RESERVE = "reserve"
+RESERVED = 65536
+"""Bytes on the disk that are given back where it is full, so that the record can still say so."""
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+NO_SPACE = ("No space left on device", "Disk quota exceeded")
+NOT_BEGUN = 74
+"""Exit code where there was no command: the system's for errors of input and output."""
+
 
 def main(arguments: Sequence[str]) -> int:
     """Keep one command.
+
+    What to note is one line on standard input. Without it whoever began this has died before he could hand over the
+    cell's lock, and nothing is done.
 
     Args:
         arguments: The cell's folder, the device, then the command's words.
@@ -47,25 +62,39 @@ def main(arguments: Sequence[str]) -> int:
         The command's exit code; 128 and the signal's number if a signal ended it.
     """
     folder, device, *words = arguments
-    return keep(Path(folder), device, words)
+    line = sys.stdin.readline()
+    if not line:
+        return NOT_BEGUN
+    try:
+        return keep(Path(folder), device, words, Witness.of_json(line))
+    except OSError as error:
+        with suppress(OSError):
+            print(_told(error, Path(folder)), file=sys.stderr, flush=True)
+        return NOT_BEGUN
 
 
-def keep(folder: Path, device: str, words: Sequence[str]) -> int:
+def keep(folder: Path, device: str, words: Sequence[str], witness: Witness | None = None) -> int:
     """Keep one command; whoever calls it holds the cell's lock, and is the main thread.
 
     Args:
         folder: The cell's.
         device: ``cpu`` or a GPU's number.
         words: The command.
+        witness: What to note of it.
 
     Returns:
         As ``main``.
+
+    Raises:
+        OSError: If the cell's folder cannot be written to.
     """
     end_leftovers(folder)
-    attempt = Attempt(command=shlex.join(words), began=time.time(), device=device)
-    record = Record.read(folder).begin(folder, attempt)
+    witness = witness or Witness()
+    attempt = Attempt(command=shlex.join(words), began=time.time(), device=device, versions=versions())
+    record = witness.begin(Record.read(folder)).begin(folder, attempt)
+    (folder / RESERVE).write_bytes(os.urandom(RESERVED))
     signal.signal(signal.SIGTERM, _leave)
-    peak, gpu = 0, None
+    peak, gpu, start = 0, None, time.monotonic()
     with Beat(folder), (folder / LOG).open("a", encoding="utf-8") as log:
         log.write(f"$ {attempt.command}\n")
         log.flush()
@@ -76,19 +105,61 @@ def keep(folder: Path, device: str, words: Sequence[str]) -> int:
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(SAMPLE)
                     break
+                record = _seen(record, witness, folder)
                 peak = max(peak, memory_of_session(process.pid))
                 if time.monotonic() - looked > GPU_SAMPLE:
                     looked, used = time.monotonic(), memory_of_gpu(device)
                     gpu = max(filter(None, (gpu, used)), default=None)
         finally:
             _end(process)
-            seconds = time.time() - attempt.began
+            seconds = time.monotonic() - start
             code = process.returncode
             memory = max(peak, memory_of_children())
-            record.end(
-                folder, replace(attempt, seconds=round(seconds, 2), returncode=code, memory=memory, device_memory=gpu)
-            )
+            why = out_of_space(folder) if code else ""
+            (folder / RESERVE).unlink(missing_ok=True)
+            ended = replace(attempt, seconds=round(seconds, 2), returncode=code, memory=memory, device_memory=gpu)
+            witness.look(record).end(folder, replace(ended, why=why))
     return code if code >= 0 else 128 - code
+
+
+def out_of_space(folder: Path) -> str:
+    """Whether a command failed because there is no space left, in words; empty if nothing says so.
+
+    Args:
+        folder: The cell's, with the command's log.
+    """
+    told = next((words for line in last_lines(folder) for words in NO_SPACE if words in line), "")
+    try:
+        # What the command wanted to say may be lost for the same reason.
+        (folder / f"{RESERVE}.more").write_bytes(os.urandom(RESERVED))
+    except OSError as error:
+        told = told or (str(error.strerror) if error.errno in FULL else "")
+    finally:
+        with suppress(OSError):
+            (folder / f"{RESERVE}.more").unlink(missing_ok=True)
+    return _no_space(told, folder) if told else ""
+
+
+def _no_space(told: str, folder: Path) -> str:
+    free = ""
+    with suppress(OSError):
+        left = shutil.disk_usage(folder).free / 1e9
+        # Loading processes share memory as files, and containers have little room for that.
+        free = f", {left:.2f} GB free{'; perhaps it was /dev/shm or the folder of temporary files' if left > 2 else ''}"
+    return f"{told} ({folder}{free}): make room, then start the same command again"
+
+
+def _told(error: OSError, folder: Path) -> str:
+    return _no_space(str(error.strerror), folder) if error.errno in FULL else str(error)
+
+
+def _seen(record: Record, witness: Witness, folder: Path) -> Record:
+    """The record with what the command has made by now; a disk that is full for a while must not end it."""
+    found = witness.look(record)
+    if found is not record:
+        with suppress(OSError):
+            return found.written(folder)
+    return record
 
 
 def _start(words: Sequence[str], folder: Path, log: IO[str]) -> subprocess.Popen[bytes]:

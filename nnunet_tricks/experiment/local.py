@@ -15,7 +15,10 @@ from pathlib import Path
 from nnunet_tricks.door.commands import command
 from nnunet_tricks.experiment.beat import Others
 from nnunet_tricks.experiment.cell import Cell
+from nnunet_tricks.experiment.failures import Failures, refuse_full
 from nnunet_tricks.experiment.lock import Lock
+from nnunet_tricks.experiment.record import Record
+from nnunet_tricks.experiment.strangers import Strangers
 
 POLL = 0.25
 """Seconds between two looks where there is nothing to do yet."""
@@ -39,6 +42,9 @@ DONE, STARTED, OPEN, RUNNING, ELSEWHERE, FAILED, BLOCKED, LATE = (
     "out of budget",
 )
 
+BY_HAND = "running by hand"
+"""What a dry run calls a cell that somebody has begun without a queue; a queue waits for it as for any other."""
+
 Fits = Callable[[Cell], bool]
 
 
@@ -53,7 +59,7 @@ class Progress:
         began: When its present attempt began, by ``time.monotonic``.
         failures: Attempts of this queue that failed.
         seconds: Of the attempts of this queue.
-        why: Of a failure, in words.
+        why: Reason of a failure, or who else is at it, in words.
         told: Whether that says all, and the cell's log nothing more.
     """
 
@@ -78,6 +84,7 @@ class LocalQueue:
         retries: How often a cell that failed is tried again.
         fits: Whether there is time for a cell; others are left out.
         tell: Called from the workers with each change.
+        stopped: Reason to begin nothing more, in a sentence; empty as long as there is none.
     """
 
     cells: Sequence[Cell]
@@ -87,10 +94,17 @@ class LocalQueue:
     fits: Fits = lambda _: True
     tell: Callable[[Progress], None] = lambda _: None
     progress: dict[str, Progress] = field(init=False)
+    stopped: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
         """Look at what is done already."""
         self.progress = {cell.key: Progress(cell, cell.state) for cell in self.cells}
+        self._strangers = Strangers()
+        self._failures = Failures()
+        for one in self.progress.values():
+            # What looks done is not, as long as somebody does it again.
+            if one.state == DONE and (sign := self._strangers.running(one.cell)):
+                one.state, one.why = ELSEWHERE, sign.words
         self._changed = threading.Condition()
         self._stopped = False
         self._keepers: dict[str, subprocess.Popen[bytes]] = {}
@@ -137,7 +151,6 @@ class LocalQueue:
         """One worker: takes a cell, keeps it, takes the next."""
         while (taken := self._next(device)) is not None:
             one, locks = taken
-            began = time.monotonic()
             try:
                 if one.cell.is_done():  # by somebody else, between our look and our lock
                     self._set(one, DONE)
@@ -149,20 +162,23 @@ class LocalQueue:
             finally:
                 for lock in locks:
                     lock.release()
-            code = keeper.wait()
+            said = keeper.communicate()[1].decode(errors="replace").strip()
+            for lock in locks:
+                lock.end()
             with self._changed:
                 self._keepers.pop(one.cell.key, None)
-                one.seconds += time.monotonic() - began
+                one.seconds += time.monotonic() - one.began
             if self._stopped:
                 self._set(one, one.cell.state)
             elif one.cell.is_done():
+                self._failures.forget()
                 self._set(one, DONE)
             else:
-                self._failed(one, f"exit code {code}" if code else "ended well, but what it should make is not there")
+                self._failed(one, _why(one.cell, keeper.returncode, said))
 
     def _next(self, device: str) -> tuple[Progress, tuple[Lock, ...]] | None:
         """The cell of lowest rank that can begin, with its lock and the device's; None if there will be none."""
-        while not self._stopped:
+        while not self._stopped and not self.stopped:
             with self._changed:
                 waiting = self._look(device)
                 if not waiting:
@@ -175,7 +191,7 @@ class LocalQueue:
     def _look(self, device: str) -> list[Progress]:
         """What this worker could do now or later."""
         for one in self.progress.values():
-            if one.state == ELSEWHERE and one.cell.is_done():
+            if one.state == ELSEWHERE and one.cell.is_done() and not self._strangers.running(one.cell):
                 self._set(one, DONE)
             if one.state in (OPEN, STARTED) and any(self._is_lost(key) for key in one.cell.after):
                 self._set(one, BLOCKED)
@@ -194,23 +210,45 @@ class LocalQueue:
 
     def _take(self, device: str, waiting: Sequence[Progress]) -> tuple[Progress, tuple[Lock, ...]] | None:
         ready = [one for one in waiting if one.state != RUNNING and self._is_ready(one.cell)]
-        # One cell at a time on a device, even if an earlier queue was killed and its last cell still runs.
-        own = device_lock(self.cells[0].states, device) if ready else None
-        for one in ready:
-            lock = Lock.take(one.cell.folder / LOCK)
-            if lock is not None and self._others.work_at(one.cell.folder):
-                lock.release()
-                lock = None
-            if lock is None:
-                self._set(one, ELSEWHERE)
-            elif own is None:
-                lock.release()
-            else:
-                one.began, one.device = time.monotonic(), device
+        # Whoever failed within seconds comes after the others: they show whether it is his fault.
+        ready.sort(key=lambda one: self._failures.has(one.cell.key))
+        own: Lock | None = None
+        try:
+            # One cell at a time on a device, even if an earlier queue was killed and its last cell still runs.
+            own = device_lock(self.cells[0].states, device) if ready else None
+            for one in ready:
+                lock = self._lock_of(one)
+                if lock is None:
+                    continue
+                if own is None:
+                    lock.release()
+                    continue
+                one.began, one.device, one.why = time.monotonic(), device, ""
                 self._set(one, RUNNING)
-                return one, (own, lock)
-        if own is not None:
-            own.release()
+                taken, own = (own, lock), None
+                return one, taken
+        except OSError as error:
+            # What runs goes on: a full disk that is no trouble to them must not end them.
+            self._stop_beginning(refuse_full(error) or str(error))
+        finally:
+            if own is not None:
+                own.release()
+        return None
+
+    def _lock_of(self, one: Progress) -> Lock | None:
+        """A cell's lock, unless somebody works at it, with a queue or without."""
+        lock = Lock.take(one.cell.folder / LOCK)
+        if lock is None or self._others.work_at(one.cell.folder):
+            why = ""
+        elif sign := self._strangers.at(one.cell):
+            why = sign.words
+        else:
+            return lock
+        if lock is not None:
+            lock.release()
+        if one.state != ELSEWHERE or one.why != why:
+            one.why = why
+            self._set(one, ELSEWHERE)
         return None
 
     def _is_ready(self, cell: Cell) -> bool:
@@ -218,19 +256,27 @@ class LocalQueue:
 
     def _start(self, cell: Cell, device: str, locks: Sequence[Lock]) -> subprocess.Popen[bytes]:
         cell.prepare()
+        witness = cell.witness()
         program, *arguments = cell.words()
         words = [program if Path(program).is_absolute() else command(program), *arguments]
         variables = {**self.variables, **({"CUDA_VISIBLE_DEVICES": device} if device.isdecimal() else {})}
         keeper = subprocess.Popen(
             [sys.executable, "-m", "nnunet_tricks.experiment.keeper", str(cell.folder), device, *words],
             env=variables,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             pass_fds=[lock.descriptor for lock in locks],
             # Ctrl-C is for the queue, which then tells its keepers.
             start_new_session=True,
         )
+        for lock in locks:
+            lock.hand_to(keeper.pid)
+        if keeper.stdin is not None:
+            # It waits for this line, so that nothing runs without its lock.
+            with suppress(BrokenPipeError):
+                keeper.stdin.write(f"{witness.as_json()}\n".encode())
+                keeper.stdin.flush()
         with self._changed:
             self._keepers[cell.key] = keeper
             if self._stopped:  # while it was being started
@@ -241,7 +287,24 @@ class LocalQueue:
         with self._changed:
             one.failures += 1
             one.why = why
-        self._set(one, FAILED if one.failures > self.retries else one.cell.state)
+            self._failures.add(one.cell, why, time.monotonic() - one.began)
+            others = [
+                each.cell.key
+                for each in self.progress.values()
+                if each.state in (OPEN, STARTED, RUNNING) and each is not one and self._is_ready(each.cell)
+            ]
+            self._stop_beginning(self._failures.reason(others))
+        self._set(one, FAILED if one.failures > self.retries or self.stopped else one.cell.state)
+
+    def _stop_beginning(self, why: str) -> None:
+        """Begin nothing more; what runs goes on to its end."""
+        if why and not self.stopped:
+            with self._changed:
+                self.stopped = why
+                for one in self.progress.values():
+                    if one.failures and one.state in (OPEN, STARTED):
+                        self._set(one, FAILED)
+                self._changed.notify_all()
 
     def _set(self, one: Progress, state: str) -> None:
         with self._changed:
@@ -276,3 +339,14 @@ def _tell_to_end(keeper: subprocess.Popen[bytes]) -> None:
     """It takes its command along."""
     with suppress(ProcessLookupError):
         keeper.terminate()
+
+
+def _why(cell: Cell, code: int, said: str) -> str:
+    """Why a cell failed: what its keeper said, or has recorded."""
+    if said:
+        return said.splitlines()[-1]
+    if not code:
+        return "ended well, but what it should make is not there"
+    attempts = Record.read(cell.folder).attempts
+    told = attempts[-1].why if attempts else ""
+    return f"exit code {code}: {told}" if told else f"exit code {code}"

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import sys
+from contextlib import suppress
 from pathlib import Path
+
+from nnunet_tricks.experiment.claims import Claim, is_claimed
+
+WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
+"""What systems say of a file system that has no such locks."""
+
+_told: set[int] = set()
 
 
 class Lock:
     """A lock on a file, held until it is released and by every process that was given its descriptor.
 
+    On a file system without locks it is a claim, see ``claims``: then it must also be handed over by ``hand_to``.
+
     Attributes:
         descriptor: To hand to a child, which then holds the lock too.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, claim: Claim | None = None) -> None:
         """Use ``take``."""
         self.descriptor = descriptor
+        self._claim = claim
+        self._is_handed_over = False
 
     @classmethod
     def take(cls, file: Path) -> Lock | None:
@@ -35,16 +49,49 @@ class Lock:
         except BlockingIOError:
             os.close(descriptor)
             return None
+        except OSError as error:
+            try:
+                if error.errno not in WITHOUT_LOCKS:
+                    raise
+                _tell(file, error)
+                claim = Claim.take(file)
+            except BaseException:
+                os.close(descriptor)
+                raise
+            if claim is None:
+                os.close(descriptor)
+                return None
+            return cls(descriptor, claim)
         except BaseException:
             os.close(descriptor)
             raise
         return cls(descriptor)
+
+    @property
+    def is_claim(self) -> bool:
+        """Whether the file system has no locks."""
+        return self._claim is not None
+
+    def hand_to(self, process: int) -> None:
+        """Make it the lock of a child that was given the descriptor, before it begins its work."""
+        if self._claim is not None:
+            self._claim.hand_to(process)
+            self._is_handed_over = True
 
     def release(self) -> None:
         """Let go; children that were given it still hold it."""
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1
+            if self._claim is not None and not self._is_handed_over:
+                self._claim.let_go()
+
+    def end(self) -> None:
+        """Let go, now that the child which it was handed to has ended."""
+        self.release()
+        if self._claim is not None and self._is_handed_over:
+            self._claim.let_go()
+            self._is_handed_over = False
 
     def __enter__(self) -> Lock:
         """Hold it in a with block."""
@@ -59,8 +106,29 @@ def is_held(file: Path) -> bool:
     """Whether somebody has the lock on a file; makes no file."""
     if not file.exists():
         return False
-    lock = Lock.take(file)
-    if lock is None:
-        return True
-    lock.release()
+    import fcntl
+
+    # To write, as NFS wants it, unless it is somebody else's file.
+    with file.open("rb+" if os.access(file, os.W_OK) else "rb") as opened:
+        try:
+            fcntl.flock(opened.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError as error:
+            if error.errno not in WITHOUT_LOCKS:
+                raise
+            return is_claimed(file)
     return False
+
+
+def _tell(file: Path, error: OSError) -> None:
+    """Say once for each file system that it has no locks."""
+    with suppress(OSError):
+        device = file.stat().st_dev
+        if device not in _told:
+            _told.add(device)
+            print(
+                f"note: {file.parent} is on a file system without locks ({error.strerror}): signs of life take their "
+                "place, so what another machine left behind is free only after two minutes without one",
+                file=sys.stderr,
+            )

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
+import re
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import ClassVar
 
-from nnunet_tricks.experiment.cell import Cell
+from nnunet_tricks.experiment import by_hand
+from nnunet_tricks.experiment.by_hand import Work, dataset_number, trainer_name
+from nnunet_tricks.experiment.cell import Cell, Traces
 from nnunet_tricks.experiment.folders import Folders, is_json, read_json
-from nnunet_tricks.experiment.model import Model
+from nnunet_tricks.experiment.model import CHECKPOINTS, Model
 from nnunet_tricks.experiment.parts import Part
+from nnunet_tricks.experiment.record import Record
 from nnunet_tricks.experiment.spec import Added
+from nnunet_tricks.experiment.split import FILE as SPLITS
+from nnunet_tricks.experiment.split import KEPT
+from nnunet_tricks.experiment.whole import is_whole
+from nnunet_tricks.experiment.witness import Witness, logs_in, ours
 from nnunet_tricks.planning.planners import PREFIX, is_known
 from nnunet_tricks.planning.plans_file import DEFAULT_PLANS, Plans, resolve
 
@@ -37,8 +48,7 @@ def planner_of(plans: str) -> str | None:
     return ours if plans.startswith(DEFAULT_PLANS) and is_known(ours) else None
 
 
-IN_FLIGHT = 60.0
-"""Seconds before a kill in which a file may have been only half written."""
+EPOCH = re.compile(r"Epoch time: (\d+(?:\.\d+)?) s")
 
 PROCESSES = 8
 """nnU-Net's own default; never more than there are cores."""
@@ -68,7 +78,11 @@ class _OnPlans(Cell):
     @property
     def number(self) -> str:
         """nnU-Net's ``-d``, where it takes no name."""
-        return str(int(self.dataset[len("Dataset") :].partition("_")[0]))
+        return dataset_number(self.dataset)
+
+    def work(self) -> Work | None:
+        """The plans file."""
+        return Work.at(by_hand.PLAN, self.folders.preprocessed, self.number, self.plans)
 
     def content(self) -> Plans | None:
         """The plans file, if it is there and whole."""
@@ -146,14 +160,32 @@ class Preprocess(_OnPlans):
         words = ["nnUNetv2_preprocess", "-d", self.number, "-plans_name", self.plans, "-c", self.configuration]
         return [*words, "-np", processes(4), "--no_pbar"]
 
-    def is_made(self) -> bool:
-        """Whether every raw case is preprocessed, and its truth copied."""
+    def work(self) -> Work | None:
+        """The preprocessed cases."""
+        return Work.at(by_hand.PREPROCESS, self.folders.preprocessed, self.number, self.plans, self.configuration)
+
+    def traces(self) -> Traces | None:
+        """Cases that no attempt of ours has preprocessed: beginning anew would take them from whoever does it."""
+        place = self._place()
+        if place is None or Record.read(self.folder).attempts or not any(place.glob("*.pkl")):
+            return None
+        return Traces.in_folder(place, is_slow=True)
+
+    def _place(self) -> Path | None:
+        """Where the cases are, if there are plans."""
         content = self.content()
         if content is None or self.configuration not in content["configurations"]:
+            return None
+        identifier = resolve(content, self.configuration).get("data_identifier", self.configuration)
+        return self.folders.preprocessed / self.dataset / str(identifier)
+
+    def is_made(self) -> bool:
+        """Whether every raw case is preprocessed, and its truth copied."""
+        place = self._place()
+        if place is None:
             return False
         folder = self.folders.preprocessed / self.dataset
-        identifier = resolve(content, self.configuration).get("data_identifier", self.configuration)
-        there = {file.name[: -len(".pkl")] for file in (folder / identifier).glob("*.pkl")}
+        there = {file.name[: -len(".pkl")] for file in place.glob("*.pkl")}
         if not (self.folders.raw / self.dataset).is_dir():
             return bool(there)  # preprocessed elsewhere: the raw data need not be on this machine
         ending = self.folders.description(self.dataset)["file_ending"]
@@ -205,6 +237,49 @@ class Train(_OnModel):
         """Put away checkpoints that were cut off."""
         self.model.put_away_broken()
 
+    @property
+    def continues(self) -> bool:
+        """Whether it has learned something that a next attempt goes on from."""
+        return any(self.model.has(which) for which in CHECKPOINTS)
+
+    @property
+    def kept_splits(self) -> Path:
+        """Where the splits are kept that something was trained on."""
+        return self.states / self.model.dataset / KEPT
+
+    def work(self) -> Work | None:
+        """The fold's folder."""
+        model = self.model
+        names = (trainer_name(model.trainer), model.plans, model.configuration, model.fold)
+        return Work.at(by_hand.TRAIN, model.folders.results, dataset_number(model.dataset), *names)
+
+    def traces(self) -> Traces | None:
+        """A training that no attempt of ours has begun, by the names of its logs."""
+        folder = self.model.folder
+        there = logs_in(folder)
+        strange = there - ours(Record.read(self.folder), there).keys()
+        if not strange:
+            return None
+        node = ""
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            told = read_json(folder / "debug.json")
+            # nnU-Net writes it when a training begins, and says which log is that training's.
+            node = str(told["hostname"]) if {PurePath(str(told["log_file"])).name} == strange else ""
+        times = [float(time) for log in strange for time in EPOCH.findall(_text(folder / log))]
+        return Traces.in_folder(folder, node=node, is_slow=True, epoch=max(times, default=None))
+
+    def witness(self) -> Witness:
+        """Its logs, and the split that it learns from."""
+        model = self.model
+        splits = model.folders.preprocessed / model.dataset / SPLITS
+        return Witness(
+            model=str(model.folder),
+            splits="" if model.is_trained else str(splits),
+            fold=model.fold,
+            kept=str(self.kept_splits),
+            continues=self.continues,
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Predict(_OnModel):
@@ -239,8 +314,21 @@ class Predict(_OnModel):
         return self.states / self.part.dataset / f"images_{self.part.name}" / fold
 
     def is_made(self) -> bool:
-        """Whether every case of the part has a prediction."""
-        return bool(there := self._there()) and self.model.has(self.checkpoint) and set(self.part.cases()) <= set(there)
+        """Whether every case of the part has a prediction; one made by hand was not seen to end, so it is looked at."""
+        there = self._there()
+        if not there or not self.model.has(self.checkpoint) or not set(self.part.cases()) <= set(there):
+            return False
+        return bool(Record.read(self.folder).attempts) or not any(is_whole(file) is False for file in there.values())
+
+    def work(self) -> Work | None:
+        """The folder of the predictions."""
+        return Work.at(by_hand.PREDICT, self.model.predictions(self.part.name, self.checkpoint))
+
+    def traces(self) -> Traces | None:
+        """Predictions that no attempt of ours has begun."""
+        if Record.read(self.folder).attempts or not self.is_begun():
+            return None
+        return Traces.in_folder(self.model.predictions(self.part.name, self.checkpoint), is_slow=True)
 
     def is_begun(self) -> bool:
         """Whether there is a prediction."""
@@ -249,10 +337,15 @@ class Predict(_OnModel):
     def prepare(self) -> None:
         """Collect the images; put away what may have been cut off."""
         self.part.link(self.images)
-        times = {file: file.stat().st_mtime for file in self._there().values()}
-        for file, written in times.items():
-            if written > max(times.values()) - IN_FLIGHT:
+        for file in self._there().values():
+            # Where a format does not tell, all are made again.
+            if not is_whole(file):
                 file.unlink()
+
+    @property
+    def strays(self) -> list[str]:
+        """Cases that are predicted and that the part does not have."""
+        return sorted(set(self._there()) - set(self.part.cases()))
 
     def _there(self) -> dict[str, Path]:
         ending = self.model.folders.description(self.model.dataset)["file_ending"]
@@ -270,6 +363,7 @@ class Evaluate(_OnModel):
     """
 
     on_device: ClassVar[bool] = False
+    fragile: ClassVar[bool] = True
 
     part: Part
     checkpoint: str = "final"
@@ -283,10 +377,47 @@ class Evaluate(_OnModel):
         return [*words, "--chill"]
 
     def is_made(self) -> bool:
-        """Whether the summary is there, and not older than the predictions."""
-        summary = self.model.predictions(self.part.name, self.checkpoint) / "summary.json"
-        if not is_json(summary):
+        """Whether the summary is there, and is of the predictions that are there now, told by their content."""
+        file = self.model.predictions(self.part.name, self.checkpoint) / "summary.json"
+        if not is_json(file):
             return False
+        if inputs := Record.read(self.folder).inputs:
+            return inputs == self._inputs()
+        # By hand, or before inputs were noted: then names must do.
+        summary = read_json(file)
+        cases = summary.get("metric_per_case", []) if isinstance(summary, dict) else []
+        evaluated = {Path(str(case.get("prediction_file", ""))).name for case in cases}
+        return not evaluated or evaluated >= {prediction.name for prediction in self._predictions()}
+
+    def work(self) -> Work | None:
+        """The summary."""
+        return Work.at(by_hand.EVALUATE, self.model.predictions(self.part.name, self.checkpoint) / "summary.json")
+
+    def witness(self) -> Witness:
+        """The predictions that it reads."""
+        return Witness(inputs=self._inputs())
+
+    def _predictions(self) -> list[Path]:
         ending = self.model.folders.description(self.model.dataset)["file_ending"]
-        written = summary.stat().st_mtime
-        return all(file.stat().st_mtime <= written for file in summary.parent.glob(f"*{ending}"))
+        return sorted(self.model.predictions(self.part.name, self.checkpoint).glob(f"*{ending}"))
+
+    def _inputs(self) -> str:
+        """A sum over the predictions: names, sizes, ends, and the attempt that made them, which its beginning names."""
+        predicted = Record.read(self.states / self.after[0]).attempts if self.after else ()
+        files = [(prediction.name, prediction.stat().st_size, _end(prediction)) for prediction in self._predictions()]
+        told = json.dumps([files, predicted[-1].began if predicted else None])
+        return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def _end(file: Path) -> str:
+    """The last bytes, in which gzip and PNG have a sum over all others."""
+    with file.open("rb") as opened:
+        opened.seek(max(file.stat().st_size - 16, 0))
+        return opened.read().hex()
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

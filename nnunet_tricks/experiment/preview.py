@@ -10,6 +10,7 @@ from nnunet_tricks.experiment.costs import Costs, size_in_words
 from nnunet_tricks.experiment.forecast import Slot
 from nnunet_tricks.experiment.local import DONE
 from nnunet_tricks.experiment.nnunet_cells import Train
+from nnunet_tricks.wording import some
 
 EARLY = 1
 """Rank of the baseline and the first trick."""
@@ -34,7 +35,7 @@ def as_text(slots: Sequence[Slot], costs: Costs, *, workers: int, budget: float 
     lines = [
         "  ".join([*(cell.rjust(width) for cell, width in zip(row, widths, strict=False)), row[4]]) for row in rows
     ]
-    return "\n".join([*lines, "", *_sums(slots, costs, workers, budget)])
+    return "\n".join([*lines, "", *_sums(slots, costs, workers, budget), *_strangers(slots)])
 
 
 def as_data(slots: Sequence[Slot], costs: Costs) -> list[dict[str, Any]]:
@@ -49,6 +50,7 @@ def as_data(slots: Sequence[Slot], costs: Costs) -> list[dict[str, Any]]:
             "bytes": 0 if slot.state == DONE else costs.bytes(slot.cell),
             "command": slot.cell.words(),
             "after": slot.cell.after,
+            "others": slot.sign.words if slot.sign else None,
         }
         for slot in slots
     ]
@@ -75,6 +77,18 @@ def _sums(slots: Sequence[Slot], costs: Costs, workers: int, budget: float | Non
         fit = sum(slot.fits for slot in trainings)
         lines.append(f"In {in_words(budget)}: {fit} of {len(trainings)} trainings")
     return lines
+
+
+def _strangers(slots: Sequence[Slot]) -> list[str]:
+    """Who works at cells without a queue."""
+    found: dict[tuple[str, bool], list[str]] = {}
+    for slot in slots:
+        if slot.sign:
+            found.setdefault((slot.sign.words, slot.sign.is_sure), []).append(slot.cell.key)
+    return [
+        f"{some(keys)}: {words}. 'run' {'waits for its end' if is_sure else 'looks twice before it goes on with it'}."
+        for (words, is_sure), keys in found.items()
+    ]
 
 
 def _time(seconds: float | None) -> str:

@@ -17,6 +17,9 @@ MARK = "NNUNET_TRICKS_CELL"
 
 _PROC = Path("/proc")
 _DIES_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux
+_ONLY_FORKED = 0x40  # PF_FORKNOEXEC
+_FIRST_SPACE = "pid:[4026531836]"
+"""What Linux calls the view of processes that has them all, and that no container has."""
 
 
 def end_leftovers(folder: Path) -> int:
@@ -26,7 +29,7 @@ def end_leftovers(folder: Path) -> int:
     """
     mark = f"{MARK}={folder}".encode()
     ended = 0
-    for process in _processes():
+    for process in processes():
         with suppress(OSError):
             if mark in (process / "environ").read_bytes().split(b"\0") and int(process.name) != os.getpid():
                 os.kill(int(process.name), signal.SIGKILL)
@@ -47,7 +50,7 @@ def dying_with_parent() -> Callable[[], None] | None:
 def memory_of_session(session: int) -> int:
     """Bytes that all processes of a session take together, what they share counted once; 0 where it cannot be told."""
     total = 0
-    for process in _processes():
+    for process in processes():
         with suppress(OSError, ValueError, IndexError):
             if int((process / "stat").read_text().rpartition(")")[2].split()[3]) == session:
                 total += _proportional(process)
@@ -79,9 +82,75 @@ def memory_of_gpu(device: str) -> int | None:
     return None
 
 
-def _processes() -> Iterator[Path]:
+def processes() -> Iterator[Path]:
+    """The folders of all processes that can be seen; none where the system has no ``/proc``."""
     if _PROC.is_dir():
         yield from (entry for entry in _PROC.iterdir() if entry.name.isdecimal())
+
+
+def has_only_forked(process: Path) -> bool:
+    """Whether a process is the copy of another one, or dead, and not a program that somebody has started.
+
+    Raises:
+        OSError: If it is gone.
+    """
+    words = (process / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    return words[0] in "ZX" or bool(int(words[6]) & _ONLY_FORKED)
+
+
+def sees_all() -> bool:
+    """Whether every process of this machine can be seen from here: not in a container, and nothing is hidden."""
+    try:
+        return os.readlink(_PROC / "self" / "ns" / "pid") == _FIRST_SPACE and bool(
+            (_PROC / "1" / "cmdline").read_bytes()
+        )
+    except OSError:
+        return False
+
+
+_OF_ONE_MACHINE = (
+    "btrfs",
+    "ext2",
+    "ext3",
+    "ext4",
+    "f2fs",
+    "jfs",
+    "overlay",
+    "ramfs",
+    "reiserfs",
+    "tmpfs",
+    "xfs",
+    "zfs",
+)
+_EXPORTS = (Path("/etc/exports"), _PROC / "fs" / "nfsd" / "exports")
+
+
+def is_of_this_machine(place: Path) -> bool:
+    """Whether a folder is on a disk of this machine that no other one sees, as far as the system tells."""
+    try:
+        if any(line.strip() and not line.lstrip().startswith("#") for file in _EXPORTS for line in _lines(file)):
+            return False
+        mounts = [line.partition(" - ") for line in _lines(_PROC / "self" / "mountinfo")]
+        wanted, device = os.path.realpath(place), os.stat(place).st_dev
+    except OSError:
+        return False
+    number = f"{os.major(device)}:{os.minor(device)}"
+    # Of several mounts the nearest counts, and of those the last; btrfs has numbers of its own below it.
+    above = [(words.split()[4], words.split()[2], rest.split()[0]) for words, _, rest in mounts]
+    nearest = max(
+        (mount for mount in reversed(above) if _is_below(wanted, mount[0])),
+        key=lambda mount: len(mount[0]),
+        default=None,
+    )
+    return nearest is not None and nearest[2] in _OF_ONE_MACHINE and (nearest[1] == number or nearest[2] == "btrfs")
+
+
+def _is_below(place: str, mount: str) -> bool:
+    return place == mount or place.startswith(mount.rstrip("/") + "/")
+
+
+def _lines(file: Path) -> list[str]:
+    return file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else []
 
 
 def _proportional(process: Path) -> int:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 from nnunet_tricks.files import write_atomically
@@ -31,6 +32,8 @@ class Attempt:
         returncode: Its exit code; negative for a signal, None as above.
         memory: Peak of all its processes together, in bytes.
         device_memory: Peak of the GPU's used memory in bytes, if it could be asked.
+        why: Reason of a failure that the exit code does not tell.
+        versions: What packages were there, by name.
     """
 
     command: str
@@ -40,13 +43,26 @@ class Attempt:
     returncode: int | None = None
     memory: int | None = None
     device_memory: int | None = None
+    why: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Record:
-    """A cell's attempts, oldest first."""
+    """What is known of a cell.
+
+    Attributes:
+        attempts: The last ones, oldest first.
+        logs: Names of nnU-Net's logs that attempts have written, with the seconds since 1970 at which each attempt
+            began, or None where somebody else wrote it; no names at all in records from before this was noted.
+        split: Sum of the split that the training learns from; empty where nobody has seen it.
+        inputs: What an evaluation has read, in one word; empty where nobody has noted it.
+    """
 
     attempts: tuple[Attempt, ...] = ()
+    logs: Mapping[str, float | None] | None = None
+    split: str = ""
+    inputs: str = ""
 
     @property
     def is_unfinished(self) -> bool:
@@ -74,20 +90,30 @@ class Record:
         """The record in a cell's folder; empty if there is none or it cannot be read."""
         try:
             content = json.loads((folder / FILE).read_text(encoding="utf-8"))
-            return cls(tuple(Attempt(**attempt) for attempt in content["attempts"]))
-        except (OSError, ValueError, KeyError, TypeError):
+            known = {one.name for one in fields(Attempt)}  # a later version may have noted more
+            attempts = [{key: value for key, value in one.items() if key in known} for one in content["attempts"]]
+            more = {key: content[key] for key in ("logs", "split", "inputs") if key in content}
+            return cls(tuple(Attempt(**attempt) for attempt in attempts), **more)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return cls()
 
     def begin(self, folder: Path, attempt: Attempt) -> Record:
         """The record with one more attempt, written."""
-        return Record((*self.attempts, attempt)[-KEPT:])._written(folder)
+        return replace(self, attempts=(*self.attempts, attempt)[-KEPT:]).written(folder)
 
     def end(self, folder: Path, attempt: Attempt) -> Record:
         """The record with its last attempt replaced by what became of it, written."""
-        return replace(self, attempts=(*self.attempts[:-1], attempt))._written(folder)
+        return replace(self, attempts=(*self.attempts[:-1], attempt)).written(folder)
 
-    def _written(self, folder: Path) -> Record:
-        content = {"attempts": [asdict(attempt) for attempt in self.attempts]}
+    def with_split(self, digest: str) -> Record:
+        """The record of a training that learns from this split."""
+        return replace(self, split=digest)
+
+    def written(self, folder: Path) -> Record:
+        """The record, written."""
+        content: dict[str, object] = {"attempts": [asdict(attempt) for attempt in self.attempts]}
+        content |= {"split": self.split, "inputs": self.inputs}
+        content |= {} if self.logs is None else {"logs": dict(self.logs)}
         write_atomically(folder / FILE, json.dumps(content, indent=1))
         return self
 

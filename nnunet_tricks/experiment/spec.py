@@ -47,6 +47,11 @@ KEYS = (
 PARTS = ("validation", "test")
 CHECKPOINTS = ("final", "best")
 FOLDS = ("0", "1", "2", "3", "4")
+ENOUGH = 3
+"""Runs of the baseline after which differences can be judged, on however few folds."""
+
+LEAST_FREEDOM = 2
+"""Degrees of freedom of trainings with fewer of which ``compare`` gives no word."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +129,43 @@ class Comparison:
         return [f"{name}={labels}" for name, labels in self.regions.items()]
 
     @property
+    def undecided(self) -> str:
+        """Why no word of ``compare`` can be another than ``undecided``, and what to write; empty if one can."""
+        if len(self.arms) < 2 or self._freedom >= LEAST_FREEDOM:
+            return ""
+        times = {1: "once", 2: "twice"}[len(self.baseline_runs)]
+        where = "" if len(self.baseline_runs) == 1 else ", on a single fold"
+        places = len(self.datasets) * len(self.configurations) * len(self.plans) * len(self.folds)
+        more = (ENOUGH - len(self.baseline_runs)) * places
+        named = f"{self.name}: " if self.name else ""
+        if not self.baseline.ours:
+            what = f"{self.baseline.name} is not ours and has one run only, so take a baseline of ours, nnUNetTrainer"
+        elif self._is_shared and len(self.runs) < ENOUGH:
+            what = f"write 'runs: {ENOUGH}'"
+        else:
+            what = f"write 'baseline_runs: {ENOUGH}', which is {more} more trainings for all tricks together"
+        return (
+            f"{named}the baseline is trained {times}{where}, which does not tell how much trainings differ that differ "
+            f"in nothing: every word of 'compare' will be 'undecided'; {what}"
+        )
+
+    @property
+    def _is_shared(self) -> bool:
+        return (
+            len(self.baseline_runs) > 1
+            and len(self.runs) > 1
+            and all(arm.ours and arm.ours.shared for arm in self.arms)
+        )
+
+    @property
+    def _freedom(self) -> int:
+        """Of trainings, as the statistics of ``compare`` count them; none where the baseline has no rerun."""
+        baseline, trick = len(self.baseline_runs), len(self.runs)
+        if baseline < 2:
+            return 0
+        return len(self.folds) * (min(baseline, trick) - 1 if self._is_shared else baseline + trick - 2)
+
+    @property
     def missing(self) -> tuple[str, ...]:
         """Tricks that do not exist yet."""
         return tuple(dict.fromkeys(trick for arm in self.arms for trick in arm.missing))
@@ -162,6 +204,11 @@ class Experiment:
         """What the user should know before it runs."""
         notes = [arm.note for comparison in self.comparisons for arm in comparison.arms if arm.note]
         return tuple(dict.fromkeys(notes))
+
+    @property
+    def undecided(self) -> tuple[str, ...]:
+        """The comparisons whose every word will be ``undecided``, with what to write; see ``Comparison.undecided``."""
+        return tuple(filter(None, (comparison.undecided for comparison in self.comparisons)))
 
 
 def read_experiment(file: Path) -> Experiment:
@@ -312,9 +359,9 @@ def _list(fields: Mapping[str, Entry], key: str, convert: Callable[[Entry], str]
 
 def _dataset(entry: Entry) -> str:
     word = entry.text()
-    if not re.fullmatch(r"\d{1,3}|Dataset\d{3}_[\w.-]+", word) or "__" in word or word == "0":
+    if not re.fullmatch(r"\d{1,3}|Dataset\d{3}_[\w.-]+", word) or "__" in word or not word.strip("0"):
         raise entry.error(f"'{word}' is no data set: give its number, or its full name as Dataset501_Name")
-    return word
+    return str(int(word)) if word.isdecimal() else word
 
 
 def _plain_name(entry: Entry) -> str:

@@ -18,6 +18,9 @@ VARIABLE = "nnUNet_preprocessed"
 RESERVED = ("dataset", "dataset_fingerprint", "splits_final")
 """Other files of nnU-Net beside the plans."""
 
+PRETRAINED = "pretrain_info"
+"""Key with which nnU-Net says which weights a training begins with."""
+
 NEEDED = (
     "data_identifier",
     "batch_size",
@@ -89,7 +92,27 @@ def read(file: Path) -> Plans:
     for name, configuration in plans["configurations"].items():
         if not isinstance(configuration, dict):
             raise ValueError(f"{file} is not a plans file of nnU-Net v2: its configuration '{name}' has no settings")
+    refuse_pretrained(plans, file)
     return plans
+
+
+def refuse_pretrained(plans: Mapping[str, Any], file: Path | str) -> None:
+    """Refuse plans that name pretrained weights: no trainer here loads them, and all would train from scratch.
+
+    Args:
+        plans: Content of the plans file.
+        file: For what is said.
+
+    Raises:
+        ValueError: If they do.
+    """
+    configurations = plans.get("configurations")
+    below = list(configurations.values()) if isinstance(configurations, Mapping) else []
+    if any(isinstance(one, Mapping) and one.get(PRETRAINED) for one in (plans, *below)):
+        raise ValueError(
+            f"{file} has '{PRETRAINED}': these plans are for fine-tuning pretrained weights, which cannot be loaded "
+            "here yet, so the network would be trained from scratch without a word; take plans without it"
+        )
 
 
 def read_object(file: Path, *keys: str) -> dict[str, Any]:
@@ -276,7 +299,7 @@ def write_new(file: Path, plans: Plans, *, dry_run: bool = False) -> Literal["ad
 
 
 def is_plans(file: Path) -> bool:
-    """Whether a file is a plans file."""
+    """Whether a file is a plans file that can be used here."""
     try:
         read(file)
     except (ValueError, OSError):

@@ -16,10 +16,15 @@ from nnunet_tricks.cluster.environment import Environment
 from nnunet_tricks.cluster.head import Head
 from nnunet_tricks.cluster.profile import Profile
 from nnunet_tricks.cluster.rounds import new_folder
+from nnunet_tricks.experiment.by_hand import Command
+from nnunet_tricks.experiment.cells import make
 from nnunet_tricks.experiment.folders import Folders
 from nnunet_tricks.experiment.local import LocalQueue
 from nnunet_tricks.experiment.lock import Lock
+from nnunet_tricks.experiment.nnunet_cells import Train
 from nnunet_tricks.experiment.record import Record
+from nnunet_tricks.experiment.spec import read_experiment
+from nnunet_tricks.experiment.strangers import Strangers
 from tests.checkout import import_folder
 from tests.experiment.generic import Shell, counting, lines
 
@@ -137,6 +142,28 @@ def test_a_job_leaves_alone_what_somebody_else_is_at(tmp_path, snakemake, monkey
         assert job.main([str(folder), prepared.names["c"], str(tmp_path / "marker")]) == job.HELD
     assert not (tmp_path / "c.begun").exists()
     assert (folder / "held" / prepared.names["c"]).exists()
+
+
+def test_what_somebody_runs_by_hand_is_left_to_him(spec, preprocessed, tmp_path, monkeypatch) -> None:
+    """The head process watches files of other machines, a node its own processes."""
+    text = "datasets: [901]\nconfigurations: [3d_fullres]\ntricks: [CE]\nfolds: [0]\n"
+    trains = [one for one in make(read_experiment(spec(text)), preprocessed) if isinstance(one, Train)]
+    made = head(tmp_path, trains, tmp_path)
+    assert not made._is_busy(trains[0])
+    trains[0].model.folder.mkdir(parents=True)
+    (trains[0].model.folder / "training_log_2026_1_31_09_05_00.txt").write_text("Epoch time: 0.01 s")
+    made._strangers.patience, made._strangers.is_alone = 0.2, lambda _: False
+    assert made._is_busy(trains[0])
+    while made._is_busy(trains[0]):
+        time.sleep(0.02)
+    work = trains[1].work()
+    assert work
+    lock = job._take(trains[0])
+    assert lock
+    lock.release()
+    here = Strangers(look=lambda: [Command(1, (work,), "")])
+    monkeypatch.setattr(job, "Strangers", lambda: here)
+    assert job._take(trains[1]) is None
 
 
 def test_clocks_may_differ(tmp_path, snakemake) -> None:

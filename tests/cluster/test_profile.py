@@ -44,6 +44,7 @@ def test_a_gpu_is_asked_for_by_trainings_on_gpus_only() -> None:
         ("jobs: 3\n", "says no 'scheduler'"),
         ("scheduler: slurm\njobs: 0\n", "line 2: 'jobs' must be a whole number from 1 on, got 0"),
         ("scheduler: slurm\nlongest: forever\n", "line 2: 'forever' is not a duration"),
+        ("scheduler: slurm\nlongest: 1:30\n", "line 2: '1:30' may be hours and minutes or minutes and seconds"),
         ("scheduler: slurm\ntraining: {memory: plenty}\n", "line 2: 'plenty' is not a size"),
         ("scheduler: slurm\ntraining:\n  gpu: {gres: gpu}\n  resources: {gres: disk}\n", "line 4: 'gres' stands under"),
         ("scheduler: slurm\ntraining:\n  resources: {runtime: 3}\n", "line 3: 'runtime' is set by what was measured"),
@@ -54,6 +55,15 @@ def test_what_is_wrong_is_named_with_its_line(written, text, complaint) -> None:
     with pytest.raises(SpecError, match=r"mine\.yaml, line") as caught:
         written(text)
     assert complaint in str(caught.value)
+
+
+def test_times_as_slurm_writes_them_and_partitions_that_yaml_misreads(written) -> None:
+    """YAML takes 1:00:00 for the number 3600, and no for false."""
+    profile = written(
+        "scheduler: slurm\nlongest: 2-00:00:00\ntraining:\n  time: 1:00:00\n  resources: {part: no, n: 010}\n"
+    )
+    assert (profile.longest, profile.training.seconds) == (2 * 86400, 3600)
+    assert profile.training.resources == {"part": "no", "n": 10}
 
 
 def test_no_such_profile(capsys) -> None:

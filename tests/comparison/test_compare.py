@@ -11,6 +11,8 @@ import pytest
 
 from nnunet_tricks.cli import main
 from nnunet_tricks.comparison.methods import without_run
+from nnunet_tricks.experiment.record import Attempt, Record
+from nnunet_tricks.experiment.split import Split
 from tests.comparison.world import EPOCH_SECONDS, World, predicted, truth, write
 
 ONE = ["--workers", "1"]
@@ -296,6 +298,69 @@ def test_another_nnunet_is_refused_unless_accepted(both: list[Path], world: Worl
     assert "--accept nnunet-version" in error
     (table,) = compared([*both, "--accept", "nnunet-version"], capsys)
     assert any("nnU-Net 2.8.1 trained" in note for note in table["notes"])
+
+
+@pytest.mark.parametrize("package", ["batchgeneratorsv2", "dynamic_network_architectures", "nnunetv2"])
+def test_what_nnunet_trains_with_is_compared_too(both: list[Path], world: World, capsys, package: str) -> None:
+    """Stock trainers write none of it down; the queue does."""
+    for model, version in zip(both, ("0.3.5", "0.3.6"), strict=True):
+        for fold in range(3):
+            folder = model.parent.parent / "nnunet_tricks" / model.parent.name / model.name / f"fold_{fold}" / "train"
+            folder.mkdir(parents=True)
+            attempt = Attempt("nnUNetv2_train", 1.0, "cpu", 1.0, 0, versions={package: version, "torch": "2.1.0"})
+            Record().begin(folder, attempt)
+            world.write_json(model / f"fold_{fold}" / "debug.json", {"torch_version": "2.1.0+cu121"})
+    error = refused(both, capsys)
+    assert f"{package.replace('nnunetv2', 'nnU-Net')} 0.3.6 trained nnUNetTrainer__nnUNetPlans__3d/fold_0" in error
+    assert "--accept nnunet-version" in error
+    (table,) = compared([*both, "--accept", "nnunet-version"], capsys)
+    assert sum("0.3.5 trained" in note for note in table["notes"]) == 1
+    assert not any("PyTorch" in note for note in table["notes"])
+
+
+def test_an_update_in_the_middle_of_a_training_is_told(both: list[Path], capsys) -> None:
+    model = both[1]
+    folder = model.parent.parent / "nnunet_tricks" / model.parent.name / model.name / "fold_0" / "train"
+    folder.mkdir(parents=True)
+    record = Record()
+    for number, (command, version) in enumerate(
+        [("nnUNetv2_train", "0.3.5"), ("nnUNetv2_train --c", "0.3.6"), ("nnUNetv2_train --val", "0.3.7")]
+    ):
+        record = record.begin(folder, Attempt(command, number, "cpu", versions={"batchgeneratorsv2": version}))
+    assert f"batchgeneratorsv2 0.3.5, then 0.3.6 trained {model.name}/fold_0" in refused(both, capsys)
+
+
+def test_another_pytorch_is_a_footnote(both: list[Path], world: World, capsys) -> None:
+    for model, version in zip(both, ("2.1.0", "2.2.0"), strict=True):
+        for fold in range(3):
+            world.write_json(model / f"fold_{fold}" / "debug.json", {"torch_version": version})
+    (table,) = compared(both, capsys)
+    assert any("PyTorch 2.2.0 trained nnUNetTrainer__" in note for note in table["notes"])
+
+
+def test_plans_for_pretrained_weights_are_refused(both: list[Path], world: World, capsys) -> None:
+    plans = json.loads((both[0] / "plans.json").read_text())
+    world.write_json(both[0] / "plans.json", {**plans, "pretrain_info": {"checkpoint_path": "x"}})
+    error = refused(both, capsys)
+    assert f"{both[0]}/plans.json has 'pretrain_info'" in error
+    assert "cannot be loaded here yet" in error
+
+
+def test_a_split_of_which_only_the_training_cases_changed(both: list[Path], world: World, capsys) -> None:
+    """As many as before, and the same validation cases: the record knows."""
+    file = world.preprocessed / "splits_final.json"
+    splits = json.loads(file.read_text())
+    states = both[1].parent.parent / "nnunet_tricks" / both[1].parent.name
+    split = Split.of(splits, "1")
+    assert split
+    split.keep(states / "splits")
+    folder = states / both[1].name / "fold_1" / "train"
+    folder.mkdir(parents=True)
+    Record().with_split(split.digest).written(folder)
+    assert compared(both, capsys)
+    splits[1]["train"][0] = "another"
+    world.write_json(file, splits)
+    assert "fold_1 was trained on another split than the split file has now: " in refused(both, capsys)
 
 
 def test_unknown_version_is_a_footnote(both: list[Path], world: World, capsys) -> None:

@@ -1,4 +1,7 @@
+import gzip
 import json
+import os
+import time
 import zipfile
 from pathlib import Path
 
@@ -124,10 +127,10 @@ def test_test_images_are_predicted_and_evaluated(spec, preprocessed) -> None:
     out = predict.model.predictions("test", "best")
     out.mkdir(parents=True)
     checkpoint(predict.model, "best")
-    (out / "test_0.nii.gz").touch()
+    (out / "test_0.nii.gz").write_bytes(gzip.compress(b"0"))
     assert predict.state == "started"
     assert predict.words()[-1] == "--continue_prediction"
-    (out / "test_1.nii.gz").touch()
+    (out / "test_1.nii.gz").write_bytes(gzip.compress(b"1"))
     assert predict.is_done()
     evaluate = next(cell for cell in cells if cell.after == (predict.key,))
     assert str(preprocessed.raw / DATASET / "labelsTs") in evaluate.words()
@@ -145,16 +148,57 @@ def test_each_fold_has_its_own_test_cases(spec, preprocessed) -> None:
 
 
 def test_predictions_that_a_kill_may_have_cut_off_are_made_again(spec, preprocessed) -> None:
-    import os
-
     predict = next(c for c in cells_of(spec(BASE + "on: test\n"), preprocessed) if isinstance(c, Predict))
     out = predict.model.predictions("test", "final")
     out.mkdir(parents=True)
-    for name, written in (("test_0", 1_000.0), ("test_1", 2_000.0)):
-        (out / f"{name}.nii.gz").touch()
-        os.utime(out / f"{name}.nii.gz", (written, written))
+    checkpoint(predict.model, "final")
+    whole = gzip.compress(bytes(range(256)) * 400)
+    (out / "test_0.nii.gz").write_bytes(whole)
+    (out / "test_1.nii.gz").write_bytes(whole[:-20])
+    assert not predict.is_done()  # by hand: nobody has seen it end
+    # A node whose clock is an hour ahead has written the whole one: clocks say nothing.
+    os.utime(out / "test_0.nii.gz", (time.time() + 3600,) * 2)
     predict.prepare()
     assert [file.name for file in out.iterdir()] == ["test_0.nii.gz"]
+    (out / "test_1.nii.gz").write_bytes(whole)
+    assert predict.is_done()
+
+
+@pytest.mark.parametrize("ahead", [-3600.0, 3600.0])
+def test_an_evaluation_is_of_the_predictions_that_are_there_whatever_clocks_say(spec, preprocessed, ahead) -> None:
+    cells = cells_of(spec(BASE + "on: test\n"), preprocessed)
+    predict = next(cell for cell in cells if isinstance(cell, Predict))
+    evaluate = next(cell for cell in cells if cell.after == (predict.key,))
+    out = predict.model.predictions("test", "final")
+    out.mkdir(parents=True)
+    for case in ("test_0", "test_1"):
+        (out / f"{case}.nii.gz").write_bytes(gzip.compress(case.encode()))
+        os.utime(out / f"{case}.nii.gz", (time.time() + ahead,) * 2)
+    summary = {"metric_per_case": [{"prediction_file": f"/a/node/{case}.nii.gz"} for case in ("test_0", "test_1")]}
+    (out / "summary.json").write_text(json.dumps(summary))
+    assert evaluate.is_done()  # by hand: names must do
+    evaluate.folder.mkdir(parents=True)
+    attempt = Attempt(command="", began=0.0, device="cpu", seconds=1.0, returncode=0)
+    evaluate.witness().begin(Record()).begin(evaluate.folder, attempt)
+    assert evaluate.is_done()
+    (out / "test_1.nii.gz").write_bytes(gzip.compress(b"test_2"))  # of the same size
+    assert not evaluate.is_done()
+    evaluate.witness().begin(Record()).begin(evaluate.folder, attempt)
+    assert evaluate.is_done()
+    predict.folder.mkdir(parents=True)
+    Record().begin(predict.folder, attempt)  # the same predictions, made again
+    assert not evaluate.is_done()
+
+
+def test_an_evaluation_by_hand_of_fewer_predictions_is_not_enough(spec, preprocessed) -> None:
+    cells = cells_of(spec(BASE + "on: test\n"), preprocessed)
+    evaluate = next(cell for cell in cells if cell.key.endswith("evaluate_test"))
+    out = evaluate.model.predictions("test", "final")
+    out.mkdir(parents=True)
+    for case in ("test_0", "test_1"):
+        (out / f"{case}.nii.gz").touch()
+    (out / "summary.json").write_text(json.dumps({"metric_per_case": [{"prediction_file": "x/test_0.nii.gz"}]}))
+    assert not evaluate.is_done()
 
 
 def test_best_on_validation_leaves_nnunets_own_alone(spec, preprocessed) -> None:
@@ -232,3 +276,11 @@ def test_what_does_not_exist_yet_is_named_and_left_out(spec, folders) -> None:
     assert [(one.arm, one.tricks) for one in missing(experiment)] == [("Telepathy", ("Telepathy",))]
     trainers = {cell.model.trainer for cell in make(experiment, folders) if isinstance(cell, Train)}
     assert trainers == {"nnUNetTrainer_5epochs", "nnUNetTrainerTversky_5epochs"}
+
+
+def test_plans_for_pretrained_weights_are_refused_with_their_line(spec, preprocessed) -> None:
+    file = preprocessed.preprocessed / DATASET / "ptPlans.json"
+    plans = json.loads(file.with_name("nnUNetPlans.json").read_text())
+    file.write_text(json.dumps({**plans, "pretrain_info": {"checkpoint_path": "x"}}))
+    with pytest.raises(SpecError, match=r"line 6: .*ptPlans\.json has 'pretrain_info'"):
+        cells_of(spec(BASE + "plans: [nnUNetPlans, ptPlans]\n"), preprocessed)

@@ -59,6 +59,10 @@ def test_every_value_knows_its_line(tmp_path) -> None:
         ("", "line 1: the file is empty"),
         ("[1]: 2\n", "must be a word"),
         ("a: 2026-13-45\n", "line 1: 'a' cannot be read"),
+        ("a: &x {b: 1}\nc:\n  <<: *x\n", "line 3: '<<' is not read here"),
+        ("a: !!python/object:os.system 1\n", "line 1: 'a' cannot be read"),
+        ("a: " + "[" * 3000, "stand too deep within each other"),
+        ("#" * 1_000_001, "has 1000001 bytes"),
     ],
 )
 def test_broken_files(tmp_path, text, complaint) -> None:
@@ -71,3 +75,34 @@ def test_no_text_file(tmp_path) -> None:
     (tmp_path / "file.yaml").write_bytes(b"\xff\xfe\x00a")
     with pytest.raises(SpecError, match="UTF-8"):
         read(tmp_path / "file.yaml")
+
+
+def test_an_alias_bomb_is_refused_before_it_goes_off(tmp_path) -> None:
+    """Eleven lines that stand for thirty thousand million words."""
+    nine = ", ".join
+    lines = [f"a0: &a0 [{nine('x' * 9)}]"]
+    lines += [f"a{n}: &a{n} [{nine([f'*a{n - 1}'] * 9)}]" for n in range(1, 11)]
+    with pytest.raises(SpecError, match=r"line \d+: the file has more than 20000 values, what aliases"):
+        read(written(tmp_path, "\n".join(lines)))
+
+
+def test_an_alias_or_two_do_no_harm(tmp_path) -> None:
+    root = read(written(tmp_path, "a: &few [1, 2]\nb: *few\n"))
+    assert plain(root) == {"a": [1, 2], "b": [1, 2]}
+
+
+@pytest.mark.parametrize("word", ["007", "no", "on", "Yes", "1:30", "0x10", "1_000", "1.50", "2026-01-31", "1e3"])
+def test_a_word_is_read_as_it_is_written(tmp_path, word) -> None:
+    """YAML takes them for 7, false, true, true, 90, 16, 1000, 1.5, a day and a word."""
+    assert read(written(tmp_path, f"a: {word}\n")).fields()["a"].text() == word
+
+
+@pytest.mark.parametrize("number", ["1:30", "1:30:00", "0x10", "0b11", "1_000", "1e3", "1.0"])
+def test_what_is_not_plainly_a_whole_number_is_none(tmp_path, number) -> None:
+    with pytest.raises(SpecError, match=r"'a' must be a whole number from 1 on, got '?" + number):
+        read(written(tmp_path, f"a: {number}\n")).fields()["a"].whole(least=1)
+
+
+@pytest.mark.parametrize(("number", "value"), [("010", 10), ("09", 9), ("+3", 3), ("7", 7)])
+def test_whole_numbers_are_decimal(tmp_path, number, value) -> None:
+    assert read(written(tmp_path, f"a: {number}\n")).fields()["a"].whole(least=1) == value

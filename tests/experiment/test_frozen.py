@@ -1,10 +1,14 @@
+import hashlib
 import json
+import time
 
 import pytest
 
 from nnunet_tricks.cli import main
 from nnunet_tricks.experiment.frozen import Frozen, place, state_of
+from nnunet_tricks.experiment.record import Attempt, Record
 from nnunet_tricks.experiment.spec import read_experiment
+from nnunet_tricks.experiment.witness import Witness
 from tests.experiment.conftest import DATASET
 
 SPEC = "datasets: [901]\nconfigurations: [3d_fullres]\ntricks: [Tversky, CE]\nepochs: 5\nfolds: [0, 1]\n"
@@ -17,9 +21,17 @@ def lock(file, capsys) -> tuple[int, str]:
     return code, captured.out + captured.err
 
 
-def begin(folders, name: str = "training_log_2026_1_31_09_05_00.txt") -> None:
-    (folders.results / MODEL).mkdir(parents=True, exist_ok=True)
-    (folders.results / MODEL / name).write_text("")
+def begin(folders, name: str = "training_log_2026_1_31_09_05_00.txt", *, at: float | None = None) -> None:
+    """A training that is begun, by a queue at some moment, or by hand."""
+    model, states = folders.results / MODEL, folders.state / MODEL / "train"
+    model.mkdir(parents=True, exist_ok=True)
+    witness = Witness(model=str(model))
+    if at is not None:
+        states.mkdir(parents=True, exist_ok=True)
+        record = witness.begin(Record()).begin(states, Attempt(command="nnUNetv2_train", began=at, device="cpu"))
+    (model / name).write_text("")
+    if at is not None:
+        witness.look(record).written(states)
 
 
 def test_a_locked_file_that_stays_as_it_is_holds(spec, preprocessed, capsys) -> None:
@@ -28,9 +40,10 @@ def test_a_locked_file_that_stays_as_it_is_holds(spec, preprocessed, capsys) -> 
     code, said = lock(file, capsys)
     assert code == 0
     assert "before the first of 6 trainings" in said
-    begin(preprocessed, "training_log_2999_1_31_09_05_00.txt")
+    begin(preprocessed, "training_log_1999_1_31_09_05_00.txt", at=time.time() + 60)
     state = state_of(file, preprocessed)
     assert state.holds
+    assert "before the first training, and has not changed since" in state.sentence
     assert state.lock
     assert state.lock.text == SPEC
     # A second lock of the same file is the first.
@@ -76,11 +89,11 @@ def test_a_training_older_than_the_lock_is_named(spec, preprocessed, capsys) -> 
     """As when results were moved away while the file was locked."""
     file = spec(SPEC)
     lock(file, capsys)
-    begin(preprocessed)
+    begin(preprocessed, "training_log_2999_1_31_09_05_00.txt", at=time.time() - 3600)
     state = state_of(file, preprocessed)
     assert state.began_before == (MODEL,)
     assert not state.holds
-    assert MODEL in state.sentence
+    assert f"when 1 of its trainings had begun: {MODEL}" in state.sentence
 
 
 @pytest.mark.parametrize("key", ["text", "sha256", "locked_at", "earlier"])
@@ -111,3 +124,64 @@ def test_all_share_their_randomness_or_none(spec) -> None:
         read_experiment(spec(listed + "shared_randomness: true\n"))
     with pytest.raises(ValueError, match="must be true or false, got 'maybe'"):
         read_experiment(spec(SPEC + "shared_randomness: maybe\n"))
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/Los_Angeles"])
+@pytest.mark.parametrize("hours", [-11, 0, 11])
+def test_local_times_are_no_evidence(spec, preprocessed, capsys, monkeypatch, zone, hours) -> None:
+    """Whatever zone the trainer's logs and the reader's machine are in, the sentence is the same."""
+    file = spec(SPEC)
+    lock(file, capsys)
+    name = time.strftime("training_log_%Y_%m_%d_%H_%M_%S.txt", time.gmtime(time.time() + 3600 * hours))
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        begin(preprocessed, name, at=time.time() + 60)
+        assert state_of(file, preprocessed).holds
+        begin(preprocessed, "training_log_1_by_hand.txt")
+        state = state_of(file, preprocessed)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert not state.holds
+    assert not state.began_before
+    assert f"had begun by then cannot be told, as they were begun by hand: {MODEL}" in state.sentence
+
+
+def test_results_that_were_moved_away_are_remembered(spec, preprocessed, capsys) -> None:
+    begin(preprocessed, at=time.time())
+    (preprocessed.results / MODEL / "training_log_2026_1_31_09_05_00.txt").unlink()
+    code, said = lock(spec(SPEC), capsys)
+    assert code == 2
+    assert "1 of its 6 trainings have begun" in said
+
+
+def test_line_ends_that_git_changes_are_no_change(spec, preprocessed, capsys) -> None:
+    file = spec(SPEC)
+    lock(file, capsys)
+    for ends in ("\r\n", "\n"):
+        file.write_bytes(SPEC.replace("\n", ends).encode())
+        place(file).write_bytes(place(file).read_text().replace("\n", ends).encode())
+        assert state_of(file, preprocessed).holds
+        assert lock(file, capsys)[0] == 0
+    place(file).unlink()
+    file.write_bytes(SPEC.replace("\n", "\r\n").encode())
+    lock(file, capsys)
+    windows = Frozen.read(file)
+    file.write_bytes(SPEC.encode())
+    assert state_of(file, preprocessed).holds
+    place(file).unlink()
+    lock(file, capsys)
+    unix = Frozen.read(file)
+    assert windows
+    assert unix
+    assert windows.sha256 == unix.sha256
+
+
+def test_a_lock_of_an_earlier_version_on_windows_still_holds(spec, preprocessed, capsys) -> None:
+    file = spec(SPEC)
+    lock(file, capsys)
+    text = SPEC.replace("\n", "\r\n")
+    old = json.loads(place(file).read_text()) | {"text": text, "sha256": hashlib.sha256(text.encode()).hexdigest()}
+    place(file).write_text(json.dumps(old))
+    assert state_of(file, preprocessed).holds

@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.door import link
 from nnunet_tricks.door.external import is_read
 from nnunet_tricks.experiment.record import Record
+from nnunet_tricks.experiment.split import Split, kept
 from tests.experiment.conftest import DATASET
 
 SPEC = "datasets: [901]\nconfigurations: [3d_fullres]\ntricks: [Tversky, CE]\nepochs: 5\nfolds: [0, 1]\n"
@@ -44,6 +46,13 @@ def test_a_dry_run_shows_all_and_writes_nothing(spec, folders, capsys) -> None:
     assert "cannot be timed" in out
     assert not list(folders.results.iterdir())
     assert not list(folders.preprocessed.iterdir())
+
+
+def test_a_dry_run_says_that_nothing_can_be_decided_and_what_to_write(spec, preprocessed, capsys) -> None:
+    _, _, err = said(capsys, spec(SPEC), "--dry-run", "--no-timing", "--device", "cpu")
+    assert "every word of 'compare' will be 'undecided'; write 'baseline_runs: 3'" in err
+    _, _, err = said(capsys, spec(SPEC + "baseline_runs: 3\n"), "--dry-run", "--no-timing", "--device", "cpu")
+    assert "undecided" not in err
 
 
 def test_a_dry_run_for_programs(spec, preprocessed, capsys) -> None:
@@ -176,3 +185,10 @@ def test_nnunets_own_commands_train_predict_and_evaluate(bench: Bench, tmp_path:
     assert [Path(case["reference_file"]).name for case in summary["metric_per_case"]] == ["case_0.png"]
     states = tmp_path / "results" / "nnunet_tricks" / data.name / "nnUNetTrainerShort__nnUNetPlans__2d" / "fold_0"
     assert [len(Record.read(states / name).attempts) for name in ("train", "predict_test", "evaluate_test")] == [1] * 3
+    record = Record.read(states / "train")
+    (log,) = fold.glob("training_log_*.txt")
+    assert record.logs == {log.name: record.attempts[0].began}
+    assert record.attempts[0].versions["batchgeneratorsv2"] == version("batchgeneratorsv2")
+    assert Split.of(json.loads((data.preprocessed / "splits_final.json").read_text()), "0") == kept(
+        states.parents[1] / "splits", record.split
+    )

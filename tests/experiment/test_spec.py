@@ -1,3 +1,5 @@
+import re
+
 import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
@@ -188,3 +190,29 @@ def test_somebody_elses_trainer(spec, tmp_path, monkeypatch) -> None:
     assert read_experiment(spec(text)).notes == ()
     (note,) = read_experiment(spec(text + "epochs: 5\n")).notes
     assert "does not reach it" in note
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "trained once, which .* write 'baseline_runs: 3', which is 10 more trainings"),
+        ("runs: 3\nbaseline_runs: 1\n", "trained once, .* every word of 'compare' will be 'undecided'"),
+        ("folds: [0]\n", "which is 2 more trainings"),
+        ("folds: [0]\nbaseline_runs: 2\n", "trained twice, on a single fold, .* 'baseline_runs: 3', which is 1 more"),
+        ("folds: 0\nruns: 2\nshared_randomness: true\n", "trained twice, on a single fold, .* write 'runs: 3'"),
+        ("baseline_runs: 2\n", ""),
+        ("runs: 2\n", ""),
+        ("folds: [0]\nbaseline_runs: 3\n", ""),
+        ("folds: [0]\nruns: 2\n", ""),
+        ("runs: 2\nshared_randomness: true\n", ""),
+    ],
+)
+def test_an_experiment_that_can_decide_nothing_says_so_before_it_trains(spec, text, said) -> None:
+    notes = " ".join(read_experiment(spec(LEAST + "tricks: [CE]\n" + text)).undecided)
+    assert re.search(said, notes) if said else not notes
+
+
+def test_each_comparison_that_can_decide_nothing_is_named(spec) -> None:
+    text = LEAST + "tricks: [CE]\ncomparisons:\n- {name: known, baseline_runs: 2}\n- {name: blind}\n"
+    (note,) = read_experiment(spec(text)).undecided
+    assert note.startswith("blind: the baseline is trained once")

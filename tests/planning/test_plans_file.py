@@ -55,6 +55,20 @@ def test_other_files_are_refused(tmp_path: Path, content: str) -> None:
         plans_file.read(file)
 
 
+@pytest.mark.parametrize("place", ["top", "configuration"])
+def test_plans_for_pretrained_weights_are_refused(tmp_path: Path, place: str) -> None:
+    """No trainer here loads them: all would train from scratch without a word."""
+    info = {"pretrain_info": {"checkpoint_path": "weights.pth"}}
+    plans = {**PLANS, **info} if place == "top" else {**PLANS, "configurations": {"2d": {"batch_size": 12, **info}}}
+    file = tmp_path / "ptPlans.json"
+    file.write_text(json.dumps(plans))
+    with pytest.raises(ValueError, match=r"ptPlans\.json has 'pretrain_info': .*cannot be loaded here yet"):
+        plans_file.read(file)
+    assert not plans_file.is_plans(file)
+    file.write_text(json.dumps({**PLANS, "pretrain_info": None}))
+    assert plans_file.read(file)
+
+
 def test_everything_else_stays(preprocessed: Path) -> None:
     file = plans_file.find("501", preprocessed=preprocessed)
     file.chmod(0o640)

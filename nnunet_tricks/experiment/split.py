@@ -1,0 +1,85 @@
+"""The cases that a fold trains on and is validated on: their sum, and in what two splits differ."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from nnunet_tricks.experiment.folders import is_json, read_json
+from nnunet_tricks.files import write_atomically
+from nnunet_tricks.wording import some
+
+FILE = "splits_final.json"
+KEPT = "splits"
+"""Folder beside a data set's cells with every split that something was trained on, by its sum."""
+
+COUNTS = re.compile(r"This split has (\d+) training and (\d+) validation cases")
+
+
+@dataclass(frozen=True)
+class Split:
+    """The cases of one fold, sorted.
+
+    Attributes:
+        train: Those to learn from.
+        val: Those to be validated on.
+    """
+
+    train: tuple[str, ...]
+    val: tuple[str, ...]
+
+    @classmethod
+    def of(cls, splits: Sequence[Mapping[str, Sequence[str]]] | None, fold: str) -> Split | None:
+        """That of a fold, or None where a split file does not say: in fold ``all``, and beyond its end."""
+        if splits is None or not fold.isdecimal() or int(fold) >= len(splits):
+            return None
+        return cls(*(tuple(sorted(splits[int(fold)][part])) for part in ("train", "val")))
+
+    @property
+    def digest(self) -> str:
+        """A sum that is the same for the same cases, whatever their order."""
+        return hashlib.sha256(json.dumps([self.train, self.val]).encode()).hexdigest()[:16]
+
+    def keep(self, folder: Path) -> None:
+        """Write it down under its sum, so that it can be told later in what it differs from another."""
+        file = folder / f"{self.digest}.json"
+        if not is_json(file):
+            folder.mkdir(parents=True, exist_ok=True)
+            write_atomically(file, json.dumps(asdict(self), indent=1))
+
+    def difference(self, now: Split) -> str:
+        """In what a later split differs.
+
+        Examples:
+            >>> Split(("a", "b"), ("c",)).difference(Split(("b",), ("c", "d")))
+            'a no longer in train; d new in val'
+        """
+        told = []
+        for part, before, after in (("train", self.train, now.train), ("val", self.val, now.val)):
+            gone, new = sorted(set(before) - set(after)), sorted(set(after) - set(before))
+            told += [f"{some(gone)} no longer in {part}"] if gone else []
+            told += [f"{some(new)} new in {part}"] if new else []
+        return "; ".join(told)
+
+
+def kept(folder: Path, digest: str) -> Split | None:
+    """A split by its sum, if it is still known."""
+    file = folder / f"{digest}.json"
+    if not is_json(file):
+        return None
+    content = read_json(file)
+    return Split(tuple(content["train"]), tuple(content["val"]))
+
+
+def told_counts(fold_folder: Path) -> tuple[int, int] | None:
+    """Numbers of training and validation cases in nnU-Net's log of a training that was written last, by its name."""
+    logs = fold_folder.glob("training_log_*.txt")
+    for log in sorted(logs, key=lambda log: tuple(map(int, re.findall(r"\d+", log.name))), reverse=True):
+        told = COUNTS.findall(log.read_text(encoding="utf-8", errors="replace"))
+        if told:
+            return int(told[-1][0]), int(told[-1][1])
+    return None

@@ -1,0 +1,138 @@
+"""Whether models that are there learned from what is there now: the same cases, plans and labels.
+
+nnU-Net notes none of it but a copy of its plans; the sum of the split is in the cells' records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from nnunet_tricks.experiment.cell import Cell
+from nnunet_tricks.experiment.folders import is_json, read_json
+from nnunet_tricks.experiment.local import LOCK
+from nnunet_tricks.experiment.lock import is_held
+from nnunet_tricks.experiment.model import Model
+from nnunet_tricks.experiment.nnunet_cells import Predict, Train
+from nnunet_tricks.experiment.record import Record
+from nnunet_tricks.experiment.split import Split, kept, told_counts
+from nnunet_tricks.planning.plans_file import resolve
+from nnunet_tricks.wording import some
+
+SHARED = ("transpose_forward", "image_reader_writer", "foreground_intensity_properties_per_channel")
+"""What stands in plans outside of the configurations, and changes the images."""
+
+
+def check(cells: Iterable[Cell]) -> None:
+    """Refuse to go on where what is done already, or begun, does not fit to what would come.
+
+    Args:
+        cells: All of an experiment.
+
+    Raises:
+        ValueError: Naming the models and what differs.
+    """
+    faults = [fault for cell in cells for fault in _faults(cell)]
+    if faults:
+        raise ValueError(
+            f"{some(faults, '; ')}. Nothing was begun: put back what was there, or move the folders of these models "
+            "away and train them again"
+        )
+
+
+def note(cells: Iterable[Cell]) -> None:
+    """Write down the split of trainings that are there and of which nobody has seen it, so that a change shows later.
+
+    Args:
+        cells: All of an experiment, checked.
+    """
+    for cell in cells:
+        if not isinstance(cell, Train) or not cell.continues or is_held(cell.folder / LOCK):
+            continue
+        record, now = Record.read(cell.folder), _now(cell.model)
+        if now is not None and not record.split:
+            with suppress(OSError):  # a disk that is full is told when something begins
+                cell.folder.mkdir(parents=True, exist_ok=True)
+                now.keep(cell.kept_splits)
+                record.with_split(now.digest).written(cell.folder)
+
+
+def split_fault(model: Model, record: Record, splits: Path) -> str:
+    """In what the split that a model has learned from differs from that of now; empty if it does not, as far as known.
+
+    Args:
+        model: Which one.
+        record: What is noted of its training.
+        splits: Where splits are kept.
+    """
+    now = _now(model)
+    if now is None:
+        return ""
+    if record.split:
+        if record.split == now.digest:
+            return ""
+        known = kept(splits, record.split)
+        difference = known.difference(now) if known else "it has another sum"
+        where = f"; what it was: {splits / record.split}.json" if known else ""
+        return f"{model.name} was trained on another split than the split file has now: {difference}{where}"
+    told = told_counts(model.folder)
+    if told and told != (len(now.train), len(now.val)):
+        return (
+            f"{model.name} was trained on {told[0]} and validated on {told[1]} cases, the split file now has "
+            f"{len(now.train)} and {len(now.val)}"
+        )
+    return _validation_fault(model, now)
+
+
+def relevant(plans: Mapping[str, Any], configuration: str) -> dict[str, Any]:
+    """What of its plans a model has used: others may have been added since."""
+    return {key: plans.get(key) for key in SHARED} | resolve(plans, configuration)
+
+
+def _faults(cell: Cell) -> Iterator[str]:
+    if isinstance(cell, Train) and cell.continues:
+        yield from filter(None, [split_fault(cell.model, Record.read(cell.folder), cell.kept_splits)])
+        yield from _plans_faults(cell.model)
+    elif isinstance(cell, Predict) and cell.is_begun() and (strays := cell.strays):
+        yield (
+            f"{cell.model.predictions(cell.part.name, cell.checkpoint)} has predictions of cases that are not in the "
+            f"{cell.part.name} part now: {some(strays)}"
+        )
+
+
+def _now(model: Model) -> Split | None:
+    return Split.of(model.folders.splits(model.dataset), model.fold)
+
+
+def _validation_fault(model: Model, now: Split) -> str:
+    """By the cases that were predicted at the end of a training."""
+    if not model.is_validated:
+        return ""
+    summary = read_json(model.validation / "summary.json")
+    cases = summary.get("metric_per_case") if isinstance(summary, dict) else None
+    ending = model.folders.description(model.dataset)["file_ending"]
+    validated = {Path(str(case.get("prediction_file", ""))).name.removesuffix(ending) for case in cases or ()}
+    if not validated or validated == set(now.val):
+        return ""
+    gone, new = sorted(validated - set(now.val)), sorted(set(now.val) - validated)
+    told = [f"{some(gone)} no longer in val"] * bool(gone) + [f"{some(new)} new in val"] * bool(new)
+    return f"{model.name} was validated on other cases than the split file has now: {'; '.join(told)}"
+
+
+def _plans_faults(model: Model) -> Iterator[str]:
+    here = model.folders.preprocessed / model.dataset
+    before, now = model.folder.parent / "plans.json", here / f"{model.plans}.json"
+    with suppress(KeyError, TypeError):
+        if is_json(before) and is_json(now):
+            old, new = read_json(before), read_json(now)
+            if model.configuration in old["configurations"] and model.configuration in new["configurations"]:
+                used, wanted = relevant(old, model.configuration), relevant(new, model.configuration)
+                differing = sorted(key for key in used.keys() | wanted if used.get(key) != wanted.get(key))
+                if differing:
+                    yield f"{model.name} was trained with other plans than {now} has now: {some(differing)}"
+    before = model.folder.parent / "dataset.json"
+    with suppress(KeyError, TypeError, OSError, ValueError):
+        if read_json(before)["labels"] != model.folders.description(model.dataset)["labels"]:
+            yield f"{model.name} was trained with other labels than dataset.json of {model.dataset} has now"
