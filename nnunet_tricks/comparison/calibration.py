@@ -31,6 +31,9 @@ ECE, BRIER = "ECE", "Brier"
 LABEL = "all classes"
 CACHE = "nnunet_tricks_calibration.json"
 BINS = 15
+ROUNDING = 1e-5
+"""Of a bin's width: so close below an edge belongs to the bin above it, as softmax gives 1/3 with other last digits."""
+
 Array = NDArray[np.floating]
 
 
@@ -85,7 +88,7 @@ def calibration(probabilities: Array, truth: NDArray[np.bool_]) -> tuple[float, 
     chosen = probabilities.argmax(0)
     confidence = np.take_along_axis(probabilities, chosen[None], 0)[0].astype(np.float64)
     right = np.take_along_axis(truth, chosen[None], 0)[0]
-    bins = np.minimum((confidence * BINS).astype(np.intp), BINS - 1)
+    bins = np.minimum((confidence * BINS + ROUNDING).astype(np.intp), BINS - 1)
     gaps = np.bincount(bins, confidence, BINS) - np.bincount(bins, right, BINS)
     squared = ((probabilities - truth) ** 2).sum(0, dtype=np.float64)
     return float(np.abs(gaps).sum() / count), float(squared.mean())
