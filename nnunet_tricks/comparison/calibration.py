@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,8 +101,14 @@ def _probabilities(files: Files) -> Path:
 
 def _of_case(files: Files, classes: Classes) -> tuple[float, float]:
     truth = images.read(files.truth).values
-    with np.load(_probabilities(files)) as stored:
-        found = np.asarray(stored["probabilities"], np.float32)
+    try:
+        with np.load(_probabilities(files)) as stored:
+            found = np.asarray(stored["probabilities"], np.float32)
+    except (*images.UNREADABLE, BadZipFile) as error:
+        raise ValueError(
+            f"{_probabilities(files)} cannot be read as probabilities: {images.reason(error)}; "
+            "'nnUNetv2_train ... --val --npz' writes it again"
+        ) from None
     # Images without a third axis have one slice for nnU-Net.
     found = found.reshape(len(found), *truth.shape) if found[0].size == truth.size else found
     regions = any(len(values) > 1 for values in classes.values.values()) or bool(classes.listed)

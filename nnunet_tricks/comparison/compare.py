@@ -8,13 +8,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from nnunet_tricks.comparison import calibration
+from nnunet_tricks.comparison import calibration, positions
 from nnunet_tricks.comparison.checks import check, nnunet_version
 from nnunet_tricks.comparison.classes import Classes
 from nnunet_tricks.comparison.cost import Cost, cost
 from nnunet_tricks.comparison.evaluate import Asked, Measured, evaluate
 from nnunet_tricks.comparison.folders import Predictions
 from nnunet_tricks.comparison.methods import Group, Method, grouped
+from nnunet_tricks.comparison.positions import Apart
 from nnunet_tricks.comparison.scores import Scores, scores_of
 from nnunet_tricks.comparison.statistics.analyse import Asked as StatisticsAsked
 from nnunet_tricks.comparison.statistics.analyse import analyse
@@ -113,8 +114,9 @@ def compare(
         notes = check(group, folds=folds, accept=accept)
         classes = Classes.of(group.baseline.predictions[0].description)
         classes = classes.with_regions(regions) if regions else classes
-        asked = Asked(classes, tuple(metrics), tuple(tolerances), workers)
+        asked = Asked(classes, tuple(metrics), tuple(tolerances), workers, by_index="positions" in accept)
         measured = _measured(group, asked)
+        notes += filter(None, [positions.note(_apart(measured))])
         names = [name for name in asked.names if name not in ("TP", "FP", "FN", "TN")]
         of_cases = {} if groups is None else _column(group, measured, "--group", groups, cases_csv)
         for subgroup, cases in _subgroups(group, measured, by, cases_csv).items():
@@ -134,6 +136,15 @@ def _measured(group: Group, asked: Asked) -> dict[Predictions, list[Measured]]:
     """All of a group; where one folder has to be refused, before any work."""
     files = {one: one.files() for method in group.methods for one in method.predictions}
     return {one: evaluate(one.folder, found, asked) for one, found in files.items()}
+
+
+def _apart(measured: Mapping[Predictions, Sequence[Measured]]) -> dict[str, Apart]:
+    """How far headers put the voxels of each case apart: in all predictions of it, at most."""
+    found: dict[str, Apart] = {}
+    for one in (case for cases in measured.values() for case in cases):
+        name = one.files.case
+        found[name] = max(found.get(name, one.apart), one.apart, key=lambda apart: apart.mm)
+    return found
 
 
 def _subgroups(
