@@ -91,6 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
         _print_definitions(arguments)
         return 0
     from nnunet_tricks.comparison import positions, table
+    from nnunet_tricks.comparison.metrics import DEFAULT, TOLERANCES, shown
 
     if arguments.out and arguments.out.suffix not in (".csv", ".parquet"):
         raise ValueError(f"--out is {arguments.out}, and its ending must be .csv or .parquet")
@@ -117,7 +118,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps([row.as_data() for row in rows], indent=1))
         return 0
-    _print_means(rows, len(measured))
+    _print_means(rows, len(measured), shown(arguments.metrics or DEFAULT, arguments.tolerances or TOLERANCES))
     for file in filter(None, (arguments.out, arguments.summary)):
         print(f"Written: {file}")
     return 0
@@ -218,7 +219,7 @@ def _description(arguments: argparse.Namespace) -> dict[str, Any]:
     )
 
 
-def _print_means(rows: Sequence[Row], cases: int) -> None:
+def _print_means(rows: Sequence[Row], cases: int, names: Sequence[str]) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -228,7 +229,7 @@ def _print_means(rows: Sequence[Row], cases: int) -> None:
 
     by_metric: dict[tuple[str, str], dict[str, list[float]]] = {}
     for row in rows:
-        if row.unit != "voxels":
+        if row.metric in names:
             by_metric.setdefault((row.metric, row.unit), {}).setdefault(row.label, []).append(row.value)
     labels = list(dict.fromkeys(row.label for row in rows))
     table = Table("metric", "unit", box=box.SIMPLE_HEAD)

@@ -61,6 +61,22 @@ def chosen(names: Iterable[str] = DEFAULT, tolerances: Sequence[float] = TOLERAN
     return tuple(metric for metric in known if metric.name in wanted)
 
 
+def shown(names: Iterable[str] = DEFAULT, tolerances: Sequence[float] = TOLERANCES) -> list[str]:
+    """Names of the metrics that a table shows: the counts only where they are asked for, and then last.
+
+    Args:
+        names: As ``chosen`` takes them.
+        tolerances: Likewise.
+
+    Examples:
+        >>> shown(["FP", "Dice"]), shown(["counts"])
+        (['Dice', 'FP'], ['TP', 'FP', 'FN', 'TN'])
+    """
+    names = list(names)
+    found = [metric.name for metric in chosen(names, tolerances) if metric.group != "counts"]
+    return found + [metric.name for metric in overlap.COUNTS if {metric.name, metric.group} & set(names)]
+
+
 def _fits(metric: Metric, name: str, tolerances: Sequence[float], own: dict[str, float]) -> bool:
     stem = metric.name.partition("@")[0]
     if name in own:
