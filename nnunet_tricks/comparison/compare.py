@@ -17,9 +17,8 @@ from nnunet_tricks.comparison.methods import Group, Method, grouped
 from nnunet_tricks.comparison.metrics import shown
 from nnunet_tricks.comparison.positions import Apart
 from nnunet_tricks.comparison.scores import Scores, scores_of
-from nnunet_tricks.comparison.statistics.analyse import COUNTS
+from nnunet_tricks.comparison.statistics.analyse import COUNTS, analyse
 from nnunet_tricks.comparison.statistics.analyse import Asked as StatisticsAsked
-from nnunet_tricks.comparison.statistics.analyse import analyse
 from nnunet_tricks.comparison.statistics.effects import MEAN
 from nnunet_tricks.comparison.statistics.model import Statistics
 from nnunet_tricks.comparison.table import Row as CaseRow
