@@ -15,9 +15,9 @@ from typing import Any
 from nnunet_tricks.comparison import tables
 from nnunet_tricks.comparison.report import latex, markdown, page
 from nnunet_tricks.comparison.report.facts import Facts, versions
+from nnunet_tricks.comparison.report.together import write_together
 from nnunet_tricks.comparison.report.view import views
 from nnunet_tricks.comparison.table import COLUMNS, Row, as_csv
-from nnunet_tricks.files import write_atomically
 
 CASES, FACTS = "cases.csv", "facts.json"
 SUMS = "SHA256SUMS"
@@ -57,15 +57,14 @@ def write(folder: Path, rows: Iterable[Row], facts: Facts) -> list[Path]:
 
     Returns:
         The files, those that people read first.
+
+    Raises:
+        OSError: If the folder cannot be written; an older report in it is whole then.
     """
     stored = {CASES: as_csv(rows), FACTS: facts.as_json()}
     files = {**rendered(*stored.values()), **stored}
-    folder.mkdir(parents=True, exist_ok=True)
-    # Whoever sees the sums, sees whole files that fit them.
-    (folder / SUMS).unlink(missing_ok=True)
-    for name, text in files.items():
-        write_atomically(folder / name, text)
-    write_atomically(folder / SUMS, "".join(f"{digest(text)}  {name}\n" for name, text in files.items()))
+    sums = "".join(f"{digest(text)}  {name}\n" for name, text in files.items())
+    write_together(folder, {**files, SUMS: sums})
     return [folder / name for name in files]
 
 
