@@ -21,6 +21,9 @@ BETTER, WORSE = "#1b7fc4", "#d55e00"
 WIDTH = 9.6
 """Of a figure as wide as the page, in inches."""
 
+MANY = 400
+"""From so many points on they are drawn as an image, which stays small."""
+
 SCALE = 1.49
 """Pixels of the page to a point, so that such a figure has 1030 of them."""
 
@@ -141,6 +144,11 @@ def panels(drawn: Any, count: int, most: int, **settings: Any) -> list[Any]:
     for axis in axes[count:]:
         axis.remove()
     return axes[:count]
+
+
+def many(points: int) -> bool:
+    """Whether so many points are drawn as an image."""
+    return points > MANY
 
 
 def with_unit(name: str, unit: str) -> str:
