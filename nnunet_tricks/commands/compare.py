@@ -46,8 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--accept",
         nargs="+",
         default=[],
-        choices=("nnunet-version", "plans"),
-        help="compare although this differs between folders; a footnote says so",
+        choices=("nnunet-version", "plans", "positions"),
+        help="compare although this differs between folders, or between headers of prediction and label; a footnote "
+        "says so",
     )
     add_metric_arguments(parser)
     add("--out", type=Path, metavar="FILE", help="write the tables: .md or .csv")

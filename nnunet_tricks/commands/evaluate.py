@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,9 +30,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("-f", dest="folds", nargs="+", metavar="FOLD", help="only these folds of a result folder")
     add("--dataset-json", type=Path, metavar="FILE", help="says what the labels mean, if not found beside the files")
     add(
+        "-l",
+        "--labels",
+        dest="named",
+        nargs="+",
+        metavar="LABEL",
+        help="what to measure where there is no dataset.json: label values, with names if you like: 1 2, or kidney=1 "
+        "tumor=2; 'ignore=3' leaves out voxels that nobody annotated",
+    )
+    add(
         "--chill",
         action="store_true",
         help="leave out labels without a prediction, as nnU-Net's evaluation does with it",
+    )
+    add(
+        "--accept",
+        nargs="+",
+        default=[],
+        choices=("positions",),
+        help="measure by index although headers put prediction and label at different places; a line says so",
     )
     add_metric_arguments(parser)
     add("--out", type=Path, metavar="FILE", help="write the long table, one row for each number: .csv or .parquet")
@@ -73,16 +90,25 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.definitions:
         _print_definitions(arguments)
         return 0
-    from nnunet_tricks.comparison import table
+    from nnunet_tricks.comparison import positions, table
+    from nnunet_tricks.comparison.metrics import DEFAULT, TOLERANCES, shown
 
     if arguments.out and arguments.out.suffix not in (".csv", ".parquet"):
         raise ValueError(f"--out is {arguments.out}, and its ending must be .csv or .parquet")
     check_places(arguments.out, arguments.summary)
     if arguments.labels and arguments.folds:
         raise ValueError("-f chooses folds of a result folder: leave it out where LABELS are given")
-    if not arguments.labels and (arguments.chill or arguments.dataset_json):
-        raise ValueError("--chill and --dataset-json go with LABELS: result folders are complete and say it themselves")
+    if not arguments.labels and (arguments.chill or arguments.dataset_json or arguments.named):
+        raise ValueError(
+            "--chill, --dataset-json and --labels go with LABELS, the folder: result folders are complete and say it "
+            "themselves"
+        )
+    if arguments.named and arguments.dataset_json:
+        raise ValueError("--labels and --dataset-json both say what the labels mean: give one of them")
     rows, measured, classes = _in_folder(arguments) if arguments.labels else _in_results(arguments)
+    elsewhere = positions.note({str(one.files.prediction): one.apart for one in measured})
+    if elsewhere:
+        print(f"Note: {elsewhere}", file=sys.stderr)
     if arguments.out:
         table.write(rows, arguments.out)
     if arguments.summary:
@@ -92,7 +118,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps([row.as_data() for row in rows], indent=1))
         return 0
-    _print_means(rows, len(measured))
+    _print_means(rows, len(measured), shown(arguments.metrics or DEFAULT, arguments.tolerances or TOLERANCES))
     for file in filter(None, (arguments.out, arguments.summary)):
         print(f"Written: {file}")
     return 0
@@ -124,7 +150,8 @@ def asked(arguments: argparse.Namespace, classes: Classes) -> Asked:
     metrics = tuple(arguments.metrics or DEFAULT)
     tolerances = tuple(arguments.tolerances or TOLERANCES)
     chosen(metrics, tolerances)
-    return Asked(classes, metrics, tolerances, arguments.workers or default_workers())
+    workers = arguments.workers or default_workers()
+    return Asked(classes, metrics, tolerances, workers, by_index="positions" in arguments.accept)
 
 
 def _in_results(arguments: argparse.Namespace) -> tuple[list[Row], list[Measured], Classes]:
@@ -152,13 +179,24 @@ def _in_folder(arguments: argparse.Namespace) -> tuple[list[Row], list[Measured]
     for folder in (arguments.predictions, arguments.labels):
         if not folder.is_dir():
             raise ValueError(f"{folder} is not there")
-    description = _description(arguments)
-    ending = str(description["file_ending"])
+    classes, ending = _meaning(arguments)
     truth = folders.labels_in(arguments.labels, ending)
     files = folders.matched(arguments.predictions, truth, ending, chill=arguments.chill)
-    classes = folders.classes_of(description, arguments.regions)
     measured = evaluate(arguments.predictions, files, asked(arguments, classes))
     return rows_of(measured), measured, classes
+
+
+def _meaning(arguments: argparse.Namespace) -> tuple[Classes, str]:
+    """What the labels mean, and the ending of the files."""
+    from nnunet_tricks.comparison import folders
+    from nnunet_tricks.comparison.classes import Classes
+
+    if arguments.named:
+        classes = Classes.named(arguments.named)
+        ending = folders.shared_ending(arguments.predictions, arguments.labels)
+        return classes.with_regions(arguments.regions) if arguments.regions else classes, ending
+    description = _description(arguments)
+    return folders.classes_of(description, arguments.regions), str(description["file_ending"])
 
 
 def _description(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -177,11 +215,11 @@ def _description(arguments: argparse.Namespace) -> dict[str, Any]:
             return description
     raise ValueError(
         f"no dataset.json in {arguments.predictions}, in {arguments.labels} or above it, so nobody knows what the "
-        "labels mean: give it with --dataset-json"
+        "labels mean: name them, such as --labels 1 2, or give the file with --dataset-json"
     )
 
 
-def _print_means(rows: Sequence[Row], cases: int) -> None:
+def _print_means(rows: Sequence[Row], cases: int, names: Sequence[str]) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -191,7 +229,7 @@ def _print_means(rows: Sequence[Row], cases: int) -> None:
 
     by_metric: dict[tuple[str, str], dict[str, list[float]]] = {}
     for row in rows:
-        if row.unit != "voxels":
+        if row.metric in names:
             by_metric.setdefault((row.metric, row.unit), {}).setdefault(row.label, []).append(row.value)
     labels = list(dict.fromkeys(row.label for row in rows))
     table = Table("metric", "unit", box=box.SIMPLE_HEAD)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from nnunet_tricks.comparison import marked
 from nnunet_tricks.comparison.compare import Table
 from nnunet_tricks.comparison.statistics.across import across
 from nnunet_tricks.comparison.statistics.model import Signs, Statistics
@@ -109,6 +110,5 @@ def _row(signs: Signs, datasets: Sequence[str]) -> tuple[str, ...]:
 
 
 def _markdown(table: SignTable) -> str:
-    lines = [table.header, ("---", *("---:" for _ in table.header[1:])), *table.rows]
-    drawn = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"### Across data sets: {table.title}\n\n{drawn}\n\n- {NOTE}\n"
+    drawn = marked.table(table.header, table.rows)
+    return f"### Across data sets: {marked.inline(table.title)}\n\n{drawn}\n\n- {marked.inline(NOTE)}\n"

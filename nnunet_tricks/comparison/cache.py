@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_tricks.comparison.metrics import VERSION
+from nnunet_tricks.comparison.positions import Apart
 from nnunet_tricks.files import write_atomically
 
 FILE = "nnunet_tricks_metrics.json"
@@ -51,12 +52,20 @@ class Cache:
             for label, metrics in known["values"].items()
         }
 
-    def put(self, case: str, stamp: str, values: Mapping[str, Mapping[str, tuple[float, str]]]) -> None:
+    def apart(self, case: str) -> Apart:
+        """How far the headers of a case that is known put its voxels apart."""
+        return Apart(*self.cases[case].get("apart", ()))
+
+    def put(
+        self, case: str, stamp: str, values: Mapping[str, Mapping[str, tuple[float, str]]], apart: Apart | None = None
+    ) -> None:
         """Keep what was measured, beside what is known already."""
         known = self.get(case, stamp)
         for label, metrics in values.items():
             known[label] = known.get(label, {}) | dict(metrics)
         self.cases[case] = {"stamp": stamp, "values": known}
+        if apart and apart.matters:
+            self.cases[case]["apart"] = [apart.voxels, apart.mm, apart.turned]
 
     def save(self) -> None:
         """Write the file; in a folder that nobody may write into nothing is kept."""

@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,9 @@ ECE, BRIER = "ECE", "Brier"
 LABEL = "all classes"
 CACHE = "nnunet_tricks_calibration.json"
 BINS = 15
+ROUNDING = 1e-5
+"""Of a bin's width: so close below an edge belongs to the bin above it, as softmax gives 1/3 with other last digits."""
+
 Array = NDArray[np.floating]
 
 
@@ -85,7 +89,7 @@ def calibration(probabilities: Array, truth: NDArray[np.bool_]) -> tuple[float, 
     chosen = probabilities.argmax(0)
     confidence = np.take_along_axis(probabilities, chosen[None], 0)[0].astype(np.float64)
     right = np.take_along_axis(truth, chosen[None], 0)[0]
-    bins = np.minimum((confidence * BINS).astype(np.intp), BINS - 1)
+    bins = np.minimum((confidence * BINS + ROUNDING).astype(np.intp), BINS - 1)
     gaps = np.bincount(bins, confidence, BINS) - np.bincount(bins, right, BINS)
     squared = ((probabilities - truth) ** 2).sum(0, dtype=np.float64)
     return float(np.abs(gaps).sum() / count), float(squared.mean())
@@ -97,8 +101,14 @@ def _probabilities(files: Files) -> Path:
 
 def _of_case(files: Files, classes: Classes) -> tuple[float, float]:
     truth = images.read(files.truth).values
-    with np.load(_probabilities(files)) as stored:
-        found = np.asarray(stored["probabilities"], np.float32)
+    try:
+        with np.load(_probabilities(files)) as stored:
+            found = np.asarray(stored["probabilities"], np.float32)
+    except (*images.UNREADABLE, BadZipFile) as error:
+        raise ValueError(
+            f"{_probabilities(files)} cannot be read as probabilities: {images.reason(error)}; "
+            "'nnUNetv2_train ... --val --npz' writes it again"
+        ) from None
     # Images without a third axis have one slice for nnU-Net.
     found = found.reshape(len(found), *truth.shape) if found[0].size == truth.size else found
     regions = any(len(values) > 1 for values in classes.values.values()) or bool(classes.listed)

@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+LABEL = r"[1-9]\d{0,4}"
+"""How a label value is written."""
+
 
 @dataclass(frozen=True)
 class Classes:
@@ -47,6 +50,38 @@ class Classes:
             raise ValueError("dataset.json names no label but the background")
         return cls(named, ignore[0] if ignore else None, known, listed)
 
+    @classmethod
+    def named(cls, words: Sequence[str]) -> Classes:
+        """Labels that somebody names, of files that may hold others.
+
+        Args:
+            words: Label values, such as ``1``, or with a name ``kidney=1``; ``ignore`` is that of nnU-Net.
+
+        Raises:
+            ValueError: If one is written otherwise, or named twice.
+
+        Examples:
+            >>> Classes.named(["1", "tumor=2"]).values
+            {'1': (1,), 'tumor': (2,)}
+        """
+        values: dict[str, int] = {}
+        for word in words:
+            name, equals, label = word.rpartition("=")
+            if not re.fullmatch(LABEL, label) or (equals and not name):
+                more = "; unions of labels, such as kidney=1+2, go with --regions" if "+" in word else ""
+                raise ValueError(
+                    f"--labels takes label values from 1 on, with names if you like, such as 1 2 or kidney=1, got "
+                    f"'{word}'{more}"
+                )
+            name = name or label
+            if name in values or int(label) in values.values():
+                raise ValueError(f"--labels names {name if name in values else label} twice: '{word}'")
+            values[name] = int(label)
+        ignore = values.pop("ignore", None)
+        if not values:
+            raise ValueError("--labels names only what to ignore, and no label to measure")
+        return cls({name: (value,) for name, value in values.items()}, ignore)
+
     def with_regions(self, words: Sequence[str]) -> Classes:
         """Unions of labels in place of the classes.
 
@@ -73,7 +108,7 @@ class Classes:
         if label in self.values:
             return self.values[label]
         allowed = self.known - {0, self.ignore}
-        if not re.fullmatch(r"[1-9]\d{0,4}", label) or (self.known and int(label) not in allowed):
+        if not re.fullmatch(LABEL, label) or (self.known and int(label) not in allowed):
             there = ", ".join(map(str, sorted(allowed))) if self.known else "positive numbers"
             raise ValueError(f"--regions {word}: '{label}' is no label of the data set; there are {there}")
         return (int(label),)

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from nnunet_tricks.comparison import calibration
+from nnunet_tricks.comparison import calibration, cases_table, positions
 from nnunet_tricks.comparison.checks import check, nnunet_version
 from nnunet_tricks.comparison.classes import Classes
 from nnunet_tricks.comparison.cost import Cost, cost
 from nnunet_tricks.comparison.evaluate import Asked, Measured, evaluate
 from nnunet_tricks.comparison.folders import Predictions
 from nnunet_tricks.comparison.methods import Group, Method, grouped
+from nnunet_tricks.comparison.metrics import shown
+from nnunet_tricks.comparison.positions import Apart
 from nnunet_tricks.comparison.scores import Scores, scores_of
+from nnunet_tricks.comparison.statistics.analyse import COUNTS, analyse
 from nnunet_tricks.comparison.statistics.analyse import Asked as StatisticsAsked
-from nnunet_tricks.comparison.statistics.analyse import analyse
 from nnunet_tricks.comparison.statistics.effects import MEAN
 from nnunet_tricks.comparison.statistics.model import Statistics
 from nnunet_tricks.comparison.table import Row as CaseRow
@@ -108,14 +109,16 @@ def compare(
     Raises:
         ValueError: Naming what is missing or differs.
     """
+    _judged(metrics, tolerances)
     tables = []
     for group in grouped(predictions, baseline=baseline):
         notes = check(group, folds=folds, accept=accept)
         classes = Classes.of(group.baseline.predictions[0].description)
         classes = classes.with_regions(regions) if regions else classes
-        asked = Asked(classes, tuple(metrics), tuple(tolerances), workers)
+        asked = Asked(classes, tuple(metrics), tuple(tolerances), workers, by_index="positions" in accept)
         measured = _measured(group, asked)
-        names = [name for name in asked.names if name not in ("TP", "FP", "FN", "TN")]
+        notes += filter(None, [positions.note(_apart(measured))])
+        names = _judged(metrics, tolerances)
         of_cases = {} if groups is None else _column(group, measured, "--group", groups, cases_csv)
         for subgroup, cases in _subgroups(group, measured, by, cases_csv).items():
             within = {one: [case for case in found if case.files.case in cases] for one, found in measured.items()}
@@ -130,10 +133,35 @@ def compare(
     return tables
 
 
+def _judged(metrics: Sequence[str], tolerances: Sequence[float]) -> list[str]:
+    """Names of the metrics that methods are judged by.
+
+    Raises:
+        ValueError: If some are counts, of which large objects have most.
+    """
+    names = shown(metrics, tolerances)
+    counts = [name for name in names if name in COUNTS]
+    if counts:
+        raise ValueError(
+            f"--metrics asks for {some(counts)}, and methods are not judged by counts of voxels: take others, such as "
+            "Dice; 'nnunet-tricks evaluate FOLDER --out cases.csv' writes the counts of every case"
+        )
+    return names
+
+
 def _measured(group: Group, asked: Asked) -> dict[Predictions, list[Measured]]:
     """All of a group; where one folder has to be refused, before any work."""
     files = {one: one.files() for method in group.methods for one in method.predictions}
     return {one: evaluate(one.folder, found, asked) for one, found in files.items()}
+
+
+def _apart(measured: Mapping[Predictions, Sequence[Measured]]) -> dict[str, Apart]:
+    """How far headers put the voxels of each case apart: in all predictions of it, at most."""
+    found: dict[str, Apart] = {}
+    for one in (case for cases in measured.values() for case in cases):
+        name = one.files.case
+        found[name] = max(found.get(name, one.apart), one.apart, key=lambda apart: apart.mm)
+    return found
 
 
 def _subgroups(
@@ -155,27 +183,8 @@ def _column(
     group: Group, measured: Mapping[Predictions, Sequence[Measured]], option: str, column: str, file: Path | None
 ) -> dict[str, str]:
     """What ``cases.csv`` says of each case in a column."""
-    there = _case_names(measured)
     file = file or Folders.of_environment().raw / group.dataset / "cases.csv"
-    if not file.is_file():
-        raise ValueError(f"{option} {column} needs {file}, with a column 'id' and the column '{column}'")
-    try:
-        # Spreadsheets begin such files with a mark that is no part of the first column's name.
-        with file.open(newline="", encoding="utf-8-sig") as table:
-            rows = {row.get("id", ""): row for row in csv.DictReader(table)}
-    except UnicodeDecodeError:
-        raise ValueError(f"{option} {column}: {file} is no csv in UTF-8: save it as that") from None
-    columns = list(next(iter(rows.values()), {}))
-    if not columns:
-        raise ValueError(f"{option} {column}: {file} has no lines, and needs one for each case")
-    if column not in columns or "id" not in columns:
-        raise ValueError(
-            f"{option} {column}: {file} has the columns {', '.join(columns)}, and needs 'id' and '{column}'"
-        )
-    absent = sorted(there - rows.keys())
-    if absent:
-        raise ValueError(f"{option} {column}: {file} says nothing of {some(absent)}")
-    return {case: rows[case][column] or "" for case in sorted(there)}
+    return cases_table.column(file, column, _case_names(measured), option=option)
 
 
 def _folds_there(group: Group) -> int:

@@ -7,16 +7,17 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
-from nnunet_tricks.comparison import images
+from nnunet_tricks.comparison import images, positions
 from nnunet_tricks.comparison.cache import Cache, Values, stamp
 from nnunet_tricks.comparison.classes import Classes
 from nnunet_tricks.comparison.metrics import DEFAULT, TOLERANCES, Case, chosen
+from nnunet_tricks.comparison.positions import Apart
 from nnunet_tricks.wording import some
 
 LONG = 20
@@ -32,12 +33,14 @@ class Asked:
         metrics: Names and families of metrics.
         tolerances: Of the surface Dice.
         workers: So many processes.
+        by_index: Whether headers may put prediction and label at different places.
     """
 
     classes: Classes
     metrics: tuple[str, ...] = DEFAULT
     tolerances: tuple[float, ...] = TOLERANCES
     workers: int = 1
+    by_index: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -53,19 +56,28 @@ class Files:
         case: Its identifier.
         prediction: What a model says.
         truth: What is right.
+        image: What the model saw, if it is at hand: nnU-Net gives a prediction the header of its image.
     """
 
     case: str
     prediction: Path
     truth: Path
+    image: Path | None = None
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What came out for a case: a number and its unit for each class and metric."""
+    """What came out for a case.
+
+    Attributes:
+        files: Of it.
+        values: A number and its unit for each class and metric.
+        apart: How far the headers of prediction and label put their voxels apart.
+    """
 
     files: Files
     values: Mapping[str, Mapping[str, tuple[float, str]]]
+    apart: Apart = field(default_factory=Apart)
 
 
 def evaluate(folder: Path, files: Sequence[Files], asked: Asked) -> list[Measured]:
@@ -87,32 +99,53 @@ def evaluate(folder: Path, files: Sequence[Files], asked: Asked) -> list[Measure
         known = cache.get(one.case, stamps[one.case])
         lacking = tuple(name for name in names if any(name not in known.get(key, {}) for key in keys.values()))
         if lacking:
-            jobs.append(_Job(one, asked.classes, lacking))
+            jobs.append(_Job(one, asked.classes, lacking, asked.by_index))
     if jobs:
         _fill(cache, jobs, stamps, asked.workers)
+    if not asked.by_index:
+        # Some may have been measured with leave.
+        _refuse(cache.folder, [f"{one.case}: {fault}" for one in files if (fault := _elsewhere(one, cache))])
     measured = []
     for one in files:
         known = cache.get(one.case, stamps[one.case])
         values = {label: {name: known[key][name] for name in names} for label, key in keys.items()}
-        measured.append(Measured(one, values))
+        measured.append(Measured(one, values, cache.apart(one.case)))
     return measured
+
+
+def _elsewhere(files: Files, cache: Cache) -> str:
+    """Why a case that is measured already cannot be compared by index; empty if it can."""
+    found = cache.apart(files.case)
+    return positions.contradiction(files.prediction, found) if found.contradicts and not _by_nnunet(files) else ""
+
+
+def _by_nnunet(files: Files) -> bool:
+    """Whether a prediction lies where its image does: it is the label that does not then, and so it was trained."""
+    if files.image is None:
+        return False
+    image, prediction = positions.grid_in(files.image), positions.grid_in(files.prediction)
+    return image is not None and prediction is not None and not positions.apart(prediction, image).contradicts
+
+
+def _refuse(folder: Path, faults: Sequence[str]) -> None:
+    if faults:
+        raise ValueError(f"{folder}: {some(faults, '; ')}")
 
 
 def _fill(cache: Cache, jobs: Sequence[_Job], stamps: Mapping[str, str], workers: int) -> None:
     """Measure into the cache; what is done stays done if something else fails."""
     faults = []
     try:
-        for job, (values, fault) in zip(jobs, _shown(_run(jobs, workers), len(jobs), cache.folder), strict=True):
-            if fault:
-                faults.append(f"{job.files.case}: {fault}")
+        for job, done in zip(jobs, _shown(_run(jobs, workers), len(jobs), cache.folder), strict=True):
+            if done.fault:
+                faults.append(f"{job.files.case}: {done.fault}")
             else:
-                cache.put(job.files.case, stamps[job.files.case], values)
+                cache.put(job.files.case, stamps[job.files.case], done.values, done.apart)
     except BrokenProcessPool:
         raise ValueError(f"{cache.folder}: a process was killed, for lack of memory? Try fewer --workers") from None
     finally:
         cache.save()
-    if faults:
-        raise ValueError(f"{cache.folder}: {some(faults, '; ')}")
+    _refuse(cache.folder, faults)
 
 
 @dataclass(frozen=True)
@@ -120,9 +153,17 @@ class _Job:
     files: Files
     classes: Classes
     metrics: tuple[str, ...]
+    by_index: bool
 
 
-def _run(jobs: Sequence[_Job], workers: int) -> Iterator[tuple[Values, str]]:
+@dataclass(frozen=True)
+class _Done:
+    values: Values = field(default_factory=dict)
+    apart: Apart = field(default_factory=Apart)
+    fault: str = ""
+
+
+def _run(jobs: Sequence[_Job], workers: int) -> Iterator[_Done]:
     workers = min(workers, len(jobs))
     if workers < 2:
         yield from map(_measure, jobs)
@@ -131,11 +172,14 @@ def _run(jobs: Sequence[_Job], workers: int) -> Iterator[tuple[Values, str]]:
         yield from pool.map(_measure, jobs)
 
 
-def _measure(job: _Job) -> tuple[Values, str]:
+def _measure(job: _Job) -> _Done:
     """The values, or what is wrong with the case."""
     try:
         prediction, truth = images.read(job.files.prediction), images.read(job.files.truth)
         spacing, unit = images.shared_grid(prediction, truth)
+        apart = positions.apart(prediction.grid, truth.grid)
+        if apart.contradicts and not job.by_index and not _by_nnunet(job.files):
+            raise ValueError(positions.contradiction(job.files.prediction, apart))
         for which, labels in (("prediction", prediction), ("label", truth)):
             _check_values(which, labels, job.classes)
         case = Case(prediction.values, truth.values, spacing, ignore=job.classes.ignore, unit=unit)
@@ -147,8 +191,8 @@ def _measure(job: _Job) -> tuple[Values, str]:
                 metric.name: (metric(pair), metric.unit_for(pair)) for metric in metrics if metric.name in job.metrics
             }
     except (ValueError, OSError) as error:
-        return {}, str(error)
-    return values, ""
+        return _Done(fault=str(error))
+    return _Done(values, apart)
 
 
 def _check_values(which: str, labels: images.Labels, classes: Classes) -> None:
@@ -166,7 +210,7 @@ def _check_values(which: str, labels: images.Labels, classes: Classes) -> None:
         raise ValueError(f"the {which} holds {some([f'{value:g}' for value in unknown])}, which dataset.json does not")
 
 
-def _shown(results: Iterable[tuple[Values, str]], total: int, folder: Path) -> Iterator[tuple[Values, str]]:
+def _shown(results: Iterable[_Done], total: int, folder: Path) -> Iterator[_Done]:
     """A bar on a terminal while there is something to wait for, a line elsewhere if that is long."""
     words = "/".join(folder.parts[-3:])
     if not sys.stderr.isatty() or total < 2:

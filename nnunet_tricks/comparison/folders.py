@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from nnunet_tricks.comparison.classes import Classes
 from nnunet_tricks.comparison.evaluate import Files
+from nnunet_tricks.comparison.images import ITK, NATURAL, TIFF
 from nnunet_tricks.experiment.folders import Folders, read_json
 from nnunet_tricks.experiment.parts import Part
 from nnunet_tricks.naming import IllegalName, parse
@@ -19,6 +21,7 @@ from nnunet_tricks.wording import some
 
 VALIDATION = "validation"
 PROCESSES = "nnUNet_def_n_proc"
+ENDINGS = ITK + NATURAL + TIFF
 FOLD = re.compile(r"fold_(\d+|all)")
 
 
@@ -114,7 +117,20 @@ class Predictions:
         """
         ending = self.description["file_ending"]
         hint = "" if self.on_test else "; is the validation finished, and the split file as it was?"
-        return matched(self.folder, self._labels(ending), ending, chill=False, hint=hint)
+        found = matched(self.folder, self._labels(ending), ending, chill=False, hint=hint)
+        images = self._images([one.case for one in found], ending)
+        return [replace(one, image=images.get(one.case)) for one in found]
+
+    def _images(self, cases: Iterable[str], ending: str) -> dict[str, Path]:
+        """Where the first channel of every case is, if raw images are at hand."""
+        folders = Folders.of_environment()
+        folder = folders.raw / self.dataset
+        with suppress(ValueError, OSError):
+            source = Part(folders, self.dataset, "test" if self.on_test else VALIDATION, self.fold).source
+            if source == "Tr" and "dataset" in folders.description(self.dataset):
+                return {case: files.images[0] for case, files in folders.cases(self.dataset, source).items()}
+            return {case: folder / f"images{source}" / f"{case}_0000{ending}" for case in cases}
+        return {}
 
     def _labels(self, ending: str) -> dict[str, Path]:
         folders = Folders.of_environment()
@@ -202,6 +218,27 @@ def labels_in(folder: Path, ending: str) -> dict[str, Path]:
         for file in sorted(folder.glob(f"*{ending}"))
         if file.is_file() and not file.name.startswith(".")
     }
+
+
+def shared_ending(predictions: Path, labels: Path) -> str:
+    """The one ending of nnU-Net's that the files of two folders have.
+
+    Raises:
+        ValueError: If there is none, or several.
+    """
+    endings = [[ending for ending in ENDINGS if labels_in(folder, ending)] for folder in (predictions, labels)]
+    shared = [ending for ending in endings[0] if ending in endings[1]]
+    if len(shared) == 1:
+        return shared[0]
+    if shared:
+        raise ValueError(f"files of {predictions} and {labels} end in {some(shared)}: keep one format in each folder")
+    for folder, own in zip((predictions, labels), endings, strict=True):
+        if not own:
+            raise ValueError(f"{folder} has no label maps: their names must end in {', '.join(ENDINGS)}")
+    raise ValueError(
+        f"predictions in {predictions} end in {some(endings[0])}, labels in {labels} in {some(endings[1])}: they must "
+        "have the same format"
+    )
 
 
 def matched(folder: Path, truth: Mapping[str, Path], ending: str, *, chill: bool, hint: str = "") -> list[Files]:

@@ -5,17 +5,25 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+import struct
+import zlib
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nnunet_tricks.comparison.positions import Grid, grid_of
+from nnunet_tricks.whole_images import check_whole
+
 NIFTI = (".nii.gz", ".nii")
 ITK = (*NIFTI, ".nrrd", ".mha", ".gipl")
 NATURAL = (".png", ".bmp")
 TIFF = (".tif", ".tiff")
+
+UNREADABLE = (ValueError, OSError, RuntimeError, SyntaxError, EOFError, LookupError, struct.error, zlib.error)
+"""What readers raise for files that they do not understand."""
 
 
 @dataclass(frozen=True)
@@ -26,21 +34,24 @@ class Labels:
         values: Whole numbers; axes z, y, x or y, x.
         spacing: Along each axis.
         unit: ``mm``, or ``px`` where the file holds no spacing.
+        grid: Where its voxels lie; None if the file does not say.
     """
 
     values: NDArray[np.generic]
     spacing: tuple[float, ...]
     unit: str
+    grid: Grid | None = None
 
 
 def read(file: Path) -> Labels:
     """Read a label map.
 
     Raises:
-        ValueError: If it cannot be read, is no label map, or its format is none of nnU-Net's.
+        ValueError: If it cannot be read, is cut off or damaged, is no label map, or its format is none of nnU-Net's.
     """
     name = file.name.lower()
     try:
+        check_whole(file)
         if name.endswith(ITK):
             labels = _with_itk(file)
         elif name.endswith(TIFF):
@@ -51,10 +62,15 @@ def read(file: Path) -> Labels:
             labels = _without_spacing(io.imread(file))
         else:
             raise ValueError(f"its ending is none of {', '.join(ITK + NATURAL + TIFF)}")
-        return Labels(_whole(labels.values), labels.spacing, labels.unit)
-    except (ValueError, OSError, RuntimeError, SyntaxError) as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise ValueError(f"{file} cannot be read as a label map: {reason[-1]}") from None
+        return replace(labels, values=_whole(labels.values))
+    except UNREADABLE as error:
+        raise ValueError(f"{file} cannot be read as a label map: {reason(error)}") from None
+
+
+def reason(error: Exception) -> str:
+    """What an error of a reader says, in one line."""
+    lines = str(error).strip().splitlines()
+    return lines[-1] if lines else type(error).__name__
 
 
 def _with_itk(file: Path) -> Labels:
@@ -73,7 +89,7 @@ def _with_itk(file: Path) -> Labels:
 
         stored: Any = nibabel.load(file)
         _check_finite(np.asanyarray(stored.dataobj))
-    return Labels(values, spacing, "mm")
+    return Labels(values, spacing, "mm", grid_of(image))
 
 
 def _tiff(file: Path) -> Labels:

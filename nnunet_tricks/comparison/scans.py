@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunet_tricks.comparison.images import ITK, TIFF
+from nnunet_tricks.comparison.images import ITK, TIFF, UNREADABLE, reason
+from nnunet_tricks.whole_images import check_whole
 
 CT_WINDOW = (-160.0, 240.0)
 """Soft tissue, in HU."""
@@ -33,7 +34,7 @@ class Scan:
         """Read the files of a case, one for each of nnU-Net's channels.
 
         Raises:
-            ValueError: If one cannot be read.
+            ValueError: If one cannot be read, or is cut off or damaged.
         """
         channels = [channel for file in files for channel in _channels(file)]
         if len({channel.shape for channel in channels}) > 1:
@@ -61,6 +62,7 @@ class Scan:
 
 def _channels(file: Path) -> list[NDArray[np.float32]]:
     try:
+        check_whole(file)
         if file.name.lower().endswith(ITK):
             import SimpleITK as sitk  # noqa: N813, its usual name
 
@@ -77,7 +79,7 @@ def _channels(file: Path) -> list[NDArray[np.float32]]:
                 return [
                     np.asarray(values[None, ..., channel], np.float32) for channel in range(min(3, values.shape[-1]))
                 ]
-    except (ValueError, OSError, RuntimeError, SyntaxError) as error:
-        raise ValueError(f"{file} cannot be read as an image: {error}") from None
+    except UNREADABLE as error:
+        raise ValueError(f"{file} cannot be read as an image: {reason(error)}") from None
     volume = np.asarray(values, np.float32)
     return [volume[None] if volume.ndim == 2 else volume]

@@ -6,8 +6,9 @@ import csv
 import io
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from nnunet_tricks.comparison.evaluate import Measured
 from nnunet_tricks.files import write_atomically
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
     """One metric of one class in one case; empty where a folder says nothing of it.
 
@@ -53,6 +54,10 @@ class Row:
 
 
 COLUMNS = tuple(field.name for field in fields(Row))
+AT_ONCE = 10_000
+"""Rows of a large table that become text together."""
+
+_columns = attrgetter(*COLUMNS)
 
 
 def rows_of(measured: Iterable[Measured], **columns: Any) -> list[Row]:
@@ -95,11 +100,21 @@ def write(rows: Iterable[Row], file: Path) -> None:
 
 def as_csv(rows: Iterable[Row]) -> str:
     """The table as text; numbers with all their digits, undefined ones empty."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
+    value = COLUMNS.index("value")
+    parts, lines = [], [list(COLUMNS)]
     for row in rows:
-        writer.writerow(asdict(row) | {"value": "" if math.isnan(row.value) else repr(row.value)})
+        line = list(_columns(row))
+        line[value] = "" if math.isnan(row.value) else repr(row.value)
+        lines.append(line)
+        if len(lines) >= AT_ONCE:
+            parts.append(_as_text(lines))
+            lines.clear()
+    return "".join([*parts, _as_text(lines)])
+
+
+def _as_text(lines: Iterable[Sequence[Any]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(lines)
     return text.getvalue()
 
 

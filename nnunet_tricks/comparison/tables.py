@@ -11,6 +11,8 @@ from typing import Any
 
 from nnunet_tricks.comparison import worth
 from nnunet_tricks.comparison.compare import Row, Table
+from nnunet_tricks.comparison.marked import inline
+from nnunet_tricks.comparison.marked import table as marked_table
 from nnunet_tricks.comparison.scores import Score
 from nnunet_tricks.comparison.statistics.model import Effect
 from nnunet_tricks.comparison.table import as_json
@@ -102,16 +104,16 @@ def notes(table: Table) -> list[str]:
 
 def as_markdown(tables: Iterable[Table]) -> str:
     """All tables as Markdown."""
+    return "\n\n".join(f"### {inline(title(table))}\n\n{below_title(table)}" for table in tables) + "\n"
+
+
+def below_title(table: Table) -> str:
+    """All of a table but its title, as Markdown."""
     parts = []
-    for table in tables:
-        parts.append(f"### {title(table)}")
-        for label in table.rows[0].scores:
-            parts.append(f"**{label}**")
-            parts.append(_markdown(*cells(table, label)))
-        for name, cells_of in _named_after(table):
-            parts += [f"**{name}**", _markdown(*cells_of)]
-        parts.append("\n".join(f"- {note}" for note in notes(table)))
-    return "\n\n".join(parts) + "\n"
+    for name, cells_of in _named(table):
+        parts += [f"**{inline(name)}**", marked_table(*cells_of)]
+    parts.append("\n".join(f"- {inline(note)}" for note in notes(table)))
+    return "\n\n".join(parts)
 
 
 def show(tables: Iterable[Table]) -> None:
@@ -284,11 +286,6 @@ def _cell(score: Score, row: Row) -> str:
     if score.difference is not None and not math.isnan(score.difference):
         words += f" ({score.difference:+.{digits}f})"
     return words if score.counted == row.cases else f"{words} [{score.counted}]"
-
-
-def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _beside(value: float | None, base: float | None, unit: float, *, first: bool) -> str:

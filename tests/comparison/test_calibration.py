@@ -36,6 +36,16 @@ def test_it_is_the_definition_bin_by_bin() -> None:
     assert ece == pytest.approx(expected)
 
 
+def test_one_probability_with_other_last_digits_is_one_bin() -> None:
+    """A third is the edge of a bin; half of the voxels are right above it and half are wrong below it."""
+    right = np.arange(3)[:, None] == np.repeat([0, 1], 50)
+    thirds = np.full((3, 100), 1 / 3)
+    thirds[0, :50] += 1e-7
+    thirds[0, 50:] += 1e-9 - 1e-7
+    thirds[1:] -= 2e-7
+    assert calibration(thirds, right)[0] == pytest.approx(0.5 - 1 / 3, abs=1e-6)
+
+
 def kept(world: World, trainer: str, sure: float) -> None:
     """What ``--npz`` leaves behind."""
     for fold in range(3):

@@ -155,6 +155,20 @@ def test_memory_where_a_queue_has_recorded_it(both: list[Path], capsys) -> None:
     assert "GPU memory" not in shown
 
 
+@pytest.mark.parametrize("words", [["counts"], ["TP"], ["Dice", "FN"]])
+def test_methods_are_not_judged_by_counts(words: list[str], both: list[Path], capsys) -> None:
+    assert "not judged by counts of voxels" in refused([*both, "--metrics", *words], capsys)
+
+
+def test_cases_csv_that_says_two_things(both: list[Path], world: World, capsys) -> None:
+    lines = ["", "id,patient", *(f"case_{case},p{case // 2} " for case in range(6))]
+    (world.raw / "cases.csv").write_text("\n".join(lines))
+    (table,) = compared([*both, "--group", "patient"], capsys)
+    assert table["statistics"]["tricks"][0]["effects"]["kidney"]["Dice"]["groups"] == 3
+    (world.raw / "cases.csv").write_text("\n".join([*lines, "case_0,p9"]))
+    assert "says both 'p0' and 'p9' of case_0" in refused([*both, "--group", "patient"], capsys)
+
+
 def test_baseline_can_be_chosen(both: list[Path], capsys) -> None:
     (table,) = compared([*both, "--baseline", "nnUNetTrainerTversky"], capsys)
     assert table["methods"][0]["trainer"] == "nnUNetTrainerTversky"

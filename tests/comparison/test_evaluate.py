@@ -111,6 +111,14 @@ def test_the_long_table(folders, tmp_path: Path, capsys) -> None:
     assert {row["unit"] for row in rows if row["metric"] == "volume_difference"} == {"mL"}
 
 
+def test_counts_are_printed_where_they_are_asked_for(folders, capsys) -> None:
+    assert main(["evaluate", *map(str, folders), "--metrics", "counts", *ONE]) == 0
+    shown = capsys.readouterr().out
+    assert all(f" {name} " in shown for name in ("TP", "FP", "FN", "TN", "voxels"))
+    assert main(["evaluate", *map(str, folders), "--metrics", "Dice", *ONE]) == 0
+    assert "TP" not in capsys.readouterr().out
+
+
 def test_parquet_holds_the_same_table(folders, tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     for ending in (".csv", ".parquet"):

@@ -2,6 +2,6 @@
 
 from nnunet_tricks.comparison.metrics.definition import Metric
 from nnunet_tricks.comparison.metrics.pair import Case, Pair
-from nnunet_tricks.comparison.metrics.registry import DEFAULT, TOLERANCES, VERSION, all_metrics, chosen
+from nnunet_tricks.comparison.metrics.registry import DEFAULT, TOLERANCES, VERSION, all_metrics, chosen, shown
 
-__all__ = ["DEFAULT", "TOLERANCES", "VERSION", "Case", "Metric", "Pair", "all_metrics", "chosen"]
+__all__ = ["DEFAULT", "TOLERANCES", "VERSION", "Case", "Metric", "Pair", "all_metrics", "chosen", "shown"]

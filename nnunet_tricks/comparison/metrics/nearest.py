@@ -31,6 +31,9 @@ FAR = 1 / 16
 MANY = 4096
 """So many far voxels make it worth while to drop targets first."""
 
+ROUNDING = 1e-5
+"""This share of a tolerance is rounding: NIfTI keeps a spacing of 0.8 as 0.800000012, and headers have few digits."""
+
 
 def distances(sources: Mask, targets: Mask, spacing: tuple[float, ...]) -> Floats:
     """The distance of every source voxel to the nearest target voxel.
@@ -72,6 +75,16 @@ def distances(sources: Mask, targets: Mask, spacing: tuple[float, ...]) -> Float
         points = np.stack([axis[left] for axis in where], axis=1) * scale
         found[left] = _of_points(points, np.stack(np.unravel_index(np.flatnonzero(targets), targets.shape), 1) * scale)
     return found
+
+
+def within(found: Floats, tolerance: float) -> Mask:
+    """Which distances are no greater than a tolerance, but for rounding.
+
+    Examples:
+        >>> within(np.array([np.float32(0.8), 0.81]), 0.8)
+        array([ True, False])
+    """
+    return found <= tolerance * (1 + ROUNDING)
 
 
 @lru_cache(maxsize=64)

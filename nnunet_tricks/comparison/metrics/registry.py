@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from nnunet_tricks.comparison.metrics import correction, lesions, overlap, published, surface
 from nnunet_tricks.comparison.metrics.definition import Metric
 
-VERSION = 1
+VERSION = 2
 """Of the definitions: what was computed under another one is computed anew."""
 
 TOLERANCES = (1.0, 2.0)
@@ -59,6 +59,22 @@ def chosen(names: Iterable[str] = DEFAULT, tolerances: Sequence[float] = TOLERAN
             raise ValueError(_unknown(name, known))
         wanted |= fitting
     return tuple(metric for metric in known if metric.name in wanted)
+
+
+def shown(names: Iterable[str] = DEFAULT, tolerances: Sequence[float] = TOLERANCES) -> list[str]:
+    """Names of the metrics that a table shows: the counts only where they are asked for, and then last.
+
+    Args:
+        names: As ``chosen`` takes them.
+        tolerances: Likewise.
+
+    Examples:
+        >>> shown(["FP", "Dice"]), shown(["counts"])
+        (['Dice', 'FP'], ['TP', 'FP', 'FN', 'TN'])
+    """
+    names = list(names)
+    found = [metric.name for metric in chosen(names, tolerances) if metric.group != "counts"]
+    return found + [metric.name for metric in overlap.COUNTS if {metric.name, metric.group} & set(names)]
 
 
 def _fits(metric: Metric, name: str, tolerances: Sequence[float], own: dict[str, float]) -> bool:

@@ -17,9 +17,12 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunet_tricks.comparison.metrics.nearest import Floats, Mask, distances
+from nnunet_tricks.comparison.metrics.nearest import Floats, Mask, distances, within
 
 Codes = NDArray[np.uint8]
+
+ROUNDING = 1e-9
+"""Of all of the area: sums of areas that are as great but for rounding count as equal."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class Surfaces:
 
     def within(self, tolerance: float) -> float:
         """The share of both surfaces' area that is no further than this from the other."""
-        near = sum(areas[found <= tolerance].sum() for found, areas in self.directed)
+        near = sum(areas[within(found, tolerance)].sum() for found, areas in self.directed)
         return float(near / sum(areas.sum() for _, areas in self.directed))
 
 
@@ -103,7 +106,7 @@ def neighbour_codes(mask: Mask) -> Codes:
 def _percentile(found: Floats, areas: Floats, percent: float) -> float:
     order = np.argsort(found)
     share = np.cumsum(areas[order])
-    position = int(np.searchsorted(share / share[-1], percent / 100))
+    position = int(np.searchsorted(share / share[-1], percent / 100 - ROUNDING))
     return float(found[order[min(position, len(found) - 1)]])
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from nnunet_tricks.comparison.metrics.border import Distances
 from nnunet_tricks.comparison.metrics.definition import Metric
+from nnunet_tricks.comparison.metrics.nearest import within
 from nnunet_tricks.comparison.metrics.pair import Pair
 from nnunet_tricks.comparison.metrics.subvoxel import Surfaces
 
@@ -90,10 +91,10 @@ def _distance(group: str, name: str, definition: str, function: Callable[[Pair],
 
 
 def _border_dice(tolerance: float, in_pixels: bool) -> Metric:
-    def within(found: Distances) -> float:
-        return float(np.mean(found.pooled <= tolerance))
+    def share(found: Distances) -> float:
+        return float(np.mean(within(found.pooled, tolerance)))
 
-    return _tolerant("surface", "NSD", BORDER, _on_borders(within, in_pixels), tolerance, in_pixels)
+    return _tolerant("surface", "NSD", BORDER, _on_borders(share, in_pixels), tolerance, in_pixels)
 
 
 def _surface_dice(tolerance: float, in_pixels: bool) -> Metric:
@@ -105,11 +106,11 @@ def _tolerant(
     group: str, name: str, what: str, function: Callable[[Pair], float], tolerance: float, in_pixels: bool
 ) -> Metric:
     return Metric(
-        name=f"{name}{'_px' if in_pixels else ''}@{tolerance:g}",
+        name=f"{name}{'_px' if in_pixels else ''}@{tolerance:.12g}",
         group=f"{group}_px" if in_pixels else group,
         definition=(
-            f"normalised surface Dice: the share of {what}, that is no further than {tolerance:g} "
-            f"{'pixels' if in_pixels else 'mm'} from the other"
+            f"normalised surface Dice: the share of {what}, that is no further than {tolerance:.12g} "
+            f"{'pixels' if in_pixels else 'mm'} from the other; 0.001 % more still counts, as spacings are rounded"
         ),
         unit="1",
         better="higher",

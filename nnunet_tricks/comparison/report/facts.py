@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -13,6 +15,11 @@ from nnunet_tricks.comparison.curves import Epoch
 from nnunet_tricks.comparison.report.pictures import Picture
 
 FORMAT = 1
+BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
+PNG = b"\x89PNG\r\n\x1a\n"
+MOST = 1_000_000
+"""No slice, width or run has such a number."""
+
 PACKAGES = ("nnunet_tricks", "nnunetv2", "numpy", "scipy", "matplotlib")
 """Whose versions can change a byte of a report."""
 
@@ -219,6 +226,13 @@ def _way(data: dict[str, Any]) -> Way:
 
 def _shown(data: dict[str, Any]) -> Shown:
     picture = Picture(**data.pop("picture"))
+    # They stand in the page as they are.
+    whole = (picture.axis, picture.slice, picture.width, picture.height, *data["runs"])
+    if not all(isinstance(number, int) and 0 <= number < MOST for number in whole):
+        raise ValueError(f"the picture of {data.get('case')} has sizes and places that are no whole numbers")
+    for content in (picture.image, *picture.layers.values()):
+        if not BASE64.fullmatch(content) or not base64.b64decode(content).startswith(PNG):
+            raise ValueError(f"the picture of {data.get('case')} is no PNG in base64")
     return Shown(**_with_tuples(data), picture=picture)
 
 

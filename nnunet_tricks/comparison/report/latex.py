@@ -25,6 +25,8 @@ SPECIAL = {
     "^": r"\textasciicircum{}",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
+    "\n": " ",
+    "\r": " ",
 }
 MARKS = {HELPS: r"$^{\uparrow}$", HURTS: r"$^{\downarrow}$"}
 

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import io
 import math
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from nnunet_tricks.comparison import tables
 from nnunet_tricks.comparison.report import latex, markdown, page
 from nnunet_tricks.comparison.report.facts import Facts, versions
+from nnunet_tricks.comparison.report.together import write_together
 from nnunet_tricks.comparison.report.view import views
 from nnunet_tricks.comparison.table import COLUMNS, Row, as_csv
-from nnunet_tricks.files import write_atomically
 
 CASES, FACTS = "cases.csv", "facts.json"
 SUMS = "SHA256SUMS"
@@ -57,15 +55,14 @@ def write(folder: Path, rows: Iterable[Row], facts: Facts) -> list[Path]:
 
     Returns:
         The files, those that people read first.
+
+    Raises:
+        OSError: If the folder cannot be written; an older report in it is whole then.
     """
     stored = {CASES: as_csv(rows), FACTS: facts.as_json()}
     files = {**rendered(*stored.values()), **stored}
-    folder.mkdir(parents=True, exist_ok=True)
-    # Whoever sees the sums, sees whole files that fit them.
-    (folder / SUMS).unlink(missing_ok=True)
-    for name, text in files.items():
-        write_atomically(folder / name, text)
-    write_atomically(folder / SUMS, "".join(f"{digest(text)}  {name}\n" for name, text in files.items()))
+    sums = "".join(f"{digest(text)}  {name}\n" for name, text in files.items())
+    write_together(folder, {**files, SUMS: sums})
     return [folder / name for name in files]
 
 
@@ -85,18 +82,48 @@ def rows_in(cases: str) -> Sequence[Row]:
     Raises:
         ValueError: Naming the line that is none.
     """
-    reader = csv.DictReader(io.StringIO(cases, newline=""))
-    if tuple(reader.fieldnames or ()) != COLUMNS:
-        raise ValueError(f"{CASES} has the columns {', '.join(reader.fieldnames or ())}, not {', '.join(COLUMNS)}")
+    lines = csv.reader(_lines(cases))
+    header = next(lines, [])
+    if tuple(header) != COLUMNS:
+        raise ValueError(f"{CASES} has the columns {', '.join(header)}, not {', '.join(COLUMNS)}")
     rows = []
-    for number, line in enumerate(reader, 2):
-        try:
-            words: dict[str, Any] = {name: line[name] for name in COLUMNS}
-            words |= {"run": int(words["run"]), "value": float(words["value"] or math.nan)}
-            rows.append(Row(**words))
-        except (ValueError, TypeError) as error:
-            raise ValueError(f"{CASES}, line {number}: {error}") from None
+    words: dict[str, str] = {}
+    for number, line in enumerate(lines, 2):
+        if line:
+            try:
+                rows.append(_row(line, words))
+            except ValueError as error:
+                raise ValueError(f"{CASES}, line {number}: {error}") from None
     return rows
+
+
+def _row(line: Sequence[str], words: dict[str, str]) -> Row:
+    """One line; names stand in thousands of rows, and each is kept once."""
+    dataset, configuration, plans, trainer, fold, run, part, case, label, metric, value, unit = line
+    known = words.setdefault
+    return Row(
+        dataset=known(dataset, dataset),
+        configuration=known(configuration, configuration),
+        plans=known(plans, plans),
+        trainer=known(trainer, trainer),
+        fold=known(fold, fold),
+        run=int(run),
+        part=known(part, part),
+        case=known(case, case),
+        label=known(label, label),
+        metric=known(metric, metric),
+        value=float(value or math.nan),
+        unit=known(unit, unit),
+    )
+
+
+def _lines(text: str) -> Iterator[str]:
+    """One after the other: a file-like object would hold all of a large text once more, four times as wide."""
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start) + 1 or len(text)
+        yield text[start:end]
+        start = end
 
 
 def digest(text: str) -> str:

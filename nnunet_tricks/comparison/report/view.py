@@ -142,10 +142,11 @@ def _table(section: Section, rows: Sequence[CaseRow], facts: Facts, subgroup: st
 
 def _methods(section: Section, rows: Sequence[CaseRow]) -> list[Method]:
     trained: dict[tuple[str, str, str], dict[Predictions, None]] = {}
-    for row in rows:
-        key = (without_run(row.trainer), row.plans, row.configuration)
-        model = Path(row.dataset) / f"{row.trainer}__{row.plans}__{row.configuration}"
-        trained.setdefault(key, {}).setdefault(Predictions(model, row.fold, row.part))
+    known = {(row.dataset, row.trainer, row.plans, row.configuration, row.fold, row.part): None for row in rows}
+    for dataset, trainer, plans, configuration, fold, part in known:
+        model = Path(dataset) / f"{trainer}__{plans}__{configuration}"
+        key = (without_run(trainer), plans, configuration)
+        trained.setdefault(key, {}).setdefault(Predictions(model, fold, part))
     methods = []
     for way in section.ways:
         key = (way.trainer, way.plans, way.configuration)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nnunet_tricks.comparison.statistics.bootstrap import Drawn
 from nnunet_tricks.comparison.statistics.components import Contrast, arrays_of, contrast
 from nnunet_tricks.comparison.statistics.interval import detectable, false_claim, freedom, limits, p_values
 from nnunet_tricks.comparison.statistics.model import CaseDifference, Effect, Interval, Significance
@@ -29,8 +30,8 @@ class Chance:
         exact: Whether these are all signs.
     """
 
-    weights: Array
-    signs: np.ndarray[tuple[int, ...], np.dtype[np.float32]]
+    weights: Drawn
+    signs: Drawn
     exact: bool
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from nnunet_tricks.comparison.statistics.bootstrap import Drawn
 from nnunet_tricks.comparison.statistics.components import contrast, pooled, training
 from nnunet_tricks.comparison.statistics.model import LEVEL, Interval, Ranks
 from nnunet_tricks.comparison.statistics.values import Array, Values
 
 
 def ranks_of(
-    values: Values, place: int, better: str, weights: Array, generator: np.random.Generator
+    values: Values, place: int, better: str, weights: Drawn, generator: np.random.Generator
 ) -> tuple[list[Ranks], float]:
     """Ranks of every method in one class, and how stable their order is.
 

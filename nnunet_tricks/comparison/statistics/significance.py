@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nnunet_tricks.comparison.statistics.bootstrap import Drawn
 from nnunet_tricks.comparison.statistics.values import Array
 
 
@@ -23,7 +23,7 @@ def wilcoxon(differences: Array) -> float:
     return float(stats.wilcoxon(differences).pvalue)
 
 
-def permutation(sums: Array, signs: NDArray[np.float32], *, exact: bool) -> Array:
+def permutation(sums: Array, signs: Drawn, *, exact: bool) -> Array:
     """Permutation test of paired data: the share of sign changes that make a mean at least as large, two-sided.
 
     Args:

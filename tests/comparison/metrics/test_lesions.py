@@ -1,7 +1,10 @@
 import numpy as np
 import pytest
 from hypothesis import given
+from scipy import ndimage
+from scipy.optimize import linear_sum_assignment
 
+from nnunet_tricks.comparison.metrics import detection
 from nnunet_tricks.comparison.metrics.detection import Detection, detect
 from tests.comparison.metrics.cases import masks
 
@@ -36,6 +39,39 @@ def test_the_assignment_with_the_most_matches_counts() -> None:
     # The middle prediction fits both true lesions, the left one only the first: both are found.
     prediction, truth = row("##.#####.."), row("####..####")
     assert detect(prediction, truth) == Detection(2, 0, 0)
+
+
+def one_by_one(prediction: np.ndarray, truth: np.ndarray) -> Detection:
+    """Every lesion as a mask of its own."""
+    lesions = []
+    for mask in (prediction, truth):
+        labels, count = ndimage.label(mask, np.ones((3,) * mask.ndim))
+        lesions.append([labels == number for number in range(1, count + 1)])
+    fits = np.array(
+        [[10 * (mine & other).sum() >= (mine | other).sum() for other in lesions[1]] for mine in lesions[0]], float
+    ).reshape(len(lesions[0]), len(lesions[1]))
+    found = int(fits[linear_sum_assignment(fits, maximize=True)].sum())
+    return Detection(found, len(lesions[1]) - found, len(lesions[0]) - found)
+
+
+@given(masks(empty=True))
+def test_as_one_by_one_however_the_voxels_are_counted(case) -> None:
+    prediction, truth, _ = case
+    expected = one_by_one(prediction, truth)
+    for chunk in (1, 5, detection.CHUNK):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(detection, "CHUNK", chunk)
+            assert detect(prediction, truth) == expected
+
+
+def test_more_lesions_than_16_bits_can_count() -> None:
+    truth = np.zeros((41, 81, 161), bool)
+    truth[::2, ::2, ::2] = True
+    prediction = truth.copy()
+    prediction[0] = False
+    count = int(truth.sum())
+    assert count > 2**16
+    assert detect(prediction, truth) == Detection(count - int(truth[0].sum()), int(truth[0].sum()), 0)
 
 
 @given(masks(empty=True))

@@ -3,9 +3,11 @@ import warnings
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from nnunet_tricks.comparison.metrics import Case, Pair, all_metrics
+from nnunet_tricks.comparison.metrics import Case, Pair, all_metrics, chosen
 from nnunet_tricks.comparison.metrics.border import border
+from nnunet_tricks.comparison.metrics.subvoxel import Surfaces
 from tests.comparison.metrics.cases import blobs, masks, scipy_distances
 
 METRICS = {metric.name: metric for metric in all_metrics([0.9, 2])}
@@ -89,6 +91,77 @@ def test_hausdorff_average_and_surface_dice_as_monai(seed: int) -> None:
     ]
     found = values(prediction, truth, ANISOTROPIC, "HD", "ASSD", "NSD@2", "subvoxel_NSD@2")
     assert found == pytest.approx(expected, abs=1e-5)
+
+
+TEXTS = st.sampled_from(["0.1", "0.3", "0.6", "0.7", "0.8", "1", "1.2", "0.7421875"])
+"""Spacings as people write them."""
+
+
+def single(text: str) -> float:
+    """As NIfTI keeps a number: 0.8 becomes 0.800000012."""
+    return float(np.float32(text))
+
+
+@pytest.mark.parametrize("text", ["0.1", "0.3", "0.7", "0.8", "1", "1.7", "0.9765625"])
+@pytest.mark.parametrize("voxels", [1, 2, 3])
+def test_a_surface_that_is_as_far_as_the_tolerance_is_near(text: str, voxels: int) -> None:
+    truth = np.zeros((12, 12, 14), bool)
+    truth[4:7, 4:7, 4:7] = True
+    tolerance = voxels * float(text)
+    near, too_near = chosen(["NSD", "subvoxel_NSD"], [tolerance]), chosen(["NSD", "subvoxel_NSD"], [tolerance * 0.99])
+    for keep in (float, single):
+        pair = Pair(np.roll(truth, voxels, axis=2), truth, (5.0, 5.0, keep(text)))
+        assert [metric(pair) for metric in near[4:]] == [1, 1]
+        assert max(metric(pair) for metric in too_near[4:]) < 0.9
+
+
+@settings(max_examples=30)
+@given(masks(dimensions=(3,)), st.tuples(TEXTS, TEXTS, TEXTS), st.integers(1, 3), st.integers(0, 2))
+def test_surface_dice_as_monai_at_multiples_of_a_spacing(case, texts, voxels: int, axis: int) -> None:
+    import torch
+    from monai.metrics import compute_surface_dice
+
+    prediction, truth, _ = case
+    spacing, tolerance = tuple(map(single, texts)), voxels * float(texts[axis])
+    tensors = [torch.from_numpy(mask)[None, None] for mask in (prediction, truth)]
+    expected = [
+        float(compute_surface_dice(*tensors, [tolerance], include_background=True, spacing=spacing, use_subvoxels=fine))
+        for fine in (False, True)
+    ]
+    pair = Case(prediction.astype(np.uint8), truth.astype(np.uint8), spacing).pair([1])
+    found = [metric(pair) for metric in chosen(["NSD", "subvoxel_NSD"], [tolerance])[4:]]
+    assert found == pytest.approx(expected, abs=1e-5)
+
+
+@settings(max_examples=30)
+@given(masks(), st.integers(1, 3), st.integers(0, 1))
+def test_subvoxel_surface_dice_as_surface_distance_at_multiples_of_a_spacing(case, voxels: int, axis: int) -> None:
+    import surface_distance
+
+    prediction, truth, spacing = case
+    tolerance = voxels * spacing[axis]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        theirs = surface_distance.compute_surface_distances(truth, prediction, spacing)
+    # Its own comparison is exact, and 3 * 0.1 is more than 0.3.
+    expected = surface_distance.compute_surface_dice_at_tolerance(theirs, tolerance * (1 + 1e-9))
+    for kept in (spacing, tuple(map(single, spacing))):
+        pair = Case(prediction.astype(np.uint8), truth.astype(np.uint8), kept).pair([1])
+        (metric,) = chosen(["subvoxel_NSD"], [tolerance])[4:]
+        assert metric(pair) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(("areas", "expected"), [([1] * 20, 18.0), ([0.1] * 20, 18.0), ([0.3] * 19 + [0.31], 19.0)])
+def test_a_percentile_that_ends_exactly_at_an_element(areas: list[float], expected: float) -> None:
+    """19 of 20 equal areas are 95 %, however their sum is rounded; a little less is not."""
+    surfaces = Surfaces(np.arange(20.0), np.zeros(20), np.array(areas), np.ones(20))
+    assert surfaces.percentile(95) == expected
+
+
+def test_a_tolerance_keeps_its_digits() -> None:
+    (metric,) = chosen(["NSD"], [0.74218751])[4:]
+    assert metric.name == "NSD@0.74218751"
+    assert metric.tolerance == float(metric.name.partition("@")[2])
 
 
 @settings(max_examples=25)

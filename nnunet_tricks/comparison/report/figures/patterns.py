@@ -40,7 +40,7 @@ def _panel(axis: Any, trait: str, column: NDArray[np.float64], gains: NDArray[np
     shown = 10**column if trait in LOGARITHMIC else column
     shades = np.where(gains > 0, style.BETTER, style.WORSE)
     axis.axhline(0, color=style.INK, linewidth=0.7)
-    axis.scatter(shown, gains, c=shades, s=12, alpha=0.7, linewidths=0)
+    axis.scatter(shown, gains, c=shades, s=12, alpha=0.7, linewidths=0, rasterized=style.many(len(shown)))
     ends = np.array([np.argmin(column), np.argmax(column)])
     slope, start = np.polyfit(column, gains, 1)
     axis.plot(shown[ends], start + slope * column[ends], color=style.INK, linewidth=width)

@@ -14,9 +14,6 @@ SIDE = 2.35
 WIDE = 24
 """Letters of a title; no more fit over a panel."""
 
-MANY = 400
-"""From so many points on they are drawn as an image, which stays small."""
-
 
 def scatter(found: Statistics, name: str) -> str:
     """Draw one panel for each trick, in metric and class of the verdicts.
@@ -45,8 +42,7 @@ def _panel(axis: Any, effect: Effect) -> None:
     without, with_trick = (np.array([getattr(one, which) for one in pairs]) for which in ("baseline", "trick"))
     gains = np.array([effect.gain_in(one) for one in pairs])
     shades = np.where(gains > effect.tie, style.BETTER, np.where(gains < -effect.tie, style.WORSE, style.GREY))
-    many = len(pairs) > MANY
-    axis.scatter(without, with_trick, c=shades, s=14, alpha=0.7, linewidths=0, rasterized=many)
+    axis.scatter(without, with_trick, c=shades, s=14, alpha=0.7, linewidths=0, rasterized=style.many(len(pairs)))
     both = np.concatenate([without, with_trick])
     low, high = (float(both.min()), float(both.max())) if both.size else (0.0, 1.0)
     room = 0.05 * (high - low) or 0.05

@@ -21,8 +21,14 @@ BETTER, WORSE = "#1b7fc4", "#d55e00"
 WIDTH = 9.6
 """Of a figure as wide as the page, in inches."""
 
+MANY = 400
+"""From so many points on they are drawn as an image, which stays small."""
+
 SCALE = 1.49
 """Pixels of the page to a point, so that such a figure has 1030 of them."""
+
+JOINTS = 'stroke-linejoin="round" stroke-linecap="butt"'
+"""Of all lines that do not say otherwise."""
 
 SETTINGS = {
     "svg.fonttype": "none",
@@ -40,6 +46,8 @@ SETTINGS = {
     "axes.axisbelow": True,
     "axes.grid": True,
     "axes.unicode_minus": False,
+    # Names of classes and tricks may hold a dollar.
+    "text.parse_math": False,
     "grid.color": GREY,
     "grid.alpha": 0.25,
     "grid.linewidth": 0.6,
@@ -94,6 +102,8 @@ def as_svg(drawn: Any, name: str, title: str) -> str:
     svg = text.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"\s*<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    # It would hold for the whole page; the figure's own element says the same below.
+    svg = re.sub(r"\s*<defs>\s*<style[^>]*>[^<]*</style>\s*</defs>", "", svg)
     svg = _numbered(svg, name)
     svg = svg.replace(INK, "currentColor").replace("'DejaVu Sans'", "inherit")
     # The names of the two XML formats are no addresses that anybody asks.
@@ -103,7 +113,7 @@ def as_svg(drawn: Any, name: str, title: str) -> str:
     svg = svg.replace("xlink:href", "href")
     head = re.match(r"<svg[^>]*>", svg)
     width, height = (72 * float(inches) for inches in drawn.get_size_inches())
-    start = f'<svg viewBox="0 0 {width:g} {height:g}" style="width:{SCALE * width:.0f}px" role="img"'
+    start = f'<svg viewBox="0 0 {width:g} {height:g}" style="width:{SCALE * width:.0f}px" role="img" {JOINTS}'
     return f'{start} aria-label="{_escaped(title)}">{svg[head.end() if head else 0 :].rstrip()}\n'
 
 
@@ -134,6 +144,11 @@ def panels(drawn: Any, count: int, most: int, **settings: Any) -> list[Any]:
     for axis in axes[count:]:
         axis.remove()
     return axes[:count]
+
+
+def many(points: int) -> bool:
+    """Whether so many points are drawn as an image."""
+    return points > MANY
 
 
 def with_unit(name: str, unit: str) -> str:
