@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from nnunet_tricks.comparison.metrics import Metric, all_metrics
+from nnunet_tricks.comparison.undefined import best_of
 from nnunet_tricks.files import write_atomically
 
 BEGIN, END = "<!-- metrics: begin -->", "<!-- metrics: end -->"
@@ -45,8 +47,17 @@ def inserted(document: str, tables: str) -> str:
 
 
 def _row(metric: Metric) -> str:
-    words = (metric.definition, metric.unit, metric.better, metric.when_empty)
+    words = (metric.definition, metric.unit, metric.better, metric.when_empty + _beside_an_alarm(metric))
     return f"| `{metric.name}` | " + " | ".join(word.replace("|", r"\|") for word in words) + " |"
+
+
+def _beside_an_alarm(metric: Metric) -> str:
+    """What both empty counts as where another method's prediction is not empty."""
+    alarm_is_undefined = isinstance(metric.invented, float) and math.isnan(metric.invented)
+    both_are_defined = not (isinstance(metric.both_empty, float) and math.isnan(metric.both_empty))
+    if alarm_is_undefined or both_are_defined:
+        return ""
+    return f" (beside another's false alarm: {best_of(metric.name):g})"
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +21,8 @@ RIDGE = 1.0
 """Penalty on the weights of standardised traits: as much as one case with a gain of 0 at a distance of 1 says."""
 
 LEVEL = 0.05
+CHUNK = 100
+"""So many draws at a time, so that memory does not grow with them."""
 
 
 @dataclass(frozen=True)
@@ -47,17 +49,19 @@ def fit(
     seed: int = 0,
     draws: int = 1999,
 ) -> Fit:
-    """Predict gains from traits by ridge regression, each case by a fit to others, and test it by permutation.
+    """Predict gains from traits by ridge regression, each case by a fit to others, and test what that explains.
 
-    Both are centred within strata first and gains are permuted within them: all cases of a fold come from the same two
-    trainings, and what these have in common is no property of a case.
+    Both are centred within strata first: all cases of a fold come from the same two trainings, and what these have in
+    common is no property of a case. Chance is what is explained when gains are permuted within strata, and when their
+    signs are drawn anew; the larger p counts. Permuted gains know nothing of cases whose gains scatter more, such as
+    small ones, and signs nothing of gains that are lopsided.
 
     Args:
         traits: One row for each case, one column for each trait; finite.
         gains: Of each case.
         strata: The fold of each case; None for one for all.
         seed: Of the parts and permutations.
-        draws: Number of permutations.
+        draws: Number of permutations, and of signs.
 
     Raises:
         ValueError: If the lengths differ, a number is not finite or there are fewer than ``LEAST`` cases.
@@ -78,20 +82,25 @@ def fit(
     members = _members(strata, len(gains))
     centred, targets = _centred(traits, members), _centred(gains[:, None], members)[:, 0]
     spread = centred.std(axis=0)
+    spread = np.where(spread > 1e-12 * np.abs(traits).max(axis=0), spread, 0.0)
     centred = centred[:, spread > 0] / spread[spread > 0]
     weights = np.zeros(traits.shape[1])
-    if not centred.size or not np.ptp(targets) > 0:
+    # What differs by rounding only, is the same.
+    if not centred.size or np.ptp(targets) <= 1e-12 * np.abs(gains).max():
         return Fit(0.0, 1.0, weights)
     weights[spread > 0] = _ridge(centred) @ targets
-    predict, means = _out_of_fold(centred, generator.permutation(len(gains)))
-    shuffled = np.repeat(targets[:, None], draws + 1, axis=1)
-    for member in members:
-        shuffled[member, 1:] = generator.permuted(shuffled[member, 1:], axis=0)
-    errors = ((shuffled - predict @ shuffled) ** 2).sum(axis=0)
-    explained = 1 - errors / ((shuffled - means @ shuffled) ** 2).sum(axis=0)
-    # What differs by rounding only, is as much.
-    p = float(np.count_nonzero(explained >= explained[0] - 1e-12)) / (draws + 1)
-    return Fit(float(explained[0]), p, weights)
+    parts = np.array_split(generator.permutation(len(gains)), min(PARTS, len(gains)))
+    explained = float(_explained(centred, targets[:, None], parts)[0])
+    as_much = np.zeros(2, np.int_)
+    for first in range(0, draws, CHUNK):
+        count = min(CHUNK, draws - first)
+        shuffled = np.repeat(targets[:, None], count, axis=1)
+        for member in members:
+            shuffled[member] = generator.permuted(shuffled[member], axis=0)
+        flipped = targets[:, None] * (2.0 * generator.integers(0, 2, (len(gains), count), np.int8) - 1)
+        for place, drawn in enumerate((shuffled, _centred(flipped, members))):
+            as_much[place] += np.count_nonzero(_explained(centred, drawn, parts) >= explained - 1e-12)
+    return Fit(explained, float(as_much.max() + 1) / (draws + 1), weights)
 
 
 def _ridge(traits: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -100,21 +109,30 @@ def _ridge(traits: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.linalg.solve(gram, traits.T))
 
 
+def _explained(
+    traits: NDArray[np.float64], gains: NDArray[np.float64], parts: Sequence[NDArray[np.int_]]
+) -> NDArray[np.float64]:
+    """Share of the variance of gains, cases x draws, that is predicted of each part by a fit to the others."""
+    errors, variance = np.zeros(gains.shape[1]), np.zeros(gains.shape[1])
+    for part, predicted, means in _out_of_fold(traits, gains, parts):
+        errors += ((gains[part] - predicted) ** 2).sum(axis=0)
+        variance += ((gains[part] - means) ** 2).sum(axis=0)
+    with np.errstate(invalid="ignore"):
+        return np.where(variance > 0, 1 - errors / variance, -np.inf)
+
+
 def _out_of_fold(
-    traits: NDArray[np.float64], order: NDArray[np.int_]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Matrices that predict every case from the gains of the other parts: by its traits, and by the mean alone."""
-    count = len(order)
-    predict, means = np.zeros((count, count)), np.zeros((count, count))
-    for part in np.array_split(order, min(PARTS, count)):
-        others = np.setdiff1d(order, part)
-        average = np.full((len(part), len(others)), 1 / len(others))
-        means[np.ix_(part, others)] = average
+    traits: NDArray[np.float64], gains: NDArray[np.float64], parts: Sequence[NDArray[np.int_]]
+) -> Iterator[tuple[NDArray[np.int_], NDArray[np.float64], NDArray[np.float64]]]:
+    """Each part with predictions from the others, by traits and by their mean alone; gains are cases x draws."""
+    total = gains.sum(axis=0)
+    for part in parts:
+        others = np.ones(len(traits), np.bool_)
+        others[part] = False
+        means = (total - gains[part].sum(axis=0)) / others.sum()
         centre = traits[others].mean(axis=0)
-        slopes = (traits[part] - centre) @ _ridge(traits[others] - centre)
-        # Weights of centred gains: what the mean of the gains adds, is taken off again.
-        predict[np.ix_(part, others)] = average + slopes - slopes.mean(axis=1, keepdims=True)
-    return predict, means
+        weights = _ridge(traits[others] - centre) @ gains[others]
+        yield part, means + (traits[part] - centre) @ weights, means
 
 
 def _members(strata: Sequence[str] | None, count: int) -> list[NDArray[np.int_]]:

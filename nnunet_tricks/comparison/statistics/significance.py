@@ -20,6 +20,11 @@ def wilcoxon(differences: Array) -> float:
         return float("nan")
     if not differences.any():
         return 1.0
+    endless = np.isinf(differences)
+    if endless.any():
+        # Ranks only ask that it is beyond all others.
+        beyond = 2 * np.abs(differences[~endless]).max(initial=1.0)
+        differences = np.where(endless, np.sign(differences) * beyond, differences)
     return float(stats.wilcoxon(differences).pvalue)
 
 
@@ -46,7 +51,9 @@ def t_test(differences: Array) -> float:
     count = len(differences)
     if count < 2:
         return float("nan")
+    if not np.isfinite(differences).all():
+        return float("nan")
     deviation = differences.std(ddof=1)
-    if deviation == 0:
+    if np.ptp(differences) == 0:
         return 1.0 if differences[0] == 0 else 0.0
     return float(2 * stdtr(count - 1, -abs(differences.mean()) * np.sqrt(count) / deviation))
