@@ -195,9 +195,9 @@ def main() -> None:
         results.append({"setting": name, **asdict(world), **found})
         floor = found["pairs_within_noise_floor"]
         print(
-            f"{name:26} {world.cases:5} {world.runs[0]:2}, {world.runs[1]}  {found['covered']:7.3f}  "
-            f"{found['covered_of_these_models']:7.3f} {found['false_claims']:6.3f} {found['power']:6.3f} "
-            f"{found['wrong_side']:5.3f}  {found['half_width']:.4f}       {'-' if floor is None else f'{floor:.3f}'}"
+            f"{name:26} {world.cases:5} {world.runs[0]:2}, {world.runs[1]}  {_share(found['covered']):>7}  "
+            f"{_share(found['covered_of_these_models']):>7} {found['false_claims']:6.3f} {found['power']:6.3f} "
+            f"{found['wrong_side']:5.3f}  {found['half_width']:.4f}       {_share(floor)}"
             f"{f' alarms {world.alarms}' if world.healthy else ''}",
             flush=True,
         )
@@ -210,6 +210,10 @@ def main() -> None:
             arguments.out,
             {"draws": arguments.draws, "gain_for_power": GAIN, "settings": results, "patterns": patterns},
         )
+
+
+def _share(share: float | None) -> str:
+    return "-" if share is None else f"{share:.3f}"
 
 
 def simulated(world: World, draws: int, seed: int = 0) -> dict[str, Any]:
@@ -239,8 +243,8 @@ def simulated(world: World, draws: int, seed: int = 0) -> dict[str, Any]:
         # Nothing here is without a real difference.
         without = Counter()
     return {
-        "covered": covered / draws if not truth else float("nan"),
-        "covered_of_these_models": of_these / draws if not truth else float("nan"),
+        "covered": None if truth else covered / draws,
+        "covered_of_these_models": None if truth else of_these / draws,
         "false_claims": (without[HELPS] + without[HURTS]) / draws,
         "power": with_gain[HELPS if truth >= 0 else HURTS] / draws,
         "wrong_side": with_gain[HURTS if truth >= 0 else HELPS] / draws,

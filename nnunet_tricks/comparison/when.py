@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,8 +21,8 @@ RIDGE = 1.0
 """Penalty on the weights of standardised traits: as much as one case with a gain of 0 at a distance of 1 says."""
 
 LEVEL = 0.05
-CHUNK = 100
-"""So many draws at a time, so that memory does not grow with them."""
+AT_ONCE = 500_000
+"""So many gains are drawn at a time: cases by draws, 4 MB."""
 
 
 @dataclass(frozen=True)
@@ -89,17 +89,19 @@ def fit(
     if not centred.size or np.ptp(targets) <= 1e-12 * np.abs(gains).max():
         return Fit(0.0, 1.0, weights)
     weights[spread > 0] = _ridge(centred) @ targets
-    parts = np.array_split(generator.permutation(len(gains)), min(PARTS, len(gains)))
-    explained = float(_explained(centred, targets[:, None], parts)[0])
-    as_much = np.zeros(2, np.int_)
-    for first in range(0, draws, CHUNK):
-        count = min(CHUNK, draws - first)
+    parts = _parts(centred, generator.permutation(len(gains)))
+    explained = float(_explained(targets[:, None], parts)[0])
+    as_much, left = np.zeros(2, np.int_), draws
+    while left:
+        count = min(left, max(1, AT_ONCE // len(gains)))
+        left -= count
         shuffled = np.repeat(targets[:, None], count, axis=1)
         for member in members:
             shuffled[member] = generator.permuted(shuffled[member], axis=0)
         flipped = targets[:, None] * (2.0 * generator.integers(0, 2, (len(gains), count), np.int8) - 1)
         for place, drawn in enumerate((shuffled, _centred(flipped, members))):
-            as_much[place] += np.count_nonzero(_explained(centred, drawn, parts) >= explained - 1e-12)
+            # What differs by rounding only, is as much.
+            as_much[place] += np.count_nonzero(_explained(drawn, parts) >= explained - 1e-12)
     return Fit(explained, float(as_much.max() + 1) / (draws + 1), weights)
 
 
@@ -109,30 +111,45 @@ def _ridge(traits: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.linalg.solve(gram, traits.T))
 
 
-def _explained(
-    traits: NDArray[np.float64], gains: NDArray[np.float64], parts: Sequence[NDArray[np.int_]]
-) -> NDArray[np.float64]:
+@dataclass(frozen=True)
+class _Part:
+    """Cases that are predicted by a fit to the others.
+
+    Attributes:
+        cases: Their places.
+        others: The places of the others.
+        traits: Of the cases, less the others' mean.
+        weights: The matrix that makes weights of the others' gains.
+    """
+
+    cases: NDArray[np.int_]
+    others: NDArray[np.int_]
+    traits: NDArray[np.float64]
+    weights: NDArray[np.float64]
+
+    def predicted(self, gains: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Of gains, cases x draws."""
+        known = gains[self.others]
+        return np.asarray(known.mean(axis=0) + self.traits @ (self.weights @ known))
+
+
+def _parts(traits: NDArray[np.float64], order: NDArray[np.int_]) -> list[_Part]:
+    made = []
+    for part in np.array_split(order, min(PARTS, len(order))):
+        others = np.setdiff1d(order, part)
+        centre = traits[others].mean(axis=0)
+        made.append(_Part(part, others, traits[part] - centre, _ridge(traits[others] - centre)))
+    return made
+
+
+def _explained(gains: NDArray[np.float64], parts: Sequence[_Part]) -> NDArray[np.float64]:
     """Share of the variance of gains, cases x draws, that is predicted of each part by a fit to the others."""
     errors, variance = np.zeros(gains.shape[1]), np.zeros(gains.shape[1])
-    for part, predicted, means in _out_of_fold(traits, gains, parts):
-        errors += ((gains[part] - predicted) ** 2).sum(axis=0)
-        variance += ((gains[part] - means) ** 2).sum(axis=0)
-    with np.errstate(invalid="ignore"):
-        return np.where(variance > 0, 1 - errors / variance, -np.inf)
-
-
-def _out_of_fold(
-    traits: NDArray[np.float64], gains: NDArray[np.float64], parts: Sequence[NDArray[np.int_]]
-) -> Iterator[tuple[NDArray[np.int_], NDArray[np.float64], NDArray[np.float64]]]:
-    """Each part with predictions from the others, by traits and by their mean alone; gains are cases x draws."""
-    total = gains.sum(axis=0)
     for part in parts:
-        others = np.ones(len(traits), np.bool_)
-        others[part] = False
-        means = (total - gains[part].sum(axis=0)) / others.sum()
-        centre = traits[others].mean(axis=0)
-        weights = _ridge(traits[others] - centre) @ gains[others]
-        yield part, means + (traits[part] - centre) @ weights, means
+        errors += ((gains[part.cases] - part.predicted(gains)) ** 2).sum(axis=0)
+        variance += ((gains[part.cases] - gains[part.others].mean(axis=0)) ** 2).sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(variance > 0, 1 - errors / variance, -np.inf)
 
 
 def _members(strata: Sequence[str] | None, count: int) -> list[NDArray[np.int_]]:
