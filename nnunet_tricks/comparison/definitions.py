@@ -47,17 +47,15 @@ def inserted(document: str, tables: str) -> str:
 
 
 def _row(metric: Metric) -> str:
-    words = (metric.definition, metric.unit, metric.better, metric.when_empty + _beside_an_alarm(metric))
+    words = (metric.definition, metric.unit, metric.better, _when_empty(metric))
     return f"| `{metric.name}` | " + " | ".join(word.replace("|", r"\|") for word in words) + " |"
 
 
-def _beside_an_alarm(metric: Metric) -> str:
-    """What both empty counts as where another method's prediction is not empty."""
+def _when_empty(metric: Metric) -> str:
+    """With what both empty counts as where another method's prediction is not empty."""
+    beside = f"both empty: undefined, {best_of(metric.name):g} beside another method's false alarm"
     alarm_is_undefined = isinstance(metric.invented, float) and math.isnan(metric.invented)
-    both_are_defined = not (isinstance(metric.both_empty, float) and math.isnan(metric.both_empty))
-    if alarm_is_undefined or both_are_defined:
-        return ""
-    return f" (beside another's false alarm: {best_of(metric.name):g})"
+    return metric.when_empty if alarm_is_undefined else metric.when_empty.replace("both empty: undefined", beside)
 
 
 if __name__ == "__main__":

@@ -62,7 +62,9 @@ def in_words(floor: NoiseFloor, name: str) -> str:
     return (
         f"{floor.runs} runs of {name} differ by {floor.spread:.3g}{unit} in {floor.metric} of {floor.label}. A run's "
         f"standard deviation is {floor.deviation:.2g}{unit} (95 % interval {floor.interval.low:.2g} to "
-        f"{floor.interval.high:.2g}): 19 of 20 pairs of runs differ by less than {floor.limit:.2g}{unit}."
+        f"{floor.interval.high:.2g}): 19 of 20 pairs of runs differ by less than {floor.limit:.2g}{unit}; if that "
+        f"deviation were known and not an estimate, by less than {floor.repeatability:.2g}{unit}, the repeatability "
+        "limit."
     )
 
 

@@ -69,13 +69,13 @@ def verdict(effect: Effect, noise: NoiseFloor, design: Design) -> Verdict:
         beyond = "larger" if abs(effect.difference) > noise.repeatability else "not larger"
         return Verdict(
             word=HELPS if effect.gain > 0 else HURTS,
-            why=f"{found}, p = {effect.p.holm:.2g} over all tricks; {beyond} than what two trainings of the "
-            f"baseline differ by ({limit}).{assumed}",
+            why=f"{found}, p = {effect.p.holm:.2g} over all tricks; {beyond} than the repeatability "
+            f"limit of the baseline's trainings ({limit}).{assumed}",
         )
     if -noise.repeatability <= effect.interval.low and effect.interval.high <= noise.repeatability:
         return Verdict(
             word=WITHIN_NOISE,
-            why=f"{found} lies within what two trainings of the baseline differ by ({limit}).{assumed}",
+            why=f"{found} lies within the repeatability limit of the baseline's trainings ({limit}).{assumed}",
         )
     decide = plans(design, effect.difference, noise.repeatability)
     corrected = "" if 0.0 in effect.interval else f" after correction for all tricks (p = {effect.p.holm:.2g})"

@@ -144,3 +144,19 @@ def test_other_versions_draw_otherwise_but_say_the_same(copy: Path, monkeypatch:
     changed = drawn.replace("0.", "1.", 1)
     (copy / "report.html").write_text(changed)
     assert told(copy, capsys)[0] == 1
+
+
+@pytest.mark.parametrize("page", ["docs/compare.md", "experiments/hippocampus/README.md"])
+def test_pages_say_what_the_report_in_experiments_says(page: str) -> None:
+    header = "| difference | 95 % interval | p (Holm) | better/tie/worse | verdict |\n"
+
+    def rows(text: str) -> dict[str, str]:
+        """Numbers and word by the name of the loss."""
+        lines = text.partition(header)[2].partition("\n\n")[0].splitlines()[1:]
+        names_and_rest = (line.removeprefix("| ").partition(" | ")[::2] for line in lines)
+        return {name.removeprefix("nnUNetTrainer").removesuffix("_5epochs"): rest for name, rest in names_and_rest}
+
+    report = rows((EXPERIMENTS / "hippocampus" / "report" / "report.md").read_text())
+    said = rows((EXPERIMENTS.parent / page).read_text())
+    assert len(said) >= 3
+    assert said.items() <= report.items()
