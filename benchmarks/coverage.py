@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.measuring import save
-from nnunet_tricks.comparison.statistics.bootstrap import weights
+from nnunet_tricks.comparison.statistics.bootstrap import moved_by, weights
 from nnunet_tricks.comparison.statistics.components import Contrast, contrast
 from nnunet_tricks.comparison.statistics.deciding import Design
 from nnunet_tricks.comparison.statistics.interval import limits, p_values
@@ -354,7 +354,7 @@ def judged(
     The same functions as ``effects_of`` calls, without its tests of cases alone, on which no word stands.
     """
     found = contrast(values, {0: -1.0, 1: 1.0})
-    moved = weights(values.cases, BOOTSTRAP, generator) @ found.influence
+    moved = moved_by(weights(values.cases, BOOTSTRAP, generator), found.influence)
     shifted = [replace(found, value=found.value + gain) for gain in gains]
     ends, p = [limits(one, moved) for one in shifted], [p_values(one) for one in shifted]
     floors = list(noise_floor(values, 0).values())

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnunet_tricks.comparison.rounding import rounded
+from nnunet_tricks.comparison.statistics.bootstrap import Small, moved_by
 from nnunet_tricks.comparison.statistics.components import Contrast, arrays_of, contrast, mean_of_runs
 from nnunet_tricks.comparison.statistics.interval import detectable, false_claim, freedom, limits, p_values
 from nnunet_tricks.comparison.statistics.model import CaseDifference, Effect, Interval, Significance
@@ -30,8 +31,8 @@ class Chance:
         exact: Whether these are all signs.
     """
 
-    weights: Array
-    signs: np.ndarray[tuple[int, ...], np.dtype[np.float32]]
+    weights: Small
+    signs: Small
     exact: bool
 
 
@@ -69,7 +70,9 @@ def effects_of(
         return []
     found = [contrast(values, weights) for weights in contrasts]
     labels = [*values.labels, *([MEAN] if len(values.labels) > 1 else [])]
-    moved = np.split(chance.weights @ np.concatenate([one.influence for one in found], axis=1), len(found), axis=1)
+    moved = np.split(
+        moved_by(chance.weights, np.concatenate([one.influence for one in found], axis=1)), len(found), axis=1
+    )
     parts = [[_part(values, one, place) for place in range(len(labels))] for one in found]
     sums = np.stack([part.by_group for of_contrast in parts for part in of_contrast], axis=1)
     endless = ~np.isfinite(sums).all(0)

@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnunet_tricks.comparison.rounding import rounded
+from nnunet_tricks.comparison.statistics.bootstrap import Small, moved_by
 from nnunet_tricks.comparison.statistics.components import Training, contrast, pooled, training
 from nnunet_tricks.comparison.statistics.model import LEVEL, Interval, Ranks
 from nnunet_tricks.comparison.statistics.values import Array, Values
 
 
 def ranks_of(
-    values: Values, place: int, better: str, weights: Array, generator: np.random.Generator
+    values: Values, place: int, better: str, weights: Small, generator: np.random.Generator
 ) -> tuple[list[Ranks], float]:
     """Ranks of every method in one class, and how stable their order is.
 
@@ -37,7 +38,7 @@ def ranks_of(
     values = _finite(values)
     found = [contrast(values, {method: 1.0}) for method in range(len(values.methods))]
     means = np.array([one.value[place] for one in found])
-    drawn = means + weights @ np.stack([one.influence[:, place] for one in found], axis=1)
+    drawn = means + moved_by(weights, np.stack([one.influence[:, place] for one in found], axis=1))
     noise = [training(values, method) for method in range(len(found))]
     every = pooled([one for one in noise if one])
     for method, own in enumerate(noise):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nnunet_tricks.comparison.statistics.bootstrap import Small, blocks
 from nnunet_tricks.comparison.statistics.values import Array
 
 
@@ -28,7 +28,7 @@ def wilcoxon(differences: Array) -> float:
     return float(stats.wilcoxon(differences).pvalue)
 
 
-def permutation(sums: Array, signs: NDArray[np.float32], *, exact: bool) -> Array:
+def permutation(sums: Array, signs: Small, *, exact: bool) -> Array:
     """Permutation test of paired data: the share of sign changes that make a mean at least as large, two-sided.
 
     Args:
@@ -39,8 +39,10 @@ def permutation(sums: Array, signs: NDArray[np.float32], *, exact: bool) -> Arra
     # In single precision, which is fast: what is as large as observed but for rounding counts too.
     largest = np.abs(sums).max(0, initial=0.0)
     scaled = (sums / np.where(largest > 0, largest, 1.0)).astype(np.float32)
-    drawn, observed = np.abs(signs @ scaled), np.abs(scaled.sum(0, dtype=np.float64))
-    extreme = (drawn >= observed - 1e-5 * np.abs(scaled).sum(0)).sum(0)
+    least = np.abs(scaled.sum(0, dtype=np.float64)) - 1e-5 * np.abs(scaled).sum(0)
+    extreme = np.zeros(sums.shape[1])
+    for block in blocks(*signs.shape):
+        extreme += (np.abs(signs[block].astype(np.float32) @ scaled) >= least).sum(0)
     return np.asarray(extreme / len(signs) if exact else (extreme + 1) / (len(signs) + 1), np.float64)
 
 
