@@ -178,6 +178,7 @@ class Asked:
         traits: By name, of each of them as measured; those that do not vary are left out.
         folds: Of each of them.
         what: What one of them is, in the plural: cases, or groups of these.
+        infinite: Cases in which the gain is infinite; then nothing is looked for, as leaving them out would be wrong.
     """
 
     trick: str
@@ -187,6 +188,7 @@ class Asked:
     traits: Mapping[str, tuple[float, ...]]
     folds: tuple[str, ...]
     what: str = "cases"
+    infinite: int = 0
 
 
 @dataclass(frozen=True)
@@ -217,6 +219,8 @@ class Answer:
         """It in words."""
         count = len(self.asked.cases)
         what, units = f"{self.asked.trick}, {self.asked.label}", self.asked.what
+        if self.asked.infinite:
+            return f"{what}: not looked for (the gain is infinite in {self.asked.infinite} cases)."
         if self.fit is None:
             why = f"{count} {units}, and at least {LEAST} are needed" if count < LEAST else "no trait varies"
             return f"{what}: not looked for ({why})."
@@ -254,6 +258,9 @@ def question(
         >>> question("CE", "liver", gains, traits, folds, {"a": "P1", "b": "P1", "c": "P2"}).traits
         {'size': (150.0, 300.0)}
     """
+    infinite = sum(math.isinf(gain) for gain in gains.values())
+    if infinite:
+        return Asked(trick, label, (), (), {}, (), infinite=infinite)
     if groups is not None:
         return _of_groups(trick, label, gains, traits, folds, groups)
     known = [case for case in sorted(gains) if np.isfinite(gains[case]) and case in traits]

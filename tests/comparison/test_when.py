@@ -96,6 +96,16 @@ def test_sentences() -> None:
     assert few.sentence == "Tversky, tumour: not looked for (19 cases, and at least 20 are needed)."
 
 
+def test_infinite_gains_are_not_left_out() -> None:
+    gains = {f"case_{number}": -np.inf if number < 3 else 0.1 * number for number in range(40)}
+    traits = {case: {"size": float(number + 1)} for number, case in enumerate(gains)}
+    groups = {case: f"p{number // 2}" for number, case in enumerate(gains)}
+    for of_groups in (None, groups):
+        (answer,) = answers([question("CE", "tumour", gains, traits, dict.fromkeys(gains, "0"), of_groups)])
+        assert not answer.found
+        assert answer.sentence == "CE, tumour: not looked for (the gain is infinite in 3 cases)."
+
+
 @pytest.mark.parametrize(
     ("traits", "gains", "word"),
     [
