@@ -19,10 +19,10 @@ from nnunet_tricks.comparison.positions import Apart
 from nnunet_tricks.comparison.scores import Scores, scores_of
 from nnunet_tricks.comparison.statistics.analyse import COUNTS, analyse
 from nnunet_tricks.comparison.statistics.analyse import Asked as StatisticsAsked
-from nnunet_tricks.comparison.statistics.effects import MEAN
 from nnunet_tricks.comparison.statistics.model import Statistics
 from nnunet_tricks.comparison.table import Row as CaseRow
 from nnunet_tricks.comparison.table import rows_of
+from nnunet_tricks.comparison.undefined import Numbers, completed
 from nnunet_tricks.experiment.folders import Folders
 from nnunet_tricks.wording import some
 
@@ -203,12 +203,17 @@ def _table(
     asked: StatisticsAsked,
 ) -> Table:
     rows: list[Row] = []
-    for method in group.methods:
-        cases = [case for one in method.predictions for case in measured[one]]
-        scores = scores_of([case.values for case in cases], names, rows[0].scores if rows else None)
+    values = completed(
+        [
+            [(case.files.case, _of(case.values, names)) for one in method.predictions for case in measured[one]]
+            for method in group.methods
+        ]
+    )
+    for method, cases in zip(group.methods, values, strict=True):
+        scores = scores_of(cases, names, rows[0].scores if rows else None)
         collapsed = tuple(_collapsed(method, measured))
         rows.append(Row(method, scores, len(cases), collapsed, cost(method.predictions)))
-    more = [*_absent(group, measured), *_counted(group, rows), *_versions(group)]
+    more = [*_absent(group, measured), *_versions(group)]
     long = tuple(row for one, found in measured.items() for row in rows_of(found, **one.columns) if row.metric in names)
     classes = Classes.of(group.baseline.predictions[0].description)
     kept = [calibration.rows(one, [case.files for case in found], classes) for one, found in measured.items()]
@@ -219,6 +224,11 @@ def _table(
     found = analyse(long, asked)
     more += [*found.notes, *([OF_SUBGROUPS] if subgroup and found.tricks else [])]
     return Table(group, subgroup, tuple(rows), (*notes, *more), long, asked, found)
+
+
+def _of(values: Numbers, names: Sequence[str]) -> Numbers:
+    """Some of the metrics."""
+    return {label: {name: metrics[name] for name in names} for label, metrics in values.items()}
 
 
 def _collapsed(method: Method, measured: Mapping[Predictions, Sequence[Measured]]) -> Iterator[str]:
@@ -236,21 +246,6 @@ def _absent(group: Group, measured: Mapping[Predictions, Sequence[Measured]]) ->
     for label in cases[0].values:
         if not any(case.values[label]["TP"][0] + case.values[label]["FN"][0] for case in cases):
             yield f"{label} is in none of the labels: its numbers say only whether it is invented."
-
-
-def _counted(group: Group, rows: Sequence[Row]) -> Iterator[str]:
-    """Where a class is absent, Dice is undefined until somebody predicts it."""
-    for label, metrics in rows[0].scores.items():
-        differing = [
-            f"{name} ({', '.join(str(row.scores[label][name].counted) for row in rows)})"
-            for name in metrics
-            if label != MEAN and len({row.scores[label][name].counted / row.cases for row in rows}) > 1
-        ]
-        if differing:
-            yield (
-                f"{label}: not the same number of cases counts for each method, as some metrics are defined in cases "
-                f"without it only if it is predicted: {some(differing)}"
-            )
 
 
 def _versions(group: Group) -> Iterator[str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from nnunet_tricks.comparison.metrics import Metric, all_metrics
+from nnunet_tricks.comparison.undefined import best_of
 from nnunet_tricks.files import write_atomically
 
 BEGIN, END = "<!-- metrics: begin -->", "<!-- metrics: end -->"
@@ -46,8 +48,15 @@ def inserted(document: str, tables: str) -> str:
 
 
 def _row(metric: Metric) -> str:
-    words = (metric.definition, metric.unit, metric.better, metric.when_empty)
+    words = (metric.definition, metric.unit, metric.better, _when_empty(metric))
     return f"| `{metric.name}` | " + " | ".join(word.replace("|", r"\|") for word in words) + " |"
+
+
+def _when_empty(metric: Metric) -> str:
+    """With what both empty counts as where another method's prediction is not empty."""
+    beside = f"both empty: undefined, {best_of(metric.name):g} beside another method's false alarm"
+    alarm_is_undefined = isinstance(metric.invented, float) and math.isnan(metric.invented)
+    return metric.when_empty if alarm_is_undefined else metric.when_empty.replace("both empty: undefined", beside)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -38,7 +38,7 @@ def scores_of(cases: Sequence[Values], names: Sequence[str], baseline: Scores | 
     """Mean scores of a method, and of its classes where there are several.
 
     Args:
-        cases: What was measured in each.
+        cases: What was measured in each, as ``undefined.completed`` gives it: methods of a table have the same gaps.
         names: Of the metrics.
         baseline: What the differences are to; None for the baseline itself.
 
@@ -55,11 +55,16 @@ def scores_of(cases: Sequence[Values], names: Sequence[str], baseline: Scores | 
         return scores
     return {
         label: {
-            name: Score(score.mean, score.counted, score.unit, score.mean - baseline[label][name].mean)
+            name: Score(score.mean, score.counted, score.unit, _less(score.mean, baseline[label][name].mean))
             for name, score in metrics.items()
         }
         for label, metrics in scores.items()
     }
+
+
+def _less(mean: float, baseline: float) -> float:
+    """Both infinite: one is as bad as the other."""
+    return 0.0 if mean == baseline else mean - baseline
 
 
 def _score(cases: Sequence[Values], label: str, name: str) -> Score:

@@ -21,6 +21,8 @@ RIDGE = 1.0
 """Penalty on the weights of standardised traits: as much as one case with a gain of 0 at a distance of 1 says."""
 
 LEVEL = 0.05
+AT_ONCE = 500_000
+"""So many gains are drawn at a time: cases by draws, 4 MB."""
 
 
 @dataclass(frozen=True)
@@ -47,17 +49,19 @@ def fit(
     seed: int = 0,
     draws: int = 1999,
 ) -> Fit:
-    """Predict gains from traits by ridge regression, each case by a fit to others, and test it by permutation.
+    """Predict gains from traits by ridge regression, each case by a fit to others, and test what that explains.
 
-    Both are centred within strata first and gains are permuted within them: all cases of a fold come from the same two
-    trainings, and what these have in common is no property of a case.
+    Both are centred within strata first: all cases of a fold come from the same two trainings, and what these have in
+    common is no property of a case. Chance is what is explained when gains are permuted within strata, and when their
+    signs are drawn anew; the larger p counts. Permuted gains know nothing of cases whose gains scatter more, such as
+    small ones, and signs nothing of gains that are lopsided.
 
     Args:
         traits: One row for each case, one column for each trait; finite.
         gains: Of each case.
         strata: The fold of each case; None for one for all.
         seed: Of the parts and permutations.
-        draws: Number of permutations.
+        draws: Number of permutations, and of signs.
 
     Raises:
         ValueError: If the lengths differ, a number is not finite or there are fewer than ``LEAST`` cases.
@@ -78,20 +82,27 @@ def fit(
     members = _members(strata, len(gains))
     centred, targets = _centred(traits, members), _centred(gains[:, None], members)[:, 0]
     spread = centred.std(axis=0)
+    spread = np.where(spread > 1e-12 * np.abs(traits).max(axis=0), spread, 0.0)
     centred = centred[:, spread > 0] / spread[spread > 0]
     weights = np.zeros(traits.shape[1])
-    if not centred.size or not np.ptp(targets) > 0:
+    # What differs by rounding only, is the same.
+    if not centred.size or np.ptp(targets) <= 1e-12 * np.abs(gains).max():
         return Fit(0.0, 1.0, weights)
     weights[spread > 0] = _ridge(centred) @ targets
-    predict, means = _out_of_fold(centred, generator.permutation(len(gains)))
-    shuffled = np.repeat(targets[:, None], draws + 1, axis=1)
-    for member in members:
-        shuffled[member, 1:] = generator.permuted(shuffled[member, 1:], axis=0)
-    errors = ((shuffled - predict @ shuffled) ** 2).sum(axis=0)
-    explained = 1 - errors / ((shuffled - means @ shuffled) ** 2).sum(axis=0)
-    # What differs by rounding only, is as much.
-    p = float(np.count_nonzero(explained >= explained[0] - 1e-12)) / (draws + 1)
-    return Fit(float(explained[0]), p, weights)
+    parts = _parts(centred, generator.permutation(len(gains)))
+    explained = float(_explained(targets[:, None], parts)[0])
+    as_much, left = np.zeros(2, np.int_), draws
+    while left:
+        count = min(left, max(1, AT_ONCE // len(gains)))
+        left -= count
+        shuffled = np.repeat(targets[:, None], count, axis=1)
+        for member in members:
+            shuffled[member] = generator.permuted(shuffled[member], axis=0)
+        flipped = targets[:, None] * (2.0 * generator.integers(0, 2, (len(gains), count), np.int8) - 1)
+        for place, drawn in enumerate((shuffled, _centred(flipped, members))):
+            # What differs by rounding only, is as much.
+            as_much[place] += np.count_nonzero(_explained(drawn, parts) >= explained - 1e-12)
+    return Fit(explained, float(as_much.max() + 1) / (draws + 1), weights)
 
 
 def _ridge(traits: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -100,21 +111,45 @@ def _ridge(traits: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.linalg.solve(gram, traits.T))
 
 
-def _out_of_fold(
-    traits: NDArray[np.float64], order: NDArray[np.int_]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Matrices that predict every case from the gains of the other parts: by its traits, and by the mean alone."""
-    count = len(order)
-    predict, means = np.zeros((count, count)), np.zeros((count, count))
-    for part in np.array_split(order, min(PARTS, count)):
+@dataclass(frozen=True)
+class _Part:
+    """Cases that are predicted by a fit to the others.
+
+    Attributes:
+        cases: Their places.
+        others: The places of the others.
+        traits: Of the cases, less the others' mean.
+        weights: The matrix that makes weights of the others' gains.
+    """
+
+    cases: NDArray[np.int_]
+    others: NDArray[np.int_]
+    traits: NDArray[np.float64]
+    weights: NDArray[np.float64]
+
+    def predicted(self, gains: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Of gains, cases x draws."""
+        known = gains[self.others]
+        return np.asarray(known.mean(axis=0) + self.traits @ (self.weights @ known))
+
+
+def _parts(traits: NDArray[np.float64], order: NDArray[np.int_]) -> list[_Part]:
+    made = []
+    for part in np.array_split(order, min(PARTS, len(order))):
         others = np.setdiff1d(order, part)
-        average = np.full((len(part), len(others)), 1 / len(others))
-        means[np.ix_(part, others)] = average
         centre = traits[others].mean(axis=0)
-        slopes = (traits[part] - centre) @ _ridge(traits[others] - centre)
-        # Weights of centred gains: what the mean of the gains adds, is taken off again.
-        predict[np.ix_(part, others)] = average + slopes - slopes.mean(axis=1, keepdims=True)
-    return predict, means
+        made.append(_Part(part, others, traits[part] - centre, _ridge(traits[others] - centre)))
+    return made
+
+
+def _explained(gains: NDArray[np.float64], parts: Sequence[_Part]) -> NDArray[np.float64]:
+    """Share of the variance of gains, cases x draws, that is predicted of each part by a fit to the others."""
+    errors, variance = np.zeros(gains.shape[1]), np.zeros(gains.shape[1])
+    for part in parts:
+        errors += ((gains[part.cases] - part.predicted(gains)) ** 2).sum(axis=0)
+        variance += ((gains[part.cases] - gains[part.others].mean(axis=0)) ** 2).sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(variance > 0, 1 - errors / variance, -np.inf)
 
 
 def _members(strata: Sequence[str] | None, count: int) -> list[NDArray[np.int_]]:
@@ -143,6 +178,7 @@ class Asked:
         traits: By name, of each of them as measured; those that do not vary are left out.
         folds: Of each of them.
         what: What one of them is, in the plural: cases, or groups of these.
+        infinite: Cases in which the gain is infinite; then nothing is looked for, as leaving them out would be wrong.
     """
 
     trick: str
@@ -152,6 +188,7 @@ class Asked:
     traits: Mapping[str, tuple[float, ...]]
     folds: tuple[str, ...]
     what: str = "cases"
+    infinite: int = 0
 
 
 @dataclass(frozen=True)
@@ -182,6 +219,8 @@ class Answer:
         """It in words."""
         count = len(self.asked.cases)
         what, units = f"{self.asked.trick}, {self.asked.label}", self.asked.what
+        if self.asked.infinite:
+            return f"{what}: not looked for (the gain is infinite in {self.asked.infinite} cases)."
         if self.fit is None:
             why = f"{count} {units}, and at least {LEAST} are needed" if count < LEAST else "no trait varies"
             return f"{what}: not looked for ({why})."
@@ -219,6 +258,9 @@ def question(
         >>> question("CE", "liver", gains, traits, folds, {"a": "P1", "b": "P1", "c": "P2"}).traits
         {'size': (150.0, 300.0)}
     """
+    infinite = sum(math.isinf(gain) for gain in gains.values())
+    if infinite:
+        return Asked(trick, label, (), (), {}, (), infinite=infinite)
     if groups is not None:
         return _of_groups(trick, label, gains, traits, folds, groups)
     known = [case for case in sorted(gains) if np.isfinite(gains[case]) and case in traits]

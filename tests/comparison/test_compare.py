@@ -393,9 +393,52 @@ def test_a_class_that_is_nowhere_is_named(world: World, tmp_path: Path, capsys) 
     write(models[1] / "fold_0" / "validation" / "case_0.nii.gz", invented)
     (table,) = compared(models, capsys)
     assert any(note.startswith("cyst is in none of the labels") for note in table["notes"])
-    assert any("not the same number of cases" in note and "Dice (0, 1)" in note for note in table["notes"])
+    assert any(note.startswith("cyst: in 1 of the 1 cases that count some predict nothing") for note in table["notes"])
     baseline, trick = (method["scores"]["cyst"]["Dice"] for method in table["methods"])
-    assert (baseline["mean"], baseline["counted"], trick["mean"], trick["counted"]) == (None, 0, 0, 1)
+    assert (baseline["mean"], baseline["counted"], trick["mean"], trick["counted"]) == (1, 1, 0, 1)
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_false_alarms_on_healthy_cases_are_losses_from_masks_to_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    world = World(tmp_path / "nnunet", count=12)
+    for name, value in world.variables.items():
+        monkeypatch.setenv(name, value)
+    healthy = [world.case(number) for number in range(12) if number % 2]
+    models = []
+    for trainer, skill in (("", 2), ("_run2", 2), ("_run3", 2), ("Tversky", 3), ("Tversky_run2", 3)):
+        models.append(world.train(f"nnUNetTrainer{trainer}", skill=skill))
+        for case in healthy:
+            (file,) = models[-1].glob(f"fold_*/validation/{case}.nii.gz")
+            nothing = np.zeros(world.shape, np.uint8)
+            nothing[0, 0, :2] = (1, 2) if "Tversky" in trainer else 0
+            write(file, nothing)
+    for case in healthy:
+        for folder in (world.raw / "labelsTr", world.preprocessed / "gt_segmentations"):
+            write(folder / f"{case}.nii.gz", np.zeros(world.shape, np.uint8))
+    # Without the report, which draws for seconds, every metric can be the first.
+    words = {}
+    for metric in ("Dice", "HD95", "conformity", "lesion_F1", "NSD@1"):
+        (table,) = compared([*models, "--metrics", metric], capsys)
+        (trick,) = table["statistics"]["tricks"]
+        effect = trick["effects"]["mean of classes"][metric]
+        assert (effect["cases"], effect["wins"] + effect["ties"], effect["losses"]) == (12, 6, 6), metric
+        assert (trick["ranks"]["place"], table["statistics"]["baseline"]["ranks"]["place"]) == (2, 1), metric
+        words[metric] = trick["verdict"]["word"]
+        means = [method["scores"]["tumor"][metric] for method in table["methods"]]
+        assert [mean["counted"] for mean in means] == [36, 24]
+        assert any(note.startswith("tumor: in 6 of the 12 cases that count") for note in table["notes"])
+    assert set(words.values()) <= {"hurts", "undecided"}
+    assert words["HD95"] == words["conformity"] == "undecided"
+    out = tmp_path / "report"
+    assert (
+        main(["compare", *map(str, models), "--metrics", "Dice", "conformity", "--workers", "1", "--report", str(out)])
+        == 0
+    )
+    assert main(["verify", str(out)]) == 0
+    page = (out / "report.html").read_text()
+    assert "(in 6 nothing is there, and a false alarm counts as a loss)" in page
 
 
 def test_regions(both: list[Path], capsys) -> None:

@@ -3,7 +3,7 @@ import pytest
 from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
 
-from nnunet_tricks.comparison.when import PARTS, RIDGE, _out_of_fold, answers, fit, question
+from nnunet_tricks.comparison.when import PARTS, RIDGE, _explained, _parts, answers, fit, question
 
 DRAWS = 199
 
@@ -43,16 +43,31 @@ def test_a_pattern_is_found() -> None:
 
 def test_predictions_are_those_of_scikit_learn() -> None:
     traits, gains, _ = simulated(3, slope=0.02)
-    order = np.random.default_rng(0).permutation(len(gains))
-    predicted = np.empty_like(gains)
-    for part in np.array_split(order, PARTS):
-        others = np.setdiff1d(order, part)
-        predicted[part] = Ridge(alpha=RIDGE).fit(traits[others], gains[others]).predict(traits[part])
-    predict, means = _out_of_fold(traits, order)
-    np.testing.assert_allclose(predict @ gains, predicted, atol=1e-12)
+    parts = _parts(traits, np.random.default_rng(0).permutation(len(gains)))
+    assert len(parts) == PARTS
+    ours = np.empty_like(gains)
+    for part in parts:
+        fitted = Ridge(alpha=RIDGE).fit(traits[part.others], gains[part.others])
+        ours[part.cases] = fitted.predict(traits[part.cases])
+        np.testing.assert_allclose(part.predicted(gains[:, None])[:, 0], ours[part.cases], atol=1e-12)
     # Their measure compares with the mean of all cases, ours with the mean of the others, which is a little worse.
-    ours = 1 - ((gains - predicted) ** 2).sum() / ((gains - means @ gains) ** 2).sum()
-    assert r2_score(gains, predicted) < ours < r2_score(gains, predicted) + 0.05
+    explained = _explained(gains[:, None], parts)[0]
+    assert r2_score(gains, ours) < explained < r2_score(gains, ours) + 0.05
+
+
+def test_small_cases_whose_gains_scatter_more_are_no_pattern() -> None:
+    trials, false = 300, 0
+    for seed in range(trials):
+        traits, _, folds = simulated(seed)
+        gains = np.exp(-0.7 * traits[:, 0]) * np.random.default_rng(10_000 + seed).normal(size=len(traits))
+        false += fit(traits, gains, folds, seed=seed, draws=DRAWS).p <= 0.05
+    assert false <= trials * (0.05 + 2 * np.sqrt(0.05 * 0.95 / trials))
+
+
+def test_what_rounding_leaves_of_equal_gains_is_no_pattern() -> None:
+    baseline = np.random.default_rng(0).uniform(0.2, 0.9, 40)
+    traits = np.stack([baseline, np.full(40, 0.1) * 3], axis=1)
+    assert fit(traits, (baseline + 0.1) - baseline, ["0", "1"] * 20).p == 1
 
 
 @pytest.mark.parametrize("gains", [np.zeros(30), np.full(30, 0.1)])
@@ -79,6 +94,16 @@ def test_sentences() -> None:
     assert found.sentence.startswith("Tversky, tumour: the gain is higher where size is smaller (Spearman -0.")
     assert nothing.sentence.startswith("Tversky, tumour: no pattern found in 60 cases (p = ")
     assert few.sentence == "Tversky, tumour: not looked for (19 cases, and at least 20 are needed)."
+
+
+def test_infinite_gains_are_not_left_out() -> None:
+    gains = {f"case_{number}": -np.inf if number < 3 else 0.1 * number for number in range(40)}
+    traits = {case: {"size": float(number + 1)} for number, case in enumerate(gains)}
+    groups = {case: f"p{number // 2}" for number, case in enumerate(gains)}
+    for of_groups in (None, groups):
+        (answer,) = answers([question("CE", "tumour", gains, traits, dict.fromkeys(gains, "0"), of_groups)])
+        assert not answer.found
+        assert answer.sentence == "CE, tumour: not looked for (the gain is infinite in 3 cases)."
 
 
 @pytest.mark.parametrize(

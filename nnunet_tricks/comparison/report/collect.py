@@ -19,6 +19,7 @@ from nnunet_tricks.comparison.statistics.analyse import analyse
 from nnunet_tricks.comparison.statistics.effects import MEAN
 from nnunet_tricks.comparison.statistics.model import CaseDifference, Effect
 from nnunet_tricks.comparison.table import Row
+from nnunet_tricks.comparison.undefined import best_of
 from nnunet_tricks.experiment.folders import STATE, Case, Folders
 from nnunet_tricks.experiment.parts import Part
 
@@ -212,7 +213,9 @@ def _nearest(method: Method, rows: Sequence[Row], effect: Effect, case: CaseDiff
             values.setdefault((f"{row.trainer}__{row.plans}__{row.configuration}", row.fold), []).append(row.value)
 
     def distance(one: Predictions) -> float:
-        defined = [value for value in values[one.model.name, one.fold] if value == value]
+        # Who predicts nothing where nothing is has the best value there: see ``undefined``.
+        best = best_of(effect.metric)
+        defined = [value if value == value else best for value in values[one.model.name, one.fold]]
         return abs(sum(defined) / len(defined) - mean) if defined else float("inf")
 
     own = [one for one in method.predictions if (one.model.name, one.fold) in values]

@@ -179,8 +179,8 @@ def _patterns(view: View, name: str) -> Iterator[str]:
     yield _heading(name, "Patterns", "When does it help?")
     yield (
         '<p class="note">Gain of each case, explained by size, number and contrast of its objects and by its spacing: '
-        "ridge regression, each case predicted by a fit to others; p by permutation within folds, after Holm's "
-        "correction over all lines.</p>"
+        "ridge regression, each case predicted by a fit to others; p by permutation within folds and by drawn signs, "
+        "the larger of both, after Holm's correction over all lines.</p>"
     )
     tested = [answer for answer in view.when if answer.p is not None]
     if tested and not any(answer.found for answer in tested):

@@ -19,6 +19,7 @@ from nnunet_tricks.comparison.scores import scores_of
 from nnunet_tricks.comparison.statistics.analyse import Asked, analyse
 from nnunet_tricks.comparison.statistics.model import Statistics
 from nnunet_tricks.comparison.table import Row as CaseRow
+from nnunet_tricks.comparison.undefined import Numbers, completed
 from nnunet_tricks.comparison.when import Answer, answers, question
 from nnunet_tricks.comparison.when import Asked as Question
 
@@ -122,8 +123,8 @@ def _table(section: Section, rows: Sequence[CaseRow], facts: Facts, subgroup: st
     """What ``compare`` made when the predictions were at hand."""
     methods = tuple(_methods(section, rows))
     made: list[Row] = []
-    for way, method in zip(section.ways, methods, strict=True):
-        cases = _cases(rows, method)
+    values = completed([_cases(rows, method) for method in methods])
+    for way, method, cases in zip(section.ways, methods, values, strict=True):
         scores = scores_of(cases, section.metrics, made[0].scores if made else None)
         made.append(Row(method, scores, len(cases), way.collapsed, Cost(way.seconds, way.memory, way.device_memory)))
     asked = Asked(
@@ -156,15 +157,15 @@ def _methods(section: Section, rows: Sequence[CaseRow]) -> list[Method]:
     return methods
 
 
-def _cases(rows: Sequence[CaseRow], method: Method) -> list[dict[str, dict[str, tuple[float, str]]]]:
-    """What was measured in each prediction of a method."""
+def _cases(rows: Sequence[CaseRow], method: Method) -> list[tuple[str, Numbers]]:
+    """What was measured in each prediction of a method, with the name of its case."""
     models = {one.model.name for one in method.predictions}
     cases: dict[tuple[str, ...], dict[str, dict[str, tuple[float, str]]]] = {}
     for row in rows:
         if f"{row.trainer}__{row.plans}__{row.configuration}" in models:
             values = cases.setdefault((row.trainer, row.fold, row.case), {})
             values.setdefault(row.label, {})[row.metric] = (row.value, row.unit)
-    return list(cases.values())
+    return [(case, values) for (_, _, case), values in cases.items()]
 
 
 def _questions(section: Section, found: Statistics) -> list[Question]:

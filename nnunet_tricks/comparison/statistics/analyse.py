@@ -11,7 +11,6 @@ from itertools import combinations
 import numpy as np
 
 from nnunet_tricks.comparison.cost import Cost
-from nnunet_tricks.comparison.metrics import all_metrics
 from nnunet_tricks.comparison.statistics.bootstrap import DRAWS, signs, weights
 from nnunet_tricks.comparison.statistics.components import common_runs, contrast
 from nnunet_tricks.comparison.statistics.deciding import Design
@@ -27,10 +26,12 @@ from nnunet_tricks.comparison.statistics.model import (
 )
 from nnunet_tricks.comparison.statistics.noise import noise_floor
 from nnunet_tricks.comparison.statistics.ranks import ranks_of
-from nnunet_tricks.comparison.statistics.values import Key, Values, key_of, values_of
+from nnunet_tricks.comparison.statistics.values import Array, Key, Values, key_of, values_of
 from nnunet_tricks.comparison.statistics.verdict import verdict
 from nnunet_tricks.comparison.table import Row
+from nnunet_tricks.comparison.undefined import best_of, better_of
 from nnunet_tricks.naming import IllegalName, parse
+from nnunet_tricks.wording import some
 
 COUNTS = ("TP", "FP", "FN", "TN")
 ECE, BRIER = "ECE", "Brier"
@@ -139,19 +140,25 @@ def analyse(rows: Iterable[Row], asked: Asked | None = None) -> Statistics:
         interactions=tuple(_interactions(primary, order, chance, label, names)),
         draws=asked.draws,
         stability=stability,
-        notes=first.cases.notes,
+        notes=(*first.cases.notes, *_settled(metrics)),
     )
 
 
-def better_of(metric: str) -> str:
-    """Which values of a metric are better: ``higher``, ``lower`` or ``zero``; ``higher`` for unknown ones.
-
-    Examples:
-        >>> better_of("Dice"), better_of("HD95"), better_of("NSD@3")
-        ('higher', 'lower', 'higher')
-    """
-    stem = metric.partition("@")[0]
-    return next((one.better for one in all_metrics() if one.name.partition("@")[0] == stem), "higher")
+def _settled(metrics: Mapping[str, Values]) -> Iterator[str]:
+    """In which cases predicting nothing counts, as another prediction of the table is a false alarm."""
+    found: dict[tuple[str, int, int], dict[float, list[str]]] = {}
+    for name, values in metrics.items():
+        undefined = (np.any([share > 0 for share in values.filled], axis=0) & ~values.unexplained).sum(1)
+        cases = (~np.isnan(values.arrays[0][0])).sum(1)
+        for label, count, of in zip(values.labels, undefined, cases, strict=True):
+            if count:
+                found.setdefault((label, int(count), int(of)), {}).setdefault(best_of(name), []).append(name)
+    for (label, count, of), names in found.items():
+        counted = " and ".join(f"{best:g} in {some(of_best)}" for best, of_best in names.items())
+        yield (
+            f"{label}: in {count} of the {of} cases that count some predict nothing, where nothing is, and others a "
+            f"false alarm. Nothing counts as {counted} there."
+        )
 
 
 def _check(what: str, asked: str, there: Sequence[str]) -> None:
@@ -184,8 +191,10 @@ def _means(metrics: Mapping[str, Values], labels: Sequence[str], place: int) -> 
         array = values.arrays[place]
         defined = ~np.isnan(array)
         counts = defined.sum((0, 2))
-        of_labels = np.where(counts > 0, np.where(defined, array, 0.0).sum((0, 2)) / np.maximum(counts, 1), np.nan)
-        for label, value in zip(labels, [*of_labels, of_labels.mean()], strict=False):
+        with np.errstate(invalid="ignore"):
+            of_labels = np.where(counts > 0, np.where(defined, array, 0.0).sum((0, 2)) / np.maximum(counts, 1), np.nan)
+            of_all = of_labels.mean()
+        for label, value in zip(labels, [*of_labels, of_all], strict=False):
             means[label][name] = float(value)
     return means
 
@@ -213,7 +222,7 @@ def _ratio(one: float | None, other: float | None) -> float:
 
 
 def _design(values: Values, baseline: int, trick: int, label: int, asked: Asked, effect: Effect) -> Design:
-    found, common = contrast(values, {trick: 1.0, baseline: -1.0}), common_runs(values, (baseline, trick))
+    found, common = contrast(values, {baseline: -1.0, trick: 1.0}), common_runs(values, (baseline, trick))
     folds = len(values.cases.fold_names)
     own_cases = values.cases.fold_names != ("all",)
     hours = [_hours(asked.costs, values.methods[place]) for place in (baseline, trick)]
@@ -224,12 +233,20 @@ def _design(values: Values, baseline: int, trick: int, label: int, asked: Asked,
         runs=(len(common), len(common)) if common else (len(values.runs[baseline]), len(values.runs[trick])),
         together=bool(common),
         variance_cases=float(found.variance_cases[label]),
-        training=float(found.training[label]) if found.freedom_runs else math.nan,
+        training=float(found.training[label]) if found.has_runs else math.nan,
+        own=_own(found.own[:, label]),
+        equal_folds=float(found.folds[label]),
         hours=(hours[0], hours[1]),
         own_cases=own_cases,
         unit=_unit([asked.costs.get(_folder(values.methods[place]), Cost()) for place in (baseline, trick)]),
         tricks=len(values.methods) - 1,
     )
+
+
+def _own(variances: Array) -> tuple[float, float]:
+    """Of baseline and trick; of their runs' differences twice where these belong together."""
+    first, last = float(variances[0]), float(variances[-1])
+    return first, last
 
 
 def _hours(costs: Mapping[str, Cost], method: Key) -> float:

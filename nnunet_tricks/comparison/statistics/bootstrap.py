@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,44 +10,14 @@ from numpy.typing import NDArray
 from nnunet_tricks.comparison.statistics.values import Array, Cases
 
 DRAWS = 10_000
-PIECE = 1 << 22
-"""So many numbers are drawn, or become floats, at once: 10,000 draws of 10,000 cases would be 800 MB as float64."""
+BLOCK = 2_000_000
+"""So many numbers are drawn or multiplied at a time: with 10,000 cases all draws are 100 million."""
+
+Small = NDArray[np.int8]
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """A small whole number for each draw and group, to be multiplied with a matrix: ``drawn @ matrix``.
-
-    Attributes:
-        numbers: Draws x groups.
-        kind: The numbers' type in products.
-    """
-
-    numbers: NDArray[np.int8]
-    kind: type[np.float32 | np.float64]
-
-    def __len__(self) -> int:
-        """Number of draws."""
-        return len(self.numbers)
-
-    def __matmul__(self, matrix: NDArray[np.floating]) -> Array:
-        """The product with a matrix of groups x anything; as floats the numbers are never there all at once."""
-        made = np.empty((len(self), matrix.shape[1]), np.result_type(self.kind, matrix.dtype))
-        rows = _rows(self.numbers.shape[1])
-        for start in range(0, len(self), rows):
-            piece = slice(start, start + rows)
-            floats: NDArray[np.floating] = self.numbers[piece].astype(self.kind)
-            made[piece] = floats @ matrix
-        return made
-
-
-def _rows(groups: int) -> int:
-    """Draws that make one piece."""
-    return max(1, PIECE // max(1, groups))
-
-
-def weights(cases: Cases, draws: int, generator: np.random.Generator) -> Drawn:
-    """How often each group was drawn, less one.
+def weights(cases: Cases, draws: int, generator: np.random.Generator) -> Small:
+    """How often each group was drawn, less one: draws x groups.
 
     Args:
         cases: Groups and their strata; from each stratum as many groups are drawn as it has.
@@ -58,27 +28,40 @@ def weights(cases: Cases, draws: int, generator: np.random.Generator) -> Drawn:
     for stratum in np.unique(cases.strata):
         members = np.flatnonzero(cases.strata == stratum)
         size = len(members)
-        rows = _rows(size)
-        for start in range(0, draws, rows):
-            count = min(rows, draws - start)
+        for block in blocks(draws, size):
+            count = block.stop - block.start
             chosen = generator.integers(0, size, size=(count, size)) + size * np.arange(count)[:, None]
             times = np.bincount(chosen.ravel(), minlength=count * size).reshape(count, size)
-            # Nobody is drawn more than a hundred times: the number is Poisson's with a mean of 1.
-            drawn[start : start + count, members] = times - 1
-    return Drawn(drawn, np.float64)
+            drawn[block, members] = times - 1
+    return drawn
 
 
-def signs(groups: int, draws: int, generator: np.random.Generator) -> tuple[Drawn, bool]:
-    """Signs that a permutation gives to groups, and whether these are all that there are.
+def moved_by(drawn: Small, influence: Array) -> Array:
+    """How far each draw moves a value: draws x classes.
+
+    Args:
+        drawn: Of ``weights``.
+        influence: What each group adds, groups x classes.
+    """
+    return np.concatenate([drawn[block].astype(np.float64) @ influence for block in blocks(*drawn.shape)])
+
+
+def signs(groups: int, draws: int, generator: np.random.Generator) -> tuple[Small, bool]:
+    """Signs that a permutation gives to groups: draws x groups, and whether these are all that there are.
 
     All of them where that is not more than ``draws``.
     """
     if groups < 60 and 2**groups <= draws:
         bits = np.arange(2**groups)[:, None] >> np.arange(groups)
-        return Drawn(np.where(bits & 1, -1, 1).astype(np.int8), np.float32), True
+        return np.where(bits & 1, -1, 1).astype(np.int8), True
     drawn = np.empty((draws, groups), np.int8)
-    rows = _rows(groups)
-    for start in range(0, draws, rows):
-        count = min(rows, draws - start)
-        drawn[start : start + count] = np.where(generator.random((count, groups), np.float32) < 0.5, -1, 1)
-    return Drawn(drawn, np.float32), False
+    for block in blocks(draws, groups):
+        drawn[block] = np.where(generator.random((block.stop - block.start, groups), np.float32) < 0.5, -1, 1)
+    return drawn, False
+
+
+def blocks(draws: int, size: int) -> Iterator[slice]:
+    """Draws that are made together, so that memory does not grow with their number."""
+    step = max(1, BLOCK // max(size, 1))
+    for first in range(0, draws, step):
+        yield slice(first, min(first + step, draws))

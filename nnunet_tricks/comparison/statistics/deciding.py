@@ -23,12 +23,14 @@ class Design:
         groups: Independent ones, in all folds.
         runs: Of baseline and trick.
         variance_cases: Of the difference.
-        training: Variance of one run's mean over all folds that trainings make.
+        training: Variance of one run's mean over all folds that trainings make, of baseline and trick together.
         hours: That one training takes, of baseline and trick; NaN if not known.
         own_cases: Whether each fold brings cases of its own, as in cross-validation.
         together: Whether runs of baseline and trick shared their randomness; then ``runs`` are those that both have and
             ``training`` is of their differences.
         unit: Of the hours.
+        own: The same of baseline and of trick by themselves; ``training`` if not told.
+        equal_folds: How many folds of equal size say as much of trainings as these; all of them if not told.
         tricks: In the table; Holm's correction asks of the best of them what a single one need not show.
     """
 
@@ -42,12 +44,13 @@ class Design:
     own_cases: bool = True
     together: bool = False
     unit: str = "GPU hours"
+    own: tuple[float, float] | None = None
+    equal_folds: float | None = None
     tricks: int = 1
 
-    def freedom_runs(self, *, folds: int = 0, runs: int = 0) -> int:
+    def freedom_runs(self, *, folds: int = 0, runs: int = 0) -> float:
         """Degrees of freedom that reruns give, with so many more folds and runs."""
-        count = self.folds + folds if self.own_cases else 1
-        return count * (self.runs[0] + runs - 1 if self.together else sum(self.runs) + 2 * runs - 2)
+        return sum(self._freedoms(folds, runs))
 
     def half_width(self, *, folds: int = 0, runs: int = 0, level: float = LEVEL) -> float:
         """Of the interval with so many more folds and runs, if the errors are as they seem."""
@@ -55,13 +58,25 @@ class Design:
         count = self.folds + folds if self.own_cases else 1
         tail = 1 - (1 - level) / 2
         freedom_cases = max(self.groups * more - count, 1)
-        freedom_runs = self.freedom_runs(folds=folds, runs=runs)
-        if freedom_runs < 1:
+        freedoms = self._freedoms(folds, runs)
+        if not sum(freedoms):
             return float("inf")
         counts = self.runs[:1] if self.together else self.runs
-        trainings = self.training / more * sum(1 / (one + runs) for one in counts)
+        own = self.own or (self.training, self.training)
+        known = sum(freedom for freedom in freedoms if freedom)
+        shares = [1 / (one + runs) for one in counts]
+        without = sum(share for share, freedom in zip(shares, freedoms, strict=True) if not freedom)
         squared = stdtrit(freedom_cases, tail) ** 2 * self.variance_cases / more
-        return float(np.sqrt(squared + stdtrit(freedom_runs, tail) ** 2 * trainings))
+        for share, freedom, variance in zip(shares, freedoms, own, strict=False):
+            if freedom:
+                squared += stdtrit(freedom, tail) ** 2 * variance / more * (share + without * freedom / known)
+        return float(np.sqrt(squared))
+
+    def _freedoms(self, folds: int, runs: int) -> list[float]:
+        """Of each method, or of the runs' differences."""
+        equal = self.folds if self.equal_folds is None else self.equal_folds
+        count = equal * (self.folds + folds) / self.folds if self.own_cases else 1.0
+        return [count * (one + runs - 1) for one in (self.runs[:1] if self.together else self.runs)]
 
     def plan(self, *, folds: int = 0, runs: int = 0) -> Plan:
         """What so many more folds and runs cost."""

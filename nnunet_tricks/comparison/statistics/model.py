@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from nnunet_tricks.comparison.rounding import rounded
+
 HELPS, HURTS, WITHIN_NOISE, UNDECIDED = "helps", "hurts", "within noise", "undecided"
 WORDS = (HELPS, HURTS, WITHIN_NOISE, UNDECIDED)
 
@@ -14,6 +16,10 @@ LEVEL = 0.95
 
 ALPHA = 0.05
 """Of every test, after Holm's correction."""
+
+
+REPEATABILITY = 1.959963984540054 * math.sqrt(2)
+"""Of two values with a standard deviation of 1 their difference is smaller in 95 %."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +67,10 @@ class CaseDifference:
 
     @property
     def difference(self) -> float:
-        """Trick minus baseline."""
-        return self.trick - self.baseline
+        """Trick minus baseline; what rounding makes of equal values is 0."""
+        if self.trick == self.baseline:
+            return 0.0
+        return float(rounded(self.trick - self.baseline, max(abs(self.trick), abs(self.baseline))))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,11 +82,15 @@ class Effect:
         metric: Name of the metric.
         unit: Of the difference, the interval and all other values with a unit.
         better: ``higher``, ``lower`` or ``zero``.
-        difference: Trick minus baseline; mean over the cases that both have.
+        difference: Trick minus baseline; mean over the cases in which the metric is defined for any method.
         interval: Of the difference, 95 %. With ``has_runs`` for training anew and meeting new cases; without it for
             meeting new cases with the very models that were trained.
         has_runs: Whether reruns tell how trainings differ, so that the interval includes it.
         cases: Number of pairs.
+        one_sided: Cases in which the metric is undefined for one of both: it predicts nothing where nothing is, and the
+            other a false alarm.
+        unexplained: Those of them in which the other's value is no false alarm's.
+        infinite: Cases in which a value is infinite.
         groups: Number of independent groups; as many as cases without a group column.
         error_cases: Standard error from the cases.
         error_runs: Standard error from trainings; NaN without reruns.
@@ -105,6 +117,9 @@ class Effect:
     interval: Interval
     has_runs: bool
     cases: int
+    one_sided: int
+    unexplained: int
+    infinite: int
     groups: int
     error_cases: float
     error_runs: float
@@ -139,7 +154,7 @@ class Effect:
     def gain_in(self, case: CaseDifference) -> float:
         """By how much the trick is better in a case; where 0 is best, by how much it is nearer to it."""
         if self.better == "zero":
-            return abs(case.baseline) - abs(case.trick)
+            return float(rounded(abs(case.baseline) - abs(case.trick), max(abs(case.baseline), abs(case.trick))))
         return -case.difference if self.better == "lower" else case.difference
 
 
@@ -152,10 +167,11 @@ class NoiseFloor:
         metric: Name of the metric.
         unit: Of ``deviation``, ``limit`` and ``spread``.
         runs: Of the baseline; below 2 nothing is known and the values are NaN.
-        freedom: Degrees of freedom: runs beyond the first, in each fold.
+        freedom: Degrees of freedom: runs beyond the first, in each fold; fewer where folds differ in size.
         deviation: Standard deviation of a run's mean over all folds.
         interval: Of the deviation, 95 %.
-        limit: Repeatability limit, 1.96 * sqrt(2) * deviation (ISO 5725): two runs differ by less in 19 of 20 pairs.
+        limit: What two further runs differ by in less than 19 of 20 pairs, t * sqrt(2) * deviation: Student's quantile,
+            as the deviation is an estimate of few runs.
         means: Of each run.
     """
 
@@ -163,7 +179,7 @@ class NoiseFloor:
     metric: str
     unit: str
     runs: int
-    freedom: int
+    freedom: float
     deviation: float
     interval: Interval
     limit: float
@@ -175,9 +191,18 @@ class NoiseFloor:
         return self.freedom > 0
 
     @property
+    def repeatability(self) -> float:
+        """Repeatability limit of ISO 5725, 1.96 * sqrt(2) * deviation: ``limit``, if the deviation were known.
+
+        The smaller of the two, so that ``within noise`` is not said for want of reruns.
+        """
+        return REPEATABILITY * self.deviation
+
+    @property
     def spread(self) -> float:
         """Largest mean of a run minus smallest."""
-        return max(self.means) - min(self.means)
+        low, high = min(self.means), max(self.means)
+        return 0.0 if low == high else high - low
 
 
 @dataclass(frozen=True, kw_only=True)

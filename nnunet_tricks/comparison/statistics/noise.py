@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import chdtri
+from scipy.special import chdtri, stdtrit
 
 from nnunet_tricks.comparison.statistics.components import training
 from nnunet_tricks.comparison.statistics.effects import MEAN
-from nnunet_tricks.comparison.statistics.interval import NORMAL
 from nnunet_tricks.comparison.statistics.model import LEVEL, Interval, NoiseFloor
 from nnunet_tricks.comparison.statistics.values import Values
 
@@ -15,7 +14,6 @@ NO_RERUN = (
     "The baseline was trained once, so nothing is known about noise: two trainings of the same thing differ too, often "
     "by more than a trick gains. Train it again (nnUNetTrainer_run2) before you believe a difference."
 )
-REPEATABILITY = NORMAL * np.sqrt(2)
 
 
 def noise_floor(values: Values, place: int) -> dict[str, NoiseFloor]:
@@ -34,8 +32,9 @@ def noise_floor(values: Values, place: int) -> dict[str, NoiseFloor]:
         means = np.concatenate([means, means.mean(1, keepdims=True)], axis=1)
     floors = {}
     for at, label in enumerate(labels):
-        freedom = found.freedom if found else 0
         deviation = float(np.sqrt(found.between[at])) if found else float("nan")
+        # Where a value is infinite, runs have no deviation.
+        freedom = float(found.freedom[at]) if found and np.isfinite(deviation) else 0.0
         floors[label] = NoiseFloor(
             label=label,
             metric=values.metric,
@@ -44,7 +43,7 @@ def noise_floor(values: Values, place: int) -> dict[str, NoiseFloor]:
             freedom=freedom,
             deviation=deviation,
             interval=deviation_interval(deviation, freedom),
-            limit=float(REPEATABILITY * deviation),
+            limit=difference_limit(deviation, freedom),
             means=tuple(map(float, means[:, at])),
         )
     return floors
@@ -58,16 +57,28 @@ def in_words(floor: NoiseFloor, name: str) -> str:
         name: Of the baseline.
     """
     if not floor.is_known:
-        return NO_RERUN
+        return NO_RERUN if floor.runs < 2 else f"{floor.metric} is infinite in some cases: there is no noise floor."
     unit = "" if floor.unit == "1" else f" {floor.unit}"
     return (
         f"{floor.runs} runs of {name} differ by {floor.spread:.3g}{unit} in {floor.metric} of {floor.label}. A run's "
         f"standard deviation is {floor.deviation:.2g}{unit} (95 % interval {floor.interval.low:.2g} to "
-        f"{floor.interval.high:.2g}): 19 of 20 pairs of runs differ by less than {floor.limit:.2g}{unit}."
+        f"{floor.interval.high:.2g}): 19 of 20 pairs of runs differ by less than {floor.limit:.2g}{unit}; if that "
+        f"deviation were known and not an estimate, by less than {floor.repeatability:.2g}{unit}, the repeatability "
+        "limit."
     )
 
 
-def deviation_interval(deviation: float, freedom: int) -> Interval:
+def difference_limit(deviation: float, freedom: float) -> float:
+    """What two further runs differ by in less than 19 of 20 pairs: Student's quantile, as the deviation is an estimate.
+
+    Examples:
+        >>> round(difference_limit(1.0, 1e6), 2), round(difference_limit(1.0, 2), 2)
+        (2.77, 6.08)
+    """
+    return float(stdtrit(freedom, 1 - (1 - LEVEL) / 2) * np.sqrt(2) * deviation) if freedom else float("nan")
+
+
+def deviation_interval(deviation: float, freedom: float) -> Interval:
     """Where a standard deviation lies, from the chi-squared distribution; 95 %.
 
     Examples:
@@ -85,4 +96,5 @@ def deviation_interval(deviation: float, freedom: int) -> Interval:
 def _means(run: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     defined = ~np.isnan(run)
     counts = defined.sum(1)
-    return np.where(counts > 0, np.where(defined, run, 0.0).sum(1) / np.maximum(counts, 1), np.nan)
+    with np.errstate(invalid="ignore"):
+        return np.where(counts > 0, np.where(defined, run, 0.0).sum(1) / np.maximum(counts, 1), np.nan)

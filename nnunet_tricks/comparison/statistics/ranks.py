@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunet_tricks.comparison.statistics.bootstrap import Drawn
-from nnunet_tricks.comparison.statistics.components import contrast, pooled, training
+from nnunet_tricks.comparison.rounding import rounded
+from nnunet_tricks.comparison.statistics.bootstrap import Small, moved_by
+from nnunet_tricks.comparison.statistics.components import Training, contrast, pooled, training
 from nnunet_tricks.comparison.statistics.model import LEVEL, Interval, Ranks
 from nnunet_tricks.comparison.statistics.values import Array, Values
 
 
 def ranks_of(
-    values: Values, place: int, better: str, weights: Drawn, generator: np.random.Generator
+    values: Values, place: int, better: str, weights: Small, generator: np.random.Generator
 ) -> tuple[list[Ranks], float]:
     """Ranks of every method in one class, and how stable their order is.
 
     The same groups are drawn for all methods. Where there are reruns, each draw also trains anew: Student's
-    distribution around each method's mean, with the variance of all methods' reruns together.
+    distribution around each method's mean, with the variance of its own reruns; where it has none, with that of all
+    methods' reruns together.
+
+    A method with an infinite value in some case is behind those that have fewer of them.
 
     Args:
         values: Of the metric.
@@ -29,16 +35,15 @@ def ranks_of(
     Returns:
         For each method; mean of Kendall's tau between the order found and those of the draws (NaN for one method).
     """
+    values = _finite(values)
     found = [contrast(values, {method: 1.0}) for method in range(len(values.methods))]
     means = np.array([one.value[place] for one in found])
-    drawn = means + weights @ np.stack([one.influence[:, place] for one in found], axis=1)
-    noise = [one for one in (training(values, method) for method in range(len(found))) if one]
-    of_trainings = pooled(noise)
-    if of_trainings.freedom:
-        runs = np.array([len(of_method) for of_method in values.runs])
-        # The cases' scatter between runs has been drawn with the cases.
-        variance = max(of_trainings.between[place] - of_trainings.rest[place], 0.0)
-        drawn = drawn + generator.standard_t(of_trainings.freedom, drawn.shape) * np.sqrt(variance / runs)
+    drawn = means + moved_by(weights, np.stack([one.influence[:, place] for one in found], axis=1))
+    noise = [training(values, method) for method in range(len(found))]
+    every = pooled([one for one in noise if one])
+    for method, own in enumerate(noise):
+        drawn[:, method] += _trained_anew(own or every, place, len(values.runs[method]), len(drawn), generator)
+    means = rounded(means, values.scale)
     sign = 1.0 if better == "lower" else -1.0
     if better == "zero":
         means, drawn, sign = np.abs(means), np.abs(drawn), 1.0
@@ -59,6 +64,24 @@ def ranks_of(
             )
         )
     return made, _tau(order, places)
+
+
+def _trained_anew(found: Training, place: int, runs: int, draws: int, generator: np.random.Generator) -> Array | float:
+    """How far other trainings move a method's mean, in each draw."""
+    if not found.freedom.any():
+        return 0.0
+    # The cases' scatter between runs has been drawn with the cases.
+    variance = max(found.between[place] - found.rest[place], 0.0)
+    return np.asarray(generator.standard_t(found.freedom[place], draws) * np.sqrt(variance / runs))
+
+
+def _finite(values: Values) -> Values:
+    """Values with a number beyond all others in place of infinite ones."""
+    if not any(np.isinf(array).any() for array in values.arrays):
+        return values
+    beyond = 1e6 * max(values.scale, 1.0)
+    arrays = (np.nan_to_num(array, nan=np.nan, posinf=beyond, neginf=-beyond) for array in values.arrays)
+    return replace(values, arrays=tuple(arrays))
 
 
 def _places(values: Array) -> NDArray[np.intp]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nnunet_tricks.comparison.statistics.bootstrap import Drawn
+from nnunet_tricks.comparison.statistics.bootstrap import Small, blocks
 from nnunet_tricks.comparison.statistics.values import Array
 
 
@@ -20,10 +20,15 @@ def wilcoxon(differences: Array) -> float:
         return float("nan")
     if not differences.any():
         return 1.0
+    endless = np.isinf(differences)
+    if endless.any():
+        # Ranks only ask that it is beyond all others.
+        beyond = 2 * np.abs(differences[~endless]).max(initial=1.0)
+        differences = np.where(endless, np.sign(differences) * beyond, differences)
     return float(stats.wilcoxon(differences).pvalue)
 
 
-def permutation(sums: Array, signs: Drawn, *, exact: bool) -> Array:
+def permutation(sums: Array, signs: Small, *, exact: bool) -> Array:
     """Permutation test of paired data: the share of sign changes that make a mean at least as large, two-sided.
 
     Args:
@@ -34,8 +39,10 @@ def permutation(sums: Array, signs: Drawn, *, exact: bool) -> Array:
     # In single precision, which is fast: what is as large as observed but for rounding counts too.
     largest = np.abs(sums).max(0, initial=0.0)
     scaled = (sums / np.where(largest > 0, largest, 1.0)).astype(np.float32)
-    drawn, observed = np.abs(signs @ scaled), np.abs(scaled.sum(0, dtype=np.float64))
-    extreme = (drawn >= observed - 1e-5 * np.abs(scaled).sum(0)).sum(0)
+    least = np.abs(scaled.sum(0, dtype=np.float64)) - 1e-5 * np.abs(scaled).sum(0)
+    extreme = np.zeros(sums.shape[1])
+    for block in blocks(*signs.shape):
+        extreme += (np.abs(signs[block].astype(np.float32) @ scaled) >= least).sum(0)
     return np.asarray(extreme / len(signs) if exact else (extreme + 1) / (len(signs) + 1), np.float64)
 
 
@@ -46,7 +53,9 @@ def t_test(differences: Array) -> float:
     count = len(differences)
     if count < 2:
         return float("nan")
+    if not np.isfinite(differences).all():
+        return float("nan")
     deviation = differences.std(ddof=1)
-    if deviation == 0:
+    if np.ptp(differences) == 0:
         return 1.0 if differences[0] == 0 else 0.0
     return float(2 * stdtr(count - 1, -abs(differences.mean()) * np.sqrt(count) / deviation))

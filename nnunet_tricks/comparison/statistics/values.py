@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnunet_tricks.comparison.methods import without_run
 from nnunet_tricks.comparison.table import Row
+from nnunet_tricks.comparison.undefined import alarm_of, best_of
 from nnunet_tricks.naming import IllegalName, parse
 from nnunet_tricks.wording import some
 
@@ -101,8 +103,13 @@ class Values:
         methods: What was compared.
         runs: Numbers of each method's runs.
         shared: Whether each method shared its randomness, run by run, with others that did.
-        arrays: For each method runs x classes x cases; NaN where the metric is not defined.
+        arrays: For each method runs x classes x cases; NaN where the metric is not defined for any method. Where it is
+            for one, no method has a gap: see ``undefined``.
         cases: The cases.
+        filled: For each method classes x cases: the share of its predictions that were undefined and count as the best
+            value.
+        unexplained: Classes x cases: whether a prediction is undefined beside one that is better than a false alarm
+            can be, so that nobody knows why. It counts for no method, and no word is given.
     """
 
     metric: str
@@ -113,6 +120,23 @@ class Values:
     shared: tuple[bool, ...]
     arrays: tuple[Array, ...]
     cases: Cases
+    filled: tuple[Array, ...] = ()
+    unexplained: NDArray[np.bool_] = field(default_factory=lambda: np.zeros((0, 0), np.bool_))
+
+    def __post_init__(self) -> None:
+        """Settle gaps that differ between methods, where rows have not been settled already."""
+        if not self.filled:
+            gaps = [np.isnan(array) for array in self.arrays]
+            sums = [np.where(gap, 0.0, array) for array, gap in zip(self.arrays, gaps, strict=True)]
+            highest = np.max([np.where(gap, -np.inf, one).max(0) for one, gap in zip(sums, gaps, strict=True)], axis=0)
+            for name, value in vars(_settled(self.metric, sums, gaps, 1, highest)).items():
+                object.__setattr__(self, name, value)
+
+    @cached_property
+    def scale(self) -> float:
+        """The largest size of a value: what differs by a millionth of a millionth of it, differs by rounding."""
+        largest = (np.abs(array[np.isfinite(array)]).max(initial=0.0) for array in self.arrays)
+        return float(max(largest, default=0.0))
 
 
 def values_of(rows: Iterable[Row], groups: Mapping[str, str] | None = None) -> dict[str, Values]:
@@ -179,27 +203,70 @@ def _arranged(
     expected = set(next(iter(found.values())))
     label_at = {label: place for place, label in enumerate(labels)}
     case_at = {case: place for place, case in enumerate(cases.names)}
-    of_method: dict[Key, dict[int, Array]] = {}
+    shape = (len(labels), len(cases.names))
+    sums: dict[Key, dict[int, Array]] = {}
+    gaps: dict[Key, dict[int, Array]] = {}
+    predictions, highest = np.zeros(shape), np.full(shape, -np.inf)
     for (key, run), numbers in found.items():
         if numbers.keys() != expected:
             differing = some(sorted({f"{label} in {case}" for label, case, _ in numbers.keys() ^ expected}))
             raise ValueError(f"{metric}: {key[0]}, run {run}, has not the same cases as the others: {differing}")
-        sums, counts = np.zeros((len(labels), len(cases.names))), np.zeros((len(labels), len(cases.names)))
         rows = [label_at[label] for label, _, _ in numbers]
         columns = [case_at[case] for _, case, _ in numbers]
         numeric = np.fromiter(numbers.values(), np.float64, len(numbers))
-        defined = ~np.isnan(numeric)
-        np.add.at(sums, (rows, columns), np.where(defined, numeric, 0.0))
-        np.add.at(counts, (rows, columns), defined)
-        with np.errstate(invalid="ignore"):
-            of_method.setdefault(key, {})[run] = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+        there = ~np.isnan(numeric)
+        of_run, gaps_of_run, counts = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+        np.add.at(of_run, (rows, columns), np.where(there, numeric, 0.0))
+        np.add.at(gaps_of_run, (rows, columns), ~there)
+        np.add.at(counts, (rows, columns), 1)
+        np.maximum.at(highest, (rows, columns), np.where(there, numeric, -np.inf))
+        predictions = counts
+        sums.setdefault(key, {})[run] = of_run
+        gaps.setdefault(key, {})[run] = gaps_of_run
+    total = np.maximum(predictions, 1)
+    settled = _settled(
+        metric,
+        [np.stack([of[run] for run in sorted(of)]) for of in sums.values()],
+        [np.stack([of[run] for run in sorted(of)]) for of in gaps.values()],
+        total,
+        highest,
+    )
     return Values(
         metric=metric,
         unit=unit,
         labels=tuple(labels),
-        methods=tuple(of_method),
-        runs=tuple(tuple(sorted(runs)) for runs in of_method.values()),
-        shared=tuple(_is_shared(trainer) for trainer, _, _ in of_method),
-        arrays=tuple(np.stack([runs[run] for run in sorted(runs)]) for runs in of_method.values()),
+        methods=tuple(sums),
+        runs=tuple(tuple(sorted(runs)) for runs in sums.values()),
+        shared=tuple(_is_shared(trainer) for trainer, _, _ in sums),
         cases=cases,
+        **vars(settled),
+    )
+
+
+@dataclass(frozen=True)
+class _Settled:
+    arrays: tuple[Array, ...]
+    filled: tuple[Array, ...]
+    unexplained: NDArray[np.bool_]
+
+
+def _settled(metric: str, sums: Sequence[Array], gaps: Sequence[Array], total: Array | int, highest: Array) -> _Settled:
+    """Means of predictions with those that are undefined as ``comparison.undefined`` counts them.
+
+    Args:
+        metric: Its name.
+        sums: For each method of what is defined, runs x classes x cases.
+        gaps: For each method how many predictions are undefined.
+        total: How many predictions each run has of each case.
+        highest: The highest value of each class and case, of all methods.
+    """
+    there = np.any([(gap < total).any(0) for gap in gaps], axis=0)
+    undefined = np.any([(gap > 0).any(0) for gap in gaps], axis=0)
+    best, alarm = best_of(metric), alarm_of(metric)
+    unexplained = there & undefined & (highest > (np.inf if alarm is None else alarm))
+    defined = there & ~unexplained
+    return _Settled(
+        arrays=tuple(np.where(defined, (of + best * gap) / total, np.nan) for of, gap in zip(sums, gaps, strict=True)),
+        filled=tuple(np.where(there, gap.mean(0) / total, 0.0) for gap in gaps),
+        unexplained=unexplained,
     )

@@ -17,6 +17,7 @@ from nnunet_tricks.comparison.statistics.model import (
     Plan,
     Verdict,
 )
+from nnunet_tricks.comparison.undefined import alarm_of
 
 ASSUMED = " The trick was trained once: its trainings are taken to differ as the baseline's do."
 
@@ -34,9 +35,10 @@ def verdict(effect: Effect, noise: NoiseFloor, design: Design) -> Verdict:
         design: What was done.
     """
     found = f"{_number(effect.difference, effect)} [{_number(effect.interval.low, effect)}, "
-    found += f"{_number(effect.interval.high, effect)}]"
-    if not math.isfinite(effect.difference):
-        return Verdict(word=UNDECIDED, why=f"{effect.metric} is not defined in any case of both.")
+    found += f"{_number(effect.interval.high, effect)}] {_stands_on(effect)}"
+    refused = _refused(effect)
+    if refused:
+        return Verdict(word=UNDECIDED, why=refused)
     if effect.better == "zero":
         return Verdict(word=UNDECIDED, why=f"{effect.metric} can be wrong on both sides of 0: no difference is better.")
     if not noise.is_known:
@@ -46,34 +48,36 @@ def verdict(effect: Effect, noise: NoiseFloor, design: Design) -> Verdict:
             f"difference of {_number(effect.difference, effect)} may be just that.",
             decide=(design.plan(runs=1 if design.folds > 1 else 2),),
         )
-    if math.isnan(effect.interval.low):
+    if not math.isfinite(effect.interval.low):
         return Verdict(word=UNDECIDED, why="A single case, or group of cases, says nothing about others.")
     if design.freedom_runs() < LEAST_FREEDOM:
         return Verdict(
             word=UNDECIDED,
-            why="One rerun on one fold says too little about how trainings differ.",
+            why="One rerun on one fold says too little about how trainings differ."
+            if design.folds == 1
+            else "Most cases are in one fold: one rerun says too little about how its trainings differ.",
             decide=(design.plan(runs=1),),
         )
-    if all(pair.trick == pair.baseline for pair in effect.differences):
+    if not any(pair.difference for pair in effect.differences):
         return Verdict(
             word=WITHIN_NOISE,
             why="No case differs from the baseline at all. Was the trick trained, and not the baseline again?",
         )
     assumed = "" if design.runs[1] > 1 else ASSUMED
-    limit = _size(noise.limit, effect)
+    limit = _size(noise.repeatability, effect)
     if 0.0 not in effect.interval and effect.p.holm < ALPHA:
-        beyond = "larger" if abs(effect.difference) > noise.limit else "not larger"
+        beyond = "larger" if abs(effect.difference) > noise.repeatability else "not larger"
         return Verdict(
             word=HELPS if effect.gain > 0 else HURTS,
-            why=f"{found}, p = {effect.p.holm:.2g} over all tricks; {beyond} than what two trainings of the "
-            f"baseline differ by ({limit}).{assumed}",
+            why=f"{found}, p = {effect.p.holm:.2g} over all tricks; {beyond} than the repeatability "
+            f"limit of the baseline's trainings ({limit}).{assumed}",
         )
-    if -noise.limit <= effect.interval.low and effect.interval.high <= noise.limit:
+    if -noise.repeatability <= effect.interval.low and effect.interval.high <= noise.repeatability:
         return Verdict(
             word=WITHIN_NOISE,
-            why=f"{found} lies within what two trainings of the baseline differ by ({limit}).{assumed}",
+            why=f"{found} lies within the repeatability limit of the baseline's trainings ({limit}).{assumed}",
         )
-    decide = plans(design, effect.difference, noise.limit)
+    decide = plans(design, effect.difference, noise.repeatability)
     corrected = "" if 0.0 in effect.interval else f" after correction for all tricks (p = {effect.p.holm:.2g})"
     end = "" if decide else " No affordable number of folds or runs would tell."
     return Verdict(
@@ -81,6 +85,42 @@ def verdict(effect: Effect, noise: NoiseFloor, design: Design) -> Verdict:
         why=f"{found} leaves open whether it helps or hurts{corrected}.{assumed}{end}",
         decide=decide,
     )
+
+
+def _refused(effect: Effect) -> str:
+    """Why no word can be given, whatever was trained; empty if one can."""
+    of = f"{effect.cases} cases"
+    if not effect.cases:
+        return f"{effect.metric} is not defined in any case of both."
+    if effect.infinite:
+        return (
+            f"{effect.metric} is infinite in {effect.infinite} of {of}, as where a method misses all, so there is no "
+            f"mean to judge; better in {effect.wins}, worse in {effect.losses}. Metrics with a worst value, such as "
+            "Dice, have a word."
+        )
+    if math.isnan(effect.difference):
+        return f"{effect.metric} is not defined in any case of some class."
+    if effect.one_sided and alarm_of(effect.metric) is None:
+        return (
+            f"In {effect.one_sided} of {of} nothing is there, and the two differ in whether they predict something. "
+            f"How many {effect.unit} a false alarm is worth is a convention, so no word rests on {effect.metric}; "
+            f"better in {effect.wins}, worse in {effect.losses}. Metrics with a worst value, such as Dice or NSD, have "
+            "a word."
+        )
+    if effect.unexplained:
+        return (
+            f"Beside {of} that count there are {effect.unexplained} in which {effect.metric} is undefined for one of "
+            "both and the other's value is none of a false alarm: nobody knows why, so no word is given."
+        )
+    return ""
+
+
+def _stands_on(effect: Effect) -> str:
+    """How many cases, and how many of them would be undefined but for the rule of ``comparison.undefined``."""
+    cases = f"over {_count(effect.cases, 'case')}"
+    if not effect.one_sided:
+        return cases
+    return f"{cases} (in {effect.one_sided} nothing is there, and a false alarm counts as a loss)"
 
 
 def in_words(plan: Plan) -> str:

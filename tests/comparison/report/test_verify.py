@@ -309,3 +309,19 @@ def test_pictures_in_the_facts_are_pictures(key: str, value: str, copy: Path, ca
     (copy / render.FACTS).write_text(json.dumps(content, indent=1))
     assert main(["verify", str(with_new_sums(copy))]) == 2
     assert "the picture of case_" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("page", ["docs/compare.md", "experiments/hippocampus/README.md"])
+def test_pages_say_what_the_report_in_experiments_says(page: str) -> None:
+    header = "| difference | 95 % interval | p (Holm) | better/tie/worse | verdict |\n"
+
+    def rows(text: str) -> dict[str, str]:
+        """Numbers and word by the name of the loss."""
+        lines = text.partition(header)[2].partition("\n\n")[0].splitlines()[1:]
+        names_and_rest = (line.removeprefix("| ").partition(" | ")[::2] for line in lines)
+        return {name.removeprefix("nnUNetTrainer").removesuffix("_5epochs"): rest for name, rest in names_and_rest}
+
+    report = rows((EXPERIMENTS / "hippocampus" / "report" / "report.md").read_text())
+    said = rows((EXPERIMENTS.parent / page).read_text())
+    assert len(said) >= 3
+    assert said.items() <= report.items()

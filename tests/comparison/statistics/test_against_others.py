@@ -100,17 +100,28 @@ def test_permutation_of_many_is_near_scipys() -> None:
     assert ours == pytest.approx(theirs.pvalue, abs=0.015)
 
 
-def test_error_from_trainings_is_students_of_runs_where_cases_do_not_scatter() -> None:
-    """All cases of a run move together: what is left is a t-test of the runs' means."""
+def test_error_from_trainings_is_cochrans_of_runs_where_cases_do_not_scatter() -> None:
+    """All cases of a run move together: what is left are the variances of the runs' means, each with its own t."""
     of_case = 0.8 + 0.1 * np.sin(np.arange(30))
     one, other = RNG(8).normal(0, 0.01, 4), RNG(9).normal(0.005, 0.01, 3)
     arrays = {BASELINE: of_case + one[:, None], TRICK: of_case + other[:, None]}
     effect = one_effect(arrays, folds=1)
-    expected = stats.ttest_ind(other, one)
-    assert effect.p.p == pytest.approx(expected.pvalue)
-    assert effect.freedom == pytest.approx(5)
-    interval = expected.confidence_interval()
-    assert effect.interval == Interval(pytest.approx(interval.low), pytest.approx(interval.high))
+    parts = (one.var(ddof=1) / 4, other.var(ddof=1) / 3)
+    half = math.sqrt(sum(stats.t.ppf(0.975, df) ** 2 * part for df, part in zip((3, 2), parts, strict=True)))
+    difference = other.mean() - one.mean()
+    assert effect.interval == Interval(pytest.approx(difference - half), pytest.approx(difference + half))
+    assert effect.freedom == pytest.approx(stats.ttest_ind(other, one, equal_var=False).df)
+    # At the p value the interval ends at 0.
+    ends = sum(stats.t.isf(effect.p.p / 2, df) ** 2 * part for df, part in zip((3, 2), parts, strict=True))
+    assert math.sqrt(ends) == pytest.approx(abs(difference))
+
+
+def test_a_trick_that_was_trained_once_scatters_as_the_baseline() -> None:
+    of_case = 0.8 + 0.1 * np.sin(np.arange(30))
+    one = RNG(8).normal(0, 0.01, 4)
+    effect = one_effect({BASELINE: of_case + one[:, None], TRICK: of_case[None] + 0.003}, folds=1)
+    half = stats.t.ppf(0.975, 3) * one.std(ddof=1) * math.sqrt(1 / 4 + 1)
+    assert effect.interval.high - effect.difference == pytest.approx(half)
 
 
 def test_runs_that_share_their_randomness_are_compared_run_by_run() -> None:
@@ -159,7 +170,8 @@ def test_noise_floor_of_one_fold_is_the_deviation_of_the_runs_means() -> None:
     found = analyse(rows_of({BASELINE: array, TRICK: array[:1]}, folds=1))
     floor = found.noise_floor
     assert floor.deviation == pytest.approx(array.mean(1).std(ddof=1))
-    assert floor.limit == pytest.approx(1.96 * math.sqrt(2) * floor.deviation, rel=1e-4)
+    assert floor.limit == pytest.approx(stats.t.ppf(0.975, 4) * math.sqrt(2) * floor.deviation)
+    assert floor.repeatability == pytest.approx(1.96 * math.sqrt(2) * floor.deviation, rel=1e-4)
     assert floor.means == pytest.approx(tuple(array.mean(1)))
 
 

@@ -5,14 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.coverage import World, simulated, worlds
+from benchmarks.coverage import HOLD, World, simulated, worlds
 
 COMMITTED = Path(__file__).resolve().parents[3] / "benchmarks" / "results" / "coverage.json"
-HELD = ("reruns", "no rerun", "one fold", "skewed")
-"""Settings in which what the statistics assume is so."""
-
-NOISE = 0.01
-"""Two standard errors of a share of 5 % in 2,000 draws."""
+NOISE = 0.012
+"""Two and a half standard errors of a share of 5 % in 2,000 draws."""
 
 
 @pytest.mark.parametrize("runs", [(3, 2), (2, 1)])
@@ -31,24 +28,50 @@ def test_without_reruns_no_draw_is_claimed() -> None:
     assert found["covered_of_these_models"] > 0.86
 
 
+@pytest.mark.parametrize(
+    "world",
+    [
+        World.of_folds(5, 5, 5, 5, 180, runs=(2, 1)),
+        World.of_patients(40, 40, *(1, 2, 3) * 6, runs=(3, 2)),
+        World(cases=60, runs=(10, 2), of_trick=0.03),
+        World(cases=60, runs=(3, 2), healthy=0.4, alarms=(0.4, 0.4)),
+        World(cases=60, runs=(2, 2), rare=(10, 1, 1, 0, 0)),
+    ],
+    ids=str,
+)
+def test_unequal_designs_make_no_words(world) -> None:
+    found = simulated(world, 150)
+    assert found["covered"] > 0.88
+    assert found["false_claims"] < 0.12
+
+
 def test_what_was_measured() -> None:
     content = json.loads(COMMITTED.read_text())
-    assert content["draws"] >= 10_000
-    assert len(content["settings"]) == len(list(worlds()))
+    assert content["draws"] >= 2000
+    assert [one["setting"] for one in content["settings"]] == [name for name, _ in worlds()]
     for one in content["settings"]:
-        if one["setting"] in HELD:
-            judge(one, slack=0.0)
+        if one["setting"] in HOLD:
+            judge(one)
+    for one in content["patterns"]:
+        if one["gains"] != "lopsided, small cases vary more":
+            assert one["found"] <= 0.05 + NOISE, one
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "world"), [pair for pair in worlds() if pair[0] in HELD], ids=str)
+@pytest.mark.parametrize(("name", "world"), [pair for pair in worlds() if pair[0] in HOLD], ids=str)
 def test_coverage_and_false_claims(name: str, world: World) -> None:
-    judge({"setting": name, **simulated(world, 2000, seed=1)}, slack=NOISE)
+    judge({"setting": name, **simulated(world, 2000, seed=1)})
 
 
-def judge(found: dict, *, slack: float) -> None:
+def judge(found: dict) -> None:
     covered = found["covered_of_these_models" if found["setting"] == "no rerun" else "covered"]
-    assert 0.93 - slack <= covered <= 0.97 + slack, found
-    assert found["false_claims"] <= 0.05 + slack, found
+    if covered is None:
+        # There is a real difference.
+        assert found["wrong_side"] == 0
+        return
+    assert covered >= 0.95 - NOISE, found
+    assert found["false_claims"] <= 0.05 + NOISE, found
     if found["setting"] == "no rerun":
         assert found["false_claims"] == 0
+    elif found["setting"] in ("reruns", "one fold", "unequal folds", "patients"):
+        assert found["pairs_within_noise_floor"] >= 0.95 - 2 * NOISE, found

@@ -1,0 +1,116 @@
+"""What a case counts as where a metric has no value for some predictions of a table.
+
+Where nothing is there and nothing is predicted, overlaps and distances have no value. Such a case says nothing as long
+as all methods get it right. As soon as one of them, in any run, predicts something there, the case tells them apart. So
+then it counts for all: predicting nothing is the best value that the metric has (``best_of``: 1 where higher is better,
+else 0), and a false alarm is what the metric makes of it, such as a Dice of 0 or the image's diagonal.
+
+How bad a false alarm is, is a fixed number in metrics with a worst value. In distances it is a convention, which
+depends on how large the image was cut. There, means, ranks and tests follow the rule, but no word is given
+(``alarm_of``). The same holds where a value is infinite, as the conformity of a miss: it is worse than any number, so
+it counts as a loss and has the last rank, but there is no mean to judge.
+
+An undefined value beside one that no false alarm can have is none of our metrics': such a case counts for no method,
+and no word is given.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+from nnunet_tricks.comparison.metrics import Metric, all_metrics
+
+Numbers = Mapping[str, Mapping[str, tuple[float, str]]]
+"""What was measured in a case: for each class and metric the number and its unit."""
+
+
+def better_of(metric: str) -> str:
+    """Which values of a metric are better: ``higher``, ``lower`` or ``zero``; ``higher`` for unknown ones.
+
+    Examples:
+        >>> better_of("Dice"), better_of("HD95"), better_of("NSD@3")
+        ('higher', 'lower', 'higher')
+    """
+    known = _known(metric)
+    return known.better if known else "higher"
+
+
+def best_of(metric: str) -> float:
+    """What predicting nothing where nothing is counts as, beside somebody's false alarm.
+
+    Examples:
+        >>> best_of("Dice"), best_of("HD95")
+        (1.0, 0.0)
+    """
+    return 1.0 if better_of(metric) == "higher" else 0.0
+
+
+def alarm_of(metric: str) -> float | None:
+    """The highest value that a false alarm can have where nothing is; None if it is a convention, as in distances.
+
+    Examples:
+        >>> alarm_of("Dice"), alarm_of("conformity"), alarm_of("HD95")
+        (0.0, 1.0, None)
+    """
+    known = _known(metric)
+    if known is None or known.invented == "formula":
+        return best_of(metric)
+    return None if isinstance(known.invented, str) else known.invented
+
+
+def completed(methods: Sequence[Sequence[tuple[str, Numbers]]]) -> list[list[Numbers]]:
+    """The numbers of every method's cases, with the best value where one is undefined and another is not.
+
+    Args:
+        methods: For each method its predictions, each with the name of its case.
+
+    Examples:
+        >>> nothing, alarm = {"tumour": {"Dice": (math.nan, "1")}}, {"tumour": {"Dice": (0.0, "1")}}
+        >>> completed([[("a", nothing), ("b", nothing)], [("a", alarm), ("b", nothing)]])[0]
+        [{'tumour': {'Dice': (1.0, '1')}}, {'tumour': {'Dice': (nan, '1')}}]
+    """
+    highest: dict[tuple[str, str, str], float] = {}
+    undefined: set[tuple[str, str, str]] = set()
+    for cases in methods:
+        for case, numbers in cases:
+            for label, metrics in numbers.items():
+                for metric, (value, _) in metrics.items():
+                    key = (case, label, metric)
+                    if math.isnan(value):
+                        undefined.add(key)
+                    else:
+                        highest[key] = max(value, highest.get(key, -math.inf))
+    counts_as = {key: _best_beside(key[2], highest[key]) for key in undefined & highest.keys()}
+    names = {case for case, _, _ in counts_as}
+    return [
+        [_completed(case, numbers, counts_as) if case in names else numbers for case, numbers in cases]
+        for cases in methods
+    ]
+
+
+def _best_beside(metric: str, highest: float) -> float:
+    """NaN beside a value that no false alarm has: nobody knows why one is undefined, so none counts."""
+    alarm = alarm_of(metric)
+    return math.nan if alarm is not None and highest > alarm else best_of(metric)
+
+
+def _completed(case: str, numbers: Numbers, counts_as: Mapping[tuple[str, str, str], float]) -> Numbers:
+    def completed_value(label: str, metric: str, value: float) -> float:
+        best = counts_as.get((case, label, metric), value)
+        return best if math.isnan(value) or math.isnan(best) else value
+
+    return {
+        label: {metric: (completed_value(label, metric, value), unit) for metric, (value, unit) in metrics.items()}
+        for label, metrics in numbers.items()
+    }
+
+
+def _known(metric: str) -> Metric | None:
+    return _by_stem().get(metric.partition("@")[0])
+
+
+@cache
+def _by_stem() -> dict[str, Metric]:
+    return {metric.name.partition("@")[0]: metric for metric in all_metrics()}
