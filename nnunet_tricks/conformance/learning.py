@@ -1,0 +1,152 @@
+"""Whether a loss and the steps that follow from it lead to the truth.
+
+A training that goes the wrong way neither crashes nor is anything in it infinite. What every sound loss has in common:
+it is lowest at the truth, it notices each class, its gradient leads downhill, and voxels that nobody annotated do not
+enter it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from torch import Tensor
+
+from nnunet_tricks.annotation.training.ignoring import refuse_if_it_counts_ignored
+from nnunet_tricks.conformance.asked import Levels, Question
+from nnunet_tricks.conformance.checks import require, train_step
+from nnunet_tricks.conformance.outcome import ViolationError
+
+SURE = 4.0
+"""A logit of a prediction that is nearly certain, and still far from where float32 sees no difference."""
+DOWNHILL = (0.1, 0.01, 0.001)
+"""Steps along the gradient, in units of the logits; one of them must help."""
+TOLERANCE = 1e-4
+ENOUGH_STEPS = 16
+"""After so many training steps something must have changed, even where gradients are gathered over several."""
+
+
+def require_learning(trainer: nnUNetTrainer, batches: Iterator[dict[str, Any]], steps: int) -> None:
+    """Training steps in which the network learns.
+
+    Args:
+        trainer: An initialized trainer, before its first step.
+        batches: Of its loader.
+        steps: How many.
+
+    Raises:
+        ViolationError: If all gradients are 0, no weight changes, or the first change leads uphill.
+    """
+    felt = moved = False
+    for number in range(ENOUGH_STEPS):
+        if number >= steps and moved:
+            break
+        before = {} if moved else {name: p.detach().clone() for name, p in trainer.network.named_parameters()}
+        train_step(trainer, next(batches))
+        with_gradient = [(n, p) for n, p in trainer.network.named_parameters() if p.grad is not None]
+        felt = felt or any(bool(p.grad.any()) for _, p in with_gradient)
+        if number == steps - 1:
+            require(felt, "every gradient is 0, so nothing is learned: the loss does not depend on the prediction")
+        if not moved:
+            moved = any(not torch.equal(p, before[n]) for n, p in trainer.network.named_parameters())
+            slope = sum(float(((p.detach() - before[n]) * p.grad).sum()) for n, p in with_gradient)
+            require(slope <= 0, "the optimizer steps along the gradient, not against it: the loss grows")
+    require(
+        moved, f"{ENOUGH_STEPS} training steps left every weight as it was: does the optimizer hold the network's?"
+    )
+
+
+def require_sense(question: Question) -> None:
+    """Require that a loss is lowest at the truth, notices each class, and has a gradient that leads downhill.
+
+    Args:
+        question: A call of the loss on a patch in which something is annotated.
+
+    Raises:
+        ViolationError: If one of these does not hold.
+    """
+    truths = [question.truth(level) for level in range(len(question.output))]
+    at_truth = question.loss(_sure(truths))
+    for what, wrong in _wrong(truths, regions=question.trainer.label_manager.has_regions):
+        loss = question.loss(_sure(wrong))
+        require(at_truth < loss, f"the loss is {at_truth:.4g} where the truth is predicted, and {loss:.4g} {what}")
+    found = question.measure(question.output)
+    require(found.largest > 0, "the gradient of the loss is 0 everywhere, so nothing is learned")
+    slope = max(found.largest, 1e-30)
+    tried = [question.loss(_moved(question.output, found.gradients, -step / slope)) for step in DOWNHILL]
+    require(
+        min(tried) < found.loss,
+        f"against its own gradient the loss grows from {found.loss:.6g} to {min(tried):.6g}",
+    )
+
+
+def require_ignorance(question: Question) -> None:
+    """Require that what is predicted where nobody annotated changes neither the loss nor any gradient elsewhere.
+
+    Args:
+        question: A call of the loss on a patch of which a part is annotated.
+
+    Raises:
+        ViolationError: If it does, or such voxels have a gradient.
+    """
+    ignored = [question.ignored(level) for level in range(len(question.output))]
+    other = [torch.where(mask, 3 - 2 * level, level) for level, mask in zip(question.output, ignored, strict=True)]
+    mine, theirs = question.measure(question.output), question.measure(other)
+    require(
+        abs(mine.loss - theirs.loss) <= TOLERANCE * max(1.0, abs(mine.loss)),
+        f"voxels that nobody annotated count: other predictions there change the loss from {mine.loss:.6g} to "
+        f"{theirs.loss:.6g}",
+    )
+    most = TOLERANCE * max(mine.largest, theirs.largest)
+    for mask, one, two in zip(ignored, mine.gradients, theirs.gradients, strict=True):
+        require(
+            float((one * mask).abs().max()) <= most,
+            "voxels that nobody annotated are learned from: the loss has a gradient there",
+        )
+        require(
+            float(((one - two) * ~mask).abs().max()) <= 10 * most,
+            "voxels that nobody annotated count: predictions there change the gradient of others",
+        )
+    trainer = question.trainer
+    try:
+        dimensions = len(trainer.configuration_manager.patch_size)
+        refuse_if_it_counts_ignored(trainer.loss, trainer.label_manager, dimensions, trainer.device)
+    except ValueError as error:
+        # A loss that wants more of the target than labels cannot be asked about labels alone; it was asked above.
+        if error.__cause__ is None:
+            raise ViolationError(str(error)) from error
+
+
+def _wrong(truths: list[Tensor], *, regions: bool) -> Iterator[tuple[str, list[Tensor]]]:
+    """Predictions that every loss must find worse than the truth, as far as the patch has what they are wrong about."""
+    yield "where the opposite is predicted", [~truth for truth in truths]
+    channels = range(truths[0].shape[1])
+    for channel in channels if regions else channels[1:]:
+        if truths[0][:, channel].any():
+            name = f"region {channel + 1}" if regions else f"class {channel}"
+            yield f"where {name} is missed", _each(truths, lambda t, c=channel: _without(t, c, regions=regions))
+    if not regions:
+        for turn in channels[1:]:
+            yield "where classes are taken for others", _each(truths, lambda t, n=turn: t.roll(n, 1))
+
+
+def _each(truths: list[Tensor], change: Callable[[Tensor], Tensor]) -> list[Tensor]:
+    return [change(truth) for truth in truths]
+
+
+def _without(truth: Tensor, channel: int, *, regions: bool) -> Tensor:
+    changed = truth.clone()
+    if not regions:
+        changed[:, 0] |= truth[:, channel]
+    changed[:, channel] = False
+    return changed
+
+
+def _sure(truths: list[Tensor]) -> Levels:
+    return [truth.float().mul_(2 * SURE).sub_(SURE) for truth in truths]
+
+
+def _moved(output: Levels, gradients: Levels, factor: float) -> Levels:
+    return [level + factor * gradient for level, gradient in zip(output, gradients, strict=True)]
