@@ -7,7 +7,7 @@ enter it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -123,23 +123,23 @@ def _wrong(truths: list[Tensor], *, regions: bool) -> Iterator[tuple[str, list[T
     """Predictions that every loss must find worse than the truth, as far as the patch has what they are wrong about."""
     yield "where the opposite is predicted", [~truth for truth in truths]
     channels = range(truths[0].shape[1])
-    for channel in channels if regions else channels[1:]:
-        if truths[0][:, channel].any():
-            name = f"region {channel + 1}" if regions else f"class {channel}"
-            yield f"where {name} is missed", _each(truths, lambda t, c=channel: _without(t, c, regions=regions))
-    if not regions:
-        for turn in channels[1:]:
-            yield "where classes are taken for others", _each(truths, lambda t, n=turn: t.roll(n, 1))
+    there = [channel for channel in channels if truths[0][:, channel].any()]
+    if regions:
+        for region in there:
+            yield f"where region {region + 1} is missed", [_changed(truth, region) for truth in truths]
+        return
+    # Background may weigh nothing, so that its voxels may be taken for anything.
+    for label in there[there[0] == 0 :]:
+        for other in channels:
+            if other != label:
+                what = f"where class {label} is taken for class {other}"
+                yield what, [_changed(truth, label, other) for truth in truths]
 
 
-def _each(truths: list[Tensor], change: Callable[[Tensor], Tensor]) -> list[Tensor]:
-    return [change(truth) for truth in truths]
-
-
-def _without(truth: Tensor, channel: int, *, regions: bool) -> Tensor:
+def _changed(truth: Tensor, channel: int, other: int | None = None) -> Tensor:
     changed = truth.clone()
-    if not regions:
-        changed[:, 0] |= truth[:, channel]
+    if other is not None:
+        changed[:, other] |= truth[:, channel]
     changed[:, channel] = False
     return changed
 
