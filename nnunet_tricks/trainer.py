@@ -75,7 +75,6 @@ class TrickTrainer(nnUNetTrainer):
         self.num_epochs = self.trainer_name.epochs
         self.nnunet_tricks_version = __version__
         self.nnunetv2_version = version("nnunetv2")
-        self.print_to_log_file(f"nnunet_tricks {__version__}: {self._summary()}", add_timestamp=False)
 
     @property
     def batch_dice(self) -> bool:
@@ -91,6 +90,13 @@ class TrickTrainer(nnUNetTrainer):
 
         with seeded(*self._shares, "weights"):
             super().initialize()
+
+    def on_train_start(self) -> None:
+        """Say what is trained; only now, as a subclass may have set another length in its own constructor."""
+        if not self.was_initialized:
+            self.initialize()
+        self.print_to_log_file(f"nnunet_tricks {__version__}: {self._summary()}", add_timestamp=False)
+        super().on_train_start()
 
     def training_labels(self, manager: LabelManager) -> LabelManager:
         """What labels mean while the network trains, for tricks that change it; prediction knows nothing of it.
@@ -197,7 +203,7 @@ class TrickTrainer(nnUNetTrainer):
         bases = "".join(f"{trick.info.name}: " for trick in self.trainer_name.tricks if trick.info.base)
         name = self.trainer_name
         shared = ", with shared randomness" if name.shared else ""
-        return f"{bases}{'; '.join(tricks) or 'no trick'}; {name.epochs} epochs; run {name.run}{shared}"
+        return f"{bases}{'; '.join(tricks) or 'no trick'}; {self.num_epochs} epochs; run {name.run}{shared}"
 
 
 class LossTrainer(TrickTrainer):

@@ -109,7 +109,17 @@ def require_ignorance(question: Question) -> None:
             float(((one - two) * ~mask).abs().max()) <= 10 * most,
             "voxels that nobody annotated count: predictions there change the gradient of others",
         )
-    trainer = question.trainer
+
+
+def require_no_count(trainer: nnUNetTrainer) -> None:
+    """Require that how many voxels nobody annotated does not matter.
+
+    Args:
+        trainer: An initialized trainer on data with an ignore label.
+
+    Raises:
+        ViolationError: If the loss of a patch is another one beside as much that nobody annotated.
+    """
     try:
         dimensions = len(trainer.configuration_manager.patch_size)
         refuse_if_it_counts_ignored(trainer.loss, trainer.label_manager, dimensions, trainer.device)

@@ -27,7 +27,7 @@ from nnunet_tricks.conformance.checks import (
     train_step,
     validation_loss,
 )
-from nnunet_tricks.conformance.learning import require_ignorance, require_learning, require_sense
+from nnunet_tricks.conformance.learning import require_ignorance, require_learning, require_no_count, require_sense
 from nnunet_tricks.conformance.outcome import NotApplicableError, ViolationError
 from nnunet_tricks.conformance.prediction import require_same_network
 from nnunet_tricks.conformance.resolve import findable
@@ -129,19 +129,21 @@ def sense(run: Run) -> None:
     require_sense(run.questions[0])
 
 
-def background_only(run: Run) -> None:
-    """A patch in which everything is background."""
-    with relabelled(run.probe, 0) as batches:
-        train_step(run.probe, next(batches))
-
-
 def ignored_only(run: Run) -> None:
     """What nobody annotated has no effect; a patch in which nothing is annotated."""
     if not run.cell.ignore:
         raise NotApplicableError("no ignore label")
+    # Directly after the step in which it was asked: what a trainer keeps of its last batch still belongs to it.
     for question in run.questions[:1]:
         require_ignorance(question)
     with relabelled(run.probe, run.probe.label_manager.ignore_label) as batches:
+        train_step(run.probe, next(batches))
+    require_no_count(run.probe)
+
+
+def background_only(run: Run) -> None:
+    """A patch in which everything is background."""
+    with relabelled(run.probe, 0) as batches:
         train_step(run.probe, next(batches))
 
 
@@ -259,8 +261,8 @@ STEPS: dict[str, Callable[[Run], None]] = {
     "train steps": train_steps,
     "val step": validation_step,
     "loss": sense,
-    "background": background_only,
     "ignored": ignored_only,
+    "background": background_only,
     "bfloat16": bfloat16,
     "compile": compiled,
     "epochs": epochs,

@@ -41,7 +41,7 @@ def check(bench: Bench, trainer: type[nnUNetTrainer], cell: Cell, *, until: str 
         (planted.nnUNetTrainerNegatedLoss, LABELS, "loss", "where the opposite is predicted"),
         (planted.nnUNetTrainerNegatedLoss, IGNORED_REGIONS, "loss", "where the opposite is predicted"),
         (planted.nnUNetTrainerNegatedGradient, FLAT, "loss", "against its own gradient the loss grows"),
-        (planted.nnUNetTrainerMissesAClass, LABELS, "loss", "where class 2 is taken for class 1"),
+        (planted.nnUNetTrainerMissesAClass, LABELS, "loss", "where class 1 is taken for class 2"),
         (planted.nnUNetTrainerMissesARegion, REGIONS, "loss", "where region 2 is missed"),
         (planted.nnUNetTrainerSwapsClasses, Cell("labels", "3d", True), "loss", "where the truth is predicted"),
         (planted.nnUNetTrainerUphill, LABELS, "train steps", "steps along the gradient, not against it"),
