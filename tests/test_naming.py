@@ -273,5 +273,5 @@ def test_a_name_too_long_for_a_folder_is_refused() -> None:
     name = "nnUNetTrainerTversky_" + "_".join([f"alpha{digits}", f"beta{digits}"])
     assert parse(name)
     ratios = "x".join([digits] * 12)
-    with pytest.raises(IllegalName, match="a result folder leaves room for 180"):
+    with pytest.raises(IllegalName, match="a result folder leaves room for 205"):
         parse(f"nnUNetTrainerIFE_r{ratios}", catalogue=WIDE)

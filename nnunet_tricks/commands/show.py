@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from nnunet_tricks.commands.list import as_data
 from nnunet_tricks.door import external
-from nnunet_tricks.naming import PREFIX, IllegalName, TrainerName, Trick, is_ours, parse
+from nnunet_tricks.naming import PREFIX, IllegalName, TrainerName, Trick, ensemble_note, is_ours, parse
 from nnunet_tricks.papers import cited
 from nnunet_tricks.trick_info import Value
 
@@ -44,6 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"trains with {', '.join(map(str, name.switched))}")
         for trick in name.tricks:
             print("\n".join(["", *_lines(trick)]))
+        if note := ensemble_note(builds_on or str(name)):
+            print(f"\nlength     {note}")
         print(f"\nexample    nnUNetv2_train 501 3d_fullres 0 -tr {builds_on or name}")
     return 0
 
