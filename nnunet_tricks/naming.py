@@ -195,7 +195,9 @@ def parse(name: str, *, catalogue: Sequence[TrickInfo] = CATALOGUE) -> TrainerNa
         read = reader.read(tuple(filter(None, tokens)))
         if len(str(read)) > MAX_LENGTH:
             listed = any(name == "weights" for trick in read.tricks for name, _ in trick.changed)
-            advice = "; weights of many classes need not be listed: cb makes them of the fold's voxels" if listed else ""
+            advice = (
+                "; weights of many classes need not be listed: cb makes them of the fold's voxels" if listed else ""
+            )
             raise _Flaw(f"it has {len(name)} characters, a result folder leaves room for {MAX_LENGTH}{advice}")
     except _Flaw as flaw:
         raise IllegalName(name, flaw.reason, reader.nearest(flaw)) from None
@@ -239,9 +241,9 @@ def ensemble_note(trainer: str, plans: str = "nnUNetPlans", configuration: str =
         return ""
     room = len(trainer) - -(-over // 2)
     return (
-        f"the name has {len(trainer)} characters: nnUNetv2_find_best_configuration cannot make an ensemble of two models "
-        f"with such names, as the folder's name would be too long; up to {room} fit beside {plans} and {configuration}. "
-        "Everything else works; call it with --disable_ensembling"
+        f"the name has {len(trainer)} characters: nnUNetv2_find_best_configuration cannot make an ensemble of two "
+        f"models with such names, as the folder's name would be too long; up to {room} fit beside {plans} and "
+        f"{configuration}. Everything else works; call it with --disable_ensembling"
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,7 +62,7 @@ def class_names(dataset_json: dict[str, Any], *, regions: bool) -> tuple[str, ..
     """
     # nnU-Net takes a single label as a list, too.
     labels = dataset_json["labels"].items()
-    names: dict[str, Sequence[int]] = {str(n): np.unique(values).tolist() for n, values in labels if n != "ignore"}
+    names: dict[str, list[int]] = {str(n): np.unique(values).tolist() for n, values in labels if n != "ignore"}
     if regions:
         return tuple(name for name, values in names.items() if values != [0])
     return tuple(sorted(names, key=names.__getitem__))

@@ -53,7 +53,7 @@ class Parameter:
         choices: Allowed words of a choice.
         excludes: Parameters that would mean nothing beside this one; no name holds both.
         needs: Parameters that are changed, or words that a choice holds, without any of which this one means nothing.
-            Names that hold it without them are legal, since there may be checkpoints, and do what they would without it.
+            Names that hold it without them are legal, since there may be checkpoints, and do the same without it.
         paper: Where the parameter comes from, where that is not the trick's own paper.
     """
 

@@ -12,8 +12,8 @@ import torch
 
 from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.grid import Cell
-from nnunet_tricks.conformance.run import CONFIGURATIONS
 from nnunet_tricks.conformance.resolve import find_trainer
+from nnunet_tricks.conformance.run import CONFIGURATIONS
 
 CELL = Cell("labels", "3d", True)
 

@@ -6,7 +6,6 @@ import argparse
 import json
 from pathlib import Path
 
-
 DEFAULT = "3d_fullres"
 
 
@@ -20,7 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("dataset", metavar="DATASET", help="number or full name of the data set, as nnU-Net's -d")
     parser.add_argument("-tr", dest="trainer", metavar="TRAINER", default="nnUNetTrainer", help="default: %(default)s")
-    parser.add_argument("-c", dest="configuration", metavar="CONFIGURATION", help="default: 3d_fullres, or the first in the plans")
+    configuration = f"default: {DEFAULT}, or the first in the plans"
+    parser.add_argument("-c", dest="configuration", metavar="CONFIGURATION", help=configuration)
     parser.add_argument("-p", dest="plans", metavar="PLANS", default="nnUNetPlans", help="default: %(default)s")
     parser.add_argument("-f", dest="fold", metavar="FOLD", default="0", help="default: %(default)s")
     parser.add_argument("--draws", type=int, default=16, metavar="N", help="default: %(default)s")

@@ -1,4 +1,4 @@
-"""What a trainer asks its loss, kept so that the loss can be asked other questions: is it lowest at the truth?
+"""What a trainer asks its loss, kept so that the loss can be asked other questions: does it prefer the truth?
 
 nnU-Net calls ``self.loss(output, target)``, with lists where there is deep supervision. Whatever a trainer adds to the
 target, the first channels say what is true, and with an ignore label what nobody annotated.
@@ -63,7 +63,7 @@ class Question:
         leaves = [level.detach().clone().requires_grad_() for level in output]
         with torch.enable_grad():
             loss = self._ask(leaves)
-            loss.backward()
+            torch.autograd.backward(loss)
         found = [torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in leaves]
         return Measured(float(loss.detach()), found)
 

@@ -1,13 +1,14 @@
 """Whether a loss and the steps that follow from it lead to the truth.
 
 A training that goes the wrong way neither crashes nor is anything in it infinite. What every sound loss has in common:
-it is lowest at the truth, it notices each class, its gradient leads downhill, and voxels that nobody annotated do not
-enter it.
+it is lower at the truth than at its opposite, it notices each class, its gradient leads downhill, and voxels that
+nobody annotated do not enter it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import combinations
 from typing import Any
 
 import torch
@@ -23,6 +24,8 @@ SURE = 4.0
 """A logit of a prediction that is nearly certain, and still far from where float32 sees no difference."""
 DOWNHILL = (0.1, 0.01, 0.001)
 """Steps along the gradient, in units of the logits; one of them must help."""
+NOTICED = 1e-6
+"""Relative change of a loss that is more than rounding."""
 TOLERANCE = 1e-4
 ENOUGH_STEPS = 16
 """After so many training steps something must have changed, even where gradients are gathered over several."""
@@ -53,13 +56,11 @@ def require_learning(trainer: nnUNetTrainer, batches: Iterator[dict[str, Any]], 
             moved = any(not torch.equal(p, before[n]) for n, p in trainer.network.named_parameters())
             slope = sum(float(((p.detach() - before[n]) * p.grad).sum()) for n, p in with_gradient)
             require(slope <= 0, "the optimizer steps along the gradient, not against it: the loss grows")
-    require(
-        moved, f"{ENOUGH_STEPS} training steps left every weight as it was: does the optimizer hold the network's?"
-    )
+    require(moved, f"{ENOUGH_STEPS} training steps left every weight as it was: does the optimizer hold the network's?")
 
 
 def require_sense(question: Question) -> None:
-    """Require that a loss is lowest at the truth, notices each class, and has a gradient that leads downhill.
+    """Require that a loss prefers the truth, notices each class, and has a gradient that leads downhill.
 
     Args:
         question: A call of the loss on a patch in which something is annotated.
@@ -69,9 +70,14 @@ def require_sense(question: Question) -> None:
     """
     truths = [question.truth(level) for level in range(len(question.output))]
     at_truth = question.loss(_sure(truths))
-    for what, wrong in _wrong(truths, regions=question.trainer.label_manager.has_regions):
+    regions = bool(question.trainer.label_manager.has_regions)
+    for what, wrong in _worse(truths):
         loss = question.loss(_sure(wrong))
         require(at_truth < loss, f"the loss is {at_truth:.4g} where the truth is predicted, and {loss:.4g} {what}")
+    for what, wrong in _missed(truths, regions=regions):
+        loss = question.loss(_sure(wrong))
+        noticed = abs(loss - at_truth) > NOTICED * max(1.0, abs(at_truth))
+        require(noticed, f"the loss does not notice {what}: it is {loss:.6g} as where the truth is predicted")
     found = question.measure(question.output)
     require(found.largest > 0, "the gradient of the loss is 0 everywhere, so nothing is learned")
     slope = max(found.largest, 1e-30)
@@ -129,20 +135,30 @@ def require_no_count(trainer: nnUNetTrainer) -> None:
             raise ViolationError(str(error)) from error
 
 
-def _wrong(truths: list[Tensor], *, regions: bool) -> Iterator[tuple[str, list[Tensor]]]:
-    """Predictions that every loss must find worse than the truth, as far as the patch has what they are wrong about."""
+def _worse(truths: list[Tensor]) -> Iterator[tuple[str, list[Tensor]]]:
+    """Predictions that every loss must find worse than the truth."""
     yield "where the opposite is predicted", [~truth for truth in truths]
+    # Both have as much of a border, so that one that likes short borders has no reason to prefer the wrong one.
+    for one, other in combinations(range(truths[0].shape[1]), 2):
+        order = list(range(truths[0].shape[1]))
+        order[one], order[other] = other, one
+        if not torch.equal(truths[0][:, order], truths[0]):
+            yield f"where channels {one} and {other} are taken for each other", [truth[:, order] for truth in truths]
+
+
+def _missed(truths: list[Tensor], *, regions: bool) -> Iterator[tuple[str, list[Tensor]]]:
+    """Predictions in which a class is not told from another one. Which of both is better may depend on its size."""
     channels = range(truths[0].shape[1])
     there = [channel for channel in channels if truths[0][:, channel].any()]
     if regions:
         for region in there:
-            yield f"where region {region + 1} is missed", [_changed(truth, region) for truth in truths]
+            yield f"that region {region + 1} is missed", [_changed(truth, region) for truth in truths]
         return
     # Background may weigh nothing, so that its voxels may be taken for anything.
-    for label in there[there[0] == 0 :]:
-        for other in channels:
+    for label in there:
+        for other in channels if label else ():
             if other != label:
-                what = f"where class {label} is taken for class {other}"
+                what = f"that class {label} is taken for class {other}"
                 yield what, [_changed(truth, label, other) for truth in truths]
 
 

@@ -37,7 +37,7 @@ def require_same_network(predictor: nnUNetPredictor, trainer: nnUNetTrainer) -> 
         "predicts the same image twice with different results: what is random must end with network.eval()",
     )
     require(
-        not (0 <= float(first.min()) and float(first.max()) <= 1 and float(first.max()) > 0),
+        not (float(first.min()) >= 0 and float(first.max()) <= 1 and float(first.max()) > 0),
         "the network's outputs all lie from 0 to 1: a softmax or sigmoid is in it, and nnU-Net's prediction applies "
         "its own to what must be logits",
     )

@@ -227,7 +227,7 @@ def continue_training(run: Run) -> None:
         continued = _load(trainer)
         require(continued["current_epoch"] == EPOCHS, "the second epoch did not reach the checkpoint")
         _require_same_epoch(continued["logging"], whole["logging"])
-        if isinstance(trainer, TrickTrainer) and trainer.trainer_name.shared:
+        if isinstance(trainer, TrickTrainer) and trainer.trainer_name.shared and run.uninterrupted:
             recorded.require_same_draws(run.uninterrupted)
     finally:
         if not (folder / CHECKPOINT).is_file():

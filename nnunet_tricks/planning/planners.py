@@ -57,7 +57,7 @@ def is_known(name: str) -> bool:
 
 
 def _nearest(token: str, reason: str) -> list[str]:
-    """The name that the reason tells how to write, or the one with plain numbers, else one of its kind or most like it."""
+    """The name that the reason tells how to write, with plain numbers, else one of its kind or most like it."""
     plain = re.sub(r"(?<![\dp])0+(?=\d)", "", token)
     for word in (*re.findall(r"'(\w+)'", reason), plain):
         if is_known(word):
