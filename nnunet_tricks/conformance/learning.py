@@ -71,13 +71,14 @@ def require_sense(question: Question) -> None:
     truths = [question.truth(level) for level in range(len(question.output))]
     at_truth = question.loss(_sure(truths))
     regions = bool(question.trainer.label_manager.has_regions)
-    for what, wrong in _worse(truths):
-        loss = question.loss(_sure(wrong))
-        require(at_truth < loss, f"the loss is {at_truth:.4g} where the truth is predicted, and {loss:.4g} {what}")
+    opposite, *swapped = _worse(truths)
+    _require_worse(question, at_truth, opposite)
     for what, wrong in _missed(truths, regions=regions):
         loss = question.loss(_sure(wrong))
         noticed = abs(loss - at_truth) > NOTICED * max(1.0, abs(at_truth))
         require(noticed, f"the loss does not notice {what}: it is {loss:.6g} as where the truth is predicted")
+    for one in swapped:
+        _require_worse(question, at_truth, one)
     found = question.measure(question.output)
     require(found.largest > 0, "the gradient of the loss is 0 everywhere, so nothing is learned")
     slope = max(found.largest, 1e-30)
@@ -133,6 +134,12 @@ def require_no_count(trainer: nnUNetTrainer) -> None:
         # A loss that wants more of the target than labels cannot be asked about labels alone; it was asked above.
         if error.__cause__ is None:
             raise ViolationError(str(error)) from error
+
+
+def _require_worse(question: Question, at_truth: float, other: tuple[str, list[Tensor]]) -> None:
+    what, wrong = other
+    loss = question.loss(_sure(wrong))
+    require(at_truth < loss, f"the loss is {at_truth:.4g} where the truth is predicted, and {loss:.4g} {what}")
 
 
 def _worse(truths: list[Tensor]) -> Iterator[tuple[str, list[Tensor]]]:
