@@ -22,14 +22,15 @@ from nnunet_tricks.trick_info import HOOKS, Parameter, TrickInfo, Value
 
 PREFIX = "nnUNetTrainer"
 DEFAULT_EPOCHS = 1000
-MAX_LENGTH = 180
-"""nnU-Net's folder is ``<trainer>__<plans>__<configuration>`` and file systems stop at 255 bytes: this leaves 71 for
-the others."""
+LONGEST_FOLDER = 255
+"""Bytes in the name of a folder, on all file systems in use."""
+MAX_LENGTH = 205
+"""nnU-Net's folder is ``<trainer>__<plans>__<configuration>``: this leaves 50 for the others, as many as the longest
+names need that nnU-Net itself gives (``nnUNetResEncUNetPlans_XLPlans`` aside). Ensembles of two models have folders of
+their own, ``ensemble_note`` says which names are too long for those."""
+ENSEMBLE = "ensemble___{}___{}___0_1_2_3_4"
+"""How nnUNetv2_find_best_configuration calls the folder of two models' mean."""
 
-_ONE_SPELLING = (
-    "every setting has exactly one name (no underscore before the first trick, tricks and parameters in the "
-    "catalogue's order, defaults left out, no needless zeros)"
-)
 _NUMBER = r"\d{1,15}(?:p\d{1,15})?(?:em\d{1,2})?"
 _RESERVED = re.compile(
     r"(?P<epochs>\d{1,9})epochs?|epochs?(?P<epochs_after>\d{1,9})|run(?P<run>\d{1,9})|(?P<shared>shared)", re.IGNORECASE
@@ -86,14 +87,21 @@ class Trick:
 
     @property
     def in_effect(self) -> dict[str, Value]:
-        """The settings without those that mean nothing beside what was changed.
+        """The settings without those that mean nothing beside the others.
 
         Examples:
             >>> parse("nnUNetTrainerDiceWCE_weights0p2x0p8").tricks[0].in_effect
             {'weights': (0.2, 0.8), 'plain': False}
+            >>> list(parse("nnUNetTrainerSparseSlices_ual").tricks[0].in_effect)
+            ['density', 'volumes', 'mi', 'centres']
         """
         changed = [p for p in self.info.parameters if p.name in dict(self.changed)]
         idle = {name for p in changed for name in p.excludes}
+        there = {p.name for p in changed} | {value for value in self.settings.values() if isinstance(value, str)}
+        for parameter in self.info.parameters:
+            if parameter.needs and not there.intersection(parameter.needs):
+                idle.add(parameter.name)
+                there -= {parameter.name, self.settings[parameter.name]}
         return {name: value for name, value in self.settings.items() if name not in idle}
 
     @property
@@ -186,13 +194,57 @@ def parse(name: str, *, catalogue: Sequence[TrickInfo] = CATALOGUE) -> TrainerNa
     try:
         read = reader.read(tuple(filter(None, tokens)))
         if len(str(read)) > MAX_LENGTH:
-            raise _Flaw(f"it has {len(name)} characters, a result folder leaves room for {MAX_LENGTH}")
+            listed = any(name == "weights" for trick in read.tricks for name, _ in trick.changed)
+            advice = (
+                "; weights of many classes need not be listed: cb makes them of the fold's voxels" if listed else ""
+            )
+            raise _Flaw(f"it has {len(name)} characters, a result folder leaves room for {MAX_LENGTH}{advice}")
     except _Flaw as flaw:
         raise IllegalName(name, flaw.reason, reader.nearest(flaw)) from None
     former = {alias: info.name for info in catalogue for alias in info.aliases}
-    if name[: len(PREFIX)] + "_".join(former.get(token, token) for token in tokens) != str(read):
-        raise IllegalName(name, _ONE_SPELLING, [str(read)])
+    prefix, given = name[: len(PREFIX)], [former.get(token, token) for token in tokens]
+    if prefix + "_".join(given) != str(read):
+        wanted = str(read)[len(PREFIX) :].split("_")
+        raise IllegalName(
+            name, f"every setting has exactly one name, and {_broken_rule(prefix, given, wanted)}", [str(read)]
+        )
     return read
+
+
+def folder(trainer: str, plans: str, configuration: str) -> str:
+    """How nnU-Net calls the folder of a model.
+
+    Examples:
+        >>> folder("nnUNetTrainerTversky", "nnUNetPlans", "2d")
+        'nnUNetTrainerTversky__nnUNetPlans__2d'
+    """
+    return f"{trainer}__{plans}__{configuration}"
+
+
+def ensemble_note(trainer: str, plans: str = "nnUNetPlans", configuration: str = "3d_fullres") -> str:
+    """What a name's length means for ensembles; empty where two names like this fit into the name of a folder.
+
+    Args:
+        trainer: The name.
+        plans: Name of the plans.
+        configuration: One of theirs.
+
+    Examples:
+        >>> ensemble_note("nnUNetTrainerTversky")
+        ''
+        >>> ensemble_note("nnUNetTrainer" + "x" * 100)[:60]
+        'the name has 113 characters: nnUNetv2_find_best_configuratio'
+    """
+    model = folder(trainer, plans, configuration)
+    over = len(ENSEMBLE.format(model, model)) - LONGEST_FOLDER
+    if over <= 0:
+        return ""
+    room = len(trainer) - -(-over // 2)
+    return (
+        f"the name has {len(trainer)} characters: nnUNetv2_find_best_configuration cannot make an ensemble of two "
+        f"models with such names, as the folder's name would be too long; up to {room} fit beside {plans} and "
+        f"{configuration}. Everything else works; call it with --disable_ensembling"
+    )
 
 
 def combine(*names: str, catalogue: Sequence[TrickInfo] = CATALOGUE) -> TrainerName:
@@ -369,6 +421,39 @@ class _Reader:
         while end < len(tokens) and not (tokens[end][0].isupper() or _RESERVED.fullmatch(tokens[end])):
             end += 1
         return tokens[:position] + tokens[end:]
+
+
+def _broken_rule(prefix: str, given: Sequence[str], wanted: Sequence[str]) -> str:
+    """Why the words of a name, which mean ``wanted``, are not those: the first rule that they break."""
+    if prefix != PREFIX:
+        return f"names begin with '{PREFIX}', with these capitals"
+    if given.count("") > wanted.count(""):
+        return "one underscore stands between two words, none before the first trick or at the end"
+    if given.count("") < wanted.count(""):
+        return f"an underscore stands before '{wanted[1]}'"
+    for token in given:
+        if token in wanted:
+            continue
+        for other in (word for word in wanted if word not in given):
+            if other.casefold() == token.casefold():
+                return f"'{token}' is written '{other}', with these capitals"
+            if _letters(other) == _letters(token):
+                return f"'{token}' is written '{other}'" + (", with p as the decimal point" if "." in token else "")
+        return f"'{token}' is the default, which is left out"
+    first, second = next(pair for pair in zip(given, wanted, strict=False) if pair[0] != pair[1])
+    if _RESERVED.fullmatch(first) or _RESERVED.fullmatch(second):
+        order = "epochs, shared and run stand last, in this order"
+    elif second[:1].isupper():
+        order = "tricks stand in the order of 'nnunet-tricks list --help', those of one part of nnU-Net by name"
+    else:
+        order = "parameters stand in the order of 'nnunet-tricks show'"
+    return f"'{second}' stands before '{first}': {order}"
+
+
+def _letters(token: str) -> str:
+    """The first word in a token, ``epoch`` in all of its forms."""
+    found = re.search(r"[a-z]+", token, re.IGNORECASE)
+    return found[0].casefold().removesuffix("s") if found else ""
 
 
 def _trick(info: TrickInfo, changed: Mapping[str, Value]) -> Trick:

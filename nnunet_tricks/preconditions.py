@@ -10,7 +10,11 @@ from typing import Any
 from nnunetv2 import paths
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
+from nnunet_tricks import naming
 from nnunet_tricks.planning.plans_file import refuse_pretrained
+from nnunet_tricks.wording import some
+
+Fold = dict[str, list[str]]
 
 NNUNET_FOLDS = 5
 """Folds that nnU-Net draws where there is no split file."""
@@ -28,7 +32,8 @@ def check(trainer: str, plans: dict[str, Any], configuration: str, fold: int | s
     Raises:
         ValueError: If the results folder is not set, the plans name pretrained weights that nobody would load, the
             configuration is not in the plans, the fold is not in the split (nnU-Net would draw a random one, which
-            leaks where one official split exists), or the first stage of a cascade has not been trained.
+            leaks where one official split exists), the first stage of a cascade has not been trained, or the name of
+            the model's folder is too long.
     """
     for variable in ("nnUNet_preprocessed", "nnUNet_results"):
         if not _folder(variable):
@@ -37,10 +42,18 @@ def check(trainer: str, plans: dict[str, Any], configuration: str, fold: int | s
     if configuration not in plans["configurations"]:
         known = ", ".join(plans["configurations"])
         raise ValueError(f"configuration '{configuration}' is not in {plans['plans_name']}.json, which has {known}")
-    cases = _cases_of(Path(_folder("nnUNet_preprocessed")) / plans["dataset_name"] / "splits_final.json", fold)
+    model = naming.folder(trainer, plans["plans_name"], configuration)
+    if len(model.encode()) > naming.LONGEST_FOLDER:
+        raise ValueError(
+            f"the model's folder would be called '{model}', which has {len(model.encode())} characters, and a folder's "
+            f"name has at most {naming.LONGEST_FOLDER}: give the plans or the configuration a shorter name"
+        )
+    split = Path(_folder("nnUNet_preprocessed")) / plans["dataset_name"] / "splits_final.json"
+    folds = _folds_of(split)
+    cases = _cases_of(split, folds, fold)
     previous = PlansManager(plans).get_configuration(configuration).previous_stage_name
     if previous:
-        _check_first_stage(trainer, plans, configuration, previous, cases)
+        _check_first_stage(trainer, plans, configuration, previous, cases, folds, fold)
 
 
 def _folder(variable: str) -> str:
@@ -49,9 +62,13 @@ def _folder(variable: str) -> str:
     return os.fspath(path) if path else ""
 
 
-def _cases_of(split: Path, fold: int | str) -> list[str]:
+def _folds_of(split: Path) -> list[Fold]:
+    """Those of a split file, or as many empty ones as nnU-Net draws where there is none."""
+    return _read(split) if split.is_file() else [{"train": [], "val": []}] * NNUNET_FOLDS
+
+
+def _cases_of(split: Path, folds: list[Fold], fold: int | str) -> list[str]:
     """The cases of a fold, as far as a split file tells."""
-    folds = _read(split) if split.is_file() else [{"train": [], "val": []}] * NNUNET_FOLDS
     if fold == "all":
         return sorted({case for part in folds for cases in part.values() for case in cases})
     if not 0 <= int(fold) < len(folds):
@@ -60,7 +77,7 @@ def _cases_of(split: Path, fold: int | str) -> list[str]:
     return [*folds[int(fold)]["train"], *folds[int(fold)]["val"]]
 
 
-def _read(split: Path) -> list[dict[str, list[str]]]:
+def _read(split: Path) -> list[Fold]:
     try:
         folds = json.loads(split.read_text())
     except ValueError as error:
@@ -71,16 +88,44 @@ def _read(split: Path) -> list[dict[str, list[str]]]:
 
 
 def _check_first_stage(
-    trainer: str, plans: dict[str, Any], configuration: str, previous: str, cases: list[str]
+    trainer: str,
+    plans: dict[str, Any],
+    configuration: str,
+    previous: str,
+    cases: list[str],
+    folds: list[Fold],
+    fold: int | str,
 ) -> None:
-    model = Path(_folder("nnUNet_results")) / plans["dataset_name"] / f"{trainer}__{plans['plans_name']}__{previous}"
+    model = Path(_folder("nnUNet_results")) / plans["dataset_name"]
+    model /= naming.folder(trainer, plans["plans_name"], previous)
     predictions = model / "predicted_next_stage" / configuration
     there = {path.stem for path in predictions.iterdir()} if predictions.is_dir() else set()
     missing = [case for case in cases if case not in there]
-    if not there or missing:
-        what = f"{len(missing)} of {len(cases)} cases ({missing[0]}, ...)" if missing and there else "any case"
+    if there and not missing:
+        return
+    what = f"{len(missing)} of {len(cases)} cases ({missing[0]}, ...)" if missing and there else "any case"
+    start = (
+        f"{configuration} starts from what the same trainer predicts with {previous}, and {predictions} holds nothing "
+        f"for {what}."
+    )
+
+    def command(fold: int | str) -> str:
+        return f"'nnUNetv2_train {plans['dataset_name']} {previous} {fold} -tr {trainer} -p {plans['plans_name']}'"
+
+    if fold == "all":
+        raise ValueError(f"{start} First train it on all cases: {command('all')}")
+    # What predicts a case for the second stage must not have learned from it: the fold that keeps it for validation.
+    keeping = [number for number, part in enumerate(folds) if not missing or set(missing) & set(part["val"])]
+    never = sorted(set(missing) - {case for part in folds for case in part["val"]})
+    if never:
         raise ValueError(
-            f"{configuration} starts from what the same trainer predicts with {previous}, and {predictions} holds "
-            f"nothing for {what}. First train it on all cases, or each fold of a cross-validation: "
-            f"'nnUNetv2_train {plans['dataset_name']} {previous} all -tr {trainer} -p {plans['plans_name']}'"
+            f"{start} No fold of the split keeps {never[0]} for validation ({len(never)} such cases), so that no first "
+            "stage would predict it that has not learned from it: make a split in which each case is in the 'val' of "
+            f"one fold, and first train each fold: {command(0)} and so on"
         )
+    first, *others = keeping
+    more = f", and so for {'folds' if len(others) > 1 else 'fold'} {some([*map(str, others)])}" if others else ""
+    raise ValueError(
+        f"{start} First train it on each fold, so that no case is predicted by a model that has learned from it: "
+        f"{command(first)}{more}"
+    )

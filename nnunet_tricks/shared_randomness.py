@@ -93,17 +93,18 @@ class InOrder(NonDetMultiThreadedAugmenter):
 
 
 @contextmanager
-def shared_loaders(*words: object, first: int = 0) -> Iterator[None]:
+def shared_loaders(*words: object, first: tuple[int, ...] = (0, 0)) -> Iterator[None]:
     """Let nnU-Net's trainer make its loaders so that they share their patches and augmentations with others.
 
     Args:
         words: What the training shares.
-        first: Number of the first batch, where a training goes on.
+        first: Numbers of the first batches of training and validation, where a training goes on.
     """
-    parts = iter(("training", "validation"))
+    parts = iter(zip(("training", "validation"), first, strict=True))
 
     def loader(*arguments: Any, **settings: Any) -> SharedLoader:
-        return SharedLoader(*arguments, words=(*words, next(parts)), first=first, **settings)
+        part, number = next(parts)
+        return SharedLoader(*arguments, words=(*words, part), first=number, **settings)
 
     # nnU-Net has no hook between its loaders and the processes that it starts with them.
     before = module.nnUNetDataLoader, module.NonDetMultiThreadedAugmenter

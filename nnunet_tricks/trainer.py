@@ -10,7 +10,6 @@ from itertools import count
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
 from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
@@ -22,7 +21,8 @@ from torch import nn
 from nnunet_tricks import __version__, class_balance, preconditions, voxel_counts
 from nnunet_tricks.class_balance import VoxelCounts
 from nnunet_tricks.criterion import Criterion, DecisionWeights, Loss
-from nnunet_tricks.naming import IllegalName, TrainerName, parse
+from nnunet_tricks.naming import IllegalName, TrainerName, ensemble_note, parse
+from nnunet_tricks.planned import Planned, class_names
 
 MakeTransforms = Callable[..., ComposeTransforms]
 """What nnU-Net's ``get_training_transforms`` and ``get_validation_transforms`` are."""
@@ -66,9 +66,11 @@ class TrickTrainer(nnUNetTrainer):
             device: Where to train.
 
         Raises:
-            ValueError: If the training could not work, or not as asked; see ``preconditions.check``.
+            ValueError: If the training could not work, or not as asked; see ``preconditions.check``. Nothing has been
+                written then.
         """
         preconditions.check(type(self).__name__, plans, configuration, fold)
+        self.check_planned(Planned.of(plans, configuration, dataset_json))
         super().__init__(plans, configuration, fold, dataset_json, device)
         labels: LabelManager = self.plans_manager.get_label_manager(self.dataset_json)
         self.label_manager = self.training_labels(labels)
@@ -77,7 +79,24 @@ class TrickTrainer(nnUNetTrainer):
         self.nnunetv2_version = version("nnunetv2")
         self.batchgeneratorsv2_version = version("batchgeneratorsv2")
         self.dynamic_network_architectures_version = version("dynamic_network_architectures")
-        self.print_to_log_file(f"nnunet_tricks {__version__}: {self._summary()}", add_timestamp=False)
+
+    @classmethod
+    def check_planned(cls, planned: Planned) -> None:
+        """Refuse what could not be trained, as far as name, plans and data set tell; no folder is made by then.
+
+        Args:
+            planned: What there is to know.
+
+        Raises:
+            ValueError: If settings do not fit each other, the plans or the data set.
+        """
+        builders = (base for base in cls.__mro__ if "build_network_architecture" in vars(base))
+        if next(builders).__module__.startswith("nnunet_tricks."):
+            from nnunet_tricks.shared_randomness import seeded
+
+            # Without memory for weights, which not every network bears, and without a trace in random numbers.
+            with suppress(RuntimeError, NotImplementedError), seeded(), torch.device("meta"):
+                cls.build_network_architecture(planned.plans, planned.configuration, *planned.channels, True)
 
     @property
     def batch_dice(self) -> bool:
@@ -93,6 +112,15 @@ class TrickTrainer(nnUNetTrainer):
 
         with seeded(*self._shares, "weights"):
             super().initialize()
+
+    def on_train_start(self) -> None:
+        """Say what is trained; only now, as a subclass may have set another length in its own constructor."""
+        if not self.was_initialized:
+            self.initialize()
+        self.print_to_log_file(f"nnunet_tricks {__version__}: {self._summary()}", add_timestamp=False)
+        for line in self._notes():
+            self.print_to_log_file(f"WARNING: {line}", add_timestamp=False)
+        super().on_train_start()
 
     def training_labels(self, manager: LabelManager) -> LabelManager:
         """What labels mean while the network trains, for tricks that change it; prediction knows nothing of it.
@@ -181,13 +209,27 @@ class TrickTrainer(nnUNetTrainer):
             return nullcontext()
         from nnunet_tricks.shared_randomness import shared_loaders
 
-        return shared_loaders(*self._shares, first=self.current_epoch * self.num_iterations_per_epoch)
+        steps = self.num_iterations_per_epoch, self.num_val_iterations_per_epoch
+        return shared_loaders(*self._shares, first=tuple(self.current_epoch * number for number in steps))
 
     @property
     def _shares(self) -> tuple[object, ...]:
         """What makes the randomness of a training the same as another's."""
         rank = self.local_rank if self.is_ddp else 0
         return self.plans_manager.dataset_name, str(self.fold), self.trainer_name.run, rank
+
+    def _notes(self) -> Iterator[str]:
+        """What somebody who chose this name should know before it has trained for days."""
+        dimensions = len(self.configuration_manager.patch_size)
+        for trick in self.trainer_name.tricks:
+            if trick.info.dimensions not in (0, dimensions):
+                yield (
+                    f"{trick.info.name} is how the paper trained in {trick.info.dimensions}D, and "
+                    f"{self.configuration_name} is {dimensions}D"
+                )
+        note = ensemble_note(type(self).__name__, self.plans_manager.plans_name, self.configuration_name)
+        if note:
+            yield note
 
     def _summary(self) -> str:
         tricks = (
@@ -199,7 +241,7 @@ class TrickTrainer(nnUNetTrainer):
         bases = "".join(f"{trick.info.name}: " for trick in self.trainer_name.tricks if trick.info.base)
         name = self.trainer_name
         shared = ", with shared randomness" if name.shared else ""
-        return f"{bases}{'; '.join(tricks) or 'no trick'}; {name.epochs} epochs; run {name.run}{shared}"
+        return f"{bases}{'; '.join(tricks) or 'no trick'}; {self.num_epochs} epochs; run {name.run}{shared}"
 
 
 class LossTrainer(TrickTrainer):
@@ -217,12 +259,7 @@ class LossTrainer(TrickTrainer):
     @property
     def class_names(self) -> tuple[str, ...]:
         """What the network's channels stand for: background and labels, or regions."""
-        # nnU-Net takes a single label as a list, too.
-        labels = self.dataset_json["labels"].items()
-        names = {str(name): np.unique(values).tolist() for name, values in labels if name != "ignore"}
-        if self.has_regions:
-            return tuple(name for name, values in names.items() if values != [0])
-        return tuple(sorted(names, key=names.__getitem__))
+        return class_names(self.dataset_json, regions=self.has_regions)
 
     def decision_weights(self, beta: float) -> DecisionWeights:
         """Class balance for losses on voxels, from the training fold.

@@ -28,6 +28,20 @@ def find(name: str) -> type | None:
     return _build(name) if is_ours(name) else None
 
 
+def is_made_here(trainer: type) -> bool:
+    """Whether a class is the one of its name here, and not one of a user that builds on ours or has a like name.
+
+    Examples:
+        >>> tversky = find("nnUNetTrainerTversky")
+        >>> is_made_here(tversky), is_made_here(type("nnUNetTrainerMine", (tversky,), {}))
+        (True, False)
+    """
+    try:
+        return find(trainer.__name__) is trainer
+    except IllegalName:
+        return False
+
+
 @cache
 def _build(name: str) -> type:
     read = parse(name)

@@ -52,6 +52,8 @@ class Parameter:
         high: Largest allowed number, ``None`` for no limit.
         choices: Allowed words of a choice.
         excludes: Parameters that would mean nothing beside this one; no name holds both.
+        needs: Parameters that are changed, or words that a choice holds, without any of which this one means nothing.
+            Names that hold it without them are legal, since there may be checkpoints, and do the same without it.
         paper: Where the parameter comes from, where that is not the trick's own paper.
     """
 
@@ -62,6 +64,7 @@ class Parameter:
     high: float | None = None
     choices: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
     paper: Paper | None = None
 
     @property
@@ -119,6 +122,7 @@ class TrickInfo:
         challenges: Problems it is for, as ``list --for`` takes them.
         measured: What the papers report for it.
         base: Whether it is a base: it stands first, and tricks after it replace what it set.
+        dimensions: Of the images that a base is for, 2 or 3; 0 for any.
         parts: What a base is made of, tricks as they stand in names.
         own: Whether nnU-Net does it anyway, so that it says something beside a base only.
         aliases: Former names, still understood because checkpoints hold them.
@@ -138,6 +142,7 @@ class TrickInfo:
     challenges: tuple[str, ...] = ()
     measured: tuple[Measurement, ...] = ()
     base: bool = False
+    dimensions: int = 0
     parts: tuple[str, ...] = ()
     own: bool = False
     aliases: tuple[str, ...] = ()

@@ -1,6 +1,12 @@
+import fcntl
 import json
+import os
+import pty
+import struct
 import subprocess
 import sys
+import termios
+from contextlib import suppress
 from statistics import fmean
 
 import pytest
@@ -40,6 +46,24 @@ def test_list_shows_every_trick(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(info.name in shown and info.summary in shown for info in CATALOGUE)
     lines = {line.split()[0]: line for line in shown.splitlines() if line.startswith("  ")}
     assert len({lines[info.name].index(info.summary) for info in CATALOGUE}) == 1
+
+
+@pytest.mark.parametrize("words", [[], ["--for", "small-objects"], ["--hook", "network"]])
+def test_list_fits_a_terminal_of_80_columns(words: list[str]) -> None:
+    ours, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    command = [sys.executable, "-m", "nnunet_tricks.cli", "list", *words]
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    with subprocess.Popen(command, stdout=terminal, env=environment):
+        os.close(terminal)
+        shown = b""
+        with suppress(OSError):  # how a terminal says that nobody writes to it any more
+            while part := os.read(ours, 65536):
+                shown += part
+    os.close(ours)
+    lines = shown.decode().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any(line.startswith("  ") for line in lines)
 
 
 @pytest.mark.parametrize(

@@ -193,8 +193,10 @@ def test_external_cascade_of_a_users_trainer_on_top_of_ours(external: Setup, tin
     assert refused.returncode != 0
     assert refused.stderr.strip().splitlines()[-1] == (
         "ValueError: 3d_cascade_fullres starts from what the same trainer predicts with 3d_lowres, and "
-        f"{predicted} holds nothing for any case. First train it on all cases, or each fold of a cross-validation: "
-        f"'nnUNetv2_train {data.name} 3d_lowres all -tr {trainer} -p nnUNetPlans'"
+        f"{predicted} holds nothing for any case. No fold of the split keeps case_0 for validation (2 such cases), so "
+        "that no first stage would predict it that has not learned from it: make a split in which each case is in the "
+        f"'val' of one fold, and first train each fold: 'nnUNetv2_train {data.name} 3d_lowres 0 -tr {trainer} -p "
+        "nnUNetPlans' and so on"
     )
     assert not second.exists()
 

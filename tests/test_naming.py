@@ -136,6 +136,25 @@ def test_any_text_is_a_name_or_refused_with_legal_names_near_it(tokens: list[str
     ("name", "reason", "nearest"),
     [
         ("nnUNetTrainerTverski", "no trick 'Tverski'", "nnUNetTrainerTversky"),
+        ("nnUNetTrainerIFEEntropy_r0p5x0p5", "'r0p5x0p5' is the default, which is left out", "nnUNetTrainerIFEEntropy"),
+        (
+            "nnUNetTrainerTversky_alpha0.2",
+            "'alpha0.2' is written 'alpha0p2', with p as",
+            "nnUNetTrainerTversky_alpha0p2",
+        ),
+        ("nnUNetTrainerSGD_lr3e-4", "'lr3e-4' is written 'lr3em4'", "nnUNetTrainerSGD_lr3em4"),
+        (
+            "nnUNetTrainerTversky_beta0p2_alpha0p1",
+            "'alpha0p1' stands before 'beta0p2': parameters stand in the order of",
+            "nnUNetTrainerTversky_alpha0p1_beta0p2",
+        ),
+        (
+            "nnUNetTrainerNoDeepSupervision_Tversky",
+            "'Tversky' stands before 'NoDeepSupervision': tricks stand in the order of",
+            "nnUNetTrainerTversky_NoDeepSupervision",
+        ),
+        ("nnUNetTrainerBatchNorm_run1", "'run1' is the default", "nnUNetTrainerBN"),
+        ("nnUNetTrainer100epochs", "an underscore stands before '100epochs'", "nnUNetTrainer_100epochs"),
         ("nnUNetTrainertversky", "exactly one name", "nnUNetTrainerTversky"),
         ("nnunettrainerTversky", "exactly one name", "nnUNetTrainerTversky"),
         ("nnUNetTrainer_Tversky", "exactly one name", "nnUNetTrainerTversky"),
@@ -268,10 +287,33 @@ def test_a_former_name_means_the_same_trick() -> None:
     assert parse("nnUNetTrainerGrain", catalogue=WIDE) == parse("nnUNetTrainerStatic", catalogue=WIDE)
 
 
+@pytest.mark.parametrize(
+    ("name", "idle"),
+    [
+        ("SparseSlices_ual", {"policy", "method", "seed"}),
+        ("SparseSlices_random_volumes0p5", {"policy", "method"}),
+        ("SparseSlices_density0p2_random", {"method"}),
+        ("SparseSlices_random_seed3", {"policy", "method", "seed"}),
+        ("SparseSlices_copy_seed3", {"policy", "method", "seed"}),
+        ("SparseSlices_density0p2_mi_copy", {"seed"}),
+        ("IFEEntropy_unique", {"bins"}),
+        ("IFEEntropy_bins64_reference", set()),
+    ],
+)
+def test_what_means_nothing_beside_the_others_is_not_in_effect(name: str, idle: set[str]) -> None:
+    trick = parse(f"nnUNetTrainer{name}").tricks[0]
+    assert set(trick.settings) - set(trick.in_effect) == idle
+
+
+def test_weights_of_thirty_classes_fit_with_length_and_run() -> None:
+    weights = "x".join(f"0p{number}" for number in range(11, 45) if number % 10)
+    assert parse(f"nnUNetTrainerDiceWCE_weights{weights}_100epochs_run2").epochs == 100
+
+
 def test_a_name_too_long_for_a_folder_is_refused() -> None:
     digits = "0p" + "1234567" * 2
     name = "nnUNetTrainerTversky_" + "_".join([f"alpha{digits}", f"beta{digits}"])
     assert parse(name)
     ratios = "x".join([digits] * 12)
-    with pytest.raises(IllegalName, match="a result folder leaves room for 180"):
+    with pytest.raises(IllegalName, match="a result folder leaves room for 205"):
         parse(f"nnUNetTrainerIFE_r{ratios}", catalogue=WIDE)

@@ -46,6 +46,13 @@ def test_baseline_and_trick_begin_alike_and_see_the_same_however_many_processes_
     assert not torch.equal(batches[0]["data"], batches[1]["data"])
 
 
+def test_what_is_drawn_does_not_depend_on_an_interruption(bench) -> None:
+    trainer = trainers.find("nnUNetTrainer_2epochs_shared")
+    assert trainer is not None
+    steps = ("build", "epochs", "--c")
+    assert bench.check(trainer, CELL, steps=steps).explain() == []
+
+
 def test_another_run_differs(bench, monkeypatch) -> None:
     weights, batches = begun(bench, "nnUNetTrainer_2epochs_shared", monkeypatch, 0, 1)
     others, of_others = begun(bench, "nnUNetTrainer_2epochs_shared_run2", monkeypatch, 0, 1)

@@ -147,9 +147,68 @@ def test_plans_for_pretrained_weights_are_refused(bench: Bench) -> None:
 
 def test_a_cascade_without_its_first_stage_is_refused_with_the_command(bench: Bench) -> None:
     message, left = _refusal(bench, cell=Cell("labels", "cascade", True))
-    assert "First train it on all cases" in message
-    assert "3d_lowres all -tr nnUNetTrainerTversky" in message
+    # The tiny split has one fold, so that nothing predicts its training cases that has not learned from them.
+    assert "No fold of the split keeps case_0 for validation (2 such cases)" in message
     assert left == []
+
+
+@pytest.mark.parametrize(
+    ("fold", "there", "said", "unsaid"),
+    [
+        (0, [], "nothing for any case. First train it on each fold", "all -tr"),
+        (1, [], "3d_lowres 0 -tr nnUNetTrainerTversky -p nnUNetPlans', and so for folds 1, 2", "all -tr"),
+        (2, ["case_0", "case_2"], "1 of 3 cases (case_1, ...)", "and so for"),
+        (2, ["case_0", "case_2"], "3d_lowres 1 -tr nnUNetTrainerTversky", "3d_lowres 0"),
+        ("all", ["case_0"], "First train it on all cases: 'nnUNetv2_train", "each fold"),
+        ("all", ["case_0"], "3d_lowres all -tr nnUNetTrainerTversky", "3d_lowres 0"),
+    ],
+)
+def test_a_first_stage_is_trained_on_what_does_not_leak(
+    bench: Bench, fold: int | str, there: list[str], said: str, unsaid: str
+) -> None:
+    """Predictions of cases that the first stage learned from are too good, and so is the second stage's validation."""
+    cases = ["case_0", "case_1", "case_2"]
+    folds = [{"train": [other for other in cases if other != case], "val": [case]} for case in cases]
+    with (
+        bench.room(_trainer("nnUNetTrainerTversky"), Cell("labels", "cascade", True)) as run,
+        _split_file(bench, run, json.dumps(folds)),
+    ):
+        predictions = run.model_folder("3d_lowres") / "predicted_next_stage" / "3d_cascade_fullres"
+        predictions.mkdir(parents=True)
+        for case in there:
+            (predictions / f"{case}.b2nd").touch()
+        with pytest.raises(ValueError, match="holds nothing for") as refused:
+            run.build(fold=fold)
+    assert said in str(refused.value)
+    assert unsaid not in str(refused.value)
+
+
+def test_a_base_of_a_paper_says_where_its_images_have_other_dimensions(bench: Bench) -> None:
+    for name, cell, said in (
+        ("nnUNetTrainerMedISeg2D", replace(CELL, deep_supervision=False), True),
+        ("nnUNetTrainerIFE2D", replace(CELL, deep_supervision=False), True),
+        ("nnUNetTrainerMedISeg3D", replace(CELL, deep_supervision=False), False),
+        ("nnUNetTrainerMedISeg3D", Cell("labels", "2d", False), True),
+    ):
+        with bench.room(_trainer(name), cell) as run:
+            run.build(untouched=True).on_train_start()
+            log = next(run.folder.rglob("training_log_*.txt")).read_text()
+        assert ("is how the paper trained in" in log) == said
+
+
+def test_a_name_that_is_too_long_for_ensembles_is_told_before_it_trains(bench: Bench) -> None:
+    """nnU-Net calls the folder of an ensemble by both models' folders."""
+    from nnunetv2.utilities.file_path_utilities import get_ensemble_name
+
+    long = "nnUNetTrainerTversky_alpha0p123456_beta0p765432_NoDeepSupervision_MixUp_alpha0p123_p0p25_20epochs"
+    for name in (long, "nnUNetTrainerTversky"):
+        with bench.room(_trainer(name), replace(CELL, deep_supervision=False)) as run:
+            built = run.build()
+            built.on_train_start()
+            log = next(run.folder.rglob("training_log_*.txt")).read_text()
+            ensemble = get_ensemble_name(str(run.model_folder()), str(run.model_folder()), (0, 1, 2, 3, 4))
+        assert ("--disable_ensembling" in log) == (len(ensemble) > 255)
+        assert (name == long) == (len(ensemble) > 255)
 
 
 @pytest.mark.parametrize("value", ["", None])

@@ -15,7 +15,7 @@ from batchgeneratorsv2.transforms.base.basic_transform import ImageOnlyTransform
 from skimage.exposure import equalize_adapthist
 from torch import Tensor
 
-from nnunet_tricks.augmentation.grey import LUMINANCE
+from nnunet_tricks.augmentation.grey import LUMINANCE, unit
 
 BINS = 256
 TILES = 8
@@ -49,16 +49,18 @@ def equalised(image: Tensor, limit: float) -> Tensor:
 class CLAHE(ImageOnlyTransform):
     """Equalises the luminance of colour images, and each channel of others by itself; 2D only."""
 
-    def __init__(self, limit: tuple[float, float], *, colour: bool) -> None:
+    def __init__(self, limit: tuple[float, float], *, colour: bool, together: bool = False) -> None:
         """Take the settings.
 
         Args:
             limit: Smallest and largest limit, drawn uniformly for each image.
             colour: Whether the channels are red, green and blue.
+            together: Whether these have one scale, see ``Saturation``.
         """
         super().__init__()
         self.limit = limit
         self.colour = colour
+        self.together = together
 
     def get_parameters(self, **_: object) -> dict[str, float]:
         """The limit."""
@@ -67,6 +69,8 @@ class CLAHE(ImageOnlyTransform):
     def _apply_to_image(self, image: Tensor, *, limit: float) -> Tensor:
         if not self.colour:
             return torch.stack([equalised(channel, limit) for channel in image])
-        luminance = torch.tensordot(LUMINANCE, image, 1)
+        colours, extent, low = unit(image, together=self.together)
+        luminance = torch.tensordot(LUMINANCE, colours, 1)
         # All channels move by as much as the luminance, so that differences between them, the colour, stay.
-        return image + (equalised(luminance, limit) - luminance)
+        moved = colours + (equalised(luminance, limit) - luminance)
+        return moved.clamp_(0, 1).mul_(extent).add_(low)

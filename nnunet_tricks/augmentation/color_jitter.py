@@ -21,7 +21,7 @@ class nnUNetTrainerColorJitter(AugmentationTrainer):
         settings = self.parameters["ColorJitter"]
         jitter = [BrightnessContrast(brightness=settings.most, contrast=settings.most)]
         if recipe.patch.colour:
-            jitter.append(Saturation(settings.most))
+            jitter.append(Saturation(settings.most, together=recipe.patch.together))
         else:
             recipe.notes.append("ColorJitter leaves saturation alone: the channels are not called R, G and B")
         recipe.intensity.append(RandomTransform(ComposeTransforms(jitter), settings.p))

@@ -43,25 +43,46 @@ class BrightnessContrast(ImageOnlyTransform):
         return image
 
 
-class Saturation(ImageOnlyTransform):
-    """Moves the colours of RGB images towards grey or away from it."""
+def unit(image: Tensor, *, together: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """An image from 0 to 1, as formulas for colours take it.
 
-    def __init__(self, most: float) -> None:
+    Args:
+        image: (channels, *spatial).
+        together: Whether the channels share one range, as raw values do; else each has its own.
+
+    Returns:
+        The image, and with what it is multiplied and what is added then to have it back, each (channels, 1, ...).
+    """
+    low, high = torch.aminmax(image.flatten(1), dim=1)
+    if together:
+        low, high = low.min().expand_as(low), high.max().expand_as(high)
+    low, extent = (bound.view(-1, *[1] * (image.ndim - 1)) for bound in (low, high - low))
+    return (image - low) / torch.where(extent > 0, extent, 1), extent, low
+
+
+class Saturation(ImageOnlyTransform):
+    """Moves the colours of RGB images towards grey or away from it, and cuts off what leaves the range."""
+
+    def __init__(self, most: float, *, together: bool = False) -> None:
         """Take the settings.
 
         Args:
             most: Largest change of the factor, which is 1 without it.
+            together: Whether red, green and blue have one scale. Where each is normalised by itself, as by nnU-Net's
+                z-score, grey has no equal values, and each is seen within its own range.
         """
         super().__init__()
         self.most = most
+        self.together = together
 
     def get_parameters(self, **_: object) -> dict[str, float]:
         """The factor, uniform."""
         return {"factor": 1 + float(np.random.uniform(-self.most, self.most))}
 
     def _apply_to_image(self, image: Tensor, *, factor: float) -> Tensor:
-        grey = torch.tensordot(LUMINANCE, image, 1)
-        return (image - grey).mul_(factor).add_(grey)
+        colours, extent, low = unit(image, together=self.together)
+        grey = torch.tensordot(LUMINANCE, colours, 1)
+        return (colours - grey).mul_(factor).add_(grey).clamp_(0, 1).mul_(extent).add_(low)
 
 
 class RangeNoise(ImageOnlyTransform):

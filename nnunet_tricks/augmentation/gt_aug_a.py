@@ -39,7 +39,7 @@ def change_grey_values(recipe: Recipe, *, mediseg: bool = False) -> None:
         made = [
             BrightnessContrast(brightness=0.2, contrast=0.2),
             _gamma((0.8, 1.2)),
-            CLAHE((1, 4), colour=recipe.patch.colour),
+            CLAHE((1, 4), colour=recipe.patch.colour, together=recipe.patch.together),
         ]
         if not recipe.patch.colour:
             recipe.notes.append("CLAHE equalises each channel by itself: they are not called R, G and B")

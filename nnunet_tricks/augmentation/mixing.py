@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nnunet_tricks.planned import Planned
 from nnunet_tricks.trainer import TrickTrainer
 
 
@@ -51,18 +52,20 @@ class MixingTrainer(TrickTrainer):
             order: For each patch the one that it is mixed with.
         """
 
+    @classmethod
+    def check_planned(cls, planned: Planned) -> None:
+        """Refuse batches of one patch."""
+        super().check_planned(planned)
+        cls._require_partners(int(planned.configuration.batch_size))
+
     def initialize(self) -> None:
         """Build everything.
 
         Raises:
-            ValueError: If a batch is one patch.
+            ValueError: If a batch is one patch, as it may be for one of several processes.
         """
         super().initialize()
-        if self.batch_size < 2:
-            raise ValueError(
-                f"{self.mixing_trick} mixes the patches of a batch with each other, and a batch of this process has "
-                f"{self.batch_size}; at least 2 are needed: 'nnunet-tricks plan --patch ... --batch 2'"
-            )
+        self._require_partners(int(self.batch_size))
         if not self.parameters[self.mixing_trick].p:
             self.print_to_log_file(f"{self.mixing_trick} changes nothing: p is 0", add_timestamp=False)
 
@@ -83,6 +86,14 @@ class MixingTrainer(TrickTrainer):
             return super().train_step(mixed)
         finally:
             self.loss = plain
+
+    @classmethod
+    def _require_partners(cls, patches: int) -> None:
+        if patches < 2:
+            raise ValueError(
+                f"{cls.mixing_trick} mixes the patches of a batch with each other, and a batch of this process has "
+                f"{patches}; at least 2 are needed: 'nnunet-tricks plan --patch ... --batch 2'"
+            )
 
     def _on_device(self, batch: dict[str, Any]) -> dict[str, Any]:
         target = batch["target"]

@@ -19,6 +19,7 @@ class Patch:
         spacing: Edges of a voxel in mm.
         by_slices: Whether nnU-Net finds them so flat that it warps the slices of the first axis alike, in their plane.
         colour: Whether their channels are red, green and blue.
+        together: Whether these have one scale, as they have it without normalisation, or divided by 255.
         resampled: Whether voxels of all images have these edges. Else only the order of axes is known: nnU-Net puts the
             one along which voxels are longest first.
 
@@ -33,6 +34,7 @@ class Patch:
     by_slices: bool
     colour: bool
     resampled: bool = True
+    together: bool = False
 
     @property
     def plane(self) -> Patch:

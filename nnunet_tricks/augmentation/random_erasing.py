@@ -15,6 +15,7 @@ from batchgeneratorsv2.transforms.utils.random import RandomTransform
 from torch import Tensor
 
 from nnunet_tricks.augmentation.recipe import AfterAugmentation
+from nnunet_tricks.planned import Planned
 from nnunet_tricks.trainer import MakeTransforms, TrickTrainer
 
 ASPECT = 3.3
@@ -59,18 +60,15 @@ class EraseBox(ImageOnlyTransform):
 class nnUNetTrainerRandomErasing(TrickTrainer):
     """nnU-Net that erases a box in some patches, after its own augmentation or that of other tricks."""
 
-    def initialize(self) -> None:
-        """Build everything.
-
-        Raises:
-            ValueError: If the smallest part is larger than the largest.
-        """
-        settings = self.parameters["RandomErasing"]
+    @classmethod
+    def check_planned(cls, planned: Planned) -> None:
+        """Refuse a smallest part that is larger than the largest."""
+        super().check_planned(planned)
+        settings = cls.parameters["RandomErasing"]
         if settings.low > settings.high:
             raise ValueError(
                 f"low of RandomErasing must be at most high, which is {settings.high:g}, got {settings.low:g}"
             )
-        super().initialize()
 
     def training_transforms(self, make: MakeTransforms) -> MakeTransforms:
         """Erasing comes last."""

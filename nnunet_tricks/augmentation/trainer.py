@@ -9,6 +9,8 @@ from nnunet_tricks.augmentation.recipe import InPlaceOfNnunets, Recipe
 from nnunet_tricks.planning.geometry import NOT_TO_ONE_SPACING
 from nnunet_tricks.trainer import MakeTransforms, TrickTrainer
 
+_ONE_SCALE = {"NoNormalization", "RGBTo01Normalization"}
+"""Schemes of nnU-Net that do the same to all channels."""
 _COLOURS = (("r", "g", "b"), ("red", "green", "blue"), ("rgb_to_0_1",) * 3)
 
 
@@ -50,6 +52,7 @@ class AugmentationTrainer(TrickTrainer):
             spacing=tuple(float(edge) for edge in self.configuration_manager.spacing),
             by_slices=by_slices,
             colour=names in _COLOURS,
+            together=set(self.configuration_manager.normalization_schemes) <= _ONE_SCALE,
             resampled=self.configuration_manager.configuration["resampling_fn_data"] not in NOT_TO_ONE_SPACING,
         )
 

@@ -27,6 +27,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
                 default="fixed",
                 choices=("fixed", "random", "ual"),
                 help="which slices: at fixed intervals, at random, or the most representative images",
+                needs=("density",),
             ),
             Parameter(
                 name="volumes", default=1.0, low=0.001, high=1, help="share of the training volumes that are annotated"
@@ -37,6 +38,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
                 default="sdf",
                 choices=("sdf", "copy"),
                 help="how mi interpolates: signed distances, or copies of the nearest annotated slice",
+                needs=("mi",),
             ),
             Parameter(
                 name="centres",
@@ -44,7 +46,12 @@ ENTRIES: tuple[TrickInfo, ...] = (
                 choices=("nnunet", "uniform", "lits", "atlas"),
                 help="what patches are centred on",
             ),
-            Parameter(name="seed", default=0, help="of the choice; 0 for the run's number"),
+            Parameter(
+                name="seed",
+                default=0,
+                help="of the choice; 0 for the run's number",
+                needs=("random", "volumes"),
+            ),
         ),
         paper=cited("zhang2025slices"),
         challenges=("few labels",),

@@ -16,7 +16,7 @@ _BARE = ("CE", "NoDeepSupervision", "NoDA", "Oversample_fraction0", "BN")
 """What the papers' trainings have in common."""
 
 
-def _base(name: str, summary: str, paper: Paper, *own: str) -> TrickInfo:
+def _base(name: str, dimensions: int, summary: str, paper: Paper, *own: str) -> TrickInfo:
     parts = (*_BARE, *own)
     return TrickInfo(
         name=name,
@@ -28,6 +28,7 @@ def _base(name: str, summary: str, paper: Paper, *own: str) -> TrickInfo:
         paper=paper,
         challenges=("redoing a paper's table",),
         base=True,
+        dimensions=dimensions,
         parts=parts,
     )
 
@@ -35,14 +36,16 @@ def _base(name: str, summary: str, paper: Paper, *own: str) -> TrickInfo:
 ENTRIES: tuple[TrickInfo, ...] = (
     _base(
         "MedISeg2D",
+        2,
         "the trick paper's bare baseline in 2D",
         cited("zhang2022tricks"),
         "VanillaAdam_lr3em4_decay5em4",
         "ConstantLR",
     ),
-    _base("MedISeg3D", "the trick paper's bare baseline in 3D", cited("zhang2022tricks"), "SGD", "ConstantLR"),
+    _base("MedISeg3D", 3, "the trick paper's bare baseline in 3D", cited("zhang2022tricks"), "SGD", "ConstantLR"),
     _base(
         "IFE2D",
+        2,
         "the IFE paper's training of its U-Net",
         cited("liu2023instructive"),
         "VanillaAdam_lr1em4_decay0",

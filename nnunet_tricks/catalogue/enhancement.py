@@ -53,6 +53,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
                 low=2,
                 high=65536,
                 help="cells of the histogram, not used by unique; a square number (voxel times neighbours) for paper",
+                needs=("paper", "reference"),
             ),
             Parameter(
                 name="mode",

@@ -12,7 +12,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Take trainers, ours or anybody's, through tiny trainings on made-up data, in every label mode (labels or "
         "regions, with and without an ignore label), in 2D, 3D and a cascade, with and without deep supervision: "
         "build, train, patches of background and without annotation, bfloat16, torch.compile, validate, continue, "
-        "predict. Then the loss in two processes and, for our trainers, that what they do not claim is as in "
+        "predict. Found are not only crashes but trainings that go wrong silently: a loss that does not prefer the "
+        "truth or counts what nobody annotated, gradients of 0 or uphill, training on validation cases, loaders that "
+        "cannot be sent to processes, epochs that differ after --c, predictions that differ from time to time or from "
+        "what was trained. Then the loss in two processes and, for our trainers, that what they do not claim is as in "
         "nnU-Net's, bit for bit. No GPU, a second per trainer and situation, and nothing is written into nnU-Net's "
         "folders. Exit code 1 if something failed."
     )

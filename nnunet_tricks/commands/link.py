@@ -36,8 +36,14 @@ def run(arguments: argparse.Namespace) -> int:
     for reason in linked.passed_over:
         print(f"{reason}; taking the next place.")
     says = {"linked": "Linked", "refreshed": "Refreshed the link", "unchanged": "Already linked"}[linked.outcome]
-    print(f"{'Dry run: ' if arguments.dry_run else ''}{says} in {linked.place}.")
+    would = {"linked": "would link", "refreshed": "would refresh the link", "unchanged": "already linked"}
+    done = f"Dry run: {would[linked.outcome]}" if arguments.dry_run else says
+    print(f"{done} in {linked.place}.")
     if linked.outcome != "unchanged":
         print(*(f"  {path.name}" for path in linked.files), sep="\n")
-        print("nnU-Net now finds our trainers by name (try -tr nnUNetTrainerTversky). Undo: nnunet-tricks unlink")
+        print(
+            "Nothing was written; without --dry-run nnU-Net finds our trainers from then on."
+            if arguments.dry_run
+            else "nnU-Net now finds our trainers by name (try -tr nnUNetTrainerTversky). Undo: nnunet-tricks unlink"
+        )
     return 0

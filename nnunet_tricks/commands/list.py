@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from math import inf
@@ -40,19 +44,36 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     if not tricks:
         raise ValueError("no trick fits all of this; 'nnunet-tricks list' shows every trick")
-    width = max(len(info.name) for info in tricks)
-    hooks_width = max(len(", ".join(info.hooks)) for info in tricks)
     for phase in PHASES:
         rows = [info for info in tricks if info.phase == phase]
         if rows:
             print(f"{phase}")
-            for info in rows:
-                deltas = f"  {_deltas(info):24}" if arguments.challenge else ""
-                print(f"  {info.name:{width}}  {', '.join(info.hooks):{hooks_width}}{deltas}  {info.summary}")
-    print("\nnnUNetv2_train DATASET CONFIGURATION FOLD -tr nnUNetTrainer<Name>; 'nnunet-tricks show Name' says more.")
+            print(*_lines(rows, tricks, with_deltas=bool(arguments.challenge)), sep="\n")
+    print("\nnnUNetv2_train DATASET CONFIGURATION FOLD -tr nnUNetTrainer<Name>")
+    print("'nnunet-tricks show Name' says more.")
     if arguments.challenge:
-        print("Figures: points of Dice that the trick adds to a paper's own bare baseline, mean (range) of data sets.")
+        print("Figures: points of Dice that a trick adds to a paper's own bare baseline,\nmean (range) of data sets.")
     return 0
+
+
+def _lines(rows: Sequence[TrickInfo], tricks: Sequence[TrickInfo], *, with_deltas: bool) -> Iterator[str]:
+    """A line for each trick; on a terminal that is too narrow for it, the summary below."""
+    width = max(len(info.name) for info in tricks)
+    hooks_width = max(len(_hooks(info)) for info in tricks)
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for info in rows:
+        deltas = f"  {_deltas(info):24}" if with_deltas else ""
+        head = f"  {info.name:{width}}  {_hooks(info):{hooks_width}}{deltas}"
+        if columns is None or len(head) + 2 + max(len(other.summary) for other in tricks) <= columns:
+            yield f"{head}  {info.summary}"
+            continue
+        yield from textwrap.wrap(" ".join(head.split()), columns, initial_indent="  ", subsequent_indent="      ")
+        yield from textwrap.wrap(info.summary, columns, initial_indent="      ", subsequent_indent="      ")
+
+
+def _hooks(info: TrickInfo) -> str:
+    """The parts of nnU-Net that it claims; of a base just that it is one, since it claims most."""
+    return "base" if info.base else ", ".join(dict.fromkeys(hook.partition(".")[0] for hook in info.hooks))
 
 
 def as_data(info: TrickInfo) -> dict[str, Any]:

@@ -6,6 +6,8 @@ import argparse
 import json
 from pathlib import Path
 
+DEFAULT = "3d_fullres"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
@@ -17,7 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("dataset", metavar="DATASET", help="number or full name of the data set, as nnU-Net's -d")
     parser.add_argument("-tr", dest="trainer", metavar="TRAINER", default="nnUNetTrainer", help="default: %(default)s")
-    parser.add_argument("-c", dest="configuration", metavar="CONFIGURATION", help="default: the first in the plans")
+    configuration = f"default: {DEFAULT}, or the first in the plans"
+    parser.add_argument("-c", dest="configuration", metavar="CONFIGURATION", help=configuration)
     parser.add_argument("-p", dest="plans", metavar="PLANS", default="nnUNetPlans", help="default: %(default)s")
     parser.add_argument("-f", dest="fold", metavar="FOLD", default="0", help="default: %(default)s")
     parser.add_argument("--draws", type=int, default=16, metavar="N", help="default: %(default)s")
@@ -25,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", dest="out", metavar="FILE", type=Path, default=Path("augmentation.png"), help="default: %(default)s"
     )
+    parser.add_argument("--overwrite", action="store_true", help="replace a picture that is there already")
     parser.add_argument("--json", action="store_true", help="print what was drawn as JSON")
 
 
@@ -34,12 +38,15 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError(f"--draws must be from 1 to 64, got {arguments.draws}")
     if not (arguments.fold == "all" or arguments.fold.isdecimal()):
         raise ValueError(f"-f must be a number or 'all', got '{arguments.fold}'")
+    if arguments.out.exists() and not arguments.overwrite:
+        raise ValueError(f"{arguments.out} is there already: name another picture with -o, or say --overwrite")
     from nnunet_tricks.augmentation.preview.draws import preview
     from nnunet_tricks.augmentation.preview.picture import draw
     from nnunet_tricks.planning import plans_file
 
     file = plans_file.find(arguments.dataset, plans_name=arguments.plans)
-    configuration = arguments.configuration or next(iter(plans_file.read(file)["configurations"]))
+    planned = plans_file.read(file)["configurations"]
+    configuration = arguments.configuration or (DEFAULT if DEFAULT in planned else next(iter(planned)))
     fold = arguments.fold if arguments.fold == "all" else int(arguments.fold)
     shown = preview(file, arguments.trainer, configuration, fold, draws=arguments.draws, seed=arguments.seed)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
@@ -55,6 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
                     "read": read,
                     "patch": size,
                     "mirrored_at_inference": shown.axes,
+                    "not_shown": shown.mixing,
                     "draws": len(shown.draws),
                     "picture": str(arguments.out),
                 },
@@ -66,4 +74,6 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"{len(shown.draws)} draws of a patch of {shown.case}, in {arguments.out}")
     print(f"  reads {'x'.join(map(str, read))} voxels for patches of {'x'.join(map(str, size))}")
     print(f"  axes mirrored at inference: {axes}")
+    if shown.mixing:
+        print(f"  {shown.mixing} is not in the picture: it mixes the patches of a batch after all this")
     return 0

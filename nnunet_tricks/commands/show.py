@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Iterator
+from contextlib import suppress
 
 from nnunet_tricks.commands.list import as_data
-from nnunet_tricks.naming import PREFIX, Trick, is_ours, parse
+from nnunet_tricks.door import external
+from nnunet_tricks.naming import PREFIX, IllegalName, TrainerName, Trick, ensemble_note, is_ours, parse
 from nnunet_tricks.papers import cited
 from nnunet_tricks.trick_info import Value
 
@@ -21,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what is known."""
-    name = parse(arguments.name if is_ours(arguments.name) else PREFIX + arguments.name)
+    name, builds_on = _read(arguments.name)
     if arguments.cite:
         papers = dict.fromkeys(
             [cited("isensee2021nnunet"), *(paper for trick in name.tricks for paper in trick.papers)]
@@ -31,15 +34,38 @@ def run(arguments: argparse.Namespace) -> int:
         tricks = [as_data(trick.info) | {"settings": trick.settings} for trick in name.tricks]
         switched = [str(trick) for trick in name.switched]
         report = {"trainer": str(name), "epochs": name.epochs, "run": name.run, "tricks": tricks, "switched": switched}
+        report |= {"builds_on": str(name), "trainer": builds_on} if builds_on else {}
         print(json.dumps(report, indent=2))
     else:
+        if builds_on:
+            print(f"{builds_on} is yours and builds on this one; what it changes is not known here.\n")
         print(f"{name}: {name.epochs} epochs, run {name.run}")
         if any(trick.info.base for trick in name.tricks):
             print(f"trains with {', '.join(map(str, name.switched))}")
         for trick in name.tricks:
             print("\n".join(["", *_lines(trick)]))
-        print(f"\nexample    nnUNetv2_train 501 3d_fullres 0 -tr {name}")
+        if note := ensemble_note(builds_on or str(name)):
+            print(f"\nlength     {note}")
+        print(f"\nexample    nnUNetv2_train 501 3d_fullres 0 -tr {builds_on or name}")
     return 0
+
+
+def _read(given: str) -> tuple[TrainerName, str]:
+    """What a name says; and the name itself, where it is that of a user's trainer that builds on one of ours."""
+    try:
+        return parse(given if is_ours(given) else PREFIX + given), ""
+    except IllegalName:
+        if not os.environ.get(external.VARIABLE):
+            raise
+        # Only now, since it takes seconds, and only where there can be trainers of a user.
+        from nnunet_tricks.conformance.resolve import find_trainer
+        from nnunet_tricks.trainer import TrickTrainer
+
+        with suppress(ValueError):
+            found = find_trainer(given)
+            if issubclass(found, TrickTrainer):
+                return found.trainer_name, given
+        raise
 
 
 def _lines(trick: Trick) -> Iterator[str]:

@@ -9,8 +9,10 @@ from pathlib import Path
 import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
+from nnunet_tricks.conformance.asked import Question
 from nnunet_tricks.conformance.grid import Cell
 from nnunet_tricks.conformance.outcome import NotApplicableError
+from nnunet_tricks.conformance.resumed import Recorded
 from nnunet_tricks.conformance.tiny_data import TinyData
 
 CONFIGURATIONS = {"2d": "2d", "3d": "3d_fullres", "cascade": "3d_cascade_fullres"}
@@ -20,7 +22,13 @@ TRAIN_STEPS = 2
 
 
 class Run:
-    """One trainer in one cell: makes instances as ``nnUNetv2_train`` does, and keeps what several steps need."""
+    """One trainer in one cell: makes instances as ``nnUNetv2_train`` does, and keeps what several steps need.
+
+    Attributes:
+        questions: What the validation step asked the loss.
+        uninterrupted: What the training of the epochs saw, for one that goes on after the first.
+        validated: The trainer that predicted the validation cases.
+    """
 
     def __init__(self, trainer: type[nnUNetTrainer], cell: Cell, data: TinyData, folder: Path) -> None:
         """Make nothing yet.
@@ -35,6 +43,9 @@ class Run:
         self.cell = cell
         self.data = data
         self.folder = folder
+        self.questions: list[Question] = []
+        self.uninterrupted: Recorded | None = None
+        self.validated: nnUNetTrainer | None = None
 
     def build(
         self,

@@ -104,7 +104,7 @@ def _claims(name: naming.TrainerName) -> list[str]:
 
 
 def _is_ours(trainer: type[nnUNetTrainer]) -> bool:
-    return issubclass(trainer, TrickTrainer) and trainers.find(trainer.__name__) is trainer
+    return issubclass(trainer, TrickTrainer) and trainers.is_made_here(trainer)
 
 
 def _progress(console: Console, *, shown: bool) -> Progress:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from nnunetv2.run.run_training import maybe_load_checkpoint
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
+from nnunet_tricks.conformance.asked import overheard
 from nnunet_tricks.conformance.checks import (
     equal,
     float32_loss,
@@ -25,16 +27,27 @@ from nnunet_tricks.conformance.checks import (
     train_step,
     validation_loss,
 )
+from nnunet_tricks.conformance.learning import require_ignorance, require_learning, require_no_count, require_sense
 from nnunet_tricks.conformance.outcome import NotApplicableError, ViolationError
+from nnunet_tricks.conformance.prediction import require_same_network
 from nnunet_tricks.conformance.resolve import findable
+from nnunet_tricks.conformance.resumed import Recorded
 from nnunet_tricks.conformance.run import CONFIGURATIONS, FIRST_STAGE, TRAIN_STEPS, Run
 from nnunet_tricks.conformance.sandbox import replaced, seed_everything
 from nnunet_tricks.conformance.tiny_data import TRAINING_CASES, UNSEEN_CASE
+from nnunet_tricks.conformance.travelling import obstacle
+from nnunet_tricks.trainer import TrickTrainer
 
 CHECKPOINT = "checkpoint_final.pth"
+LATEST = "checkpoint_latest.pth"
+INTERRUPTED = "interrupted.pth"
+EPOCHS = 2
+VALIDATION_CASES = TRAINING_CASES[2:]
 
 LOSS_TOLERANCE = 1e-4
 """A compiled loss adds in another order."""
+RESUMED_TOLERANCE = 1e-5
+"""The same numbers, added in the same order."""
 BFLOAT16_TOLERANCE = 0.1
 """bfloat16 has three digits, and a network of a few layers loses one of them."""
 
@@ -77,28 +90,60 @@ def build(run: Run) -> None:
     _check_mirroring(run.probe)
 
 
+def travel(run: Run) -> None:
+    """Loaders go to other processes."""
+    for what, loader in (("training", run.probe.dataloader_train), ("validation", run.probe.dataloader_val)):
+        reason = obstacle(getattr(loader, "data_loader", loader))
+        require(
+            not reason,
+            f"the {what} loader cannot be pickled, so nothing trains on Windows, macOS, or from Python 3.14 on: "
+            f"{reason}",
+        )
+
+
 def train_steps(run: Run) -> None:
-    """Some training steps on augmented batches."""
-    for _ in range(TRAIN_STEPS):
-        train_step(run.probe, next(run.probe.dataloader_train))
+    """Some training steps on augmented batches of training cases, in which the network learns."""
+    seen = set(getattr(getattr(run.probe.dataloader_train, "data_loader", None), "indices", None) or ())
+
+    def batches() -> Iterator[dict[str, Any]]:
+        while True:
+            batch = next(run.probe.dataloader_train)
+            seen.update(batch.get("keys", ()))
+            yield batch
+
+    require_learning(run.probe, batches(), TRAIN_STEPS)
+    leaked = sorted(seen & set(VALIDATION_CASES))
+    require(not leaked, f"trains on {', '.join(leaked)}, which the split keeps for validation")
 
 
 def validation_step(run: Run) -> None:
     """One validation step."""
-    validation_loss(run.probe, next(run.probe.dataloader_val))
+    with overheard(run.probe) as run.questions:
+        validation_loss(run.probe, next(run.probe.dataloader_val))
+
+
+def sense(run: Run) -> None:
+    """The loss of that step is lowest at the truth, and its gradient leads there."""
+    if not run.questions:
+        raise NotApplicableError("the validation step does not call self.loss(output, target)")
+    require_sense(run.questions[0])
+
+
+def ignored_only(run: Run) -> None:
+    """What nobody annotated has no effect; a patch in which nothing is annotated."""
+    if not run.cell.ignore:
+        raise NotApplicableError("no ignore label")
+    # Directly after the step in which it was asked: what a trainer keeps of its last batch still belongs to it.
+    for question in run.questions[:1]:
+        require_ignorance(question)
+    with relabelled(run.probe, run.probe.label_manager.ignore_label) as batches:
+        train_step(run.probe, next(batches))
+    require_no_count(run.probe)
 
 
 def background_only(run: Run) -> None:
     """A patch in which everything is background."""
     with relabelled(run.probe, 0) as batches:
-        train_step(run.probe, next(batches))
-
-
-def ignored_only(run: Run) -> None:
-    """A patch in which nothing is annotated."""
-    if not run.cell.ignore:
-        raise NotApplicableError("no ignore label")
-    with relabelled(run.probe, run.probe.label_manager.ignore_label) as batches:
         train_step(run.probe, next(batches))
 
 
@@ -128,19 +173,23 @@ def compiled(run: Run) -> None:
         require_close("the compiled loss", train_step(trainer, batch), exact, LOSS_TOLERANCE)
 
 
-def epoch(run: Run) -> None:
-    """A training of one epoch, from start to final checkpoint."""
+def epochs(run: Run) -> None:
+    """A training of two epochs, from start to final checkpoint; one after the first is kept."""
     trainer = run.build()
-    _train_until(trainer, epochs=1)
+    run.uninterrupted = Recorded(trainer, keep=run.folder / INTERRUPTED)
+    _train_until(trainer, epochs=EPOCHS)
     checkpoint = _load(trainer)
     require(
         checkpoint["trainer_name"] == run.trainer.__name__,
         f"the checkpoint names the trainer '{checkpoint['trainer_name']}', so prediction will build another one",
     )
-    require(checkpoint["current_epoch"] == 1, f"the checkpoint says epoch {checkpoint['current_epoch']} after 1")
+    require(
+        checkpoint["current_epoch"] == EPOCHS,
+        f"the checkpoint says epoch {checkpoint['current_epoch']} after {EPOCHS}",
+    )
     for what in ("train_losses", "val_losses"):
         require(
-            bool(np.isfinite(checkpoint["logging"][what]).all()), f"{what} of the epoch: {checkpoint['logging'][what]}"
+            bool(np.isfinite(checkpoint["logging"][what]).all()), f"{what} of the epochs: {checkpoint['logging'][what]}"
         )
     require((Path(trainer.output_folder) / "debug.json").is_file(), "no debug.json was written")
 
@@ -152,23 +201,37 @@ def validate(run: Run) -> None:
     trainer.perform_actual_validation()
     folder = Path(trainer.output_folder) / "validation"
     require((folder / "summary.json").is_file(), "no summary.json was written")
-    for case in TRAINING_CASES[2:]:
+    for case in VALIDATION_CASES:
         require((folder / f"{case}{run.data.ending}").is_file(), f"validation case {case} was not predicted")
+    run.validated = trainer
 
 
 def continue_training(run: Run) -> None:
-    """``nnUNetv2_train --c``: everything is back, and one more epoch can be trained."""
+    """``nnUNetv2_train --c`` after the first epoch: everything is back, and the second is as without interruption."""
     trainer = run.build(continue_training=True)
-    maybe_load_checkpoint(trainer, True, False)
-    checkpoint = _load(trainer)
-    require(trainer.current_epoch == 1, f"continues at epoch {trainer.current_epoch}, not at 1")
-    for what, mine, theirs in (
-        ("network weights", trainer.network.state_dict(), checkpoint["network_weights"]),
-        ("optimizer state", trainer.optimizer.state_dict(), checkpoint["optimizer_state"]),
-    ):
-        require(equal(mine, theirs), f"the {what} after continuing is not what the checkpoint holds")
-    _train_until(trainer, epochs=2)
-    require(_load(trainer)["current_epoch"] == 2, "the second epoch did not reach the checkpoint")
+    folder = Path(trainer.output_folder)
+    whole = _load(trainer)
+    shutil.copyfile(run.folder / INTERRUPTED, folder / LATEST)
+    final = (folder / CHECKPOINT).rename(run.folder / CHECKPOINT)
+    try:
+        maybe_load_checkpoint(trainer, True, False)
+        checkpoint = torch.load(run.folder / INTERRUPTED, map_location="cpu", weights_only=False)
+        require(trainer.current_epoch == 1, f"continues at epoch {trainer.current_epoch}, not at 1")
+        for what, mine, theirs in (
+            ("network weights", trainer.network.state_dict(), checkpoint["network_weights"]),
+            ("optimizer state", trainer.optimizer.state_dict(), checkpoint["optimizer_state"]),
+        ):
+            require(equal(mine, theirs), f"the {what} after continuing is not what the checkpoint holds")
+        recorded = Recorded(trainer, like=run.uninterrupted)
+        _train_until(trainer, epochs=EPOCHS)
+        continued = _load(trainer)
+        require(continued["current_epoch"] == EPOCHS, "the second epoch did not reach the checkpoint")
+        _require_same_epoch(continued["logging"], whole["logging"])
+        if isinstance(trainer, TrickTrainer) and trainer.trainer_name.shared and run.uninterrupted:
+            recorded.require_same_draws(run.uninterrupted)
+    finally:
+        if not (folder / CHECKPOINT).is_file():
+            final.rename(folder / CHECKPOINT)
 
 
 def predict(run: Run) -> None:
@@ -194,13 +257,15 @@ def predict(run: Run) -> None:
 STEPS: dict[str, Callable[[Run], None]] = {
     "first stage": first_stage,
     "build": build,
+    "pickle": travel,
     "train steps": train_steps,
     "val step": validation_step,
-    "background": background_only,
+    "loss": sense,
     "ignored": ignored_only,
+    "background": background_only,
     "bfloat16": bfloat16,
     "compile": compiled,
-    "epoch": epoch,
+    "epochs": epochs,
     "--val": validate,
     "--c": continue_training,
     "predict": predict,
@@ -209,8 +274,11 @@ STEPS: dict[str, Callable[[Run], None]] = {
 
 NEEDS = {
     "build": "first stage",
-    **dict.fromkeys(("train steps", "val step", "background", "ignored", "bfloat16", "compile", "epoch"), "build"),
-    **dict.fromkeys(("--val", "--c", "predict"), "epoch"),
+    **dict.fromkeys(
+        ("pickle", "train steps", "val step", "background", "ignored", "bfloat16", "compile", "epochs"), "build"
+    ),
+    "loss": "val step",
+    **dict.fromkeys(("--val", "--c", "predict"), "epochs"),
 }
 """Without what a step cannot be tried."""
 
@@ -219,6 +287,16 @@ def _train_until(trainer: nnUNetTrainer, *, epochs: int) -> None:
     # Only now, so that the learning rate's schedule is that of the trainer's own number of epochs.
     trainer.num_epochs = epochs
     trainer.run_training()
+
+
+def _require_same_epoch(continued: dict[str, Any], whole: dict[str, Any]) -> None:
+    for key, what in (("lrs", "learning rate"), ("train_losses", "training loss"), ("val_losses", "validation loss")):
+        mine, theirs = float(np.mean(continued[key][-1])), float(np.mean(whole[key][-1]))
+        require(
+            abs(mine - theirs) <= RESUMED_TOLERANCE * abs(theirs),
+            f"the {what} of epoch 1 is {mine:.6g} after --c and {theirs:.6g} without interruption: what it depends on "
+            "is not in the checkpoint",
+        )
 
 
 def _check_mirroring(trainer: nnUNetTrainer) -> None:
@@ -242,6 +320,9 @@ def _predict(run: Run, model_folder: Path, fold: int | str, target: Path, previo
     predictor = nnUNetPredictor(device=torch.device("cpu"), allow_tqdm=False)
     with findable(run.trainer):
         predictor.initialize_from_trained_model_folder(str(model_folder), (fold,), CHECKPOINT)
+    if run.validated is not None and model_folder == run.model_folder():
+        run.validated.load_checkpoint(str(model_folder / f"fold_{fold}" / CHECKPOINT))
+        require_same_network(predictor, run.validated)
     # What nnUNetv2_predict does, but that preprocessing stays in this process.
     cases = PreprocessAdapter(
         [[str(run.data.raw / "imagesTs" / f"{UNSEEN_CASE}_0000{run.data.ending}")]],

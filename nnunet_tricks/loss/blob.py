@@ -20,6 +20,7 @@ from torch import Tensor
 from nnunet_tricks.criterion import Counts, Prediction
 from nnunet_tricks.loss.cross_entropy import cross_entropy
 from nnunet_tricks.loss.dice import dice_score, nnunet_dice
+from nnunet_tricks.planned import Planned
 from nnunet_tricks.targets.maps import MapOfKinds
 from nnunet_tricks.targets.objects import objects
 from nnunet_tricks.targets.trainer import MappedLossTrainer
@@ -102,13 +103,15 @@ class nnUNetTrainerBlob(MappedLossTrainer):
         """Numbers of objects."""
         return objects
 
-    def make_loss(self) -> BlobLoss:
-        """nnU-Net's loss on the whole and on each object.
-
-        Raises:
-            ValueError: If alpha and beta are both 0.
-        """
-        settings = self.parameters["Blob"]
+    @classmethod
+    def check_planned(cls, planned: Planned) -> None:
+        """Refuse weights that leave nothing to train."""
+        super().check_planned(planned)
+        settings = cls.parameters["Blob"]
         if settings.alpha == settings.beta == 0:
             raise ValueError("alpha and beta of Blob must not both be 0: it would be 0 whatever is predicted")
+
+    def make_loss(self) -> BlobLoss:
+        """nnU-Net's loss on the whole and on each object."""
+        settings = self.parameters["Blob"]
         return BlobLoss(alpha=settings.alpha, beta=settings.beta, batch=self.batch_dice)

@@ -15,20 +15,24 @@ from types import SimpleNamespace
 from nnunet_tricks.loss.compound import Sum
 from nnunet_tricks.loss.cross_entropy import cross_entropy
 from nnunet_tricks.loss.overlap import OverlapLoss
-from nnunet_tricks.loss.tversky import checked, tversky_index
+from nnunet_tricks.loss.tversky import TverskyTrainer, tversky_index
 from nnunet_tricks.trainer import LossTrainer
 
 
-class nnUNetTrainerFocalTversky(LossTrainer):
+class nnUNetTrainerFocalTversky(TverskyTrainer):
     """nnU-Net with the focal Tversky loss in place of Dice + cross-entropy."""
+
+    tversky_trick = "FocalTversky"
 
     def make_loss(self) -> OverlapLoss:
         """Focal Tversky of the foreground."""
         return _focal_tversky(self, self.parameters["FocalTversky"])
 
 
-class nnUNetTrainerFocalTverskyCE(LossTrainer):
+class nnUNetTrainerFocalTverskyCE(TverskyTrainer):
     """nnU-Net with the focal Tversky loss in place of its Dice term."""
+
+    tversky_trick = "FocalTverskyCE"
 
     def make_loss(self) -> Sum:
         """Focal Tversky of the foreground and nnU-Net's cross-entropy."""
@@ -36,7 +40,6 @@ class nnUNetTrainerFocalTverskyCE(LossTrainer):
 
 
 def _focal_tversky(trainer: LossTrainer, settings: SimpleNamespace) -> OverlapLoss:
-    checked(settings)
     return OverlapLoss(
         score=partial(tversky_index, alpha=settings.alpha, beta=settings.beta),
         batch=trainer.batch_dice,

@@ -10,7 +10,7 @@ prints the index as if it were the loss; and the trick paper's published code, w
 from __future__ import annotations
 
 from functools import partial
-from types import SimpleNamespace
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -18,6 +18,7 @@ from nnunet_tricks.criterion import Counts, Loss, Prediction
 from nnunet_tricks.loss.compound import Sum
 from nnunet_tricks.loss.cross_entropy import cross_entropy
 from nnunet_tricks.loss.overlap import OverlapLoss
+from nnunet_tricks.planned import Planned
 from nnunet_tricks.trainer import LossTrainer
 
 PUBLISHED_SMOOTH = 1e-7
@@ -70,35 +71,48 @@ def published_tversky_loss(prediction: Prediction, *, alpha: float, beta: float)
     return 1 - tversky_index(counts, alpha=beta, beta=alpha, smooth=PUBLISHED_SMOOTH).mean(1).sum()
 
 
-def checked(settings: SimpleNamespace) -> SimpleNamespace:
-    """Refuse weights that leave nothing to train.
+class TverskyTrainer(LossTrainer):
+    """A trainer whose loss weighs misses and false alarms.
 
-    Raises:
-        ValueError: If alpha and beta are both 0.
+    Attributes:
+        tversky_trick: The trick's name in the catalogue, whose parameters ``alpha`` and ``beta`` are the weights.
     """
-    if settings.alpha == settings.beta == 0:
-        raise ValueError("alpha and beta of the Tversky loss must not both be 0: it would be 0 whatever is predicted")
-    return settings
+
+    tversky_trick: ClassVar[str]
+
+    @classmethod
+    def check_planned(cls, planned: Planned) -> None:
+        """Refuse weights that leave nothing to train."""
+        super().check_planned(planned)
+        settings = cls.parameters[cls.tversky_trick]
+        if settings.alpha == settings.beta == 0:
+            raise ValueError(
+                f"alpha and beta of {cls.tversky_trick} must not both be 0: it would be 0 whatever is predicted"
+            )
 
 
-class nnUNetTrainerTversky(LossTrainer):
+class nnUNetTrainerTversky(TverskyTrainer):
     """nnU-Net with the Tversky loss in place of Dice + cross-entropy."""
+
+    tversky_trick = "Tversky"
 
     def make_loss(self) -> Loss:
         """Tversky of the foreground, or with ``mediseg`` the published code's."""
-        settings = checked(self.parameters["Tversky"])
+        settings = self.parameters["Tversky"]
         if settings.mediseg:
             return partial(published_tversky_loss, alpha=settings.alpha, beta=settings.beta)
         score = partial(tversky_index, alpha=settings.alpha, beta=settings.beta)
         return OverlapLoss(score=score, batch=self.batch_dice, weights=self.overlap_weights(settings.cb))
 
 
-class nnUNetTrainerTverskyCE(LossTrainer):
+class nnUNetTrainerTverskyCE(TverskyTrainer):
     """nnU-Net with the Tversky loss in place of its Dice term."""
+
+    tversky_trick = "TverskyCE"
 
     def make_loss(self) -> Sum:
         """Tversky of the foreground and nnU-Net's cross-entropy."""
-        settings = checked(self.parameters["TverskyCE"])
+        settings = self.parameters["TverskyCE"]
         score = partial(tversky_index, alpha=settings.alpha, beta=settings.beta)
         tversky = OverlapLoss(score=score, batch=self.batch_dice, weights=self.overlap_weights(settings.cb))
         return Sum((cross_entropy, tversky))

@@ -14,7 +14,7 @@ stops where there are more than two classes; here all of them get 0.8.
 from __future__ import annotations
 
 from functools import partial
-from types import SimpleNamespace
+from typing import ClassVar
 
 import torch.nn.functional as F  # noqa: N812, its standard name
 from torch import Tensor
@@ -23,6 +23,7 @@ from nnunet_tricks.class_balance import times
 from nnunet_tricks.criterion import IGNORE_INDEX, DecisionWeights, Loss, Prediction
 from nnunet_tricks.loss.compound import Sum
 from nnunet_tricks.loss.dice import nnunet_dice
+from nnunet_tricks.planned import Planned
 from nnunet_tricks.trainer import LossTrainer
 
 PUBLISHED = (0.2, 0.8)
@@ -70,36 +71,57 @@ def _divided(total: Tensor, weight: Tensor) -> Tensor:
     return total / weight.where(weight > 0, 1)
 
 
-class nnUNetTrainerWCE(LossTrainer):
+class WeightedTrainer(LossTrainer):
+    """A trainer with fixed weights of classes, or those of the training fold.
+
+    Attributes:
+        weighted_trick: The trick's name in the catalogue, whose parameter ``weights`` holds the fixed ones.
+    """
+
+    weighted_trick: ClassVar[str]
+
+    @classmethod
+    def check_planned(cls, planned: Planned) -> None:
+        """Refuse fixed weights that are not one for each class or region, or leave nothing to train."""
+        super().check_planned(planned)
+        trick, names = cls.weighted_trick, planned.class_names
+        weights = cls.parameters[trick].weights
+        if weights and len(weights) != len(names):
+            raise ValueError(
+                f"weights of {trick} must hold {len(names)} numbers, one for each of {', '.join(names)}; got "
+                f"{len(weights)}: {', '.join(f'{weight:g}' for weight in weights)}"
+            )
+        if weights and not any(weights):
+            raise ValueError(f"weights of {trick} must not all be 0: it would be 0 whatever is predicted")
+
+    def class_weights(self) -> DecisionWeights:
+        """The fixed ones, or by the voxels of the training fold."""
+        settings = self.parameters[self.weighted_trick]
+        if not settings.weights:
+            return self.decision_weights(settings.cb)
+        return tuple((1.0, weight) for weight in settings.weights) if self.has_regions else (settings.weights,)
+
+
+class nnUNetTrainerWCE(WeightedTrainer):
     """nnU-Net with weighted cross-entropy in place of Dice + cross-entropy."""
+
+    weighted_trick = "WCE"
 
     def make_loss(self) -> Loss:
         """Weighted cross-entropy, with ``mediseg`` under the published code's weights."""
         settings = self.parameters["WCE"]
         if settings.mediseg:
             return partial(weighted_cross_entropy, weights=times(self.decision_weights(0), PUBLISHED))
-        return partial(weighted_cross_entropy, weights=_weights(self, "WCE", settings), plain=settings.plain)
+        return partial(weighted_cross_entropy, weights=self.class_weights(), plain=settings.plain)
 
 
-class nnUNetTrainerDiceWCE(LossTrainer):
+class nnUNetTrainerDiceWCE(WeightedTrainer):
     """nnU-Net with weighted cross-entropy in place of its own."""
+
+    weighted_trick = "DiceWCE"
 
     def make_loss(self) -> Sum:
         """nnU-Net's Dice term and weighted cross-entropy."""
-        settings = self.parameters["DiceWCE"]
-        weighted = partial(weighted_cross_entropy, weights=_weights(self, "DiceWCE", settings), plain=settings.plain)
+        plain = self.parameters["DiceWCE"].plain
+        weighted = partial(weighted_cross_entropy, weights=self.class_weights(), plain=plain)
         return Sum((weighted, partial(nnunet_dice, batch=self.batch_dice)))
-
-
-def _weights(trainer: LossTrainer, trick: str, settings: SimpleNamespace) -> DecisionWeights:
-    if not settings.weights:
-        return trainer.decision_weights(settings.cb)
-    names = trainer.class_names
-    if len(settings.weights) != len(names):
-        raise ValueError(
-            f"weights of {trick} must hold {len(names)} numbers, one for each of {', '.join(names)}; got "
-            f"{len(settings.weights)}: {', '.join(f'{weight:g}' for weight in settings.weights)}"
-        )
-    if not any(settings.weights):
-        raise ValueError(f"weights of {trick} must not all be 0: it would be 0 whatever is predicted")
-    return tuple((1.0, weight) for weight in settings.weights) if trainer.has_regions else (settings.weights,)

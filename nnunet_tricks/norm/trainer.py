@@ -12,6 +12,7 @@ import numpy as np
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import nn
 
+from nnunet_tricks.planned import Planned
 from nnunet_tricks.trainer import TrickTrainer
 
 EPS = 1e-5
@@ -82,13 +83,14 @@ class NormTrainer(TrickTrainer):
             enable_deep_supervision,
         )
 
-    def initialize(self) -> None:
-        """Build everything, and say what the layers do with these plans.
+    @classmethod
+    def check_planned(cls, planned: Planned) -> None:
+        """Refuse layers that would see single values, of which nothing is left when their mean is subtracted."""
+        super().check_planned(planned)
+        cls._require_values(planned.configuration)
 
-        Raises:
-            ValueError: If a layer would see single values, of which nothing is left when their mean is subtracted.
-        """
-        self._require_values()
+    def initialize(self) -> None:
+        """Build everything, and say what the layers do with these plans."""
         super().initialize()
         for line in self.norm_notes():
             self.print_to_log_file(f"{self.norm_trick}: {line}", add_timestamp=False)
@@ -97,18 +99,17 @@ class NormTrainer(TrickTrainer):
         """What the user should know."""
         yield from ()
 
-    def _require_values(self) -> None:
-        arguments = self.configuration_manager.network_arch_init_kwargs
-        if "norm_op" not in arguments:
-            return  # which building refuses
-        patch, batch = self.configuration_manager.patch_size, self.configuration_manager.batch_size
+    @classmethod
+    def _require_values(cls, configuration: ConfigurationManager) -> None:
+        arguments = configuration.network_arch_init_kwargs
+        patch, batch = configuration.patch_size, configuration.batch_size
         size = [ceil(side / stride) for side, stride in zip(patch, np.prod(arguments["strides"], axis=0), strict=True)]
         channels = arguments["features_per_stage"][-1]
-        if self.values(batch=batch, channels=channels, voxels=prod(size)) > 1:
+        if cls.values(batch=batch, channels=channels, voxels=prod(size)) > 1:
             return
         shapes = ("x".join(map(str, shape)) for shape in (patch, size))
         raise ValueError(
-            f"{self.norm_trick} needs at least 2 values to normalise, and has 1 in the network's deepest stage, where "
+            f"{cls.norm_trick} needs at least 2 values to normalise, and has 1 in the network's deepest stage, where "
             "a patch of {} has {} voxels and a batch has {} of them: plan another patch or batch size with "
             "'nnunet-tricks plan --patch --batch'".format(*shapes, batch)
         )

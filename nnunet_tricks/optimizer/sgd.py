@@ -10,20 +10,23 @@ import torch
 from torch.optim import Optimizer
 
 from nnunet_tricks.optimizer.trainer import OptimizationTrainer
+from nnunet_tricks.planned import Planned
 
 
 class nnUNetTrainerSGD(OptimizationTrainer):
     """nnU-Net with another momentum, decay or learning rate of its own optimiser."""
 
-    def make_optimizer(self) -> Optimizer:
-        """SGD.
-
-        Raises:
-            ValueError: If Nesterov's rule is asked for without momentum.
-        """
-        settings = self.parameters["SGD"]
+    @classmethod
+    def check_planned(cls, planned: Planned) -> None:
+        """Refuse Nesterov's rule without momentum."""
+        super().check_planned(planned)
+        settings = cls.parameters["SGD"]
         if settings.nesterov and not settings.momentum:
             raise ValueError("SGD: nesterov looks ahead along the momentum, got momentum 0; allowed is more than 0")
+
+    def make_optimizer(self) -> Optimizer:
+        """SGD."""
+        settings = self.parameters["SGD"]
         self.initial_lr, self.weight_decay = settings.lr, settings.decay
         return torch.optim.SGD(
             self.network.parameters(),

@@ -16,7 +16,7 @@ from typing import Any
 from nnunet_tricks.naming import IllegalName
 from nnunet_tricks.planning.patch import SWEEP, fitted
 from nnunet_tricks.planning.plans_file import DEFAULT_PLANS, Plans, resolve
-from nnunet_tricks.planning.variants import VARIANTS, plans_name
+from nnunet_tricks.planning.variants import EXAMPLES, VARIANTS, plans_name
 from nnunet_tricks.planning.variants import find as variant_of
 
 PREFIX = "nnUNetPlanner"
@@ -56,6 +56,20 @@ def is_known(name: str) -> bool:
         return False
 
 
+def _nearest(token: str, reason: str) -> list[str]:
+    """The name that the reason tells how to write, with plain numbers, else one of its kind or most like it."""
+    plain = re.sub(r"(?<![\dp])0+(?=\d)", "", token)
+    for word in (*re.findall(r"'(\w+)'", reason), plain):
+        if is_known(word):
+            return [PREFIX + word]
+    known = [*names(), *(PREFIX + example for example in EXAMPLES)]
+    if kind := re.match(r"[A-Za-z]+(?=\d)", token):
+        alike = [name for name in known if name.startswith(PREFIX + kind[0])]
+        if alike:
+            return alike[:1]
+    return get_close_matches(PREFIX + token, known, n=1) or known
+
+
 @cache
 def _build(name: str) -> type:
     token = name.removeprefix(PREFIX)
@@ -63,8 +77,8 @@ def _build(name: str) -> type:
     try:
         variant = None if patch else variant_of(token)
     except ValueError as error:
-        known = names()
-        raise IllegalName(name, str(error), get_close_matches(name, known, n=1) or known, "planner") from None
+        also = f"; planners are Patch{SWEEP[0]} and so on, too" if "is not known" in str(error) else ""
+        raise IllegalName(name, f"{error}{also}", _nearest(token, str(error)), "planner") from None
     from nnunetv2.experiment_planning.experiment_planners.default_experiment_planner import ExperimentPlanner
     from nnunetv2.utilities.json_export import recursive_fix_for_json_export
 

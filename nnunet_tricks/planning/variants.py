@@ -167,6 +167,10 @@ VARIANTS = (
 """All there are."""
 
 
+EXAMPLES = ("Spacing3p22x1p62x1p62", "Resize200x200")
+"""Variants with numbers of one's own."""
+
+
 def find(name: str) -> Variant:
     """The variant of a name: one of ``VARIANTS``, ``Spacing3p22x1p62x1p62``, ``Resize200x200``.
 
@@ -182,7 +186,7 @@ def find(name: str) -> Variant:
     if shape := shape_of(name):
         voxels = " x ".join(map(str, shape))
         return Variant(name, f"images resampled to {voxels} voxels", lambda plans, _: give_shape(plans, shape))
-    known = ", ".join([*(one.name for one in VARIANTS), "Spacing3p22x1p62x1p62", "Resize200x200"])
+    known = ", ".join([*(one.name for one in VARIANTS), *EXAMPLES])
     raise ValueError(f"variant '{name}' is not known: there are {known}, the last two with numbers of your own")
 
 

@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from nnunet_tricks.optimizer.trainer import OptimizationTrainer
+from nnunet_tricks.planned import Planned
 from nnunet_tricks.schedule.by_epoch import ByEpoch
 
 EXPONENT = 0.9
@@ -37,13 +38,26 @@ def warmed_up(epoch: int, rate: float, *, length: int, epochs: int) -> float:
 class nnUNetTrainerWarmup(OptimizationTrainer):
     """nnU-Net that starts slowly."""
 
+    @classmethod
+    def check_planned(cls, planned: Planned) -> None:
+        """Refuse a rise that is not over when the training is."""
+        super().check_planned(planned)
+        _require_time(cls.parameters["Warmup"].length, cls.trainer_name.epochs)
+
     def make_schedule(self, optimizer: Optimizer) -> LRScheduler:
         """Up, then down.
 
         Raises:
-            ValueError: If the training ends before the rise does.
+            ValueError: If the training ends before the rise does, as it may where a subclass sets its length.
         """
         length, epochs = self.parameters["Warmup"].length, self.num_epochs
-        if length >= epochs:
-            raise ValueError(f"length of Warmup must be less than the {epochs} epochs of the training, got {length}")
+        _require_time(length, epochs)
         return ByEpoch(optimizer, lambda epoch: warmed_up(epoch, self.initial_lr, length=length, epochs=epochs))
+
+
+def _require_time(length: int, epochs: int) -> None:
+    if length >= epochs:
+        advice = f": for example length{max(1, epochs // 20)}" if epochs > 1 else ""
+        raise ValueError(
+            f"length of Warmup must be less than the {epochs} epochs of the training, got {length}{advice}"
+        )

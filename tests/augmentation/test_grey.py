@@ -1,3 +1,6 @@
+from copy import deepcopy
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +13,10 @@ from nnunet_tricks.augmentation.gt_aug_a import change_grey_values
 from nnunet_tricks.augmentation.gt_aug_ab import nnUNetTrainerGTAugAB
 from nnunet_tricks.augmentation.patch import Patch
 from nnunet_tricks.augmentation.recipe import Recipe
+from nnunet_tricks.conformance.bench import Bench
+from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.resolve import find_trainer
+from nnunet_tricks.conformance.run import Run
 from tests.augmentation.cases import CUBE, FLAT, augmented, seeds
 
 CHANCE = 0.01
@@ -53,13 +60,26 @@ def test_without_colours_every_channel_is_equalised_by_itself(channels: int) -> 
         torch.testing.assert_close(done[channel].amax(), image[channel].amax())
 
 
-def test_equalising_luminance_keeps_colours() -> None:
-    image = picture(3, 48, 40)
-    done = CLAHE((4, 4), colour=True)(image=image.clone())["image"]
-    torch.testing.assert_close(done[0] - done[1], image[0] - image[1])
-    torch.testing.assert_close(done[1] - done[2], image[1] - image[2])
+@pytest.mark.parametrize("together", [True, False])
+def test_equalising_luminance_keeps_colours(together: bool) -> None:
+    torch.manual_seed(1)
+    image = torch.cat([0.4 + 0.2 * torch.rand(3, 46, 40), torch.zeros(3, 1, 40), torch.ones(3, 1, 40)], 1)
+    done = CLAHE((4, 4), colour=True, together=together)(image=image.clone())["image"]
+    inside = ((done > 1e-6) & (done < 1 - 1e-6)).all(0)
+    assert inside.float().mean() > 0.5
+    torch.testing.assert_close((done[0] - done[1])[inside], (image[0] - image[1])[inside])
+    torch.testing.assert_close((done[1] - done[2])[inside], (image[1] - image[2])[inside])
     before, after = (torch.tensordot(LUMINANCE, one, 1) for one in (image, done))
     assert not torch.allclose(before, after)
+
+
+@pytest.mark.parametrize("limit", [1, 4])
+def test_equalising_is_the_same_however_channels_were_normalised(limit: int) -> None:
+    image = colours(48, 40)
+    done = CLAHE((limit, limit), colour=True)(image=image.clone())["image"]
+    assert ((done >= 0) & (done <= 1)).all()
+    scored = CLAHE((limit, limit), colour=True)(image=(image - MEANS) / DEVIATIONS)["image"]
+    torch.testing.assert_close(scored * DEVIATIONS + MEANS, done, rtol=0, atol=1e-5)
 
 
 def test_equalising_spreads_a_faint_image() -> None:
@@ -105,10 +125,53 @@ def test_noise_is_normal_and_cut_off_at_two_deviations() -> None:
         assert kstest(inside.numpy(), truncnorm(-2, 2).cdf).pvalue > CHANCE
 
 
+MEANS, DEVIATIONS = (torch.tensor(values).view(3, 1, 1) for values in ((0.7, 0.4, 0.5), (0.1, 0.25, 0.2)))
+"""Of red, green and blue, as nnU-Net's z-score takes them from each channel."""
+
+
+def colours(*size: int) -> Tensor:
+    """An image from 0 to 1 in which each channel reaches both."""
+    torch.manual_seed(0)
+    image = torch.rand(3, *size)
+    image[:, 0, 0], image[:, -1, -1] = 0, 1
+    return image
+
+
 def test_saturation_keeps_the_luminance() -> None:
-    image = picture(3, 16, 16)
-    done = Saturation(0.5)(image=image.clone())["image"]
+    image = 0.4 + 0.2 * colours(16, 16)
+    image[:, 0, 0], image[:, -1, -1] = 0, 1
+    done = Saturation(0.5, together=True)._apply_to_image(image.clone(), factor=1.5)
     torch.testing.assert_close(torch.tensordot(LUMINANCE, done, 1), torch.tensordot(LUMINANCE, image, 1))
+
+
+@pytest.mark.parametrize("factor", [0.0, 0.5, 2.0])
+def test_saturation_is_the_same_however_channels_were_normalised(factor: float) -> None:
+    image = colours(16, 16)
+    transform = Saturation(1)
+    done = transform._apply_to_image(image.clone(), factor=factor)
+    spread = float((done.amax(0) - done.amin(0)).max())
+    assert (spread < 1e-6) == (factor == 0)
+    assert ((done >= 0) & (done <= 1)).all()
+    scored = transform._apply_to_image((image - MEANS) / DEVIATIONS, factor=factor) * DEVIATIONS + MEANS
+    torch.testing.assert_close(scored, done, rtol=0, atol=1e-5)
+
+
+def test_raw_channels_share_one_range() -> None:
+    """A picture without bright red: its grey is that of its values, not that of each channel's own range."""
+    image = colours(16, 16) * torch.tensor([0.3, 0.8, 1.0]).view(3, 1, 1)
+    grey = Saturation(1, together=True)._apply_to_image(image.clone(), factor=0.0)
+    torch.testing.assert_close(grey, torch.tensordot(LUMINANCE, image, 1).expand_as(image))
+
+
+def test_the_plans_tell_whether_channels_share_a_range(bench: Bench) -> None:
+    for scheme, together in (("ZScoreNormalization", False), ("RGBTo01Normalization", True), ("NoNormalization", True)):
+        with bench.room(find_trainer("nnUNetTrainerColorJitter"), Cell("labels", "2d", True)) as run:
+            plans = deepcopy(run.data.plans)
+            plans["configurations"]["2d"]["normalization_schemes"] = [scheme] * 3
+            built = Run(run.trainer, run.cell, replace(run.data, plans=plans), run.folder).build()
+            built.configure_rotation_dummyDA_mirroring_and_inital_patch_size()
+        assert built.recipe.patch.colour
+        assert built.recipe.patch.together is together
 
 
 def _chances(patch: Patch, *, mediseg: bool = False) -> dict[str, float]:

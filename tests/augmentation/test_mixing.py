@@ -209,11 +209,10 @@ def test_a_batch_of_one_is_refused(bench: Bench, name: str) -> None:
     with bench.room(found(name), CELL) as run:
         plans = deepcopy(run.data.plans)
         plans["configurations"]["2d"]["batch_size"] = 1
-        trainer = run.trainer(
-            {**plans, "continue_training": False}, "2d", 0, deepcopy(run.data.dataset_json), torch.device("cpu")
-        )
         with pytest.raises(ValueError, match=f"{name} mixes the patches of a batch .* has 1; at least 2 are needed"):
-            trainer.initialize()
+            run.trainer(
+                {**plans, "continue_training": False}, "2d", 0, deepcopy(run.data.dataset_json), torch.device("cpu")
+            )
 
 
 def test_maps_of_the_truth_cannot_be_cut() -> None:

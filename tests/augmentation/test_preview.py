@@ -36,6 +36,24 @@ def test_a_picture_and_what_is_in_it(volumes: Path, tmp_path: Path, capsys: pyte
     assert imread(out).std() > 0.05
     assert everything(volumes.parent) == before
     assert list(out.parent.iterdir()) == [out]
+    drawn = out.read_bytes()
+    assert main([*words, "-o", str(out)]) == 2
+    assert "is there already: name another picture with -o, or say --overwrite" in capsys.readouterr().err
+    assert out.read_bytes() == drawn
+    assert main([*words, "-o", str(out), "--overwrite", "--draws", "1"]) == 0
+    assert out.read_bytes() != drawn
+
+
+def test_the_configuration_is_that_of_plan_and_mixing_is_not_shown(
+    volumes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first of the tiny plans is 3d_lowres."""
+    words = ["preview-augmentation", volumes.parent.name, "-tr", "nnUNetTrainerMixUp", "--draws", "1"]
+    assert main([*words, "-o", str(tmp_path / "mixed.png"), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["configuration"], said["patch"], said["not_shown"]) == ("3d_fullres", [6, 24, 24], "MixUp")
+    assert main([*words, "-c", "3d_lowres", "-o", str(tmp_path / "other.png")]) == 0
+    assert "MixUp is not in the picture" in capsys.readouterr().out
 
 
 def test_without_a_split_all_cases_are_drawn_from_and_no_split_is_written(volumes: Path, tmp_path: Path) -> None:

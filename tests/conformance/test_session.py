@@ -71,6 +71,38 @@ def test_a_users_trainer_is_checked_and_a_failure_sets_the_exit_code(
     assert os.environ["nnUNet_results"] == str(tmp_path / "results_of_the_user")  # noqa: SIM112
 
 
+BUILDS_ON_OURS = """
+import torch
+from nnunet_tricks.trainers import nnUNetTrainerTversky
+
+
+class nnUNetTrainerMineGood(nnUNetTrainerTversky):
+    def __init__(self, plans, configuration, fold, dataset_json, device=torch.device("cuda")):
+        super().__init__(plans, configuration, fold, dataset_json, device)
+        self.num_epochs = 4
+"""
+
+
+@pytest.mark.skipif(not external.is_read(), reason="nnU-Net reads nnUNet_extTrainer since 2.8")
+def test_a_users_trainer_may_build_on_ours(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.py").write_text(BUILDS_ON_OURS)
+    monkeypatch.setenv("nnUNet_extTrainer", str(tmp_path))
+    monkeypatch.setattr("nnunet_tricks.conformance.session.pairwise", lambda: (Cell("labels", "2d", True),))
+    assert main(["conformance", "nnUNetTrainerMineGood"]) == 0
+    assert capsys.readouterr().out.endswith("Everything holds.\n")
+    assert main(["show", "nnUNetTrainerMineGood"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("nnUNetTrainerMineGood is yours and builds on this one")
+    assert "Tversky: missed voxels and false alarms weighed apart" in shown
+    assert main(["show", "nnUNetTrainerMinGood"]) == 2
+    with bench.room(find_trainer("nnUNetTrainerMineGood"), Cell("labels", "2d", True)) as run:
+        run.build(untouched=True).on_train_start()
+        log = next(run.folder.rglob("training_log_*.txt")).read_text()
+    assert "Tversky (alpha 0.3, beta 0.7, cb 0.0, mediseg False); 4 epochs; run 1" in log
+
+
 def test_scripts_get_everything(bench: Bench) -> None:
     cell = Cell("regions", "2d", False)
     reports = [bench.check(find_trainer("nnUNetTrainerCELoss"), cell), Report("nnUNetTrainerCELoss", "contract")]

@@ -65,6 +65,7 @@ def test_a_dry_run_says_it_and_changes_nothing(environment: Environment, command
         environment.tricks("link")
     before = files(environment.folder)
     dry = environment.tricks(command, "--dry-run")
+    assert "now" not in dry.stdout
     assert dry.returncode == 0
     assert all(name in dry.stdout for name in NAMES)
     assert files(environment.folder) == before

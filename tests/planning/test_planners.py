@@ -53,6 +53,26 @@ def test_names_that_are_none() -> None:
     with pytest.raises(IllegalName, match="is written 'Spacing3p22x1p6x1p6'"):
         find("nnUNetPlannerSpacing03p220x1p6x1p6")
     assert not is_known("nnUNetPlannerSpacing0x1x1")
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("Spacing5p0x2x2", "Spacing5x2x2"),
+        ("Resize0200x200", "Resize200x200"),
+        ("Spacing5xx2", "Spacing3p22x1p62x1p62"),
+        ("Patch096", "Patch96"),
+        ("MinMx", "MinMax"),
+    ],
+)
+def test_the_nearest_name_is_one_of_the_kind(name: str, nearest: str) -> None:
+    with pytest.raises(IllegalName) as refused:
+        find(f"nnUNetPlanner{name}")
+    assert refused.value.nearest == (f"nnUNetPlanner{nearest}",)
+    assert "Patch" in str(refused.value) or "is written" in str(refused.value)
+
+
+def test_other_places_have_no_planners() -> None:
     assert answer("nnunetv2.imageio", "nnUNetPlannerMinMax") == (None, "")
 
 

@@ -53,12 +53,12 @@ def chosen_slices(cases: Any, grids: Mapping[str, Grid], annotation: Annotation)
         grids: The slices of each case.
         annotation: How many, and by what policy.
     """
-    if annotation.policy != "ual" or annotation.density == 1:
+    if annotation.density == 1:
+        return {case: list(range(grid.raw)) for case, grid in grids.items()}
+    if annotation.policy != "ual":
         return {
             case: list(
-                policies.chosen(annotation.policy, grid.raw, 1, case=case)
-                if annotation.density == 1
-                else policies.chosen(annotation.policy, grid.raw, annotation.density, seed=annotation.seed, case=case)
+                policies.chosen(annotation.policy, grid.raw, annotation.density, seed=annotation.seed, case=case)
             )
             for case, grid in grids.items()
         }

@@ -15,6 +15,7 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import Tensor
 
 from nnunet_tricks import preconditions
+from nnunet_tricks.augmentation.mixing import MixingTrainer
 from nnunet_tricks.conformance.resolve import find_trainer
 from nnunet_tricks.conformance.sandbox import sandbox, seed_everything
 from nnunet_tricks.planning import plans_file
@@ -42,12 +43,14 @@ class Preview:
         read: As it is read, larger than the network's patches where something is cut off later.
         draws: After augmentation.
         axes: Along which nnU-Net will mirror at inference.
+        mixing: The trick that mixes the patches of a batch afterwards, which is not shown; empty if there is none.
     """
 
     case: str
     read: Draw
     draws: tuple[Draw, ...]
     axes: tuple[int, ...]
+    mixing: str = ""
 
 
 def preview(file: Path, trainer: str, configuration: str, fold: int | str, *, draws: int, seed: int) -> Preview:
@@ -83,6 +86,7 @@ def preview(file: Path, trainer: str, configuration: str, fold: int | str, *, dr
             read=_draw(built, image, segmentation, done=False),
             draws=tuple(after),
             axes=tuple(built.inference_allowed_mirroring_axes or ()),
+            mixing=built.mixing_trick if isinstance(built, MixingTrainer) else "",
         )
 
 

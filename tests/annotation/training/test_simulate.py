@@ -24,6 +24,12 @@ def said(grid: Grid, annotation: Annotation = PLAIN, volumes: Any = None) -> tup
     return annotate(volumes, {"case_0": grid}, annotation, log=lines.append), "\n".join(lines)
 
 
+@pytest.mark.parametrize("policy", ["fixed", "random", "ual"])
+def test_where_all_slices_are_annotated_no_policy_chooses(policy: str) -> None:
+    found, _ = said(WHOLE, replace(PLAIN, density=1, policy=policy))
+    assert found["case_0"].kept.all()
+
+
 def test_slices_that_plans_merge_are_counted() -> None:
     assert "WARNING" not in said(WHOLE)[1]
     _, log = said(replace(WHOLE, slices=3))

@@ -1,0 +1,117 @@
+"""What a trainer asks its loss, kept so that the loss can be asked other questions: does it prefer the truth?
+
+nnU-Net calls ``self.loss(output, target)``, with lists where there is deep supervision. Whatever a trainer adds to the
+target, the first channels say what is true, and with an ignore label what nobody annotated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from torch import Tensor
+
+Levels = list[Tensor]
+"""One tensor for each level of deep supervision."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A loss and its gradient.
+
+    Attributes:
+        loss: The number.
+        gradients: With respect to the logits of each level; zeros where none arrived.
+    """
+
+    loss: float
+    gradients: Levels
+
+    @property
+    def largest(self) -> float:
+        """Of the gradients' absolute values."""
+        return max(float(gradient.abs().max()) for gradient in self.gradients)
+
+
+@dataclass(frozen=True)
+class Question:
+    """One call of a trainer's loss.
+
+    Attributes:
+        trainer: Whose loss it is.
+        output: The network's logits, level by level.
+        target: What nnU-Net's loader made of the truth, level by level.
+        nested: Whether the loss is called with lists.
+    """
+
+    trainer: nnUNetTrainer
+    output: Levels
+    target: Levels
+    nested: bool
+
+    @torch.no_grad()
+    def loss(self, output: Levels) -> float:
+        """The loss of other logits."""
+        return float(self._ask(output))
+
+    def measure(self, output: Levels) -> Measured:
+        """The loss of other logits, and its gradient."""
+        leaves = [level.detach().clone().requires_grad_() for level in output]
+        with torch.enable_grad():
+            loss = self._ask(leaves)
+            torch.autograd.backward(loss)
+        found = [torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in leaves]
+        return Measured(float(loss.detach()), found)
+
+    def _ask(self, output: Levels) -> Tensor:
+        target = [level.clone() for level in self.target]
+        answer: Tensor = self.trainer.loss(output, target) if self.nested else self.trainer.loss(output[0], target[0])
+        return answer
+
+    def truth(self, level: int) -> Tensor:
+        """True where a channel of the logits should be high: (B, C, *spatial)."""
+        target, channels = self.target[level], self.output[level].shape[1]
+        if self.trainer.label_manager.has_regions:
+            return target[:, :channels].bool()
+        classes = torch.arange(channels).view(-1, *[1] * (target.ndim - 2))
+        return target[:, :1] == classes
+
+    def ignored(self, level: int) -> Tensor:
+        """True where nobody annotated: (B, 1, *spatial)."""
+        manager, target = self.trainer.label_manager, self.target[level]
+        if manager.has_regions:
+            channel = len(manager.foreground_regions)
+            return target[:, channel : channel + 1] > 0
+        return target[:, :1] == manager.ignore_label
+
+
+@contextmanager
+def overheard(trainer: nnUNetTrainer) -> Iterator[list[Question]]:
+    """Write down what a trainer asks its loss meanwhile."""
+    loss, questions = trainer.loss, list[Question]()
+
+    def listen(output: Any, target: Any, *more: Any, **settings: Any) -> Any:
+        if not more and not settings and _tensors(output) and _tensors(target):
+            nested = not isinstance(output, Tensor)
+            questions.append(Question(trainer, _copied(output), _copied(target), nested))
+        return loss(output, target, *more, **settings)
+
+    trainer.loss = listen
+    try:
+        yield questions
+    finally:
+        trainer.loss = loss
+
+
+def _tensors(given: Any) -> bool:
+    return isinstance(given, Tensor) or (
+        isinstance(given, Sequence) and bool(given) and all(isinstance(level, Tensor) for level in given)
+    )
+
+
+def _copied(given: Tensor | Sequence[Tensor]) -> Levels:
+    return [level.detach().clone() for level in ([given] if isinstance(given, Tensor) else given)]

@@ -1,0 +1,185 @@
+"""Whether a loss and the steps that follow from it lead to the truth.
+
+A training that goes the wrong way neither crashes nor is anything in it infinite. What every sound loss has in common:
+it is lower at the truth than at its opposite, it notices each class, its gradient leads downhill, and voxels that
+nobody annotated do not enter it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+from typing import Any
+
+import torch
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from torch import Tensor
+
+from nnunet_tricks.annotation.training.ignoring import refuse_if_it_counts_ignored
+from nnunet_tricks.conformance.asked import Levels, Question
+from nnunet_tricks.conformance.checks import require, train_step
+from nnunet_tricks.conformance.outcome import ViolationError
+
+SURE = 4.0
+"""A logit of a prediction that is nearly certain, and still far from where float32 sees no difference."""
+DOWNHILL = (0.1, 0.01, 0.001)
+"""Steps along the gradient, in units of the logits; one of them must help."""
+NOTICED = 1e-6
+"""Relative change of a loss that is more than rounding."""
+TOLERANCE = 1e-4
+ENOUGH_STEPS = 16
+"""After so many training steps something must have changed, even where gradients are gathered over several."""
+
+
+def require_learning(trainer: nnUNetTrainer, batches: Iterator[dict[str, Any]], steps: int) -> None:
+    """Training steps in which the network learns.
+
+    Args:
+        trainer: An initialized trainer, before its first step.
+        batches: Of its loader.
+        steps: How many.
+
+    Raises:
+        ViolationError: If all gradients are 0, no weight changes, or the first change leads uphill.
+    """
+    felt = moved = False
+    for number in range(ENOUGH_STEPS):
+        if number >= steps and moved:
+            break
+        before = {} if moved else {name: p.detach().clone() for name, p in trainer.network.named_parameters()}
+        train_step(trainer, next(batches))
+        with_gradient = [(n, p) for n, p in trainer.network.named_parameters() if p.grad is not None]
+        felt = felt or any(bool(p.grad.any()) for _, p in with_gradient)
+        if number == steps - 1:
+            require(felt, "every gradient is 0, so nothing is learned: the loss does not depend on the prediction")
+        if not moved:
+            moved = any(not torch.equal(p, before[n]) for n, p in trainer.network.named_parameters())
+            slope = sum(float(((p.detach() - before[n]) * p.grad).sum()) for n, p in with_gradient)
+            require(slope <= 0, "the optimizer steps along the gradient, not against it: the loss grows")
+    require(moved, f"{ENOUGH_STEPS} training steps left every weight as it was: does the optimizer hold the network's?")
+
+
+def require_sense(question: Question) -> None:
+    """Require that a loss prefers the truth, notices each class, and has a gradient that leads downhill.
+
+    Args:
+        question: A call of the loss on a patch in which something is annotated.
+
+    Raises:
+        ViolationError: If one of these does not hold.
+    """
+    truths = [question.truth(level) for level in range(len(question.output))]
+    at_truth = question.loss(_sure(truths))
+    regions = bool(question.trainer.label_manager.has_regions)
+    opposite, *swapped = _worse(truths)
+    _require_worse(question, at_truth, opposite)
+    for what, wrong in _missed(truths, regions=regions):
+        loss = question.loss(_sure(wrong))
+        noticed = abs(loss - at_truth) > NOTICED * max(1.0, abs(at_truth))
+        require(noticed, f"the loss does not notice {what}: it is {loss:.6g} as where the truth is predicted")
+    for one in swapped:
+        _require_worse(question, at_truth, one)
+    found = question.measure(question.output)
+    require(found.largest > 0, "the gradient of the loss is 0 everywhere, so nothing is learned")
+    slope = max(found.largest, 1e-30)
+    tried = [question.loss(_moved(question.output, found.gradients, -step / slope)) for step in DOWNHILL]
+    require(
+        min(tried) < found.loss,
+        f"against its own gradient the loss grows from {found.loss:.6g} to {min(tried):.6g}",
+    )
+
+
+def require_ignorance(question: Question) -> None:
+    """Require that what is predicted where nobody annotated changes neither the loss nor any gradient elsewhere.
+
+    Args:
+        question: A call of the loss on a patch of which a part is annotated.
+
+    Raises:
+        ViolationError: If it does, or such voxels have a gradient.
+    """
+    ignored = [question.ignored(level) for level in range(len(question.output))]
+    other = [torch.where(mask, 3 - 2 * level, level) for level, mask in zip(question.output, ignored, strict=True)]
+    mine, theirs = question.measure(question.output), question.measure(other)
+    require(
+        abs(mine.loss - theirs.loss) <= TOLERANCE * max(1.0, abs(mine.loss)),
+        f"voxels that nobody annotated count: other predictions there change the loss from {mine.loss:.6g} to "
+        f"{theirs.loss:.6g}",
+    )
+    most = TOLERANCE * max(mine.largest, theirs.largest)
+    for mask, one, two in zip(ignored, mine.gradients, theirs.gradients, strict=True):
+        require(
+            float((one * mask).abs().max()) <= most,
+            "voxels that nobody annotated are learned from: the loss has a gradient there",
+        )
+        require(
+            float(((one - two) * ~mask).abs().max()) <= 10 * most,
+            "voxels that nobody annotated count: predictions there change the gradient of others",
+        )
+
+
+def require_no_count(trainer: nnUNetTrainer) -> None:
+    """Require that how many voxels nobody annotated does not matter.
+
+    Args:
+        trainer: An initialized trainer on data with an ignore label.
+
+    Raises:
+        ViolationError: If the loss of a patch is another one beside as much that nobody annotated.
+    """
+    try:
+        dimensions = len(trainer.configuration_manager.patch_size)
+        refuse_if_it_counts_ignored(trainer.loss, trainer.label_manager, dimensions, trainer.device)
+    except ValueError as error:
+        # A loss that wants more of the target than labels cannot be asked about labels alone; it was asked above.
+        if error.__cause__ is None:
+            raise ViolationError(str(error)) from error
+
+
+def _require_worse(question: Question, at_truth: float, other: tuple[str, list[Tensor]]) -> None:
+    what, wrong = other
+    loss = question.loss(_sure(wrong))
+    require(at_truth < loss, f"the loss is {at_truth:.4g} where the truth is predicted, and {loss:.4g} {what}")
+
+
+def _worse(truths: list[Tensor]) -> Iterator[tuple[str, list[Tensor]]]:
+    """Predictions that every loss must find worse than the truth."""
+    yield "where the opposite is predicted", [~truth for truth in truths]
+    # Both have as much of a border, so that one that likes short borders has no reason to prefer the wrong one.
+    for one, other in combinations(range(truths[0].shape[1]), 2):
+        order = list(range(truths[0].shape[1]))
+        order[one], order[other] = other, one
+        if not torch.equal(truths[0][:, order], truths[0]):
+            yield f"where channels {one} and {other} are taken for each other", [truth[:, order] for truth in truths]
+
+
+def _missed(truths: list[Tensor], *, regions: bool) -> Iterator[tuple[str, list[Tensor]]]:
+    """Predictions in which a class is not told from another one. Which of both is better may depend on its size."""
+    channels = range(truths[0].shape[1])
+    there = [channel for channel in channels if truths[0][:, channel].any()]
+    if regions:
+        for region in there:
+            yield f"that region {region + 1} is missed", [_changed(truth, region) for truth in truths]
+        return
+    # Background may weigh nothing, so that its voxels may be taken for anything.
+    for label in there:
+        for other in channels if label else ():
+            if other != label:
+                what = f"that class {label} is taken for class {other}"
+                yield what, [_changed(truth, label, other) for truth in truths]
+
+
+def _changed(truth: Tensor, channel: int, other: int | None = None) -> Tensor:
+    changed = truth.clone()
+    if other is not None:
+        changed[:, other] |= truth[:, channel]
+    changed[:, channel] = False
+    return changed
+
+
+def _sure(truths: list[Tensor]) -> Levels:
+    return [truth.float().mul_(2 * SURE).sub_(SURE) for truth in truths]
+
+
+def _moved(output: Levels, gradients: Levels, factor: float) -> Levels:
+    return [level + factor * gradient for level, gradient in zip(output, gradients, strict=True)]

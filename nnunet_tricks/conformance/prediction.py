@@ -1,0 +1,55 @@
+"""Whether stock nnU-Net's prediction computes with a network what the training did."""
+
+from __future__ import annotations
+
+import torch
+from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from nnunetv2.utilities.label_handling.label_handling import determine_num_input_channels
+from torch import Tensor, nn
+
+from nnunet_tricks.conformance.checks import require
+
+TOLERANCE = 1e-4
+
+
+@torch.no_grad()
+def require_same_network(predictor: nnUNetPredictor, trainer: nnUNetTrainer) -> None:
+    """Compare the network that prediction builds with that of the trainer, on an image of noise.
+
+    Args:
+        predictor: Initialized from a model folder.
+        trainer: Initialized, and with the weights of the same checkpoint.
+
+    Raises:
+        ViolationError: If a second prediction or the trainer's network differs, or outputs are probabilities.
+    """
+    plans, configuration = predictor.plans_manager, predictor.configuration_manager
+    channels = determine_num_input_channels(plans, configuration, predictor.dataset_json)
+    image = torch.randn((1, channels, *configuration.patch_size), generator=torch.Generator().manual_seed(0))
+    network = predictor.network
+    network.load_state_dict(predictor.list_of_parameters[0])
+    first, second = _logits(network, image), _logits(network, image)
+    scale = float(first.abs().max())
+    require(bool(first.isfinite().all()), "the trained network's output is not finite")
+    require(
+        float((first - second).abs().max()) <= TOLERANCE * scale,
+        "predicts the same image twice with different results: what is random must end with network.eval()",
+    )
+    require(
+        not (float(first.min()) >= 0 and float(first.max()) <= 1 and float(first.max()) > 0),
+        "the network's outputs all lie from 0 to 1: a softmax or sigmoid is in it, and nnU-Net's prediction applies "
+        "its own to what must be logits",
+    )
+    trainer.set_deep_supervision_enabled(False)
+    trained = _logits(trainer.network, image)
+    require(
+        first.shape == trained.shape and float((first - trained).abs().max()) <= TOLERANCE * scale,
+        "prediction builds another network than the training has: both must come from build_network_architecture",
+    )
+
+
+def _logits(network: nn.Module, image: Tensor) -> Tensor:
+    network.eval()
+    output = network(image)
+    return output if isinstance(output, Tensor) else output[0]

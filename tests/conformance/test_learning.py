@@ -1,0 +1,91 @@
+"""Planted faults that neither crash nor show in the log: each is named by what is wrong."""
+
+from __future__ import annotations
+
+import pytest
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from nnunetv2.training.nnUNetTrainer.variants.loss.nnUNetTrainerTopkLoss import nnUNetTrainerTopk10Loss
+
+from nnunet_tricks.conformance.bench import Bench
+from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.outcome import Report
+from nnunet_tricks.conformance.steps import STEPS
+from tests.conformance import planted_learning as planted
+
+LABELS = Cell("labels", "2d", True)
+FLAT = Cell("labels", "2d", False)
+IGNORE = Cell("labels+ignore", "2d", True)
+REGIONS = Cell("regions", "2d", False)
+IGNORED_REGIONS = Cell("regions+ignore", "3d", True)
+SLOW = ("bfloat16", "compile")
+"""Steps that see none of these faults."""
+
+
+def check(bench: Bench, trainer: type[nnUNetTrainer], cell: Cell, *, until: str = "") -> Report:
+    steps = [step for step in STEPS if step not in SLOW]
+    return bench.check(trainer, cell, steps=tuple(steps[: steps.index(until) + 1] if until else steps))
+
+
+@pytest.mark.parametrize(
+    ("trainer", "cell", "step", "reason"),
+    [
+        (planted.nnUNetTrainerIgnoredIsBackground, IGNORE, "ignored", "nobody annotated count: other predictions"),
+        (planted.nnUNetTrainerIgnoredRegionsCount, IGNORED_REGIONS, "ignored", "other predictions there change"),
+        (planted.nnUNetTrainerLearnsFromIgnored, IGNORE, "ignored", "the loss has a gradient there"),
+        (planted.nnUNetTrainerIgnoredInTheDenominator, IGNORE, "ignored", "with as many of them it is"),
+        (nnUNetTrainerTopk10Loss, Cell("labels+ignore", "3d", True), "ignored", "TopKLoss counts voxels that nobody"),
+        (planted.nnUNetTrainerTimesZero, LABELS, "train steps", "every gradient is 0"),
+        (planted.nnUNetTrainerTimesZero, LABELS, "loss", "the loss is 0 where the truth is predicted, and 0 where"),
+        (planted.nnUNetTrainerZeroGradient, REGIONS, "train steps", "every gradient is 0"),
+        (planted.nnUNetTrainerZeroGradient, REGIONS, "loss", "the gradient of the loss is 0 everywhere"),
+        (planted.nnUNetTrainerNegatedLoss, LABELS, "loss", "where the opposite is predicted"),
+        (planted.nnUNetTrainerNegatedLoss, IGNORED_REGIONS, "loss", "where the opposite is predicted"),
+        (planted.nnUNetTrainerNegatedGradient, FLAT, "loss", "against its own gradient the loss grows"),
+        (planted.nnUNetTrainerMissesAClass, LABELS, "loss", "does not notice that class 1 is taken for class 2"),
+        (planted.nnUNetTrainerMissesARegion, REGIONS, "loss", "does not notice that region 2 is missed"),
+        (
+            planted.nnUNetTrainerSwapsClasses,
+            Cell("labels", "3d", True),
+            "loss",
+            "channels 1 and 2 are taken for each other",
+        ),
+        (planted.nnUNetTrainerUphill, LABELS, "train steps", "steps along the gradient, not against it"),
+        (planted.nnUNetTrainerOptimizesACopy, FLAT, "train steps", "left every weight as it was"),
+        (planted.nnUNetTrainerTrainsOnAll, FLAT, "train steps", "trains on case_2, which the split keeps"),
+        (planted.nnUNetTrainerLambda, FLAT, "pickle", "the training loader cannot be pickled"),
+        (planted.nnUNetTrainerLambdaInValidation, FLAT, "pickle", "the validation loader cannot be pickled"),
+    ],
+    ids=lambda value: value.__name__ if isinstance(value, type) else str(value) if isinstance(value, Cell) else "",
+)
+def test_what_is_wrong_in_training_is_named(
+    bench: Bench, trainer: type[nnUNetTrainer], cell: Cell, step: str, reason: str
+) -> None:
+    report = check(bench, trainer, cell, until="ignored")
+    assert reason in {outcome.step: outcome.reason for outcome in report.failures}[step]
+    assert all("\n" not in outcome.reason for outcome in report.failures)
+
+
+@pytest.mark.parametrize(
+    ("trainer", "cell", "step", "reason"),
+    [
+        (planted.nnUNetTrainerNoisyPrediction, LABELS, "predict", "predicts the same image twice with different"),
+        (planted.nnUNetTrainerDropoutForEver, FLAT, "predict", "predicts the same image twice with different"),
+        (planted.nnUNetTrainerSoftmaxInside, LABELS, "predict", "a softmax or sigmoid is in it"),
+        (planted.nnUNetTrainerSigmoidInside, REGIONS, "predict", "a softmax or sigmoid is in it"),
+        (planted.nnUNetTrainerOtherActivation, LABELS, "predict", "prediction builds another network"),
+        (planted.nnUNetTrainerScheduleAnew, FLAT, "--c", "the learning rate of epoch 1 is 0.01 after --c and 0.00999"),
+        (planted.nnUNetTrainerForgetfulLoss, LABELS, "--c", "the training loss of epoch 1 is"),
+    ],
+    ids=lambda value: value.__name__ if isinstance(value, type) else "",
+)
+def test_what_is_wrong_after_training_is_named(
+    bench: Bench, trainer: type[nnUNetTrainer], cell: Cell, step: str, reason: str
+) -> None:
+    found = {outcome.step: outcome.reason for outcome in check(bench, trainer, cell).failures}
+    assert set(found) == {step}
+    assert reason in found[step]
+
+
+@pytest.mark.parametrize("trainer", [planted.nnUNetTrainerNamedTransform, planted.nnUNetTrainerEverySecondStep])
+def test_what_is_unusual_is_no_fault(bench: Bench, trainer: type[nnUNetTrainer]) -> None:
+    assert check(bench, trainer, FLAT).explain() == []
