@@ -8,6 +8,10 @@ functions for semantic segmentation", IPMI 2023, whose alpha is 2 and beta 1.
 An object is what hangs together in one class, or an instance where the raw data set has ``instancesTr``. All $L_k$ come
 from one pass: what an object and the background add to Dice and cross-entropy is summed by number. Objects are told
 apart at full size; lower levels of deep supervision have the first term alone.
+
+Where some voxels are not annotated, each piece of those that are (``targets/pieces.py``) is an image of its own for the
+second term: objects are those of a slice that stands alone, beside the background of that slice. Parts that may hang
+together through voxels that nobody annotated are one object.
 """
 
 from __future__ import annotations
@@ -20,8 +24,8 @@ from torch import Tensor
 from nnunet_tricks.criterion import Counts, Prediction
 from nnunet_tricks.loss.cross_entropy import cross_entropy
 from nnunet_tricks.loss.dice import dice_score, nnunet_dice
-from nnunet_tricks.targets.maps import MapOfKinds
 from nnunet_tricks.targets.objects import objects
+from nnunet_tricks.targets.pieces import MapOfKinds
 from nnunet_tricks.targets.trainer import MappedLossTrainer
 
 
@@ -42,17 +46,24 @@ class BlobLoss:
     def __call__(self, prediction: Prediction) -> Tensor:
         """The loss, a scalar."""
         # First, since the counts of the whole then take the probabilities that are there.
-        blobs = None if prediction.maps is None else blob_term(prediction, prediction.maps)
+        blobs = None if prediction.maps is None else blob_term(prediction, *self._numbers(prediction, prediction.maps))
         whole = self.alpha * (cross_entropy(prediction) + nnunet_dice(prediction, batch=self.batch))
         return whole if blobs is None else whole + self.beta * blobs
 
+    @staticmethod
+    def _numbers(prediction: Prediction, maps: Tensor) -> tuple[Tensor, Tensor | None]:
+        classes = prediction.logits.shape[1] - (0 if prediction.regions else 1)
+        return maps[:, :classes], maps[:, classes] if maps.shape[1] > classes else None
 
-def blob_term(prediction: Prediction, numbers: Tensor) -> Tensor:
+
+def blob_term(prediction: Prediction, numbers: Tensor, pieces: Tensor | None = None) -> Tensor:
     """nnU-Net's loss on each object alone, the mean.
 
     Args:
         prediction: Logits beside their truth.
         numbers: Of objects, from 1, (B, foreground classes or regions, *spatial); 0 outside.
+        pieces: Numbers of what is an image of its own, from 1, (B, *spatial), 0 where nobody annotated; ``None`` where
+            each image of the batch is one.
 
     Returns:
         A scalar; 0 where there is no object.
@@ -64,6 +75,9 @@ def blob_term(prediction: Prediction, numbers: Tensor) -> Tensor:
         annotated = prediction.annotated.to(found.dtype)
         found = found * annotated[:, None]
     most = int(numbers.max())
+    parts = None
+    if pieces is not None and int(pieces.max()) > 1:
+        parts = pieces.long()
     terms = []
     for channel in range(numbers.shape[1]):
         number = numbers[:, channel].long()
@@ -75,11 +89,19 @@ def blob_term(prediction: Prediction, numbers: Tensor) -> Tensor:
         (outside, probability), (outside_cross, cross), (rest, size) = (
             (sums[:, :1], sums[:, 1:]) for sums in (probability, cross, voxels)
         )
+        piece_of = None
+        if parts is not None:
+            piece_of = parts.new_zeros(len(parts), most + 1).scatter(1, number.flatten(1), parts.flatten(1))[:, 1:]
+            outside, outside_cross, rest = (
+                _background(image, number, parts).gather(1, piece_of)
+                for image in (found[:, channel], losses, annotated)
+            )
         dice = dice_score(Counts(probability, probability + outside, size))
         each = (cross + outside_cross) / (size + rest).clamp_min(1) - dice
         there = size > 0
-        has_some = there.any(1)
-        terms.append((each * there).sum(1)[has_some] / there.sum(1)[has_some])
+        total, objects_there = (each * there, there) if piece_of is None else _by_piece(each, there, piece_of)
+        has_some = objects_there.any(1)
+        terms.append(total.sum(1)[has_some] / objects_there.sum(1)[has_some])
     means = torch.cat(terms)
     return means.sum() / max(len(means), 1)
 
@@ -92,10 +114,26 @@ def _by_number(image: Tensor, numbers: Tensor, most: int) -> Tensor:
     return torch.cat([background, sums[:, 1:]], 1)
 
 
+def _background(image: Tensor, numbers: Tensor, pieces: Tensor) -> Tensor:
+    """Sums of an image (B, *spatial) over the background of each piece, (B, pieces + 1)."""
+    # Row by row first: see above.
+    rows = torch.where(numbers > 0, 0, image).flatten(2)
+    sums = rows.new_zeros(*rows.shape[:2], int(pieces.max()) + 1)
+    return sums.scatter_add(2, pieces.flatten(2), rows).sum(1)
+
+
+def _by_piece(losses: Tensor, there: Tensor, piece_of: Tensor) -> tuple[Tensor, Tensor]:
+    """Losses of objects (B, objects), and whether they are there, one piece a row."""
+    pieces = torch.arange(1, int(piece_of.max()) + 1, device=piece_of.device)
+    mine = there[:, None] & (piece_of[:, None] == pieces.view(1, -1, 1))
+    return (losses[:, None] * mine).flatten(0, 1), mine.flatten(0, 1)
+
+
 class nnUNetTrainerBlob(MappedLossTrainer):
     """nnU-Net with blob loss over its Dice + cross-entropy."""
 
     instances = True
+    numbers = True
 
     @property
     def map_of_kinds(self) -> MapOfKinds:

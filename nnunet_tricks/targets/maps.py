@@ -14,12 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nnunet_tricks.targets.instances import COLOURS, SplitColours, before_channels_change
-
-Kinds = NDArray[Any]
-"""What a map is made of: 0 where there is nothing, another value for each kind of thing that is told apart; a mask
-where there is one kind only."""
-MapOfKinds = Callable[[Kinds, Sequence[float]], NDArray[np.float32]]
-"""From kinds and the voxel's edges in mm to a map of the same shape. It can be pickled, since workers do that."""
+from nnunet_tricks.targets.pieces import Annotated, Kinds, MapOfKinds, components, map_of_annotated
 
 
 @dataclass(frozen=True)
@@ -32,12 +27,15 @@ class Layout:
         ignore: Whether there is an ignore label.
         per_decision: Whether there is one map for each decision (see ``Prediction.decisions``), which for a label map
             is a single one of all its classes, and not one for each class.
+        numbers: Whether maps are numbers of things. Where there is an ignore label, a last map then has the numbers of
+            the pieces that annotated voxels make, from 1, and 0 elsewhere.
     """
 
     classes: int
     regions: bool
     ignore: bool
     per_decision: bool = False
+    numbers: bool = False
 
     @property
     def channels(self) -> int:
@@ -60,6 +58,18 @@ class Layout:
         if colours is None:
             return [kind.numpy() for kind in found]
         return [((kind + (self.classes + 1) * colours) * (kind != 0)).numpy() for kind in found]
+
+    def annotated(self, target: Tensor) -> Annotated | None:
+        """True where a voxel is annotated, ``None`` where all are.
+
+        Args:
+            target: (channels, *spatial).
+        """
+        if not self.ignore:
+            return None
+        # The ignore label is the one after all others.
+        known = ~target[self.classes].bool() if self.regions else target[0] <= self.classes
+        return None if known.all() else np.asarray(known.numpy())
 
     def split(self, joined: Tensor) -> tuple[Tensor, Tensor]:
         """The target as nnU-Net made it, and the maps.
@@ -99,11 +109,29 @@ class AppendMaps(BasicTransform):
         segmentation = data_dict["segmentation"]
         full = segmentation[0] if isinstance(segmentation, list) else segmentation
         kinds = self.layout.kinds(full, data_dict.pop(COLOURS, None))
-        # In 2D, too, nnU-Net plans a spacing of two edges.
-        maps = [torch.from_numpy(self.map_of_kinds(one, self.spacing)) for one in kinds]
-        joined = torch.cat([full.float(), torch.stack(maps)])
+        joined = torch.cat([full.float(), torch.from_numpy(self.maps(kinds, self.layout.annotated(full)))])
         data_dict["segmentation"] = [joined, *segmentation[1:]] if isinstance(segmentation, list) else joined
         return data_dict
+
+    def maps(self, kinds: Sequence[Kinds], annotated: Annotated | None) -> NDArray[np.float32]:
+        """What is appended.
+
+        Args:
+            kinds: What each map is made of; what they hold where nobody annotated changes no annotated voxel.
+            annotated: True where a voxel is annotated, ``None`` where all are.
+
+        Returns:
+            (maps, *spatial), 0 where nobody annotated.
+        """
+        # In 2D, too, nnU-Net plans a spacing of two edges.
+        made = [
+            map_of_annotated(self.map_of_kinds, one, self.spacing, annotated, numbers=self.layout.numbers)
+            for one in kinds
+        ]
+        if self.layout.numbers and self.layout.ignore:
+            pieces = np.ones(kinds[0].shape) if annotated is None else components(annotated)
+            made.append(pieces.astype(np.float32))
+        return np.stack(made)
 
 
 class WithMaps:

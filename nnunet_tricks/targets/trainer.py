@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import nnunetv2.paths
 
 from nnunet_tricks.targets.instances import coloured_cases
-from nnunet_tricks.targets.maps import AppendMaps, Layout, MapOfKinds, WithMaps
+from nnunet_tricks.targets.maps import AppendMaps, Layout, WithMaps
+from nnunet_tricks.targets.pieces import MapOfKinds
 from nnunet_tricks.trainer import LossTrainer, MakeTransforms
 
 
@@ -23,10 +24,12 @@ class MappedLossTrainer(LossTrainer):
         per_decision: Whether there is one map for each decision (see ``Prediction.decisions``) and not for each
             foreground class.
         instances: Whether objects that touch are told apart where the raw data set has ``instancesTr``.
+        numbers: Whether maps are numbers of things, see ``Layout``.
     """
 
     per_decision: ClassVar[bool] = False
     instances: ClassVar[bool] = False
+    numbers: ClassVar[bool] = False
 
     @property
     @abstractmethod
@@ -41,6 +44,7 @@ class MappedLossTrainer(LossTrainer):
             regions=self.has_regions,
             ignore=self.label_manager.ignore_label is not None,
             per_decision=self.per_decision,
+            numbers=self.numbers,
         )
 
     @property
