@@ -19,6 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F  # noqa: N812, its standard name
 from torch import Tensor
 
 from nnunet_tricks.criterion import Counts, Prediction
@@ -46,24 +47,18 @@ class BlobLoss:
     def __call__(self, prediction: Prediction) -> Tensor:
         """The loss, a scalar."""
         # First, since the counts of the whole then take the probabilities that are there.
-        blobs = None if prediction.maps is None else blob_term(prediction, *self._numbers(prediction, prediction.maps))
+        blobs = None if prediction.maps is None else blob_term(prediction, prediction.maps)
         whole = self.alpha * (cross_entropy(prediction) + nnunet_dice(prediction, batch=self.batch))
         return whole if blobs is None else whole + self.beta * blobs
 
-    @staticmethod
-    def _numbers(prediction: Prediction, maps: Tensor) -> tuple[Tensor, Tensor | None]:
-        classes = prediction.logits.shape[1] - (0 if prediction.regions else 1)
-        return maps[:, :classes], maps[:, classes] if maps.shape[1] > classes else None
 
-
-def blob_term(prediction: Prediction, numbers: Tensor, pieces: Tensor | None = None) -> Tensor:
+def blob_term(prediction: Prediction, numbers: Tensor) -> Tensor:
     """nnU-Net's loss on each object alone, the mean.
 
     Args:
         prediction: Logits beside their truth.
-        numbers: Of objects, from 1, (B, foreground classes or regions, *spatial); 0 outside.
-        pieces: Numbers of what is an image of its own, from 1, (B, *spatial), 0 where nobody annotated; ``None`` where
-            each image of the batch is one.
+        numbers: Of objects, from 1, (B, foreground classes or regions, *spatial); 0 outside, or numbers below 0 of
+            pieces that are images of their own, see ``map_of_annotated``.
 
     Returns:
         A scalar; 0 where there is no object.
@@ -74,13 +69,10 @@ def blob_term(prediction: Prediction, numbers: Tensor, pieces: Tensor | None = N
     else:
         annotated = prediction.annotated.to(found.dtype)
         found = found * annotated[:, None]
-    most = int(numbers.max())
-    parts = None
-    if pieces is not None and int(pieces.max()) > 1:
-        parts = pieces.long()
+    most, in_pieces = int(numbers.max()), bool(numbers.min() < 0)
     terms = []
     for channel in range(numbers.shape[1]):
-        number = numbers[:, channel].long()
+        number = numbers[:, channel].long().clamp_min(0)
         losses = prediction.decision_cross_entropy[:, channel if prediction.regions else 0]
         probability, cross, voxels = (
             _by_number(image, number, most) for image in (found[:, channel], losses, annotated)
@@ -89,19 +81,24 @@ def blob_term(prediction: Prediction, numbers: Tensor, pieces: Tensor | None = N
         (outside, probability), (outside_cross, cross), (rest, size) = (
             (sums[:, :1], sums[:, 1:]) for sums in (probability, cross, voxels)
         )
-        piece_of = None
-        if parts is not None:
-            piece_of = parts.new_zeros(len(parts), most + 1).scatter(1, number.flatten(1), parts.flatten(1))[:, 1:]
+        base = None
+        if in_pieces:
+            base = _base(size)
+            piece = (-numbers[:, channel]).long().clamp_min(0)
             outside, outside_cross, rest = (
-                _background(image, number, parts).gather(1, piece_of)
+                _background(image, number, piece, most).gather(1, base)
                 for image in (found[:, channel], losses, annotated)
             )
         dice = dice_score(Counts(probability, probability + outside, size))
         each = (cross + outside_cross) / (size + rest).clamp_min(1) - dice
         there = size > 0
-        total, objects_there = (each * there, there) if piece_of is None else _by_piece(each, there, piece_of)
-        has_some = objects_there.any(1)
-        terms.append(total.sum(1)[has_some] / objects_there.sum(1)[has_some])
+        total, objects_there = each * there, there.to(each.dtype)
+        if base is None:
+            total, objects_there = total.sum(1), objects_there.sum(1)
+        else:
+            total, objects_there = _by_piece(total, base), _by_piece(objects_there, base)
+        has_some = objects_there > 0
+        terms.append(total[has_some] / objects_there[has_some])
     means = torch.cat(terms)
     return means.sum() / max(len(means), 1)
 
@@ -114,19 +111,24 @@ def _by_number(image: Tensor, numbers: Tensor, most: int) -> Tensor:
     return torch.cat([background, sums[:, 1:]], 1)
 
 
-def _background(image: Tensor, numbers: Tensor, pieces: Tensor) -> Tensor:
-    """Sums of an image (B, *spatial) over the background of each piece, (B, pieces + 1)."""
+def _background(image: Tensor, numbers: Tensor, pieces: Tensor, most: int) -> Tensor:
+    """Sums of an image (B, *spatial) over the background of each piece by its number, (B, most + 1)."""
     # Row by row first: see above.
     rows = torch.where(numbers > 0, 0, image).flatten(2)
-    sums = rows.new_zeros(*rows.shape[:2], int(pieces.max()) + 1)
-    return sums.scatter_add(2, pieces.flatten(2), rows).sum(1)
+    # A last piece without objects has a number above all of theirs, and its sum is not asked for.
+    sums = rows.new_zeros(*rows.shape[:2], most + 2)
+    return sums.scatter_add(2, pieces.flatten(2).clamp_max(most + 1), rows).sum(1)
 
 
-def _by_piece(losses: Tensor, there: Tensor, piece_of: Tensor) -> tuple[Tensor, Tensor]:
-    """Losses of objects (B, objects), and whether they are there, one piece a row."""
-    pieces = torch.arange(1, int(piece_of.max()) + 1, device=piece_of.device)
-    mine = there[:, None] & (piece_of[:, None] == pieces.view(1, -1, 1))
-    return (losses[:, None] * mine).flatten(0, 1), mine.flatten(0, 1)
+def _base(size: Tensor) -> Tensor:
+    """The number of each object's piece: the last before the object's that is none of an object; both (B, objects)."""
+    numbers = torch.arange(size.shape[1], device=size.device)
+    return torch.where(F.pad(size, (1, 0))[:, :-1] > 0, 0, numbers).cummax(1).values
+
+
+def _by_piece(image: Tensor, base: Tensor) -> Tensor:
+    """Sums over the objects of each piece, (B, objects) both, those of a piece at its number."""
+    return torch.zeros_like(image).scatter_add(1, base, image)
 
 
 class nnUNetTrainerBlob(MappedLossTrainer):

@@ -63,7 +63,8 @@ class HausdorffLoss:
             distances: Of the truth, (B, foreground classes or regions, *spatial), raised to alpha.
         """
         if self.both is not None:
-            distances = distances + of_prediction(prediction, distances, self.both, self.alpha)
+            spacing = self.both[-(distances.ndim - 2) :]
+            distances = distances + of_prediction(prediction, distances, spacing, self.alpha)
         counts, paid = prediction.counts_and_mapped(distances, errors=True, batch=self.batch)
         return 1 - dice_score(counts).mean(), paid.sum() / (prediction.voxels * paid.shape[1])
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nnunet_tricks.targets.instances import COLOURS, SplitColours, before_channels_change
-from nnunet_tricks.targets.pieces import Annotated, Kinds, MapOfKinds, components, map_of_annotated
+from nnunet_tricks.targets.pieces import Annotated, Kinds, MapOfKinds, map_of_annotated
 
 
 @dataclass(frozen=True)
@@ -27,15 +27,12 @@ class Layout:
         ignore: Whether there is an ignore label.
         per_decision: Whether there is one map for each decision (see ``Prediction.decisions``), which for a label map
             is a single one of all its classes, and not one for each class.
-        numbers: Whether maps are numbers of things. Where there is an ignore label, a last map then has the numbers of
-            the pieces that annotated voxels make, from 1, and 0 elsewhere.
     """
 
     classes: int
     regions: bool
     ignore: bool
     per_decision: bool = False
-    numbers: bool = False
 
     @property
     def channels(self) -> int:
@@ -87,18 +84,22 @@ class AppendMaps(BasicTransform):
     The last of nnU-Net's transforms, so that the maps are those of the augmented truth; it draws nothing.
     """
 
-    def __init__(self, map_of_kinds: MapOfKinds, layout: Layout, spacing: Sequence[float]) -> None:
+    def __init__(
+        self, map_of_kinds: MapOfKinds, layout: Layout, spacing: Sequence[float], *, numbers: bool = False
+    ) -> None:
         """Take what is the same for all patches.
 
         Args:
             map_of_kinds: Makes a map.
             layout: Of the segmentation.
             spacing: Edges of a voxel in mm.
+            numbers: Whether maps are numbers of things, see ``map_of_annotated``.
         """
         super().__init__()
         self.map_of_kinds = map_of_kinds
         self.layout = layout
         self.spacing = tuple(float(edge) for edge in spacing)
+        self.numbers = numbers
 
     def apply(self, data_dict: dict[str, Any], **_: Any) -> dict[str, Any]:
         """Append.
@@ -125,12 +126,8 @@ class AppendMaps(BasicTransform):
         """
         # In 2D, too, nnU-Net plans a spacing of two edges.
         made = [
-            map_of_annotated(self.map_of_kinds, one, self.spacing, annotated, numbers=self.layout.numbers)
-            for one in kinds
+            map_of_annotated(self.map_of_kinds, one, self.spacing, annotated, numbers=self.numbers) for one in kinds
         ]
-        if self.layout.numbers and self.layout.ignore:
-            pieces = np.ones(kinds[0].shape) if annotated is None else components(annotated)
-            made.append(pieces.astype(np.float32))
         return np.stack(made)
 
 

@@ -63,7 +63,9 @@ def map_of_annotated(
         kinds: 2D or 3D.
         spacing: Edges of a voxel in mm, in the order of the axes.
         annotated: True where a voxel is annotated; ``None`` where all are.
-        numbers: Whether the map counts things from 1; those of different pieces then get different numbers.
+        numbers: Whether the map counts things from 1. Those of different pieces then get different numbers: if a piece
+            has n things and its background -b, they have the numbers from b + 1 to b + n, and the next background has
+            -(b + n + 1). The first b is 0.
 
     Returns:
         0 where nobody annotated.
@@ -82,6 +84,7 @@ def map_of_annotated(
     if annotated is None or annotated.all():
         return make(kinds, spacing)
     found = np.zeros(kinds.shape, np.float32)
+    base = 0.0
     for where, axes, mine in _boxes(components(annotated)):
         part, edges = kinds[where].squeeze(axes), [edge for axis, edge in enumerate(spacing) if axis not in axes]
         if mine.all():
@@ -89,7 +92,9 @@ def map_of_annotated(
         else:
             made = make(part, edges, mine) if _knows_annotated(make) else make(np.where(mine, part, 0), edges)
         if numbers:
-            made = np.where(made > 0, made + found.max(), 0)
+            last = made[mine].max()
+            made = np.where(made > 0, made + base, -base)
+            base += last + 1
         found[where].squeeze(axes)[mine] = made[mine]
     return found
 

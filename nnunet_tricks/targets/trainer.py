@@ -24,7 +24,7 @@ class MappedLossTrainer(LossTrainer):
         per_decision: Whether there is one map for each decision (see ``Prediction.decisions``) and not for each
             foreground class.
         instances: Whether objects that touch are told apart where the raw data set has ``instancesTr``.
-        numbers: Whether maps are numbers of things, see ``Layout``.
+        numbers: Whether maps are numbers of things, see ``map_of_annotated``.
     """
 
     per_decision: ClassVar[bool] = False
@@ -44,13 +44,13 @@ class MappedLossTrainer(LossTrainer):
             regions=self.has_regions,
             ignore=self.label_manager.ignore_label is not None,
             per_decision=self.per_decision,
-            numbers=self.numbers,
         )
 
     @property
     def maps_of_truth(self) -> AppendMaps:
         """The transform that makes the maps."""
-        return AppendMaps(self.map_of_kinds, self.layout, self.configuration_manager.spacing)
+        spacing = self.configuration_manager.spacing
+        return AppendMaps(self.map_of_kinds, self.layout, spacing, numbers=self.numbers)
 
     def training_transforms(self, make: MakeTransforms) -> MakeTransforms:
         """The last one appends the maps, whatever other tricks do before."""

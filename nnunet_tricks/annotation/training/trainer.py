@@ -32,6 +32,7 @@ from nnunet_tricks.annotation.training.ignoring import refuse_if_it_counts_ignor
 from nnunet_tricks.annotation.training.padding import WithIgnoredPadding
 from nnunet_tricks.annotation.training.simulate import Annotation, annotate
 from nnunet_tricks.annotation.training.survey import BACKGROUND
+from nnunet_tricks.targets.trainer import MappedLossTrainer
 from nnunet_tricks.trainer import MakeTransforms, TrickTrainer
 
 
@@ -101,11 +102,12 @@ class nnUNetTrainerSparseSlices(TrickTrainer):
         """nnU-Net's.
 
         Raises:
-            ValueError: If the loss counts voxels that nobody annotated.
+            ValueError: If voxels that nobody annotated change the loss.
         """
         super().initialize()
         dimensions = len(self.configuration_manager.patch_size)
-        refuse_if_it_counts_ignored(self.loss, self.label_manager, dimensions, self.device)
+        maps = self.maps_of_truth if isinstance(self, MappedLossTrainer) else None
+        refuse_if_it_counts_ignored(self.loss, self.label_manager, dimensions, self.device, maps)
         self._counted = [0, 0]
 
     def train_step(self, batch: dict[str, Any]) -> dict[str, Any]:
