@@ -23,6 +23,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from nnunet_tricks import voxel_sizes
 from nnunet_tricks.criterion import Prediction
 from nnunet_tricks.loss.dice import dice_score
 from nnunet_tricks.targets.distance import distance_to_the_other_side
@@ -102,9 +103,19 @@ class nnUNetTrainerHausdorff(MappedLossTrainer):
         return partial(distance_to_the_other_side, power=self.parameters["Hausdorff"].alpha)
 
     def make_loss(self) -> HausdorffLoss:
-        """Dice and the Hausdorff term."""
+        """Dice and the Hausdorff term.
+
+        Raises:
+            ValueError: If the prediction's distances count and images are not resampled to one spacing.
+        """
         settings = self.parameters["Hausdorff"]
         spacing = tuple(float(edge) for edge in self.configuration_manager.spacing)
+        if settings.both and not voxel_sizes.as_planned(self.configuration_manager):
+            raise ValueError(
+                f"Hausdorff_both measures predictions in the planned voxel, and configuration "
+                f"'{self.configuration_name}' of {self.plans_manager.plans_name} does not resample images to it: take "
+                "Hausdorff without 'both', which measures each case in its own voxels, or plans with one spacing"
+            )
         return HausdorffLoss(
             weight=settings.weight,
             alpha=settings.alpha,

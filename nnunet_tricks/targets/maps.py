@@ -15,6 +15,7 @@ from torch import Tensor
 
 from nnunet_tricks.targets.instances import COLOURS, SplitColours, before_channels_change
 from nnunet_tricks.targets.pieces import Annotated, Kinds, MapOfKinds, map_of_annotated
+from nnunet_tricks.voxel_sizes import CurrentEdges
 
 
 @dataclass(frozen=True)
@@ -85,21 +86,31 @@ class AppendMaps(BasicTransform):
     """
 
     def __init__(
-        self, map_of_kinds: MapOfKinds, layout: Layout, spacing: Sequence[float], *, numbers: bool = False
+        self,
+        map_of_kinds: MapOfKinds,
+        layout: Layout,
+        spacing: Sequence[float] | CurrentEdges,
+        *,
+        numbers: bool = False,
     ) -> None:
         """Take what is the same for all patches.
 
         Args:
             map_of_kinds: Makes a map.
             layout: Of the segmentation.
-            spacing: Edges of a voxel in mm.
+            spacing: Edges of a voxel in mm, or where to find those of the case.
             numbers: Whether maps are numbers of things, see ``map_of_annotated``.
         """
         super().__init__()
         self.map_of_kinds = map_of_kinds
         self.layout = layout
-        self.spacing = tuple(float(edge) for edge in spacing)
+        self._edges = spacing if isinstance(spacing, CurrentEdges) else CurrentEdges(spacing)
         self.numbers = numbers
+
+    @property
+    def spacing(self) -> tuple[float, ...]:
+        """Edges of a voxel in mm, now."""
+        return self._edges.edges
 
     def apply(self, data_dict: dict[str, Any], **_: Any) -> dict[str, Any]:
         """Append.
@@ -124,10 +135,9 @@ class AppendMaps(BasicTransform):
         Returns:
             (maps, *spatial), 0 where nobody annotated.
         """
-        # In 2D, too, nnU-Net plans a spacing of two edges.
-        made = [
-            map_of_annotated(self.map_of_kinds, one, self.spacing, annotated, numbers=self.numbers) for one in kinds
-        ]
+        # In 2D nnU-Net plans a spacing of two edges, but a case has three.
+        spacing = self.spacing[-kinds[0].ndim :]
+        made = [map_of_annotated(self.map_of_kinds, one, spacing, annotated, numbers=self.numbers) for one in kinds]
         return np.stack(made)
 
 
