@@ -9,9 +9,9 @@ An object is what hangs together in one class, or an instance where the raw data
 from one pass: what an object and the background add to Dice and cross-entropy is summed by number. Objects are told
 apart at full size; lower levels of deep supervision have the first term alone.
 
-Where some voxels are not annotated, each piece of those that are (``targets/pieces.py``) is an image of its own for the
-second term: objects are those of a slice that stands alone, beside the background of that slice. Parts that may hang
-together through voxels that nobody annotated are one object.
+Where some voxels are not annotated, a slice that stands alone is an image of its own for the second term, with its own
+objects and background (``targets/pieces.py``). Parts that may hang together through voxels that nobody annotated are
+one object.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def blob_term(prediction: Prediction, numbers: Tensor) -> Tensor:
     Args:
         prediction: Logits beside their truth.
         numbers: Of objects, from 1, (B, foreground classes or regions, *spatial); 0 outside, or numbers below 0 of
-            pieces that are images of their own, see ``map_of_annotated``.
+            parts that are images of their own, see ``map_of_annotated``.
 
     Returns:
         A scalar; 0 where there is no object.

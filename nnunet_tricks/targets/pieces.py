@@ -1,8 +1,9 @@
 """Maps of what is annotated, where some voxels are not.
 
-What hangs together of the annotated voxels is a piece, and an image of its own in the box around it. A slice that
-stands alone is a flat box, so it gets the map that it would get as an image in 2D. Of what lies outside of the box
-nothing is taken, as of what lies outside of a patch.
+What hangs together of the annotated voxels is a piece. A piece that fills at least half of the box around it, as slices
+and stacks of slices do, is an image of its own: a slice that stands alone gets the map that it would get as an image in
+2D. All other pieces, such as strokes and slices that were turned, are one more image together. Of what lies outside of
+its box nothing is taken, as of what lies outside of a patch.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ Kinds = NDArray[Any]
 """What a map is made of: 0 where there is nothing, another value for each kind of thing that is told apart; a mask
 where there is one kind only."""
 Annotated = NDArray[np.bool_]
+SMALLEST = 4
+"""Voxels of a piece that can be an image of its own."""
 
 
 class MapOfKinds(Protocol):
@@ -56,15 +59,15 @@ def map_of_annotated(
     *,
     numbers: bool = False,
 ) -> NDArray[np.float32]:
-    """A map of which each annotated voxel's value comes from its own piece.
+    """A map of which each annotated voxel's value comes from its own image of annotated voxels.
 
     Args:
         make: Makes the map of a box.
         kinds: 2D or 3D.
         spacing: Edges of a voxel in mm, in the order of the axes.
         annotated: True where a voxel is annotated; ``None`` where all are.
-        numbers: Whether the map counts things from 1. Those of different pieces then get different numbers: if a piece
-            has n things and its background -b, they have the numbers from b + 1 to b + n, and the next background has
+        numbers: Whether the map counts things from 1. Those of different images then get different numbers: if one has
+            n things and its background -b, they have the numbers from b + 1 to b + n, and the next background has
             -(b + n + 1). The first b is 0.
 
     Returns:
@@ -85,7 +88,7 @@ def map_of_annotated(
         return make(kinds, spacing)
     found = np.zeros(kinds.shape, np.float32)
     base = 0.0
-    for where, axes, mine in _boxes(components(annotated)):
+    for where, axes, mine in _images(annotated):
         part, edges = kinds[where].squeeze(axes), [edge for axis, edge in enumerate(spacing) if axis not in axes]
         if mine.all():
             made = make(part, edges)
@@ -108,12 +111,24 @@ def _knows_annotated(make: MapOfKinds) -> bool:
     return True
 
 
-def _boxes(pieces: NDArray[Any]) -> Iterator[tuple[tuple[slice, ...], tuple[int, ...], Annotated]]:
-    """The box around each piece, the axes along which it is flat, and where the piece is in what is left of the box.
+def _images(annotated: Annotated) -> Iterator[tuple[tuple[slice, ...], tuple[int, ...], Annotated]]:
+    """The box around each image, the axes along which it is flat, and where it is in what is left of the box.
 
     Two axes always stay.
     """
+    pieces = components(annotated)
+    voxels = np.bincount(pieces.reshape(-1))
+    rest = annotated.copy()
     for number, where in enumerate(find_objects(pieces), 1):
-        flat = [axis for axis, side in enumerate(where) if side.stop - side.start == 1]
-        axes = tuple(flat[: pieces.ndim - 2])
-        yield where, axes, pieces[where].squeeze(axes) == number
+        sides = [side.stop - side.start for side in where]
+        if voxels[number] >= SMALLEST and 2 * voxels[number] >= np.prod(sides):
+            mine = pieces[where] == number
+            rest[where] &= ~mine
+            yield where, _flat(sides), mine.squeeze(_flat(sides))
+    for where in find_objects(rest.astype(np.uint8)):
+        flat = _flat([side.stop - side.start for side in where])
+        yield where, flat, rest[where].squeeze(flat)
+
+
+def _flat(sides: Sequence[int]) -> tuple[int, ...]:
+    return tuple([axis for axis, side in enumerate(sides) if side == 1][: len(sides) - 2])
