@@ -77,8 +77,8 @@ def cl_dice(prediction: Prediction, iterations: int) -> Tensor:
 
 
 def _of_one(p: Tensor, g: Tensor, *, iterations: int, known: Tensor | None) -> Tensor:
-    precision = _share(soft_skeleton(p[None, None], iterations, known)[0, 0], g)
-    sensitivity = _share(soft_skeleton(g[None, None], iterations, known)[0, 0], p)
+    precision = _share(soft_skeleton(p[None, None], iterations, known), g)
+    sensitivity = _share(soft_skeleton(g[None, None], iterations, known), p)
     return 2 * precision * sensitivity / (precision + sensitivity)
 
 
@@ -103,6 +103,8 @@ def soft_skeleton(image: Tensor, iterations: int, known: Tensor | None = None) -
         >>> soft_skeleton(bar, 2)[0, 0, :, 3]
         tensor([0., 0., 1., 0., 0.])
     """
+    known = None if known is None else known.to(image.dtype)
+    image = image if known is None else image * known
     skeleton = torch.zeros_like(image)
     for _ in range(iterations + 1):
         image, skeleton = _thinner(image, skeleton, known)
@@ -112,14 +114,14 @@ def soft_skeleton(image: Tensor, iterations: int, known: Tensor | None = None) -
 def _thinner(image: Tensor, skeleton: Tensor, known: Tensor | None) -> tuple[Tensor, Tensor]:
     axes = range(2, image.ndim)
     # A voxel sees its neighbours along each axis when it shrinks, and the corners, too, when it grows again. What is
-    # not known is as bright as anything where the darkest counts, and as dark where the brightest does.
-    eroded = -Highest.apply(-image if known is None else -image.masked_fill(~known, 1), tuple(axes))
-    opened = eroded = eroded if known is None else eroded * known
+    # not known is 1 where the darkest counts, and 0, as it comes, where the brightest does.
+    eroded = -Highest.apply(-image if known is None else known - 1 - image, tuple(axes))
+    eroded = eroded if known is None else eroded * known
+    opened = eroded
     for axis in axes:
+        opened = opened if known is None or axis == axes[0] else opened * known
         opened = Highest.apply(opened, (axis,))
-        opened = opened if known is None else opened * known
     ridge = F.relu(image - opened)
-    ridge = ridge if known is None else ridge * known
     return eroded, skeleton + F.relu(ridge - skeleton * ridge)
 
 
