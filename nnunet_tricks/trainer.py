@@ -16,9 +16,10 @@ from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as module
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.label_handling.label_handling import LabelManager
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from torch import nn
 
-from nnunet_tricks import __version__, class_balance, preconditions, voxel_counts
+from nnunet_tricks import __version__, class_balance, declared_labels, preconditions, voxel_counts
 from nnunet_tricks.class_balance import VoxelCounts
 from nnunet_tricks.criterion import Criterion, DecisionWeights, Loss
 from nnunet_tricks.naming import IllegalName, TrainerName, ensemble_note, parse
@@ -66,10 +67,12 @@ class TrickTrainer(nnUNetTrainer):
             device: Where to train.
 
         Raises:
-            ValueError: If the training could not work, or not as asked; see ``preconditions.check``. Nothing has been
-                written then.
+            ValueError: If the training could not work, or not as asked; see ``preconditions.check`` and
+                ``declared_labels.check_consecutive``. Nothing has been written then.
         """
         preconditions.check(type(self).__name__, plans, configuration, fold)
+        manager = PlansManager(plans).get_label_manager(dataset_json)
+        declared_labels.check_consecutive(manager, plans["dataset_name"])
         self.check_planned(Planned.of(plans, configuration, dataset_json))
         super().__init__(plans, configuration, fold, dataset_json, device)
         labels: LabelManager = self.plans_manager.get_label_manager(self.dataset_json)
@@ -138,6 +141,21 @@ class TrickTrainer(nnUNetTrainer):
         cases, _ = self.do_split()
         dataset = self.dataset_class(self.preprocessed_dataset_folder, cases)
         return voxel_counts.count(dataset, cases, log=self.print_to_log_file)
+
+    def get_tr_and_val_datasets(self) -> Any:
+        """nnU-Net's cases.
+
+        Raises:
+            ValueError: If one has a label that dataset.json does not have.
+        """
+        both = super().get_tr_and_val_datasets()
+        # As dataset.json has them, whatever labels mean while the network trains.
+        manager = self.plans_manager.get_label_manager(self.dataset_json)
+        voxels: dict[str, dict[int, int]] = {}
+        for cases in both:
+            voxels |= voxel_counts.by_case(cases, cases.identifiers, log=self.print_to_log_file)
+        declared_labels.check_cases(voxels, manager, self.plans_manager.dataset_name)
+        return both
 
     def training_transforms(self, make: MakeTransforms) -> MakeTransforms:
         """How training patches are transformed, for tricks that change it.

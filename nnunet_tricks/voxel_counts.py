@@ -15,9 +15,31 @@ from rich.progress import track
 
 from nnunet_tricks.files import write_atomically
 
+OUTSIDE = -1
+"""nnU-Net's mark of zeros around an image, which become background."""
+
 
 def count(dataset: nnUNetBaseDataset, cases: Iterable[str], *, log: Callable[[str], None] = print) -> dict[int, int]:
-    """Voxels of each label over some cases, in the preprocessed images; -1 (cropped away) counts as background.
+    """Voxels of each label over some cases, see ``by_case``.
+
+    Args:
+        dataset: nnU-Net's preprocessed data.
+        cases: Identifiers.
+        log: Takes a line when there is something to say.
+
+    Returns:
+        Label -> voxels; the ignore label, if there is one, is a label as any other.
+    """
+    total: Counter[int] = Counter()
+    for voxels in by_case(dataset, cases, log=log).values():
+        total.update(voxels)
+    return dict(total)
+
+
+def by_case(
+    dataset: nnUNetBaseDataset, cases: Iterable[str], *, log: Callable[[str], None] = print
+) -> dict[str, dict[int, int]]:
+    """Voxels of each label in the preprocessed images; what nnU-Net marks as outside counts as background.
 
     What was counted is kept in ``<folder of the preprocessed images>_voxel_counts.json``, case by case, so that every
     fold and every trainer finds it. A case that was preprocessed anew is counted anew; a file that cannot be read is
@@ -29,7 +51,7 @@ def count(dataset: nnUNetBaseDataset, cases: Iterable[str], *, log: Callable[[st
         log: Takes a line when there is something to say.
 
     Returns:
-        Label -> voxels; the ignore label, if there is one, is a label as any other.
+        Case -> label -> voxels; the ignore label, if there is one, is a label as any other.
     """
     folder = Path(dataset.source_folder)
     file = folder.with_name(f"{folder.name}_voxel_counts.json")
@@ -43,10 +65,7 @@ def count(dataset: nnUNetBaseDataset, cases: Iterable[str], *, log: Callable[[st
         # Preprocessed data of somebody else may be read-only: then every training counts for itself.
         with suppress(OSError):
             write_atomically(file, json.dumps(known, indent=1, sort_keys=True))
-    total: Counter[int] = Counter()
-    for case in written:
-        total.update({int(label): voxels for label, voxels in known[case]["voxels"].items()})
-    return dict(total)
+    return {case: {int(label): voxels for label, voxels in known[case]["voxels"].items()} for case in written}
 
 
 def of_classes(counts: Mapping[int, int], classes: Iterable[int | tuple[int, ...] | list[int]]) -> list[int]:
@@ -69,11 +88,18 @@ def of_classes(counts: Mapping[int, int], classes: Iterable[int | tuple[int, ...
 
 def _of_case(dataset: nnUNetBaseDataset, case: str) -> dict[str, int]:
     _, segmentation, *_ = dataset.load_case(case)
-    labels = np.maximum(np.asarray(segmentation[0]), 0)
-    voxels = np.zeros(int(labels.max()) + 1, dtype=np.int64)
-    for plane in labels:  # bincount works on a copy in 64 bits
+    labels = np.asarray(segmentation[0])
+    below: dict[str, int] = {}
+    if labels.min() < OUTSIDE:
+        found, numbers = np.unique(labels[labels < OUTSIDE], return_counts=True)
+        below = {str(label): int(number) for label, number in zip(found.tolist(), numbers.tolist(), strict=True)}
+    lifted = np.maximum(labels, 0)
+    voxels = np.zeros(int(lifted.max()) + 1, dtype=np.int64)
+    for plane in lifted:  # bincount works on a copy in 64 bits
         voxels += np.bincount(plane.ravel(), minlength=len(voxels))
-    return {str(label): int(number) for label, number in enumerate(voxels) if number}
+    if below:
+        voxels[0] -= sum(below.values())
+    return below | {str(label): int(number) for label, number in enumerate(voxels) if number}
 
 
 def _read(file: Path, log: Callable[[str], None]) -> dict[str, Any]:

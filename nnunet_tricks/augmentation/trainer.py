@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from nnunet_tricks import voxel_sizes
 from nnunet_tricks.augmentation.patch import Patch
 from nnunet_tricks.augmentation.recipe import InPlaceOfNnunets, Recipe
-from nnunet_tricks.planning.geometry import NOT_TO_ONE_SPACING
 from nnunet_tricks.trainer import MakeTransforms, TrickTrainer
 
 _ONE_SCALE = {"NoNormalization", "RGBTo01Normalization"}
@@ -53,7 +53,7 @@ class AugmentationTrainer(TrickTrainer):
             by_slices=by_slices,
             colour=names in _COLOURS,
             together=set(self.configuration_manager.normalization_schemes) <= _ONE_SCALE,
-            resampled=self.configuration_manager.configuration["resampling_fn_data"] not in NOT_TO_ONE_SPACING,
+            resampled=voxel_sizes.as_planned(self.configuration_manager),
         )
 
     def _description(self) -> list[str]:

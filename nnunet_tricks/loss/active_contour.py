@@ -6,7 +6,8 @@ segmentation", CVPR 2019, eqs. 5 to 7, with $c_1 = 1$ and $c_2 = 0$; means in pl
 same for patches of any size.
 
 The gradient is that of forward differences between neighbouring voxels, in 2D and in 3D; where a neighbour is missing
-or ignored, a voxel has no length. For a truth of 0 and 1 the second term is the share of soft false alarms and misses.
+or ignored, a voxel has no length. A slice that stands alone among ignored ones has the length that it has in its plane.
+For a truth of 0 and 1 the second term is the share of soft false alarms and misses.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F  # noqa: N812, its standard name
 from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
@@ -45,18 +47,20 @@ class Length(Function):
             (B, C).
         """
         ctx.save_for_backward(images, annotated)
-        counts = _counts(images, annotated)
-        return torch.stack([_magnitude(_differences(one), counts).flatten(1).sum(1) for one in images.unbind(1)], 1)
+        images, steps, counts = _known(images, annotated)
+        lengths = [_magnitude(_differences(one, steps), counts).flatten(1).sum(1) for one in images.unbind(1)]
+        return torch.stack(lengths, 1)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """The gradient of the images: each difference by the magnitude, to one neighbour and from the other."""
         images, annotated = ctx.saved_tensors
-        counts = _counts(images, annotated)
+        sides = tuple(slice(side) for side in images.shape)
+        images, steps, counts = _known(images, annotated)
         slopes = torch.zeros_like(images)
         for c, one in enumerate(images.unbind(1)):
-            differences = _differences(one)
+            differences = _differences(one, steps)
             magnitude = _magnitude(differences, counts)
             weight = gradient[:, c].view(-1, *[1] * (one.ndim - 1))
             share = weight / magnitude.clamp_min(EPSILON**0.5)
@@ -66,7 +70,7 @@ class Length(Function):
                 flow = difference * share
                 slope[_core(one, axis)] += flow
                 slope[_core(one)] -= flow
-        return slopes, None
+        return slopes[sides], None
 
 
 def _core(image: Tensor, forward: int = 0) -> tuple[slice, ...]:
@@ -74,19 +78,30 @@ def _core(image: Tensor, forward: int = 0) -> tuple[slice, ...]:
     return (slice(None), *(slice(1, None) if axis == forward else slice(-1) for axis in range(1, image.ndim)))
 
 
-def _differences(image: Tensor) -> list[Tensor]:
-    """Forward differences of (B, *spatial) along each axis, where every axis has one."""
-    return [image[_core(image, axis)] - image[_core(image)] for axis in range(1, image.ndim)]
+def _differences(image: Tensor, steps: list[Tensor] | None) -> list[Tensor]:
+    """Forward differences of (B, *spatial) along each axis, where every axis has one; 0 where it is no step."""
+    differences = [image[_core(image, axis)] - image[_core(image)] for axis in range(1, image.ndim)]
+    return differences if steps is None else [one.mul_(step) for one, step in zip(differences, steps, strict=True)]
 
 
-def _counts(images: Tensor, annotated: Tensor | None) -> Tensor | None:
-    """Where a voxel and its next ones are all annotated."""
+def _known(images: Tensor, annotated: Tensor | None) -> tuple[Tensor, list[Tensor] | None, Tensor | None]:
+    """What there are differences of, where a voxel and its next one are annotated for each axis, and which count.
+
+    Images whose voxels are not all annotated get one more voxel along each axis, so that the last ones have a next one.
+    """
     if annotated is None:
-        return None
-    counts = annotated[_core(annotated)]
-    for axis in range(1, annotated.ndim):
-        counts = counts & annotated[_core(annotated, axis)]
-    return counts
+        return images, None, None
+    spatial = annotated.ndim - 1
+    images, annotated = (F.pad(one, (0, 1) * spatial) for one in (images, annotated))
+    mine = annotated[_core(annotated)]
+    steps = [mine & annotated[_core(annotated, axis)] for axis in range(1, annotated.ndim)]
+    counts, alone = mine, torch.ones_like(mine)
+    for axis, step in enumerate(steps, start=1):
+        # A slice stands alone where none of its voxels has a neighbour in the next one or the one before.
+        linked = step.any(dim=[other for other in range(1, step.ndim) if other != axis], keepdim=True)
+        flat = ~(linked | F.pad(linked, [0, 0] * (step.ndim - 1 - axis) + [1, 0]).narrow(axis, 0, linked.shape[axis]))
+        counts, alone = counts & (step | flat), alone & flat
+    return images, steps, counts & ~alone
 
 
 def _magnitude(differences: list[Tensor], counts: Tensor | None) -> Tensor:

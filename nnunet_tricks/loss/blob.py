@@ -8,6 +8,10 @@ functions for semantic segmentation", IPMI 2023, whose alpha is 2 and beta 1.
 An object is what hangs together in one class, or an instance where the raw data set has ``instancesTr``. All $L_k$ come
 from one pass: what an object and the background add to Dice and cross-entropy is summed by number. Objects are told
 apart at full size; lower levels of deep supervision have the first term alone.
+
+Where some voxels are not annotated, a slice that stands alone is an image of its own for the second term, with its own
+objects and background (``targets/pieces.py``). Parts that may hang together through voxels that nobody annotated are
+one object.
 """
 
 from __future__ import annotations
@@ -15,14 +19,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F  # noqa: N812, its standard name
 from torch import Tensor
 
 from nnunet_tricks.criterion import Counts, Prediction
 from nnunet_tricks.loss.cross_entropy import cross_entropy
 from nnunet_tricks.loss.dice import dice_score, nnunet_dice
 from nnunet_tricks.planned import Planned
-from nnunet_tricks.targets.maps import MapOfKinds
 from nnunet_tricks.targets.objects import objects
+from nnunet_tricks.targets.pieces import MapOfKinds
 from nnunet_tricks.targets.trainer import MappedLossTrainer
 
 
@@ -53,7 +58,8 @@ def blob_term(prediction: Prediction, numbers: Tensor) -> Tensor:
 
     Args:
         prediction: Logits beside their truth.
-        numbers: Of objects, from 1, (B, foreground classes or regions, *spatial); 0 outside.
+        numbers: Of objects, from 1, (B, foreground classes or regions, *spatial); 0 outside, or numbers below 0 of
+            parts that are images of their own, see ``map_of_annotated``.
 
     Returns:
         A scalar; 0 where there is no object.
@@ -64,10 +70,10 @@ def blob_term(prediction: Prediction, numbers: Tensor) -> Tensor:
     else:
         annotated = prediction.annotated.to(found.dtype)
         found = found * annotated[:, None]
-    most = int(numbers.max())
+    most, in_pieces = int(numbers.max()), bool(numbers.min() < 0)
     terms = []
     for channel in range(numbers.shape[1]):
-        number = numbers[:, channel].long()
+        number = numbers[:, channel].long().clamp_min(0)
         losses = prediction.decision_cross_entropy[:, channel if prediction.regions else 0]
         probability, cross, voxels = (
             _by_number(image, number, most) for image in (found[:, channel], losses, annotated)
@@ -76,11 +82,24 @@ def blob_term(prediction: Prediction, numbers: Tensor) -> Tensor:
         (outside, probability), (outside_cross, cross), (rest, size) = (
             (sums[:, :1], sums[:, 1:]) for sums in (probability, cross, voxels)
         )
+        base = None
+        if in_pieces:
+            base = _base(size)
+            piece = (-numbers[:, channel]).long().clamp_min(0)
+            outside, outside_cross, rest = (
+                _background(image, number, piece, most).gather(1, base)
+                for image in (found[:, channel], losses, annotated)
+            )
         dice = dice_score(Counts(probability, probability + outside, size))
         each = (cross + outside_cross) / (size + rest).clamp_min(1) - dice
         there = size > 0
-        has_some = there.any(1)
-        terms.append((each * there).sum(1)[has_some] / there.sum(1)[has_some])
+        total, objects_there = each * there, there.to(each.dtype)
+        if base is None:
+            total, objects_there = total.sum(1), objects_there.sum(1)
+        else:
+            total, objects_there = _by_piece(total, base), _by_piece(objects_there, base)
+        has_some = objects_there > 0
+        terms.append(total[has_some] / objects_there[has_some])
     means = torch.cat(terms)
     return means.sum() / max(len(means), 1)
 
@@ -93,10 +112,31 @@ def _by_number(image: Tensor, numbers: Tensor, most: int) -> Tensor:
     return torch.cat([background, sums[:, 1:]], 1)
 
 
+def _background(image: Tensor, numbers: Tensor, pieces: Tensor, most: int) -> Tensor:
+    """Sums of an image (B, *spatial) over the background of each piece by its number, (B, most + 1)."""
+    # Row by row first: see above.
+    rows = torch.where(numbers > 0, 0, image).flatten(2)
+    # A last piece without objects has a number above all of theirs, and its sum is not asked for.
+    sums = rows.new_zeros(*rows.shape[:2], most + 2)
+    return sums.scatter_add(2, pieces.flatten(2).clamp_max(most + 1), rows).sum(1)
+
+
+def _base(size: Tensor) -> Tensor:
+    """The number of each object's piece: the last before the object's that is none of an object; both (B, objects)."""
+    numbers = torch.arange(size.shape[1], device=size.device)
+    return torch.where(F.pad(size, (1, 0))[:, :-1] > 0, 0, numbers).cummax(1).values
+
+
+def _by_piece(image: Tensor, base: Tensor) -> Tensor:
+    """Sums over the objects of each piece, (B, objects) both, those of a piece at its number."""
+    return torch.zeros_like(image).scatter_add(1, base, image)
+
+
 class nnUNetTrainerBlob(MappedLossTrainer):
     """nnU-Net with blob loss over its Dice + cross-entropy."""
 
     instances = True
+    numbers = True
 
     @property
     def map_of_kinds(self) -> MapOfKinds:

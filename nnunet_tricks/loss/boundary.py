@@ -6,7 +6,8 @@ loss for highly unbalanced segmentation", MIDL 2019, eqs. 5 and 8; the survey's 
 
 The weight w rises linearly from 0 at the first epoch to ``weight`` at the end of the training, as the authors' schedule
 does in 100 epochs. Distances are in multiples of the mean edge of a voxel. A class that a patch lacks or is full of has
-no border and pays nothing; neither do the lower levels of deep supervision, which have generalized Dice alone.
+no border and pays nothing; neither do the lower levels of deep supervision, which have generalized Dice alone. What
+nobody annotated is no border: distances are those within a slice that stands alone (``targets/pieces.py``).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from torch import Tensor
 from nnunet_tricks.criterion import Prediction
 from nnunet_tricks.loss.generalized_dice import GeneralizedDiceLoss, generalized_dice
 from nnunet_tricks.targets.distance import signed_distance_in_voxels
-from nnunet_tricks.targets.maps import MapOfKinds
+from nnunet_tricks.targets.pieces import MapOfKinds
 from nnunet_tricks.targets.trainer import MappedLossTrainer
 
 

@@ -5,15 +5,16 @@ $(1 - \alpha) L_{Dice} + \alpha (1 - \frac{2 T_p T_s}{T_p + T_s})$ with topology
 skeleton S: what an opening takes away from an image, collected over ``iterations`` erosions. Shit et al., "clDice - a
 novel topology-preserving loss function for tubular structure segmentation", CVPR 2021, section 3.
 
-``iterations`` should be the radius of the widest tube in voxels. What is ignored is empty in both. Skeletons are made
-again in the backward pass, one after the other, where autograd would keep dozens of images for each.
+``iterations`` should be the radius of the widest tube in voxels. What is ignored is no neighbour, as what lies outside
+of the image is none: a slice that stands alone has the skeleton of its plane. Skeletons are made again in the backward
+pass, one after the other, where autograd would keep dozens of images for each.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import partial
 from typing import Any
 
 import torch
@@ -67,16 +68,17 @@ def cl_dice(prediction: Prediction, iterations: int) -> Tensor:
     if prediction.annotated is not None:
         p = p * prediction.annotated[:, None]
     # Image by image and class by class: only one is held at a time, and it fits into a processor's cache.
+    known = None if prediction.annotated is None else prediction.annotated.repeat_interleave(p.shape[1], 0)
     scores = [
-        _recomputed(partial(_of_one, iterations=iterations), one, truth)
-        for one, truth in zip(p.flatten(0, 1).unbind(), g.flatten(0, 1).unbind(), strict=True)
+        _recomputed(partial(_of_one, iterations=iterations, known=None if known is None else known[at]), one, truth)
+        for at, (one, truth) in enumerate(zip(p.flatten(0, 1).unbind(), g.flatten(0, 1).unbind(), strict=True))
     ]
     return torch.stack(scores).view(p.shape[:2])
 
 
-def _of_one(p: Tensor, g: Tensor, *, iterations: int) -> Tensor:
-    precision = _share(soft_skeleton(p[None, None], iterations), g)
-    sensitivity = _share(soft_skeleton(g[None, None], iterations), p)
+def _of_one(p: Tensor, g: Tensor, *, iterations: int, known: Tensor | None) -> Tensor:
+    precision = _share(soft_skeleton(p[None, None], iterations, known), g)
+    sensitivity = _share(soft_skeleton(g[None, None], iterations, known), p)
     return 2 * precision * sensitivity / (precision + sensitivity)
 
 
@@ -84,15 +86,16 @@ def _share(skeleton: Tensor, shape: Tensor) -> Tensor:
     return ((skeleton * shape).sum() + SMOOTH) / (skeleton.sum() + SMOOTH)
 
 
-def soft_skeleton(image: Tensor, iterations: int) -> Tensor:
+def soft_skeleton(image: Tensor, iterations: int, known: Tensor | None = None) -> Tensor:
     """The ridges of an image in [0, 1], as bright as they are.
 
     Args:
         image: (B, C, *spatial), two or three axes.
         iterations: How many erosions are followed: ridges of shapes up to about this radius in voxels are found.
+        known: (*spatial), true where a voxel is a neighbour of others; ``None`` where all are.
 
     Returns:
-        The same shape, in [0, 1].
+        The same shape, in [0, 1]; 0 where a voxel is not known.
 
     Examples:
         >>> bar = torch.zeros(1, 1, 5, 7)
@@ -100,17 +103,24 @@ def soft_skeleton(image: Tensor, iterations: int) -> Tensor:
         >>> soft_skeleton(bar, 2)[0, 0, :, 3]
         tensor([0., 0., 1., 0., 0.])
     """
+    known = None if known is None else known.to(image.dtype)
+    image = image if known is None else image * known
     skeleton = torch.zeros_like(image)
     for _ in range(iterations + 1):
-        image, skeleton = _thinner(image, skeleton)
+        image, skeleton = _thinner(image, skeleton, known)
     return skeleton
 
 
-def _thinner(image: Tensor, skeleton: Tensor) -> tuple[Tensor, Tensor]:
+def _thinner(image: Tensor, skeleton: Tensor, known: Tensor | None) -> tuple[Tensor, Tensor]:
     axes = range(2, image.ndim)
-    # A voxel sees its neighbours along each axis when it shrinks, and the corners, too, when it grows again.
-    eroded = -Highest.apply(-image, tuple(axes))
-    opened = reduce(lambda grown, axis: Highest.apply(grown, (axis,)), axes, eroded)
+    # A voxel sees its neighbours along each axis when it shrinks, and the corners, too, when it grows again. What is
+    # not known is 1 where the darkest counts, and 0, as it comes, where the brightest does.
+    eroded = -Highest.apply(-image if known is None else known - 1 - image, tuple(axes))
+    eroded = eroded if known is None else eroded * known
+    opened = eroded
+    for axis in axes:
+        opened = opened if known is None or axis == axes[0] else opened * known
+        opened = Highest.apply(opened, (axis,))
     ridge = F.relu(image - opened)
     return eroded, skeleton + F.relu(ridge - skeleton * ridge)
 

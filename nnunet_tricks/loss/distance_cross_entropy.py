@@ -6,7 +6,9 @@ voxels, with class weights $w_c$ and the distances to the borders of the nearest
 
 An object is what hangs together in one class, or an instance where the raw data set has ``instancesTr``. Distances are
 in multiples of the mean edge of a voxel. The border map is made at full size; lower levels of deep supervision have
-the class weights alone. With ``border`` 0 this is cross-entropy weighted by class, and with ``cb`` 0 the plain one.
+the class weights alone. Objects and their borders are those within a slice that stands alone, and what may be one
+object through voxels that nobody annotated is one (``targets/pieces.py``). With ``border`` 0 this is cross-entropy
+weighted by class, and with ``cb`` 0 the plain one.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from torch import Tensor
 from nnunet_tricks.criterion import DecisionWeights, Prediction
 from nnunet_tricks.loss.weighted_cross_entropy import weighted_cross_entropy
 from nnunet_tricks.targets.border import border_weights
-from nnunet_tricks.targets.maps import MapOfKinds
+from nnunet_tricks.targets.pieces import MapOfKinds
 from nnunet_tricks.targets.trainer import MappedLossTrainer
 
 

@@ -5,7 +5,8 @@ where a class, or the background, is farthest from it: the inverted distance, as
 side. Caliva et al., "Distance map loss penalty term for semantic segmentation", MIDL 2019.
 
 The map is made of each patch at full size; lower levels of deep supervision, and patches of one class only, have plain
-cross-entropy.
+cross-entropy. What nobody annotated is no border, and a slice that stands alone has a map of its own
+(``targets/pieces.py``).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from nnunet_tricks.criterion import Prediction
 from nnunet_tricks.loss.compound import Sum
 from nnunet_tricks.loss.dice import nnunet_dice
 from nnunet_tricks.targets.closeness import closeness
-from nnunet_tricks.targets.maps import MapOfKinds
+from nnunet_tricks.targets.pieces import MapOfKinds
 from nnunet_tricks.targets.trainer import MappedLossTrainer
 
 

@@ -7,7 +7,8 @@ foreground classes, with the distances to the borders of the truth and of the pr
 The truth's distances are made by the workers that augment. The prediction's are made anew in every step, on the CPU,
 and left out unless ``both`` is named; the authors have a version with the truth's alone, too. Where nothing is
 predicted both are the same. Distances lead from a voxel to the nearest one on the other side of the border, in
-multiples of the mean edge of a voxel; a class that a patch lacks or is full of has none and costs nothing here.
+multiples of the mean edge of a voxel; a class that a patch lacks or is full of has none and costs nothing here. Only
+annotated voxels are another side, those of its plane for a slice that stands alone (``targets/pieces.py``).
 
 As in the paper it is added to Dice, and the two weigh the same: each step takes the term times ``weight`` and the ratio
 of the two, as a number without a gradient; the authors set this ratio once per epoch. Lower levels of deep supervision
@@ -22,10 +23,11 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from nnunet_tricks import voxel_sizes
 from nnunet_tricks.criterion import Prediction
 from nnunet_tricks.loss.dice import dice_score
 from nnunet_tricks.targets.distance import distance_to_the_other_side
-from nnunet_tricks.targets.maps import MapOfKinds
+from nnunet_tricks.targets.pieces import MapOfKinds, map_of_annotated
 from nnunet_tricks.targets.trainer import MappedLossTrainer
 
 
@@ -62,7 +64,8 @@ class HausdorffLoss:
             distances: Of the truth, (B, foreground classes or regions, *spatial), raised to alpha.
         """
         if self.both is not None:
-            distances = distances + of_prediction(prediction, distances, self.both, self.alpha)
+            spacing = self.both[-(distances.ndim - 2) :]
+            distances = distances + of_prediction(prediction, distances, spacing, self.alpha)
         counts, paid = prediction.counts_and_mapped(distances, errors=True, batch=self.batch)
         return 1 - dice_score(counts).mean(), paid.sum() / (prediction.voxels * paid.shape[1])
 
@@ -80,12 +83,13 @@ def of_prediction(prediction: Prediction, like: Tensor, spacing: tuple[float, ..
         As ``like``.
     """
     with torch.no_grad():
-        masks = prediction.probabilities[:, -like.shape[1] :] > 0.5
-        if prediction.annotated is not None:
-            masks &= prediction.annotated[:, None]
+        masks = (prediction.probabilities[:, -like.shape[1] :] > 0.5).cpu().numpy()
+    known = None if prediction.annotated is None else prediction.annotated.cpu().numpy()
+    distances = partial(distance_to_the_other_side, power=alpha)
     made = [
-        torch.from_numpy(distance_to_the_other_side(mask.numpy(), spacing, power=alpha))
-        for mask in masks.flatten(0, 1).cpu()
+        torch.from_numpy(map_of_annotated(distances, mask, spacing, None if known is None else known[image]))
+        for image, of_classes in enumerate(masks)
+        for mask in of_classes
     ]
     return torch.stack(made).view_as(like).to(like)
 
@@ -99,9 +103,19 @@ class nnUNetTrainerHausdorff(MappedLossTrainer):
         return partial(distance_to_the_other_side, power=self.parameters["Hausdorff"].alpha)
 
     def make_loss(self) -> HausdorffLoss:
-        """Dice and the Hausdorff term."""
+        """Dice and the Hausdorff term.
+
+        Raises:
+            ValueError: If the prediction's distances count and images are not resampled to one spacing.
+        """
         settings = self.parameters["Hausdorff"]
         spacing = tuple(float(edge) for edge in self.configuration_manager.spacing)
+        if settings.both and not voxel_sizes.as_planned(self.configuration_manager):
+            raise ValueError(
+                f"Hausdorff_both measures predictions in the planned voxel, and configuration "
+                f"'{self.configuration_name}' of {self.plans_manager.plans_name} does not resample images to it: take "
+                "Hausdorff without 'both', which measures each case in its own voxels, or plans with one spacing"
+            )
         return HausdorffLoss(
             weight=settings.weight,
             alpha=settings.alpha,

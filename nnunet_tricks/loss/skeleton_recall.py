@@ -6,7 +6,8 @@ recall loss for connectivity conserving and resource efficient segmentation of t
 
 The skeleton is made once per patch by the workers that augment, class by class, where the authors thin the union of all
 classes. What a patch lacks has no skeleton and costs nothing; so do the lower levels of deep supervision, which have
-nnU-Net's own terms alone.
+nnU-Net's own terms alone. The skeleton of a slice that stands alone is that of its plane; where an object is cut by
+voxels that nobody annotated, it has one as far as the middle of the object is known (``targets/skeleton.py``).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from torch import Tensor
 from nnunet_tricks.criterion import Prediction
 from nnunet_tricks.loss.cross_entropy import cross_entropy
 from nnunet_tricks.loss.dice import dice_score, nnunet_dice
-from nnunet_tricks.targets.maps import MapOfKinds
+from nnunet_tricks.targets.pieces import MapOfKinds
 from nnunet_tricks.targets.skeleton import tubed_skeleton
 from nnunet_tricks.targets.trainer import MappedLossTrainer
 

@@ -155,7 +155,9 @@ def coloured_segmentation(trainer: Any, instances: Path, segmentation: Any, prop
         target = [*spacing[: len(spacing) - len(configuration.spacing)], *configuration.spacing]
         colours = configuration.resampling_fn_seg(colours, segmentation.shape[1:], spacing, target)
     labels = np.asarray(segmentation[:]).astype(np.int16)
-    return labels + STRIDE * np.where(labels > 0, colours, 0).astype(np.int16)
+    ignore = trainer.label_manager.ignore_label
+    objects = labels > 0 if ignore is None else (labels > 0) & (labels != ignore)
+    return labels + STRIDE * np.where(objects, colours, 0).astype(np.int16)
 
 
 def coloured_cases(trainer: Any, cases: Any, raw: Path | None, folder: Path, log: Callable[[str], None]) -> Any:

@@ -14,12 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nnunet_tricks.targets.instances import COLOURS, SplitColours, before_channels_change
-
-Kinds = NDArray[Any]
-"""What a map is made of: 0 where there is nothing, another value for each kind of thing that is told apart; a mask
-where there is one kind only."""
-MapOfKinds = Callable[[Kinds, Sequence[float]], NDArray[np.float32]]
-"""From kinds and the voxel's edges in mm to a map of the same shape. It can be pickled, since workers do that."""
+from nnunet_tricks.targets.pieces import Annotated, Kinds, MapOfKinds, map_of_annotated
+from nnunet_tricks.voxel_sizes import CurrentEdges
 
 
 @dataclass(frozen=True)
@@ -61,6 +57,18 @@ class Layout:
             return [kind.numpy() for kind in found]
         return [((kind + (self.classes + 1) * colours) * (kind != 0)).numpy() for kind in found]
 
+    def annotated(self, target: Tensor) -> Annotated | None:
+        """True where a voxel is annotated, ``None`` where all are.
+
+        Args:
+            target: (channels, *spatial).
+        """
+        if not self.ignore:
+            return None
+        # The ignore label is the one after all others.
+        known = ~target[self.classes].bool() if self.regions else target[0] <= self.classes
+        return None if known.all() else np.asarray(known.numpy())
+
     def split(self, joined: Tensor) -> tuple[Tensor, Tensor]:
         """The target as nnU-Net made it, and the maps.
 
@@ -77,18 +85,32 @@ class AppendMaps(BasicTransform):
     The last of nnU-Net's transforms, so that the maps are those of the augmented truth; it draws nothing.
     """
 
-    def __init__(self, map_of_kinds: MapOfKinds, layout: Layout, spacing: Sequence[float]) -> None:
+    def __init__(
+        self,
+        map_of_kinds: MapOfKinds,
+        layout: Layout,
+        spacing: Sequence[float] | CurrentEdges,
+        *,
+        numbers: bool = False,
+    ) -> None:
         """Take what is the same for all patches.
 
         Args:
             map_of_kinds: Makes a map.
             layout: Of the segmentation.
-            spacing: Edges of a voxel in mm.
+            spacing: Edges of a voxel in mm, or where to find those of the case.
+            numbers: Whether maps are numbers of things, see ``map_of_annotated``.
         """
         super().__init__()
         self.map_of_kinds = map_of_kinds
         self.layout = layout
-        self.spacing = tuple(float(edge) for edge in spacing)
+        self._edges = spacing if isinstance(spacing, CurrentEdges) else CurrentEdges(spacing)
+        self.numbers = numbers
+
+    @property
+    def spacing(self) -> tuple[float, ...]:
+        """Edges of a voxel in mm, now."""
+        return self._edges.edges
 
     def apply(self, data_dict: dict[str, Any], **_: Any) -> dict[str, Any]:
         """Append.
@@ -99,11 +121,24 @@ class AppendMaps(BasicTransform):
         segmentation = data_dict["segmentation"]
         full = segmentation[0] if isinstance(segmentation, list) else segmentation
         kinds = self.layout.kinds(full, data_dict.pop(COLOURS, None))
-        # In 2D, too, nnU-Net plans a spacing of two edges.
-        maps = [torch.from_numpy(self.map_of_kinds(one, self.spacing)) for one in kinds]
-        joined = torch.cat([full.float(), torch.stack(maps)])
+        joined = torch.cat([full.float(), torch.from_numpy(self.maps(kinds, self.layout.annotated(full)))])
         data_dict["segmentation"] = [joined, *segmentation[1:]] if isinstance(segmentation, list) else joined
         return data_dict
+
+    def maps(self, kinds: Sequence[Kinds], annotated: Annotated | None) -> NDArray[np.float32]:
+        """What is appended.
+
+        Args:
+            kinds: What each map is made of; what they hold where nobody annotated changes no annotated voxel.
+            annotated: True where a voxel is annotated, ``None`` where all are.
+
+        Returns:
+            (maps, *spatial), 0 where nobody annotated.
+        """
+        # In 2D nnU-Net plans a spacing of two edges, but a case has three.
+        spacing = self.spacing[-kinds[0].ndim :]
+        made = [map_of_annotated(self.map_of_kinds, one, spacing, annotated, numbers=self.numbers) for one in kinds]
+        return np.stack(made)
 
 
 class WithMaps:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
 import nnunetv2.paths
 
+from nnunet_tricks import voxel_sizes
 from nnunet_tricks.targets.instances import coloured_cases
-from nnunet_tricks.targets.maps import AppendMaps, Layout, MapOfKinds, WithMaps
+from nnunet_tricks.targets.maps import AppendMaps, Layout, WithMaps
+from nnunet_tricks.targets.pieces import MapOfKinds
 from nnunet_tricks.trainer import LossTrainer, MakeTransforms
+from nnunet_tricks.voxel_sizes import CurrentEdges, MeasuredCases
 
 
 class MappedLossTrainer(LossTrainer):
@@ -23,10 +27,12 @@ class MappedLossTrainer(LossTrainer):
         per_decision: Whether there is one map for each decision (see ``Prediction.decisions``) and not for each
             foreground class.
         instances: Whether objects that touch are told apart where the raw data set has ``instancesTr``.
+        numbers: Whether maps are numbers of things, see ``map_of_annotated``.
     """
 
     per_decision: ClassVar[bool] = False
     instances: ClassVar[bool] = False
+    numbers: ClassVar[bool] = False
 
     @property
     @abstractmethod
@@ -46,7 +52,12 @@ class MappedLossTrainer(LossTrainer):
     @property
     def maps_of_truth(self) -> AppendMaps:
         """The transform that makes the maps."""
-        return AppendMaps(self.map_of_kinds, self.layout, self.configuration_manager.spacing)
+        return AppendMaps(self.map_of_kinds, self.layout, self._edges, numbers=self.numbers)
+
+    @cached_property
+    def _edges(self) -> CurrentEdges:
+        """Edges of a voxel: planned ones, or those of the case that is loaded."""
+        return CurrentEdges(self.configuration_manager.spacing)
 
     def training_transforms(self, make: MakeTransforms) -> MakeTransforms:
         """The last one appends the maps, whatever other tricks do before."""
@@ -59,6 +70,13 @@ class MappedLossTrainer(LossTrainer):
     def get_tr_and_val_datasets(self) -> Any:
         """nnU-Net's cases, with colours of instances where the raw data set has some and the trick asks for them."""
         cases = super().get_tr_and_val_datasets()
+        if not voxel_sizes.as_planned(self.configuration_manager):
+            self.print_to_log_file(
+                "images are not resampled to one spacing: distances are measured in the voxels of each case",
+                add_timestamp=False,
+            )
+            transposed = self.plans_manager.transpose_forward
+            cases = tuple(MeasuredCases(one, self._edges, transposed) for one in cases)
         if not self.instances:
             return cases
         folder = Path(self.preprocessed_dataset_folder)

@@ -47,6 +47,12 @@ def _make(bench: Bench) -> Callable[..., _Made]:
 
 
 @pytest.fixture(scope="session")
+def made_of(_make: Callable[..., _Made]) -> Callable[..., _Made]:
+    """The loss that a trainer makes, and what makes its maps."""
+    return lambda name, mode, dimension: _make(name, mode, dimension, False, CLASSES)
+
+
+@pytest.fixture(scope="session")
 def loss_of(_make: Callable[..., _Made]) -> Callable[..., Loss]:
     """The loss that a trainer makes, from a trainer that nnU-Net could train."""
     return lambda name, mode="labels", *, batch_dice=False: _make(name, mode, "2d", batch_dice, CLASSES).loss

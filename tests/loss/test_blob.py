@@ -49,8 +49,9 @@ def _transcribed(case: Case) -> torch.Tensor:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_it_is_nnunets_loss_on_the_whole_and_on_each_object(mode: str) -> None:
-    case = make(mode, spatial=(9, 8), dtype=torch.float64)
-    sparse = torch.rand(case.target[:, :1].shape, generator=torch.Generator().manual_seed(1)) < 0.6
+    case = make(mode, spatial=(17, 16), dtype=torch.float64)
+    # Few enough that not all of them may hang together through ignored voxels.
+    sparse = torch.rand(case.target[:, :1].shape, generator=torch.Generator().manual_seed(1)) < 0.9
     if case.regions:
         case.target[:, :2] &= ~sparse
     else:

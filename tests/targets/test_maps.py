@@ -12,6 +12,7 @@ from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.grid import LABEL_MODES, Cell
 from nnunet_tricks.targets.distance import signed_distance_in_voxels
 from nnunet_tricks.targets.maps import AppendMaps, Layout
+from nnunet_tricks.targets.pieces import map_of_annotated
 from nnunet_tricks.targets.trainer import MappedLossTrainer
 
 
@@ -35,7 +36,8 @@ def test_maps_are_those_of_the_augmented_truth(
         layout, spacing = trainer.layout, trainer.configuration_manager.spacing
         for sample in range(len(full)):
             for mask, one in zip(layout.kinds(full[sample]), maps[sample], strict=True):
-                np.testing.assert_array_equal(one, signed_distance_in_voxels(mask, spacing))
+                made = map_of_annotated(signed_distance_in_voxels, mask, spacing, layout.annotated(full[sample]))
+                np.testing.assert_array_equal(one, made)
         assert full.shape[1] == layout.channels
         assert full.dtype == (torch.bool if layout.regions else torch.int16)
         if deep_supervision:

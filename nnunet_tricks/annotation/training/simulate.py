@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from nnunet_tricks.annotation.interpolation import interpolate
 from nnunet_tricks.annotation.training.cases import PADDING, Packed, SparseCase
 from nnunet_tricks.annotation.training.grid import OBLIQUE, Grid
 from nnunet_tricks.annotation.training.survey import UNANNOTATED, survey
+from nnunet_tricks.voxel_sizes import edges_of_case
 
 Flags = NDArray[np.bool_]
 
@@ -30,7 +31,8 @@ class Annotation:
         interpolation: How slices between annotated ones get labels; empty if they get none.
         ignore: Label of voxels that nobody annotated.
         axis: Along which the network takes slices one by one; ``None`` where it sees volumes.
-        spacing: Of preprocessed voxels in mm, (z, y, x).
+        spacing: Of preprocessed voxels in mm, (z, y, x); ``None`` where each case has its own.
+        transposed: ``transpose_forward`` of the plans.
     """
 
     density: float
@@ -39,7 +41,8 @@ class Annotation:
     interpolation: str
     ignore: int
     axis: int | None
-    spacing: tuple[float, float, float]
+    spacing: tuple[float, float, float] | None
+    transposed: tuple[int, ...] = (0, 1, 2)
 
 
 def chosen_slices(cases: Any, grids: Mapping[str, Grid], annotation: Annotation) -> dict[str, list[int]]:
@@ -109,13 +112,14 @@ def annotate(
 
 
 def _annotate(cases: Any, case: str, grid: Grid, chosen: list[int], annotation: Annotation) -> SparseCase:
-    _, stored, *_ = cases.load_case(case)
+    _, stored, _, properties = cases.load_case(case)
     labels = np.asarray(stored[:])[0]
     axis = grid.axis if annotation.axis is None else annotation.axis
     kept = grid.kept(chosen) if annotation.density < 1 else np.ones(labels.shape[axis], bool)
     packed = None
     if annotation.interpolation:
-        labels = _interpolated(labels, kept, axis, annotation, case)
+        spacing = annotation.spacing or edges_of_case(properties, labels.shape, annotation.transposed)
+        labels = _interpolated(labels, kept, axis, annotation, case, spacing)
         packed, kept = Packed.of(labels[None], stored), np.ones_like(kept)
     found = survey(
         labels,
@@ -128,16 +132,15 @@ def _annotate(cases: Any, case: str, grid: Grid, chosen: list[int], annotation: 
 
 
 def _interpolated(
-    labels: NDArray[np.integer], kept: Flags, axis: int, annotation: Annotation, case: str
+    labels: NDArray[np.integer], kept: Flags, axis: int, annotation: Annotation, case: str, spacing: Sequence[float]
 ) -> NDArray[np.int16]:
     slices = np.moveaxis(labels, axis, 0)
     known = np.flatnonzero(kept & ~(slices == annotation.ignore).any(axis=(1, 2)))
     if not len(known):
         raise ValueError(f"masks are interpolated between wholly annotated slices, and case '{case}' has none")
-    edges = [edge for number, edge in enumerate(annotation.spacing) if number != axis]
+    edges = [edge for number, edge in enumerate(spacing) if number != axis]
     plain = np.maximum(slices, 0).astype(np.int16)
-    method, spacing = annotation.interpolation, (edges[0], edges[1])
-    made = interpolate(plain, known.tolist(), method=method, spacing=spacing)
+    made = interpolate(plain, known.tolist(), method=annotation.interpolation, spacing=(edges[0], edges[1]))
     # Where the image is zero is known without annotation; nnU-Net masks images there.
     made[(slices == PADDING) & (made == 0)] = PADDING
     return np.ascontiguousarray(np.moveaxis(made, 0, axis))

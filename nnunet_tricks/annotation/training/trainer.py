@@ -24,6 +24,7 @@ import numpy as np
 from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class
 from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
+from nnunet_tricks import voxel_sizes
 from nnunet_tricks.annotation import recorded, volumes
 from nnunet_tricks.annotation.training.cases import SparseCases
 from nnunet_tricks.annotation.training.centres import PatchCentres
@@ -32,6 +33,7 @@ from nnunet_tricks.annotation.training.ignoring import refuse_if_it_counts_ignor
 from nnunet_tricks.annotation.training.padding import WithIgnoredPadding
 from nnunet_tricks.annotation.training.simulate import Annotation, annotate
 from nnunet_tricks.annotation.training.survey import BACKGROUND
+from nnunet_tricks.targets.trainer import MappedLossTrainer
 from nnunet_tricks.trainer import MakeTransforms, TrickTrainer
 
 
@@ -101,11 +103,12 @@ class nnUNetTrainerSparseSlices(TrickTrainer):
         """nnU-Net's.
 
         Raises:
-            ValueError: If the loss counts voxels that nobody annotated.
+            ValueError: If voxels that nobody annotated change the loss.
         """
         super().initialize()
         dimensions = len(self.configuration_manager.patch_size)
-        refuse_if_it_counts_ignored(self.loss, self.label_manager, dimensions, self.device)
+        maps = self.maps_of_truth if isinstance(self, MappedLossTrainer) else None
+        refuse_if_it_counts_ignored(self.loss, self.label_manager, dimensions, self.device, maps)
         self._counted = [0, 0]
 
     def train_step(self, batch: dict[str, Any]) -> dict[str, Any]:
@@ -152,7 +155,8 @@ class nnUNetTrainerSparseSlices(TrickTrainer):
             settings = self.parameters["SparseSlices"]
             folder = self.preprocessed_dataset_folder
             cases = infer_dataset_class(folder)(folder, self.do_split()[0])
-            spacing = [1.0, *self.configuration_manager.spacing][-3:]
+            z, y, x = [1.0, *self.configuration_manager.spacing][-3:]
+            one_size = voxel_sizes.as_planned(self.configuration_manager)
             annotation = Annotation(
                 density=settings.density,
                 policy=settings.policy,
@@ -160,7 +164,8 @@ class nnUNetTrainerSparseSlices(TrickTrainer):
                 interpolation=settings.method if settings.mi else "",
                 ignore=self._ignore,
                 axis=0 if len(self.configuration_manager.patch_size) == 2 else None,
-                spacing=(spacing[0], spacing[1], spacing[2]),
+                spacing=(z, y, x) if one_size else None,
+                transposed=tuple(self.plans_manager.transpose_forward),
             )
             log = partial(self.print_to_log_file, add_timestamp=False)
             for line in recorded.lines_for_training(self.plans_manager.dataset_name):
