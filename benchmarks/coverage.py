@@ -75,6 +75,7 @@ class World:
         alarms: Chance of baseline and trick to predict something in a healthy case.
         healthy: Share of cases in which nothing is there.
         collapse: Chance of a training of baseline and trick to predict nothing at all.
+        test: Whether each fold's model predicts all cases, as on test images, and their mean counts.
     """
 
     cases: int
@@ -91,6 +92,7 @@ class World:
     alarms: tuple[float, float] = (0.0, 0.0)
     healthy: float = 0.0
     collapse: tuple[float, float] = (0.0, 0.0)
+    test: bool = False
 
     @classmethod
     def of_folds(cls, *sizes: int, runs: tuple[int, int]) -> World:
@@ -158,6 +160,9 @@ def worlds() -> Iterator[tuple[str, World]]:
             yield "trick alone collapses", World(cases=cases, runs=(3, 2), collapse=(0.0, share))
         yield "trick alone collapses", World(cases=cases, runs=(3, 1), collapse=(0.0, 0.1))
         yield "folds of a run alike", World(cases=cases, runs=(3, 2), shared=True)
+    for cases in (50, 200):
+        for runs in ((3, 2), (2, 1)):
+            yield "test images", World(cases=cases, runs=runs, test=True)
 
 
 HOLD = (
@@ -175,6 +180,7 @@ HOLD = (
     "trick scatters less",
     "false alarms",
     "both collapse",
+    "test images",
 )
 """Settings in which the words are meant to hold; the others show what the statistics cannot know."""
 
@@ -278,13 +284,18 @@ def drawn(world: World, number: int, generator: np.random.Generator) -> tuple[Va
         suits = normal(SUITS, (classes, cases))
     there = _there(world, classes)
     healthy = generator.random((classes, cases)) < world.healthy
-    arrays, luck = [], []
+    arrays, luck, models = [], [], []
     for place, deviation in enumerate((world.training, world.of_trick)):
         runs = world.runs[place] + (0 if place else FURTHER)
         of_runs = normal(deviation, (runs, classes, 1 if world.shared else world.folds))
         of_runs = np.broadcast_to(of_runs, (runs, classes, world.folds))
         trainings = of_runs[:, :, folds]
         array = anatomy + place * suits + trainings + normal(SCATTER, (runs, classes, cases))
+        if world.test:
+            scatter = normal(SCATTER, (runs, world.folds, classes, cases))
+            of_models = anatomy + place * suits + np.swapaxes(of_runs, 1, 2)[..., None] + scatter
+            models.append(of_models[: world.runs[place]])
+            array = of_models.mean(1)
         share = world.collapse[place]
         if share:
             fallen = (generator.random(of_runs.shape) < share)[:, :, folds]
@@ -307,6 +318,7 @@ def drawn(world: World, number: int, generator: np.random.Generator) -> tuple[Va
         shared=(False, False),
         arrays=(arrays[0][: world.runs[0]], arrays[1]),
         cases=_cases(world),
+        models=tuple(models),
     )
     difference = luck[1] - luck[0]
     if world.rare:
@@ -328,7 +340,8 @@ def _cases(world: World) -> Cases:
     names = [f"case_{number:03d}" for number in range(world.cases)]
     patients = np.repeat(np.arange(len(world.patients)), world.patients)
     groups = {name: f"patient {one}" for name, one in zip(names, patients, strict=False)} if world.patients else None
-    return Cases.of({name: str(fold) for name, fold in zip(names, world.fold_of, strict=True)}, groups)
+    folds = ("all" if world.test else str(fold) for fold in world.fold_of)
+    return Cases.of(dict(zip(names, folds, strict=True)), groups)
 
 
 @dataclass(frozen=True)
@@ -379,6 +392,7 @@ def _design(values: Values, found: Contrast, place: int) -> Design:
         training=float(np.broadcast_to(found.training, found.value.shape)[place]),
         own=(float(found.own[0, place]), float(found.own[1, place])),
         equal_folds=float(found.folds[place]),
+        own_cases=values.cases.fold_names != ("all",),
         hours=(1.0, 1.0),
     )
 

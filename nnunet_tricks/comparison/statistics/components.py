@@ -114,9 +114,15 @@ def contrast(values: Values, weights: Mapping[int, float]) -> Contrast:
     if together:
         with np.errstate(invalid="ignore"):
             differences = np.sum([weight * arrays[place] for place, weight in weights.items()], axis=0)
-        spreads, factors = [_training(differences, defined, values.cases, scale)], [1 / len(differences)]
+            models = _models_of(values, weights)
+            of_models = (
+                np.sum([weight * models[place] for place, weight in weights.items()], axis=0) if models else None
+            )
+        spreads = [_training(differences, defined, values.cases, scale, of_models)]
+        factors = [1 / len(differences)]
     else:
-        spreads = [_training(arrays[place], defined, values.cases, scale) for place in weights]
+        every_model = dict(enumerate(values.models))
+        spreads = [_training(arrays[place], defined, values.cases, scale, every_model.get(place)) for place in weights]
         factors = [weight**2 / len(arrays[place]) for place, weight in weights.items()]
     known = [one for one in spreads if one]
     every = pooled(known)
@@ -189,7 +195,8 @@ def pooled(noise: Sequence[Training]) -> Training:
 def training(values: Values, place: int) -> Training | None:
     """How the runs of one method differ; None if there is only one."""
     array = values.arrays[place]
-    return _training(array, ~np.isnan(array[0].T), values.cases, values.scale)
+    models = values.models[place] if values.models else None
+    return _training(array, ~np.isnan(array[0].T), values.cases, values.scale, models)
 
 
 def mean_of_runs(array: Array) -> Array:
@@ -280,26 +287,45 @@ def _freedom(weights: Array, strata: Places) -> float:
     return float(((heavy * left).sum()) ** 2 / norm) if norm > 0 else 0.0
 
 
-def _training(array: Array, defined: Mask, cases: Cases, scale: float) -> Training | None:
+def _models_of(values: Values, weights: Mapping[int, float]) -> dict[int, Array]:
+    """Of the runs that all methods have; empty where folds have cases of their own."""
+    common = common_runs(values, weights)
+    if not values.models:
+        return {}
+    return {place: values.models[place][[values.runs[place].index(run) for run in common]] for place in weights}
+
+
+def _training(array: Array, defined: Mask, cases: Cases, scale: float, models: Array | None = None) -> Training | None:
     runs = len(array)
     if runs < 2:
         return None
     infinite = _with_any(np.asarray(np.isinf(array).any((0, 2))))
-    with np.errstate(invalid="ignore"):
-        moved = np.where(np.isfinite(array) & defined.T, array - mean_of_runs(array), 0.0)
-    moved = np.where(np.isfinite(moved), rounded(moved, scale), 0.0)
-    # Runs x cases x classes: what each case adds to how far a run's mean is from that of all runs.
-    shares = _with_mean(np.swapaxes(moved, 1, 2) / np.maximum(defined.sum(0), 1))
-    between, rest = np.zeros(shares.shape[2]), np.zeros(shares.shape[2])
-    for fold in range(len(cases.fold_names)):
-        of_fold = shares[:, cases.folds == fold]
+    between, rest = np.zeros(len(infinite)), np.zeros(len(infinite))
+    if models is None:
+        shares = _run_shares(array, defined, scale)
+        of_folds = [shares[:, cases.folds == fold] for fold in range(len(cases.fold_names))]
+        folds = None
+    else:
+        # Each fold's model predicts all cases, and is a training of its own.
+        count = models.shape[1]
+        of_folds = [_run_shares(models[:, fold], defined, scale) / count for fold in range(count)]
+        folds = np.full(len(infinite), float(count))
+    for of_fold in of_folds:
         between += (of_fold.sum(1) ** 2).sum(0) / (runs - 1)
         size = of_fold.shape[1]
         if size > 1:
             scatter = ((of_fold - of_fold.mean(1, keepdims=True)) ** 2).sum((0, 1))
             rest += size / (size - 1) * scatter / (runs - 1)
-    folds = _folds(defined, cases, between)
+    folds = _folds(defined, cases, between) if folds is None else folds
     return Training(np.where(infinite, np.nan, between), rest, folds * (runs - 1), folds)
+
+
+def _run_shares(array: Array, defined: Mask, scale: float) -> Array:
+    """What each case adds to how far a run's mean is from that of all runs: runs x cases x classes and their mean."""
+    with np.errstate(invalid="ignore"):
+        moved = np.where(np.isfinite(array) & defined.T, array - mean_of_runs(array), 0.0)
+    moved = np.where(np.isfinite(moved), rounded(moved, scale), 0.0)
+    return _with_mean(np.swapaxes(moved, 1, 2) / np.maximum(defined.sum(0), 1))
 
 
 def _folds(defined: Mask, cases: Cases, between: Array | None) -> Array:

@@ -75,7 +75,7 @@ class Design:
     def _freedoms(self, folds: int, runs: int) -> list[float]:
         """Of each method, or of the runs' differences."""
         equal = self.folds if self.equal_folds is None else self.equal_folds
-        count = equal * (self.folds + folds) / self.folds if self.own_cases else 1.0
+        count = equal * (self.folds + folds) / self.folds if self.own_cases else equal
         return [count * (one + runs - 1) for one in (self.runs[:1] if self.together else self.runs)]
 
     def plan(self, *, folds: int = 0, runs: int = 0) -> Plan:

@@ -108,6 +108,8 @@ class Values:
         cases: The cases.
         filled: For each method classes x cases: the share of its predictions that were undefined and count as the best
             value.
+        models: Where several folds' models predict all cases, as on test images, the values of each, for each method
+            runs x folds x classes x cases; else empty.
         unexplained: Classes x cases: whether a prediction is undefined beside one that is better than a false alarm
             can be, so that nobody knows why. It counts for no method, and no word is given.
     """
@@ -121,6 +123,7 @@ class Values:
     arrays: tuple[Array, ...]
     cases: Cases
     filled: tuple[Array, ...] = ()
+    models: tuple[Array, ...] = ()
     unexplained: NDArray[np.bool_] = field(default_factory=lambda: np.zeros((0, 0), np.bool_))
 
     def __post_init__(self) -> None:
@@ -205,7 +208,11 @@ def _arranged(
     case_at = {case: place for place, case in enumerate(cases.names)}
     shape = (len(labels), len(cases.names))
     sums: dict[Key, dict[int, Array]] = {}
+    fold_at = {fold: place for place, fold in enumerate(sorted({fold for _, _, fold in expected}))}
+    several = cases.fold_names == ("all",) and len(expected) == len(fold_at) * len(labels) * len(cases.names)
+    models: dict[Key, dict[int, Array]] = {}
     gaps: dict[Key, dict[int, Array]] = {}
+    best = best_of(metric)
     predictions, highest = np.zeros(shape), np.full(shape, -np.inf)
     for (key, run), numbers in found.items():
         if numbers.keys() != expected:
@@ -221,6 +228,10 @@ def _arranged(
         np.add.at(counts, (rows, columns), 1)
         np.maximum.at(highest, (rows, columns), np.where(there, numeric, -np.inf))
         predictions = counts
+        if several:
+            of_models = np.full((len(fold_at), *shape), np.nan)
+            of_models[[fold_at[fold] for _, _, fold in numbers], rows, columns] = np.where(there, numeric, best)
+            models.setdefault(key, {})[run] = of_models
         sums.setdefault(key, {})[run] = of_run
         gaps.setdefault(key, {})[run] = gaps_of_run
     total = np.maximum(predictions, 1)
@@ -239,6 +250,7 @@ def _arranged(
         runs=tuple(tuple(sorted(runs)) for runs in sums.values()),
         shared=tuple(_is_shared(trainer) for trainer, _, _ in sums),
         cases=cases,
+        models=tuple(np.stack([of[run] for run in sorted(of)]) for of in models.values()),
         **vars(settled),
     )
 

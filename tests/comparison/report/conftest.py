@@ -1,9 +1,12 @@
-from datetime import datetime, timedelta
+import time
 from pathlib import Path
 
 import pytest
 
 from nnunet_tricks.cli import main
+from nnunet_tricks.experiment.folders import STATE
+from nnunet_tricks.experiment.record import Attempt, Record
+from nnunet_tricks.experiment.witness import Witness
 from tests.comparison.world import World
 
 SPEC = """name: kidneys
@@ -17,8 +20,8 @@ runs: 2
 
 
 def tell_more(model: Path) -> None:
-    """Logs that began after the lock, with losses."""
-    began = datetime.now() + timedelta(seconds=5)
+    """Logs with losses, of trainings that a queue began after the lock."""
+    began = time.time() + 5
     for log in model.glob("fold_*/training_log_*.txt"):
         lines = log.read_text()
         for epoch in range(3):
@@ -27,7 +30,12 @@ def tell_more(model: Path) -> None:
                 f"2026-01-01 00:00:01.0: val_loss {-epoch / 10:.4f}\n2026-01-01 00:00:01.0: Pseudo dice [{epoch / 4}]"
             )
         log.unlink()
-        (log.parent / f"training_log_{began:%Y_%m_%d_%H_%M_%S}.txt").write_text(lines)
+        states = model.parent.parent / STATE / model.parent.name / model.name / log.parent.name / "train"
+        states.mkdir(parents=True)
+        witness = Witness(model=str(log.parent))
+        record = witness.begin(Record()).begin(states, Attempt("nnUNetv2_train", began, "cpu", 1.0, 0))
+        log.write_text(lines)
+        witness.look(record).written(states)
 
 
 @pytest.fixture(scope="session")

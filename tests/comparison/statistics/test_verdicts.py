@@ -168,6 +168,19 @@ def test_test_images_that_every_fold_predicts_are_one_case_each() -> None:
     assert statistics.folds == ("all",)
 
 
+def test_each_model_that_predicts_test_images_is_a_training_of_its_own() -> None:
+    """Five models a run that differ by chance: 5 * (runs - 1) degrees of freedom, and the variance of their mean."""
+    generator, of_case = RNG(0), 0.8 + 0.1 * np.sin(np.arange(20))
+    trainings = generator.normal(0, 0.01, (5, 3))
+    rows = []
+    for fold in range(5):
+        arrays = {BASELINE: of_case + trainings[fold][:, None], TRICK: (of_case + 0.001 * fold)[None]}
+        rows += [replace(row, fold=str(fold)) for row in rows_of(arrays, part="test")]
+    floor = analyse(rows).noise_floor
+    assert floor.freedom == 10
+    assert floor.deviation == pytest.approx(math.sqrt(trainings.var(1, ddof=1).sum()) / 5)
+
+
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
