@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from dataset_conversion.check.finding import as_text
@@ -44,8 +44,12 @@ def folder_of(words: str, raw: Path | None) -> Path:
     return found[0]
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace, changed: Callable[[Path], Sequence[str]] = lambda folder: ()) -> int:
     """Check; the exit code is 1 if there is any fault.
+
+    Args:
+        arguments: The command's.
+        changed: Says of a folder which of its files are not those that were recorded, a sentence each.
 
     Raises:
         ValueError: With a sentence for the user, if there is nothing to check.
@@ -55,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     from dataset_conversion.check.run import check
 
     folder = folder_of(arguments.data_set, arguments.raw)
-    summary = check(folder, workers=arguments.workers, quiet=arguments.json)
+    summary = check(folder, workers=arguments.workers, quiet=arguments.json, changed=changed)
     print(json.dumps(summary, indent=2) if arguments.json else as_text(summary, arguments.limit))
     return 1 if summary["faults"] else 0
 

@@ -16,7 +16,7 @@ class Finding:
 
     Attributes:
         level: ``fault`` if a training would stop or learn from something that was misunderstood, else ``note``.
-        kind: A word for programs: ``damaged``, ``geometry``, ``labels``, ``pairs``, ``duplicate``, ``leak``, ...
+        kind: A word for programs: ``damaged``, ``geometry``, ``labels``, ``pairs``, ``duplicate``, ``leak``, and others
         file: Path below the data set's folder, with forward slashes.
         case: Case id; empty if it is about the data set as a whole.
         says: What was found, and what to do.

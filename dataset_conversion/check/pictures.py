@@ -15,6 +15,7 @@ from dataset_conversion.check.finding import fault
 from dataset_conversion.check.inventory import RawCase
 from dataset_conversion.errors import Refused
 from dataset_conversion.picture import decode
+from dataset_conversion.picture_depth import colour_depth
 from dataset_conversion.similarity import fingerprint
 from dataset_conversion.source_file import open_source
 
@@ -91,14 +92,20 @@ def _picture(file: Path, name: str, report: CaseReport) -> NDArray[Any]:
     from skimage import io
 
     # Reads to the end and looks for damage that the quick reader below forgives.
-    picture = decode(open_source(file))
+    source = open_source(file)
+    picture = decode(source)
     if picture.getexif().get(_ORIENTATION, 1) != 1:
         says = "says in its EXIF data that it is turned; viewers turn it, nnU-Net does not. Save it upright"
         report.findings.append(fault("geometry", name, says, report.id))
     try:
-        return np.asarray(io.imread(file))
+        pixels = np.asarray(io.imread(file))
     except (OSError, ValueError, SyntaxError, RuntimeError) as error:
         raise Refused(f"{file.name} cannot be read by nnU-Net's reader: {error}") from error
+    bits = colour_depth(source.data, picture.format or "").bits if pixels.ndim == 3 else 8
+    if bits > 8 and pixels.dtype == np.uint8:
+        says = f"has {bits} bits in each channel, of which nnU-Net's reader takes the upper 8; save it with 8"
+        report.findings.append(fault("values", name, says, report.id))
+    return pixels
 
 
 def _stack(file: Path) -> NDArray[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -21,13 +21,16 @@ from dataset_conversion.model import TEST, TRAIN
 from dataset_conversion.progress import progress
 
 
-def check(folder: Path, *, workers: int = 1, quiet: bool = False) -> dict[str, Any]:
+def check(
+    folder: Path, *, workers: int = 1, quiet: bool = False, changed: Callable[[Path], Sequence[str]] = lambda folder: ()
+) -> dict[str, Any]:
     """Check a raw data set; nothing is written.
 
     Args:
         folder: ``nnUNet_raw/DatasetXXX_Name``.
         workers: Processes.
         quiet: Show no progress.
+        changed: Says of a folder which of its files are not those that were recorded, a sentence each.
 
     Returns:
         The summary that ``--json`` prints: number of cases, faults and notes, and each finding.
@@ -56,6 +59,7 @@ def check(folder: Path, *, workers: int = 1, quiet: bool = False) -> dict[str, A
         findings += report.findings
     findings += _mixed_types(reports)
     findings += leaks.find(folder, reports)
+    findings += [fault("changed", folder.name, sentence) for sentence in changed(folder)]
     counts = Counter(case.part for case in cases)
     return as_summary(str(folder), counts[TRAIN], counts[TEST], findings)
 

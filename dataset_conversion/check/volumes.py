@@ -3,6 +3,8 @@
 # mypy: untyped-calls-exclude="SimpleITK,nibabel"
 from __future__ import annotations
 
+import gzip
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,14 +13,14 @@ import numpy as np
 import SimpleITK as sitk  # noqa: N813, its usual name
 from numpy.typing import NDArray
 
-from dataset_conversion import geometry
+from dataset_conversion import geometry, nifti_header
 from dataset_conversion.check.case_report import CaseReport, digest_of, label_findings
 from dataset_conversion.check.description import Description
 from dataset_conversion.check.finding import fault, note
 from dataset_conversion.check.inventory import RawCase
 from dataset_conversion.errors import Refused
+from dataset_conversion.files_on_disk import why_unreadable
 from dataset_conversion.geometry import Affine
-from dataset_conversion.source_file import open_source
 from dataset_conversion.volume import NIFTI_ENDINGS, check_image, check_label_values, read_volume
 
 
@@ -89,43 +91,45 @@ def _checked(file: Path, name: str, report: CaseReport, *, is_label: bool) -> Vo
 
 
 def _nifti(file: Path, name: str, report: CaseReport, *, is_label: bool) -> Voxels:
-    dimensions = _information(file).GetDimension()
-    if dimensions != 3:
+    reason = why_unreadable(file)
+    if reason:
+        raise Refused(f"{file.name} {reason}")
+    if _dimensions(file) != 3:
         return _itk(file, is_label=is_label)
     volume = read_volume(file)
-    stored = volume.stored_affine
-    without_codes = not int(volume.header["sform_code"]) and not int(volume.header["qform_code"])
+    grid = Grid(shape=volume.shape, affine=volume.stored_affine)
     if is_label:
+        of_header = len(volume.notes)
         values: NDArray[Any] = check_label_values(volume)
+        for remark in volume.notes[of_header:]:
+            says = f"has labels that nnU-Net cuts to whole numbers, 0.999 to 0 ({remark}); write them as integers"
+            report.findings.append(fault("labels", name, says, report.id))
+        del volume.notes[of_header:]
     else:
         check_image(volume)
         values = volume.stored
-    grid = Grid(shape=volume.shape, affine=stored)
-    seen = _itk_grid(_information(file))
-    apart = geometry.displacement(stored, seen.affine, volume.shape)
-    if seen.shape != volume.shape or (apart > geometry.SAME_GRID and not without_codes):
-        says = (
-            f"is placed differently by nibabel and SimpleITK (corners {apart:.3g} voxels apart); write its header anew"
-        )
-        report.findings.append(fault("geometry", name, says, report.id))
-    report.findings += [note("header", name, remark, report.id) for remark in volume.notes]
+    if volume.notes:
+        says = f"has a header that readers understand differently; a conversion notes: {'; '.join(volume.notes)}"
+        # Without any orientation each reader has its own axes, and image and label share them.
+        coded = int(volume.header["sform_code"]) or int(volume.header["qform_code"]) or len(volume.notes) > 1
+        make = fault if coded else note
+        report.findings.append(make("header", name, f"{says}. Write the file anew", report.id))
     return Voxels(values=values, grid=grid)
 
 
-def _information(file: Path) -> Any:
-    """What SimpleITK reads of the header.
-
-    Raises:
-        Refused: If it is none that SimpleITK reads.
-    """
-    open_source(file)
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(file))
+def _dimensions(file: Path) -> int:
+    """Number of axes longer than nothing; 3 where the header cannot be read, since the reader to come knows why."""
+    with file.open("rb") as stream:
+        beginning = stream.read(2)
     try:
-        reader.ReadImageInformation()
-    except RuntimeError as error:
-        raise Refused(f"{file.name} cannot be read by SimpleITK: {_last_line(error)}") from error
-    return reader
+        with gzip.open(file) if beginning == b"\x1f\x8b" else file.open("rb") as stream:
+            header = nifti_header.parse(stream.read(nifti_header.LONGEST_HEADER), file.name)
+    except (Refused, OSError, EOFError, zlib.error):
+        return 3
+    shape = [int(length) for length in header.get_data_shape()]
+    while len(shape) > 3 and shape[-1] == 1:
+        shape.pop()
+    return len(shape)
 
 
 def _itk(file: Path, *, is_label: bool) -> Voxels:

@@ -7,6 +7,7 @@ the same name, which comes first on ``sys.path`` while nnU-Net looks for trainer
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,4 +21,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Check; 1 if there is any fault."""
     from dataset_conversion.check import command
 
-    return command.run(arguments)
+    return command.run(arguments, changed=_changed)
+
+
+def _changed(folder: Path) -> list[str]:
+    """Files that are not those that ``annotate`` wrote."""
+    from nnunet_tricks.annotation.recorded import changes
+    from nnunet_tricks.experiment.folders import Folders
+
+    return changes(Folders(folder.parent, folder.parent, folder.parent), folder.name)

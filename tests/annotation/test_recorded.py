@@ -109,3 +109,16 @@ def test_trainings_warn_of_changed_labels(bench: Bench) -> None:
         label = run.data.raw / "labelsTr" / "case_0.nii.gz"
         said = log.read_text()
     assert f"WARNING: 1 files are not those that {run.data.name} was made of: {label} has changed" in said
+
+
+def test_check_names_what_has_changed(raw: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    main(["check", "601", "--json", "--workers", "1"])
+    before = json.loads(capsys.readouterr().out)["findings"]
+    assert not [finding for finding in before if finding["kind"] == "changed"]
+    file = a_training_label(raw)
+    save(np.where(array(file) == 1, 2, array(file)).astype(np.uint8), file)
+    assert main(["check", "601", "--json", "--workers", "1"]) == 1
+    after = json.loads(capsys.readouterr().out)["findings"]
+    said = [finding["says"] for finding in after if finding["kind"] == "changed"]
+    assert said == [f"{file} has changed since it was recorded"]

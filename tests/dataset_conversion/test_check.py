@@ -191,9 +191,9 @@ VOLUME_FAULTS: dict[str, tuple[Callable[[Path], object], str, str, str]] = {
     ),
     "two geometries": (
         lambda f: (two_geometries(image_file(f)), two_geometries(label_file(f))),
-        "geometry",
+        "header",
         "imagesTr/case_002_0000.nii.gz",
-        "placed differently by nibabel and SimpleITK",
+        "a header that readers understand differently; a conversion notes: the header speaks of metres",
     ),
     "no label": (lambda f: label_file(f).unlink(), "pairs", "imagesTr/case_002", "has no label"),
     "no image": (lambda f: image_file(f).unlink(), "pairs", "labelsTr/case_002.nii.gz", "has no image"),
