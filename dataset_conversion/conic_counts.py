@@ -113,5 +113,8 @@ def centre_counts(instances: NDArray[Any], classes: NDArray[Any]) -> tuple[int, 
 
     top, left = ((length - _CENTRE) // 2 for length in instances.shape)
     centre = (slice(max(top, 0), max(top, 0) + _CENTRE), slice(max(left, 0), max(left, 0) + _CENTRE))
-    pairs = np.unique(instances[centre].astype(np.int64) * 256 + classes[centre]) % 256
-    return tuple(int(np.count_nonzero(pairs == value)) for value in CLASSES)
+    # A table of what occurs is quicker than sorting all pixels.
+    inside = instances[centre].astype(np.int64)
+    occurs = np.zeros((int(inside.max(initial=0)) + 1, 256), dtype=np.bool_)
+    occurs[inside, classes[centre]] = True
+    return tuple(int(np.count_nonzero(occurs[:, value])) for value in CLASSES)

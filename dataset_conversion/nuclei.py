@@ -89,9 +89,11 @@ def write_nuclei(
         raise Refused(f"{stray} pixels have an instance without a class or a class without an instance")
     # Refuses classes above 6, also for tasks that merge them.
     mapped = map_labels(classes, work.settings.task.mapping, hint="classes are 1 to 6")
-    pairs = np.unique(instances.astype(np.int64) * 256 + classes)
-    mixed = int(len(pairs) - len(np.unique(pairs // 256)))
-    if 2 * mixed > len(np.unique(pairs // 256)) - 1 > 0:
+    # A table of what occurs is quicker than sorting all pixels.
+    occurs = np.zeros((int(instances.max()) + 1, 256), dtype=np.bool_)
+    occurs[instances, classes] = True
+    mixed = int(np.count_nonzero(occurs) - np.count_nonzero(occurs.any(axis=1)))
+    if 2 * mixed > np.count_nonzero(occurs[1:].any(axis=1)) > 0:
         raise Refused(f"{mixed} nuclei have pixels of more than one class: are instances and classes swapped?")
     if mixed:
         record.warnings.append(f"{mixed} nuclei have pixels of more than one class")
