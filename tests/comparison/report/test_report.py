@@ -4,6 +4,10 @@ import io
 import json
 import re
 import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from html import escape, unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,6 +17,7 @@ import pytest
 from PIL import Image
 
 from nnunet_tricks.cli import main
+from nnunet_tricks.comparison.report.alike import foreign
 from nnunet_tricks.comparison.report.facts import Facts
 from nnunet_tricks.comparison.report.render import rendered
 from tests.comparison.world import World
@@ -189,6 +194,114 @@ def test_data_sets_beside_each_other(world: World, tmp_path: Path, capsys) -> No
     assert {"s0-verdicts", "s1-verdicts", "across"} <= set(page.ids) & set(page.targets)
     for form in ("report.html", "report.md", "report.tex"):
         assert re.search(r"nnUNetTrainerCE\W.+(-0\.\d{3} \(undecided\).+){2}0/2", (out / form).read_text())
+
+
+ODD = {
+    "background": 0,
+    r"$\frac{1$ & 100% ^~": 1,
+    "a|b\n<script>alert(1)</script> `c` *d* [e](http://f)": 2,
+}
+
+
+def test_names_are_only_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Classes, cases and experiments may be called anything: text in figures, tables, tags, Markdown and LaTeX."""
+    from markdown_it import MarkdownIt
+
+    world = World(tmp_path / "nnunet", labels=ODD)
+    monkeypatch.setattr(World, "case", staticmethod(lambda number: f"case|{number}$"))
+    world = World(tmp_path / "odd", labels=ODD)
+    for name, value in world.variables.items():
+        monkeypatch.setenv(name, value)
+    for trick, skill in (("", 2), ("CE", 3)):
+        world.train(f"nnUNetTrainer{trick}", skill=skill)
+    spec = tmp_path / "odd.yaml"
+    description = "# no heading\n<b>no tag</b> & [no](http://link) $no$ math"
+    spec.write_text(json.dumps({"description": description, "datasets": [7], "configurations": ["3d"]}))
+    spec.write_text(f'{spec.read_text()[:-1]}, "tricks": ["CE"], "folds": [0, 1, 2]}}')
+    out = tmp_path / "report"
+    assert main(["compare", str(spec), "--workers", "1", "--report", str(out)]) == 0
+    assert main(["verify", str(out)]) == 0
+    html = MarkdownIt("commonmark").enable("table").render((out / "report.md").read_text())
+    page = Cells(html)
+    assert {"table", "th", "td", "h1", "h2", "strong", "code"} <= page.tags
+    assert not {"script", "b", "a", "em"} & page.tags
+    assert html.count("<h1>") == 1
+    assert all(len(row) == len(page.rows[0]) for row in page.rows[:3])
+    shown = unescape(html)
+    for name in [*list(ODD)[1:], *description.splitlines()]:
+        assert " ".join(name.split()) in shown
+    Page((out / "report.html").read_text())
+    assert escape(list(ODD)[1]) in (out / "report.html").read_text()
+    latex = (out / "report.tex").read_text()
+    assert r"\$\textbackslash{}frac\{1\$ \& 100\% \textasciicircum{}\textasciitilde{} & Dice" in latex
+
+
+class Cells(HTMLParser):
+    """The tags of a page, and the cells of each row of its tables."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags, self.rows = set(), []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attributes: list) -> None:
+        self.tags.add(tag)
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append(tag)
+
+
+def test_headings_of_markdown_say_each_thing_once(report: Path) -> None:
+    headings = [line.lstrip("# ") for line in (report / "report.md").read_text().splitlines() if line.startswith("#")]
+    assert len(headings) == len(set(headings))
+
+
+def test_a_full_disk_spares_the_older_report(report: Path, tmp_path: Path) -> None:
+    """As a disk does it: files cannot grow beyond a size that some of the report's need."""
+    older = shutil.copytree(report, tmp_path / "older")
+    before = {file.name: file.read_bytes() for file in older.iterdir()}
+    code = (
+        "import resource, sys; from pathlib import Path\n"
+        "from nnunet_tricks.comparison.report.together import write_together\n"
+        "files = {file.name: file.read_text() + ' ' for file in sorted(Path(sys.argv[1]).iterdir())}\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
+        "write_together(Path(sys.argv[2]), files)"
+    )
+    for place in (older, tmp_path / "new" / "report"):
+        words = [sys.executable, "-c", code, str(report), str(place)]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        last = done.stderr.strip().splitlines()[-1]
+        assert "so the report is not written and what was there is as it was" in last
+        assert str(place) in last
+    assert {file.name: file.read_bytes() for file in older.iterdir()} == before
+    assert main(["verify", str(older)]) == 0
+    assert not (tmp_path / "new").exists()
+
+
+def test_figures_of_many_methods_and_cases_have_room(recwarn: pytest.WarningsRecorder) -> None:
+    from benchmarks.report import made
+    from nnunet_tricks.comparison.report.figures import learning, price, ranks, scatter
+    from nnunet_tricks.comparison.report.view import views
+
+    for cases, tricks, drawn in ((20, 40, (price.price, ranks.ranks)), (500, 1, (scatter.scatter,))):
+        rows, facts = made(cases, tricks)
+        rows = [row for row in rows if row.metric == "Dice"]
+        section = replace(facts.sections[0], metrics=("Dice",), traits={})
+        (view,) = views(rows, replace(facts, sections=(section,), draws=100))
+        figures = [draw(view.found, "f") for draw in drawn]
+        if tricks > 1:
+            figures.append(learning.dice(view.curves, "d"))
+        assert all(figures)
+        assert not any(map(foreign, figures))
+        assert ("<image" in figures[0]) == (cases > 400)
+    assert not [str(one.message) for one in recwarn]
+
+
+def test_figures_hold_nothing_but_figures(report: Path) -> None:
+    figures = re.findall(r"<svg.*?</svg>", (report / "report.html").read_text(), re.DOTALL)
+    assert len(figures) >= 5
+    assert [foreign(figure) for figure in figures] == [""] * len(figures)
 
 
 def test_what_makes_no_report_is_refused(world: World, tmp_path: Path, capsys) -> None:

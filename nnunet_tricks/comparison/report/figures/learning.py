@@ -27,7 +27,7 @@ def dice(curves: Curves, name: str) -> str:
         return ""
     shades = style.colours(list(curves))
     with style.styled():
-        drawn = style.figure(3.3, width=style.WIDTH * 0.85)
+        drawn = style.figure(style.height_for(len(curves), 3.3), width=style.WIDTH * 0.85)
         axis = drawn.subplots()
         for method, trainings in curves.items():
             for training in trainings:

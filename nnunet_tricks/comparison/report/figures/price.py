@@ -21,7 +21,7 @@ def price(found: Statistics, name: str) -> str:
     shades = style.colours([one.name for one in (found.baseline, *found.tricks)])
     floor = found.noise_floor
     with style.styled():
-        drawn = style.figure(3.1, width=6.4)
+        drawn = style.figure(style.height_for(len(known) + 1, 3.1), width=6.4)
         axis = drawn.subplots()
         if floor.is_known:
             axis.axhspan(-floor.limit, floor.limit, color=style.GREY, alpha=0.18, linewidth=0)

@@ -25,11 +25,10 @@ def ranks(found: Statistics, name: str) -> str:
         drawn = style.figure(0.36 * len(methods) + 0.75, width=min(style.WIDTH, 3.2 + 0.75 * len(methods)))
         axis = drawn.subplots()
         for height, method in enumerate(methods):
-            for place, share in enumerate(method.ranks.shares, 1):
-                if share > 0:
-                    axis.scatter(
-                        [place], [height], s=LARGEST * share, color=shades[method.name], alpha=0.85, linewidths=0
-                    )
+            drawn_at = [(place, share) for place, share in enumerate(method.ranks.shares, 1) if share > 0]
+            places, sizes = [place for place, _ in drawn_at], [LARGEST * share for _, share in drawn_at]
+            axis.scatter(places, [height] * len(places), s=sizes, color=shades[method.name], alpha=0.85, linewidths=0)
+            for place, share in drawn_at:
                 if share >= NAMED:
                     axis.text(place, height, f"{100 * share:.0f}", color="white", ha="center", va="center", fontsize=7)
         axis.set_xticks(range(1, len(methods) + 1))

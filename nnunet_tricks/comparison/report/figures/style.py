@@ -21,6 +21,9 @@ BETTER, WORSE = "#1b7fc4", "#d55e00"
 WIDTH = 9.6
 """Of a figure as wide as the page, in inches."""
 
+LINE = 0.16
+"""Height of a name in a legend, in inches."""
+
 MANY = 400
 """From so many points on they are drawn as an image, which stays small."""
 
@@ -144,6 +147,20 @@ def panels(drawn: Any, count: int, most: int, **settings: Any) -> list[Any]:
     for axis in axes[count:]:
         axis.remove()
     return axes[:count]
+
+
+def height_for(names: int, least: float) -> float:
+    """Of a figure with so many names in the legend at its side, in inches.
+
+    Args:
+        names: Number of them.
+        least: Of the figure without any.
+
+    Examples:
+        >>> height_for(3, 3.1), height_for(41, 3.1) > 6
+        (3.1, True)
+    """
+    return max(least, 0.7 + LINE * names)
 
 
 def many(points: int) -> bool:
