@@ -22,6 +22,7 @@ from nnunet_tricks.targets.border import border_weights
 from nnunet_tricks.targets.closeness import closeness
 from nnunet_tricks.targets.distance import distance_to_the_other_side, signed_distance
 from nnunet_tricks.targets.objects import objects
+from nnunet_tricks.targets.pieces import map_of_annotated
 from nnunet_tricks.targets.skeleton import tubed_skeleton
 
 SIZE = (128, 128, 128)
@@ -49,15 +50,17 @@ def main() -> None:
         "border weights of two objects": partial(repeat, partial(border_weights, kinds, SPACING, border=10, sigma=5)),
         "numbers of objects": partial(repeat, partial(objects, kinds, SPACING)),
         "widened skeleton": partial(repeat, partial(tubed_skeleton, mask, SPACING)),
+        "signed distance, every fifth slice annotated": partial(repeat, of_slices(mask, turned=False)),
+        "signed distance, the same slices turned": partial(repeat, of_slices(mask, turned=True)),
         "scipy's transform, inside and outside": partial(repeat, partial(scipys, mask)),
     }
     timed = paired(things, baseline=BASELINE, rounds=arguments.rounds, clock=process_time)
     print(f"{DRAWS} patches of {'x'.join(map(str, SIZE))}")
-    print(f"{'':40} {'ms':>7} {'ratio':>6} {'quartiles':>13} {'at most':>8}")
+    print(f"{'':46} {'ms':>7} {'ratio':>6} {'quartiles':>13} {'at most':>8}")
     for name, row in timed.items():
         bound = f"{MOST[name]:.2f}" if name in MOST else ""
         quartiles = f"{row['ratio_low']:.2f}-{row['ratio_high']:.2f}"
-        print(f"{name:40} {row['milliseconds']:7.1f} {row['ratio']:6.2f} {quartiles:>13} {bound:>8}")
+        print(f"{name:46} {row['milliseconds']:7.1f} {row['ratio']:6.2f} {quartiles:>13} {bound:>8}")
     if arguments.out:
         save(arguments.out, {"size": SIZE, "patches": DRAWS, "spacing": SPACING, "results": timed})
 
@@ -73,6 +76,14 @@ def balls() -> NDArray[np.int16]:
     z, y, x = np.meshgrid(*(np.linspace(-1, 1, n) for n in SIZE), indexing="ij")
     large, small = z**2 + y**2 + x**2 < 0.3, (z - 0.5) ** 2 + (y + 0.5) ** 2 + x**2 < 0.05
     return np.where(large, 1, np.where(small, 2, 0)).astype(np.int16)
+
+
+def of_slices(mask: NDArray[np.bool_], *, turned: bool) -> partial[NDArray[np.float32]]:
+    """The signed distance where every fifth slice is annotated, as it is or turned by 20 degrees."""
+    z, y, _ = np.indices(mask.shape)
+    angle = np.deg2rad(20) if turned else 0
+    annotated = np.abs((z * np.cos(angle) + y * np.sin(angle)) % 5 - 2) < 0.5
+    return partial(map_of_annotated, signed_distance, mask, SPACING, annotated)
 
 
 def augmentation(mask: NDArray[np.bool_]) -> partial[dict[str, torch.Tensor]]:
