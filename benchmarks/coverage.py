@@ -255,7 +255,8 @@ def simulated(world: World, draws: int, seed: int = 0) -> dict[str, Any]:
         "power": with_gain[HELPS if truth >= 0 else HURTS] / draws,
         "wrong_side": with_gain[HURTS if truth >= 0 else HELPS] / draws,
         "half_width": width / draws,
-        "pairs_within_noise_floor": within / draws if world.runs[0] > 1 else None,
+        # What further trainings have beside a false alarm depends on the trick's.
+        "pairs_within_noise_floor": within / draws if world.runs[0] > 1 and not world.healthy else None,
         "words_without_effect": {word: without[word] / draws for word in WORDS},
         "words_with_gain": {word: with_gain[word] / draws for word in WORDS},
     }

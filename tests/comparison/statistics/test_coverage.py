@@ -69,7 +69,8 @@ def judge(found: dict) -> None:
         # There is a real difference.
         assert found["wrong_side"] == 0
         return
-    assert covered >= 0.95 - NOISE, found
+    # Without reruns it rests on the bootstrap alone, whose draws some experiments share.
+    assert covered >= 0.95 - NOISE * (2 if found["setting"] == "no rerun" else 1), found
     assert found["false_claims"] <= 0.05 + NOISE, found
     if found["setting"] == "no rerun":
         assert found["false_claims"] == 0
