@@ -53,6 +53,15 @@ class Question:
     target: Levels
     nested: bool
 
+    @property
+    def is_nnunets(self) -> bool:
+        """Whether output and target are made as nnU-Net makes them, so that the truth can be read."""
+        regions = bool(self.trainer.label_manager.has_regions)
+        return len(self.output) == len(self.target) and all(
+            logits.shape[2:] == truth.shape[2:] and truth.shape[1] >= (logits.shape[1] if regions else 1)
+            for logits, truth in zip(self.output, self.target, strict=True)
+        )
+
     @torch.no_grad()
     def loss(self, output: Levels) -> float:
         """The loss of other logits."""
@@ -96,8 +105,9 @@ def overheard(trainer: nnUNetTrainer) -> Iterator[list[Question]]:
 
     def listen(output: Any, target: Any, *more: Any, **settings: Any) -> Any:
         if not more and not settings and _tensors(output) and _tensors(target):
-            nested = not isinstance(output, Tensor)
-            questions.append(Question(trainer, _copied(output), _copied(target), nested))
+            asked = Question(trainer, _copied(output), _copied(target), nested=not isinstance(output, Tensor))
+            if asked.is_nnunets:
+                questions.append(asked)
         return loss(output, target, *more, **settings)
 
     trainer.loss = listen

@@ -56,7 +56,12 @@ def require_learning(trainer: nnUNetTrainer, batches: Iterator[dict[str, Any]], 
             moved = any(not torch.equal(p, before[n]) for n, p in trainer.network.named_parameters())
             slope = sum(float(((p.detach() - before[n]) * p.grad).sum()) for n, p in with_gradient)
             require(slope <= 0, "the optimizer steps along the gradient, not against it: the loss grows")
-    require(moved, f"{ENOUGH_STEPS} training steps left every weight as it was: does the optimizer hold the network's?")
+    # A rate that rises from 0 moves nothing at first.
+    resting = not any(group["lr"] for group in trainer.optimizer.param_groups)
+    require(
+        moved or resting,
+        f"{ENOUGH_STEPS} training steps left every weight as it was: does the optimizer hold the network's?",
+    )
 
 
 def require_sense(question: Question) -> None:

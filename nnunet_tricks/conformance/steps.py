@@ -125,7 +125,7 @@ def validation_step(run: Run) -> None:
 def sense(run: Run) -> None:
     """The loss of that step is lowest at the truth, and its gradient leads there."""
     if not run.questions:
-        raise NotApplicableError("the validation step does not call self.loss(output, target)")
+        raise NotApplicableError("the validation step does not call self.loss(output, target) as nnU-Net's does")
     require_sense(run.questions[0])
 
 
