@@ -8,6 +8,7 @@ RGB.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -108,6 +109,8 @@ class CosmosStyle(DataSet):
             # Single pictures may be copies of each other, also across data sets.
             record.fingerprint = fingerprint(pixels)
         rgb = pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
+        # The same scan is in several public sets, under other names and in other files.
+        record.pixels_sha256 = hashlib.sha256(repr(rgb.shape).encode() + rgb.tobytes()).hexdigest()
         ending = work.settings.file_ending
         work.write(record, work.image_path(record), encode(rgb, ending))
         work.write(record, work.label_path(record), encode(inside.astype(np.uint8), ending))

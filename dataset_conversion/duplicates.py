@@ -25,13 +25,15 @@ def search(records: Sequence[Record]) -> list[Duplicate]:
     first: dict[str, Record] = {}
     identical = set()
     for record in records:
-        images = [file for file in record.files if file.role == "image" and file.sha256]
-        for image in images:
-            one = first.setdefault(image.sha256, record)
+        hashes = [file.sha256 for file in record.files if file.role == "image"]
+        for digest in filter(None, [*hashes, record.pixels_sha256]):
+            earlier = first.setdefault(digest, record)
             # Slices of one volume share its file and its group; there is nothing to find out about them.
-            if one is not record and not (record.group and record.group == one.group):
-                found.append(Duplicate(one=one.id, other=record.id, kind="identical"))
-                identical.add((one.id, record.id))
+            if earlier is record or (record.group and record.group == earlier.group):
+                continue
+            if (earlier.id, record.id) not in identical:
+                found.append(Duplicate(one=earlier.id, other=record.id, kind="identical"))
+                identical.add((earlier.id, record.id))
     with_fingerprint = {record.id: record.fingerprint for record in records if record.fingerprint}
     if len(with_fingerprint) > 1:
         from dataset_conversion.similarity import near_identical

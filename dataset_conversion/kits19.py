@@ -139,6 +139,8 @@ def _other_years(cases: Sequence[Case]) -> list[str]:
 
 def _with_roles(refused: Unused, files: Sequence[Found], sources: Sequence[Path]) -> Unused:
     """A better reason where the two files of a case may be its image and its label, and nothing says which is which."""
+    if refused.status != "refused":
+        return refused
     same = [found for found in files if (answer := _key(found)) and answer[0] == refused.id]
     if len(same) != 2 or {answer[1] for found in same if (answer := _key(found))} != {"image"}:
         return refused

@@ -139,6 +139,8 @@ class Record:
     spacing: list[float] = field(default_factory=list)
     voxels: dict[str, int] = field(default_factory=dict)
     means: dict[str, float] = field(default_factory=dict)
+    pixels_sha256: str = ""
+    """Hash of the written pixels, where the source file tells nothing of them; empty elsewhere."""
     fingerprint: str = ""
     """Thumbnail for the search for near-identical pictures, base64; empty where the group is known."""
     outputs: dict[str, int] = field(default_factory=dict)

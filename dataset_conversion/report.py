@@ -258,5 +258,5 @@ def _some(title: str, lines: Sequence[str], limit: int, where: str) -> list[str]
 def _case(record: Record) -> dict[str, Any]:
     """A record without what only the machinery needs."""
     content = asdict(record)
-    del content["fingerprint"]
+    del content["fingerprint"], content["pixels_sha256"]
     return {key: value for key, value in content.items() if value not in ("", [], {})}

@@ -1,6 +1,6 @@
 """Cosmos55k and sets in its style: layouts, names, groups."""
 
-from __future__ import annotations
+from __future__ import csv
 
 import os
 import shutil
@@ -153,6 +153,16 @@ def test_slices_of_raw_data_sets(convert, data, raw):
     groups = {case["id"]: case["group"] for case in cases}
     for fold in done.json("splits_final.json"):
         assert not {groups[name] for name in fold["train"]} & {groups[name] for name in fold["val"]}
+
+
+def test_one_scan_in_two_raw_data_sets_is_one_group(convert, data, raw):
+    """The samples of KiTS19 and LiTS have one scan in common, in files that differ, as the public sets have."""
+    convert("lits", data / "lits")
+    convert("kits19", data / "kits19")
+    done = convert("cosmos-style", raw / "Dataset519_KiTS2019", raw / "Dataset520_LiTS2017", "--slices", 10)
+    rows = csv.DictReader((done.folder / "cases.csv").read_text().splitlines())
+    groups = {row["group"] for row in rows if "case_00000" in row["id"] or "lits_001" in row["id"]}
+    assert len(groups) == 1
 
 
 def test_label_of_another_shape_in_a_raw_data_set(convert, data, raw):
