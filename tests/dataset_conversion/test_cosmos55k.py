@@ -1,7 +1,8 @@
 """Cosmos55k and sets in its style: layouts, names, groups."""
 
-from __future__ import csv
+from __future__ import annotations
 
+import csv
 import os
 import shutil
 
