@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import torch
 from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
+from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class
 from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as module
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
@@ -142,20 +143,21 @@ class TrickTrainer(nnUNetTrainer):
         dataset = self.dataset_class(self.preprocessed_dataset_folder, cases)
         return voxel_counts.count(dataset, cases, log=self.print_to_log_file)
 
-    def get_tr_and_val_datasets(self) -> Any:
-        """nnU-Net's cases.
+    def on_train_start(self) -> None:
+        """nnU-Net's, once the labels of all cases are known to be those of dataset.json.
 
         Raises:
-            ValueError: If one has a label that dataset.json does not have.
+            ValueError: If a case has another one.
         """
-        both = super().get_tr_and_val_datasets()
+        folder, (training, validation) = self.preprocessed_dataset_folder, self.do_split()
+        # In "all" they are the same.
+        cases = list(dict.fromkeys([*training, *validation]))
+        dataset = infer_dataset_class(folder)(folder, cases)
+        voxels = voxel_counts.by_case(dataset, cases, log=self.print_to_log_file)
         # As dataset.json has them, whatever labels mean while the network trains.
         manager = self.plans_manager.get_label_manager(self.dataset_json)
-        voxels: dict[str, dict[int, int]] = {}
-        for cases in both:
-            voxels |= voxel_counts.by_case(cases, cases.identifiers, log=self.print_to_log_file)
         declared_labels.check_cases(voxels, manager, self.plans_manager.dataset_name)
-        return both
+        super().on_train_start()
 
     def training_transforms(self, make: MakeTransforms) -> MakeTransforms:
         """How training patches are transformed, for tricks that change it.
