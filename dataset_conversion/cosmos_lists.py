@@ -53,11 +53,13 @@ class _Names:
 
     def picture(self, line: str) -> Found | None:
         """The picture of a line; None if there is none or more than one."""
-        for word in _readings(line):
+        for words in _readings(line):
+            # A whole file name counts for more than a number that may be an index or a class.
             for names, with_ending in ((self.by_name, True), (self.by_stem, False)):
-                found = _best(word.lower(), names, with_ending=with_ending)
-                if found is not None:
-                    return found
+                found = [_best(word.lower(), names, with_ending=with_ending) for word in words]
+                pictures = {picture.path: picture for picture in found if picture is not None}
+                if pictures:
+                    return next(iter(pictures.values())) if len(pictures) == 1 else None
         return None
 
 
@@ -122,9 +124,9 @@ def _read_list(part: str, found: Found, names: _Names, answer: Lists) -> list[st
     missing = [(number, line) for number, line, picture in pictures if picture is None]
     if len(there) < len(missing):
         raise ConversionError(
-            f"{found.path} lists {len(pictures)} pictures, and {len(missing)} of them are not in the source folders "
-            f"or stand there more than once, such as {missing[0][1]!r} in line {missing[0][0]}; correct the list, or "
-            f"remove it to convert without"
+            f"{found.path} lists {len(pictures)} pictures, and {len(missing)} of them are not in the source folders, "
+            f"stand there more than once, or are in lines that may mean two pictures, such as {missing[0][1]!r} in "
+            f"line {missing[0][0]}; correct the list, or remove it to convert without"
         )
     if not pictures:
         answer.warnings.append(f"{found.relative} is empty: no picture is in the part {part}")
@@ -168,16 +170,20 @@ def _compare_with_folders(pairs: Sequence[Pair], answer: Lists) -> None:
     ]
 
 
-def _readings(line: str) -> Iterator[str]:
-    """What in a line may be the picture's name: the whole, a column, or what stands before a blank."""
-    yield line.strip(_QUOTES + " ")
+def _readings(line: str) -> Iterator[Sequence[str]]:
+    """What in a line may be the picture's name: the whole, a column, or words between blanks.
+
+    Each answer is a set of words that must not name two pictures.
+    """
+    yield [line.strip(_QUOTES + " ")]
     cells = [cell.strip(_QUOTES + " ") for cell in re.split(r"[\t,;]", line)]
     if len(cells) > 1:
-        yield from cells
+        yield cells
     words = line.split()
-    for length in range(len(words) - 1, 0, -1):
-        yield " ".join(words[:length]).strip(_QUOTES + ",; ")
-    yield from (word.strip(_QUOTES + ",;") for word in words[1:])
+    # A name may hold blanks itself, with a column behind it.
+    for length in range(len(words) - 1, 1, -1):
+        yield [" ".join(words[:length]).strip(_QUOTES + ",; ")]
+    yield [word.strip(_QUOTES + ",;") for word in words]
 
 
 def _best(path: str, names: Mapping[str, Sequence[tuple[Found, Found]]], *, with_ending: bool) -> Found | None:

@@ -7,7 +7,7 @@ as the 30 source data sets have them; a csv (``--metadata``) overrules them.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -20,10 +20,14 @@ _MASK_FOLDERS = {"masks", "mask", "labels", "label", "gt", "gts", "groundtruth",
 _SUFFIX = re.compile(r"_(mask|seg|segmentation|label|gt)(_?\d{1,2})?$", re.IGNORECASE)
 _AUGMENTED = re.compile(r"(?:(?<=_)|^)(?:flipped|mirrored|rotated_\d+)_", re.IGNORECASE)
 _SLICE = re.compile(r"[_-]?(?:slice|slc|frame|z)[_-]?\d+$", re.IGNORECASE)
-_NUMBER_AFTER_NUMBER = re.compile(r"(?<=\d)_\d+$")
-_HYPHENS = re.compile(r"((?:^|_)[A-Za-z]+-?\d+)-\d+$")
+_NUMBER_AFTER_NUMBER = re.compile(r"(?<=\d)[_ ]+\d+$")
+# Not in chains such as 2019-03-12 or 1.3.6.1.4, of which the last number says nothing.
+_ONE_PAIR = re.compile(r"((?:^|[_ ])(?:[A-Za-z]+[.-]?)?\d+)[.-]\d+$")
 _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d$")
-_GLUED = re.compile(r"([A-Za-z]+)(\d+)$")
+_GLUED = re.compile(r"([A-Za-z]+)-?(\d+)$")
+_WORD_AND_YEAR = re.compile(r"(.*?([A-Za-z]*)[_. -]*)((?:19|20)\d\d)[_. -]+\d+$")
+_WORD_AND_NUMBER = re.compile(r"(.*?[_. -]*)(\d+)[_. -]+\d+$")
+_LAST_NUMBER = re.compile(r"(.*\d[^0-9]+)\d+$")
 _VOLUME_WORD = re.compile(
     r"volume|vol|v|patient|pat|p|case|c|subject|subj|sub|s|scan|study|series|image|img|video|seq|sequence|p?id|slide|"
     r"person|stack",
@@ -66,7 +70,7 @@ def group_of(stem: str) -> str:
         name = shorter
     volume = _NUMBER_AFTER_NUMBER.sub("", name)
     if volume == name:
-        volume = _HYPHENS.sub(r"\1", name)
+        volume = _ONE_PAIR.sub(r"\1", name)
     return _EYE.sub("", name if _YEAR.search(volume) else volume)
 
 
@@ -81,6 +85,7 @@ def groups_of(stems: Iterable[str]) -> tuple[dict[str, str], list[str]]:
     """
     names = list(stems)
     groups = {name: group_of(name) for name in names}
+    groups.update(_volumes_like_years(names))
     numbers: dict[str, set[str]] = defaultdict(set)
     glued = {}
     for group in set(groups.values()):
@@ -98,7 +103,38 @@ def groups_of(stems: Iterable[str]) -> tuple[dict[str, str], list[str]]:
             f"{len(members)} pictures are not one group; --metadata can say otherwise"
         )
         groups.update((name, _EYE.sub("", _AUGMENTED.sub("", name))) for name in members)
-    return groups, notes
+    return groups, [*notes, *_doubtful(names, groups)]
+
+
+def _volumes_like_years(names: Sequence[str]) -> dict[str, str]:
+    """Groups of names with a volume's number that looks like a year, as ``case_2001_12`` beside ``case_2150_12``.
+
+    It is a volume's number if the word before it says so, or if names that begin alike have other numbers there.
+    """
+    others = {match[1] for name in names if (match := _WORD_AND_NUMBER.match(name)) and not _YEAR.search(match[2])}
+    groups = {}
+    for name in names:
+        match = _WORD_AND_YEAR.match(_AUGMENTED.sub("", name))
+        if match and (_VOLUME_WORD.fullmatch(match[2]) or match[1] in others):
+            groups[name] = match[1] + match[3]
+    return groups
+
+
+def _doubtful(names: Sequence[str], groups: Mapping[str, str]) -> list[str]:
+    """What is to be said of names that differ in their last number only, and are groups of their own all the same."""
+    alike: dict[str, list[str]] = defaultdict(list)
+    often = Counter(groups.values())
+    for name in names:
+        match = _LAST_NUMBER.match(name)
+        if match and often[groups[name]] == 1:
+            alike[match[1]].append(name)
+    alone = [members for members in alike.values() if len(members) > 1]
+    if len(alone) < 2:
+        return []
+    return [
+        f"{len(alone)} times, names differ in their last number only, such as {' and '.join(alone[0][:2])}, and each "
+        f"picture is its own group; if they are slices of one volume or pictures of one patient, give --metadata"
+    ]
 
 
 def modality_and_structure(stem: str) -> tuple[str, str]:

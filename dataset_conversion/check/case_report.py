@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from dataset_conversion.check.finding import Finding, fault, note
 
+_AT_ONCE = 2**20
+
 
 @dataclass(kw_only=True)
 class CaseReport:
@@ -22,7 +24,7 @@ class CaseReport:
         part: ``train`` or ``test``.
         file: Path of its first image below the data set's folder.
         findings: What is wrong.
-        digest: Hash of the image's voxels, whatever its container; empty if it could not be read.
+        digest: Hash of the voxels of all channels, whatever their container; empty if one of them could not be read.
         fingerprint: Thumbnail for the search for near-identical pictures; empty for volumes.
         kind: Type of the voxels, such as ``uint8``.
     """
@@ -36,10 +38,22 @@ class CaseReport:
     kind: str = ""
 
 
-def digest_of(voxels: NDArray[Any]) -> str:
-    """Hash of shape and values."""
+def digest_of(voxels: NDArray[Any], scaling: tuple[float, float] | None = None) -> str:
+    """Hash of shape and values, whatever type and byte order they are stored in.
+
+    Args:
+        voxels: As stored.
+        scaling: Slope and intercept that make values of them.
+    """
     hashed = hashlib.blake2b(repr(voxels.shape).encode(), digest_size=16)
-    hashed.update(np.ascontiguousarray(voxels.T if voxels.flags.f_contiguous else voxels).data)
+    slope, intercept = scaling or (1.0, 0.0)
+    ordered = voxels.T if voxels.flags.f_contiguous else voxels
+    step = max(_AT_ONCE * len(ordered) // max(ordered.size, 1), 1)
+    for start in range(0, len(ordered), step):
+        part = ordered[start : start + step]
+        # nnU-Net computes with 32-bit floats. Adding 0 makes one zero of two.
+        values = part.astype("<f4") if scaling is None else (part * slope + intercept).astype("<f4")
+        hashed.update(np.ascontiguousarray(values + np.float32(0)).data)
     return hashed.hexdigest()
 
 
@@ -48,10 +62,12 @@ def label_findings(values: NDArray[Any], names: Mapping[int, str], file: str, ca
 
     Args:
         values: Whole numbers.
-        names: Known values.
+        names: Known values; empty if nothing is known of them.
         file: Where they are from.
         case: Case id.
     """
+    if not names:
+        return []
     found = [int(value) for value in np.unique(values)]
     unknown = [value for value in found if value not in names]
     if set(found) == {0, 255} and unknown:

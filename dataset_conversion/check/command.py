@@ -32,7 +32,8 @@ def folder_of(words: str, raw: Path | None) -> Path:
     from dataset_conversion.errors import ConversionError
 
     if Path(words).is_dir() and not words.isdigit():
-        return Path(words)
+        # Its name is that of the preprocessed folder; "." has none.
+        return Path(os.path.abspath(words)) if Path(words).name in ("", "..") else Path(words)
     if os.sep in words:
         raise ConversionError(f"raw data set {words!r} is no folder")
     parent = raw_folder(raw)

@@ -31,10 +31,10 @@ class Description:
     Attributes:
         ending: File ending of images and labels.
         channels: Number of channels.
-        values: Names of the label values, the background and the ignore label among them.
+        values: Names of the label values, the background and the ignore label among them; empty if they are not clear.
         training: The number of training cases that it claims; None if it claims none.
         files: Case id to image paths and label path, where it lists them.
-        reader: nnU-Net's reader that it asks for; empty if none.
+        reader: nnU-Net's reader that it asks for, or that nnU-Net finds; empty if neither.
     """
 
     ending: str
@@ -48,6 +48,11 @@ class Description:
     def is_volumes(self) -> bool:
         """The files have a geometry."""
         return self.ending in VOLUMES
+
+    @property
+    def is_tiff(self) -> bool:
+        """The files are TIFF pictures or stacks."""
+        return self.ending in (".tif", ".tiff")
 
     @property
     def is_stack(self) -> bool:
@@ -101,23 +106,29 @@ def read(folder: Path) -> tuple[Description | None, list[Finding]]:
 
 
 def _values(content: Mapping[str, Any], findings: list[Finding]) -> dict[int, str]:
-    """Label values and their names; regions give the values that they are made of."""
+    """Label values and their names; regions give the values that they are made of. Empty if that is not clear."""
     names: dict[int, str] = {}
     regions = False
+    is_clear = True
+    single: dict[int, str] = {}
     for name, value in content["labels"].items():
         numbers = value if isinstance(value, list) else [value]
         regions = regions or (isinstance(value, list) and len(value) > 1)
         for number in numbers:
             if not isinstance(number, int) or isinstance(number, bool) or number < 0:
-                findings.append(
-                    fault("labels", FILE, f"label {name!r} has the value {number!r}; it must be 0 or above")
-                )
-            elif isinstance(value, int) and number in names:
-                findings.append(
-                    fault("labels", FILE, f"labels {names[number]!r} and {name!r} share the value {number}")
-                )
-            else:
-                names.setdefault(number, str(name))
+                says = f"label {name!r} has the value {number!r}; it must be a whole number, 0 or above"
+                hint = ", and nnU-Net v2 wants the name first, then the value" if str(name).isdigit() else ""
+                findings.append(fault("labels", FILE, says + hint))
+                is_clear = False
+                continue
+            # One value is part of several regions, but the whole of one label only.
+            if isinstance(value, int):
+                other = single.setdefault(number, str(name))
+                if other != name:
+                    findings.append(fault("labels", FILE, f"labels {other!r} and {name!r} share the value {number}"))
+            names.setdefault(number, str(name))
+    if not is_clear:
+        return {}
     if content["labels"].get("background") != 0:
         findings.append(fault("labels", FILE, "'labels' must say \"background\": 0"))
     missing = sorted(set(range(max(names, default=0) + 1)) - set(names))
@@ -162,9 +173,11 @@ def _files(content: Mapping[str, Any], findings: list[Finding]) -> dict[str, tup
         return {}
     files: dict[str, tuple[tuple[str, ...], str]] = {}
     for case, entry in listed.items():
-        try:
-            files[str(case)] = (tuple(map(str, entry["images"])), str(entry["label"]))
-        except (TypeError, KeyError):
+        images = entry.get("images") if isinstance(entry, dict) else None
+        label = entry.get("label") if isinstance(entry, dict) else None
+        if isinstance(images, list) and images and all(isinstance(one, str) for one in (*images, label)):
+            files[str(case)] = (tuple(images), str(label))
+        else:
             says = f'\'dataset\' needs "images": [...] and "label": ... for {case!r}'
             findings.append(fault("description", FILE, says, str(case)))
     return files

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from dataset_conversion.check.description import FILE, Description
 from dataset_conversion.check.finding import Finding, fault, note
 from dataset_conversion.model import TEST, TRAIN
 
+_TRIED = 5
 FOLDERS = {TRAIN: ("imagesTr", "labelsTr"), TEST: ("imagesTs", "labelsTs")}
 
 
@@ -58,12 +59,24 @@ def take(folder: Path, description: Description) -> tuple[list[RawCase], list[Fi
     return cases, findings
 
 
+def first_images(folder: Path, description: Description) -> list[Path]:
+    """Images of the first training cases, in nnU-Net's order."""
+    if description.files:
+        return [_expanded(folder, images[0]) for images, _ in list(description.files.values())[:_TRIED] if images]
+    place = folder / FOLDERS[TRAIN][0]
+    return sorted(place.glob(f"*_0000{description.ending}"))[:_TRIED] if place.is_dir() else []
+
+
+def _expanded(folder: Path, path: str) -> Path:
+    """A listed path: nnU-Net takes it from the data set's folder."""
+    return Path(os.path.normpath(folder / os.path.expandvars(path)))
+
+
 def _listed(folder: Path, description: Description) -> tuple[list[RawCase], list[Finding]]:
     cases, findings = [], []
     for case_id, (images, label) in sorted(description.files.items()):
-        # nnU-Net expands relative paths from the data set's folder.
-        paths = [Path(os.path.normpath(folder / os.path.expandvars(image))) for image in images]
-        target = Path(os.path.normpath(folder / os.path.expandvars(label)))
+        paths = [_expanded(folder, image) for image in images]
+        target = _expanded(folder, label)
         cases.append(RawCase(id=case_id, part=TRAIN, images=dict(enumerate(paths)), label=target))
         missing = [str(path) for path in (*paths, target) if not path.is_file()]
         findings += [fault("pairs", FILE, f"'dataset' names {path}, which is not there", case_id) for path in missing]
@@ -77,17 +90,23 @@ def _in_folders(folder: Path, description: Description, part: str) -> tuple[list
     findings: list[Finding] = []
     cases: dict[str, RawCase] = {}
     pattern = re.compile(r"(.+)_(\d{4})" + re.escape(description.ending), re.DOTALL)
+    spacings: list[Path] = []
     for file in _files(folder / images_name, findings):
         match = pattern.fullmatch(file.name)
         if match:
             case = cases.setdefault(match[1], RawCase(id=match[1], part=part))
             case.images[int(match[2])] = file
+        elif file.suffix == ".json" and description.is_tiff:
+            spacings.append(file)
         else:
             findings.append(fault("pairs", f"{images_name}/{file.name}", _not_an_image(file.name, description.ending)))
+    findings += _spacings(spacings, cases, description)
     for case in cases.values():
         findings += _channels(case, description, images_name)
     for file in _files(folder / labels_name, findings):
         relative = f"{labels_name}/{file.name}"
+        if file.suffix == ".json" and description.is_tiff and file.stem in cases:
+            continue
         stem = file.name.removesuffix(description.ending)
         if stem == file.name:
             says = f"is no label map of this data set, whose files end in {description.ending}; nnU-Net passes it by"
@@ -114,15 +133,30 @@ def _files(folder: Path, findings: list[Finding]) -> Iterator[Path]:
         if entry.name.startswith("."):
             continue
         if entry.is_file():
-            # TIFF volumes have their spacing in a file beside them.
-            if entry.suffix == ".json" and any(entry.with_suffix(end).exists() for end in (".tif", ".tiff")):
-                continue
             yield entry
         elif entry.is_symlink():
             findings.append(fault("damaged", relative, f"is a link to {os.readlink(entry)}, which is not there"))
         else:
             what = "a folder" if entry.is_dir() else "no regular file"
             findings.append(fault("pairs", relative, f"is {what}; nnU-Net passes it by"))
+
+
+def _spacings(files: Sequence[Path], cases: Mapping[str, RawCase], description: Description) -> Iterator[Finding]:
+    """TIFF stacks have their spacing in ``CASE.json`` beside ``CASE_0000.tif``; nnU-Net passes other names by."""
+    for file in files:
+        case = re.sub(r"_\d{4}$", "", file.stem)
+        if file.stem in cases or (case in cases and not description.is_stack):
+            continue
+        relative = f"{file.parent.name}/{file.name}"
+        if case in cases:
+            says = (
+                f"is passed by: nnU-Net looks for the spacing in {case}.json, and takes 1, 1, 1 without it; rename it"
+            )
+            yield fault("geometry", relative, says, case)
+        else:
+            yield fault(
+                "pairs", relative, f"belongs to no image of this data set; {case}_0000{description.ending} is missing"
+            )
 
 
 def _not_an_image(name: str, ending: str) -> str:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from dataset_conversion import splits
 from dataset_conversion.check.case_report import CaseReport
 from dataset_conversion.check.finding import Finding, fault, note
+from dataset_conversion.errors import ConversionError
 from dataset_conversion.model import TEST, TRAIN
+from dataset_conversion.text_table import read_table
 
 SPLITS = "splits_final.json"
 PREPROCESSED = "nnUNet_preprocessed"
@@ -22,6 +24,7 @@ Fold = Mapping[str, list[str]]
 
 def find(folder: Path, reports: Sequence[CaseReport]) -> list[Finding]:
     """Duplicates, and leaks in the splits of the raw and of the preprocessed folder."""
+    reports = _told_apart(reports)
     known, findings = _groups(folder, reports)
     same = _same(reports, known)
     training = [report.id for report in reports if report.part == TRAIN]
@@ -37,6 +40,15 @@ def find(folder: Path, reports: Sequence[CaseReport]) -> list[Finding]:
     if not found_splits and len({joined[case] for case in training}) < len(training) >= 5:
         findings += _of_folds(_dealt_by_nnunet(training), f"{SPLITS} (none; nnU-Net deals the cases at random)", joined)
     return findings
+
+
+def _told_apart(reports: Sequence[CaseReport]) -> list[CaseReport]:
+    """Test cases that are called like a training case get another id, since they may well show the same."""
+    training = {report.id for report in reports if report.part == TRAIN}
+    return [
+        replace(report, id=f"{report.id} (test)") if report.part == TEST and report.id in training else report
+        for report in reports
+    ]
 
 
 def _same(reports: Sequence[CaseReport], groups: Mapping[str, str]) -> list[tuple[str, str, str]]:
@@ -70,12 +82,13 @@ def _groups(folder: Path, reports: Sequence[CaseReport]) -> tuple[dict[str, str]
     if not file.is_file():
         return {}, []
     try:
-        rows = list(csv.DictReader(file.read_text(encoding="utf-8-sig").splitlines()))
-    except (OSError, ValueError, csv.Error) as error:
-        return {}, [fault("groups", file.name, f"cannot be read as a table in UTF-8 ({error})")]
-    if rows and not {"id", "group"} <= set(rows[0]):
+        table = read_table(file)
+    except ConversionError as error:
+        return {}, [fault("groups", file.name, f"cannot be used: {str(error).removeprefix(str(file)).strip()}")]
+    if not {"id", "group"} <= set(table.columns):
         return {}, [note("groups", file.name, "has no columns 'id' and 'group', so groups are not known")]
-    groups = {row["id"]: row["group"] for row in rows if row["id"] and row["group"]}
+    cells = [row.cells for row in table.rows]
+    groups = {row["id"]: row["group"] for row in cells if row["id"] and row["group"]}
     unknown = sorted(set(groups) - {report.id for report in reports})
     if unknown:
         says = f"names {len(unknown)} cases that are not there, such as {unknown[0]}"

@@ -13,6 +13,7 @@ from dataset_conversion.check.case_report import CaseReport, digest_of, label_fi
 from dataset_conversion.check.description import Description
 from dataset_conversion.check.finding import fault
 from dataset_conversion.check.inventory import RawCase
+from dataset_conversion.check.tiff_stacks import check_spacing
 from dataset_conversion.errors import Refused
 from dataset_conversion.picture import decode
 from dataset_conversion.picture_depth import colour_depth
@@ -27,6 +28,7 @@ def check_pictures(case: RawCase, description: Description, folder: Path) -> Cas
     names = {channel: _relative(file, folder) for channel, file in case.images.items()}
     report = CaseReport(id=case.id, part=case.part, file=names[min(names)])
     size: tuple[int, ...] = ()
+    digests: list[str] = []
     channels = 0
     for channel, file in sorted(case.images.items()):
         pixels = _read(file, names[channel], description, report)
@@ -34,10 +36,11 @@ def check_pictures(case: RawCase, description: Description, folder: Path) -> Cas
             continue
         is_colour = pixels.ndim == 3 and not description.is_stack
         channels += pixels.shape[2] if is_colour else 1
+        digests.append(digest_of(pixels))
         shape = pixels.shape[:2] if is_colour else pixels.shape
         if not size:
             size = shape
-            report.digest, report.kind = digest_of(pixels), str(pixels.dtype)
+            report.kind = str(pixels.dtype)
             if pixels.dtype == np.uint8 and pixels.shape[-1] != 4 and not description.is_stack:
                 report.fingerprint = fingerprint(pixels)
         elif shape != size:
@@ -46,11 +49,15 @@ def check_pictures(case: RawCase, description: Description, folder: Path) -> Cas
         if pixels.min() == pixels.max():
             says = f"has the value {pixels.min()} in every pixel: there is no image in it"
             report.findings.append(fault("values", names[channel], says, case.id))
+    report.digest = " ".join(digests) if len(digests) == len(case.images) else ""
     if size and channels != description.channels and not report.findings:
         says = f"has {channels} channels as nnU-Net reads it; dataset.json names {description.channels}"
         report.findings.append(fault("channels", report.file, says, case.id))
     if case.label is not None:
         _check_label(case.label, _relative(case.label, folder), size, description, report)
+    if description.is_stack:
+        of_label = [_relative(case.label, folder)] if case.label is not None else []
+        check_spacing(case, report, [report.file, *of_label])
     return report
 
 

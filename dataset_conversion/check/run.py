@@ -16,6 +16,7 @@ from dataset_conversion.check.case_report import CaseReport
 from dataset_conversion.check.description import Description
 from dataset_conversion.check.finding import Finding, as_summary, fault
 from dataset_conversion.check.inventory import RawCase
+from dataset_conversion.check.tiff_stacks import with_reader
 from dataset_conversion.errors import ConversionError, Refused
 from dataset_conversion.model import TEST, TRAIN
 from dataset_conversion.progress import progress
@@ -43,6 +44,7 @@ def check(
     description, findings = descriptions.read(folder)
     if description is None:
         return as_summary(str(folder), 0, 0, findings)
+    description = with_reader(description, folder)
     cases, of_files = inventory.take(folder, description)
     findings += of_files
     readable = [case for case in cases if case.images]

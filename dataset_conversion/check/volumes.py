@@ -39,11 +39,19 @@ class Grid:
 
 @dataclass(frozen=True, kw_only=True)
 class Voxels:
-    """A file that was read to its end."""
+    """A file that was read to its end.
+
+    Attributes:
+        values: An image's voxels as stored, a label's values.
+        grid: Where they are.
+        channels: Length of a fourth axis, which holds channels.
+        scaling: Slope and intercept, None if the stored voxels are the values.
+    """
 
     values: NDArray[Any]
     grid: Grid
     channels: int = 1
+    scaling: tuple[float, float] | None = None
 
 
 def check_volumes(case: RawCase, description: Description, folder: Path) -> CaseReport:
@@ -51,17 +59,20 @@ def check_volumes(case: RawCase, description: Description, folder: Path) -> Case
     names = {channel: _relative(file, folder) for channel, file in case.images.items()}
     report = CaseReport(id=case.id, part=case.part, file=names[min(names)])
     first: Voxels | None = None
+    digests: list[str] = []
     channels = 0
     for channel, file in sorted(case.images.items()):
         voxels = _checked(file, names[channel], report, is_label=False)
         if voxels is None:
             continue
         channels += voxels.channels
+        digests.append(digest_of(voxels.values, voxels.scaling))
         if first is None:
             first = voxels
-            report.digest, report.kind = digest_of(voxels.values), str(voxels.values.dtype)
+            report.kind = str(voxels.values.dtype)
         else:
             _compare(first.grid, voxels.grid, names[channel], report, "the first channel")
+    report.digest = " ".join(digests) if len(digests) == len(case.images) else ""
     if first is not None and channels != description.channels and not report.findings:
         says = f"has {channels} channels; dataset.json names {description.channels}"
         report.findings.append(fault("channels", report.file, says, case.id))
@@ -114,7 +125,7 @@ def _nifti(file: Path, name: str, report: CaseReport, *, is_label: bool) -> Voxe
         coded = int(volume.header["sform_code"]) or int(volume.header["qform_code"]) or len(volume.notes) > 1
         make = fault if coded else note
         report.findings.append(make("header", name, f"{says}. Write the file anew", report.id))
-    return Voxels(values=values, grid=grid)
+    return Voxels(values=values, grid=grid, scaling=None if is_label else volume.scaling)
 
 
 def _dimensions(file: Path) -> int:

@@ -13,6 +13,7 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813, its usual name
+import tifffile
 from PIL import Image
 
 from dataset_conversion.check import command
@@ -113,6 +114,14 @@ def two_geometries(file: Path) -> None:
     loaded = nibabel.load(file)
     loaded.header.set_xyzt_units("meter")
     nibabel.save(loaded.__class__(np.asarray(loaded.dataobj), loaded.affine, loaded.header), file)
+
+
+def copy_as_scaled_floats(folder: Path) -> None:
+    """What another program may make of the same scan."""
+    values = np.asarray(nibabel.load(image_file(folder)).dataobj).astype(np.float32)
+    copy = nibabel.Nifti1Image((values + 1024) / 2, AFFINE)
+    copy.header.set_slope_inter(2, -1024)
+    nibabel.save(copy, folder / "imagesTs" / "other_0000.nii.gz")
 
 
 def splits(folder: Path, folds: Any) -> None:
@@ -265,6 +274,45 @@ VOLUME_FAULTS: dict[str, tuple[Callable[[Path], object], str, str, str]] = {
         "imagesTs/other_0000.nii.gz",
         "the training case case_002 shows the same",
     ),
+    "tested under the same name": (
+        lambda f: shutil.copy(image_file(f), f / "imagesTs"),
+        "leak",
+        "imagesTs/case_002_0000.nii.gz",
+        "the training case case_002 shows the same (identical)",
+    ),
+    "a copy of another type, scaled": (
+        copy_as_scaled_floats,
+        "leak",
+        "imagesTs/other_0000.nii.gz",
+        "the training case case_002 shows the same",
+    ),
+    "two labels of one value": (
+        lambda f: describe(f, labels={"background": 0, "organ": 1, "tumour": 1}),
+        "labels",
+        "dataset.json",
+        "labels 'organ' and 'tumour' share the value 1",
+    ),
+    "labels as in version 1": (
+        lambda f: describe(f, labels={"0": "background", "1": "organ", "2": "tumour"}),
+        "labels",
+        "dataset.json",
+        "must be a whole number, 0 or above, and nnU-Net v2 wants the name first, then the value",
+    ),
+    "a listed case that is no list": (
+        lambda f: describe(f, dataset={"x": {"images": "imagesTr/x_0000.nii.gz", "label": "labelsTr/x.nii.gz"}}),
+        "description",
+        "dataset.json",
+        "'dataset' needs \"images\": [...]",
+    ),
+    "a patient on both sides, with semicolons": (
+        lambda f: (
+            grouped(f),
+            (f / "cases.csv").write_text((f / "cases.csv").read_text().replace(",", ";"), encoding="utf-16"),
+        ),
+        "leak",
+        "splits_final.json",
+        "such as case_005 with case_000",
+    ),
     "a split that leaks": (
         lambda f: splits(f, [{"train": list(CASES[:4]), "val": list(CASES[3:])}]),
         "leak",
@@ -415,6 +463,73 @@ def test_files_that_dataset_json_lists_are_found_elsewhere(volumes: Path) -> Non
     } | {"gone": {"images": ["scans/gone.nii.gz"], "label": f"labelsTr/{CASES[-1]}.nii.gz"}}
     describe(volumes, dataset=listed, numTraining=5)
     assert [(finding[1], finding[2]) for finding in found(volumes)] == [("pairs", "dataset.json")]
+
+
+def test_regions_that_share_values_are_sound(volumes: Path) -> None:
+    regions = {"background": 0, "whole": [1, 2, 3], "core": [2, 3], "enhancing": 3, "ignore": 4}
+    describe(volumes, labels=regions, regions_class_order=[1, 2, 3])
+    assert found(volumes) == []
+
+
+def test_cases_that_share_one_of_two_channels_are_no_copies(volumes: Path) -> None:
+    for number, case in enumerate(CASES):
+        shutil.copy(volumes / "imagesTr" / "case_000_0000.nii.gz", volumes / "imagesTr" / f"{case}_0001.nii.gz")
+        volume(volumes / "imagesTr" / f"{case}_0000.nii.gz", number)
+    shutil.rmtree(volumes / "imagesTs")
+    describe(volumes, channel_names={"0": "T1", "1": "prior"})
+    assert found(volumes) == []
+    for case in CASES:
+        (volumes / "imagesTr" / f"{case}_0000.nii.gz").rename(volumes / "imagesTr" / "kept")
+        (volumes / "imagesTr" / f"{case}_0001.nii.gz").rename(volumes / "imagesTr" / f"{case}_0000.nii.gz")
+        (volumes / "imagesTr" / "kept").rename(volumes / "imagesTr" / f"{case}_0001.nii.gz")
+    assert found(volumes) == []
+
+
+@pytest.fixture
+def stacks(tmp_path: Path) -> Path:
+    """TIFF stacks with their spacing beside them, as nnU-Net looks for it, and no word on the reader."""
+    folder = tmp_path / "Dataset702_Stacks"
+    for name in ("imagesTr", "labelsTr"):
+        (folder / name).mkdir(parents=True)
+    values = np.zeros((7, 20, 30), dtype=np.uint8)
+    values[2:5, 3:9, 4:9] = 1
+    for number, case in enumerate(CASES):
+        voxels = np.random.default_rng(number).integers(0, 900, values.shape).astype(np.uint16)
+        tifffile.imwrite(folder / "imagesTr" / f"{case}_0000.tif", voxels)
+        tifffile.imwrite(folder / "labelsTr" / f"{case}.tif", values)
+        for part in ("imagesTr", "labelsTr"):
+            (folder / part / f"{case}.json").write_text('{"spacing": [3, 1, 1]}')
+    describe(folder, channel_names={"0": "light"}, labels={"background": 0, "cell": 1}, file_ending=".tif")
+    return folder
+
+
+@pytest.mark.parametrize("reader", [None, "Tiff3DIO"])
+def test_sound_stacks_have_no_findings(reader: str | None, stacks: Path) -> None:
+    content = json.loads((stacks / "dataset.json").read_text()) | {"overwrite_image_reader_writer": reader}
+    (stacks / "dataset.json").write_text(json.dumps(content))
+    assert found(stacks) == []
+
+
+@pytest.mark.parametrize(
+    ("place", "text", "says"),
+    [
+        ("labelsTr/case_002", '{"spacing": [1, 1, 3]}', "has the spacing [1.0, 1.0, 3.0], the image [3.0, 1.0, 1.0]"),
+        ("imagesTr/case_002", '{"spacing": [3, 1', "is no JSON with a 'spacing' of three numbers"),
+        ("imagesTr/case_002", '{"spacing": [3, 0, 1]}', "needs three lengths above 0"),
+        ("imagesTr/case_002", '{"voxel": [3, 1, 1]}', "is no JSON with a 'spacing' of three numbers"),
+        ("imagesTr/case_002", "", "takes 1, 1, 1 where there is no such file"),
+        ("imagesTr/case_002_0000", '{"spacing": [3, 1, 1]}', "nnU-Net looks for the spacing in case_002.json"),
+        ("imagesTr/other", '{"spacing": [3, 1, 1]}', "belongs to no image of this data set"),
+    ],
+)
+def test_a_wrong_spacing_of_a_stack_is_found(place: str, text: str, says: str, stacks: Path) -> None:
+    file = stacks / f"{place}.json"
+    if text:
+        file.write_text(text)
+    else:
+        file.unlink()
+    faults = [finding for finding in found(stacks) if finding[0] == "fault"]
+    assert [says in finding[3] for finding in faults] == [True], faults
 
 
 def test_the_command_finds_by_number_prints_json_and_writes_nothing(

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from skimage import io
 
+from dataset_conversion import cosmos_names
 from dataset_conversion.cosmos_names import group_of
 
 
@@ -127,10 +128,54 @@ def test_lists_with_paths_of_another_machine(convert, copied):
         ("Kvasir-SEG_train_363", "Kvasir-SEG_train_363"),
         ("124-133-500-500-100", "124-133-500-500-100"),
         ("Image_08R", "Image_08"),
+        ("10108-113", "10108"),
+        ("vol 12 034", "vol 12"),
+        ("P07.3", "P07"),
+        ("2019-03-12", "2019-03-12"),
+        ("1.3.6.1.4.1.9590.100", "1.3.6.1.4.1.9590.100"),
     ],
 )
 def test_group_from_the_name(stem, group):
     assert group_of(stem) == group
+
+
+@pytest.mark.parametrize(
+    ("form", "volumes", "groups"),
+    [
+        ("COVID-19_{1}", ("",), 3),
+        ("DSB_2018_{1}", ("",), 3),
+        ("case_{0}_{1}", ("1999", "2000", "2001"), 3),
+        ("LIDC_{0}_{1}", ("1899", "2001", "2100"), 3),
+    ],
+)
+def test_years_and_numbers_in_names(form, volumes, groups):
+    """Some are part of a data set's name, some are a volume's number; all names together tell."""
+    found, _ = cosmos_names.groups_of(form.format(volume, number) for volume in volumes for number in range(3))
+    assert len(set(found.values())) == groups
+
+
+def test_names_that_may_be_slices_are_said():
+    doubtful = [f"{volume:03d}_ax{number}" for volume in (1, 2) for number in (1, 2)]
+    assert "such as 001_ax1 and 001_ax2, and each picture is its own group" in cosmos_names.groups_of(doubtful)[1][0]
+    assert cosmos_names.groups_of(f"ISIC_{number:07d}" for number in range(30))[1] == []
+
+
+@pytest.mark.parametrize("line", ["{0},{1}.png", "{0}\t{1}_mask.png", "{0} /there/{1}.png", "{1}.png {0}"])
+def test_an_index_beside_a_name_that_is_a_number(convert, tmp_path, line):
+    for number in range(6):
+        for name in (f"{number}.png", f"{number}_mask.png"):
+            pixels = np.random.default_rng(number).integers(0, 255, (40, 40, 3)).astype(np.uint8)
+            Image.fromarray(np.eye(40, dtype=np.uint8) if "mask" in name else pixels).save(tmp_path / name)
+    order = [4, 5, 3, 2, 1, 0]
+    for part, numbers in (("train", order[:4]), ("test", order[4:])):
+        lines = [line.format(index, number) for index, number in enumerate(numbers)]
+        (tmp_path / f"{part}.txt").write_text("\n".join(lines))
+    done = convert("cosmos55k", tmp_path)
+    assert sorted(path.name for path in (done.folder / "imagesTs").iterdir()) == ["0_0000.png", "1_0000.png"]
+    (tmp_path / "test.txt").write_text("0 1\n1 0\n")
+    assert (
+        "may mean two pictures, such as '0 1' in line 1" in convert("cosmos55k", tmp_path, "-d", 700).summary["error"]
+    )
 
 
 def test_slices_of_raw_data_sets(convert, data, raw):
