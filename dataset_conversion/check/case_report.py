@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from dataset_conversion.check.finding import Finding, fault, note
 
 _AT_ONCE = 2**20
+_MANY = 64
 
 
 @dataclass(kw_only=True)
@@ -72,6 +73,9 @@ def label_findings(values: NDArray[Any], names: Mapping[int, str], file: str, ca
     unknown = [value for value in found if value not in names]
     if set(found) == {0, 255} and unknown:
         return [fault("labels", file, "holds 0 and 255; write the label's own value in place of 255", case)]
+    if len(unknown) > _MANY:
+        says = f"has {len(found)} values from {found[0]} to {found[-1]}: that is an image, not a label map"
+        return [fault("labels", file, says, case)]
     if unknown:
         shown = ", ".join(map(str, unknown[:5])) + (", ..." if len(unknown) > 5 else "")
         known = ", ".join(f"{value} ({name})" for value, name in sorted(names.items())[:8])
