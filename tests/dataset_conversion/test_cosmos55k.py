@@ -179,6 +179,35 @@ def test_an_index_beside_a_name_that_is_a_number(convert, tmp_path, line):
     )
 
 
+FORMS = {
+    "splits.json": json.dumps({"train": ["p0", "p1", "p2"], "test": ["p3", "p4"]}),
+    "test.json": json.dumps(["p3.png", "p4.png"]),
+    "split.csv": "name,split\np0,train\np1,train\np3,test\np4,test",
+    "parts.tsv": "p0\ttrain\np1\ttrain\np3\tval",
+    "test": "p3\np4",
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_parts_in_a_form_that_is_not_read(convert, tmp_path, name):
+    for number in range(5):
+        pixels = np.random.default_rng(number).integers(0, 255, (40, 40, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"p{number}.png")
+        Image.fromarray(np.eye(40, dtype=np.uint8)).save(tmp_path / f"p{number}_mask.png")
+    (tmp_path / "ages.csv").write_text("name,age\np0,30\np1,40\np3,50")
+    assert convert("cosmos55k", tmp_path).code == 0
+    (tmp_path / name).write_text(FORMS[name])
+    done = convert("cosmos55k", tmp_path, "-d", 700)
+    assert done.code == 2
+    assert f"{name} lists" in done.summary["error"]
+    assert "make the lists train.txt, val.txt and test.txt of it" in done.summary["error"]
+    (tmp_path / "train.txt").write_text("p0\np1\np2")
+    (tmp_path / "test.txt").write_text("p3\np4")
+    done = convert("cosmos55k", tmp_path, "-d", 701)
+    assert (done.summary["training"], done.summary["test"]) == (3, 2)
+    assert any(f"{name} lists" in warning and "was not used" in warning for warning in done.summary["warnings"])
+
+
 @pytest.mark.parametrize("folder", ["test_data", "Testset", "my test pictures", "02-testing"])
 def test_folders_that_say_the_part_among_other_words(convert, tmp_path, folder):
     for number in range(6):
