@@ -90,9 +90,17 @@ class Conic(DataSet):
             )
             for number, patch in enumerate(patches)
         ]
+        warnings = [f"{order}; this task does not tell classes apart"] if order else []
+        if counts is None and settings.task.name == "classes":
+            warnings.append("counts.csv is not there, so the order of the classes in labels.npy could not be compared")
+        if len({case.group for case in cases}) == len(cases) > 1:
+            warnings.append(
+                f"by patch_info.csv each of the {len(cases)} patches comes from an image of its own, such as "
+                f"{patches[0]}; patches of one image would leak"
+            )
         return Plan(
             cases=cases,
-            warnings=[f"{order}; this task does not tell classes apart"] if order else [],
+            warnings=warnings,
             known={
                 paths["patch_info.csv"]: "says which image a patch was cut from",
                 counts_path: "nuclei of each class, compared with the maps",

@@ -17,7 +17,14 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from dataset_conversion.cosmos_lists import read_lists
-from dataset_conversion.cosmos_names import group_of, groups_of, modality_and_structure, pair_pictures, part_of
+from dataset_conversion.cosmos_names import (
+    group_of,
+    groups_of,
+    modality_and_structure,
+    pair_pictures,
+    part_notes,
+    part_of,
+)
 from dataset_conversion.find import Found, orphan, stem_of, walk
 from dataset_conversion.model import TEST, TRAIN, Case, DataSet, Plan, Record, Settings, Task, Unused
 from dataset_conversion.picture_options import (
@@ -75,6 +82,7 @@ class Cosmos55k(DataSet):
             else:
                 complete.append((one.image, one.label, lists.parts.get(one.image.path) or part_of(one.image)))
         cases, notes = _cases(complete)
+        notes += part_notes(image for image, _, _ in complete if image.path not in lists.parts)
         return Plan(
             cases=cases,
             unused=unused,

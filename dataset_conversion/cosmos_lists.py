@@ -13,6 +13,7 @@ from pathlib import Path
 
 from dataset_conversion.cosmos_names import part_of
 from dataset_conversion.errors import ConversionError
+from dataset_conversion.files_on_disk import size_of, why_unreadable
 from dataset_conversion.find import PARTS, Found, Pair, stem_of, walk
 from dataset_conversion.model import Unused
 from dataset_conversion.text_table import read_text
@@ -22,6 +23,9 @@ _LIST_WORD = re.compile(
     r"lists?|lst|split|set|ids?|files?|filenames?|paths?|names?|images?|imgs?|pictures?|data|pairs?|cosmos|k"
 )
 _QUOTES = "\"'"
+# Forms that are not read, but must not be passed by in silence where they say parts.
+_OTHER_ENDINGS = (".csv", ".tsv", ".json", ".yaml", ".yml", "")
+_LONGEST_OTHER = 20_000_000
 
 
 @dataclass(kw_only=True)
@@ -85,6 +89,10 @@ def read_lists(sources: Sequence[Path], pairs: Sequence[Pair]) -> Lists:
     for part, found in lists:
         if not part and found.path.suffix.lower() != ".csv":
             _look_at_other(found, names, answer)
+    in_parts = any(part_of(pair.image) for pair in pairs if pair.image is not None)
+    for found in walk(sources, _OTHER_ENDINGS):
+        if found.path.suffix.lower() in _OTHER_ENDINGS and found.path not in answer.files:
+            _look_at_other_form(found, names, answer, in_parts=in_parts)
     if twice:
         answer.warnings.append(
             f"pictures that stand in several lists: {len(twice)}, such as {twice[0]}; test goes before val, val "
@@ -153,6 +161,35 @@ def _look_at_other(found: Found, names: _Names, answer: Lists) -> None:
         answer.warnings.append(f"{found.relative} lists {there} pictures and was not used: its name says no part")
     reason = "a text file whose name is not that of a list (train, val, test)"
     answer.unused.append(Unused(id=stem_of(found.path.name), path=found.relative, status="ignored", reason=reason))
+
+
+def _look_at_other_form(found: Found, names: _Names, answer: Lists, *, in_parts: bool) -> None:
+    """A table, JSON or file without ending: it may say which pictures are for test, in a form that is not read.
+
+    Raises:
+        ConversionError: If it does, and nothing else says the parts.
+    """
+    if size_of(found.path) > _LONGEST_OTHER or why_unreadable(found.path):
+        return
+    try:
+        text = read_text(found.path)
+    except ConversionError:
+        return
+    quoted = found.path.suffix.lower() == ".json"
+    entries = re.findall(r'"([^"\n]*)"', text) if quoted else [line for _, line in _lines(text)]
+    words = entries if quoted else [cell for line in entries for cell in re.split(r"[\s,;:]+", line)]
+    parts = {PARTS[word.strip(_QUOTES).lower()] for word in words if word.strip(_QUOTES).lower() in PARTS}
+    by_name = bool(_part_of_list(found)) and part_of(found) == ""
+    there = sum(names.picture(entry) is not None for entry in entries) if by_name or len(parts) > 1 else 0
+    if there < 2:
+        return
+    says = f"lists {there} pictures and seems to say which part they are, in a form that is not read"
+    if not answer.files and not in_parts:
+        raise ConversionError(
+            f"{found.path} {says}; make the lists train.txt, val.txt and test.txt of it, or remove it to convert "
+            f"without"
+        )
+    answer.warnings.append(f"{found.relative} {says}, so it was not used")
 
 
 def _compare_with_folders(pairs: Sequence[Pair], answer: Lists) -> None:

@@ -34,6 +34,7 @@ _VOLUME_WORD = re.compile(
     re.IGNORECASE,
 )
 _EYE = re.compile(r"(?<=\d)[LR]$")
+_SET = re.compile(r"(?<=.)(set|data|images|imgs)$")
 _MODALITIES = {
     "ct": "CT",
     "mri": "MRI",
@@ -151,7 +152,31 @@ def modality_and_structure(stem: str) -> tuple[str, str]:
 
 def part_of(found: Found) -> str:
     """Train, val or test from the folders below the source folder; empty if none of them says so."""
-    return next((PARTS[folder] for folder in reversed(found.folders[1:]) if folder in PARTS), "")
+    folder = _folder_of_part(found)
+    return _part_of_folder(folder) if folder else ""
+
+
+def _folder_of_part(found: Found) -> str:
+    """The folder that says the part: the nearest that is called just so, else the nearest that has the word in it."""
+    folders = found.folders[:0:-1]
+    exact = next((folder for folder in folders if folder in PARTS), "")
+    return exact or next((folder for folder in folders if _part_of_folder(folder)), "")
+
+
+def _part_of_folder(folder: str) -> str:
+    """``test``, ``test_data`` and ``testset`` hold test pictures; two parts in one name say nothing."""
+    words = [_SET.sub("", word) for word in re.split(r"[^a-z]+", folder)]
+    parts = {PARTS[word] for word in words if word in PARTS}
+    return parts.pop() if len(parts) == 1 else ""
+
+
+def part_notes(images: Iterable[Found]) -> list[str]:
+    """Which folders made pictures training, validation or test pictures, where they are not just called so."""
+    folders = Counter(folder for found in images if (folder := _folder_of_part(found)) and folder not in PARTS)
+    return [
+        f"pictures in folders called {folder!r} count as the part {_part_of_folder(folder)}: {number}"
+        for folder, number in sorted(folders.items())
+    ]
 
 
 def pair_pictures(files: Iterable[Found]) -> tuple[list[Pair], list[Unused]]:

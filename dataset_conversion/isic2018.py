@@ -159,7 +159,7 @@ def _name(found: Found) -> re.Match[str] | None:
     # Task 3 (diagnosis) has other pictures, and no masks; predictions look like masks.
     if any("task3" in folder or _PREDICTIONS.match(folder) for folder in _folders(found)):
         return None
-    return re.fullmatch(r"(isic_\d{7})(_segmentation)?", stem_of(found.path.name), re.IGNORECASE)
+    return re.fullmatch(r"(isic_\d{7})(_segmentation(?:_?\d{1,2})?)?", stem_of(found.path.name), re.IGNORECASE)
 
 
 def _folders(found: Found) -> tuple[str, ...]:

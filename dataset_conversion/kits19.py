@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 from dataset_conversion.find import Found, orphan, pair, stem_of, walk
 from dataset_conversion.model import TEST, TRAIN, Case, DataSet, Plan, Record, Settings, Task, Unused
-from dataset_conversion.nifti_layout import common_ending
+from dataset_conversion.nifti_layout import common_ending, trained_from_test_folders
 from dataset_conversion.schemes import FOLDS, MEDISEG
 from dataset_conversion.staging import prefixes
 
@@ -84,7 +84,7 @@ class Kits19(DataSet):
             if one.image is None:
                 if one.label is not None:
                     unused.append(orphan(one.key, one.label, "image"))
-            elif one.label is None and int(one.key.rpartition("_")[2]) < FIRST_TEST_CASE:
+            elif one.label is None and not _is_test(one.image) and int(one.key.rpartition("_")[2]) < FIRST_TEST_CASE:
                 unused.append(orphan(one.key, one.image, "label"))
             else:
                 cases.append(
@@ -92,13 +92,15 @@ class Kits19(DataSet):
                         id=one.key,
                         image=one.image.path,
                         label=one.label.path if one.label else None,
-                        part=TRAIN if one.label else TEST,
+                        part=TRAIN if one.label and not _is_test(one.image) else TEST,
                         group=one.key,
                         modality="CT",
                         structure="kidney",
                     )
                 )
         ending, warnings = common_ending(cases)
+        trained = {case.image for case in cases if case.part == TRAIN}
+        warnings += trained_from_test_folders(found for found in files if found.path in trained)
         return Plan(cases=cases, unused=unused, warnings=[*warnings, *_other_years(cases)], file_ending=ending)
 
     def output_bytes(self, plan: Plan, settings: Settings) -> int:
@@ -116,6 +118,11 @@ class Kits19(DataSet):
             unknown_label="label 3 is the cyst of KiTS21 and KiTS23: this is not KiTS19",
         )
         convert_ct(case, record, work, rules)
+
+
+def _is_test(image: Found) -> bool:
+    """nnU-Net's folder for test cases, which may have labels all the same."""
+    return "imagests" in image.folders
 
 
 def _other_years(cases: Sequence[Case]) -> list[str]:

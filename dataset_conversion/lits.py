@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from dataset_conversion.find import Found, orphan, pair, stem_of, walk
 from dataset_conversion.model import TEST, TRAIN, Case, DataSet, Plan, Record, Settings, Task
-from dataset_conversion.nifti_layout import common_ending
+from dataset_conversion.nifti_layout import common_ending, trained_from_test_folders
 from dataset_conversion.schemes import FOLDS, MEDISEG
 
 _DECATHLON = ("imagestr", "labelstr", "imagests", "labelsts")
@@ -51,7 +51,8 @@ class Lits(DataSet):
 
     def plan(self, sources: Sequence[Path], settings: Settings) -> Plan:
         """Pair by volume number; training and test numbers are different things."""
-        pairs, unused = pair(walk(sources, (".nii", ".nii.gz")), _key)
+        files = list(walk(sources, (".nii", ".nii.gz")))
+        pairs, unused = pair(files, _key)
         unused = [replace(one, id=_case_id(one.id)) for one in unused]
         cases = []
         for one in pairs:
@@ -75,6 +76,8 @@ class Lits(DataSet):
                     )
                 )
         ending, warnings = common_ending(cases)
+        trained = {case.image for case in cases if case.part == TRAIN}
+        warnings += trained_from_test_folders(found for found in files if found.path in trained)
         return Plan(cases=cases, unused=unused, warnings=warnings, file_ending=ending)
 
     def output_bytes(self, plan: Plan, settings: Settings) -> int:

@@ -17,7 +17,7 @@ from dataset_conversion.splits import joined
 from dataset_conversion.text_table import Row, Table, read_table
 
 COLUMNS = {
-    "id": ("id", "case", "case_ids", "image", "image_id", "isic_id"),
+    "id": ("id", "case", "case_ids", "image", "image_id", "image_name", "isic_id"),
     "group": ("group", "patient_id", "lesion_id"),
     "modality": ("modality",),
     "structure": ("structure",),
@@ -26,7 +26,14 @@ COLUMNS = {
 """What each column may be called. Of several groups all count: cases that share one of them stay together."""
 
 # Left by programs where nothing is known; as a group it would put strangers together.
-_NOTHING = frozenset(["", "nan", "na", "n/a", "null", "none", "-", "--", "?", "unknown", "<na>", "#n/a"])
+_NOTHING = frozenset(
+    (
+        *("", "nan", "na", "n/a", "n.a.", "null", "none", "nil", "-", "--", "?", "unknown", "<na>", "#n/a", "missing"),
+        *("not available", "not applicable", "unspecified", "undefined", "unassigned", "-1"),
+    )
+)
+# Groups of so many cases, that have this share of all, may be a word for nothing that is not in the list.
+_LARGE, _LARGE_SHARE = 10, 0.2
 
 
 def apply(cases: Sequence[Case], path: Path | None) -> tuple[list[Case], list[str]]:
@@ -154,6 +161,14 @@ def _notes(
     if without:
         notes.append(
             f"--metadata {table.path.name}: cases without a row: {len(without)} of {len(cases)}, such as {without[0]}"
+        )
+    group_words = (known[case.id].get(name, "") for case in cases for name in COLUMNS["group"] if case.id in known)
+    often = Counter(word for word in group_words if word)
+    word, number = max(often.items(), key=lambda item: item[1], default=("", 0))
+    if number >= _LARGE and number > _LARGE_SHARE * len(cases):
+        notes.append(
+            f"--metadata {table.path.name}: {number} of {len(cases)} cases have the group {word!r} and stay together; "
+            f"if it stands for nothing known, leave these cells empty"
         )
     nothing = Counter(
         text

@@ -1,10 +1,11 @@
-"""File endings of a set of NIfTI files. Standard library only."""
+"""File endings and folders of a set of NIfTI files. Standard library only."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
 
+from dataset_conversion.find import PARTS, Found
 from dataset_conversion.model import Case
 
 
@@ -22,3 +23,20 @@ def common_ending(cases: Iterable[Case]) -> tuple[str, list[str]]:
     others = len(images) - found[ending]
     warning = f"{others} of {len(images)} images are not {ending} and are written anew: a data set has one file ending"
     return ending, [warning] if others else []
+
+
+def trained_from_test_folders(images: Iterable[Found]) -> list[str]:
+    """What is to be said of training cases that somebody put into a folder for validation or test.
+
+    The download has no such folders for labelled cases, so they are training cases like the others.
+    """
+    folders = Counter(
+        next(folder for folder in found.folders[1:] if PARTS.get(folder, "train") != "train")
+        for found in images
+        if any(PARTS.get(folder, "train") != "train" for folder in found.folders[1:])
+    )
+    return [
+        f"{number} labelled cases lie in folders called {folder!r} and are training cases like the others; give only "
+        f"the other folders as sources if they are not meant to be"
+        for folder, number in sorted(folders.items())
+    ]

@@ -67,6 +67,8 @@ class RawDataSet:
         )
         raw._read_groups()
         raw._look_at_channels(channels)
+        if "ignore" in described["labels"]:
+            raw.warnings.append(f"{folder.name} has an ignore label; in the slices it counts as background")
         return raw
 
     def pairs(self) -> Iterator[tuple[str, Path, Path]]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from dataset_conversion.check.finding import Finding, fault, note
 
 _AT_ONCE = 2**20
+_MANY = 64
 
 
 @dataclass(kw_only=True)
@@ -51,10 +52,21 @@ def digest_of(voxels: NDArray[Any], scaling: tuple[float, float] | None = None) 
     step = max(_AT_ONCE * len(ordered) // max(ordered.size, 1), 1)
     for start in range(0, len(ordered), step):
         part = ordered[start : start + step]
-        # nnU-Net computes with 32-bit floats. Adding 0 makes one zero of two.
-        values = part.astype("<f4") if scaling is None else (part * slope + intercept).astype("<f4")
-        hashed.update(np.ascontiguousarray(values + np.float32(0)).data)
+        hashed.update(np.ascontiguousarray(_one_type(part if scaling is None else part * slope + intercept)).data)
     return hashed.hexdigest()
+
+
+def _one_type(values: NDArray[Any]) -> NDArray[Any]:
+    """Values in a type that depends on nothing but the values: 16 bits where that loses nothing, as in most scans."""
+    low, high = np.iinfo(np.int16).min, np.iinfo(np.int16).max
+    if np.can_cast(values.dtype, np.int16):
+        return values.astype("<i2", copy=False)
+    if values.min() >= low and values.max() <= high:
+        whole = values.astype("<i2")
+        if (whole == values).all():
+            return whole
+    # nnU-Net computes with 32-bit floats.
+    return values.astype("<f4")
 
 
 def label_findings(values: NDArray[Any], names: Mapping[int, str], file: str, case: str) -> list[Finding]:
@@ -72,6 +84,9 @@ def label_findings(values: NDArray[Any], names: Mapping[int, str], file: str, ca
     unknown = [value for value in found if value not in names]
     if set(found) == {0, 255} and unknown:
         return [fault("labels", file, "holds 0 and 255; write the label's own value in place of 255", case)]
+    if len(unknown) > _MANY:
+        says = f"has {len(found)} values from {found[0]} to {found[-1]}: that is an image, not a label map"
+        return [fault("labels", file, says, case)]
     if unknown:
         shown = ", ".join(map(str, unknown[:5])) + (", ..." if len(unknown) > 5 else "")
         known = ", ".join(f"{value} ({name})" for value, name in sorted(names.items())[:8])

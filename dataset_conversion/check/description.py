@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -144,7 +144,29 @@ def _values(content: Mapping[str, Any], findings: list[Finding]) -> dict[int, st
         findings.append(
             fault("labels", FILE, f"labels are regions, so 'regions_class_order' needs {wanted} values, got {order!r}")
         )
+    elif regions and isinstance(order, list):
+        findings += _overwritten(content["labels"], order)
     return names
+
+
+def _overwritten(labels: Mapping[str, Any], order: Sequence[Any]) -> Iterator[Finding]:
+    """Predictions are written region by region, each with its value in the order; later ones cover earlier ones."""
+    regions = [
+        (name, set(value) if isinstance(value, list) else {value})
+        for name, value in labels.items()
+        if name not in ("background", "ignore")
+    ]
+    for number, ((name, values), value) in enumerate(zip(regions, order, strict=True)):
+        if value not in values:
+            says = f"'regions_class_order' writes {name!r} as {value!r}, which is none of its values {sorted(values)}"
+            yield fault("labels", FILE, says)
+        covering = [other for other, more in regions[number + 1 :] if values <= more]
+        if covering:
+            says = (
+                f"region {covering[0]!r} holds all of {name!r} and comes after it, so that nothing of {name!r} is left "
+                f"in a prediction; list the larger region first, also in 'regions_class_order'"
+            )
+            yield fault("labels", FILE, says)
 
 
 def _channels(channels: Mapping[str, Any]) -> list[Finding]:

@@ -72,6 +72,9 @@ def check_volumes(case: RawCase, description: Description, folder: Path) -> Case
             report.kind = str(voxels.values.dtype)
         else:
             _compare(first.grid, voxels.grid, names[channel], report, "the first channel")
+    if len(set(digests)) < len(digests):
+        says = f"is one of {len(digests)} channels, of which two hold the same"
+        report.findings.append(note("duplicate", report.file, says, case.id))
     report.digest = " ".join(digests) if len(digests) == len(case.images) else ""
     if first is not None and channels != description.channels and not report.findings:
         says = f"has {channels} channels; dataset.json names {description.channels}"
@@ -81,6 +84,9 @@ def check_volumes(case: RawCase, description: Description, folder: Path) -> Case
         label = _checked(case.label, name, report, is_label=True)
         if label is not None:
             report.findings += label_findings(label.values, description.values, name, case.id)
+            if digest_of(label.values) in digests:
+                says = "holds the same as its image: one of the two is a copy of the other under a wrong name"
+                report.findings.append(fault("pairs", name, says, case.id))
             if first is not None:
                 _compare(first.grid, label.grid, name, report, "the image")
     return report
@@ -111,7 +117,9 @@ def _nifti(file: Path, name: str, report: CaseReport, *, is_label: bool) -> Voxe
     grid = Grid(shape=volume.shape, affine=volume.stored_affine)
     if is_label:
         of_header = len(volume.notes)
-        values: NDArray[Any] = check_label_values(volume)
+        values: NDArray[Any] = volume.values()
+        if values.dtype.kind == "f":
+            values = check_label_values(volume)
         for remark in volume.notes[of_header:]:
             says = f"has labels that nnU-Net cuts to whole numbers, 0.999 to 0 ({remark}); write them as integers"
             report.findings.append(fault("labels", name, says, report.id))

@@ -313,6 +313,38 @@ VOLUME_FAULTS: dict[str, tuple[Callable[[Path], object], str, str, str]] = {
         "splits_final.json",
         "such as case_005 with case_000",
     ),
+    "label values that no reader expects": (
+        lambda f: label(
+            label_file(f), values=np.where(np.eye(9, 8)[..., None] + np.zeros(7) > 0, 300, -1).astype("i2")
+        ),
+        "labels",
+        "labelsTr/case_002.nii.gz",
+        "holds -1, 300; dataset.json knows",
+    ),
+    "an image in place of the label": (
+        lambda f: shutil.copy(f / "imagesTr" / "case_001_0000.nii.gz", label_file(f)),
+        "labels",
+        "labelsTr/case_002.nii.gz",
+        "that is an image, not a label map",
+    ),
+    "a label in place of the image": (
+        lambda f: shutil.copy(label_file(f), image_file(f)),
+        "pairs",
+        "labelsTr/case_002.nii.gz",
+        "holds the same as its image",
+    ),
+    "a region in the wrong order": (
+        lambda f: describe(f, labels={"background": 0, "tumour": 2, "organ": [1, 2]}, regions_class_order=[2, 1]),
+        "labels",
+        "dataset.json",
+        "region 'organ' holds all of 'tumour' and comes after it",
+    ),
+    "a region with the value of another": (
+        lambda f: describe(f, labels={"background": 0, "organ": [1, 2], "tumour": 2}, regions_class_order=[2, 1]),
+        "labels",
+        "dataset.json",
+        "'regions_class_order' writes 'tumour' as 1, which is none of its values [2]",
+    ),
     "a split that leaks": (
         lambda f: splits(f, [{"train": list(CASES[:4]), "val": list(CASES[3:])}]),
         "leak",
@@ -465,6 +497,15 @@ def test_files_that_dataset_json_lists_are_found_elsewhere(volumes: Path) -> Non
     assert [(finding[1], finding[2]) for finding in found(volumes)] == [("pairs", "dataset.json")]
 
 
+def test_two_channels_that_hold_the_same_are_a_note(volumes: Path) -> None:
+    shutil.rmtree(volumes / "imagesTs")
+    for number, case in enumerate(CASES):
+        volume(volumes / "imagesTr" / f"{case}_0001.nii.gz", number if case == "case_003" else number + 50)
+    describe(volumes, channel_names={"0": "T1", "1": "T2"})
+    says = "is one of 2 channels, of which two hold the same"
+    assert found(volumes) == [("note", "duplicate", "imagesTr/case_003_0000.nii.gz", says)]
+
+
 def test_regions_that_share_values_are_sound(volumes: Path) -> None:
     regions = {"background": 0, "whole": [1, 2, 3], "core": [2, 3], "enhancing": 3, "ignore": 4}
     describe(volumes, labels=regions, regions_class_order=[1, 2, 3])
@@ -473,7 +514,7 @@ def test_regions_that_share_values_are_sound(volumes: Path) -> None:
 
 def test_cases_that_share_one_of_two_channels_are_no_copies(volumes: Path) -> None:
     for number, case in enumerate(CASES):
-        shutil.copy(volumes / "imagesTr" / "case_000_0000.nii.gz", volumes / "imagesTr" / f"{case}_0001.nii.gz")
+        volume(volumes / "imagesTr" / f"{case}_0001.nii.gz", 50)
         volume(volumes / "imagesTr" / f"{case}_0000.nii.gz", number)
     shutil.rmtree(volumes / "imagesTs")
     describe(volumes, channel_names={"0": "T1", "1": "prior"})

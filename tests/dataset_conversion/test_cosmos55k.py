@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+<<<<<<< HEAD
 import csv
+=======
+import json
+>>>>>>> rev19
 import os
 import shutil
 
@@ -14,6 +18,7 @@ from skimage import io
 
 from dataset_conversion import cosmos_names
 from dataset_conversion.cosmos_names import group_of
+from dataset_conversion.find import Found
 
 
 def test_parts_as_given_and_what_spans_them(convert, data):
@@ -176,6 +181,75 @@ def test_an_index_beside_a_name_that_is_a_number(convert, tmp_path, line):
     assert (
         "may mean two pictures, such as '0 1' in line 1" in convert("cosmos55k", tmp_path, "-d", 700).summary["error"]
     )
+
+
+FORMS = {
+    "splits.json": json.dumps({"train": ["p0", "p1", "p2"], "test": ["p3", "p4"]}),
+    "test.json": json.dumps(["p3.png", "p4.png"]),
+    "split.csv": "name,split\np0,train\np1,train\np3,test\np4,test",
+    "parts.tsv": "p0\ttrain\np1\ttrain\np3\tval",
+    "test": "p3\np4",
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_parts_in_a_form_that_is_not_read(convert, tmp_path, name):
+    for number in range(5):
+        pixels = np.random.default_rng(number).integers(0, 255, (40, 40, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"p{number}.png")
+        Image.fromarray(np.eye(40, dtype=np.uint8)).save(tmp_path / f"p{number}_mask.png")
+    (tmp_path / "ages.csv").write_text("name,age\np0,30\np1,40\np3,50")
+    assert convert("cosmos55k", tmp_path).code == 0
+    (tmp_path / name).write_text(FORMS[name])
+    done = convert("cosmos55k", tmp_path, "-d", 700)
+    assert done.code == 2
+    assert f"{name} lists" in done.summary["error"]
+    assert "make the lists train.txt, val.txt and test.txt of it" in done.summary["error"]
+    (tmp_path / "train.txt").write_text("p0\np1\np2")
+    (tmp_path / "test.txt").write_text("p3\np4")
+    done = convert("cosmos55k", tmp_path, "-d", 701)
+    assert (done.summary["training"], done.summary["test"]) == (3, 2)
+    assert any(f"{name} lists" in warning and "was not used" in warning for warning in done.summary["warnings"])
+
+
+@pytest.mark.parametrize("folder", ["test_data", "Testset", "my test pictures", "02-testing"])
+def test_folders_that_say_the_part_among_other_words(convert, tmp_path, folder):
+    for number in range(6):
+        place = tmp_path / ("train_data" if number < 4 else folder)
+        place.mkdir(exist_ok=True)
+        pixels = np.random.default_rng(number).integers(0, 255, (40, 40, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(place / f"{number}.png")
+        Image.fromarray(np.eye(40, dtype=np.uint8)).save(place / f"{number}_mask.png")
+    done = convert("cosmos55k", tmp_path)
+    assert (done.summary["training"], done.summary["test"]) == (4, 2)
+    said = f"pictures in folders called {folder.lower()!r} count as the part test: 2"
+    assert said in done.summary["warnings"]
+
+
+def test_a_folder_called_test_counts_for_more_than_a_word_in_another(tmp_path):
+    found = Found(path=tmp_path / "test" / "Kvasir_train" / "1.png", root=tmp_path)
+    assert cosmos_names.part_of(found) == "test"
+    assert cosmos_names.part_notes([found]) == []
+
+
+def test_an_ignore_label_is_said(convert, tmp_path):
+    source = tmp_path / "Dataset007_Ignore"
+    for name in ("imagesTr", "labelsTr"):
+        (source / name).mkdir(parents=True)
+    label = np.zeros((40, 40), np.uint8)
+    label[5:20, 5:20], label[25:35, 5:20] = 1, 2
+    for number in range(5):
+        pixels = np.random.default_rng(number).integers(0, 255, (40, 40, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(source / "imagesTr" / f"{number}_0000.png")
+        Image.fromarray(label).save(source / "labelsTr" / f"{number}.png")
+    description = {
+        "channel_names": {"0": "R", "1": "G", "2": "B"},
+        "labels": {"background": 0, "object": 1, "ignore": 2},
+        "file_ending": ".png",
+    }
+    (source / "dataset.json").write_text(json.dumps(description))
+    warnings = convert("cosmos-style", source).summary["warnings"]
+    assert "Dataset007_Ignore has an ignore label; in the slices it counts as background" in warnings
 
 
 def test_slices_of_raw_data_sets(convert, data, raw):

@@ -27,6 +27,14 @@ def test_pixels_survive_in_every_format(convert, data, ending):
     np.testing.assert_array_equal(label, truth // 255)
 
 
+def test_several_masks_of_one_picture_are_refused(convert, copied):
+    source = copied("isic2018")
+    shutil.copyfile(source / TRUTH / f"{ID}_segmentation.png", source / TRUTH / f"{ID}_segmentation_2.png")
+    done = convert("isic2018", source)
+    assert done.code == 1
+    assert f"2 files claim to be the label: '{TRUTH}/{ID}_segmentation.png' and" in done.reason(ID)
+
+
 def test_parts_go_where_they_belong(convert, data):
     done = convert("isic2018", data / "isic2018", "--split", "official")
     assert done.json("splits_final.json") == [

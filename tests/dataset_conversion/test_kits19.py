@@ -42,6 +42,19 @@ def test_every_reader_sees_one_grid(convert, data, case):
     assert one.GetSpacing() == other.GetSpacing()
 
 
+@pytest.mark.parametrize(("folder", "test", "said"), [("imagesTs", ["case_00010"], False), ("test", [], True)])
+def test_cases_that_somebody_set_aside(convert, copied, folder, test, said):
+    """Test cases of nnU-Net's layout stay what they are; of another folder nothing is known, and it is said."""
+    source = copied("kits19")
+    (source / folder).mkdir()
+    os.rename(source / "data/case_00010/imaging.nii.gz", source / folder / "case_00010_0000.nii.gz")
+    done = convert("kits19", source)
+    names = sorted(path.name[:10] for path in (done.folder / "labelsTs").glob("*"))
+    assert names == test
+    assert (done.code, done.case("case_00010")["part"]) == (0, "test" if test else "train")
+    assert any("1 labelled cases lie in folders called 'test'" in one for one in done.summary["warnings"]) == said
+
+
 def test_images_are_linked_not_copied(convert, copied):
     source = copied("kits19")
     done = convert("kits19", source)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from skimage import io
 
-from tests.odd_files.sources import lizard, nuclei_map
+from tests.odd_files.sources import conic, isic, lizard, nuclei_map
 from tests.odd_files.tables import CASES, MATS, SOURCES, TABLES, metadata_source
 
 
@@ -36,6 +36,26 @@ def test_odd_table_of_the_user(convert, tmp_path, odd):
         assert {case for case in CASES if groups[case] == groups[min(members)]} == members
     for fold in done.json("splits_final.json"):
         assert not {groups[case] for case in fold["train"]} & {groups[case] for case in fold["val"]}
+
+
+def test_a_group_of_many_cases_is_said(convert, tmp_path):
+    """Its word may stand for nothing known."""
+    names = [f"ISIC_{number:07d}" for number in range(30)]
+    isic(tmp_path / "source", np.random.default_rng(0), names)
+    rows = [f"{name},{'x' if number < 12 else number}" for number, name in enumerate(names)]
+    (tmp_path / "table.csv").write_text("\n".join(["id,group", *rows]))
+    done = convert("isic2018", tmp_path / "source", "--metadata", tmp_path / "table.csv")
+    assert any("12 of 30 cases have the group 'x'" in warning for warning in done.summary["warnings"])
+
+
+def test_what_conic_cannot_compare_is_said(convert, tmp_path):
+    conic(tmp_path, np.random.default_rng(0))
+    (tmp_path / "counts.csv").unlink()
+    names = [f"consep_1_{patch}-0" for patch in range(8)]
+    (tmp_path / "patch_info.csv").write_text("\n".join(["patch_info", *names]))
+    warnings = convert("conic", tmp_path, "--task", "classes").summary["warnings"]
+    assert any("counts.csv is not there, so the order of the classes" in warning for warning in warnings)
+    assert any("each of the 8 patches comes from an image of its own" in warning for warning in warnings)
 
 
 @pytest.mark.parametrize("odd", MATS, ids=lambda odd: odd.name)

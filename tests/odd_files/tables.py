@@ -62,6 +62,12 @@ TABLES = [
     OddTable(name="small-ids", data=GROUPS.lower().encode(), together=PAIRS),
     OddTable(name="file-names", data=rows("image,group", {1: "a", 2: "a"}, ".jpg").encode(), together=((1, 2),)),
     OddTable(name="paths", data=GROUPS.replace("ISIC", "images/train/ISIC").encode(), together=PAIRS),
+    OddTable(
+        name="other-words-for-nothing",
+        data=rows("image_name,group", {1: "a", 2: "a", 3: "missing", 4: "Missing", 5: "-1", 6: "-1"}).encode(),
+        says="'-1', 'Missing', 'missing' in 4 cells counts as no group",
+        together=((1, 2),),
+    ),
     OddTable(name="empty", data=b"", code=2, says="is empty"),
     OddTable(name="no-such-column", data=b"id,colour\nISIC_0000001,red", code=2, says="needs a column 'id'"),
     OddTable(name="one-column-twice", data=b"id,group,group\nISIC_0000001,a,b", code=2, says="two columns"),
