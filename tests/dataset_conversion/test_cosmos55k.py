@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
 import csv
-=======
 import json
->>>>>>> rev19
 import os
 import shutil
 
