@@ -6,7 +6,7 @@ import argparse
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,6 +109,8 @@ def run(arguments: argparse.Namespace) -> int:
     elsewhere = positions.note({str(one.files.prediction): one.apart for one in measured})
     if elsewhere:
         print(f"Note: {elsewhere}", file=sys.stderr)
+    for absent in _absent(measured):
+        print(f"Note: {absent}", file=sys.stderr)
     if arguments.out:
         table.write(rows, arguments.out)
     if arguments.summary:
@@ -122,6 +124,15 @@ def run(arguments: argparse.Namespace) -> int:
     for file in filter(None, (arguments.out, arguments.summary)):
         print(f"Written: {file}")
     return 0
+
+
+def _absent(measured: Sequence[Measured]) -> Iterator[str]:
+    """Classes that are nowhere: a mask of 0 and 255 has no label 1, and numbers do not tell that from a bad model."""
+    for label in measured[0].values if measured else ():
+        counts = [one.values[label] for one in measured]
+        for other, what in (("FN", "label maps"), ("FP", "predictions")):
+            if not any(of_case["TP"][0] + of_case[other][0] for of_case in counts):
+                yield f"{label} is in none of the {what}. Are their values those that were asked for?"
 
 
 def check_places(*files: Path | None) -> None:

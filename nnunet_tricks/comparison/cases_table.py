@@ -7,13 +7,16 @@ import io
 import re
 import unicodedata
 from collections.abc import Collection, Iterable
+from decimal import Context, Decimal
 from pathlib import Path
 
 from nnunet_tricks.wording import some
 
 ID = "id"
 SEPARATORS = (",", ";", "\t")
-NUMBER = re.compile(r"\d{1,15}(\.\d*)?")
+NUMBER = re.compile(r"[-+]?[0-9]{1,20}(\.[0-9]{0,20})?(e[-+]?[0-9]{1,3})?")
+
+DIGITS = Context(prec=60)
 
 
 def column(file: Path, name: str, cases: Collection[str], *, option: str) -> dict[str, str]:
@@ -102,7 +105,7 @@ def _meant(word: str) -> str:
         >>> _meant("Site  A") == _meant("site a"), _meant("1.0") == _meant("01"), _meant("1") == _meant("2")
         (True, True, False)
     """
-    plain = " ".join(unicodedata.normalize("NFKC", word).split()).casefold()
-    if NUMBER.fullmatch(plain) and float(plain).is_integer():
-        return str(int(float(plain)))
-    return plain
+    # Marks that nobody sees, such as a space of no width, come with words that were copied.
+    seen = "".join(letter for letter in unicodedata.normalize("NFKC", word) if unicodedata.category(letter) != "Cf")
+    plain = " ".join(seen.split()).casefold()
+    return str(Decimal(plain).normalize(DIGITS)) if NUMBER.fullmatch(plain) else plain

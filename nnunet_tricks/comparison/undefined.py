@@ -111,6 +111,17 @@ def _known(metric: str) -> Metric | None:
     return _by_stem().get(metric.partition("@")[0])
 
 
+def is_published(metric: str) -> bool:
+    """Whether a metric is a paper's formula with its flaws, to which nothing and a false alarm can be the same.
+
+    Examples:
+        >>> is_published("published_DSC"), is_published("Dice")
+        (True, False)
+    """
+    known = _known(metric)
+    return known is not None and known.group == "published"
+
+
 @cache
 def _by_stem() -> dict[str, Metric]:
     return {metric.name.partition("@")[0]: metric for metric in all_metrics()}

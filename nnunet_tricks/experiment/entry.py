@@ -20,6 +20,10 @@ NUMBER = re.compile(r"[-+]?\d+")
 """How whole numbers are written. YAML 1.1 also takes 1:30 for 90, 0x10 for 16 and 1_0 for 10."""
 
 
+LONGEST = 18
+"""Digits of a number that a file may hold."""
+
+
 class SpecError(ValueError):
     """Something in an experiment file is wrong; the message begins with file and line."""
 
@@ -192,9 +196,11 @@ class _Reader:
 
     def _scalar(self, node: yaml.ScalarNode, what: str) -> Any:
         is_plain = node.style is None and node.tag in (f"{TAG}int", f"{TAG}str")
-        if is_plain and NUMBER.fullmatch(node.value):
+        if is_plain and NUMBER.fullmatch(node.value) and len(node.value) <= LONGEST:
             return int(node.value)  # YAML 1.1 takes 027 for octal, another data set, and 09 for a word
         try:
+            if len(node.value) > LONGEST and NUMBER.fullmatch(node.value):
+                return str(node.value)
             value = yaml.SafeLoader("").construct_object(node)
         except (yaml.YAMLError, ValueError, KeyError) as error:
             line = node.start_mark.line + 1

@@ -47,6 +47,7 @@ KEYS = (
 PARTS = ("validation", "test")
 CHECKPOINTS = ("final", "best")
 FOLDS = ("0", "1", "2", "3", "4")
+MOST_RUNS = 1000
 ENOUGH = 3
 """Runs of the baseline after which differences can be judged, on however few folds."""
 
@@ -387,7 +388,10 @@ def _runs(fields: Mapping[str, Entry], key: str, arms: Sequence[Arm]) -> tuple[i
     if isinstance(entry.value, list):
         runs = tuple(int(word) for word in _list(fields, key, lambda item: str(item.whole(least=1))))
     else:
-        runs = tuple(range(1, entry.whole(least=1) + 1))
+        count = entry.whole(least=1)
+        if count > MOST_RUNS:
+            raise entry.error(f"'{key}' is {count}, and nobody trains more than {MOST_RUNS} runs")
+        runs = tuple(range(1, count + 1))
     foreign = [arm.name for arm in arms if not arm.ours and not arm.missing]
     if runs != (1,) and foreign:
         raise entry.error(

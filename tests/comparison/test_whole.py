@@ -109,6 +109,15 @@ def test_two_plain_folders_and_named_labels(tmp_path: Path, capsys) -> None:
     assert list(measured("--labels", "kidney=1", "tumour=2", "--regions", "both=kidney+tumour")) == ["both"]
 
 
+def test_a_mask_of_0_and_255_is_not_taken_for_a_bad_model(tmp_path: Path, capsys) -> None:
+    write(tmp_path / "predictions" / "case.nii.gz", np.asarray(predicted(0, 2) > 0, np.uint8))
+    write(tmp_path / "labels" / "case.nii.gz", np.asarray(255 * (truth(0) > 0), np.uint8))
+    words = ["evaluate", str(tmp_path / "predictions"), str(tmp_path / "labels"), "--metrics", "Dice", *ONE]
+    for label, where in (("1", "label maps"), ("255", "predictions")):
+        assert main([*words, "--labels", label]) == 0
+        assert capsys.readouterr().err.startswith(f"Note: {label} is in none of the {where}. ")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

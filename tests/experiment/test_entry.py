@@ -103,6 +103,12 @@ def test_what_is_not_plainly_a_whole_number_is_none(tmp_path, number) -> None:
         read(written(tmp_path, f"a: {number}\n")).fields()["a"].whole(least=1)
 
 
+def test_a_number_without_end_is_refused_with_its_line(tmp_path) -> None:
+    """Python's own complaint about it names no file."""
+    with pytest.raises(SpecError, match=r"line 1: 'a' must be a whole number from 1 on"):
+        read(written(tmp_path, f"a: {'9' * 5000}\n")).fields()["a"].whole(least=1)
+
+
 @pytest.mark.parametrize(("number", "value"), [("010", 10), ("09", 9), ("+3", 3), ("7", 7)])
 def test_whole_numbers_are_decimal(tmp_path, number, value) -> None:
     assert read(written(tmp_path, f"a: {number}\n")).fields()["a"].whole(least=1) == value

@@ -22,6 +22,9 @@ ATTRIBUTES = PLACES | {
     *("id", "href", "style", "clip-path", "role", "aria-label", "preserveAspectRatio"),
     *("stroke-linejoin", "stroke-linecap"),
 }
+FRAME = frozenset({"viewBox", "style", "role", "stroke-linejoin", "stroke-linecap", "aria-label"})
+"""What stands in a figure's first tag."""
+
 STYLES = frozenset(
     {
         *("fill", "fill-opacity", "fill-rule", "opacity", "stroke", "stroke-opacity", "stroke-width"),
@@ -59,12 +62,17 @@ class _Piece:
 
 def foreign(figure: str) -> str:
     """What no figure of ours holds; empty if it holds nothing of the kind."""
-    for piece in _pieces(figure):
+    for number, piece in enumerate(_pieces(figure)):
         if piece is None:
             return "something that is neither a tag nor text"
         name = piece.kind.strip("/")
         if name and name not in ELEMENTS:
             return f"<{name}>"
+        if number and piece.kind in ("svg", "svg/"):
+            return "another <svg>"
+        if not number and not FRAME.issuperset(dict(piece.attributes)):
+            # What moves a whole figure can lay it over the table.
+            return f"the attribute '{min(dict(piece.attributes).keys() - FRAME)}' of all of it"
         for attribute, value in piece.attributes:
             if attribute not in ATTRIBUTES:
                 return f"the attribute '{attribute}'"

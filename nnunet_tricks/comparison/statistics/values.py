@@ -15,6 +15,9 @@ from nnunet_tricks.comparison.undefined import alarm_of, best_of
 from nnunet_tricks.naming import IllegalName, parse
 from nnunet_tricks.wording import some
 
+NOTHING = frozenset({"", "nan", "na", "n/a", "<na>", "none", "null"})
+"""What programs write for a group that they do not know: those cases have nothing in common."""
+
 Array = NDArray[np.float64]
 Key = tuple[str, str, str]
 """Trainer of the first run, plans, configuration."""
@@ -60,7 +63,7 @@ class Cases:
         """
         names = tuple(sorted(folds))
         if groups is not None:
-            absent = [case for case in names if not groups.get(case)]
+            absent = [case for case in names if groups.get(case, "").casefold() in NOTHING]
             if absent:
                 raise ValueError(f"the group column says nothing of {some(absent)}")
         fold_names, fold_of = np.unique([folds[case] for case in names], return_inverse=True)

@@ -17,7 +17,7 @@ from nnunet_tricks.comparison.statistics.model import (
     Plan,
     Verdict,
 )
-from nnunet_tricks.comparison.undefined import alarm_of
+from nnunet_tricks.comparison.undefined import alarm_of, is_published
 
 ASSUMED = " The trick was trained once: its trainings are taken to differ as the baseline's do."
 
@@ -90,6 +90,11 @@ def verdict(effect: Effect, noise: NoiseFloor, design: Design) -> Verdict:
 def _refused(effect: Effect) -> str:
     """Why no word can be given, whatever was trained; empty if one can."""
     of = f"{effect.cases} cases"
+    if is_published(effect.metric):
+        return (
+            f"{effect.metric} is a paper's formula with its flaws, to compare tables with: no word rests on it. Dice, "
+            "IoU or NSD have a word."
+        )
     if not effect.cases:
         return f"{effect.metric} is not defined in any case of both."
     if effect.infinite:

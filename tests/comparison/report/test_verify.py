@@ -191,6 +191,8 @@ STRANGE = {
     "an element that runs something": replaced("<g>", '<g onload="alert(1)">'),
     "a reference to another file": replaced('<use href="#[^"]+"', '<use href="https://example.org/a.svg#b"'),
     "a figure that covers the page": replaced(r'style="width:\d+px"', f'style="{COVER}"'),
+    "a figure that is moved over the table": replaced("<svg ", '<svg transform="translate(0,-900) scale(3)" '),
+    "a figure that never ends": inserted('<svg viewBox="0 0 9 9">'),
     "a figure that loads something": replaced(r'style="width:\d+px"', 'style="fill: url(https://example.org/a)"'),
     "an escaped style": replaced("fill: none", r"fill: u\\72l(x)"),
     "a class of the page": replaced("<g>", '<g class="word helps">'),

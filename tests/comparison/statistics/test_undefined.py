@@ -231,3 +231,12 @@ def test_a_group_has_its_word_by_the_rule_too() -> None:
     found = analyse(rows, Asked(groups=groups))
     assert found.primary(found.tricks[0]).groups == 20
     assert found.tricks[0].verdict.word == HURTS
+
+
+def test_formulas_that_see_no_false_alarm_have_no_word() -> None:
+    """The IFE paper's Dice is 0 of a true nothing as of a false alarm, so that inventing tumours everywhere is no loss."""
+    arrays = {BASELINE: np.nan_to_num(dice(RNG(0), 0)), TRICK: np.nan_to_num(dice(RNG(1), HEALTHY, gain=0.1))}
+    (trick,) = judged(rows_of(arrays, metric="published_DSC")).tricks
+    assert trick.verdict.word == UNDECIDED
+    assert "no word rests on it" in trick.verdict.why
+    assert trick.effects["organ"]["published_DSC"].interval.low > 0

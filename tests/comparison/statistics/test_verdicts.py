@@ -146,8 +146,10 @@ def test_a_metric_that_is_nowhere_defined() -> None:
     assert "not defined" in statistics.tricks[0].verdict.why
 
 
-def test_a_group_column_that_says_nothing_of_a_case() -> None:
-    groups = {f"case_{number:03d}": "p" for number in range(19)}
+@pytest.mark.parametrize("word", [None, "", "nan", "NA", "<NA>", "None"])
+def test_a_group_column_that_says_nothing_of_a_case(word: str | None) -> None:
+    """Cases whose patient a program did not know are not all of one patient."""
+    groups = {f"case_{number:03d}": "p" for number in range(19)} | ({} if word is None else {"case_019": word})
     with pytest.raises(ValueError, match="says nothing of case_019"):
         found(noisy(RNG(0), 1, 20), noisy(RNG(1), 1, 20), Asked(groups=groups))
 
