@@ -143,6 +143,29 @@ def test_a_label_that_is_cut_short_gets_no_name(tmp_path: Path, ending: str) -> 
     np.testing.assert_array_equal(array(tmp_path / f"label{ending}"), noise)
 
 
+@pytest.mark.parametrize(
+    ("words", "limit", "said"),
+    [
+        (["sparsify", "501", "--to", "601", "--density", "0.2"], 1_500, "sparse_manifest.json'"),
+        (["select", "RAW", "--density", "0.2", "--policy", "ual", "-o", "OUT"], 2_000, "temporary file in "),
+        (["select", "RAW", "--density", "0.2", "-o", "OUT"], 3_000, "plan.json'"),
+    ],
+)
+def test_a_full_disk_is_named_by_file_and_leaves_nothing(
+    raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], limit: int, said: str
+) -> None:
+    places = {"RAW": str(raw), "OUT": str(tmp_path / "plan")}
+    before = sorted(tmp_path.rglob("*"))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limits[1]))
+    try:
+        assert main(["annotate", *(places.get(word, word) for word in words)]) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert said in capsys.readouterr().err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 @pytest.mark.parametrize(("detached", "whole"), [(".mhd", ".mha"), (".nhdr", ".nrrd")])
 def test_headers_with_voxels_elsewhere_become_one_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, detached: str, whole: str
