@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -36,8 +37,8 @@ class Classes:
 
     def named(self, name: str) -> int | None:
         """The value in the data set of a class by its name; capitals and spaces around it do not matter."""
-        own = [one.casefold() for one in self.names]
-        wanted = name.strip().casefold()
+        own = [_compared(one) for one in self.names]
+        wanted = _compared(name)
         return own.index(wanted) + 1 if wanted in own else None
 
     def __str__(self) -> str:
@@ -72,6 +73,11 @@ def parsed(words: Sequence[str]) -> Classes:
     return Classes(tuple(name for name, _ in pairs), tuple(number for _, number in pairs))
 
 
+def _compared(name: str) -> str:
+    """A name as it is compared: an accent may be stored as a letter with it, or as a mark after the letter."""
+    return unicodedata.normalize("NFC", name).strip().casefold()
+
+
 def _check(names: list[str], numbers: list[int]) -> None:
     if not names or not all(names):
         raise ValueError("classes must be one name or more, none of them empty")
@@ -85,7 +91,7 @@ def _check(names: list[str], numbers: list[int]) -> None:
                 else "belongs to no class: it is there without being named"
             )
         )
-    folded = [name.casefold() for name in names]
+    folded = [_compared(name) for name in names]
     twice = [*(f"name {one}" for one in folded if folded.count(one) > 1)]
     twice += [f"number {one}" for one in numbers if numbers.count(one) > 1]
     if twice:

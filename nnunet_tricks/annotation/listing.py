@@ -6,13 +6,15 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-from nnunet_tricks.annotation.formats import ENDINGS, is_volume, stem_of
+from nnunet_tricks.annotation.formats import ENDINGS, is_volume, stem_of, whole_ending
 from nnunet_tricks.annotation.scans import Scan
 from nnunet_tricks.wording import some
 
 Channels = Mapping[str, tuple[Path, ...]]
 
 _CHANNEL = re.compile(r"(.+)_(\d{4})")
+_OF_PAINT = re.compile(r"(.+)[._-](?:seg|segmentation|labels?|labelmap|mask)", re.IGNORECASE)
+"""Names of label maps that lie beside their images."""
 
 
 def in_folder(folder: Path) -> dict[str, Scan]:
@@ -44,6 +46,7 @@ def channels_in(folder: Path) -> Channels:
     if not files:
         raise ValueError(f"{folder} has no volumes: files must end in {', '.join(ENDINGS)}")
     _refuse_twins(folder, files, [*files.values()])
+    _refuse_paint(folder, files)
     matches = {file: _CHANNEL.fullmatch(stem) for file, stem in files.items()}
     plain = [file.name for file, match in matches.items() if match is None]
     if len(plain) == len(files):
@@ -81,6 +84,12 @@ def doubts(found: Channels) -> Iterator[str]:
         ValueError: If channels of a case do not have the same voxels.
     """
     count = len(next(iter(found.values())))
+    endings = sorted({whole_ending(file) for files in found.values() for file in files})
+    if len(endings) > 1:
+        yield (
+            f"images end in {', '.join(endings)}, and nnU-Net reads one format per data set: save them in one before "
+            "'annotate import'"
+        )
     if count > 1:
         for case, files in found.items():
             shapes = {"x".join(map(str, Scan(file).axial.shape)) for file in files}
@@ -131,6 +140,21 @@ def _inner(folder: Path, name: str) -> Path:
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder")
     return folder / name if (folder / name).is_dir() else folder
+
+
+def _refuse_paint(folder: Path, files: Mapping[Path, str]) -> None:
+    """Segmentations beside their images would be counted as volumes."""
+    stems = {*files.values()}
+    paint = []
+    for file, stem in files.items():
+        match = _OF_PAINT.fullmatch(stem)
+        if match and (stem.lower().endswith(".seg") or {match[1], f"{match[1]}_0000"} & stems):
+            paint.append(file.name)
+    if paint:
+        raise ValueError(
+            f"{folder} has {some(paint)} among its images, which by the name is a segmentation: keep label maps in a "
+            "folder of their own"
+        )
 
 
 def _refuse_twins(folder: Path, files: Mapping[Path, str], names: list[str]) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_tricks.annotation.selection import Chosen
+from nnunet_tricks.files import write_atomically
 from nnunet_tricks.planning.plans_file import Plans, resolve
 
 FINGERPRINT = "dataset_fingerprint.json"
@@ -104,5 +105,5 @@ def write(
     folder.mkdir(parents=True)
     contents = {**plans, "dataset": description} | ({"splits_final": splits} if splits else {})
     for name, content in contents.items():
-        (folder / f"{name}.json").write_text(json.dumps(content, indent=4), encoding="utf-8")
-    (folder / FINGERPRINT).write_bytes(fingerprint.read_bytes())
+        write_atomically(folder / f"{name}.json", json.dumps(content, indent=4))
+    write_atomically(folder / FINGERPRINT, fingerprint.read_bytes())

@@ -34,6 +34,7 @@ class Paint:
         overlaps: Number of voxels by two classes that both have them.
         overlapping: Slices in which that is so.
         segments: Names of 3D Slicer's segments and the value of their class.
+        by_number: Whether numbers decided of which class segments are, since none has the name of one.
     """
 
     values: NDArray[np.int16]
@@ -41,6 +42,7 @@ class Paint:
     overlaps: Counter[str] = field(default_factory=Counter)
     overlapping: list[int] = field(default_factory=list)
     segments: dict[str, int] = field(default_factory=dict)
+    by_number: bool = False
 
 
 def read_paint(label: Scan, image: Axial, classes: Classes) -> Paint:
@@ -67,8 +69,10 @@ def read_paint(label: Scan, image: Axial, classes: Classes) -> Paint:
             f"{label.file} has the segments {', '.join(segment.name for segment in segments)}, and none has the name "
             f"of a class ({', '.join(classes.names)}): rename them in 3D Slicer, or name the classes as they are"
         )
-    paint = Paint(np.zeros(layers[0].shape, np.int16))
-    parts = _by_segment(layers, segments, classes, paint) if named else _by_number(layers[0], classes, paint)
+    paint = Paint(np.zeros(layers[0].shape, np.int16), by_number=bool(segments) and not named)
+    if paint.by_number:
+        paint.segments = {one.name: classes.values[one.value] for one in segments if one.value in classes.values}
+    parts = _by_segment(layers, segments, classes, paint) if named else _by_number(layers, classes, paint)
     crowded = np.zeros(paint.values.shape, bool)
     for value, voxels in sorted(parts, key=lambda part: part[0]):
         crowded |= _add(paint, value, voxels, classes)
@@ -88,9 +92,15 @@ def masks_of(label: Scan, image: Axial) -> dict[str, Flags]:
         ValueError: If the label map is not on the image's grid, or its values are not whole numbers.
     """
     layers, segments = _stored(label, image)
-    found = {one.name: layers[one.layer] == one.value for one in segments}
-    if not segments:
-        found = {f"value {number}": layers[0] == number for number in np.unique(layers[0][layers[0] != 0])}
+    found: dict[str, Flags] = {}
+    rest = [layer.copy() for layer in layers]
+    for one in segments:
+        voxels = layers[one.layer] == one.value
+        rest[one.layer][voxels] = 0
+        found[one.name] = found.get(one.name, False) | voxels  # two segments may have one name
+    for layer in rest:
+        for number in np.unique(layer[layer != 0]):
+            found[f"value {number}"] = found.get(f"value {number}", False) | (layer == number)
     return {name: image.slices_first(mask) for name, mask in found.items()}
 
 
@@ -112,9 +122,7 @@ def _stored(label: Scan, image: Axial) -> tuple[list[NDArray[np.integer]], list[
 
 def _layers(label: Scan, components: int) -> list[NDArray[np.integer]]:
     stored = SimpleITK.GetArrayFromImage(label.image())
-    whole = stored if np.issubdtype(stored.dtype, np.integer) else stored.astype(np.int64)
-    if not np.array_equal(whole, stored):
-        raise ValueError(f"{label.file} is no label map: not all of its values are whole numbers")
+    whole = label.whole(stored)
     return [whole[..., index] for index in range(components)] if components > 1 else [whole]
 
 
@@ -155,13 +163,14 @@ def _by_segment(
             yield OTHER, voxels
 
 
-def _by_number(layer: NDArray[np.integer], classes: Classes, paint: Paint) -> Iterator[tuple[int, Flags]]:
-    for number in np.unique(layer[layer != 0]):
-        voxels = layer == number
-        value = classes.values.get(int(number), OTHER)
-        if value == OTHER:
-            paint.others[f"value {number}"] += int(np.count_nonzero(voxels))
-        yield value, voxels
+def _by_number(layers: list[NDArray[np.integer]], classes: Classes, paint: Paint) -> Iterator[tuple[int, Flags]]:
+    for layer in layers:
+        for number in np.unique(layer[layer != 0]):
+            voxels = layer == number
+            value = classes.values.get(int(number), OTHER)
+            if value == OTHER:
+                paint.others[f"value {number}"] += int(np.count_nonzero(voxels))
+            yield value, voxels
 
 
 def _add(paint: Paint, value: int, voxels: Flags, classes: Classes) -> Flags:

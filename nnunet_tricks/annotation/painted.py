@@ -74,6 +74,9 @@ class Report:
         waiting: Selected cases that have no label map yet.
         others: Number of voxels by what is of no class.
         overlaps: Number of voxels by two classes that share them.
+        by_number: Cases by what their numbers made of segments none of which has the name of a class.
+        left_out: Selected slices that are of no class throughout and so are not annotated, by case, as ITK-SNAP numbers
+            them.
         ignore: Value of voxels that are not annotated.
     """
 
@@ -90,6 +93,8 @@ class Report:
     unpainted: list[str] = field(default_factory=list)
     others: dict[str, int] = field(default_factory=dict)
     overlaps: dict[str, int] = field(default_factory=dict)
+    by_number: dict[str, list[str]] = field(default_factory=dict)
+    left_out: dict[str, list[int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,12 @@ class Painted:
     def paint(self, classes: Classes) -> Paint:
         """See ``read_paint``."""
         return read_paint(self.label, self.image.axial, classes)
+
+    def annotated(self, paint: Paint, rules: Rules) -> list[int]:
+        """Chosen slices without those of which no voxel counts as annotated."""
+        if rules.other_values != "ignore":
+            return [*self.chosen]
+        return [index for index in self.chosen if (paint.values[index] != OTHER).any()]
 
 
 def import_painted(
@@ -163,7 +174,7 @@ def import_painted(
 def _check(cases: Mapping[str, Painted], classes: Classes, rules: Rules, report: Report) -> None:
     """Look at all paint, and refuse it as a whole."""
     found: set[int] = set()
-    faults: dict[str, list[str]] = {"other": [], "overlap": [], "slices": []}
+    faults: dict[str, list[str]] = {"other": [], "overlap": [], "slices": [], "nothing": []}
     for case, one in shown(cases.items(), "Checking painted slices", len(cases)):
         paint, volume = one.paint(classes), one.image.axial
         found.update(int(value) for value in np.unique(paint.values))
@@ -176,8 +187,17 @@ def _check(cases: Mapping[str, Painted], classes: Classes, rules: Rules, report:
             )
         if beyond := sorted(shows - {*one.chosen}):
             faults["slices"].append(f"{case} (ITK-SNAP {_snap(volume, beyond)})")
-        if missing := [volume.itksnap(index) for index in one.chosen if index not in shows]:
+        annotated = one.annotated(paint, rules)
+        report.slices -= len(one.chosen) - len(annotated)
+        if not annotated:
+            faults["nothing"].append(case)
+        if blank := [volume.itksnap(index) for index in one.chosen if index not in annotated]:
+            report.left_out[case] = blank
+        if missing := [volume.itksnap(index) for index in annotated if index not in shows]:
             report.empty[case] = missing
+        if paint.by_number and paint.segments:
+            became = some([f"'{name}' is {classes.names[value - 1]}" for name, value in paint.segments.items()])
+            report.by_number.setdefault(became, []).append(case)
         if not shows:
             report.unpainted.append(case)
         for counts, more in ((report.others, paint.others), (report.overlaps, paint.overlaps)):
@@ -199,6 +219,11 @@ def _check(cases: Mapping[str, Painted], classes: Classes, rules: Rules, report:
         raise ValueError(
             f"slices were painted that were not selected, in {some(faults['slices'], '; ')}: empty these, or select "
             "with the settings by which they were painted"
+        )
+    if faults["nothing"]:
+        raise ValueError(
+            f"all selected slices of {some(faults['nothing'])} are painted with what --other-values ignore makes not "
+            "annotated: remove these label maps"
         )
     if report.unpainted and not rules.accept_unpainted:
         raise ValueError(
@@ -268,7 +293,8 @@ def _ending(cases: Mapping[str, Painted]) -> str:
     endings = {whole_ending(file) for one in cases.values() for file in one.channels}
     if len(endings) > 1:
         raise ValueError(
-            f"images must all have one ending, got {', '.join(sorted(endings))}: nnU-Net reads one per data set"
+            f"images must all have one ending, got {', '.join(sorted(endings))}, since nnU-Net reads one per data set: "
+            "save them in one format; what was painted fits them as it is"
         )
     return endings.pop()
 
@@ -289,9 +315,9 @@ def _write(
         for case, one in shown(cases.items(), "Writing labels", len(cases)):
             recorded = sha256(one.label.file)
             image, volume, paint = one.image.image(), one.image.axial, one.paint(classes)
+            kept = one.annotated(paint, rules)
             paint.values[paint.values == OTHER] = report.ignore if rules.other_values == "ignore" else 0
             sparse = np.full(SimpleITK.GetArrayViewFromImage(image).shape, report.ignore, np.uint8)
-            kept = list(one.chosen)
             volume.slices_first(sparse)[kept] = paint.values[kept]
             entries[case] = {
                 "annotation": "sparse",

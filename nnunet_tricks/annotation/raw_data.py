@@ -24,6 +24,7 @@ from nnunet_tricks.annotation.formats import DETACHED, ending_of, is_volume
 from nnunet_tricks.annotation.moved_plans import Preprocessed
 from nnunet_tricks.annotation.scans import Scan, converted, written
 from nnunet_tricks.experiment.folders import Case, Folders, read_json
+from nnunet_tricks.files import write_atomically
 
 MANIFEST = "sparse_manifest.json"
 FORMAT = 1
@@ -155,7 +156,7 @@ class RawData:
         if splits:
             contents["splits_final.json"] = splits
         for name, content in contents.items():
-            (self._place / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+            write_atomically(self._place / name, json.dumps(content, indent=2) + "\n")
         final, beside = self._folders.raw / self.name, self._folders.preprocessed / self.name
         if preprocessed is None:
             give_name(self._place, final, self._outputs)

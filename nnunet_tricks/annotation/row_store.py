@@ -56,8 +56,15 @@ class RowStore:
         Raises:
             OSError: If the disk is full.
         """
-        self._file.seek(0, 2)
-        self._file.write(np.ascontiguousarray(rows, self.dtype).tobytes())
+        try:
+            self._file.seek(0, 2)
+            self._file.write(np.ascontiguousarray(rows, self.dtype).tobytes())
+            self._file.flush()
+        except OSError as error:
+            raise OSError(
+                f"temporary file in {tempfile.gettempdir()} could not be written ({error.strerror}): make room there, "
+                "or name another folder by TMPDIR"
+            ) from error
         self.parts.append(len(rows))
 
     def take(self, indices: Sequence[int] | NDArray[np.integer]) -> NDArray[Any]:

@@ -118,11 +118,22 @@ class Scan:
         Raises:
             ValueError: If they are no whole numbers.
         """
-        found = self.slices()
-        whole = found.astype(np.int64)
-        if not np.array_equal(whole, found):
-            raise ValueError(f"{self.file} is no label map: not all of its values are whole numbers")
+        whole = self.whole(self.slices())
         return whole.astype(np.uint8) if whole.min() >= 0 and whole.max() <= 255 else whole
+
+    def whole(self, voxels: NDArray[Any]) -> NDArray[np.integer]:
+        """The file's voxels as whole numbers.
+
+        Raises:
+            ValueError: If they are none.
+        """
+        if np.issubdtype(voxels.dtype, np.integer):
+            return voxels
+        with np.errstate(invalid="ignore"):  # NaN and infinity, which are refused
+            found = voxels.astype(np.int64)
+        if not np.array_equal(found, voxels):
+            raise ValueError(f"{self.file} is no label map: not all of its values are whole numbers")
+        return found
 
     def _unreadable(self, error: Exception) -> ValueError:
         reason = str(error).strip().splitlines()[-1]

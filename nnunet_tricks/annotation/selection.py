@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from nnunet_tricks.annotation import features, policies, volumes
 from nnunet_tricks.annotation.axes import STEEP
 from nnunet_tricks.annotation.progress import shown
@@ -18,6 +20,9 @@ from nnunet_tricks.wording import some
 
 FORMAT = 1
 FEATURES = ("pixels", "autoencoder")
+
+_PLACES = {"slice": "chosen", "itksnap": "itksnap", "slicer_mm": "slicer_mm"}
+"""Columns of the table by which annotators find a slice, and their names in the plan."""
 
 
 @dataclass(frozen=True)
@@ -210,24 +215,40 @@ def differences_of_table(plan: Mapping[str, Any], file: Path) -> Iterator[str]:
     if not beside.is_file():
         return
     try:
-        text = beside.read_text(encoding="utf-8-sig")
-        rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=";" if ";" in text.partition("\n")[0] else ",")
-        told: dict[str, set[int]] = {}
-        if not {"case", "slice"} <= {*(rows.fieldnames or ())}:
-            raise ValueError("no table of slices")
-        for row in rows:
-            if row["case"]:
-                told.setdefault(row["case"], set()).add(int(row["slice"]))
-    except (ValueError, KeyError, TypeError, csv.Error):
+        told = _told(beside.read_text(encoding="utf-8-sig"))
+    except (ValueError, TypeError, csv.Error):
         yield f"{beside} cannot be read as the table that 'annotate select' wrote; only {file.name} counts"
         return
-    chosen = {case: {*entry["chosen"]} for case, entry in plan["cases"].items()}
-    other = [case for case in sorted({*chosen, *told}) if chosen.get(case) != told.get(case)]
+    cases = plan["cases"]
+    other = sorted({*cases} ^ {*told})
+    for case in sorted({*cases} & {*told}):
+        known = {column: cases[case].get(key, []) for column, key in _PLACES.items()}
+        # Of an edited plan only what was chosen counts, and places may be those of before.
+        known = {column: places for column, places in known.items() if len(places) == len(cases[case]["chosen"])}
+        wanted = sorted(zip(*known.values(), strict=True))
+        given = sorted(zip(*(told[case].get(column, []) for column in known), strict=True))
+        if len(given) != len(wanted) or not np.allclose(given, wanted, atol=0.01):
+            other.append(case)
     if other:
         yield (
             f"{beside} has other slices of {some(other)} than {file.name}, which alone counts: what was changed in the "
             f"table is ignored. To annotate other slices, change 'chosen' in {file.name}"
         )
+
+
+def _told(text: str) -> dict[str, dict[str, list[float]]]:
+    """What a table says of each case, by column; programs of other countries write ; and decimal commas."""
+    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=";" if ";" in text.partition("\n")[0] else ",")
+    columns = [column for column in _PLACES if column in (rows.fieldnames or ())]
+    if not {"case", "slice"} <= {*(rows.fieldnames or ())}:
+        raise ValueError("no table of slices")
+    told: dict[str, dict[str, list[float]]] = {}
+    for row in rows:
+        if row["case"]:
+            own = told.setdefault(row["case"], {column: [] for column in columns})
+            for column in columns:
+                own[column].append(float(str(row[column]).replace(",", ".")))
+    return told
 
 
 def read(file: Path) -> dict[str, Any]:
@@ -236,6 +257,8 @@ def read(file: Path) -> dict[str, Any]:
     Raises:
         ValueError: If it is none.
     """
+    if not file.is_file() and (written := file.with_name(f"{file.name}.json")).is_file():
+        raise ValueError(f"{file} is no file: give {written}, which 'annotate select' wrote")
     try:
         plan = json.loads(file.read_text(encoding="utf-8-sig"))  # editors on Windows put a mark of bytes in front
     except ValueError as error:

@@ -324,6 +324,15 @@ def _import(arguments: argparse.Namespace) -> int:
         count = sum(map(len, report.empty.values()))
         which = some([f"{case} (ITK-SNAP {some([*map(str, slices)])})" for case, slices in report.empty.items()], "; ")
         warnings.append(f"{count} selected slices have no paint and count as background: {which}")
+    if report.left_out:
+        count = sum(map(len, report.left_out.values()))
+        which = some([f"{case} (ITK-SNAP {some([*map(str, own)])})" for case, own in report.left_out.items()], "; ")
+        warnings.append(f"{count} selected slices are of no class throughout and count as not annotated: {which}")
+    for became, of_cases in report.by_number.items():
+        warnings.append(
+            f"no segment of {some(of_cases)} has the name of a class, so numbers decided: {became}. If that is wrong, "
+            "rename the segments in 3D Slicer, or name the classes as they are"
+        )
     if report.waiting:
         warnings.append(
             f"{len(report.waiting)} selected cases have no label map and are left out: {some(report.waiting)}"
@@ -459,9 +468,15 @@ def _write_new(contents: dict[Path, str]) -> None:
             raise ValueError(
                 f"{file} is there with other content, and somebody may annotate by it: choose another -o, or remove it"
             )
-    for file, content in contents.items():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, content)
+    new = [file for file in contents if not file.exists()]
+    try:
+        for file, content in contents.items():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(file, content)
+    except BaseException:
+        for file in new:  # a table without its plan is of no use
+            file.unlink(missing_ok=True)
+        raise
 
 
 def _warn(lines: Any) -> None:

@@ -71,3 +71,15 @@ def test_a_label_map_is_of_the_longest_name_that_is_known(tmp_path: Path) -> Non
     put(tmp_path, "a_0000.nii.gz", "b.seg.nrrd", "c_0000.seg.nrrd", "d_0000.nrrd")
     assert [*labels_in(tmp_path, ["a", "b", "c", "d_0000"])] == ["a", "b", "c", "d_0000"]
     assert [*labels_in(tmp_path)] == ["a_0000", "b", "c_0000", "d_0000"]
+
+
+@pytest.mark.parametrize(
+    "names", [("a.nii.gz", "b.seg.nrrd"), ("a.nii.gz", "a-label.nrrd"), ("a_0000.mha", "a_seg.mha")]
+)
+def test_segmentations_among_images_are_no_volumes_to_paint(tmp_path: Path, names: tuple[str, str]) -> None:
+    put(tmp_path, *names)
+    with pytest.raises(ValueError, match=f"{names[1]} among its images, which by the name is a segmentation"):
+        channels_in(tmp_path)
+    (tmp_path / names[0]).unlink()
+    if ".seg" not in names[1]:
+        assert len(channels_in(tmp_path)) == 1

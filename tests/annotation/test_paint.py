@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -238,6 +239,17 @@ def test_a_mark_of_bytes_and_an_edited_table_are_known(place: Path, capsys: pyte
     table.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode())
     run(place, "--dry-run")
     assert "plan.csv has other slices of case0 than plan.json, which alone counts" in capsys.readouterr().err
+    # Who paints in ITK-SNAP or 3D Slicer changes the numbers that these show.
+    for column, changed in ((5, "1"), (6, "-3,5")):
+        cells = first.copy()
+        cells[column] = changed
+        table.write_text("\n".join([lines[0], ";".join(cells), *lines[2:]]))
+        run(place, "--dry-run")
+        assert "plan.csv has other slices of case0 than plan.json" in capsys.readouterr().err
+    decimal = [";".join([*first[:-1], first[-1].replace(".", ",")]), *lines[2:]]
+    table.write_text("\n".join([lines[0], *decimal]))
+    run(place, "--dry-run")
+    assert "plan.csv" not in capsys.readouterr().err
     table.write_text("nothing of the kind")
     run(place, "--dry-run")
     assert "plan.csv cannot be read as the table" in capsys.readouterr().err
@@ -250,3 +262,72 @@ def test_json_says_what_was_made_of_which_paint(place: Path, capsys: pytest.Capt
     said: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert (said["classes"], said["channels"]) == ({"background": 0, "organ": 1, "lesion": 2}, 1)
     assert said["values"] == {"1": 1, "2": 2}
+
+
+def test_layers_without_names_of_classes_keep_all_paint_and_say_what_numbers_made_of_it(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two layers whose values differ; and names that nearly are those of classes, the other way round."""
+    slices = chosen_of(place, "case0")
+    truth = np.zeros(SHAPE, np.uint8)
+    truth[4:9], truth[5:7] = 1, 2
+    truth = on_slices(truth, slices)
+    parts = [Part("tumor", truth == 1, 0, 1), Part("kidneys", truth == 2, 1, 2)]
+    save_segmentation(parts, image_of(place), place / "painted" / "case0.seg.nrrd")
+    run(place, classes="kidney tumour")
+    np.testing.assert_array_equal(made(place), expected(truth, slices))
+    assert (
+        "no segment of case0 has the name of a class, so numbers decided: 'tumor' is kidney, 'kidneys' is tumour"
+        in capsys.readouterr().err
+    )
+
+
+def test_accents_may_be_stored_in_two_ways(place: Path) -> None:
+    slices = chosen_of(place, "case0")
+    truth = on_slices(np.full(SHAPE, 2, np.uint8), slices)
+    save_segmentation(
+        [Part("Gefa\u0308\u00df", truth == 2, 0, 1)], image_of(place), place / "painted" / "case0.seg.nrrd"
+    )
+    run(place, classes="organ Gef\u00e4\u00df")
+    np.testing.assert_array_equal(made(place), expected(truth, slices))
+
+
+def test_slices_of_no_class_throughout_do_not_count_as_annotated(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Somebody marks whole slices as not to be told, and says that this means not annotated."""
+    slices = chosen_of(place, "case0")
+    values = on_slices(labels_of(0).astype(np.int16), slices)
+    values[..., slices[0]] = 9
+    save_painted(place, values)
+    capsys.readouterr()
+    run(place, "--other-values", "ignore")
+    said = capsys.readouterr()
+    assert "1 case of 1 channel with 1 annotated slices" in said.out
+    assert "1 selected slices are of no class throughout and count as not annotated: case0 (ITK-SNAP 3)" in said.err
+    manifest = json.loads((place / "raw" / MADE / "sparse_manifest.json").read_text())
+    assert manifest["cases"]["case0"]["chosen"] == slices[1:]
+    save_painted(place, on_slices(np.full(SHAPE, 9, np.int16), slices))
+    run(place, "--to", "611", "--other-values", "ignore", "--accept-unpainted", expect=2)
+    assert "all selected slices of case0 are painted with what" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1.5])
+def test_numbers_that_are_not_whole_are_refused_in_one_line(
+    place: Path, capsys: pytest.CaptureFixture[str], value: float
+) -> None:
+    values = on_slices(labels_of(0), chosen_of(place, "case0")).astype(np.float32)
+    values[0, 0, 0] = value
+    save_painted(place, values, "case0.nrrd")
+    capsys.readouterr()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run(place, expect=2)
+    assert "is no label map: not all of its values are whole numbers" in capsys.readouterr().err
+
+
+def test_images_of_two_formats_are_named_before_anybody_paints(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save(np.zeros(SHAPE, np.int16), place / "mixed" / "a.nii.gz")
+    save(np.zeros(SHAPE, np.int16), place / "mixed" / "b.mha")
+    assert main(["annotate", "select", str(place / "mixed"), "--density", "0.2", "--dry-run"]) == 0
+    assert "images end in .mha, .nii.gz, and nnU-Net reads one format" in capsys.readouterr().err

@@ -8,10 +8,13 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+import SimpleITK
 from PIL import Image
 
 from nnunet_tricks.annotation.axes import axial
+from nnunet_tricks.annotation.paint import masks_of
 from nnunet_tricks.annotation.preview.display import display_of
+from nnunet_tricks.annotation.scans import Scan
 from nnunet_tricks.cli import main
 from tests.annotation.slicer import Part, save_segmentation
 from tests.annotation.test_axes import ORDERS
@@ -104,3 +107,49 @@ def test_a_plan_of_other_images_is_refused(place: Path, capsys: pytest.CaptureFi
     (place / "plan.json").write_text(json.dumps(plan))
     preview(place, expect=2)
     assert "has 20 slices, and had 40 when they were selected" in capsys.readouterr().err
+
+
+def test_segments_of_one_name_and_paint_of_none_have_outlines(place: Path) -> None:
+    parts = [np.zeros((20, 12, 10), bool) for _ in range(3)]
+    for number, part in enumerate(parts):
+        part[CHOSEN, 2 + 3 * number, 2:8] = True
+    image = place / "raw" / DATASET / "imagesTr" / "case0_0000.nii.gz"
+    label = place / "painted" / "case0.seg.nrrd"
+    save_segmentation([Part("organ", part, 0, value) for value, part in enumerate(parts[:2], 1)], image, label)
+    volume = Scan(image)
+    (found,) = masks_of(Scan(label), volume.axial).items()
+    np.testing.assert_array_equal(found[1], parts[0] | parts[1])
+    stored = SimpleITK.ReadImage(str(label))
+    for key in [key for key in stored.GetMetaDataKeys() if key.startswith("Segment1_")]:
+        stored.EraseMetaData(key)
+    SimpleITK.WriteImage(stored, str(label))
+    masks = masks_of(Scan(label), volume.axial)
+    assert [*masks] == ["organ", "value 2"]
+    np.testing.assert_array_equal(masks["value 2"], parts[1])
+
+
+def test_a_name_has_one_colour_in_all_pictures_and_many_names_fit(place: Path) -> None:
+    """The first case has other paint than the second, whose class keeps its colour; long names have rows."""
+    values = np.zeros((20, 12, 10), np.uint8)
+    values[CHOSEN, 4:8, 2:6] = 2
+    save(values // 2, place / "painted" / "case0.nii.gz")
+    save(values, place / "painted" / "case1.nii.gz")
+    preview(place, "--labels", place / "painted")
+    assert coloured(pixels(place / "drawn" / "case0.png")).any()
+    assert not coloured(pixels(place / "drawn" / "case1.png")).any()
+    before = pixels(place / "drawn" / "case0.png").shape
+    image = place / "raw" / DATASET / "imagesTr" / "case0_0000.nii.gz"
+    (place / "painted" / "case0.nii.gz").unlink()
+    parts = [Part(f"segment with a very long name, {value}", values == value, 0, value) for value in range(2, 14)]
+    save_segmentation(parts, image, place / "painted" / "case0.seg.nrrd")
+    preview(place, "--labels", place / "painted")
+    after = pixels(place / "drawn" / "case0.png")
+    more = after.shape[0] - before[0]
+    assert more > 0
+    assert after.shape[1] == before[1]
+    assert (after[: 75 + more, -5:] == 255).all()
+
+
+def test_the_plan_without_its_ending_is_named(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["annotate", "preview", str(place / "plan"), str(place / "raw" / DATASET)]) == 2
+    assert f"plan is no file: give {place / 'plan.json'}" in capsys.readouterr().err

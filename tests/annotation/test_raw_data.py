@@ -7,7 +7,7 @@ import os
 import resource
 import subprocess
 import sys
-import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,41 @@ from nnunet_tricks.experiment.folders import Folders
 from tests.annotation.world import CASES, DATASET, array, build, labels_of, save
 
 SPARSE = "Dataset601_Toy_fixed0p2"
-START = "from nnunet_tricks.cli import main; import sys; sys.stdin.readline(); sys.exit(main(sys.argv[1:]))"
+NURSERY = """
+import json, os, sys, tempfile
+import nnunet_tricks.annotation.filled, nnunet_tricks.annotation.painted, nnunet_tricks.annotation.sparsify
+import nnunetv2.utilities.crossval_split
+from nnunet_tricks.cli import main
+
+def child(command, gate, said):
+    os.read(gate, 1)  # until the other end is closed
+    os.dup2(said, 2)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    try:
+        os._exit(main(command))
+    finally:
+        os._exit(70)
+
+for line in sys.stdin:
+    gate, opening = os.pipe()
+    running = []
+    for command in json.loads(line):
+        said = tempfile.TemporaryFile()
+        number = os.fork()
+        if not number:
+            os.close(opening)
+            child(command, gate, said.fileno())
+        running.append((number, said))
+    os.close(opening)
+    found = []
+    for number, said in running:
+        code = os.waitstatus_to_exitcode(os.waitpid(number, 0)[1])
+        said.seek(0)
+        found.append((code, said.read().decode()))
+    os.close(gate)
+    print(json.dumps(found), flush=True)
+"""
+"""Forks processes that have imported everything: imports spread their beginnings, and take longer than the work."""
 
 
 @pytest.fixture
@@ -27,32 +61,27 @@ def raw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return build(tmp_path, monkeypatch)
 
 
-def together(*commands: list[str]) -> list[tuple[int, str]]:
-    """Exit code and complaints of commands that begin at the same moment."""
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-c", START, *command],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for command in commands
-    ]
-    time.sleep(0.1)
-    for process in running:
-        assert process.stdin
-        process.stdin.write("\n")
-        process.stdin.flush()
-    said = [process.communicate()[1] for process in running]
-    return [(process.returncode, text) for process, text in zip(running, said, strict=True)]
+@pytest.fixture
+def together(raw: Path) -> Iterator[Callable[..., list[tuple[int, str]]]]:
+    """Exit code and complaints of commands that begin at the same moment, each in a process of its own."""
+    with subprocess.Popen([sys.executable, "-c", NURSERY], stdin=-1, stdout=-1, text=True) as nursery:
+
+        def run(*commands: list[str]) -> list[tuple[int, str]]:
+            assert nursery.stdin
+            assert nursery.stdout
+            print(json.dumps(commands), file=nursery.stdin, flush=True)
+            return [(code, said) for code, said in json.loads(nursery.stdout.readline())]
+
+        yield run
 
 
 def labels_in(folder: Path) -> set[str]:
     return {file.name.removesuffix(".nii.gz") for file in (folder / "labelsTr").iterdir()}
 
 
-def test_of_two_processes_with_one_number_one_writes_and_one_is_refused(raw: Path, tmp_path: Path) -> None:
+def test_of_two_processes_with_one_number_one_writes_and_one_is_refused(
+    raw: Path, tmp_path: Path, together: Callable[..., list[tuple[int, str]]]
+) -> None:
     """``import``, ``sparsify`` and ``interpolate``, once each; which of two comes first is chance."""
     assert main(["annotate", "select", str(raw), "--density", "0.2", "-o", str(tmp_path / "plan")]) == 0
     for case in CASES:
@@ -141,6 +170,29 @@ def test_a_label_that_is_cut_short_gets_no_name(tmp_path: Path, ending: str) -> 
     assert [file.name for file in tmp_path.iterdir()] == ["image.nii.gz"]
     written(noise, like, tmp_path / f"label{ending}")
     np.testing.assert_array_equal(array(tmp_path / f"label{ending}"), noise)
+
+
+@pytest.mark.parametrize(
+    ("words", "limit", "said"),
+    [
+        (["sparsify", "501", "--to", "601", "--density", "0.2"], 1_500, "sparse_manifest.json'"),
+        (["select", "RAW", "--density", "0.2", "--policy", "ual", "-o", "OUT"], 2_000, "temporary file in "),
+        (["select", "RAW", "--density", "0.2", "-o", "OUT"], 3_000, "plan.json'"),
+    ],
+)
+def test_a_full_disk_is_named_by_file_and_leaves_nothing(
+    raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], limit: int, said: str
+) -> None:
+    places = {"RAW": str(raw), "OUT": str(tmp_path / "plan")}
+    before = sorted(tmp_path.rglob("*"))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limits[1]))
+    try:
+        assert main(["annotate", *(places.get(word, word) for word in words)]) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert said in capsys.readouterr().err
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 @pytest.mark.parametrize(("detached", "whole"), [(".mhd", ".mha"), (".nhdr", ".nrrd")])

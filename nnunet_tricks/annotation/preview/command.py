@@ -65,6 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     if gone:
         raise ValueError(f"{arguments.images} has no image of {some(gone)}, which {arguments.plan} names")
     source = _source(arguments, plan, images)
+    numbered: dict[str, int] = {}
     without: list[str] = []
     files: list[str] = []
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -73,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
         if source and outlined is None:
             without.append(case)
         file = arguments.out / f"{case}.png"
-        content, remarks = picture_of(case, images[case], entry, outlined, arguments.window)
+        content, remarks = picture_of(case, images[case], entry, outlined, arguments.window, numbered)
         write_atomically(file, content)
         files.append(str(file))
         warnings += remarks
@@ -94,6 +95,7 @@ def picture_of(
     entry: Mapping[str, Any],
     outlined: Outlined | None,
     window: Sequence[float] | None = None,
+    numbered: dict[str, int] | None = None,
 ) -> tuple[bytes, list[str]]:
     """The picture of one volume, and what somebody should know who looks at it.
 
@@ -103,6 +105,7 @@ def picture_of(
         entry: Of the plan.
         outlined: What is drawn on it.
         window: Intensities that are black and white.
+        numbered: Names of outlines in earlier pictures; new ones are added, so that a name has one colour in all.
 
     Raises:
         ValueError: If the image has another number of slices than when slices were selected.
@@ -130,7 +133,9 @@ def picture_of(
         if beyond:
             remarks.append(f"{case}: paint is also on slices that were not selected, ITK-SNAP {some(beyond)}")
             title += f"; paint also on slices that were not selected, ITK-SNAP {some(beyond)}"
-    return drawn(tiles, display_of(volume), title, [*masks]), remarks
+    numbered = {} if numbered is None else numbered
+    names = {name: numbered.setdefault(name, len(numbered)) for name in masks}
+    return drawn(tiles, display_of(volume), title, names), remarks
 
 
 def _source(

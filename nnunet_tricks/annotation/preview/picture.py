@@ -20,7 +20,13 @@ from nnunet_tricks.annotation.preview.display import Display
 DOTS = 100
 """Per inch."""
 HEAD = 0.75
-"""Inches above the slices, for the title and the names of outlines."""
+"""Inches above the slices, for the title and one row of names of outlines."""
+ROW = 0.2
+"""Inches of a further row of names."""
+NAME = 0.7
+"""Inches that the line and the space of a name take."""
+LETTER = 0.085
+"""Inches of a letter of a name, on average."""
 TITLE = 0.25
 """Inches above each slice, for its numbers."""
 
@@ -40,40 +46,44 @@ class Tile:
     masks: Mapping[str, NDArray[np.bool_]]
 
 
-def drawn(tiles: Sequence[Tile], display: Display, title: str, names: Sequence[str]) -> bytes:
+def drawn(tiles: Sequence[Tile], display: Display, title: str, names: Mapping[str, int]) -> bytes:
     """A PNG file: the slices in rows, from inferior to superior.
 
     Args:
         tiles: The slices.
         display: How they are shown.
         title: What stands above.
-        names: Of outlines, which have one colour each in all pictures.
+        names: Of outlines, and the numbers of their colours.
     """
     columns = min(len(tiles), 4 if len(tiles) <= 24 else 6 if len(tiles) <= 60 else 10)
     width = 3.0 if len(tiles) <= 24 else 2.4 if len(tiles) <= 60 else 2.0
     pixels = display.shown(tiles[0].pixels)
     height = float(np.clip(width * pixels.shape[0] * display.height / (pixels.shape[1] * display.width), 0.5, 9.0))
     rows = ceil(len(tiles) / columns)
-    size = (max(columns * width, 6.0), HEAD + rows * (height + TITLE))
+    across = max(columns * width, 6.0)
+    beside = max(1, int(across / (NAME + LETTER * max(map(len, names), default=0))))
+    head = HEAD + ROW * (ceil(len(names) / beside) - 1 if names else 0)
+    size = (across, head + rows * (height + TITLE))
     figure = Figure(figsize=size, facecolor="white")
     FigureCanvasAgg(figure)
     figure.text(0.1 / size[0], 1 - 0.1 / size[1], title, fontsize=9, va="top")
-    colours: Any = matplotlib.colormaps["tab10"]
-    colour_of = {name: colours(index % 10) for index, name in enumerate(names)}
+    dark, light = (matplotlib.colormaps[name] for name in ("tab10", "tab20"))
+    colours: list[Any] = [*(dark(index) for index in range(10)), *(light(index) for index in range(1, 20, 2))]
+    colour_of = {name: colours[index % len(colours)] for name, index in names.items()}
     for number, tile in enumerate(tiles):
         row, column = divmod(number, columns)
-        bottom = size[1] - HEAD - (row + 1) * (height + TITLE)
+        bottom = size[1] - head - (row + 1) * (height + TITLE)
         place = (column * width / size[0], bottom / size[1], 0.98 * width / size[0], height / size[1])
         _show(figure.add_axes(place), tile, display, colour_of)
     if names:
         lines = [Line2D([], [], color=colour_of[name]) for name in names]
-        place_of_legend = (0.1 / size[0], 1 - 0.72 / size[1])
+        place_of_legend = (0.1 / size[0], 1 - (head - 0.03) / size[1])
         figure.legend(
             lines,
-            names,
+            [*names],
             loc="lower left",
             bbox_to_anchor=place_of_legend,
-            ncols=len(names),
+            ncols=beside,
             fontsize=8,
             frameon=False,
             borderpad=0,
