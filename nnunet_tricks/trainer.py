@@ -118,12 +118,18 @@ class TrickTrainer(nnUNetTrainer):
             super().initialize()
 
     def on_train_start(self) -> None:
-        """Say what is trained; only now, as a subclass may have set another length in its own constructor."""
+        """Say what is trained, and begin once the labels of all cases are known to be those of dataset.json.
+
+        Raises:
+            ValueError: If a case has another label.
+        """
         if not self.was_initialized:
             self.initialize()
+        # Only now, as a subclass may have set another length in its own constructor.
         self.print_to_log_file(f"nnunet_tricks {__version__}: {self._summary()}", add_timestamp=False)
         for line in self._notes():
             self.print_to_log_file(f"WARNING: {line}", add_timestamp=False)
+        self._check_labels()
         super().on_train_start()
 
     def training_labels(self, manager: LabelManager) -> LabelManager:
@@ -143,12 +149,7 @@ class TrickTrainer(nnUNetTrainer):
         dataset = self.dataset_class(self.preprocessed_dataset_folder, cases)
         return voxel_counts.count(dataset, cases, log=self.print_to_log_file)
 
-    def on_train_start(self) -> None:
-        """nnU-Net's, once the labels of all cases are known to be those of dataset.json.
-
-        Raises:
-            ValueError: If a case has another one.
-        """
+    def _check_labels(self) -> None:
         folder, (training, validation) = self.preprocessed_dataset_folder, self.do_split()
         # In "all" they are the same.
         cases = list(dict.fromkeys([*training, *validation]))
@@ -157,7 +158,6 @@ class TrickTrainer(nnUNetTrainer):
         # As dataset.json has them, whatever labels mean while the network trains.
         manager = self.plans_manager.get_label_manager(self.dataset_json)
         declared_labels.check_cases(voxels, manager, self.plans_manager.dataset_name)
-        super().on_train_start()
 
     def training_transforms(self, make: MakeTransforms) -> MakeTransforms:
         """How training patches are transformed, for tricks that change it.
