@@ -100,6 +100,7 @@ def _corrected(p: Sequence[float]) -> list[Significance]:
     return [Significance(p=float(one), holm=float(more)) for one, more in zip(p, holm(p), strict=True)]
 
 
+@np.errstate(invalid="ignore")  # infinitely better in one class or case, infinitely worse in another
 def _part(values: Values, found: Contrast, place: int) -> _Part:
     if place < len(values.labels):
         by_case = shares = found.by_case[:, place]

@@ -234,9 +234,19 @@ def test_a_group_has_its_word_by_the_rule_too() -> None:
 
 
 def test_formulas_that_see_no_false_alarm_have_no_word() -> None:
-    """The IFE paper's Dice is 0 of a true nothing as of a false alarm, so that inventing tumours everywhere is no loss."""
+    """The IFE paper's Dice is 0 of a true nothing as of a false alarm, so that inventing tumours is no loss."""
     arrays = {BASELINE: np.nan_to_num(dice(RNG(0), 0)), TRICK: np.nan_to_num(dice(RNG(1), HEALTHY, gain=0.1))}
     (trick,) = judged(rows_of(arrays, metric="published_DSC")).tricks
     assert trick.verdict.word == UNDECIDED
     assert "no word rests on it" in trick.verdict.why
     assert trick.effects["organ"]["published_DSC"].interval.low > 0
+
+
+def test_infinitely_better_in_one_class_and_worse_in_another_is_no_warning() -> None:
+    generator = RNG(0)
+    arrays = {trainer: generator.uniform(0.5, 0.9, (2, 2, 6)) for trainer in (BASELINE, TRICK)}
+    arrays[BASELINE][:, 0, 0] = -np.inf
+    arrays[TRICK][:, 1, :2] = -np.inf
+    (trick,) = judged(rows_of(arrays, metric="conformity", labels=("organ", "tumour"))).tricks
+    assert trick.verdict.word == UNDECIDED
+    assert trick.effects[MEAN]["conformity"].infinite == 2
