@@ -49,7 +49,7 @@ def test_stock_nnunet_holds_everywhere(bench: Bench, cell: Cell) -> None:
         (planted.nnUNetTrainerInstanceNetwork, PLAIN, "predict", "missing 1 required positional argument"),
         (planted.nnUNetTrainerForgottenMirroring, PLAIN, "build", "set self.inference_allowed_mirroring_axes"),
         (planted.nnUNetTrainerRaisingProperty, PLAIN, "build", "attribute 'schedule' raises NotImplementedError"),
-        (planted.nnUNetTrainerOtherName, PLAIN, "epoch", "names the trainer 'nnUNetTrainer'"),
+        (planted.nnUNetTrainerOtherName, PLAIN, "epochs", "names the trainer 'nnUNetTrainer'"),
         (planted.nnUNetTrainerForgetsMomentum, PLAIN, "--c", "the optimizer state after continuing"),
         (planted.nnUNetTrainerNoValidation, PLAIN, "--val", "no summary.json"),
         (planted.nnUNetTrainerNoValidation, Cell("labels", "cascade", True), "first stage", "no prediction of case_0"),
@@ -102,7 +102,7 @@ def test_the_trainer_may_say_how_long_its_schedule_is(bench: Bench) -> None:
     """The harness stops trainings early, and must not shorten the schedule by it."""
     with bench.room(nnUNetTrainer, PLAIN) as run:
         run.build()
-        STEPS["epoch"](run)
+        STEPS["epochs"](run)
         checkpoint = next(run.folder.rglob("checkpoint_final.pth"))
         log = next(run.folder.rglob("training_log_*.txt")).read_text()
         assert checkpoint.is_file()

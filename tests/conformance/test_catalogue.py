@@ -25,7 +25,7 @@ MIXED = "augmentation.mixing"
 """The exception: patches are mixed where the loss is."""
 
 UP_TO_THE_PATCHES = ("first stage", "build", "train steps", "val step")
-TO_THE_END = (*UP_TO_THE_PATCHES, "epoch", "--val", "--c", "predict")
+TO_THE_END = (*UP_TO_THE_PATCHES, "epochs", "--val", "--c", "predict")
 CELLS = pairwise()
 WHOLE = (CELLS[0], CELLS[-1])
 """Where tricks that only change the data or the step are trained and predicted with: images, and a cascade."""
