@@ -4,6 +4,7 @@ nnU-Net calls ``self.loss(output, target)``, with lists where there is deep supe
 target, the first channels say what is true, and with an ignore label what nobody annotated.
 """
 
+# mypy: untyped-calls-exclude="torch"
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence

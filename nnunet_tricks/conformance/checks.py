@@ -1,5 +1,6 @@
 """What steps require: finite losses and gradients, equal numbers, equal state."""
 
+# mypy: untyped-calls-exclude="torch"
 from __future__ import annotations
 
 from collections.abc import Iterator
