@@ -4,11 +4,13 @@ nnU-Net calls ``self.loss(output, target)``, with lists where there is deep supe
 target, the first channels say what is true, and with an ignore label what nobody annotated.
 """
 
+# mypy: untyped-calls-exclude="torch"
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -46,12 +48,14 @@ class Question:
         output: The network's logits, level by level.
         target: What nnU-Net's loader made of the truth, level by level.
         nested: Whether the loss is called with lists.
+        arrived: The gradient that came back to the logits of a level, by its number; empty before there is one.
     """
 
     trainer: nnUNetTrainer
     output: Levels
     target: Levels
     nested: bool
+    arrived: dict[int, Tensor] = field(default_factory=dict)
 
     @property
     def is_nnunets(self) -> bool:
@@ -108,6 +112,7 @@ def overheard(trainer: nnUNetTrainer) -> Iterator[list[Question]]:
             asked = Question(trainer, _copied(output), _copied(target), nested=not isinstance(output, Tensor))
             if asked.is_nnunets:
                 questions.append(asked)
+                _watch([output] if isinstance(output, Tensor) else output, asked.arrived)
         return loss(output, target, *more, **settings)
 
     trainer.loss = listen
@@ -115,6 +120,12 @@ def overheard(trainer: nnUNetTrainer) -> Iterator[list[Question]]:
         yield questions
     finally:
         trainer.loss = loss
+
+
+def _watch(output: Sequence[Tensor], arrived: dict[int, Tensor]) -> None:
+    for number, level in enumerate(output):
+        if level.requires_grad:
+            level.register_hook(partial(arrived.__setitem__, number))
 
 
 def _tensors(given: Any) -> bool:

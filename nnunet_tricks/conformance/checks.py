@@ -1,15 +1,18 @@
 """What steps require: finite losses and gradients, equal numbers, equal state."""
 
+# mypy: untyped-calls-exclude="torch"
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from torch import Tensor, nn
 
 from nnunet_tricks.conformance.outcome import ViolationError
 
@@ -45,7 +48,7 @@ def require_close(what: str, value: float, expected: float, tolerance: float) ->
 
 
 def train_step(trainer: nnUNetTrainer, batch: dict[str, Any]) -> float:
-    """One training step.
+    """One training step; see ``watched_train_step``.
 
     Args:
         trainer: An initialized trainer.
@@ -53,18 +56,52 @@ def train_step(trainer: nnUNetTrainer, batch: dict[str, Any]) -> float:
 
     Returns:
         The loss before the step.
+    """
+    return watched_train_step(trainer, batch)[0]
+
+
+def watched_train_step(trainer: nnUNetTrainer, batch: dict[str, Any]) -> tuple[float, dict[str, Tensor]]:
+    """One training step, and the gradients that it made, even if it removes them at its end.
+
+    Args:
+        trainer: An initialized trainer.
+        batch: From its loader; not changed.
+
+    Returns:
+        The loss before the step, and the gradient of each parameter that got one, by its name.
 
     Raises:
         ViolationError: If the loss or a gradient is not finite, or there is no gradient.
     """
     trainer.network.train()
-    loss = float(np.mean(trainer.train_step(deepcopy(batch))["loss"]))
+    with _arriving(trainer.network) as gradients:
+        loss = float(np.mean(trainer.train_step(deepcopy(batch))["loss"]))
     require(bool(np.isfinite(loss)), f"the training loss is {loss}")
-    gradients = {n: p.grad for n, p in trainer.network.named_parameters() if p.grad is not None}
     require(bool(gradients), "no gradient reached the network")
     for name, gradient in gradients.items():
         require(bool(gradient.isfinite().all()), f"the gradient of '{name}' is not finite, the loss is")
-    return loss
+    return loss, gradients
+
+
+@contextmanager
+def _arriving(network: nn.Module) -> Iterator[dict[str, Tensor]]:
+    """The gradients of a network's parameters by name, as they arrive; later ones are added by torch."""
+    gradients: dict[str, Tensor] = {}
+
+    def keep(parameter: Tensor, name: str) -> None:
+        if parameter.grad is not None:
+            gradients[name] = parameter.grad.detach().clone()
+
+    handles = [
+        parameter.register_post_accumulate_grad_hook(partial(keep, name=name))
+        for name, parameter in network.named_parameters()
+        if parameter.requires_grad
+    ]
+    try:
+        yield gradients
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 @torch.no_grad()

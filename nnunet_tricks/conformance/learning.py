@@ -16,8 +16,8 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import Tensor
 
 from nnunet_tricks.annotation.training.ignoring import refuse_if_it_counts_ignored
-from nnunet_tricks.conformance.asked import Levels, Question
-from nnunet_tricks.conformance.checks import require, train_step
+from nnunet_tricks.conformance.asked import Levels, Question, overheard
+from nnunet_tricks.conformance.checks import require, watched_train_step
 from nnunet_tricks.conformance.outcome import ViolationError
 
 SURE = 4.0
@@ -27,6 +27,8 @@ DOWNHILL = (0.1, 0.01, 0.001)
 NOTICED = 1e-6
 """Relative change of a loss that is more than rounding."""
 TOLERANCE = 1e-4
+AGAINST = -0.5
+"""The cosine below which a gradient is not that of the loss and of some other term, but that of the opposite."""
 ENOUGH_STEPS = 16
 """After so many training steps something must have changed, even where gradients are gathered over several."""
 
@@ -40,27 +42,53 @@ def require_learning(trainer: nnUNetTrainer, batches: Iterator[dict[str, Any]], 
         steps: How many.
 
     Raises:
-        ViolationError: If all gradients are 0, no weight changes, or the first change leads uphill.
+        ViolationError: If all gradients are 0 or lead away from where the loss is lower, no weight changes, or the
+            first change leads uphill.
     """
     felt = moved = False
     for number in range(ENOUGH_STEPS):
         if number >= steps and moved:
             break
         before = {} if moved else {name: p.detach().clone() for name, p in trainer.network.named_parameters()}
-        train_step(trainer, next(batches))
-        with_gradient = [(n, p) for n, p in trainer.network.named_parameters() if p.grad is not None]
-        felt = felt or any(bool(p.grad.any()) for _, p in with_gradient)
+        if number:
+            gradients = watched_train_step(trainer, next(batches))[1]
+        else:
+            with overheard(trainer) as questions:
+                gradients = watched_train_step(trainer, next(batches))[1]
+            for question in questions[:1]:
+                require_own_gradient(question)
+        felt = felt or any(bool(gradient.any()) for gradient in gradients.values())
         if number == steps - 1:
             require(felt, "every gradient is 0, so nothing is learned: the loss does not depend on the prediction")
         if not moved:
-            moved = any(not torch.equal(p, before[n]) for n, p in trainer.network.named_parameters())
-            slope = sum(float(((p.detach() - before[n]) * p.grad).sum()) for n, p in with_gradient)
+            now = {name: p.detach() for name, p in trainer.network.named_parameters()}
+            moved = any(not torch.equal(now[name], before[name]) for name in now)
+            slope = sum(float(((now[name] - before[name]) * gradient).sum()) for name, gradient in gradients.items())
             require(slope <= 0, "the optimizer steps along the gradient, not against it: the loss grows")
     # A rate that rises from 0 moves nothing at first.
     resting = not any(group["lr"] for group in trainer.optimizer.param_groups)
     require(
         moved or resting,
         f"{ENOUGH_STEPS} training steps left every weight as it was: does the optimizer hold the network's?",
+    )
+
+
+def require_own_gradient(question: Question) -> None:
+    """Require that a training step goes by the gradient of the loss that it asked, and not against it.
+
+    Args:
+        question: A call of the loss in a training step that is over.
+
+    Raises:
+        ViolationError: If the gradient that came back to the logits is nearly the opposite of the loss's own.
+    """
+    own = question.measure(question.output).gradients
+    pairs = [(own[level], arrived) for level, arrived in question.arrived.items()]
+    product = sum(float((mine * arrived).sum()) for mine, arrived in pairs)
+    size = sum(float(mine.square().sum()) for mine, _ in pairs) * sum(float(a.square().sum()) for _, a in pairs)
+    require(
+        product >= AGAINST * size**0.5,
+        "the training step goes against the gradient of self.loss: it is trained to make the loss grow",
     )
 
 
@@ -71,7 +99,7 @@ def require_sense(question: Question) -> None:
         question: A call of the loss on a patch in which something is annotated.
 
     Raises:
-        ViolationError: If one of these does not hold.
+        ViolationError: If one of these does not hold, or an image of the batch does not count.
     """
     truths = [question.truth(level) for level in range(len(question.output))]
     at_truth = question.loss(_sure(truths))
@@ -84,8 +112,20 @@ def require_sense(question: Question) -> None:
         require(noticed, f"the loss does not notice {what}: it is {loss:.6g} as where the truth is predicted")
     for one in swapped:
         _require_worse(question, at_truth, one)
+    for image in _complete(question, truths[0]):
+        loss = question.loss(_sure([_opposite_of(truth, image) for truth in truths]))
+        require(
+            abs(loss - at_truth) > NOTICED * max(1.0, abs(at_truth)),
+            f"the loss does not notice image {image + 1} of the batch: it is {loss:.6g} as where the truth is "
+            "predicted in all",
+        )
     found = question.measure(question.output)
     require(found.largest > 0, "the gradient of the loss is 0 everywhere, so nothing is learned")
+    require(
+        bool(found.gradients[0].any()),
+        "the output at full size has no gradient, only lower levels of deep supervision have: what predicts is not "
+        "trained",
+    )
     slope = max(found.largest, 1e-30)
     tried = [question.loss(_moved(question.output, found.gradients, -step / slope)) for step in DOWNHILL]
     require(
@@ -172,6 +212,18 @@ def _missed(truths: list[Tensor], *, regions: bool) -> Iterator[tuple[str, list[
             if other != label:
                 what = f"that class {label} is taken for class {other}"
                 yield what, [_changed(truth, label, other) for truth in truths]
+
+
+def _complete(question: Question, truth: Tensor) -> list[int]:
+    """Images in which every class is there; in others a loss may have nothing to compare."""
+    annotated = ~question.ignored(0) if question.trainer.label_manager.has_ignore_label else torch.ones_like(truth)
+    return (truth & annotated).flatten(2).any(2).all(1).nonzero().flatten().tolist()
+
+
+def _opposite_of(truth: Tensor, image: int) -> Tensor:
+    changed = truth.clone()
+    changed[image] = ~truth[image]
+    return changed
 
 
 def _changed(truth: Tensor, channel: int, other: int | None = None) -> Tensor:

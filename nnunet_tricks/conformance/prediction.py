@@ -22,7 +22,7 @@ def require_same_network(predictor: nnUNetPredictor, trainer: nnUNetTrainer) -> 
 
     Args:
         predictor: Initialized from a model folder.
-        trainer: Initialized, and with the weights of the same checkpoint.
+        trainer: Initialized; gets the predictor's weights.
 
     Raises:
         ViolationError: If a second prediction or the trainer's network differs, or outputs are probabilities.
@@ -44,6 +44,8 @@ def require_same_network(predictor: nnUNetPredictor, trainer: nnUNetTrainer) -> 
         "the network's outputs all lie from 0 to 1: a softmax or sigmoid is in it, and nnU-Net's prediction applies "
         "its own to what must be logits",
     )
+    # As training may go on from other weights than those that predict, such as those before an average.
+    trainer.network.load_state_dict(network.state_dict(), strict=False)
     trainer.set_deep_supervision_enabled(False)
     trained = _logits(trainer.network, image)
     require(

@@ -191,6 +191,7 @@ def epochs(run: Run) -> None:
         require(
             bool(np.isfinite(checkpoint["logging"][what]).all()), f"{what} of the epochs: {checkpoint['logging'][what]}"
         )
+    require(any(checkpoint["logging"]["lrs"]), f"the learning rate was 0 in all of {EPOCHS} epochs: nothing is learned")
     require((Path(trainer.output_folder) / "debug.json").is_file(), "no debug.json was written")
 
 
@@ -217,16 +218,21 @@ def continue_training(run: Run) -> None:
         maybe_load_checkpoint(trainer, True, False)
         checkpoint = torch.load(run.folder / INTERRUPTED, map_location="cpu", weights_only=False)
         require(trainer.current_epoch == 1, f"continues at epoch {trainer.current_epoch}, not at 1")
-        for what, mine, theirs in (
-            ("network weights", trainer.network.state_dict(), checkpoint["network_weights"]),
-            ("optimizer state", trainer.optimizer.state_dict(), checkpoint["optimizer_state"]),
-        ):
-            require(equal(mine, theirs), f"the {what} after continuing is not what the checkpoint holds")
+        restored = equal(trainer.network.state_dict(), checkpoint["network_weights"])
+        require(
+            equal(trainer.optimizer.state_dict(), checkpoint["optimizer_state"]),
+            "the optimizer state after continuing is not what the checkpoint holds",
+        )
         recorded = Recorded(trainer, like=run.uninterrupted)
         _train_until(trainer, epochs=EPOCHS)
         continued = _load(trainer)
         require(continued["current_epoch"] == EPOCHS, "the second epoch did not reach the checkpoint")
-        _require_same_epoch(continued["logging"], whole["logging"])
+        try:
+            _require_same_epoch(continued["logging"], whole["logging"])
+        except ViolationError as error:
+            # A trainer may keep other weights to go on from than those that predict.
+            require(restored, f"the network weights after continuing are not what the checkpoint holds, and {error}")
+            raise
         if isinstance(trainer, TrickTrainer) and trainer.trainer_name.shared and run.uninterrupted:
             recorded.require_same_draws(run.uninterrupted)
     finally:
@@ -321,7 +327,6 @@ def _predict(run: Run, model_folder: Path, fold: int | str, target: Path, previo
     with findable(run.trainer):
         predictor.initialize_from_trained_model_folder(str(model_folder), (fold,), CHECKPOINT)
     if run.validated is not None and model_folder == run.model_folder():
-        run.validated.load_checkpoint(str(model_folder / f"fold_{fold}" / CHECKPOINT))
         require_same_network(predictor, run.validated)
     # What nnUNetv2_predict does, but that preprocessing stays in this process.
     cases = PreprocessAdapter(

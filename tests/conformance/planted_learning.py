@@ -105,6 +105,50 @@ class nnUNetTrainerSwapsClasses(LossPlanter):
             return self.stock(output[:, [0, 2, 1]], target)
 
 
+class nnUNetTrainerFirstImageOnly(LossPlanter):
+    """Only the first image of a batch counts."""
+
+    class planted(PlantedLoss):  # noqa: N801
+        def forward(self, output: Tensor, target: Tensor) -> Tensor:
+            return self.stock(output[:1], target[:1])
+
+
+class nnUNetTrainerLowerLevelsOnly(nnUNetTrainer):
+    """The output that predicts is not trained."""
+
+    def _build_loss(self) -> nn.Module:
+        built = super()._build_loss()
+        built.weight_factors = [0.0, *built.weight_factors[1:]]
+        return built
+
+
+class PlainStep(nnUNetTrainer):
+    """A training step as one would write it."""
+
+    sign = 1
+
+    def train_step(self, batch: dict[str, Any]) -> dict[str, Any]:
+        self.optimizer.zero_grad()
+        loss = self.loss(self.network(batch["data"]), batch["target"])
+        (self.sign * loss).backward()
+        self.optimizer.step()
+        return {"loss": loss.detach().numpy()}
+
+
+class nnUNetTrainerNegatedStep(PlainStep):
+    """The loss is right, and the training step makes it grow."""
+
+    sign = -1
+
+
+class nnUNetTrainerNoRate(nnUNetTrainer):
+    """The learning rate stays 0."""
+
+    def configure_optimizers(self) -> Any:
+        optimizer = torch.optim.SGD(self.network.parameters(), lr=0)
+        return optimizer, torch.optim.lr_scheduler.ConstantLR(optimizer, 1)
+
+
 class nnUNetTrainerUphill(nnUNetTrainer):
     """Steps along the gradient."""
 
@@ -291,3 +335,40 @@ class nnUNetTrainerEverySecondStep(nnUNetTrainer):
         if self.taken % 2 == 0:
             self.optimizer.step()
         return {"loss": loss.detach().numpy()}
+
+
+class nnUNetTrainerClearsGradients(PlainStep):
+    """No fault: leaves no gradient behind."""
+
+    def train_step(self, batch: dict[str, Any]) -> dict[str, Any]:
+        found = super().train_step(batch)
+        self.optimizer.zero_grad(set_to_none=True)
+        return found
+
+
+class nnUNetTrainerAveraged(nnUNetTrainer):
+    """No fault: predicts with averaged weights, and goes on from those that it trains."""
+
+    average: dict[str, Tensor] | None = None
+
+    def weights(self) -> dict[str, Tensor]:
+        return {name: weight.clone() for name, weight in self.network.state_dict().items()}
+
+    def train_step(self, batch: dict[str, Any]) -> dict[str, Any]:
+        found = super().train_step(batch)
+        self.average = self.average or self.weights()
+        for name, weight in self.network.state_dict().items():
+            self.average[name].lerp_(weight, 0.1)
+        return found
+
+    def save_checkpoint(self, filename: str) -> None:
+        trained = self.weights()
+        self.network.load_state_dict(self.average or trained)
+        super().save_checkpoint(filename)
+        self.network.load_state_dict(trained)
+        torch.save({**torch.load(filename, weights_only=False), "trained": trained}, filename)
+
+    def load_checkpoint(self, filename_or_checkpoint: Any) -> None:
+        super().load_checkpoint(filename_or_checkpoint)
+        self.average = self.weights()
+        self.network.load_state_dict(torch.load(filename_or_checkpoint, weights_only=False)["trained"])

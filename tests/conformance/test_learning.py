@@ -49,6 +49,9 @@ def check(bench: Bench, trainer: type[nnUNetTrainer], cell: Cell, *, until: str 
             "loss",
             "channels 1 and 2 are taken for each other",
         ),
+        (planted.nnUNetTrainerFirstImageOnly, FLAT, "loss", "does not notice image 2 of the batch"),
+        (planted.nnUNetTrainerLowerLevelsOnly, LABELS, "loss", "the output at full size has no gradient"),
+        (planted.nnUNetTrainerNegatedStep, FLAT, "train steps", "goes against the gradient of self.loss"),
         (planted.nnUNetTrainerUphill, LABELS, "train steps", "steps along the gradient, not against it"),
         (planted.nnUNetTrainerOptimizesACopy, FLAT, "train steps", "left every weight as it was"),
         (planted.nnUNetTrainerTrainsOnAll, FLAT, "train steps", "trains on case_2, which the split keeps"),
@@ -74,6 +77,7 @@ def test_what_is_wrong_in_training_is_named(
         (planted.nnUNetTrainerSigmoidInside, REGIONS, "predict", "a softmax or sigmoid is in it"),
         (planted.nnUNetTrainerOtherActivation, LABELS, "predict", "prediction builds another network"),
         (planted.nnUNetTrainerScheduleAnew, FLAT, "--c", "the learning rate of epoch 1 is 0.01 after --c and 0.00999"),
+        (planted.nnUNetTrainerNoRate, FLAT, "epochs", "the learning rate was 0 in all of 2 epochs"),
         (planted.nnUNetTrainerForgetfulLoss, LABELS, "--c", "the training loss of epoch 1 is"),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else "",
@@ -86,6 +90,14 @@ def test_what_is_wrong_after_training_is_named(
     assert reason in found[step]
 
 
-@pytest.mark.parametrize("trainer", [planted.nnUNetTrainerNamedTransform, planted.nnUNetTrainerEverySecondStep])
+@pytest.mark.parametrize(
+    "trainer",
+    [
+        planted.nnUNetTrainerNamedTransform,
+        planted.nnUNetTrainerEverySecondStep,
+        planted.nnUNetTrainerClearsGradients,
+        planted.nnUNetTrainerAveraged,
+    ],
+)
 def test_what_is_unusual_is_no_fault(bench: Bench, trainer: type[nnUNetTrainer]) -> None:
     assert check(bench, trainer, FLAT).explain() == []
