@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.training.nnUNetTrainer.variants.loss.nnUNetTrainerDiceLoss import nnUNetTrainerDiceLoss
@@ -98,15 +100,19 @@ def test_a_trainer_without_deep_supervision_is_not_asked_for_it(bench: Bench) ->
     assert report.outcomes[-1].reason == "the trainer itself switches deep supervision off"
 
 
+def logs(folder: Path) -> str:
+    """All logs below a folder. nnU-Net begins another one in each second in which a trainer is built."""
+    return "\n".join(file.read_text() for file in sorted(folder.rglob("training_log_*.txt")))
+
+
 def test_the_trainer_may_say_how_long_its_schedule_is(bench: Bench) -> None:
     """The harness stops trainings early, and must not shorten the schedule by it."""
     with bench.room(nnUNetTrainer, PLAIN) as run:
         run.build()
         STEPS["epochs"](run)
         checkpoint = next(run.folder.rglob("checkpoint_final.pth"))
-        log = next(run.folder.rglob("training_log_*.txt")).read_text()
         assert checkpoint.is_file()
-        assert "Current learning rate: 0.01" in log
+        assert "Current learning rate: 0.01" in logs(run.folder)
         STEPS["--c"](run)
-        rates = [line for file in run.folder.rglob("training_log_*.txt") for line in file.read_text().splitlines()]
+        rates = logs(run.folder).splitlines()
     assert any("Current learning rate: 0.00999" in line for line in rates)
