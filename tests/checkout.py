@@ -7,6 +7,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 
 
+IMPORT = f"import sys; sys.path.append({str(ROOT)!r})\n"
+"""First line of a program that imports the tests. The installed package still comes first."""
+
+
 def import_folder(folder: Path) -> Path:
     """A folder that has the tests and nothing else of the checkout, for a process that must import both.
 

@@ -26,7 +26,7 @@ def trained(bench: Bench, trick: str, dimension: str, folder: Path) -> tuple[Pat
     found = trainers.find(f"nnUNetTrainer{trick}")
     assert found is not None
     with bench.room(found, Cell("labels", dimension, True)) as run:
-        STEPS["epoch"](run)
+        STEPS["epochs"](run)
         shutil.copytree(run.model_folder(), folder / run.model_folder().name)
         return folder / run.model_folder().name, run.data.raw / "imagesTr"
 
@@ -94,7 +94,7 @@ def test_the_second_stage_of_a_cascade_is_refused(bench: Bench) -> None:
     assert found is not None
     with bench.room(found, Cell("labels", "cascade", True)) as run:
         STEPS["first stage"](run)
-        STEPS["epoch"](run)
+        STEPS["epochs"](run)
         with pytest.raises(ValueError, match=r"second stage of a cascade.* give the model of 3d_lowres"):
             EnhancedModel(run.model_folder())
 

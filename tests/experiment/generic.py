@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnunet_tricks.experiment.cell import Cell
+from tests.checkout import IMPORT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,4 +53,4 @@ folder = Path({str(folder)!r})
 cells = [counting(folder, f"c{{n}}", seconds={seconds}, after=["c0"] if n else [], rank=n) for n in range({count})]
 raise SystemExit(not LocalQueue(cells, [{device!r}], dict(os.environ)).run())
 """
-    return [sys.executable, "-c", code]
+    return [sys.executable, "-c", IMPORT + code]

@@ -17,6 +17,7 @@ from nnunet_tricks.experiment.failures import refuse_full
 from nnunet_tricks.experiment.local import LocalQueue
 from nnunet_tricks.experiment.record import Record
 from nnunet_tricks.files import write_atomically
+from tests.checkout import IMPORT
 from tests.experiment.generic import Shell, counting, lines
 
 MOUNT = ["unshare", "-rm", "bash", "-c", 'mount -t tmpfs -o size=$1 none "$2" && shift 2 && exec "$@"', "bash"]
@@ -107,7 +108,7 @@ def small_disk(folder: Path, size: str, code: str) -> dict[str, object]:
     folder.mkdir()
     if shutil.which("unshare") is None or subprocess.run([*MOUNT, "100k", str(folder), "true"], check=False).returncode:
         pytest.skip("no disk can be mounted here")
-    words = [*MOUNT, size, str(folder), sys.executable, "-c", code]
+    words = [*MOUNT, size, str(folder), sys.executable, "-c", IMPORT + code]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     return dict(json.loads(done.stdout))
 

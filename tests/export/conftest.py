@@ -22,7 +22,7 @@ def train(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> Callable[[s
         trainer = trainers.find(name)
         assert trainer is not None
         with bench.room(trainer, cell) as run:
-            for step in ("first stage", "epoch", "--val") if cell.dimension == "cascade" else ("epoch", "--val"):
+            for step in ("first stage", "epochs", "--val") if cell.dimension == "cascade" else ("epochs", "--val"):
                 STEPS[step](run)
             return shutil.copytree(run.model_folder(), tmp_path_factory.mktemp("models") / run.model_folder().name)
 

@@ -102,7 +102,7 @@ def test_instance_norm_is_nnunets_where_the_plans_have_it(train: Callable[[str, 
 
 def test_a_network_of_its_own_is_refused_although_the_model_is_whole(bench: Bench, tmp_path: Path) -> None:
     with bench.room(nnUNetTrainerBN, Cell("labels", "2d", True)) as run:
-        STEPS["epoch"](run)
+        STEPS["epochs"](run)
         with pytest.raises(ValueError, match=r"network of its own.* nnU-Net itself has this trainer: send .* as it is"):
             export(run.model_folder(), tmp_path / "out")
     assert not (tmp_path / "out").exists()

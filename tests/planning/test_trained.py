@@ -60,7 +60,7 @@ def test_all_variants_train_and_predict_and_the_base_stays_byte_for_byte(
         monkeypatch.setitem(runs.CONFIGURATIONS, "2d" if base == "2d" else "3d", configuration)
         cell = Cell("labels", "2d" if base == "2d" else "3d", True)
         run = runs.Run(nnUNetTrainer, cell, replace(data, plans=deepcopy(plans)), tmp_path)
-        for step in ("epoch", "--val", "predict"):
+        for step in ("epochs", "--val", "predict"):
             STEPS[step](run)
         shutil.rmtree(tmp_path / "prediction")
         _check_that_all_stays(data, before)
