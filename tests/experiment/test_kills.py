@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -53,6 +54,13 @@ def kill(processes: list[int]) -> None:
             os.kill(process, signal.SIGKILL)
 
 
+def wait_for(queue: subprocess.Popen[bytes], what: Callable[[], object]) -> None:
+    """Wait until something is so, as long as the queue lives."""
+    while not what():
+        assert queue.poll() is None, "the queue has ended"
+        time.sleep(0.05)
+
+
 def begun(folder: Path, count: int) -> list[int]:
     return [lines(folder / f"c{n}.begun") for n in range(count)]
 
@@ -89,8 +97,7 @@ def test_everything_killed_at_once(tmp_path) -> None:
 
 def test_a_killed_keeper_takes_its_command_along_and_the_cell_is_done_again(tmp_path) -> None:
     queue = start(tmp_path, 2, 1.0)
-    while not keepers(tmp_path) or not commands(tmp_path / "states"):
-        time.sleep(0.05)
+    wait_for(queue, lambda: keepers(tmp_path) and commands(tmp_path / "states"))
     kill(keepers(tmp_path))
     assert queue.wait() == 0
     assert [lines(tmp_path / f"c{n}.made") for n in range(2)] == [1, 1]
@@ -109,8 +116,7 @@ def test_two_queues_share_the_work(tmp_path) -> None:
 def test_told_to_end(tmp_path) -> None:
     """The command gets the chance to end by itself."""
     queue = start(tmp_path, 2, 600)
-    while not commands(tmp_path / "states"):
-        time.sleep(0.05)
+    wait_for(queue, lambda: commands(tmp_path / "states"))
     queue.send_signal(signal.SIGINT)
     queue.wait()
     # A busy machine takes its time to end processes, but much less than the command would.
