@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 import torch
+import torch.nn.functional as F  # noqa: N812, its standard name
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import Tensor
 
@@ -100,6 +101,22 @@ class Question:
             channel = len(manager.foreground_regions)
             return target[:, channel : channel + 1] > 0
         return target[:, :1] == manager.ignore_label
+
+    def without_effect(self, level: int) -> Tensor:
+        """True where a prediction must have no effect: (B, 1, *spatial).
+
+        At full size that is where nobody annotated. A loss may enlarge a smaller output to full size, so that its
+        voxels reach their neighbours: there it is where nobody annotated anything around.
+        """
+        ignored = self.ignored(level)
+        if level == 0:
+            return ignored
+        annotated, shape = (~self.ignored(0)).float(), ignored.shape[2:]
+        shrink, widen = (
+            (F.adaptive_max_pool2d, F.max_pool2d) if len(shape) == 2 else (F.adaptive_max_pool3d, F.max_pool3d)
+        )
+        near = widen(shrink(annotated, shape), kernel_size=3, stride=1, padding=1) > 0
+        return ignored & ~near
 
 
 @contextmanager

@@ -143,7 +143,7 @@ def require_ignorance(question: Question) -> None:
     Raises:
         ViolationError: If it does, or such voxels have a gradient.
     """
-    ignored = [question.ignored(level) for level in range(len(question.output))]
+    ignored = [question.without_effect(level) for level in range(len(question.output))]
     other = [torch.where(mask, 3 - 2 * level, level) for level, mask in zip(question.output, ignored, strict=True)]
     mine, theirs = question.measure(question.output), question.measure(other)
     require(
