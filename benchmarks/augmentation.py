@@ -26,10 +26,10 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import Tensor
 
 from benchmarks.measuring import save
-from nnunet_tricks.augmentation.gt_aug_a import change_grey_values
-from nnunet_tricks.augmentation.gt_aug_b import move_objects
-from nnunet_tricks.augmentation.patch import Patch
-from nnunet_tricks.augmentation.recipe import InPlaceOfNnunets, Recipe
+from nnunet_tricks.tricks.augmentation.gt_aug_a import change_grey_values
+from nnunet_tricks.tricks.augmentation.gt_aug_b import move_objects
+from nnunet_tricks.tricks.augmentation.patch import Patch
+from nnunet_tricks.tricks.augmentation.recipe import InPlaceOfNnunets, Recipe
 
 BASELINE = "nnU-Net"
 PATCHES = {

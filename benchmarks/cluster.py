@@ -27,11 +27,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measuring import save
-from nnunet_tricks.cluster.environment import Environment
-from nnunet_tricks.cluster.profile import read_profile
-from nnunet_tricks.cluster.rounds import Round, new_folder
 from nnunet_tricks.experiment.cell import Cell
-from nnunet_tricks.experiment.folders import Folders
+from nnunet_tricks.experiment.cluster.environment import Environment
+from nnunet_tricks.experiment.cluster.profile import read_profile
+from nnunet_tricks.experiment.cluster.rounds import Round, new_folder
+from nnunet_tricks.nnunet.folders import Folders
 
 RESULT = Path(__file__).parent / "results" / "cluster.json"
 SECONDS, BYTES, OVERHEAD = 20.0, 1e9, 1.0

@@ -19,10 +19,10 @@ from torch import Tensor, nn
 
 from benchmarks.measuring import paired, save
 from benchmarks.memory import peak_memory
-from nnunet_tricks import trainers
 from nnunet_tricks.conformance.tiny_plans import tiny_plans
-from nnunet_tricks.enhancement.curvature import curvature_score
-from nnunet_tricks.enhancement.entropy import entropy_score
+from nnunet_tricks.door import trainers
+from nnunet_tricks.tricks.network.enhancement.curvature import curvature_score
+from nnunet_tricks.tricks.network.enhancement.entropy import entropy_score
 
 SHAPES = ((2, 256, 28, 28), (12, 256, 32, 32), (2, 512, 14, 14), (2, 128, 64, 64))
 VOLUMES = ((2, 64, 20, 28, 20), (2, 128, 16, 16, 16), (2, 128, 32, 32, 32))

@@ -18,13 +18,13 @@ from torch import Tensor, nn
 
 from benchmarks.measuring import paired, save
 from benchmarks.memory import peak_memory
-from nnunet_tricks import trainers
 from nnunet_tricks.catalogue import CATALOGUE
 from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.grid import Cell
-from nnunet_tricks.criterion import Criterion
-from nnunet_tricks.targets.maps import AppendMaps
-from nnunet_tricks.targets.trainer import MappedLossTrainer
+from nnunet_tricks.door import trainers
+from nnunet_tricks.training.criterion import Criterion
+from nnunet_tricks.tricks.targets.maps import AppendMaps
+from nnunet_tricks.tricks.targets.trainer import MappedLossTrainer
 
 SHAPES = {"2d": (12, 3, 256, 256), "3d": (2, 3, 64, 96, 96)}
 BASELINE = "nnU-Net DC_and_CE_loss"

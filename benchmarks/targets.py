@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from benchmarks.measuring import paired, save
-from nnunet_tricks.targets.border import border_weights
-from nnunet_tricks.targets.closeness import closeness
-from nnunet_tricks.targets.distance import distance_to_the_other_side, signed_distance
-from nnunet_tricks.targets.objects import objects
-from nnunet_tricks.targets.pieces import map_of_annotated
-from nnunet_tricks.targets.skeleton import tubed_skeleton
+from nnunet_tricks.tricks.targets.border import border_weights
+from nnunet_tricks.tricks.targets.closeness import closeness
+from nnunet_tricks.tricks.targets.distance import distance_to_the_other_side, signed_distance
+from nnunet_tricks.tricks.targets.objects import objects
+from nnunet_tricks.tricks.targets.pieces import map_of_annotated
+from nnunet_tricks.tricks.targets.skeleton import tubed_skeleton
 
 SIZE = (128, 128, 128)
 SPACING = (2.0, 0.8, 0.8)

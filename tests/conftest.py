@@ -49,7 +49,7 @@ def oracles(sample_data: Path) -> Path:
 @pytest.fixture(scope="session")
 def snakemake(request: pytest.FixtureRequest) -> Path:
     """Snakemake in its own environment, installed once and kept in pytest's cache; shared by all test processes."""
-    from nnunet_tricks.cluster.environment import VARIABLE, Environment
+    from nnunet_tricks.experiment.cluster.environment import VARIABLE, Environment
     from nnunet_tricks.experiment.lock import Lock
 
     named = os.environ.get(VARIABLE)

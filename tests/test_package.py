@@ -7,8 +7,8 @@ import sys
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
-from nnunet_tricks import tricks_table
 from nnunet_tricks.catalogue import CATALOGUE
+from nnunet_tricks.catalogue import table as tricks_table
 from tests.checkout import ROOT
 
 OURS = ("nnunet_tricks", "dataset_conversion")
@@ -59,13 +59,34 @@ def test_ci_runs_the_readmes_lines() -> None:
 def test_the_readmes_table_is_the_catalogues() -> None:
     readme = (ROOT / "README.md").read_text()
     expected = tricks_table.inserted(readme, tricks_table.as_markdown())
-    assert readme == expected, "the catalogue has changed: run 'python -m nnunet_tricks.tricks_table'"
+    assert readme == expected, "the catalogue has changed: run 'python -m nnunet_tricks.catalogue.table'"
     assert all(f"| `{info.trainer}` |" in readme for info in CATALOGUE)
 
 
-def test_the_map_names_what_there_is() -> None:
-    contributing = (ROOT / "CONTRIBUTING.md").read_text()
-    modules = {path.name for path in (ROOT / "nnunet_tricks").glob("*.py")} - {"__init__.py"}
-    folders = {f"{path.parent.name}/" for path in (ROOT / "nnunet_tricks").glob("*/__init__.py")}
-    missing = {name for name in modules | folders if name not in contributing}
-    assert not missing
+def _imported_packages(folder: Path) -> dict[str, str]:
+    """What a package of ours imports of the others, and where."""
+    found: dict[str, str] = {}
+    for file in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            names: list[str] = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                assert not node.level, f"{file}: relative imports hide what is imported"
+                names = [f"{node.module}.{alias.name}" for alias in node.names]
+            for parts in (name.split(".") for name in names):
+                if parts[0] == OURS[0] and (ROOT / OURS[0] / parts[1]).is_dir():
+                    found.setdefault(parts[1], f"{file.relative_to(ROOT)}:{node.lineno}")
+    return found
+
+
+def test_the_map_names_each_package_and_imports_follow_its_layers() -> None:
+    map_of_packages = (ROOT / "CONTRIBUTING.md").read_text().split("```")[1]
+    layers = list(dict.fromkeys(re.findall(r"^  (\w+)/", map_of_packages.partition("\ndataset_conversion/")[0], re.M)))
+    packages = {file.parent.name for file in (ROOT / OURS[0]).glob("*/__init__.py")}
+    assert set(layers) == packages
+    assert len(packages) <= 15
+    assert [file.name for file in (ROOT / OURS[0]).glob("*.py") if file.name != "__init__.py"] == ["cli.py"]
+    for height, package in enumerate(layers):
+        for imported, where in _imported_packages(ROOT / OURS[0] / package).items():
+            assert layers.index(imported) <= height, f"{where} imports {imported}/, which lies above {package}/"

@@ -18,8 +18,8 @@ from nnunet_tricks.annotation.moved_plans import Preprocessed
 from nnunet_tricks.annotation.progress import shown
 from nnunet_tricks.annotation.raw_data import RawData, read_manifest, sha256, target_name
 from nnunet_tricks.annotation.scans import Scan
-from nnunet_tricks.experiment.folders import Folders
-from nnunet_tricks.planning import plans_file
+from nnunet_tricks.nnunet import plans_file
+from nnunet_tricks.nnunet.folders import Folders
 
 
 @dataclass

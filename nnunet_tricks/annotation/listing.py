@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nnunet_tricks.annotation.formats import ENDINGS, is_volume, stem_of, whole_ending
 from nnunet_tricks.annotation.scans import Scan
-from nnunet_tricks.wording import some
+from nnunet_tricks.utilities.wording import some
 
 Channels = Mapping[str, tuple[Path, ...]]
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_tricks.annotation.selection import Chosen
-from nnunet_tricks.files import write_atomically
-from nnunet_tricks.planning.plans_file import Plans, resolve
+from nnunet_tricks.nnunet.plans_file import Plans, resolve
+from nnunet_tricks.utilities.files import write_atomically
 
 FINGERPRINT = "dataset_fingerprint.json"
 

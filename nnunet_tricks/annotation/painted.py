@@ -21,8 +21,8 @@ from nnunet_tricks.annotation.paint import OTHER, Paint, read_paint
 from nnunet_tricks.annotation.progress import shown
 from nnunet_tricks.annotation.raw_data import RawData, sha256, target_name
 from nnunet_tricks.annotation.scans import Scan
-from nnunet_tricks.experiment.folders import Folders
-from nnunet_tricks.wording import some
+from nnunet_tricks.nnunet.folders import Folders
+from nnunet_tricks.utilities.wording import some
 
 OTHER_VALUES = ("refuse", "background", "ignore")
 OVERLAPS = ("refuse", "higher")

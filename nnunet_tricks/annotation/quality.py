@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from nnunet_tricks.annotation.interpolation import interpolate
 from nnunet_tricks.annotation.labels import IGNORE
 from nnunet_tricks.annotation.policies import chosen
-from nnunet_tricks.experiment.folders import read_json
+from nnunet_tricks.nnunet.folders import read_json
 
 if TYPE_CHECKING:
     from nnunet_tricks.annotation.features import Volume

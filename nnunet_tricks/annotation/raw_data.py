@@ -23,8 +23,8 @@ from nnunet_tricks.annotation import moved_plans
 from nnunet_tricks.annotation.formats import DETACHED, ending_of, is_volume
 from nnunet_tricks.annotation.moved_plans import Preprocessed
 from nnunet_tricks.annotation.scans import Scan, converted, written
-from nnunet_tricks.experiment.folders import Case, Folders, read_json
-from nnunet_tricks.files import write_atomically
+from nnunet_tricks.nnunet.folders import Case, Folders, read_json
+from nnunet_tricks.utilities.files import write_atomically
 
 MANIFEST = "sparse_manifest.json"
 FORMAT = 1

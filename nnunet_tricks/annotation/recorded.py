@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_tricks.annotation.raw_data import MANIFEST, read_manifest, sha256
-from nnunet_tricks.experiment.folders import Folders
-from nnunet_tricks.wording import some
+from nnunet_tricks.nnunet.folders import Folders
+from nnunet_tricks.utilities.wording import some
 
 
 def changes(folders: Folders, dataset: str, *, images: bool = True) -> list[str]:

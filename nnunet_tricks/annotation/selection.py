@@ -16,7 +16,7 @@ from nnunet_tricks.annotation import features, policies, volumes
 from nnunet_tricks.annotation.axes import STEEP
 from nnunet_tricks.annotation.progress import shown
 from nnunet_tricks.annotation.scans import Scan
-from nnunet_tricks.wording import some
+from nnunet_tricks.utilities.wording import some
 
 FORMAT = 1
 FEATURES = ("pixels", "autoencoder")

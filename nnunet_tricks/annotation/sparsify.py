@@ -18,9 +18,9 @@ from nnunet_tricks.annotation.raw_data import RawData, sha256, target_name
 from nnunet_tricks.annotation.scans import Scan, same_shape
 from nnunet_tricks.annotation.selection import Chosen, Settings
 from nnunet_tricks.annotation.split import fold_of
-from nnunet_tricks.experiment.folders import Case, Folders
-from nnunet_tricks.planning import plans_file
-from nnunet_tricks.wording import some
+from nnunet_tricks.nnunet import plans_file
+from nnunet_tricks.nnunet.folders import Case, Folders
+from nnunet_tricks.utilities.wording import some
 
 
 @dataclass

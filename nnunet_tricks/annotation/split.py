@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nnunet_tricks.experiment.folders import Folders
+from nnunet_tricks.nnunet.folders import Folders
 
 _FOLDS = 5
 """Of the split that nnU-Net makes."""

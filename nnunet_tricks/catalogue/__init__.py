@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nnunet_tricks.catalogue import (
+from nnunet_tricks.catalogue.entries import (
     annotation,
     augmentation,
     bases,
@@ -15,7 +15,7 @@ from nnunet_tricks.catalogue import (
     supervision,
     voxel,
 )
-from nnunet_tricks.trick_info import TrickInfo
+from nnunet_tricks.catalogue.info import TrickInfo
 
 CATALOGUE: tuple[TrickInfo, ...] = (
     *voxel.ENTRIES,

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nnunet_tricks.annotation.preview import command as preview
 from nnunet_tricks.annotation.study import command as study
-from nnunet_tricks.wording import some
+from nnunet_tricks.pictures.annotation import command as preview
+from nnunet_tricks.utilities.wording import some
 
 if TYPE_CHECKING:
     from nnunet_tricks.annotation.learning import Learning
@@ -267,7 +267,7 @@ def _select(arguments: argparse.Namespace) -> int:
 
 def _sparsify(arguments: argparse.Namespace) -> int:
     from nnunet_tricks.annotation.sparsify import sparsify
-    from nnunet_tricks.experiment.folders import Folders
+    from nnunet_tricks.nnunet.folders import Folders
 
     report = sparsify(
         Folders.of_environment(),
@@ -302,7 +302,7 @@ def _sparsify(arguments: argparse.Namespace) -> int:
 def _import(arguments: argparse.Namespace) -> int:
     from nnunet_tricks.annotation import selection
     from nnunet_tricks.annotation.painted import Rules, import_painted
-    from nnunet_tricks.experiment.folders import Folders
+    from nnunet_tricks.nnunet.folders import Folders
 
     plan = selection.read(arguments.plan)
     _warn(selection.differences_of_table(plan, arguments.plan))
@@ -368,7 +368,7 @@ def _import(arguments: argparse.Namespace) -> int:
 
 def _interpolate(arguments: argparse.Namespace) -> int:
     from nnunet_tricks.annotation.filled import fill
-    from nnunet_tricks.experiment.folders import Folders
+    from nnunet_tricks.nnunet.folders import Folders
 
     folders = Folders.of_environment()
     learning = _learning(arguments)
@@ -407,7 +407,7 @@ def _learning(arguments: argparse.Namespace) -> Learning:
 def _quality(arguments: argparse.Namespace) -> int:
     from nnunet_tricks.annotation import listing, policies, quality
     from nnunet_tricks.annotation.progress import shown
-    from nnunet_tricks.files import write_atomically
+    from nnunet_tricks.utilities.files import write_atomically
 
     for density in arguments.density:
         policies.number(1, density)
@@ -461,7 +461,7 @@ def _quality(arguments: argparse.Namespace) -> int:
 
 def _write_new(contents: dict[Path, str]) -> None:
     """Write files; what annotators may work with already is never replaced by something else."""
-    from nnunet_tricks.files import write_atomically
+    from nnunet_tricks.utilities.files import write_atomically
 
     for file, content in contents.items():
         if file.exists() and file.read_text(encoding="utf-8") != content:

@@ -27,6 +27,6 @@ def run(arguments: argparse.Namespace) -> int:
 def _changed(folder: Path) -> list[str]:
     """Files that are not those that ``annotate`` wrote."""
     from nnunet_tricks.annotation.recorded import changes
-    from nnunet_tricks.experiment.folders import Folders
+    from nnunet_tricks.nnunet.folders import Folders
 
     return changes(Folders(folder.parent, folder.parent, folder.parent), folder.name)

@@ -6,9 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from nnunet_tricks.cluster.environment import VARIABLE, Environment
-from nnunet_tricks.cluster.profile import FOLDER, LOCAL, SCHEDULERS
-from nnunet_tricks.durations import seconds_in
+from nnunet_tricks.experiment.cluster.environment import VARIABLE, Environment
+from nnunet_tricks.experiment.cluster.profile import FOLDER, LOCAL, SCHEDULERS
+from nnunet_tricks.utilities.durations import seconds_in
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,8 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.action == "setup":
         return _setup(arguments)
-    from nnunet_tricks.cluster.check import check
-    from nnunet_tricks.cluster.profile import read_profile
+    from nnunet_tricks.experiment.cluster.check import check
+    from nnunet_tricks.experiment.cluster.profile import read_profile
 
     return check(read_profile(arguments.profile), device=arguments.device, patience=seconds_in(arguments.timeout))
 

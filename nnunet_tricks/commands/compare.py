@@ -60,14 +60,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Compare, and show the tables."""
     from nnunet_tricks.comparison import across_tables
     from nnunet_tricks.comparison import tables as printed
+    from nnunet_tricks.comparison.beside import beside
     from nnunet_tricks.comparison.compare import METRICS, compare
     from nnunet_tricks.comparison.finished import finished
     from nnunet_tricks.comparison.folders import default_workers
     from nnunet_tricks.comparison.metrics import TOLERANCES
     from nnunet_tricks.comparison.report.collect import collect, gathered, of_folders, of_spec
     from nnunet_tricks.comparison.report.render import write
-    from nnunet_tricks.experiment.beside import beside
-    from nnunet_tricks.files import write_atomically
+    from nnunet_tricks.utilities.files import write_atomically
 
     writers = {".md": printed.as_markdown, ".csv": printed.as_csv}
     if arguments.out and arguments.out.suffix not in writers:
@@ -159,12 +159,12 @@ def _asked(arguments: argparse.Namespace) -> list[_Asked]:
 
 
 def _of_spec(file: Path, folds: Sequence[str] | None) -> list[_Asked]:
+    from nnunet_tricks.comparison.beside import metrics_of
     from nnunet_tricks.comparison.folders import Predictions
     from nnunet_tricks.comparison.metrics.registry import all_metrics
-    from nnunet_tricks.experiment.beside import metrics_of
     from nnunet_tricks.experiment.cells import trained
-    from nnunet_tricks.experiment.folders import Folders
     from nnunet_tricks.experiment.spec import read_experiment
+    from nnunet_tricks.nnunet.folders import Folders
 
     known = [metric.name for metric in all_metrics()]
     found: dict[str, _Asked] = {}

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nnunet_tricks.comparison.classes import Classes
     from nnunet_tricks.comparison.evaluate import Asked, Measured
     from nnunet_tricks.comparison.table import Row
+    from nnunet_tricks.nnunet.classes import Classes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -200,7 +200,7 @@ def _in_folder(arguments: argparse.Namespace) -> tuple[list[Row], list[Measured]
 def _meaning(arguments: argparse.Namespace) -> tuple[Classes, str]:
     """What the labels mean, and the ending of the files."""
     from nnunet_tricks.comparison import folders
-    from nnunet_tricks.comparison.classes import Classes
+    from nnunet_tricks.nnunet.classes import Classes
 
     if arguments.named:
         classes = Classes.named(arguments.named)
@@ -212,7 +212,7 @@ def _meaning(arguments: argparse.Namespace) -> tuple[Classes, str]:
 
 def _description(arguments: argparse.Namespace) -> dict[str, Any]:
     """The ``dataset.json`` that belongs to the files."""
-    from nnunet_tricks.experiment.folders import read_json
+    from nnunet_tricks.nnunet.folders import read_json
 
     predictions, labels = arguments.predictions.absolute(), arguments.labels.absolute()
     # In nnU-Net's results it stands beside the folds.

@@ -15,7 +15,7 @@ from statistics import fmean
 from typing import Any
 
 from nnunet_tricks.catalogue import CATALOGUE
-from nnunet_tricks.trick_info import HOOKS, PHASES, TrickInfo
+from nnunet_tricks.catalogue.info import HOOKS, PHASES, TrickInfo
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nnunet_tricks.nnunet.plans_file import Plans
     from nnunet_tricks.planning.outlook import Outlook
-    from nnunet_tricks.planning.plans_file import Plans
 
 NORMALIZATIONS = {
     "none": "NoIntensityNorm",
@@ -133,7 +133,7 @@ def _check(arguments: argparse.Namespace, variants: list[str]) -> None:
 
 
 def _new_configurations(arguments: argparse.Namespace) -> int:
-    from nnunet_tricks.planning import plans_file
+    from nnunet_tricks.nnunet import plans_file
     from nnunet_tricks.planning.outlook import memory_note, outlook
 
     file = plans_file.find(arguments.dataset, plans_name=arguments.plans)
@@ -182,7 +182,8 @@ def _new_configurations(arguments: argparse.Namespace) -> int:
 
 def _wanted(plans: Plans, arguments: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any]]]:
     """Names and contents of the configurations to add."""
-    from nnunet_tricks.planning import patch, plans_file, small
+    from nnunet_tricks.nnunet import plans_file
+    from nnunet_tricks.planning import patch, small
 
     source = arguments.source
     axes = len(plans_file.resolve(plans, source)["patch_size"])
@@ -198,7 +199,8 @@ def _wanted(plans: Plans, arguments: argparse.Namespace) -> Iterator[tuple[str, 
 
 
 def _new_plans(arguments: argparse.Namespace, variants: list[str]) -> int:
-    from nnunet_tricks.planning import plans_file, small
+    from nnunet_tricks.nnunet import plans_file
+    from nnunet_tricks.planning import small
     from nnunet_tricks.planning.outlook import memory_note, outlook
     from nnunet_tricks.planning.variants import plans_name, varied
 
@@ -247,7 +249,7 @@ def _new_plans(arguments: argparse.Namespace, variants: list[str]) -> int:
 
 def _labels(file: Path) -> int:
     """How many labels a data set has, by the ``dataset.json`` beside its plans."""
-    from nnunet_tricks.planning.plans_file import read_object
+    from nnunet_tricks.nnunet.plans_file import read_object
 
     return len(read_object(file.with_name("dataset.json"), "labels")["labels"])
 
@@ -263,7 +265,7 @@ def _print_notes(*notes: str, indent: int = 2) -> None:
 
 def _print_preprocessing(file: Path, plans_name: str, configuration: str, expected: Outlook) -> None:
     """Whether the data are there, since preprocessing deletes and rebuilds them."""
-    from nnunet_tricks.planning.plans_file import DEFAULT_PLANS
+    from nnunet_tricks.nnunet.plans_file import DEFAULT_PLANS
 
     if expected.preprocessed:
         print(f"Its data are preprocessed already, in {expected.data}: nnUNetv2_preprocess would delete them first")

@@ -40,9 +40,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError(f"-f must be a number or 'all', got '{arguments.fold}'")
     if arguments.out.exists() and not arguments.overwrite:
         raise ValueError(f"{arguments.out} is there already: name another picture with -o, or say --overwrite")
-    from nnunet_tricks.augmentation.preview.draws import preview
-    from nnunet_tricks.augmentation.preview.picture import draw
-    from nnunet_tricks.planning import plans_file
+    from nnunet_tricks.nnunet import plans_file
+    from nnunet_tricks.pictures.augmentation.draws import preview
+    from nnunet_tricks.pictures.augmentation.picture import draw
 
     file = plans_file.find(arguments.dataset, plans_name=arguments.plans)
     planned = plans_file.read(file)["configurations"]

@@ -15,17 +15,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nnunet_tricks.cluster.head import Head
-from nnunet_tricks.cluster.profile import Profile, read_profile
 from nnunet_tricks.door import link
 from nnunet_tricks.door.commands import with_our_trainers
-from nnunet_tricks.durations import seconds_in
 from nnunet_tricks.experiment import preview, stale
 from nnunet_tricks.experiment.board import Board, summary
 from nnunet_tricks.experiment.cell import Cell
 from nnunet_tricks.experiment.cells import make, missing
+from nnunet_tricks.experiment.cluster.head import Head
+from nnunet_tricks.experiment.cluster.profile import Profile, read_profile
 from nnunet_tricks.experiment.costs import Costs, timed
-from nnunet_tricks.experiment.folders import Folders
 from nnunet_tricks.experiment.forecast import forecast
 from nnunet_tricks.experiment.frozen import freeze, place, state_of
 from nnunet_tricks.experiment.local import CPU, LocalQueue, Progress
@@ -34,7 +32,9 @@ from nnunet_tricks.experiment.printing import FORMATS, chains
 from nnunet_tricks.experiment.record import Record
 from nnunet_tricks.experiment.spec import Experiment, read_experiment
 from nnunet_tricks.experiment.strangers import Strangers
-from nnunet_tricks.signals import told_to_end
+from nnunet_tricks.nnunet.folders import Folders
+from nnunet_tricks.utilities.durations import seconds_in
+from nnunet_tricks.utilities.signals import told_to_end
 
 RUNNERS = ("local", "print", "snakemake")
 

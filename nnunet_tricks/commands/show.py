@@ -8,11 +8,11 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 
+from nnunet_tricks.catalogue.info import Value
+from nnunet_tricks.catalogue.naming import PREFIX, IllegalName, TrainerName, Trick, ensemble_note, is_ours, parse
+from nnunet_tricks.catalogue.papers import cited
 from nnunet_tricks.commands.list import as_data
 from nnunet_tricks.door import external
-from nnunet_tricks.naming import PREFIX, IllegalName, TrainerName, Trick, ensemble_note, is_ours, parse
-from nnunet_tricks.papers import cited
-from nnunet_tricks.trick_info import Value
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,8 +58,8 @@ def _read(given: str) -> tuple[TrainerName, str]:
         if not os.environ.get(external.VARIABLE):
             raise
         # Only now, since it takes seconds, and only where there can be trainers of a user.
-        from nnunet_tricks.conformance.resolve import find_trainer
-        from nnunet_tricks.trainer import TrickTrainer
+        from nnunet_tricks.door.lookup import find_trainer
+        from nnunet_tricks.training.trainer import TrickTrainer
 
         with suppress(ValueError):
             found = find_trainer(given)

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nnunet_tricks.enhancement.show.counts import Frequency
-    from nnunet_tricks.enhancement.show.model import Look
+    from nnunet_tricks.pictures.enhancement.counts import Frequency
+    from nnunet_tricks.pictures.enhancement.model import Look
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,10 +37,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Draw it, and say in words what there is to see."""
-    from nnunet_tricks.enhancement.show.counts import frequencies
-    from nnunet_tricks.enhancement.show.images import cases
-    from nnunet_tricks.enhancement.show.model import EnhancedModel
-    from nnunet_tricks.enhancement.show.picture import draw
+    from nnunet_tricks.pictures.enhancement.counts import frequencies
+    from nnunet_tricks.pictures.enhancement.images import cases
+    from nnunet_tricks.pictures.enhancement.model import EnhancedModel
+    from nnunet_tricks.pictures.enhancement.picture import draw
 
     model = EnhancedModel(arguments.model, arguments.fold, arguments.checkpoint)
     looks = (model.look(case, files) for case, files in cases(arguments.image, model.ending).items())

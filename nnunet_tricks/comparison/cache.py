@@ -11,7 +11,7 @@ from typing import Any
 
 from nnunet_tricks.comparison.metrics import VERSION
 from nnunet_tricks.comparison.positions import Apart
-from nnunet_tricks.files import write_atomically
+from nnunet_tricks.utilities.files import write_atomically
 
 FILE = "nnunet_tricks_metrics.json"
 

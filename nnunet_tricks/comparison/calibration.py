@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 
 from nnunet_tricks.comparison import images
 from nnunet_tricks.comparison.cache import Cache, stamp
-from nnunet_tricks.comparison.classes import Classes
 from nnunet_tricks.comparison.evaluate import Files
 from nnunet_tricks.comparison.folders import Predictions
 from nnunet_tricks.comparison.table import Row
+from nnunet_tricks.nnunet.classes import Classes
 
 ECE, BRIER = "ECE", "Brier"
 LABEL = "all classes"

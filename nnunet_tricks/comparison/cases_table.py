@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 from decimal import Context, Decimal
 from pathlib import Path
 
-from nnunet_tricks.wording import some
+from nnunet_tricks.utilities.wording import some
 
 ID = "id"
 SEPARATORS = (",", ";", "\t")

@@ -8,15 +8,15 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from nnunet_tricks.catalogue.naming import IllegalName, parse
 from nnunet_tricks.comparison.folders import VALIDATION, Predictions
 from nnunet_tricks.comparison.methods import Group
-from nnunet_tricks.experiment.folders import STATE, Folders
-from nnunet_tricks.experiment.model import Model
 from nnunet_tricks.experiment.record import Record
 from nnunet_tricks.experiment.split import KEPT
 from nnunet_tricks.experiment.stale import relevant, split_fault
-from nnunet_tricks.naming import IllegalName, parse
-from nnunet_tricks.wording import some
+from nnunet_tricks.nnunet.folders import STATE, Folders
+from nnunet_tricks.nnunet.model import Model
+from nnunet_tricks.utilities.wording import some
 
 CHANGING = {
     "nnunetv2": "nnU-Net",

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from nnunet_tricks.comparison import calibration, cases_table, positions
 from nnunet_tricks.comparison.checks import check, nnunet_version
-from nnunet_tricks.comparison.classes import Classes
 from nnunet_tricks.comparison.cost import Cost, cost
 from nnunet_tricks.comparison.evaluate import Asked, Measured, evaluate
 from nnunet_tricks.comparison.folders import Predictions
@@ -23,8 +22,9 @@ from nnunet_tricks.comparison.statistics.model import Statistics
 from nnunet_tricks.comparison.table import Row as CaseRow
 from nnunet_tricks.comparison.table import rows_of
 from nnunet_tricks.comparison.undefined import Numbers, completed
-from nnunet_tricks.experiment.folders import Folders
-from nnunet_tricks.wording import some
+from nnunet_tricks.nnunet.classes import Classes
+from nnunet_tricks.nnunet.folders import Folders
+from nnunet_tricks.utilities.wording import some
 
 DEFAULT_FOLDS = 5
 METRICS = ("Dice", "IoU", "recall", "precision", "HD95")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from statistics import median
 
 from nnunet_tricks.comparison.folders import Predictions
-from nnunet_tricks.experiment.folders import STATE
 from nnunet_tricks.experiment.record import Record
+from nnunet_tricks.nnunet.folders import STATE
 
 EPOCH = re.compile(r"Epoch time: (\d+(?:\.\d+)?) s")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nnunet_tricks.comparison.metrics import Metric, all_metrics
 from nnunet_tricks.comparison.undefined import best_of
-from nnunet_tricks.files import write_atomically
+from nnunet_tricks.utilities.files import write_atomically
 
 BEGIN, END = "<!-- metrics: begin -->", "<!-- metrics: end -->"
 FAMILIES = {

@@ -15,10 +15,10 @@ import numpy as np
 
 from nnunet_tricks.comparison import images, positions
 from nnunet_tricks.comparison.cache import Cache, Values, stamp
-from nnunet_tricks.comparison.classes import Classes
 from nnunet_tricks.comparison.metrics import DEFAULT, TOLERANCES, Case, chosen
 from nnunet_tricks.comparison.positions import Apart
-from nnunet_tricks.wording import some
+from nnunet_tricks.nnunet.classes import Classes
+from nnunet_tricks.utilities.wording import some
 
 LONG = 20
 """So many cases are worth a line of progress where there is no terminal."""

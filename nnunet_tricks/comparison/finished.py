@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from nnunet_tricks.comparison.checks import unfinished
 from nnunet_tricks.comparison.folders import Predictions
 from nnunet_tricks.comparison.methods import grouped
-from nnunet_tricks.wording import some
+from nnunet_tricks.utilities.wording import some
 
 
 def finished(predictions: Sequence[Predictions], *, baseline: str | None = None) -> tuple[list[Predictions], str]:

@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nnunet_tricks.comparison.classes import Classes
+from nnunet_tricks.catalogue.naming import IllegalName, parse
 from nnunet_tricks.comparison.evaluate import Files
 from nnunet_tricks.comparison.images import ITK, NATURAL, TIFF
-from nnunet_tricks.experiment.folders import Folders, read_json
-from nnunet_tricks.experiment.parts import Part
-from nnunet_tricks.naming import IllegalName, parse
-from nnunet_tricks.planning.plans_file import refuse_pretrained
-from nnunet_tricks.wording import some
+from nnunet_tricks.nnunet.classes import Classes
+from nnunet_tricks.nnunet.folders import Folders, read_json
+from nnunet_tricks.nnunet.parts import Part
+from nnunet_tricks.nnunet.plans_file import refuse_pretrained
+from nnunet_tricks.utilities.wording import some
 
 VALIDATION = "validation"
 PROCESSES = "nnUNet_def_n_proc"

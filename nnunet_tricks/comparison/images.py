@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnunet_tricks.comparison.positions import Grid, grid_of
-from nnunet_tricks.whole_images import check_whole
+from nnunet_tricks.utilities.whole_images import check_whole
 
 NIFTI = (".nii.gz", ".nii")
 ITK = (*NIFTI, ".nrrd", ".mha", ".gipl")

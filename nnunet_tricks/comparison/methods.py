@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from nnunet_tricks.catalogue.naming import IllegalName, parse
 from nnunet_tricks.comparison.folders import Predictions
-from nnunet_tricks.naming import IllegalName, parse
-from nnunet_tricks.wording import some
+from nnunet_tricks.utilities.wording import some
 
 
 @dataclass(frozen=True)

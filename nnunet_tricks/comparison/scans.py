@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnunet_tricks.comparison.images import ITK, TIFF, UNREADABLE, reason
-from nnunet_tricks.whole_images import check_whole
+from nnunet_tricks.utilities.whole_images import check_whole
 
 CT_WINDOW = (-160.0, 240.0)
 """Soft tissue, in HU."""

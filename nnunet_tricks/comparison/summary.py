@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nnunet_tricks.comparison.classes import Classes
 from nnunet_tricks.comparison.evaluate import Measured, mean
-from nnunet_tricks.files import write_atomically
+from nnunet_tricks.nnunet.classes import Classes
+from nnunet_tricks.utilities.files import write_atomically
 
 
 def summary(measured: Sequence[Measured], classes: Classes) -> dict[str, Any]:

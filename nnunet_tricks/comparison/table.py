@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_tricks.comparison.evaluate import Measured
-from nnunet_tricks.files import write_atomically
+from nnunet_tricks.utilities.files import write_atomically
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

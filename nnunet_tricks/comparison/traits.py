@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnunet_tricks.comparison import images
-from nnunet_tricks.comparison.classes import Classes
 from nnunet_tricks.comparison.scans import Scan
-from nnunet_tricks.files import write_atomically
+from nnunet_tricks.nnunet.classes import Classes
+from nnunet_tricks.utilities.files import write_atomically
 
 VERSION = 1
 """Of the definitions: what other ones have measured is not taken from the file."""

@@ -19,7 +19,7 @@ from nnunet_tricks.conformance.checks import equal
 from nnunet_tricks.conformance.grid import Cell
 from nnunet_tricks.conformance.outcome import NotApplicableError, Outcome, Report, Status, one_line
 from nnunet_tricks.conformance.run import Run
-from nnunet_tricks.conformance.sandbox import seed_everything
+from nnunet_tricks.nnunet.sandbox import seed_everything
 
 BATCHES = 2
 EPOCHS = (0, 1, 100, 999)

@@ -18,9 +18,9 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunet_tricks.conformance.grid import Cell
 from nnunet_tricks.conformance.outcome import NotApplicableError, Outcome, Report, Status, one_line
 from nnunet_tricks.conformance.run import Run
-from nnunet_tricks.conformance.sandbox import sandbox
 from nnunet_tricks.conformance.steps import NEEDS, STEPS
 from nnunet_tricks.conformance.tiny_data import TinyData, make_tiny_data
+from nnunet_tricks.nnunet.sandbox import sandbox
 
 
 class Bench:

@@ -15,10 +15,10 @@ import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import Tensor
 
-from nnunet_tricks.annotation.training.ignoring import refuse_if_it_counts_ignored
 from nnunet_tricks.conformance.asked import Levels, Question, overheard
 from nnunet_tricks.conformance.checks import require, watched_train_step
 from nnunet_tricks.conformance.outcome import ViolationError
+from nnunet_tricks.tricks.sparse.ignoring import refuse_if_it_counts_ignored
 
 SURE = 4.0
 """A logit of a prediction that is nearly certain, and still far from where float32 sees no difference."""

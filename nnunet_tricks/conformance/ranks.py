@@ -33,9 +33,9 @@ from torch import Tensor
 from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.grid import LABEL_MODES, Cell
 from nnunet_tricks.conformance.outcome import NotApplicableError, Outcome, Report, Status, ViolationError, one_line
-from nnunet_tricks.conformance.resolve import find_trainer
 from nnunet_tricks.conformance.run import Run
 from nnunet_tricks.conformance.tiny_images import tiny_labels
+from nnunet_tricks.door.lookup import find_trainer
 
 WORLD = 2
 SAMPLES = 4

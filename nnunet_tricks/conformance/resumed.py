@@ -12,7 +12,7 @@ from typing import Any
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunet_tricks.conformance.checks import equal, require
-from nnunet_tricks.conformance.sandbox import seed_everything
+from nnunet_tricks.nnunet.sandbox import seed_everything
 
 
 class Batches:

@@ -13,17 +13,17 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from nnunet_tricks import naming, trainers
-from nnunet_tricks.catalogue import CATALOGUE
+from nnunet_tricks.catalogue import CATALOGUE, naming
 from nnunet_tricks.conformance.baseline import check_baseline
 from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.contract import check_contract
 from nnunet_tricks.conformance.grid import FULL_GRID, Cell, pairwise
 from nnunet_tricks.conformance.outcome import Report
 from nnunet_tricks.conformance.ranks import RankPair
-from nnunet_tricks.conformance.resolve import find_trainer
 from nnunet_tricks.conformance.table import explanations, line, overview, show_tables
-from nnunet_tricks.trainer import TrickTrainer
+from nnunet_tricks.door import trainers
+from nnunet_tricks.door.lookup import find_trainer
+from nnunet_tricks.training.trainer import TrickTrainer
 
 
 def run(names: Sequence[str], *, whole_grid: bool, as_json: bool, keep: Path | None) -> int:

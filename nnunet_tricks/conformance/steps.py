@@ -30,13 +30,13 @@ from nnunet_tricks.conformance.checks import (
 from nnunet_tricks.conformance.learning import require_ignorance, require_learning, require_no_count, require_sense
 from nnunet_tricks.conformance.outcome import NotApplicableError, ViolationError
 from nnunet_tricks.conformance.prediction import require_same_network
-from nnunet_tricks.conformance.resolve import findable
 from nnunet_tricks.conformance.resumed import Recorded
 from nnunet_tricks.conformance.run import CONFIGURATIONS, FIRST_STAGE, TRAIN_STEPS, Run
-from nnunet_tricks.conformance.sandbox import replaced, seed_everything
 from nnunet_tricks.conformance.tiny_data import TRAINING_CASES, UNSEEN_CASE
 from nnunet_tricks.conformance.travelling import obstacle
-from nnunet_tricks.trainer import TrickTrainer
+from nnunet_tricks.door.lookup import findable
+from nnunet_tricks.nnunet.sandbox import replaced, seed_everything
+from nnunet_tricks.training.trainer import TrickTrainer
 
 CHECKPOINT = "checkpoint_final.pth"
 LATEST = "checkpoint_latest.pth"

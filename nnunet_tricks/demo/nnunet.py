@@ -11,7 +11,7 @@ from pathlib import Path
 
 from nnunet_tricks.door import external
 from nnunet_tricks.door.commands import with_our_trainers
-from nnunet_tricks.signals import told_to_end
+from nnunet_tricks.utilities.signals import told_to_end
 
 POLL = 0.2
 """Seconds between two looks at a child."""

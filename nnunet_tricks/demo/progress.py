@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from nnunet_tricks.durations import in_words
+from nnunet_tricks.utilities.durations import in_words
 
 CAUTION = 20.0
 """So many seconds at the expected pace count as seen in advance: a short first stage says little about long ones."""

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunet_tricks.comparison.classes import Classes
 from nnunet_tricks.demo.scores import Scores, mean_scores, scores_of
 from nnunet_tricks.demo.setting import Setting
+from nnunet_tricks.nnunet.classes import Classes
 
 CT_WINDOW = (-160.0, 240.0)
 """Soft tissue, in HU."""

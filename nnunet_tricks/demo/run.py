@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from nnunet_tricks.catalogue.naming import parse
 from nnunet_tricks.demo import nnunet
 from nnunet_tricks.demo.epochs import EpochWatch
 from nnunet_tricks.demo.progress import Display
@@ -14,10 +15,9 @@ from nnunet_tricks.demo.setting import FOLD, Setting
 from nnunet_tricks.demo.source import Selection, adopt, select
 from nnunet_tricks.demo.stages import Stage, State
 from nnunet_tricks.door.commands import command as find_command
-from nnunet_tricks.files import write_atomically
-from nnunet_tricks.naming import parse
-from nnunet_tricks.planning import plans_file
+from nnunet_tricks.nnunet import plans_file
 from nnunet_tricks.planning.small import small_configuration
+from nnunet_tricks.utilities.files import write_atomically
 
 VOXELS = {2: 128**2, 3: 32**3}
 """Patches smaller still than those of ``plan --small``: more steps in the time that a demo has."""

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunet_tricks.comparison.classes import Classes
 from nnunet_tricks.comparison.metrics import Case, chosen
+from nnunet_tricks.nnunet.classes import Classes
 
 LabelMap = NDArray[np.generic]
 Scores = Mapping[str, float | None]

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from nnunet_tricks.catalogue.naming import DEFAULT_EPOCHS, parse
 from nnunet_tricks.demo import source as any_source
 from nnunet_tricks.demo.raw_data import NAME
-from nnunet_tricks.naming import DEFAULT_EPOCHS, parse
-from nnunet_tricks.planning.plans_file import DEFAULT_PLANS
+from nnunet_tricks.nnunet.plans_file import DEFAULT_PLANS
 
 BASELINE = "nnUNetTrainer"
 FOLD = "0"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nnunet_tricks.files import write_atomically
+from nnunet_tricks.utilities.files import write_atomically
 
 STATE = "demo.json"
 

@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-from nnunet_tricks.naming import IllegalName
+from nnunet_tricks.catalogue.naming import IllegalName
 
 TRAINERS = "nnunetv2.training.nnUNetTrainer"
 
 KINDS = {
-    TRAINERS: "nnunet_tricks.trainers:find",
+    TRAINERS: "nnunet_tricks.door.trainers:find",
     "nnunetv2.experiment_planning": "nnunet_tricks.planning.found:find",
     "nnunetv2.preprocessing.resampling": "nnunet_tricks.planning.resize:find",
 }

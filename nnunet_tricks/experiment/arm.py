@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 
+from nnunet_tricks.catalogue.naming import DEFAULT_EPOCHS, PREFIX, IllegalName, TrainerName, combine, parse
 from nnunet_tricks.experiment.known import is_there
-from nnunet_tricks.naming import DEFAULT_EPOCHS, PREFIX, IllegalName, TrainerName, combine, parse
 
 SIMILAR = 0.8
 """From this likeness to a legal name on, an unknown one is taken for a slip."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from nnunet_tricks.experiment.claims import BEAT as FILE
 from nnunet_tricks.experiment.claims import PATIENCE, has_changed
-from nnunet_tricks.files import write_atomically
+from nnunet_tricks.utilities.files import write_atomically
 
 SECONDS = 10.0
 """Between two signs of life."""

@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from nnunet_tricks.durations import in_words
 from nnunet_tricks.experiment.cell import Cell
 from nnunet_tricks.experiment.costs import Costs
 from nnunet_tricks.experiment.local import BLOCKED, DONE, ELSEWHERE, FAILED, LATE, RUNNING, LocalQueue, Progress
 from nnunet_tricks.experiment.record import LOG, last_epoch, last_lines
+from nnunet_tricks.utilities.durations import in_words
 
 SHOWN = 12
 """Lines of a failed cell's log."""

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from nnunet_tricks.catalogue.naming import IllegalName, parse
 from nnunet_tricks.experiment.processes import MARK, has_only_forked, processes
-from nnunet_tricks.naming import IllegalName, parse
-from nnunet_tricks.planning.plans_file import DEFAULT_PLANS
+from nnunet_tricks.nnunet.plans_file import DEFAULT_PLANS
 
 TRAIN, PREDICT, EVALUATE, PREPROCESS, PLAN = "train", "predict", "evaluate", "preprocess", "plan"
 RESULTS, PREPROCESSED = "nnUNet_results", "nnUNet_preprocessed"

@@ -7,12 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from nnunet_tricks.comparison.classes import Classes
 from nnunet_tricks.experiment.arm import Arm
 from nnunet_tricks.experiment.cell import Cell
 from nnunet_tricks.experiment.entry import SpecError
-from nnunet_tricks.experiment.folders import Folders, is_json, read_json
-from nnunet_tricks.experiment.model import CASCADE, FIRST_STAGE, Model
 from nnunet_tricks.experiment.nnunet_cells import (
     AddConfiguration,
     Evaluate,
@@ -22,9 +19,12 @@ from nnunet_tricks.experiment.nnunet_cells import (
     Train,
     planner_of,
 )
-from nnunet_tricks.experiment.parts import Part
 from nnunet_tricks.experiment.spec import Added, Comparison, Experiment
-from nnunet_tricks.planning.plans_file import Plans, refuse_pretrained, resolve
+from nnunet_tricks.nnunet.classes import Classes
+from nnunet_tricks.nnunet.folders import Folders, is_json, read_json
+from nnunet_tricks.nnunet.model import CASCADE, FIRST_STAGE, Model
+from nnunet_tricks.nnunet.parts import Part
+from nnunet_tricks.nnunet.plans_file import Plans, refuse_pretrained, resolve
 
 PLANNED = ("2d", "3d_fullres", "3d_lowres", CASCADE)
 """The configurations that nnU-Net plans itself."""

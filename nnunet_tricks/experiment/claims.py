@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from nnunet_tricks.files import write_atomically
+from nnunet_tricks.utilities.files import write_atomically
 
 PATIENCE = 120.0
 """Seconds without a sign of life after which somebody on another machine is taken for dead; NFS may show files a

@@ -16,15 +16,15 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from nnunet_tricks.catalogue.naming import DEFAULT_EPOCHS, IllegalName, parse
 from nnunet_tricks.experiment.cell import Cell
-from nnunet_tricks.experiment.folders import is_json, read_json
-from nnunet_tricks.experiment.model import Model
 from nnunet_tricks.experiment.nnunet_cells import Evaluate, Predict, Preprocess, Train
-from nnunet_tricks.experiment.parts import Part
 from nnunet_tricks.experiment.record import Record, last_epoch
-from nnunet_tricks.files import write_atomically
-from nnunet_tricks.naming import DEFAULT_EPOCHS, IllegalName, parse
-from nnunet_tricks.planning.plans_file import resolve
+from nnunet_tricks.nnunet.folders import is_json, read_json
+from nnunet_tricks.nnunet.model import Model
+from nnunet_tricks.nnunet.parts import Part
+from nnunet_tricks.nnunet.plans_file import resolve
+from nnunet_tricks.utilities.files import write_atomically
 
 START = 20.0
 """Seconds that one of nnU-Net's commands needs before it works."""

@@ -15,13 +15,13 @@ from pathlib import Path
 
 from nnunet_tricks import __version__
 from nnunet_tricks.experiment.cells import trained
-from nnunet_tricks.experiment.folders import Folders, read_json
-from nnunet_tricks.experiment.model import CHECKPOINTS, Model
 from nnunet_tricks.experiment.record import Record
 from nnunet_tricks.experiment.spec import Experiment, read_experiment
 from nnunet_tricks.experiment.witness import logs_in, ours
-from nnunet_tricks.files import write_atomically
-from nnunet_tricks.wording import some
+from nnunet_tricks.nnunet.folders import Folders, read_json
+from nnunet_tricks.nnunet.model import CHECKPOINTS, Model
+from nnunet_tricks.utilities.files import write_atomically
+from nnunet_tricks.utilities.wording import some
 
 ENDING = ".lock.json"
 

@@ -14,17 +14,17 @@ from typing import ClassVar
 from nnunet_tricks.experiment import by_hand
 from nnunet_tricks.experiment.by_hand import Work, dataset_number, trainer_name
 from nnunet_tricks.experiment.cell import Cell, Traces
-from nnunet_tricks.experiment.folders import Folders, is_json, read_json
-from nnunet_tricks.experiment.model import CHECKPOINTS, Model
-from nnunet_tricks.experiment.parts import Part
 from nnunet_tricks.experiment.record import Record
 from nnunet_tricks.experiment.spec import Added
 from nnunet_tricks.experiment.split import FILE as SPLITS
 from nnunet_tricks.experiment.split import KEPT
 from nnunet_tricks.experiment.whole import is_whole
 from nnunet_tricks.experiment.witness import Witness, logs_in, ours
+from nnunet_tricks.nnunet.folders import Folders, is_json, read_json
+from nnunet_tricks.nnunet.model import CHECKPOINTS, Model
+from nnunet_tricks.nnunet.parts import Part
+from nnunet_tricks.nnunet.plans_file import DEFAULT_PLANS, Plans, resolve
 from nnunet_tricks.planning.planners import PREFIX, is_known
-from nnunet_tricks.planning.plans_file import DEFAULT_PLANS, Plans, resolve
 
 PLANNERS = {
     DEFAULT_PLANS: "ExperimentPlanner",

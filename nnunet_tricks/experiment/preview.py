@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from nnunet_tricks.durations import in_words
 from nnunet_tricks.experiment.costs import Costs, size_in_words
 from nnunet_tricks.experiment.forecast import Slot
 from nnunet_tricks.experiment.local import DONE
 from nnunet_tricks.experiment.nnunet_cells import Train
-from nnunet_tricks.wording import some
+from nnunet_tricks.utilities.durations import in_words
+from nnunet_tricks.utilities.wording import some
 
 EARLY = 1
 """Rank of the baseline and the first trick."""

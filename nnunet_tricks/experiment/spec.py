@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_tricks.catalogue import CATALOGUE
+from nnunet_tricks.catalogue.naming import PREFIX, IllegalName
 from nnunet_tricks.experiment.arm import Arm, of_trainer, of_tricks
 from nnunet_tricks.experiment.design import BASELINE, DESIGNS
 from nnunet_tricks.experiment.entry import Entry, SpecError, read
 from nnunet_tricks.experiment.printed import Printed, read_printed
-from nnunet_tricks.naming import PREFIX, IllegalName
-from nnunet_tricks.planning.plans_file import DEFAULT_PLANS
+from nnunet_tricks.nnunet.plans_file import DEFAULT_PLANS
 from nnunet_tricks.planning.small import check_name
 
 FILE_KEYS = ("name", "description", "needs", "comparisons")

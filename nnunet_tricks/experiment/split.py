@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from nnunet_tricks.experiment.folders import is_json, read_json
-from nnunet_tricks.files import write_atomically
-from nnunet_tricks.wording import some
+from nnunet_tricks.nnunet.folders import is_json, read_json
+from nnunet_tricks.utilities.files import write_atomically
+from nnunet_tricks.utilities.wording import some
 
 FILE = "splits_final.json"
 KEPT = "splits"

@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_tricks.experiment.cell import Cell
-from nnunet_tricks.experiment.folders import is_json, read_json
 from nnunet_tricks.experiment.local import LOCK
 from nnunet_tricks.experiment.lock import is_held
-from nnunet_tricks.experiment.model import Model
 from nnunet_tricks.experiment.nnunet_cells import Predict, Train
 from nnunet_tricks.experiment.record import Record
 from nnunet_tricks.experiment.split import Split, kept, told_counts
-from nnunet_tricks.planning.plans_file import resolve
-from nnunet_tricks.wording import some
+from nnunet_tricks.nnunet.folders import is_json, read_json
+from nnunet_tricks.nnunet.model import Model
+from nnunet_tricks.nnunet.plans_file import resolve
+from nnunet_tricks.utilities.wording import some
 
 SHARED = ("transpose_forward", "image_reader_writer", "foreground_intensity_properties_per_channel")
 """What stands in plans outside of the configurations, and changes the images."""

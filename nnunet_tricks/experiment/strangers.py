@@ -12,11 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nnunet_tricks.durations import in_words
 from nnunet_tricks.experiment.by_hand import Command, may_train_unseen, running
 from nnunet_tricks.experiment.cell import Cell, Traces
 from nnunet_tricks.experiment.claims import PATIENCE, has_changed
 from nnunet_tricks.experiment.processes import is_of_this_machine, sees_all
+from nnunet_tricks.utilities.durations import in_words
 
 FRESH = 2.0
 """So many seconds a look at all processes counts."""

@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from nnunet_tricks.experiment.folders import read_json
 from nnunet_tricks.experiment.record import KEPT, Record
 from nnunet_tricks.experiment.split import Split
+from nnunet_tricks.nnunet.folders import read_json
 
 PACKAGES = ("nnunetv2", "batchgeneratorsv2", "dynamic_network_architectures", "torch", "nnunet_tricks")
 """Whose versions can change what a training does."""

@@ -23,9 +23,9 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from torch import nn
 
 from nnunet_tricks import __version__
-from nnunet_tricks.conformance.resolve import find_trainer
-from nnunet_tricks.naming import Trick
-from nnunet_tricks.trainer import TrickTrainer
+from nnunet_tricks.catalogue.naming import Trick
+from nnunet_tricks.door.lookup import find_trainer
+from nnunet_tricks.training.trainer import TrickTrainer
 
 _STOCK_PACKAGES = ("nnunetv2", "dynamic_network_architectures", "torch")
 _HOOKS_OF_PREDICTION = ("network", "inference")

@@ -13,7 +13,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from nnunet_tricks.naming import IllegalName
+from nnunet_tricks.catalogue.naming import IllegalName
 
 PREFIX = "DatasetFingerprintExtractor"
 NAME = f"{PREFIX}Annotated"

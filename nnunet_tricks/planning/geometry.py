@@ -11,18 +11,13 @@ from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
+from nnunet_tricks.nnunet.plans_file import NOT_TO_ONE_SPACING, RESIZE, Plans
 from nnunet_tricks.planning.patch import fitted, roomy
-from nnunet_tricks.planning.plans_file import Plans
-from nnunet_tricks.planning.resize import NAME
 
 _SPACING = re.compile(r"Spacing(\d+(?:p\d+)?(?:x\d+(?:p\d+)?){1,2})")
 _RESIZE = re.compile(r"Resize([1-9]\d*(?:x[1-9]\d*){1,2})")
 RESAMPLED = ("data", "seg")
 """Predictions are resampled to the size of the image by nnU-Net's own function."""
-NO_RESAMPLING = "no_resampling_hack"
-"""nnU-Net's function that leaves voxels as they are."""
-NOT_TO_ONE_SPACING = (NO_RESAMPLING, NAME)
-"""Resampling functions after which voxels differ from case to case: that one, and ours to one size."""
 SPACINGS = (0.0001, 10_000.0)
 """Millimetres that a name can hold."""
 
@@ -148,7 +143,7 @@ def give_shape(plans: Plans, shape: Sequence[int]) -> None:
         for what in RESAMPLED:
             function, settings = f"resampling_fn_{what}", f"resampling_fn_{what}_kwargs"
             configuration[settings] = {**before[settings], "shape": list(shape), "resample": before[function]}
-            configuration[function] = NAME
+            configuration[function] = RESIZE
         _refit(plans, name, [min(pair) for pair in zip(before["patch_size"], shape, strict=True)])
     plans["needs"] = "nnunet_tricks, for its resampling function: pip install nnunet_tricks && nnunet-tricks link"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from nnunet_tricks.nnunet.plans_file import Plans, resolve
 from nnunet_tricks.planning.memory import estimated_gigabytes
 from nnunet_tricks.planning.patch import padding_note
-from nnunet_tricks.planning.plans_file import Plans, resolve
 from nnunet_tricks.planning.small import BLOCKS
 
 

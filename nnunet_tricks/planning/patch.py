@@ -12,7 +12,7 @@ from copy import deepcopy
 from math import prod
 from typing import Any
 
-from nnunet_tricks.planning.plans_file import resolve, resolve_source
+from nnunet_tricks.nnunet.plans_file import resolve, resolve_source
 from nnunet_tricks.planning.small import BLOCKS, MIN_EDGE, MIN_STAGES
 
 MOST_FEATURES = {2: 16, 3: 10}

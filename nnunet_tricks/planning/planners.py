@@ -13,9 +13,9 @@ from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
-from nnunet_tricks.naming import IllegalName
+from nnunet_tricks.catalogue.naming import IllegalName
+from nnunet_tricks.nnunet.plans_file import DEFAULT_PLANS, Plans, resolve
 from nnunet_tricks.planning.patch import SWEEP, fitted
-from nnunet_tricks.planning.plans_file import DEFAULT_PLANS, Plans, resolve
 from nnunet_tricks.planning.variants import EXAMPLES, VARIANTS, plans_name
 from nnunet_tricks.planning.variants import find as variant_of
 

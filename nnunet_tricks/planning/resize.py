@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from nnunet_tricks.naming import IllegalName
-
-NAME = "nnunet_tricks_resize"
+from nnunet_tricks.catalogue.naming import IllegalName
+from nnunet_tricks.nnunet.plans_file import RESIZE
 
 
 def find(name: str) -> Callable[..., Any] | None:
@@ -21,8 +20,8 @@ def find(name: str) -> Callable[..., Any] | None:
     """
     if not name.startswith("nnunet_tricks"):
         return None
-    if name != NAME:
-        raise IllegalName(name, "there is no such one", [NAME], "resampling function")
+    if name != RESIZE:
+        raise IllegalName(name, "there is no such one", [RESIZE], "resampling function")
     return nnunet_tricks_resize
 
 

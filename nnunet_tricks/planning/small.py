@@ -8,7 +8,7 @@ from copy import deepcopy
 from math import prod
 from typing import Any
 
-from nnunet_tricks.planning.plans_file import resolve_source
+from nnunet_tricks.nnunet.plans_file import resolve_source
 
 THINNER = 4
 """Times fewer features in every stage than nnU-Net planned."""

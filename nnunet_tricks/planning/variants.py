@@ -17,15 +17,14 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
+from nnunet_tricks.nnunet.plans_file import NO_RESAMPLING, Plans, ancestry
 from nnunet_tricks.planning.geometry import (
-    NO_RESAMPLING,
     check_resampled,
     give_shape,
     give_spacing,
     shape_of,
     spacing_of,
 )
-from nnunet_tricks.planning.plans_file import Plans, ancestry
 
 CT_WINDOW = (-79.0, 304.0)
 """The paper's, in Hounsfield units."""

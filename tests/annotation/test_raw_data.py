@@ -15,7 +15,7 @@ import pytest
 
 from nnunet_tricks.annotation.scans import Scan, converted, written
 from nnunet_tricks.cli import main
-from nnunet_tricks.experiment.folders import Folders
+from nnunet_tricks.nnunet.folders import Folders
 from tests.annotation.world import CASES, DATASET, array, build, labels_of, save
 
 SPARSE = "Dataset601_Toy_fixed0p2"

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nnunet_tricks import trainers
 from nnunet_tricks.annotation.recorded import changes, lines_for_training
 from nnunet_tricks.cli import main
 from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.grid import Cell
-from nnunet_tricks.experiment.folders import Folders
+from nnunet_tricks.door import trainers
+from nnunet_tricks.nnunet.folders import Folders
 from tests.annotation.world import array, build, labels_of, save
 
 SPARSE = "Dataset601_Toy_fixed0p2"

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813
 
-from nnunet_tricks.comparison.classes import Classes
 from nnunet_tricks.comparison.traits import Source, measure, of_object
+from nnunet_tricks.nnunet.classes import Classes
 
 CLASSES = Classes.of({"labels": {"background": 0, "ball": 1, "rare": 2}})
 

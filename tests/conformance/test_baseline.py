@@ -11,10 +11,10 @@ from nnunetv2.training.nnUNetTrainer.variants.sampling.nnUNetTrainer_probabilist
     nnUNetTrainer_probabilisticOversampling,
 )
 
+from nnunet_tricks.catalogue.info import HOOKS
 from nnunet_tricks.conformance.baseline import EXCUSED_BY, check_baseline
 from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.grid import Cell
-from nnunet_tricks.trick_info import HOOKS
 from tests.conformance import planted
 
 CLAIMS = [

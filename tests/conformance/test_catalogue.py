@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
-from nnunet_tricks import trainers
 from nnunet_tricks.catalogue import CATALOGUE
+from nnunet_tricks.catalogue.info import TrickInfo
 from nnunet_tricks.conformance.baseline import check_baseline
 from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.contract import check_contract
 from nnunet_tricks.conformance.grid import Cell, pairwise
 from nnunet_tricks.conformance.ranks import RankPair
 from nnunet_tricks.conformance.steps import STEPS
-from nnunet_tricks.trick_info import TrickInfo
+from nnunet_tricks.door import trainers
 
 DATA = {"augmentation", "mirroring", "sampling"}
 """Hooks whose tricks end where the patches are: loss and network, and what becomes of them, are nnU-Net's own."""

@@ -13,11 +13,11 @@ from nnunet_tricks.cli import main
 from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.grid import Cell, pairwise
 from nnunet_tricks.conformance.outcome import Outcome, Report, Status
-from nnunet_tricks.conformance.resolve import find_trainer
 from nnunet_tricks.conformance.session import to_json
 from nnunet_tricks.conformance.steps import STEPS
 from nnunet_tricks.conformance.table import show_tables
 from nnunet_tricks.door import external
+from nnunet_tricks.door.lookup import find_trainer
 
 EXTERNAL = """
 import torch
@@ -73,7 +73,7 @@ def test_a_users_trainer_is_checked_and_a_failure_sets_the_exit_code(
 
 BUILDS_ON_OURS = """
 import torch
-from nnunet_tricks.trainers import nnUNetTrainerTversky
+from nnunet_tricks.door.trainers import nnUNetTrainerTversky
 
 
 class nnUNetTrainerMineGood(nnUNetTrainerTversky):

@@ -12,9 +12,9 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.grid import LABEL_MODES
-from nnunet_tricks.conformance.sandbox import sandbox
 from nnunet_tricks.conformance.tiny_data import TRAINING_CASES, TinyData
 from nnunet_tricks.conformance.tiny_images import CORE, IGNORED
+from nnunet_tricks.nnunet.sandbox import sandbox
 
 
 @pytest.fixture(params=[(labels, flat) for labels in LABEL_MODES for flat in (True, False)], ids=str)

@@ -157,7 +157,7 @@ def test_lizard_nucleus_without_a_class_and_overlays(convert, copied):
 
 @pytest.mark.parametrize("ending", ["png", "bmp", "tif"])
 def test_instances_are_found_whatever_the_format(convert, data, ending):
-    from nnunet_tricks.targets.instances import FOLDER, instance_map
+    from nnunet_tricks.tricks.targets.instances import FOLDER, instance_map
 
     done = convert("conic", data / "conic", "--format", ending)
     assert done.code == 0

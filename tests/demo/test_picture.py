@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nnunet_tricks.comparison.classes import Classes
 from nnunet_tricks.demo.picture import draw
 from nnunet_tricks.demo.results import Results, Slice
+from nnunet_tricks.nnunet.classes import Classes
 
 CLASSES = Classes.of({"labels": {"background": 0, "kidney": 1, "tumour": 2}})
 

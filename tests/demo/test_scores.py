@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from nnunet_tricks.comparison.classes import Classes
 from nnunet_tricks.demo.scores import mean_scores, scores_of
+from nnunet_tricks.nnunet.classes import Classes
 
 ORGANS = Classes.of({"labels": {"background": 0, "kidney": 1, "tumour": 2}})
 MAPS = arrays(np.uint8, (2, 3, 4), elements=st.integers(0, 2))

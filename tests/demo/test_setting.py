@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from nnunet_tricks.catalogue.naming import IllegalName
 from nnunet_tricks.demo.setting import Setting, with_epochs
-from nnunet_tricks.naming import IllegalName
 
 
 def test_the_baseline_comes_first_and_once() -> None:

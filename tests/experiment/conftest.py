@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_tricks.experiment.folders import Folders
+from nnunet_tricks.nnunet.folders import Folders
 
 DATASET = "Dataset901_Toy"
 CASES = [f"case_{number:02d}" for number in range(10)]

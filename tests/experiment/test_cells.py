@@ -9,10 +9,10 @@ import pytest
 
 from nnunet_tricks.experiment.cells import make, missing
 from nnunet_tricks.experiment.entry import SpecError
-from nnunet_tricks.experiment.model import Model
 from nnunet_tricks.experiment.nnunet_cells import Predict, Train
 from nnunet_tricks.experiment.record import Attempt, Record
 from nnunet_tricks.experiment.spec import read_experiment
+from nnunet_tricks.nnunet.model import Model
 from tests.experiment.conftest import CASES, DATASET
 
 BASE = "datasets: [901]\nconfigurations: [3d_fullres]\ntricks: [Tversky, CE]\nepochs: 5\nfolds: [0, 1]\n"

@@ -16,7 +16,7 @@ from nnunet_tricks.experiment.board import summary
 from nnunet_tricks.experiment.failures import refuse_full
 from nnunet_tricks.experiment.local import LocalQueue
 from nnunet_tricks.experiment.record import Record
-from nnunet_tricks.files import write_atomically
+from nnunet_tricks.utilities.files import write_atomically
 from tests.checkout import IMPORT
 from tests.experiment.generic import Shell, counting, lines
 

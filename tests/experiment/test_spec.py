@@ -6,9 +6,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nnunet_tricks.catalogue import CATALOGUE
+from nnunet_tricks.catalogue.naming import parse
 from nnunet_tricks.experiment.entry import SpecError
 from nnunet_tricks.experiment.spec import KEYS, read_experiment
-from nnunet_tricks.naming import parse
 
 LEAST = "datasets: [901]\nconfigurations: [3d_fullres]\n"
 LOSSES = [info.name for info in CATALOGUE if info.hooks == ("loss",)]

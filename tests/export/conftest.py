@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_tricks import trainers
 from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.grid import Cell
 from nnunet_tricks.conformance.steps import STEPS
+from nnunet_tricks.door import trainers
 
 TRAINER = "nnUNetTrainerTversky_NoDeepSupervision"
 

@@ -13,18 +13,18 @@ from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.training.nnUNetTrainer.variants.network_architecture.nnUNetTrainerBN import nnUNetTrainerBN
 
-from nnunet_tricks import trainers
 from nnunet_tricks.catalogue import CATALOGUE
+from nnunet_tricks.catalogue.info import TrickInfo
 from nnunet_tricks.cli import main
 from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.grid import Cell
-from nnunet_tricks.conformance.resolve import findable
 from nnunet_tricks.conformance.steps import STEPS
+from nnunet_tricks.door import trainers
 from nnunet_tricks.door.external import is_read
+from nnunet_tricks.door.lookup import findable
 from nnunet_tricks.export.model import FINAL, load
 from nnunet_tricks.export.stock import stock_trainer
 from nnunet_tricks.export.write import export
-from nnunet_tricks.trick_info import TrickInfo
 
 OWN = """
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer

@@ -17,10 +17,10 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunet_tricks.cli import main
 from nnunet_tricks.conformance.grid import Cell
-from nnunet_tricks.conformance.resolve import findable
+from nnunet_tricks.door.lookup import findable
+from nnunet_tricks.door.trainers import find
 from nnunet_tricks.export.model import FINAL, load
 from nnunet_tricks.export.write import TRAINED_BY, export
-from nnunet_tricks.trainers import find
 from tests.export.conftest import TRAINER
 
 Train = Callable[[str, Cell], Path]

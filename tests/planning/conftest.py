@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nnunet_tricks.conformance.sandbox import sandbox
+from nnunet_tricks.nnunet.sandbox import sandbox
 
 DATASET = "Dataset777_Planned"
 CHANNEL = {

@@ -13,8 +13,8 @@ import SimpleITK
 from nnunetv2.experiment_planning.dataset_fingerprint import fingerprint_extractor
 from nnunetv2.experiment_planning.dataset_fingerprint.fingerprint_extractor import DatasetFingerprintExtractor
 
+from nnunet_tricks.catalogue.naming import IllegalName
 from nnunet_tricks.door.kinds import answer
-from nnunet_tricks.naming import IllegalName
 from nnunet_tricks.planning.fingerprint import NAME, find
 
 PLACE = "nnunetv2.experiment_planning"

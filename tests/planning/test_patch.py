@@ -10,9 +10,9 @@ from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunet_tricks.conformance.tiny_plans import tiny_plans
+from nnunet_tricks.nnunet.plans_file import resolve
 from nnunet_tricks.planning.memory import REFERENCE_GB, estimated_gigabytes
 from nnunet_tricks.planning.patch import SWEEP, default_name, padding_note, patch_configuration
-from nnunet_tricks.planning.plans_file import resolve
 from nnunet_tricks.planning.small import small_configuration
 from tests.planning.conftest import Planned
 from tests.planning.test_small import hand_made

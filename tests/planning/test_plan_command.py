@@ -6,7 +6,7 @@ import pytest
 
 from nnunet_tricks.commands import plan
 from nnunet_tricks.conformance.tiny_plans import tiny_plans
-from nnunet_tricks.planning import plans_file
+from nnunet_tricks.nnunet import plans_file
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@ import pickle
 
 import pytest
 
+from nnunet_tricks.catalogue.naming import IllegalName
 from nnunet_tricks.door.kinds import answer
-from nnunet_tricks.naming import IllegalName
 from nnunet_tricks.planning.planners import find, is_known, names
 from nnunet_tricks.planning.variants import varied
 from tests.planning.conftest import DATASET, Planned

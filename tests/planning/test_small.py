@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nnunet_tricks.conformance.tiny_plans import tiny_plans
-from nnunet_tricks.planning.plans_file import resolve
+from nnunet_tricks.nnunet.plans_file import resolve
 from nnunet_tricks.planning.small import MIN_EDGE, MIN_STAGES, VOXELS, check_name, small_configuration
 
 

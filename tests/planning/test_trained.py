@@ -16,9 +16,9 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunet_tricks.commands import plan
 from nnunet_tricks.conformance import run as runs
 from nnunet_tricks.conformance.grid import Cell
-from nnunet_tricks.conformance.sandbox import sandbox
 from nnunet_tricks.conformance.steps import STEPS
 from nnunet_tricks.conformance.tiny_data import TinyData, make_tiny_data
+from nnunet_tricks.nnunet.sandbox import sandbox
 from nnunet_tricks.planning.planners import find
 
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_tricks.cluster.environment import Environment
-from nnunet_tricks.cluster.head import Head
-from nnunet_tricks.cluster.profile import Profile, Section
-from nnunet_tricks.experiment.folders import Folders
+from nnunet_tricks.experiment.cluster.environment import Environment
+from nnunet_tricks.experiment.cluster.head import Head
+from nnunet_tricks.experiment.cluster.profile import Profile, Section
 from nnunet_tricks.experiment.record import Record
+from nnunet_tricks.nnunet.folders import Folders
 from tests.checkout import import_folder
 from tests.experiment.generic import Shell, lines
 
@@ -87,7 +87,7 @@ def test_preempted_jobs_and_jobs_that_run_out_of_time_are_done_again(tmp_path, s
 def test_told_to_end_the_jobs_are_cancelled(tmp_path, snakemake, slurm) -> None:
     code = f"""
 from pathlib import Path
-from nnunet_tricks.signals import told_to_end
+from nnunet_tricks.utilities.signals import told_to_end
 from tests.slurm.test_faults import head, waiting
 folder = Path({str(tmp_path)!r})
 with told_to_end():

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnunet_tricks.annotation.study import design
-from nnunet_tricks.wording import some
+from nnunet_tricks.utilities.wording import some
 
 if TYPE_CHECKING:
     from nnunet_tricks.annotation.study import outcome
     from nnunet_tricks.annotation.study.costs import Amount, Prices, Volume
-    from nnunet_tricks.experiment.folders import Folders
+    from nnunet_tricks.nnunet.folders import Folders
 
 CENTRES = ("nnunet", "uniform", "lits", "atlas")
 
@@ -76,8 +76,8 @@ def run_study(arguments: argparse.Namespace) -> int:
     from nnunet_tricks.annotation.labels import IGNORE
     from nnunet_tricks.annotation.study import plan
     from nnunet_tricks.annotation.study.costs import amount
-    from nnunet_tricks.experiment.folders import Folders
-    from nnunet_tricks.files import write_atomically
+    from nnunet_tricks.nnunet.folders import Folders
+    from nnunet_tricks.utilities.files import write_atomically
 
     if arguments.repeats < 1 or (arguments.epochs is not None and arguments.epochs < 1):
         raise ValueError("--repeats and --epochs must be at least 1")
@@ -128,9 +128,9 @@ def run_curves(arguments: argparse.Namespace) -> int:
     """Collect and draw."""
     from nnunet_tricks.annotation.study import figures, outcome
     from nnunet_tricks.annotation.study.costs import amount
-    from nnunet_tricks.experiment.folders import Folders, read_json
     from nnunet_tricks.experiment.spec import read_experiment
-    from nnunet_tricks.files import write_atomically
+    from nnunet_tricks.nnunet.folders import Folders, read_json
+    from nnunet_tricks.utilities.files import write_atomically
 
     folders, prices = Folders.of_environment(), _prices(arguments)
     rows: list[outcome.Row] = []

@@ -15,8 +15,8 @@ from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class
 from rich.progress import track
 
 from nnunet_tricks.annotation import policies, volumes
+from nnunet_tricks.annotation.grid import grid_of
 from nnunet_tricks.annotation.study.design import Point
-from nnunet_tricks.annotation.training.grid import grid_of
 
 
 @dataclass(frozen=True)

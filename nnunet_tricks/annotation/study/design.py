@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import product
 
-from nnunet_tricks.naming import combine, parse
+from nnunet_tricks.catalogue.naming import combine, parse
 
 TRICK = "SparseSlices"
 DENSITIES = (0.05, 0.1, 0.2, 0.4, 0.8)

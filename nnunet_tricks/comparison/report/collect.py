@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_tricks.comparison import traits
-from nnunet_tricks.comparison.classes import Classes
 from nnunet_tricks.comparison.compare import Table
 from nnunet_tricks.comparison.curves import curve
 from nnunet_tricks.comparison.folders import Predictions
@@ -20,8 +19,9 @@ from nnunet_tricks.comparison.statistics.effects import MEAN
 from nnunet_tricks.comparison.statistics.model import CaseDifference, Effect
 from nnunet_tricks.comparison.table import Row
 from nnunet_tricks.comparison.undefined import best_of
-from nnunet_tricks.experiment.folders import STATE, Case, Folders
-from nnunet_tricks.experiment.parts import Part
+from nnunet_tricks.nnunet.classes import Classes
+from nnunet_tricks.nnunet.folders import STATE, Case, Folders
+from nnunet_tricks.nnunet.parts import Part
 
 EACH = 2
 """So many cases that a trick helped most are shown, and so many that it hurt most."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nnunet_tricks.naming import PREFIX
+from nnunet_tricks.catalogue.naming import PREFIX
 
 BASELINE = "baseline"
 

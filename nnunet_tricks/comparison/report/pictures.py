@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnunet_tricks.comparison import images
-from nnunet_tricks.comparison.classes import Classes
 from nnunet_tricks.comparison.scans import Scan
+from nnunet_tricks.nnunet.classes import Classes
 
 COLOURS = ("#2fd07a", "#ff9d2e", "#b18cff", "#ff5fa2", "#8fd014", "#ffd21f", "#38b6ff", "#ff6b4a")
 """Of the classes, in the order of ``dataset.json``: bright, as most images are dark."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from nnunet_tricks.comparison.report.alike import apart, foreign, words
 from nnunet_tricks.comparison.report.facts import Facts, versions
 from nnunet_tricks.comparison.report.render import CASES, FACTS, SOURCES, SUMS, digest, rendered
-from nnunet_tricks.wording import some
+from nnunet_tricks.utilities.wording import some
 
 SHOWN = 30
 """So many characters are shown before and after the first difference."""

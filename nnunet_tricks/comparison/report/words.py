@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
+from nnunet_tricks.catalogue.naming import IllegalName, parse
+from nnunet_tricks.catalogue.papers import Paper, cited
 from nnunet_tricks.comparison.report.facts import Facts
 from nnunet_tricks.comparison.report.view import View
 from nnunet_tricks.comparison.statistics.model import Statistics
-from nnunet_tricks.naming import IllegalName, parse
-from nnunet_tricks.papers import Paper, cited
 
 NNUNET = "isensee2021nnunet"
 

@@ -10,6 +10,7 @@ from itertools import combinations
 
 import numpy as np
 
+from nnunet_tricks.catalogue.naming import IllegalName, parse
 from nnunet_tricks.comparison.cost import Cost
 from nnunet_tricks.comparison.statistics.bootstrap import DRAWS, signs, weights
 from nnunet_tricks.comparison.statistics.components import common_runs, contrast
@@ -30,8 +31,7 @@ from nnunet_tricks.comparison.statistics.values import Array, Key, Values, key_o
 from nnunet_tricks.comparison.statistics.verdict import verdict
 from nnunet_tricks.comparison.table import Row
 from nnunet_tricks.comparison.undefined import best_of, better_of
-from nnunet_tricks.naming import IllegalName, parse
-from nnunet_tricks.wording import some
+from nnunet_tricks.utilities.wording import some
 
 COUNTS = ("TP", "FP", "FN", "TN")
 ECE, BRIER = "ECE", "Brier"

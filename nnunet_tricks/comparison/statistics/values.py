@@ -9,11 +9,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from nnunet_tricks.catalogue.naming import IllegalName, parse
 from nnunet_tricks.comparison.methods import without_run
 from nnunet_tricks.comparison.table import Row
 from nnunet_tricks.comparison.undefined import alarm_of, best_of
-from nnunet_tricks.naming import IllegalName, parse
-from nnunet_tricks.wording import some
+from nnunet_tricks.utilities.wording import some
 
 NOTHING = frozenset({"", "nan", "na", "n/a", "<na>", "none", "null"})
 """What programs write for a group that they do not know: those cases have nothing in common."""

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nnunet_tricks import trainers
 from nnunet_tricks.annotation.study import design, outcome
 from nnunet_tricks.annotation.study.costs import Prices, Volume, amount, volumes_in
 from nnunet_tricks.cli import main
 from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.door import trainers
 from nnunet_tricks.experiment.spec import read_experiment
 
 VOLUMES = Cell("labels", "3d", True)

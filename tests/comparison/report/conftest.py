@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from nnunet_tricks.cli import main
-from nnunet_tricks.experiment.folders import STATE
 from nnunet_tricks.experiment.record import Attempt, Record
 from nnunet_tricks.experiment.witness import Witness
+from nnunet_tricks.nnunet.folders import STATE
 from tests.comparison.world import World
 
 SPEC = """name: kidneys

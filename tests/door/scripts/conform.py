@@ -5,10 +5,10 @@ import sys
 
 import nnunetv2
 
-from nnunet_tricks import trainers
 from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.contract import check_contract
 from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.door import trainers
 
 
 def main(name: str) -> None:

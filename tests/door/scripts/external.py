@@ -21,13 +21,13 @@ def main(alone: str, after_own: str) -> None:
     from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
     report["same class twice"] = recursive_find_trainer_class_by_name(NAMES[1]) is getattr(
-        sys.modules["nnunet_tricks.trainers"], NAMES[1]
+        sys.modules["nnunet_tricks.door.trainers"], NAMES[1]
     )
     os.environ[FOLDERS] = after_own
     report["after own"] = _all()
     os.environ[FOLDERS] = before_own
     report["before own"] = _all()
-    sys.modules["nnunet_tricks.trainers"] = None  # type: ignore[assignment]
+    sys.modules["nnunet_tricks.door.trainers"] = None  # type: ignore[assignment]
     report["ours fails, before own"] = _all()
     os.environ[FOLDERS] = alone
     report["ours fails"] = _all()

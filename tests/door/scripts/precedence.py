@@ -21,15 +21,15 @@ def main(own: str, broken: str, probe: str) -> None:
     report["broken own"] = _all()
 
     os.environ[FOLDERS] = own
-    trainers = sys.modules.pop("nnunet_tricks.trainers")
-    sys.modules["nnunet_tricks.trainers"] = None  # type: ignore[assignment]
+    trainers = sys.modules.pop("nnunet_tricks.door.trainers")
+    sys.modules["nnunet_tricks.door.trainers"] = None  # type: ignore[assignment]
     report["ours fails, own"] = _all()
     del os.environ[FOLDERS]
     report["ours fails"] = _all()
     with redirect_stderr(StringIO()) as said:
         look_up("nnUNetTrainerTversky", old_finder=True)
     report["said"] = said.getvalue()
-    sys.modules["nnunet_tricks.trainers"] = trainers
+    sys.modules["nnunet_tricks.door.trainers"] = trainers
 
     # nnU-Net's own folder, with a dataset_conversion of its own, is first on the path while it searches.
     import nnunetv2

@@ -1,0 +1,46 @@
+"""Which patches of which cases a training sees."""
+
+from __future__ import annotations
+
+from nnunet_tricks.catalogue.entries.shared import PREPROCESSING, tables_3_and_4
+from nnunet_tricks.catalogue.info import Parameter, TrickInfo
+from nnunet_tricks.catalogue.papers import cited
+
+ENTRIES: tuple[TrickInfo, ...] = (
+    TrickInfo(
+        name="Oversample",
+        hooks=("sampling.fraction", "sampling.cases"),
+        phase=PREPROCESSING,
+        module="nnunet_tricks.tricks.sampling.oversample",
+        summary="another fraction of patches that are centred on foreground",
+        formula="each patch with probability fraction; the others lie anywhere",
+        parameters=(
+            Parameter(name="fraction", default=0.3, high=1, help="of the patches; 0 for none, 1 for all"),
+            Parameter(
+                name="rule",
+                default="bernoulli",
+                choices=("bernoulli", "fixed"),
+                help="fixed is nnU-Net's rule: the last patches of each batch, rounded",
+            ),
+            Parameter(
+                name="cases",
+                default="uniform",
+                choices=("uniform", "size"),
+                help="size draws cases in proportion to their voxels",
+            ),
+        ),
+        paper=cited("zhang2022tricks"),
+        challenges=("class imbalance", "small objects"),
+        measured=tables_3_and_4("OverSam", kidney=0.43, tumour=6.06, lits=2.03),
+    ),
+    TrickInfo(
+        name="ClassBalancedSampling",
+        hooks=("sampling.classes",),
+        phase=PREPROCESSING,
+        module="nnunet_tricks.tricks.sampling.class_balanced",
+        summary="patches on foreground: first the class, all alike, then a case that has it",
+        formula="class uniform, then case uniform among those with the class, then voxel uniform",
+        paper=cited("shen2016relay"),
+        challenges=("class imbalance",),
+    ),
+)

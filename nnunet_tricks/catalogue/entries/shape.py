@@ -1,0 +1,143 @@
+"""Losses on the shape of objects: their border, their skeleton, each of them alone."""
+
+from __future__ import annotations
+
+from nnunet_tricks.catalogue.entries.shared import MODEL, class_balance
+from nnunet_tricks.catalogue.info import Parameter, TrickInfo
+from nnunet_tricks.catalogue.papers import cited
+
+_CL_DICE = (
+    Parameter(name="alpha", default=0.5, high=1, help="share of centre-line Dice, the rest is Dice"),
+    Parameter(
+        name="iterations", default=3, low=0, high=50, help="erosions of the soft skeleton: radius of the widest tube"
+    ),
+)
+
+ENTRIES: tuple[TrickInfo, ...] = (
+    TrickInfo(
+        name="Boundary",
+        hooks=("loss", "targets"),
+        phase=MODEL,
+        module="nnunet_tricks.tricks.loss.boundary",
+        summary="generalized Dice and, more and more, the distance of what is predicted from the true border",
+        formula="(1 - w) generalized Dice + w mean(phi p), w from 0 to weight; phi is the signed distance",
+        parameters=(
+            Parameter(name="weight", default=0.99, high=1, help="of the boundary term at the end of the training"),
+        ),
+        paper=cited("kervadec2019boundary"),
+        challenges=("class imbalance", "small objects", "blurred borders"),
+    ),
+    TrickInfo(
+        name="ActiveContour",
+        hooks=("loss",),
+        phase=MODEL,
+        module="nnunet_tricks.tricks.loss.active_contour",
+        summary="a short border around a region that agrees with the truth",
+        formula="length mean(|grad p|) + region mean(p (1 - g) + (1 - p) g), mean over the foreground classes",
+        parameters=(
+            Parameter(name="length", default=1.0, high=100, help="weight of the border's length"),
+            Parameter(name="region", default=1.0, low=0.01, high=100, help="weight of the disagreement"),
+        ),
+        paper=cited("chen2019active"),
+        challenges=("blurred borders",),
+    ),
+    TrickInfo(
+        name="SkeletonRecall",
+        hooks=("loss", "targets"),
+        phase=MODEL,
+        module="nnunet_tricks.tricks.loss.skeleton_recall",
+        summary="thin objects are to be found along their whole length",
+        formula="nnU-Net's loss + weight (1 - recall of the truth's widened skeleton)",
+        parameters=(Parameter(name="weight", default=1.0, high=100, help="of the recall term"),),
+        paper=cited("kirchhoff2024skeleton"),
+        challenges=("thin objects",),
+    ),
+    TrickInfo(
+        name="DistanceCE",
+        hooks=("loss", "targets"),
+        phase=MODEL,
+        module="nnunet_tricks.tricks.loss.distance_cross_entropy",
+        summary="cross-entropy that counts most where two objects nearly touch, U-Net's own",
+        formula="-(w_t + border exp(-(d1 + d2)^2 / (2 sigma^2))) log p_t, mean; d1, d2 to the nearest two objects",
+        parameters=(
+            Parameter(name="border", default=10.0, high=1000, help="weight where two objects meet, w0"),
+            Parameter(name="sigma", default=5.0, low=0.1, high=100, help="how far it reaches, in voxels"),
+            class_balance(1.0),
+        ),
+        paper=cited("ronneberger2015unet"),
+        challenges=("touching objects", "class imbalance"),
+    ),
+    TrickInfo(
+        name="DistancePenaltyCE",
+        hooks=("loss", "targets"),
+        phase=MODEL,
+        module="nnunet_tricks.tricks.loss.distance_penalty",
+        summary="cross-entropy that counts up to twice as much next to a border",
+        formula="-(1 + phi) log p_t, mean; phi is 1 on the border and 0 where it is farthest",
+        paper=cited("caliva2019distance"),
+        challenges=("blurred borders",),
+    ),
+    TrickInfo(
+        name="DiceDistancePenaltyCE",
+        hooks=("loss", "targets"),
+        phase=MODEL,
+        module="nnunet_tricks.tricks.loss.distance_penalty",
+        summary="cross-entropy under the distance penalty in place of the plain one, Dice stays",
+        formula="nnU-Net's Dice term + DistancePenaltyCE",
+        paper=cited("caliva2019distance"),
+        challenges=("blurred borders",),
+    ),
+    TrickInfo(
+        name="Hausdorff",
+        hooks=("loss", "targets"),
+        phase=MODEL,
+        module="nnunet_tricks.tricks.loss.hausdorff",
+        summary="Dice, and for each wrong voxel its squared distance from the border",
+        formula="Dice + weight r mean((p - g)^2 d^alpha); r makes both terms the same size",
+        parameters=(
+            Parameter(name="alpha", default=2.0, low=0.5, high=4, help="what distances are raised to"),
+            Parameter(name="weight", default=1.0, high=100, help="of the Hausdorff term, once both are the same size"),
+            Parameter(
+                name="both", default=False, help="distances of the prediction count, too; made anew in each step, slow"
+            ),
+        ),
+        paper=cited("karimi2020hausdorff"),
+        challenges=("blurred borders", "far false alarms"),
+    ),
+    TrickInfo(
+        name="ClDice",
+        hooks=("loss",),
+        phase=MODEL,
+        module="nnunet_tricks.tricks.loss.cldice",
+        summary="Dice, and the skeletons of truth and prediction within each other",
+        formula="1 - (1 - alpha) Dice - alpha clDice; clDice is the harmonic mean of the skeletons' overlaps",
+        parameters=_CL_DICE,
+        paper=cited("shit2021cldice"),
+        challenges=("thin objects",),
+    ),
+    TrickInfo(
+        name="ClDiceCE",
+        hooks=("loss",),
+        phase=MODEL,
+        module="nnunet_tricks.tricks.loss.cldice",
+        summary="Dice and centre-line Dice in place of the Dice term, cross-entropy stays",
+        formula="ClDice + nnU-Net's cross-entropy",
+        parameters=_CL_DICE,
+        paper=cited("shit2021cldice"),
+        challenges=("thin objects",),
+    ),
+    TrickInfo(
+        name="Blob",
+        hooks=("loss", "targets"),
+        phase=MODEL,
+        module="nnunet_tricks.tricks.loss.blob",
+        summary="nnU-Net's loss on the whole, and on each object alone",
+        formula="alpha L + beta mean of L on each object and the background, others cut out; L is Dice + CE",
+        parameters=(
+            Parameter(name="alpha", default=2.0, high=100, help="weight of the whole"),
+            Parameter(name="beta", default=1.0, high=100, help="weight of the objects"),
+        ),
+        paper=cited("kofler2023blob"),
+        challenges=("small objects", "touching objects"),
+    ),
+)

@@ -1,0 +1,171 @@
+"""What the catalogue says about a trick: its hooks, its parameters, its paper. Standard library only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nnunet_tricks.catalogue.papers import Paper
+
+Value = bool | int | float | str | tuple[float, ...]
+"""What a parameter can hold: a flag, a whole number, a number, a choice, or a list of numbers."""
+
+PHASES = (
+    "pre-training model",
+    "data pre-processing",
+    "data augmentation",
+    "model implementation",
+    "model inference",
+    "result post-processing",
+)
+"""The six phases of the trick paper (Zhang D. et al.), in its order."""
+
+HOOKS = (
+    "loss",
+    "targets",
+    "supervision",
+    "augmentation",
+    "mirroring",
+    "sampling",
+    "labels",
+    "network",
+    "weights",
+    "optimizer",
+    "schedule",
+    "inference",
+)
+"""The parts of nnU-Net's shared configuration that a trick can claim. A trainer's name lists its tricks in this
+order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameter:
+    """One setting of a trick, as it can stand in a trainer's name.
+
+    The type of ``default`` tells the kind: ``False`` is a flag, an ``int`` a whole number, a ``float`` a number, a
+    ``str`` one of ``choices``, a ``tuple`` a list of numbers.
+
+    Attributes:
+        name: Its word in trainer names, small letters only.
+        default: What holds where the name does not say otherwise; the only place where this default stands.
+        help: One line for ``nnunet-tricks show``.
+        low: Smallest allowed number.
+        high: Largest allowed number, ``None`` for no limit.
+        choices: Allowed words of a choice.
+        excludes: Parameters that would mean nothing beside this one; no name holds both.
+        needs: Parameters that are changed, or words that a choice holds, without any of which this one means nothing.
+            Names that hold it without them are legal, since there may be checkpoints, and do the same without it.
+        paper: Where the parameter comes from, where that is not the trick's own paper.
+    """
+
+    name: str
+    default: Value
+    help: str
+    low: float = 0
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    paper: Paper | None = None
+
+    @property
+    def allowed(self) -> str:
+        """The allowed values in words.
+
+        Examples:
+            >>> Parameter(name="alpha", default=0.3, high=1, help="weight of false positives").allowed
+            'a number from 0 to 1'
+        """
+        if isinstance(self.default, bool):
+            return "on when named"
+        if isinstance(self.default, str):
+            return "one of " + ", ".join(self.choices)
+        kind = "a whole number" if isinstance(self.default, int) else "a number"
+        if isinstance(self.default, tuple):
+            kind = "numbers"
+        return (
+            f"{kind} from {self.low:g} to {self.high:g}" if self.high is not None else f"{kind}, at least {self.low:g}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """A difference to the baseline that a paper printed.
+
+    Attributes:
+        source: Paper and table.
+        row: What the paper calls the trick there; CBL losses are balanced by class.
+        dataset: Data set, as the paper calls it.
+        baseline: Dice of the paper's baseline in percent.
+        delta: Printed difference in points of Dice.
+    """
+
+    source: str
+    row: str
+    dataset: str
+    baseline: float
+    delta: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrickInfo:
+    """What can be known about a trick without importing it.
+
+    Attributes:
+        name: Its token in trainer names; starts with a capital. Never changes, since checkpoints hold it.
+        hooks: What it claims of the shared configuration: ``"hook"`` or ``"hook.slot"``.
+        phase: One of ``PHASES``.
+        module: Where its trainer class lives.
+        summary: One line, without a full stop.
+        formula: What it computes, in plain text.
+        parameters: Its settings, in the order in which names spell them.
+        paper: Where it comes from.
+        challenges: Problems it is for, as ``list --for`` takes them.
+        measured: What the papers report for it.
+        base: Whether it is a base: it stands first, and tricks after it replace what it set.
+        dimensions: Of the images that a base is for, 2 or 3; 0 for any.
+        parts: What a base is made of, tricks as they stand in names.
+        own: Whether nnU-Net does it anyway, so that it says something beside a base only.
+        aliases: Former names, still understood because checkpoints hold them.
+        class_name: The trainer class, where it is not ``nnUNetTrainer`` + ``name``.
+        composed: Module and class, ``"module:class"``, that stand for one of nnU-Net's own trainers where the name says
+            more than that trainer alone.
+    """
+
+    name: str
+    hooks: tuple[str, ...]
+    phase: str
+    module: str
+    summary: str
+    formula: str
+    paper: Paper
+    parameters: tuple[Parameter, ...] = ()
+    challenges: tuple[str, ...] = ()
+    measured: tuple[Measurement, ...] = ()
+    base: bool = False
+    dimensions: int = 0
+    parts: tuple[str, ...] = ()
+    own: bool = False
+    aliases: tuple[str, ...] = ()
+    class_name: str = ""
+    composed: str = ""
+
+    @property
+    def trainer(self) -> str:
+        """Name of the trainer that switches this trick alone, at its defaults."""
+        return f"nnUNetTrainer{self.name}"
+
+    @property
+    def implementation(self) -> str:
+        """Name of the class in ``module``."""
+        return self.class_name or self.trainer
+
+    def clashes_with(self, other: TrickInfo) -> str:
+        """The hook that both tricks claim, or an empty string.
+
+        A claim of a whole hook clashes with a claim of any of its slots.
+        """
+        for mine in self.hooks:
+            for theirs in other.hooks:
+                if mine == theirs or mine.startswith(f"{theirs}.") or theirs.startswith(f"{mine}."):
+                    return mine
+        return ""

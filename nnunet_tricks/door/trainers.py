@@ -1,0 +1,77 @@
+"""From a trainer's name to its class, made on first look-up."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+
+from nnunet_tricks.catalogue.info import TrickInfo
+from nnunet_tricks.catalogue.naming import IllegalName, is_ours, parse
+
+
+def find(name: str) -> type | None:
+    """The trainer class of a name.
+
+    Args:
+        name: As it follows nnU-Net's ``-tr``.
+
+    Returns:
+        The class, the same one each time, or ``None`` where the name does not begin as trainers' names do.
+
+    Raises:
+        IllegalName: If it begins so, but is none of ours.
+
+    Examples:
+        >>> find("nnUNetTrainerTversky_alpha0p2_100epochs").__name__
+        'nnUNetTrainerTversky_alpha0p2_100epochs'
+    """
+    return _build(name) if is_ours(name) else None
+
+
+def is_made_here(trainer: type) -> bool:
+    """Whether a class is the one of its name here, and not one of a user that builds on ours or has a like name.
+
+    Examples:
+        >>> tversky = find("nnUNetTrainerTversky")
+        >>> is_made_here(tversky), is_made_here(type("nnUNetTrainerMine", (tversky,), {}))
+        (True, False)
+    """
+    try:
+        return find(trainer.__name__) is trainer
+    except IllegalName:
+        return False
+
+
+@cache
+def _build(name: str) -> type:
+    read = parse(name)
+    classes = [_class_of(trick.info, name) for trick in read.switched]
+    # Both need torch, which names that are illegal should not wait for.
+    from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
+    from nnunet_tricks.training.trainer import TrickTrainer
+
+    # A name that a class already has, nnU-Net's own included, means that class.
+    written = [cls for cls in (*classes, nnUNetTrainer) if cls.__name__ == name]
+    if written:
+        return written[0]
+    what = "; ".join(trick.info.summary for trick in read.switched) or "nothing switched"
+    return type(name, (*classes, TrickTrainer), {"__module__": __name__, "__doc__": f"nnU-Net with: {what}."})
+
+
+def _class_of(info: TrickInfo, name: str) -> type:
+    """What switches a trick in a name; some of nnU-Net's own trainers have a stand-in where the name says more."""
+    module, _, implementation = ("" if name == info.trainer else info.composed).partition(":")
+    found: type = getattr(import_module(module or info.module), implementation or info.implementation)
+    return found
+
+
+def __getattr__(name: str) -> type:
+    """Every legal name is an attribute, so that generated classes are importable and can be pickled."""
+    try:
+        trainer = find(name)
+    except IllegalName as error:
+        raise AttributeError(str(error)) from error
+    if trainer is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return trainer

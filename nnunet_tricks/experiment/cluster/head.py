@@ -1,0 +1,350 @@
+"""The head process: starts Snakemake on what is left, until nothing is left that can be done.
+
+Nothing but files says what is done, so it may be killed at any time: jobs run on, and the next head process waits for
+them.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import IO, Any
+
+from nnunet_tricks.experiment.beat import Beat, Others
+from nnunet_tricks.experiment.cell import Cell
+from nnunet_tricks.experiment.cluster.environment import Environment
+from nnunet_tricks.experiment.cluster.profile import Profile
+from nnunet_tricks.experiment.cluster.rounds import WORKFLOW, Round, new_folder
+from nnunet_tricks.experiment.cluster.schedulers import check_scheduler, needed_options
+from nnunet_tricks.experiment.costs import Costs
+from nnunet_tricks.experiment.keeper import out_of_space
+from nnunet_tricks.experiment.local import BLOCKED, DONE, FAILED, LOCK, Progress
+from nnunet_tricks.experiment.lock import Lock, is_held
+from nnunet_tricks.experiment.nnunet_cells import Train
+from nnunet_tricks.experiment.processes import dying_with_parent
+from nnunet_tricks.experiment.record import Record
+from nnunet_tricks.experiment.strangers import Strangers
+from nnunet_tricks.nnunet.folders import Folders
+from nnunet_tricks.nnunet.model import CHECKPOINTS
+from nnunet_tricks.utilities.files import write_atomically
+
+RUNS = "runs"
+OUTPUT = "snakemake.txt"
+"""What Snakemake says."""
+
+KEPT = 5
+"""Folders of so many rounds are kept, for their logs."""
+
+POLL = 2.0
+SHOWN = 20
+"""Lines of a job's log."""
+
+
+@dataclass
+class Head:
+    """Runs cells through Snakemake.
+
+    Attributes:
+        spec: The experiment file: two head processes never run one at once.
+        cells: Lowest rank first; all that they need must be among them.
+        profile: The cluster.
+        device: nnU-Net's ``-device``.
+        folders: nnU-Net's.
+        variables: The environment of the commands.
+        devices: Of this machine, for a profile that runs cells here.
+        timings: What is known of the cluster: see ``timed``.
+        timing: Whether to time what is not known.
+        environment: Where Snakemake is.
+    """
+
+    spec: Path
+    cells: Sequence[Cell]
+    profile: Profile
+    device: str
+    folders: Folders
+    variables: Mapping[str, str]
+    devices: Sequence[str] = ()
+    timings: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    timing: bool = True
+    environment: Environment = field(default_factory=Environment.usual)
+    progress: dict[str, Progress] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Look at what is done already."""
+        self.progress = {cell.key: Progress(cell, cell.state) for cell in self.cells}
+        self._others = Others()
+        self._strangers = Strangers()
+        self._said: dict[str, str] = {}
+        self._options = needed_options(self.profile)
+
+    @property
+    def base(self) -> Path:
+        """The folder of this experiment's rounds."""
+        file = self.spec.resolve()
+        return self.folders.state / RUNS / f"{file.stem}_{sha256(str(file).encode()).hexdigest()[:8]}"
+
+    def check(self) -> None:
+        """Whether jobs can be submitted from here.
+
+        Raises:
+            ValueError: If not.
+        """
+        self.environment.check(self.profile.scheduler)
+        check_scheduler(self.profile)
+
+    def run(self) -> bool:
+        """Work until nothing is left that can be done.
+
+        Returns:
+            Whether every cell is done.
+
+        Raises:
+            ValueError: If jobs cannot be submitted from here, or another head process runs this experiment.
+        """
+        self.check()
+        self.base.mkdir(parents=True, exist_ok=True)
+        lock = Lock.take(self.base / LOCK)
+        if lock is None or self._alive(self.base):
+            raise ValueError(
+                f"another process runs {self.spec} already ({_owner(self.base)}): stop it first, or wait for it"
+            )
+        with lock, Beat(self.base):
+            write_atomically(self.base / "owner", f"process {os.getpid()} on {platform.node()}")
+            while self._round():
+                pass
+        self._settle_states()
+        is_complete = all(one.state == DONE for one in self.progress.values())
+        if not is_complete and (why := out_of_space(self.base)):
+            print(f"stopped: {why}", file=sys.stderr)
+        return is_complete
+
+    def dry_run(self, folder: Path) -> int:
+        """Let Snakemake plan all that is left, in a folder of its own; returns its exit code."""
+        self.environment.check(self.profile.scheduler)
+        left = [cell for cell in self.cells if not cell.is_done()]
+        self._prepared(folder, left, ()).write()
+        return start_snakemake(self.environment, folder, self.variables, "--dry-run", "--quiet", "host", "rules").wait()
+
+    def _round(self) -> bool:
+        """One start of Snakemake; whether another one is worth it."""
+        left = [cell for cell in self.cells if not cell.is_done()]
+        if not left:
+            return False
+        folder = new_folder(self.base)  # from now on jobs of earlier rounds that wait end at once
+        self._clear_away()
+        busy = {cell.key for cell in left if self._is_busy(cell)}
+        if busy:
+            print(f"{len(busy)} cells are being worked at already: waiting for them", file=sys.stderr)
+        prepared = self._prepared(folder, left, busy)
+        prepared.write()
+        before = {cell.key: _reached(cell) for cell in left}
+        ended = threading.Event()
+        watcher = threading.Thread(target=self._watch, args=(folder, prepared, ended), daemon=True)
+        watcher.start()
+        print(f"{len(left)} cells to do; what Snakemake says: {folder / OUTPUT}", file=sys.stderr, flush=True)
+        try:
+            with (folder / OUTPUT).open("wb") as output:
+                self._wait(start_snakemake(self.environment, folder, self.variables, output=output))
+        finally:
+            ended.set()
+            watcher.join()
+        self._said = {cell.key: said(folder, prepared.names[cell.key]) for cell in left}
+        self._tell_timings(folder)
+        held = {file.name for file in (folder / "held").iterdir()}
+        undone = [cell for cell in left if not self._done_in(folder, prepared, cell)]
+        # Cut off by its time, but further than before; or somebody else was at it.
+        return any(
+            _reached(cell) != before[cell.key] or cell.key in busy or prepared.names[cell.key] in held
+            for cell in undone
+        )
+
+    def _prepared(self, folder: Path, left: Sequence[Cell], busy: Sequence[str] | set[str]) -> Round:
+        costs = Costs(self.cells, self.timings)
+        return Round(
+            folder,
+            left,
+            self.profile,
+            self.device,
+            self.folders,
+            self.variables,
+            busy=busy,
+            devices=self.devices,
+            seconds=costs.seconds,
+            megabytes=lambda cell: (costs.memory(cell) or 0) / 1e6 or None,
+            timing=self.timing,
+            options=self._options,
+        )
+
+    def _wait(self, process: subprocess.Popen[bytes]) -> None:
+        try:
+            process.wait()
+        except BaseException:
+            interrupt(process)
+            raise
+
+    def _watch(self, folder: Path, prepared: Round, ended: threading.Event) -> None:
+        """Say what is done, and tell Snakemake when cells that somebody else is at are free again."""
+        busy = {prepared.names[cell.key]: cell for cell in prepared.cells if cell.key in prepared.busy}
+        keys = {name: key for key, name in prepared.names.items()}
+        last = False
+        while not last:
+            last = ended.wait(POLL)
+            for name, cell in list(busy.items()):
+                with suppress(OSError, ValueError):
+                    if not self._is_busy(cell):
+                        write_atomically(folder / "settled" / name, "done" if cell.is_done() else "free")
+                        del busy[name]
+            for file in sorted(folder.glob("done/*/*")):
+                if key := keys.pop(file.name, None):
+                    print(f"{time.strftime('%H:%M:%S')} done: {key}", file=sys.stderr, flush=True)
+
+    def _is_busy(self, cell: Cell) -> bool:
+        if is_held(cell.folder / LOCK) or self._others.work_at(cell.folder):
+            return True
+        return (self._strangers.running(cell) if cell.is_done() else self._strangers.at(cell)) is not None
+
+    def _alive(self, folder: Path) -> bool:
+        """Whether somebody on another machine works there; waits until that is sure."""
+        first = _owner(folder)
+        while self._others.work_at(folder):
+            print(f"waiting to see whether {first} still runs this experiment", file=sys.stderr)
+            before = (folder / "beat").read_text(encoding="utf-8")
+            for _ in range(15):
+                time.sleep(POLL)
+                with suppress(OSError):
+                    if (folder / "beat").read_text(encoding="utf-8") != before:
+                        return True
+        return False
+
+    def _done_in(self, folder: Path, prepared: Round, cell: Cell) -> bool:
+        """A file system may show the marker before it shows what the cell made."""
+        rules = ("training", "preparation", "elsewhere")
+        return cell.is_done() or any((folder / "done" / rule / prepared.names[cell.key]).exists() for rule in rules)
+
+    def _settle_states(self) -> None:
+        """What became of each cell."""
+        for one in self.progress.values():
+            record = Record.read(one.cell.folder)
+            if one.cell.is_done():
+                one.state = DONE
+            elif text := self._said.get(one.cell.key):
+                one.state, one.why, one.told = FAILED, text, True
+            elif record.is_unfinished:
+                one.state, one.why = FAILED, _why(record)
+        lost = {key for key, one in self.progress.items() if one.state == FAILED}
+        for key, one in self.progress.items():  # in order of rank: what is needed comes first
+            if one.state not in (DONE, FAILED) and lost & set(one.cell.after):
+                one.state = BLOCKED
+                lost.add(key)
+
+    def _tell_timings(self, folder: Path) -> None:
+        """Jobs that time steps belong to no cell, and everything of their kind waits for them."""
+        for log in folder.glob("logs/timing_*.txt"):
+            if text := said(folder, log.stem):
+                print(f"note: steps could not be timed: {text}", file=sys.stderr)
+
+    def _clear_away(self) -> None:
+        """Folders of rounds long ago."""
+        rounds = sorted(folder for folder in self.base.iterdir() if (folder / "plan.json").is_file())
+        for folder in rounds[:-KEPT]:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def start_snakemake(
+    environment: Environment, folder: Path, variables: Mapping[str, str], *more: str, output: IO[Any] | int = 2
+) -> subprocess.Popen[bytes]:
+    """Start Snakemake on a folder that is prepared for it.
+
+    Args:
+        environment: Where it is installed.
+        folder: Which one.
+        variables: Of this environment.
+        more: Words for it.
+        output: Where it writes to; standard error if not given.
+    """
+    words = [str(environment.snakemake), "--snakefile", str(WORKFLOW), "--directory", str(folder)]
+    words += ["--profile", str(folder / "profile"), "--workflow-profile", "none", "--config", f"folder={folder}"]
+    return subprocess.Popen(
+        [*words, *more],
+        env=environment.variables(variables),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        # Ctrl-C reaches it by us only, so that it hears it once: twice would leave jobs behind.
+        start_new_session=True,
+        preexec_fn=_begin,
+    )
+
+
+def _begin() -> None:
+    """In the child: it hears of Ctrl-C even where we were started in the background, and ends with us."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if die := dying_with_parent():
+        die()
+
+
+def interrupt(process: subprocess.Popen[bytes]) -> None:
+    """End Snakemake with all that it has started, jobs on a cluster too."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGINT)
+    process.wait()
+
+
+def said(folder: Path, name: str) -> str:
+    """The last lines that a job has left behind, if its cell is not done: its own, or its scheduler's."""
+    if any(folder.glob(f"done/*/{name}")):
+        return ""
+    own = folder / "logs" / f"{name}.txt"
+    files = [own] if own.is_file() and own.stat().st_size else []
+    # SLURM's folder has the name, LSF's more.
+    files = files or list(folder.glob(f".snakemake/*_logs/*/*{name}/*"))
+    if not files:
+        return _refusal(folder, name)
+    newest = max(files, key=lambda file: file.stat().st_mtime)
+    lines = newest.read_text(encoding="utf-8", errors="replace").splitlines()
+    return "\n".join([f"the end of {newest}:", *(f"  | {line}" for line in lines[-SHOWN:])])
+
+
+def _refusal(folder: Path, name: str) -> str:
+    """What Snakemake says of a job that was never begun."""
+    with suppress(OSError):
+        text = (folder / OUTPUT).read_text(encoding="utf-8", errors="replace")
+        for block in text.split("Error in rule ")[1:]:
+            said_of = re.match(r"\w+:\n\s+message: (.*?)\n(?:\s+sbatch call:|\s+jobid:)", block, re.DOTALL)
+            if said_of and re.search(rf"output: done/\w+/{re.escape(name)}\b", block):
+                return said_of[1]
+    return ""
+
+
+def _reached(cell: Cell) -> tuple[int, ...]:
+    """How far a training has come: when its checkpoints were written."""
+    if not isinstance(cell, Train):
+        return ()
+    files = [cell.model.checkpoint(which) for which in CHECKPOINTS]
+    return tuple(file.stat().st_mtime_ns if file.is_file() else 0 for file in files)
+
+
+def _owner(folder: Path) -> str:
+    try:
+        return (folder / "owner").read_text(encoding="utf-8").strip()
+    except OSError:
+        return "unknown"
+
+
+def _why(record: Record) -> str:
+    last = record.attempts[-1]
+    if last.returncode is None:
+        return "killed, with all that it had started"
+    return f"exit code {last.returncode}" + (f": {last.why}" if last.why else "")

@@ -1,0 +1,165 @@
+"""Runs one cell on the node that a scheduler chose.
+
+``python -m nnunet_tricks.experiment.cluster.job FOLDER NAME MARKER`` starts it.
+The same lock, keeper, log and record as in the local queue, so that each can go on where the other was interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import platform
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from nnunet_tricks import __version__
+from nnunet_tricks.door.commands import command
+from nnunet_tricks.experiment.beat import Others
+from nnunet_tricks.experiment.cell import Cell
+from nnunet_tricks.experiment.cluster.rounds import CELLS, PLAN, TIMED, is_current
+from nnunet_tricks.experiment.keeper import keep
+from nnunet_tricks.experiment.local import CPU, HOST, LOCK, device_lock
+from nnunet_tricks.experiment.lock import Lock
+from nnunet_tricks.experiment.record import LOG, last_lines
+from nnunet_tricks.experiment.strangers import Strangers
+from nnunet_tricks.nnunet.folders import read_json
+from nnunet_tricks.utilities.files import write_atomically
+
+FAILED, HELD, TAKEN_OVER = 1, 75, 76
+"""Exit codes; 75 is the system's for 'try again later'."""
+
+PATIENCE = 10.0
+"""Seconds to wait for a lock that somebody may only have looked at."""
+
+LONG_AGO = 1.0
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one cell; the exit code says whether it is done."""
+    folder, name, marker = Path(arguments[0]), arguments[1], Path(arguments[2])
+    try:
+        code = _run(folder, name)
+        if code == 0:
+            write_atomically(marker, "")
+        return code
+    except (OSError, ValueError, KeyError, pickle.PickleError) as error:
+        return _say(f"{type(error).__name__}: {error}", FAILED)
+
+
+def _run(folder: Path, name: str) -> int:
+    plan = read_json(folder / PLAN)
+    if plan["version"] != __version__:
+        raise ValueError(
+            f"nnunet_tricks was {plan['version']} when the run began, and is {__version__}: start it again"
+        )
+    if not is_current(folder):
+        return _say("a later run of the same experiment has taken over", TAKEN_OVER)
+    kept = pickle.loads((folder / CELLS).read_bytes())
+    _age(folder, plan, name)
+    what = pickle.loads(kept[name])
+    if isinstance(what, Cell):
+        return _do(folder, name, plan, what)
+    return _time(folder, name, plan, what)
+
+
+def _do(folder: Path, name: str, plan: Mapping[str, Any], cell: Cell) -> int:
+    lock = _take(cell)
+    if lock is None:
+        write_atomically(folder / "held" / name, "")
+        return _say("somebody else is at this cell", HELD)
+    with lock:
+        if not cell.is_done():
+            device, own = _device(plan, cell)
+            cell.prepare()
+            witness = cell.witness()
+            program, *words = cell.words()
+            program = program if Path(program).is_absolute() else command(program)
+            try:
+                code = keep(cell.folder, device, [program, *words], witness)
+            finally:
+                if own is not None:
+                    own.release()
+            if not cell.is_done():
+                last = "\n".join(f"  | {line}" for line in last_lines(cell.folder))
+                return _say(f"exit code {code}; the end of {cell.folder / LOG}:\n{last}", code or FAILED)
+    return 0
+
+
+def _time(folder: Path, name: str, plan: Mapping[str, Any], cells: Sequence[tuple[str, Cell]]) -> int:
+    """Time a few steps, and say how long cells take; where that fails, what the profile says counts."""
+    from nnunet_tricks.experiment.costs import Costs, timed
+
+    alone = [cell for _, cell in cells]
+    own = _device(plan, alone[0])[1]
+    try:
+        costs = Costs(alone, timed(alone, os.environ, machine=plan["machine"]))
+        known = {one: (costs.seconds(cell), costs.memory(cell)) for one, cell in cells}
+    except (OSError, ValueError, KeyError) as error:
+        return _say(f"nothing could be timed: {error}", 0)
+    finally:
+        if own is not None:
+            own.release()
+    found = {
+        one: {"seconds": seconds, "megabytes": memory / 1e6 if memory else None}
+        for one, (seconds, memory) in known.items()
+    }
+    write_atomically(folder / TIMED / name, json.dumps(found))
+    return 0
+
+
+def _age(folder: Path, plan: Mapping[str, Any], name: str) -> None:
+    """Make the markers of what came first old: Snakemake takes it ill if a node's clock is ahead of the next one's."""
+    for needed in [*plan["cells"][name]["after"], plan["cells"][name]["measure"]]:
+        if needed:
+            with suppress(OSError):
+                os.utime(folder / "done" / plan["cells"][needed]["rule"] / needed, (LONG_AGO, LONG_AGO))
+
+
+def _take(cell: Cell) -> Lock | None:
+    """The cell's lock, unless somebody works at it."""
+    others, strangers, began = Others(), Strangers(), time.monotonic()
+    while True:
+        lock = Lock.take(cell.folder / LOCK)
+        # Whether files of other nodes change, the head process has watched; a node knows its own processes.
+        if lock is not None and strangers.running(cell):
+            lock.release()
+            return None
+        if lock is not None and not others.work_at(cell.folder):
+            return lock
+        if lock is not None:
+            lock.release()
+        # Somebody on another machine, where locks are not seen, may be dead: that takes longer to find out.
+        if time.monotonic() - began > PATIENCE + (others.patience if lock is not None else 0.0):
+            return None
+        time.sleep(1.0)
+
+
+def _device(plan: Mapping[str, Any], cell: Cell) -> tuple[str, Lock | None]:
+    """What to call the device; on this machine also its lock, as nobody else shares out devices."""
+    if plan["scheduler"] != "local":
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").partition(",")[0]
+        device = getattr(cell, "device", CPU) if cell.on_device else HOST
+        return (visible or "0") if device == "cuda" else device, None
+    on_cpu = any(device.startswith(CPU) for device in plan["devices"])
+    devices = plan["devices"] if cell.on_device or on_cpu else [HOST]
+    while True:
+        for device in devices:
+            if lock := device_lock(cell.states, device):
+                if device.isdecimal():
+                    os.environ["CUDA_VISIBLE_DEVICES"] = device
+                return device, lock
+        time.sleep(1.0)
+
+
+def _say(what: str, code: int) -> int:
+    print(f"nnunet-tricks: on {platform.node()}: {what}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

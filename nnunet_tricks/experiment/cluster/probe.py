@@ -1,0 +1,76 @@
+"""Looks around on a node, for ``cluster check``.
+
+``python -m nnunet_tricks.experiment.cluster.probe FOLDER NAME MARKER`` starts it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import uuid
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from nnunet_tricks.utilities.files import write_atomically
+
+TRAINER = "nnUNetTrainerTversky"
+SAID = "said"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write down what is there; the exit code is always 0, as what is wrong is told from what is written."""
+    folder, name, marker = Path(arguments[0]), arguments[1], Path(arguments[2])
+    write_atomically(folder / SAID / f"{name}.json", json.dumps(look()))
+    write_atomically(marker, "")
+    return 0
+
+
+def look() -> dict[str, Any]:
+    """What this node has: its name, folders, GPU, nnU-Net, and our trainers."""
+    folders = {f"nnUNet_{name}": os.environ.get(f"nnUNet_{name}", "") for name in ("raw", "preprocessed", "results")}
+    return {
+        "node": platform.node(),
+        "unseen": [f"{name}={folder}" for name, folder in folders.items() if not Path(folder).is_dir()],
+        "unwritable": [
+            f"{name}={folder}" for name, folder in folders.items() if name != "nnUNet_raw" and not _is_writable(folder)
+        ],
+        "gpu": _asked("import torch; print(torch.cuda.get_device_name() if torch.cuda.is_available() else '')"),
+        "nnunet": _version("nnunetv2"),
+        "trainer": _asked(
+            "import nnunetv2; from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name as find;"
+            f" print(find({TRAINER!r}).__name__)"
+        ),
+    }
+
+
+def _is_writable(folder: str) -> bool:
+    file = Path(folder) / f".nnunet_tricks_{uuid.uuid4().hex}"
+    try:
+        file.write_text("")
+        file.unlink()
+    except OSError:
+        return False
+    return True
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def _asked(line: str) -> str:
+    """What a line of Python prints last, in an interpreter of its own; nothing if it fails."""
+    done = subprocess.run([sys.executable, "-c", line], capture_output=True, text=True, check=False)
+    said = done.stdout.strip().splitlines()
+    return said[-1] if said and done.returncode == 0 else ""
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

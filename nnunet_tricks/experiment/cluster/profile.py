@@ -1,0 +1,190 @@
+"""Profiles: what a cluster is like, as a small YAML file that its user edits."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nnunet_tricks.experiment.entry import Entry, SpecError, read
+from nnunet_tricks.utilities.durations import seconds_in
+
+FOLDER = Path(__file__).parent / "profiles"
+SCHEDULERS = ("slurm", "lsf", "kubernetes", "local")
+"""Each also names a profile that is shipped."""
+
+LOCAL = "local"
+UNITS = {"MB": 1, "GB": 1000, "TB": 1000_000}
+KEYS = ("scheduler", "jobs", "retries", "longest", "setup", "training", "preparation", "snakemake")
+SECTION = ("time", "memory", "cpus", "resources")
+OURS = ("executor", "directory", "snakefile", "config", "jobs", "retries", "keep-going", "dry-run", "profile")
+"""Options of Snakemake that we set."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """What a kind of cell gets.
+
+    Attributes:
+        seconds: Where nothing like it has been measured yet.
+        megabytes: The same for memory.
+        cpus: Cores.
+        gpu: Resources of Snakemake that ask for a GPU.
+        resources: Other resources of Snakemake.
+    """
+
+    seconds: float = 86400.0
+    megabytes: int = 32000
+    cpus: int = 1
+    gpu: Mapping[str, str | int] = field(default_factory=dict)
+    resources: Mapping[str, str | int] = field(default_factory=dict)
+
+    def asked(self, device: str) -> dict[str, str | int]:
+        """The resources that a cell asks for; a GPU only if it trains on one."""
+        return {**self.resources, **(self.gpu if device == "cuda" else {})}
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A cluster.
+
+    Attributes:
+        name: As ``--profile`` says it, without folder and ending; timings are kept under it.
+        file: Where it stands.
+        scheduler: One of ``SCHEDULERS``, and Snakemake's name of the executor.
+        jobs: At most so many at a time.
+        retries: How often a cell that failed is tried again.
+        longest: No cell asks for more seconds.
+        setup: Lines of bash before each cell.
+        training: What cells on a GPU get.
+        preparation: What others get.
+        options: Of Snakemake.
+    """
+
+    name: str
+    file: Path
+    scheduler: str
+    jobs: int = 100
+    retries: int = 2
+    longest: float = 30 * 86400.0
+    setup: Sequence[str] = ()
+    training: Section = field(default_factory=Section)
+    preparation: Section = field(default_factory=Section)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether cells run on this machine, so that nobody else shares out its GPUs."""
+        return self.scheduler == LOCAL
+
+
+def read_profile(name: str) -> Profile:
+    """A profile.
+
+    Args:
+        name: One that is shipped, or a file.
+
+    Raises:
+        ValueError: If there is none of that name.
+        SpecError: If something in it is wrong.
+    """
+    file = FOLDER / f"{name}.yaml" if name in SCHEDULERS else Path(name)
+    if not file.is_file():
+        raise ValueError(f"--profile {name} is neither a file nor one of {', '.join(SCHEDULERS)}")
+    fields = read(file).fields(KEYS)
+    if "scheduler" not in fields:
+        raise SpecError(f"{file}, line 1: the file says no 'scheduler': one of {', '.join(SCHEDULERS)}")
+    known: dict[str, Any] = {}
+    if "jobs" in fields:
+        known["jobs"] = fields["jobs"].whole(least=1)
+    if "retries" in fields:
+        known["retries"] = fields["retries"].whole(least=0)
+    if "longest" in fields:
+        known["longest"] = _seconds(fields["longest"])
+    if "setup" in fields and fields["setup"].value:
+        known["setup"] = tuple(line.text() for line in fields["setup"].items())
+    for name_of, more in (("training", ("gpu",)), ("preparation", ())):
+        if name_of in fields:
+            known[name_of] = _section(fields[name_of], (*SECTION, *more))
+    if "snakemake" in fields:
+        known["options"] = _options(fields["snakemake"])
+    return Profile(file.stem, file, fields["scheduler"].choice(SCHEDULERS), **known)
+
+
+def megabytes_in(words: str) -> int:
+    """The megabytes of a size such as ``32 GB`` or ``1.5GB``.
+
+    Raises:
+        ValueError: If it is none.
+
+    Examples:
+        >>> megabytes_in("32 GB"), megabytes_in("500MB")
+        (32000, 500)
+    """
+    read_ = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Z]B)\s*", words.upper())
+    if not read_ or read_[2] not in UNITS or not float(read_[1]):
+        raise ValueError(f"'{words}' is not a size: write it like 32 GB or 500 MB")
+    return math.ceil(float(read_[1]) * UNITS[read_[2]])
+
+
+def _section(entry: Entry, keys: Sequence[str]) -> Section:
+    fields = entry.fields(keys)
+    known: dict[str, Any] = {}
+    if "time" in fields:
+        known["seconds"] = _seconds(fields["time"])
+    if "memory" in fields:
+        try:
+            known["megabytes"] = megabytes_in(fields["memory"].text())
+        except SpecError:
+            raise
+        except ValueError as error:
+            raise fields["memory"].error(str(error)) from error
+    if "cpus" in fields:
+        known["cpus"] = fields["cpus"].whole(least=1)
+    for key in ("gpu", "resources"):
+        if key in fields:
+            known[key] = _resources(fields[key])
+    twice = sorted(set(known.get("gpu", {})) & set(known.get("resources", {})))
+    if twice:
+        raise fields["resources"].error(f"'{twice[0]}' stands under 'gpu' and under 'resources': put both into one")
+    return Section(**known)
+
+
+def _seconds(entry: Entry) -> float:
+    try:
+        return seconds_in(entry.text())
+    except SpecError:
+        raise
+    except ValueError as error:
+        raise entry.error(str(error)) from error
+
+
+def _resources(entry: Entry) -> dict[str, str | int]:
+    found: dict[str, str | int] = {}
+    for key, value in entry.fields().items():
+        if key in ("runtime", "mem_mb", "mem"):
+            raise value.error(f"'{key}' is set by what was measured: write 'time' and 'memory' for the rest")
+        # A partition may be called 'no' or 'on', which YAML reads as false and true.
+        is_number = isinstance(value.value, int) and not isinstance(value.value, bool)
+        found[key] = value.value if is_number else value.text()
+    return found
+
+
+def _options(entry: Entry) -> dict[str, Any]:
+    found = {}
+    for key, value in entry.fields().items():
+        if key in OURS:
+            raise value.error(f"Snakemake's option '{key}' is set by 'nnunet-tricks run'")
+        found[key] = _plain(value)
+    return found
+
+
+def _plain(entry: Entry) -> Any:
+    if isinstance(entry.value, list):
+        return [_plain(item) for item in entry.value]
+    if isinstance(entry.value, dict):
+        return {key: _plain(value) for key, value in entry.value.items()}
+    return entry.value

@@ -1,0 +1,279 @@
+"""One round of Snakemake over the cells that are left: a folder with all that it, its jobs and their nodes need."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import re
+import shlex
+import sys
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from nnunet_tricks import __version__
+from nnunet_tricks.experiment.cell import Cell
+from nnunet_tricks.experiment.cluster.profile import Profile, Section
+from nnunet_tricks.experiment.costs import group
+from nnunet_tricks.experiment.nnunet_cells import Predict, Train
+from nnunet_tricks.nnunet.folders import Folders
+from nnunet_tricks.utilities.files import write_atomically
+
+WORKFLOW = Path(__file__).parent / "workflow" / "Snakefile"
+PLAN, CELLS, SCRIPT, CURRENT = "plan.json", "cells.pickle", "job.sh", "current"
+TIMED = "timed"
+TRAINING, PREPARATION, ELSEWHERE = "training", "preparation", "elsewhere"
+MARGIN = 1.5
+"""So many times what was measured is asked for at first."""
+
+START = 600.0
+"""Seconds more, for a node that is slow to begin."""
+
+SPARE = 2000
+"""Megabytes more."""
+
+NAME = 90
+"""Characters of a cell's name that are shown; the whole is in its folder."""
+
+WORKERS = 12
+"""nnU-Net's own number of loading processes."""
+
+LATENCY = 60
+"""Seconds that a file may take until this machine sees it."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """What one start of Snakemake is to do.
+
+    Attributes:
+        folder: Where it works; nobody has used it before.
+        cells: Those that are not done, lowest rank first.
+        profile: The cluster.
+        device: nnU-Net's ``-device``.
+        folders: nnU-Net's.
+        variables: The environment of the commands.
+        busy: Keys of the cells that somebody else is at.
+        devices: Of this machine, where cells run on it.
+        seconds: How long what is left of a cell takes, as far as it is known.
+        megabytes: The same for its memory.
+        timing: Whether to time what is not known.
+        options: Of Snakemake, beside the profile's.
+    """
+
+    folder: Path
+    cells: Sequence[Cell]
+    profile: Profile
+    device: str
+    folders: Folders
+    variables: Mapping[str, str]
+    busy: Collection[str] = ()
+    devices: Sequence[str] = ()
+    seconds: Callable[[Cell], float | None] = lambda _: None
+    megabytes: Callable[[Cell], float | None] = lambda _: None
+    timing: bool = True
+    options: Mapping[str, Any] = field(default_factory=dict)
+    names: dict[str, str] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Name the cells: Snakemake makes folders of the names."""
+        for place, cell in enumerate(self.cells):
+            self.names[cell.key] = f"{place:05d}_{_readable(cell.key)}"
+
+    def write(self) -> None:
+        """Make the folder."""
+        entries, kept = self._entries()
+        for name in ("settled", "held", TIMED):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        write_atomically(self.folder / CELLS, pickle.dumps(kept))
+        write_folder(
+            self.folder,
+            self.profile,
+            entries,
+            wanted=list(self.names.values()),
+            device=self.device,
+            devices=self.devices,
+            variables=exported(self.variables, self.folders, self.profile),
+            module="nnunet_tricks.experiment.cluster.job",
+            options={**self.options, **({} if self.profile.is_local else {"local-cores": max(len(self.busy), 1)})},
+        )
+
+    def _entries(self) -> tuple[dict[str, dict[str, Any]], dict[str, bytes]]:
+        """What Snakemake and what a node must know of each cell, by name."""
+        entries: dict[str, dict[str, Any]] = {}
+        kept: dict[str, bytes] = {}
+        timed: dict[str, list[tuple[str, Cell]]] = {}
+        for place, cell in enumerate(self.cells):
+            name = self.names[cell.key]
+            seconds, megabytes = self.seconds(cell), self.megabytes(cell)
+            rule = ELSEWHERE if cell.key in self.busy else TRAINING if cell.on_device else PREPARATION
+            measure = None
+            if self.timing and rule != ELSEWHERE and seconds is None and isinstance(cell, Train | Predict):
+                measure = f"timing_{_readable(group(cell))}"
+                if measure not in timed and isinstance(cell, Train):
+                    timed[measure] = []
+                    entries[measure] = self._entry(place, TRAINING, cell.after)
+                if measure in timed:
+                    timed[measure].append((name, replace(cell, after=())))  # what it needs is done by then
+                else:
+                    measure = None  # nothing left to train: nothing to time
+            after = () if rule == ELSEWHERE else cell.after
+            known = {"seconds": seconds, "megabytes": megabytes, "measure": measure}
+            entries[name] = {**self._entry(place, rule, after), **known}
+            kept[name] = pickle.dumps(cell)
+        kept.update({measure: pickle.dumps(cells) for measure, cells in timed.items()})
+        return entries, kept
+
+    def _entry(self, place: int, rule: str, after: Iterable[str]) -> dict[str, Any]:
+        return entry(place, rule, [self.names[key] for key in after if key in self.names])
+
+
+def entry(place: int, rule: str, after: Sequence[str] = ()) -> dict[str, Any]:
+    """What the workflow knows of a cell of which nothing has been measured."""
+    return {"place": place, "rule": rule, "after": after, "seconds": None, "megabytes": None, "measure": None}
+
+
+def write_folder(
+    folder: Path,
+    profile: Profile,
+    entries: Mapping[str, Mapping[str, Any]],
+    *,
+    wanted: Sequence[str],
+    device: str,
+    devices: Sequence[str],
+    variables: Mapping[str, str],
+    module: str,
+    options: Mapping[str, Any],
+) -> None:
+    """Write what the workflow reads.
+
+    Args:
+        folder: Where to.
+        profile: The cluster.
+        entries: The jobs, by name.
+        wanted: Names of those that are to be done.
+        device: nnU-Net's ``-device``.
+        devices: Of this machine, where cells run on it.
+        variables: The environment of the jobs.
+        module: What they run.
+        options: Of Snakemake; the profile's come after them.
+    """
+    plan = {
+        "version": __version__,
+        "scheduler": profile.scheduler,
+        "machine": profile.name,
+        "devices": list(devices),
+        "cells": entries,
+        "wanted": wanted,
+        "training": _section(profile, profile.training, device, on_cpu=device == "cpu"),
+        "preparation": _section(profile, profile.preparation, "cpu", on_cpu=device == "cpu"),
+        "longest": profile.longest,
+        "start": START,
+        "margin": MARGIN,
+        "spare": SPARE,
+    }
+    for name in ("done", "logs"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / SCRIPT, script(profile, variables, module))
+    write_atomically(folder / PLAN, json.dumps(plan))
+    local = {"cores": len(devices) + 1, "resources": [f"lane={len(devices)}", "host=1"]}
+    remote = {"jobs": profile.jobs, "latency-wait": LATENCY}
+    own = {"executor": profile.scheduler, **(local if profile.is_local else remote), "retries": profile.retries}
+    write_options(folder, {**own, **OPTIONS, **options, **profile.options})
+
+
+OPTIONS: Mapping[str, Any] = {
+    "keep-going": True,
+    "scheduler": "greedy",  # the other one takes minutes for thousands of cells
+    "rerun-triggers": ["mtime"],
+    "drop-metadata": True,
+    "force-use-threads": True,  # cells that wait here need no interpreter each
+}
+"""Of Snakemake, for all profiles."""
+
+
+def _section(profile: Profile, section: Section, device: str, *, on_cpu: bool) -> dict[str, Any]:
+    resources = section.asked(device)
+    if profile.is_local:
+        resources["lane" if section is profile.training or on_cpu else "host"] = 1
+    return {
+        "seconds": section.seconds,
+        "megabytes": section.megabytes,
+        "cpus": section.cpus,
+        "resources": resources,
+    }
+
+
+def exported(variables: Mapping[str, str], folders: Folders, profile: Profile) -> dict[str, str]:
+    """The variables that jobs need: not every scheduler hands them on, and paths must be whole.
+
+    Args:
+        variables: All that there are.
+        folders: nnU-Net's.
+        profile: The cluster.
+    """
+    # nnU-Net would start as many loading processes as the whole node has room for.
+    workers = {} if profile.is_local else {"nnUNet_n_proc_DA": str(min(profile.training.cpus, WORKERS))}
+    prefixes = ("nnUNet_", "NNUNET_TRICKS_", "OMP_", "PYTHON")
+    found = {**workers, **{name: value for name, value in variables.items() if name.startswith(prefixes)}}
+    for name in ("raw", "preprocessed", "results"):
+        found[f"nnUNet_{name}"] = str(getattr(folders, name))
+    for name in ("PYTHONPATH", "nnUNet_extTrainer"):
+        if name in found:
+            found[name] = os.pathsep.join(os.path.abspath(one) for one in found[name].split(os.pathsep))
+    return found
+
+
+def write_options(folder: Path, options: Mapping[str, Any]) -> None:
+    """Options of Snakemake, as it reads them with ``--profile``."""
+    import yaml
+
+    (folder / "profile").mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / "profile" / "config.yaml", yaml.safe_dump(dict(options), sort_keys=False))
+
+
+def script(profile: Profile, variables: Mapping[str, str], module: str) -> str:
+    """What runs on a node: ``bash job.sh CELL``.
+
+    Args:
+        profile: Its lines come first.
+        variables: They are set then.
+        module: What Python then runs, with this folder and the script's arguments.
+    """
+    python = shlex.quote(sys.executable)
+    unseen = shlex.quote(f"{sys.executable} is not there: install into a folder that nodes see")
+    lines = [
+        "#!/bin/bash",
+        "# One cell on its node: bash job.sh CELL MARKER",
+        "set +eu",
+        'folder=$(cd "$(dirname "$0")" && pwd)',
+        'fail() { echo "nnunet-tricks: on $(hostname) $1" >&2; exit 3; }',
+        *(f"{{ {line}\n}} || fail {shlex.quote(f'this line of setup fails: {line}')}" for line in profile.setup),
+        *(f"export {name}={shlex.quote(value)}" for name, value in sorted(variables.items())),
+        f"test -x {python} || fail {unseen}",
+        f'exec {python} -m {module} "$folder" "$@"',
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def new_folder(base: Path) -> Path:
+    """A folder for one more round, which becomes the current one: jobs of earlier rounds that have not begun end."""
+    folder = base / f"{time.strftime('%Y%m%dT%H%M%S')}_{os.getpid()}"
+    while folder.exists():  # rounds that took less than a second
+        folder = folder.with_name(f"{folder.name}_")
+    folder.mkdir(parents=True)
+    write_atomically(base / CURRENT, folder.name)
+    return folder
+
+
+def is_current(folder: Path) -> bool:
+    """Whether no later round has begun."""
+    return (folder.parent / CURRENT).read_text(encoding="utf-8").strip() == folder.name
+
+
+def _readable(key: str) -> str:
+    words = re.sub(r"[^\w.=-]+", "_", key)
+    return words if len(words) <= NAME else words[-NAME:]

@@ -1,0 +1,106 @@
+"""What is peculiar to one scheduler."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from nnunet_tricks.experiment.cluster.profile import Profile
+
+COMMANDS = {"slurm": "sbatch", "lsf": "bsub"}
+"""How a machine shows that it may submit jobs."""
+
+PATIENCE = 60.0
+
+
+def check_scheduler(profile: Profile) -> None:
+    """Whether jobs can be submitted from this machine.
+
+    Raises:
+        ValueError: If not.
+    """
+    needed = COMMANDS.get(profile.scheduler)
+    if needed and shutil.which(needed) is None:
+        raise ValueError(
+            f"profile {profile.name} is for {profile.scheduler}, and there is no '{needed}' here: log in to a machine "
+            "from which jobs are submitted"
+        )
+
+
+def needed_options(profile: Profile) -> dict[str, Any]:
+    """Options of Snakemake without which a cluster like this one does not work."""
+    # Without accounting Snakemake would ask for the states of jobs for ever, and never hear of one.
+    if profile.scheduler == "slurm" and "slurm-status-command" not in profile.options and not _answers(["sacct", "-X"]):
+        return {"slurm-status-command": "squeue"}
+    return {}
+
+
+REFUSALS = (
+    (r"[Ii]nvalid partition|[Ii]nvalid qos|[Ii]nvalid queue|[Nn]o such queue|[Bb]ad queue", "partitions"),
+    (r"[Ii]nvalid account|[Aa]ccount/partition combination|[Pp]roject", "account"),
+    (r"[Ii]nvalid generic resource|gres|GRES", "gpu"),
+    (r"node configuration is not available|[Rr]equested.*exceed|[Mm]emory specification", "size"),
+    (r"PartitionConfig|PartitionNodeLimit", "size"),
+    (r"time limit|[Tt]ime limit|RUNLIMIT", "time"),
+    (r"[Nn]o such file or directory|not found", "paths"),
+)
+
+
+def explained(message: str, profile: Profile) -> str:
+    """What a scheduler complains of, and what to do about it.
+
+    Args:
+        message: Of the scheduler, or the end of its log.
+        profile: What was asked for.
+    """
+    advice = {
+        "partitions": f"set the partition or queue under 'resources' of {profile.file}{_partitions(profile)}",
+        "account": f"set 'slurm_account' or 'lsf_project' under 'resources' of {profile.file}",
+        "gpu": f"this cluster names its GPUs otherwise: see 'gpu' in {profile.file}",
+        "size": f"no node has as much: see 'cpus', 'memory' and 'gpu' in {profile.file}",
+        "time": f"no job may take so long: see 'longest' in {profile.file}",
+        "paths": "the node does not see this machine's paths: Snakemake's environment, this one and nnU-Net's folders "
+        "must be on a file system that all nodes share",
+    }
+    for pattern, what in REFUSALS:
+        if re.search(pattern, message):
+            return f"{message}\n  {advice[what]}"
+    return message
+
+
+def _partitions(profile: Profile) -> str:
+    if profile.scheduler != "slurm":
+        return ""
+    with suppress(OSError, subprocess.SubprocessError):
+        words = ["sinfo", "--noheader", "--format=%R"]
+        said = subprocess.run(words, capture_output=True, text=True, check=True, timeout=PATIENCE).stdout.split()
+        return f"; there are {', '.join(dict.fromkeys(said))}"
+    return ""
+
+
+def waits_for(profile: Profile, output: str) -> str:
+    """What jobs wait for, as SLURM says it; nothing if that is not known.
+
+    Args:
+        profile: The cluster.
+        output: What Snakemake has said so far.
+    """
+    run = re.search(r"SLURM run ID: (\S+)", output)
+    if profile.scheduler != "slurm" or not run:
+        return ""
+    with suppress(OSError, subprocess.SubprocessError):
+        words = ["squeue", "--noheader", "--format=%i %T %r", "--name", run[1]]
+        said = subprocess.run(words, capture_output=True, text=True, check=True, timeout=PATIENCE).stdout
+        return "; ".join(f"job {line.strip()}" for line in said.splitlines())
+    return ""
+
+
+def _answers(words: Sequence[str]) -> bool:
+    try:
+        return subprocess.run(words, capture_output=True, check=False, timeout=PATIENCE).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False

@@ -1,0 +1,1 @@
+"""What stock nnU-Net leaves on disk, and how it is called."""

@@ -1,0 +1,88 @@
+"""A model of nnU-Net on one fold: where its files are, and which of them a kill has left whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import is_zipfile
+
+from nnunet_tricks.nnunet.folders import Folders, is_json
+
+CASCADE, FIRST_STAGE = "3d_cascade_fullres", "3d_lowres"
+CHECKPOINTS = ("final", "latest", "best")
+"""In the order in which nnU-Net's ``--c`` looks for them."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trainer with plans and a configuration, on one fold of a data set.
+
+    Attributes:
+        folders: nnU-Net's.
+        dataset: Full name.
+        trainer: Class name.
+        plans: Stem of the plans file.
+        configuration: One of the plans'.
+        fold: As nnU-Net's command takes it.
+    """
+
+    folders: Folders
+    dataset: str
+    trainer: str
+    plans: str
+    configuration: str
+    fold: str
+
+    @property
+    def name(self) -> str:
+        """Where it stands within the results."""
+        return f"{self.dataset}/{self.trainer}__{self.plans}__{self.configuration}/fold_{self.fold}"
+
+    @property
+    def folder(self) -> Path:
+        """Where nnU-Net puts it."""
+        return self.folders.results / self.name
+
+    def checkpoint(self, which: str) -> Path:
+        """A checkpoint's file."""
+        return self.folder / f"checkpoint_{which}.pth"
+
+    def has(self, which: str) -> bool:
+        """Whether a checkpoint is there and whole: torch writes archives, whose table of contents comes last."""
+        file = self.checkpoint(which)
+        return file.is_file() and is_zipfile(file)
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether the training came to its end."""
+        return self.has("final")
+
+    @property
+    def is_validated(self) -> bool:
+        """Whether the validation that nnU-Net appends came to its end."""
+        return is_json(self.validation / "summary.json")
+
+    @property
+    def validation(self) -> Path:
+        """What nnU-Net predicts at the end of a training."""
+        return self.folder / "validation"
+
+    def predictions(self, part: str, checkpoint: str) -> Path:
+        """Where predictions of a part of the data are: nnU-Net's own for the validation part."""
+        if (part, checkpoint) == ("validation", "final"):
+            return self.validation
+        return self.folder / (part if checkpoint == "final" else f"{part}_{checkpoint}")
+
+    @property
+    def first_stage(self) -> Model | None:
+        """The model whose predictions a cascade needs."""
+        if self.configuration != CASCADE:
+            return None
+        return Model(self.folders, self.dataset, self.trainer, self.plans, FIRST_STAGE, self.fold)
+
+    def put_away_broken(self) -> None:
+        """Rename checkpoints that were cut off, so that nnU-Net goes on from a whole one."""
+        for which in CHECKPOINTS:
+            file = self.checkpoint(which)
+            if file.is_file() and not self.has(which):
+                file.replace(file.with_name(f"{file.name}.broken"))

@@ -1,0 +1,1 @@
+"""What every trick stands on."""

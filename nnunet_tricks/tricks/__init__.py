@@ -1,0 +1,1 @@
+"""Everything that a trainer's name can switch, one trick per file."""

@@ -1,0 +1,114 @@
+"""What the trainers share that mix the patches of a batch with each other.
+
+A batch is mixed where the training step takes it, after every augmentation, by one number and one order for the whole
+batch as in the papers' programs. Validation batches stay as they are.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nnunet_tricks.training.planned import Planned
+from nnunet_tricks.training.trainer import TrickTrainer
+
+
+def others(count: int) -> Tensor:
+    """For each patch of a batch another one of it, each patch once: a turn of the batch by a random number.
+
+    Args:
+        count: Patches in the batch, at least 2.
+
+    Examples:
+        >>> others(2)
+        tensor([1, 0])
+    """
+    return (torch.arange(count) + np.random.randint(1, count)) % count
+
+
+class MixingTrainer(TrickTrainer):
+    """A trainer that mixes some of its batches.
+
+    Attributes:
+        mixing_trick: The trick's name in the catalogue; its parameters ``p`` and ``alpha`` say how many batches are
+            mixed, and that the share of a patch itself is from a Beta(alpha, alpha) distribution.
+    """
+
+    mixing_trick: ClassVar[str]
+    loss: Any
+
+    @abstractmethod
+    def mixed(self, batch: dict[str, Any], share: float, order: Tensor) -> tuple[dict[str, Any], Any]:
+        """A batch of mixed patches, and the loss that fits it.
+
+        Args:
+            batch: nnU-Net's, on the training's device; not to be changed.
+            share: What stays of each patch, from 0 to 1.
+            order: For each patch the one that it is mixed with.
+        """
+
+    @classmethod
+    def check_planned(cls, planned: Planned) -> None:
+        """Refuse batches of one patch."""
+        super().check_planned(planned)
+        cls._require_partners(int(planned.configuration.batch_size))
+
+    def initialize(self) -> None:
+        """Build everything.
+
+        Raises:
+            ValueError: If a batch is one patch, as it may be for one of several processes.
+        """
+        super().initialize()
+        self._require_partners(int(self.batch_size))
+        if not self.parameters[self.mixing_trick].p:
+            self.print_to_log_file(f"{self.mixing_trick} changes nothing: p is 0", add_timestamp=False)
+
+    def train_step(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """nnU-Net's step, on a mixed batch for a part of them."""
+        settings = self.parameters[self.mixing_trick]
+        # Nothing is drawn where nothing is mixed, so that p 0 is the training without the trick bit for bit.
+        if not settings.p:
+            return super().train_step(batch)
+        mixed, loss = batch, self.loss
+        with self._randomness(batch):
+            if np.random.uniform() < settings.p:
+                share = float(np.random.beta(settings.alpha, settings.alpha))
+                order = others(len(batch["data"])).to(self.device)
+                mixed, loss = self.mixed(self._on_device(batch), share, order)
+        plain, self.loss = self.loss, loss
+        try:
+            return super().train_step(mixed)
+        finally:
+            self.loss = plain
+
+    @classmethod
+    def _require_partners(cls, patches: int) -> None:
+        if patches < 2:
+            raise ValueError(
+                f"{cls.mixing_trick} mixes the patches of a batch with each other, and a batch of this process has "
+                f"{patches}; at least 2 are needed: 'nnunet-tricks plan --patch ... --batch 2'"
+            )
+
+    def _on_device(self, batch: dict[str, Any]) -> dict[str, Any]:
+        target = batch["target"]
+        levels = [
+            level.to(self.device, non_blocking=True) for level in (target if isinstance(target, list) else [target])
+        ]
+        return {
+            **batch,
+            "data": batch["data"].to(self.device, non_blocking=True),
+            "target": levels if isinstance(target, list) else levels[0],
+        }
+
+    def _randomness(self, batch: dict[str, Any]) -> AbstractContextManager[None]:
+        if not self.trainer_name.shared:
+            return nullcontext()
+        from nnunet_tricks.training.shared_randomness import NUMBER, seeded
+
+        return seeded(*self._shares, "mixing", batch[NUMBER])

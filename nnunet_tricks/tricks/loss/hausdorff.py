@@ -1,0 +1,124 @@
+r"""Hausdorff loss by distance transforms: a wrong voxel costs by its squared distance from the border.
+
+$\frac{1}{NC} \sum_{i,c} (p_{ic} - g_{ic})^2 (d_{G,c}(i)^\alpha + d_{P,c}(i)^\alpha)$ over the N annotated voxels and C
+foreground classes, with the distances to the borders of the truth and of the prediction at 0.5. Karimi and Salcudean,
+"Reducing the Hausdorff distance in medical image segmentation with convolutional neural networks", IEEE TMI 2020.
+
+The truth's distances are made by the workers that augment. The prediction's are made anew in every step, on the CPU,
+and left out unless ``both`` is named; the authors have a version with the truth's alone, too. Where nothing is
+predicted both are the same. Distances lead from a voxel to the nearest one on the other side of the border, in
+multiples of the mean edge of a voxel; a class that a patch lacks or is full of has none and costs nothing here. Only
+annotated voxels are another side, those of its plane for a slice that stands alone (``targets/pieces.py``).
+
+As in the paper it is added to Dice, and the two weigh the same: each step takes the term times ``weight`` and the ratio
+of the two, as a number without a gradient; the authors set this ratio once per epoch. Lower levels of deep supervision
+have Dice alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from nnunet_tricks.training import voxel_sizes
+from nnunet_tricks.training.criterion import Prediction
+from nnunet_tricks.tricks.loss.dice import dice_score
+from nnunet_tricks.tricks.targets.distance import distance_to_the_other_side
+from nnunet_tricks.tricks.targets.pieces import MapOfKinds, map_of_annotated
+from nnunet_tricks.tricks.targets.trainer import MappedLossTrainer
+
+
+@dataclass(frozen=True, kw_only=True)
+class HausdorffLoss:
+    """Dice, and the Hausdorff term at the same size.
+
+    Attributes:
+        weight: Of the Hausdorff term.
+        alpha: What distances are raised to.
+        both: The voxel's edges in mm where the prediction's distances count, too; ``None`` where they do not.
+        batch: Whether the batch counts as one image for Dice.
+    """
+
+    weight: float
+    alpha: float
+    both: tuple[float, ...] | None
+    batch: bool
+
+    def __call__(self, prediction: Prediction) -> Tensor:
+        """The loss, a scalar, at least 0."""
+        if prediction.maps is None:
+            return 1 - dice_score(prediction.counts(batch=self.batch)).mean()
+        dice, hausdorff = self.terms(prediction, prediction.maps)
+        with torch.no_grad():
+            ratio = dice / hausdorff.clamp_min(1e-12)
+        return dice + self.weight * ratio * hausdorff
+
+    def terms(self, prediction: Prediction, distances: Tensor) -> tuple[Tensor, Tensor]:
+        """Dice loss and Hausdorff term, two scalars.
+
+        Args:
+            prediction: Logits beside their truth.
+            distances: Of the truth, (B, foreground classes or regions, *spatial), raised to alpha.
+        """
+        if self.both is not None:
+            spacing = self.both[-(distances.ndim - 2) :]
+            distances = distances + of_prediction(prediction, distances, spacing, self.alpha)
+        counts, paid = prediction.counts_and_mapped(distances, errors=True, batch=self.batch)
+        return 1 - dice_score(counts).mean(), paid.sum() / (prediction.voxels * paid.shape[1])
+
+
+def of_prediction(prediction: Prediction, like: Tensor, spacing: tuple[float, ...], alpha: float) -> Tensor:
+    """Distances to the other side of the border of what is predicted, raised to alpha; no gradient.
+
+    Args:
+        prediction: Logits beside their truth.
+        like: Those of the truth, (B, foreground classes or regions, *spatial).
+        spacing: Edges of a voxel in mm.
+        alpha: What distances are raised to.
+
+    Returns:
+        As ``like``.
+    """
+    with torch.no_grad():
+        masks = (prediction.probabilities[:, -like.shape[1] :] > 0.5).cpu().numpy()
+    known = None if prediction.annotated is None else prediction.annotated.cpu().numpy()
+    distances = partial(distance_to_the_other_side, power=alpha)
+    made = [
+        torch.from_numpy(map_of_annotated(distances, mask, spacing, None if known is None else known[image]))
+        for image, of_classes in enumerate(masks)
+        for mask in of_classes
+    ]
+    return torch.stack(made).view_as(like).to(like)
+
+
+class nnUNetTrainerHausdorff(MappedLossTrainer):
+    """nnU-Net with Dice and the Hausdorff loss in place of Dice + cross-entropy."""
+
+    @property
+    def map_of_kinds(self) -> MapOfKinds:
+        """Distances to the other side of the border, raised to alpha."""
+        return partial(distance_to_the_other_side, power=self.parameters["Hausdorff"].alpha)
+
+    def make_loss(self) -> HausdorffLoss:
+        """Dice and the Hausdorff term.
+
+        Raises:
+            ValueError: If the prediction's distances count and images are not resampled to one spacing.
+        """
+        settings = self.parameters["Hausdorff"]
+        spacing = tuple(float(edge) for edge in self.configuration_manager.spacing)
+        if settings.both and not voxel_sizes.as_planned(self.configuration_manager):
+            raise ValueError(
+                f"Hausdorff_both measures predictions in the planned voxel, and configuration "
+                f"'{self.configuration_name}' of {self.plans_manager.plans_name} does not resample images to it: take "
+                "Hausdorff without 'both', which measures each case in its own voxels, or plans with one spacing"
+            )
+        return HausdorffLoss(
+            weight=settings.weight,
+            alpha=settings.alpha,
+            both=spacing if settings.both else None,
+            batch=self.batch_dice,
+        )

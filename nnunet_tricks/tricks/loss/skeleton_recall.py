@@ -1,0 +1,62 @@
+r"""Skeleton recall: thin objects are to be found along their whole length.
+
+nnU-Net's Dice and cross-entropy, and $w (1 - \frac{\sum_i s_c(i) p_{ic} + \epsilon}{\sum_i s_c(i) + \epsilon})$, the
+mean over the foreground classes or regions, with the widened skeleton s of the truth. Kirchhoff et al., "Skeleton
+recall loss for connectivity conserving and resource efficient segmentation of thin tubular structures", ECCV 2024.
+
+The skeleton is made once per patch by the workers that augment, class by class, where the authors thin the union of all
+classes. What a patch lacks has no skeleton and costs nothing; so do the lower levels of deep supervision, which have
+nnU-Net's own terms alone. The skeleton of a slice that stands alone is that of its plane; where an object is cut by
+voxels that nobody annotated, it has one as far as the middle of the object is known (``targets/skeleton.py``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from nnunet_tricks.training.criterion import Prediction
+from nnunet_tricks.tricks.loss.cross_entropy import cross_entropy
+from nnunet_tricks.tricks.loss.dice import dice_score, nnunet_dice
+from nnunet_tricks.tricks.targets.pieces import MapOfKinds
+from nnunet_tricks.tricks.targets.skeleton import tubed_skeleton
+from nnunet_tricks.tricks.targets.trainer import MappedLossTrainer
+
+SMOOTH = 1e-5
+
+
+@dataclass(frozen=True, kw_only=True)
+class SkeletonRecall:
+    """nnU-Net's loss and the skeleton's recall.
+
+    Attributes:
+        weight: Of the recall term.
+        batch: Whether the batch counts as one image for Dice.
+    """
+
+    weight: float
+    batch: bool
+
+    def __call__(self, prediction: Prediction) -> Tensor:
+        """The loss, a scalar."""
+        loss = cross_entropy(prediction)
+        if prediction.maps is None:
+            return loss + nnunet_dice(prediction, batch=self.batch)
+        counts, found = prediction.counts_and_mapped(prediction.maps, batch=self.batch)
+        # What has no skeleton is found.
+        recall = (found + SMOOTH) / (prediction.maps.flatten(2).sum(2) + SMOOTH)
+        return loss - dice_score(counts).mean() + self.weight * (1 - recall.mean())
+
+
+class nnUNetTrainerSkeletonRecall(MappedLossTrainer):
+    """nnU-Net with the recall of the truth's skeleton added to its loss."""
+
+    @property
+    def map_of_kinds(self) -> MapOfKinds:
+        """Widened skeletons."""
+        return tubed_skeleton
+
+    def make_loss(self) -> SkeletonRecall:
+        """nnU-Net's Dice and cross-entropy, and the skeleton's recall."""
+        return SkeletonRecall(weight=self.parameters["SkeletonRecall"].weight, batch=self.batch_dice)

@@ -1,0 +1,106 @@
+"""Which channels are shown twice, sample by sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+Score = Callable[[Tensor, Sequence[int] | None], Tensor]
+"""Features (B, C, *spatial) and the spatial axes to look along -> scores (B, C), high ones to be chosen."""
+
+
+def most_instructive(scores: Tensor, count: int) -> Tensor:
+    """The channels with the highest scores, best first.
+
+    Of equal scores the lower channel comes first, on every device. A score that is not a number comes last.
+
+    Args:
+        scores: (B, C).
+        count: How many channels of each sample, from 0 to C.
+
+    Returns:
+        (B, count) channel numbers.
+
+    Raises:
+        ValueError: If there are not so many channels.
+
+    Examples:
+        >>> most_instructive(torch.tensor([[1.0, 3.0, 3.0, torch.nan]]), 3)
+        tensor([[1, 2, 0]])
+    """
+    if not 0 <= count <= scores.shape[1]:
+        raise ValueError(f"count must be from 0 to the {scores.shape[1]} channels, got {count}")
+    known = scores.masked_fill(scores.isnan(), -torch.inf)
+    return known.sort(dim=1, descending=True, stable=True).indices[:, :count]
+
+
+def enhanced(features: Tensor, index: Tensor) -> Tensor:
+    """All channels, then the chosen ones once more.
+
+    Args:
+        features: (B, C, *spatial).
+        index: (B, k) channel numbers.
+
+    Returns:
+        (B, C + k, *spatial). A chosen channel gets the gradients of both its copies.
+
+    Examples:
+        >>> enhanced(torch.tensor([[[[1.0]], [[2.0]]]]), torch.tensor([[1]])).flatten()
+        tensor([1., 2., 2.])
+    """
+    samples, channels = features.shape[:2]
+    every = torch.arange(channels, device=index.device).expand(samples, channels)
+    first = channels * torch.arange(samples, device=index.device).unsqueeze(1)
+    rows = torch.cat([every, index], dim=1) + first
+    # Whole maps are copied, which takes a third of the time of gather, forward and backward.
+    return features.flatten(0, 1).index_select(0, rows.flatten()).reshape(*rows.shape, *features.shape[2:])
+
+
+class Enhancement(nn.Module):
+    """Appends the most instructive channels of a feature map; has no weights, and fits behind any layer.
+
+    Attributes:
+        channels: Number of channels that come in.
+        count: Number of channels that are added.
+        axes: Spatial axes that the score looks along; all if ``None``.
+
+    Examples:
+        >>> from nnunet_tricks.tricks.network.enhancement.curvature import curvature_score
+        >>> Enhancement(curvature_score, channels=8, ratio=0.75)(torch.randn(2, 8, 16, 16)).shape
+        torch.Size([2, 14, 16, 16])
+    """
+
+    def __init__(self, score: Score, *, channels: int, ratio: float, axes: Sequence[int] | None = None) -> None:
+        """Choose ``floor(ratio * channels)`` channels.
+
+        Args:
+            score: What makes a channel instructive.
+            channels: Number of channels that come in.
+            ratio: From 0, which adds none, to 1, which shows all twice.
+            axes: Spatial axes that the score looks along.
+
+        Raises:
+            ValueError: If the ratio is none of these.
+        """
+        super().__init__()
+        if not 0 <= ratio <= 1:
+            raise ValueError(f"ratio must be from 0 to 1, got {ratio}")
+        self.score = score
+        self.channels = channels
+        self.count = int(ratio * channels)
+        self.axes = None if axes is None else tuple(axes)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, *spatial) -> (B, C + count, *spatial)."""
+        return enhanced(features, self.choose(features)) if self.count else features
+
+    @torch.no_grad()
+    def choose(self, features: Tensor) -> Tensor:
+        """The channels (B, count) that are added, best first."""
+        return most_instructive(self.score(features, self.axes), self.count)
+
+    def extra_repr(self) -> str:
+        """What str(network) says."""
+        return f"{self.channels} channels, {self.count} of them twice"

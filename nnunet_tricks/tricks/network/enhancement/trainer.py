@@ -1,0 +1,92 @@
+"""What the trainers with enhanced skip connections share."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from typing import ClassVar
+
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
+from torch import nn
+
+from nnunet_tricks.training.trainer import TrickTrainer
+from nnunet_tricks.tricks.network.enhancement import pretrained
+from nnunet_tricks.tricks.network.enhancement.decoder import (
+    EnhancedDecoder,
+    axes_of_stage,
+    enhanced_decoder,
+    plain_decoder,
+)
+from nnunet_tricks.tricks.network.enhancement.selection import Enhancement, Score
+from nnunet_tricks.tricks.network.enhancement.stages import chosen_stages
+
+
+class EnhancementTrainer(TrickTrainer):
+    """A trainer whose network sees some channels of the skip connections twice.
+
+    Attributes:
+        trick: The trick's name in the catalogue, whose parameters ``r`` and ``stages`` say how many channels of which
+            skip connections.
+    """
+
+    trick: ClassVar[str]
+
+    @classmethod
+    @abstractmethod
+    def make_score(cls, channels: int, stage: int) -> Score:
+        """What makes a channel instructive.
+
+        Args:
+            channels: Of the stage.
+            stage: Number of the skip connection; 0 has full resolution.
+        """
+
+    # Prediction calls this on the class, so the settings can only come from its name.
+    @classmethod
+    def build_network_architecture(
+        cls,
+        plans_manager: PlansManager,
+        configuration_manager: ConfigurationManager,
+        num_input_channels: int,
+        num_output_channels: int,
+        enable_deep_supervision: bool = True,
+    ) -> nn.Module:
+        """nnU-Net's network with enhanced skip connections."""
+        network = super().build_network_architecture(
+            plans_manager, configuration_manager, num_input_channels, num_output_channels, enable_deep_supervision
+        )
+        decoder = plain_decoder(network, cls.trick)
+        settings = cls.parameters[cls.trick]
+        channels = decoder.encoder.output_channels
+        stages = chosen_stages(len(channels) - 1, len(settings.r), settings.stages)
+        enhancements = {
+            stage: Enhancement(
+                cls.make_score(channels[stage], stage),
+                channels=channels[stage],
+                ratio=ratio,
+                axes=axes_of_stage(decoder, stage),
+            )
+            for stage, ratio in zip(stages, settings.r, strict=True)
+        }
+        network.decoder = EnhancedDecoder(decoder, enhancements)
+        for stage, enhancement in enhancements.items():
+            if enhancement.count:
+                network.initialize(network.decoder.stages[-1 - stage].convs[0].conv)
+        return network
+
+    def initialize(self) -> None:
+        """Build everything, and say what is enhanced."""
+        super().initialize()
+        pretrained.accept_plain_networks()
+        decoder = enhanced_decoder(self.network)
+        for line in self._enhancements(decoder) if decoder else ():
+            self.print_to_log_file(f"{self.trick}: {line}", add_timestamp=False)
+
+    @staticmethod
+    def _enhancements(decoder: EnhancedDecoder) -> Iterator[str]:
+        for stage, enhancement in decoder.enhanced():
+            twice = f"{enhancement.count} of its {enhancement.channels} channels twice"
+            idle = "" if enhancement.count else ", so nothing changes there"
+            yield f"skip connection {stage} shows {twice}{idle}"
+        if not any(enhancement.count for _, enhancement in decoder.enhanced()):
+            yield "changes nothing, its ratios select no channel: this is nnU-Net's own network"

@@ -1,0 +1,42 @@
+"""How close each voxel is to the border of its object, or background to that of any."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnunet_tricks.tricks.targets.distance import signed_distance
+from nnunet_tricks.tricks.targets.pieces import Annotated, Kinds
+
+
+def closeness(kinds: Kinds, spacing: Sequence[float], annotated: Annotated | None = None) -> NDArray[np.float32]:
+    """One less the distance to the border, as a share of the largest one on the same side.
+
+    Args:
+        kinds: 0 for background, another value for each class. 2D or 3D.
+        spacing: Edges of a voxel in mm, in the order of the axes.
+        annotated: True where a voxel is annotated, ``None`` where all are; see ``signed_distance``.
+
+    Returns:
+        In [0, 1]: 1 on the border and 0 where a class or the background is farthest from it; 0 everywhere where there
+        is no border, and where nobody annotated.
+
+    Examples:
+        >>> closeness(np.array([[0, 0, 0, 0, 1, 1, 1]]), (1, 1))
+        array([[0.  , 0.25, 0.5 , 0.75, 1.  , 0.5 , 0.  ]], dtype=float32)
+    """
+    close = np.zeros(kinds.shape, np.float32)
+    for value in np.unique(kinds if annotated is None else kinds[annotated]):
+        mask = kinds == value
+        if mask.all():
+            return close
+        # The border belongs to the classes: its voxels have 0, those of background next to it 1.
+        distance = -signed_distance(mask, spacing, annotated) if value else signed_distance(~mask, spacing, annotated)
+        if annotated is not None:
+            mask &= annotated
+            if mask.sum() == annotated.sum():
+                return close
+        close[mask] = 1 - distance[mask] / max(distance[mask].max(), np.float32(1e-6))
+    return close

@@ -1,0 +1,164 @@
+"""Maps as further channels of nnU-Net's target at full size, made where it augments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
+from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nnunet_tricks.training.voxel_sizes import CurrentEdges
+from nnunet_tricks.tricks.targets.instances import COLOURS, SplitColours, before_channels_change
+from nnunet_tricks.tricks.targets.pieces import Annotated, Kinds, MapOfKinds, map_of_annotated
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the channels of nnU-Net's target at full size are, and what gets a map.
+
+    Attributes:
+        classes: Number of foreground classes or regions.
+        regions: Whether each has a channel of its own.
+        ignore: Whether there is an ignore label.
+        per_decision: Whether there is one map for each decision (see ``Prediction.decisions``), which for a label map
+            is a single one of all its classes, and not one for each class.
+    """
+
+    classes: int
+    regions: bool
+    ignore: bool
+    per_decision: bool = False
+
+    @property
+    def channels(self) -> int:
+        """Number of channels before there are maps."""
+        return self.classes + self.ignore if self.regions else 1
+
+    def kinds(self, target: Tensor, colours: Tensor | None = None) -> list[Kinds]:
+        """What each map is made of.
+
+        Args:
+            target: (channels, *spatial).
+            colours: (*spatial), a number that touching instances do not share; ``None`` where there are no instances.
+        """
+        if self.regions:
+            found = [channel.bool() for channel in target[: self.classes]]
+        elif self.per_decision:
+            found = [target[0] * ((target[0] > 0) & (target[0] <= self.classes))]
+        else:
+            found = [target[0] == label for label in range(1, self.classes + 1)]
+        if colours is None:
+            return [kind.numpy() for kind in found]
+        return [((kind + (self.classes + 1) * colours) * (kind != 0)).numpy() for kind in found]
+
+    def annotated(self, target: Tensor) -> Annotated | None:
+        """True where a voxel is annotated, ``None`` where all are.
+
+        Args:
+            target: (channels, *spatial).
+        """
+        if not self.ignore:
+            return None
+        # The ignore label is the one after all others.
+        known = ~target[self.classes].bool() if self.regions else target[0] <= self.classes
+        return None if known.all() else np.asarray(known.numpy())
+
+    def split(self, joined: Tensor) -> tuple[Tensor, Tensor]:
+        """The target as nnU-Net made it, and the maps.
+
+        Args:
+            joined: (B, channels + maps, *spatial).
+        """
+        target, maps = joined[:, : self.channels], joined[:, self.channels :]
+        return target.to(torch.bool if self.regions else torch.int16), maps.contiguous()
+
+
+class AppendMaps(BasicTransform):
+    """Appends maps to the segmentation, at full size only.
+
+    The last of nnU-Net's transforms, so that the maps are those of the augmented truth; it draws nothing.
+    """
+
+    def __init__(
+        self,
+        map_of_kinds: MapOfKinds,
+        layout: Layout,
+        spacing: Sequence[float] | CurrentEdges,
+        *,
+        numbers: bool = False,
+    ) -> None:
+        """Take what is the same for all patches.
+
+        Args:
+            map_of_kinds: Makes a map.
+            layout: Of the segmentation.
+            spacing: Edges of a voxel in mm, or where to find those of the case.
+            numbers: Whether maps are numbers of things, see ``map_of_annotated``.
+        """
+        super().__init__()
+        self.map_of_kinds = map_of_kinds
+        self.layout = layout
+        self._edges = spacing if isinstance(spacing, CurrentEdges) else CurrentEdges(spacing)
+        self.numbers = numbers
+
+    @property
+    def spacing(self) -> tuple[float, ...]:
+        """Edges of a voxel in mm, now."""
+        return self._edges.edges
+
+    def apply(self, data_dict: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """Append.
+
+        Args:
+            data_dict: Has the segmentation (channels, *spatial), or a list of them, full size first.
+        """
+        segmentation = data_dict["segmentation"]
+        full = segmentation[0] if isinstance(segmentation, list) else segmentation
+        kinds = self.layout.kinds(full, data_dict.pop(COLOURS, None))
+        joined = torch.cat([full.float(), torch.from_numpy(self.maps(kinds, self.layout.annotated(full)))])
+        data_dict["segmentation"] = [joined, *segmentation[1:]] if isinstance(segmentation, list) else joined
+        return data_dict
+
+    def maps(self, kinds: Sequence[Kinds], annotated: Annotated | None) -> NDArray[np.float32]:
+        """What is appended.
+
+        Args:
+            kinds: What each map is made of; what they hold where nobody annotated changes no annotated voxel.
+            annotated: True where a voxel is annotated, ``None`` where all are.
+
+        Returns:
+            (maps, *spatial), 0 where nobody annotated.
+        """
+        # In 2D nnU-Net plans a spacing of two edges, but a case has three.
+        spacing = self.spacing[-kinds[0].ndim :]
+        made = [map_of_annotated(self.map_of_kinds, one, spacing, annotated, numbers=self.numbers) for one in kinds]
+        return np.stack(made)
+
+
+class WithMaps:
+    """Stands for ``get_training_transforms`` or ``get_validation_transforms`` while nnU-Net builds its loaders."""
+
+    def __init__(self, original: Callable[..., BasicTransform], append: AppendMaps, *, instances: bool) -> None:
+        """Take both.
+
+        Args:
+            original: The trainer's own.
+            append: Goes last.
+            instances: Whether the segmentation that the loader reads holds colours of instances beside its labels.
+        """
+        self.original = original
+        self.append = append
+        self.instances = instances
+
+    def __call__(self, *args: Any, **kwargs: Any) -> ComposeTransforms:
+        """The transforms, and after them the maps."""
+        transforms = self.original(*args, **kwargs)
+        if self.instances:
+            transforms = before_channels_change(transforms, SplitColours())
+        return ComposeTransforms([transforms, self.append])
