@@ -86,7 +86,7 @@ class OutputFolder:
             ValueError: If there are results of other settings, or results and neither ``resume`` nor ``overwrite``.
         """
         record = self._record()
-        older = sorted(file.name for file in self.folder.glob(f"*{self._ending}")) if self.folder.is_dir() else []
+        older = sorted(file.name for file in self.folder.glob(f"[!.]*{self._ending}")) if self.folder.is_dir() else []
         if overwrite or not older:
             return list(cases)
         if record is None:

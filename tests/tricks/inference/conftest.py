@@ -21,6 +21,8 @@ def _trained(bench: Bench, labels: str, dimension: str, folder: Path) -> tuple[P
         STEPS["epochs"](run)
         model = shutil.copytree(run.model_folder(), folder / run.model_folder().name)
         images = shutil.copytree(run.data.raw / "imagesTs", folder / "imagesTs")
+    for image in sorted(images.iterdir()):
+        shutil.copy(image, image.with_name(image.name.replace("case_", "case_1")))
     shutil.copytree(model / "fold_0", model / "fold_1")
     file = model / "fold_1" / "checkpoint_final.pth"
     checkpoint = torch.load(file, weights_only=False)
