@@ -51,8 +51,12 @@ def uncertainty_maps(members: Sequence[Tensor], *, regions: bool) -> dict[str, T
         >>> [round(float(maps[name]), 2) for name in (ENTROPY, DISAGREEMENT)]
         [1.0, 1.0]
     """
-    probabilities = [_probabilities(logits, regions) for logits in members]
-    mean = torch.stack(probabilities).mean(0) if len(probabilities) > 1 else probabilities[0]
+    return maps_of_probabilities([_probabilities(logits, regions) for logits in members], regions=regions)
+
+
+def maps_of_probabilities(probabilities: Sequence[Tensor], *, regions: bool) -> dict[str, Tensor]:
+    """The same maps, of each member's probabilities (classes, *spatial)."""
+    mean = torch.stack(list(probabilities)).mean(0) if len(probabilities) > 1 else probabilities[0]
     total = entropy(mean, regions=regions)
     maps = {ENTROPY: total}
     if len(probabilities) > 1:

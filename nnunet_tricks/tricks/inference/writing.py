@@ -65,7 +65,9 @@ class CaseWriter:
         values = torch.as_tensor(logits)
         outputs = values[: len(values) - len(self.maps)]
         for name, values_of_map in zip(self.maps, values[len(outputs) :], strict=True):
-            _write_map(values_of_map[None], name, final, *managers)
+            in_image = _in_image(values_of_map[None], properties, configuration_manager, plans_manager)
+            reader = plans_manager.image_reader_writer_class()
+            write_map(in_image, name, final, properties, reader, dataset_json["file_ending"])
         if save_probabilities:
             nnunet_export(outputs.numpy(), *managers, str(partial), True, *threads)
         if any(self.shifts) or not save_probabilities:
@@ -94,27 +96,28 @@ def remove_partial_files(folder: Path) -> None:
         file.unlink(missing_ok=True)
 
 
-def _write_map(
-    values: torch.Tensor,
-    name: str,
-    target: Path,
-    properties: Mapping[str, Any],
-    configuration_manager: Any,
-    plans_manager: Any,
-    dataset_json: Mapping[str, Any],
+def write_map(
+    values: npt.NDArray[np.float32], name: str, target: Path, properties: Mapping[str, Any], reader: Any, ending: str
 ) -> None:
-    """Resample a map to the image's grid, as nnU-Net does it with probabilities, and write it as float32."""
-    array = _in_image(values, properties, configuration_manager, plans_manager)
-    file = map_file(target, name, dataset_json["file_ending"])
+    """Write a map in the image's grid as float32.
+
+    Args:
+        values: Not negative, in the image's grid as nnU-Net's reader has it.
+        name: Name of the map.
+        target: Path of the case's segmentation without its ending.
+        properties: Those with which nnU-Net writes the segmentation.
+        reader: nnU-Net's, for this kind of file.
+        ending: Ending of the segmentations.
+    """
+    file = map_file(target, name, ending)
     file.parent.mkdir(exist_ok=True)
-    if file.suffix == ".tif" and dataset_json["file_ending"] in PICTURES:
+    if ending in PICTURES:
         partial = file.with_name(f".{target.name}.{PARTIAL}.tif")
-        tifffile.imwrite(partial, array.squeeze(0).astype(np.float32))
+        tifffile.imwrite(partial, values.squeeze(0).astype(np.float32))
     else:
-        partial = file.with_name(f".{target.name}.{PARTIAL}{dataset_json['file_ending']}")
-        largest = max(float(array.max()), 1e-12)
-        levels = np.round(array / largest * STEPS).astype(np.uint16)
-        plans_manager.image_reader_writer_class().write_seg(levels, str(partial), properties)
+        partial = file.with_name(f".{target.name}.{PARTIAL}{ending}")
+        largest = max(float(values.max()), 1e-12)
+        reader.write_seg(np.round(values / largest * STEPS).astype(np.uint16), str(partial), properties)
         image = SimpleITK.ReadImage(str(partial), SimpleITK.sitkFloat32) * (largest / STEPS)
         SimpleITK.WriteImage(image, str(partial))
     partial.replace(file)
@@ -123,6 +126,7 @@ def _write_map(
 def _in_image(
     values: torch.Tensor, properties: Mapping[str, Any], configuration_manager: Any, plans_manager: Any
 ) -> npt.NDArray[np.float32]:
+    """Resample a map to the image's grid, as nnU-Net does it with probabilities."""
     shape = properties["shape_after_cropping_and_before_resampling"]
     spacing = [properties["spacing"][axis] for axis in plans_manager.transpose_forward]
     planned = configuration_manager.spacing
