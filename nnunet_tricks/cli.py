@@ -24,6 +24,7 @@ COMMANDS = {
     "annotate": "which slices to annotate, data sets of sparse annotation, and masks in between",
     "predict": "predict with any trained model: test-time augmentation, thresholds, uncertainty",
     "ensemble": "one segmentation of several: mean probabilities, or a vote",
+    "postprocess": "keep the largest components, remove small ones, fill holes",
     "export": "a trained model for colleagues who have nnU-Net, but not this package",
     "convert": "make nnU-Net raw data sets of ISIC 2018, CoNIC, KiTS19, LiTS and Cosmos55k",
     "check": "check a raw data set: files, pairs, geometry, labels, duplicates, leaks in its splits",

@@ -56,7 +56,7 @@ def members(folders: Sequence[Path]) -> Members:
             raise ValueError(f"{folders[position]} is no folder")
         if folder in absolute[:position]:
             raise ValueError(f"{folders[position]} is given twice: give weights for a member that counts more")
-    descriptions = [_read(folder, DESCRIPTION) for folder in folders]
+    descriptions = [read_beside(folder, DESCRIPTION) for folder in folders]
     first = descriptions[0]
     for folder, description in zip(folders[1:], descriptions[1:], strict=True):
         for key in ("labels", "regions_class_order", "file_ending"):
@@ -77,7 +77,7 @@ def members(folders: Sequence[Path]) -> Members:
                 "predict all cases with all members"
             )
     complete = all((folder / f"{case}.npz").is_file() for folder in folders for case in everything)
-    return Members(tuple(folders), tuple(everything), first, _read(folders[0], PLANS), complete)
+    return Members(tuple(folders), tuple(everything), first, read_beside(folders[0], PLANS), complete)
 
 
 def missing_probabilities(folders: Sequence[Path], cases: Sequence[str]) -> str:
@@ -91,7 +91,7 @@ def _cases(folder: Path, ending: str) -> set[str]:
     return {file.name.removesuffix(ending) for file in folder.glob(f"[!.]*{ending}")}
 
 
-def _read(folder: Path, name: str) -> dict[str, Any]:
+def read_beside(folder: Path, name: str) -> dict[str, Any]:
     """A file that nnU-Net leaves beside predictions, or two folders above those of a validation."""
     for place in (folder, folder.parent.parent):
         if (place / name).is_file():
