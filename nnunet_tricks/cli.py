@@ -25,6 +25,7 @@ COMMANDS = {
     "predict": "predict with any trained model: test-time augmentation, thresholds, uncertainty",
     "ensemble": "one segmentation of several: mean probabilities, or a vote",
     "postprocess": "keep the largest components, remove small ones, fill holes",
+    "tune": "thresholds and post-processing for a trained model, measured on folds that did not choose",
     "export": "a trained model for colleagues who have nnU-Net, but not this package",
     "convert": "make nnU-Net raw data sets of ISIC 2018, CoNIC, KiTS19, LiTS and Cosmos55k",
     "check": "check a raw data set: files, pairs, geometry, labels, duplicates, leaks in its splits",

@@ -70,6 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="[CLASS=]T",
         help="predict where the probability is above T in place of 0.5; of several classes, T below 0.5 favours one",
     )
+    add("--with", dest="tuned", type=Path, metavar="FILE", help="thresholds that 'nnunet-tricks tune' chose")
     add("--uncertainty", action="store_true", help="write maps of entropy and disagreement, and cases.csv")
     add("--overwrite", action="store_true", help="delete older results in the output folder first")
     add("--dry-run", action="store_true", help="check everything, predict nothing")
@@ -81,15 +82,16 @@ def run(arguments: argparse.Namespace) -> int:
     from nnunet_tricks.tricks.inference.predict import PredictionSettings, Work, predict
     from nnunet_tricks.tricks.inference.thresholds import thresholds_of
 
+    model = _model(arguments)
     settings = PredictionSettings(
-        model=_model(arguments),
+        model=model,
         folds=tuple(arguments.folds),
         checkpoint=arguments.checkpoint,
         tta="none" if arguments.disable_tta else arguments.tta,
         average=arguments.average,
         step=arguments.step,
         gaussian=arguments.window == "gaussian",
-        thresholds=thresholds_of(arguments.thresholds),
+        thresholds=_tuned(arguments, model) if arguments.tuned else thresholds_of(arguments.thresholds),
         probabilities=arguments.save_probabilities,
         uncertainty=arguments.uncertainty,
         previous_stage=arguments.previous_stage,
@@ -122,6 +124,18 @@ def _model(arguments: argparse.Namespace) -> Path:
     from nnunetv2.utilities.file_path_utilities import get_output_folder
 
     return Path(get_output_folder(arguments.dataset, arguments.trainer, arguments.plans, arguments.configuration))
+
+
+def _tuned(arguments: argparse.Namespace, model: Path) -> dict[str, float]:
+    from nnunet_tricks.nnunet.folders import read_json
+    from nnunet_tricks.tricks.inference.tuning.settings import read_tuned
+
+    if arguments.thresholds:
+        raise ValueError("--with and --threshold both give thresholds: give one of them")
+    settings = read_tuned(arguments.tuned, read_json(model / "dataset.json")["labels"])
+    if settings.steps:
+        print(f"Note: {arguments.tuned} has post-processing, too: 'nnunet-tricks postprocess --with' applies it.")
+    return dict(settings.thresholds)
 
 
 def _batch(word: str) -> int:
