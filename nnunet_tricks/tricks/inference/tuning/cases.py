@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,7 +81,9 @@ class ValidationReader:
     def _segmented(
         self, probabilities: npt.NDArray[np.float32], thresholds: Mapping[str, float], names: list[str]
     ) -> npt.NDArray[Any]:
-        manager = PlansManager(self.plans).get_label_manager(self.description)
+        # nnU-Net says on stdout that old plans name no label manager, and a script reads our JSON there.
+        with redirect_stdout(io.StringIO()):
+            manager = PlansManager(self.plans).get_label_manager(self.description)
         outputs = names if manager.has_regions else ["background", *names]
         shifts = np.array(logit_shifts(thresholds, outputs, regions=manager.has_regions), np.float32)
         shifts = shifts.reshape(-1, *[1] * (probabilities.ndim - 1))
