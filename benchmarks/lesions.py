@@ -69,13 +69,13 @@ def main() -> None:
 
 
 def _found(which: str) -> dict[str, Any]:
-    from nnunet_tricks.comparison.metrics import Case
+    from nnunet_tricks.comparison.metrics import LabelMapPair
     from nnunet_tricks.comparison.metrics.detection import detect
 
     prediction, truth = masks()
     foreground = int(np.count_nonzero(truth))
     began = process_time()
-    pair = Case(prediction, truth, (1.0, 1.0, 1.0)).pair([1])
+    pair = LabelMapPair(prediction, truth, (1.0, 1.0, 1.0)).pair([1])
     if which == OURS:
         lesions = detect(pair.prediction, pair.truth)
         counts = [lesions.found, lesions.missed, lesions.invented]

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from benchmarks.measuring import paired, save
-from nnunet_tricks.comparison.metrics import Case, chosen
+from nnunet_tricks.comparison.metrics import LabelMapPair, chosen
 
 SHAPE, SPACING = (128, 256, 256), (2.0, 0.8, 0.8)
 TOLERANCE = 1.0
@@ -108,7 +108,7 @@ def families(prediction: Mask, truth: Mask) -> dict[str, tuple[Callable[[], Any]
 
 
 def _ours(labels: tuple[NDArray[np.uint8], NDArray[np.uint8]], names: tuple[str, ...]) -> list[float]:
-    pair = Case(*labels, SPACING).pair([1])
+    pair = LabelMapPair(*labels, SPACING).pair([1])
     return [metric(pair) for metric in chosen(names, [TOLERANCE]) if metric.name in names]
 
 

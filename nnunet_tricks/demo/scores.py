@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunet_tricks.comparison.metrics import Case, chosen
+from nnunet_tricks.comparison.metrics import LabelMapPair, chosen
 from nnunet_tricks.nnunet.classes import Classes
 
 LabelMap = NDArray[np.generic]
@@ -31,7 +31,7 @@ def scores_of(prediction: LabelMap, truth: LabelMap, classes: Classes) -> dict[s
         >>> scores_of(np.array([[1, 1, 0]]), np.array([[1, 0, 0]]), classes)
         {'organ': {'Dice': 0.66..., 'IoU': 0.5, 'recall': 1.0, 'precision': 0.5}}
     """
-    case = Case(prediction, truth, (1,) * truth.ndim, ignore=classes.ignore)
+    case = LabelMapPair(prediction, truth, (1,) * truth.ndim, ignore=classes.ignore)
     scores: dict[str, Scores] = {}
     for name, values in classes.values.items():
         pair = case.pair(values)

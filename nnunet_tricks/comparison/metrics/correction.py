@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from nnunet_tricks.comparison.metrics.definition import Metric
 from nnunet_tricks.comparison.metrics.nearest import Mask
-from nnunet_tricks.comparison.metrics.pair import Pair
+from nnunet_tricks.comparison.metrics.pair import MaskPair
 
 RELAX = 5
 """Errors up to so many pixels from what is right are forgiven."""
@@ -182,7 +182,7 @@ def _resized(mask: Mask) -> Grey:
     return np.rint(ndimage.map_coordinates(255.0 * mask, grid, order=1))
 
 
-def _of_slices(pair: Pair, published: bool) -> float:
+def _of_slices(pair: MaskPair, published: bool) -> float:
     """Of an image, or the sum over a volume's slices."""
     function = published_efforts if published else correction_efforts
     prediction, truth = pair.whole()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from nnunet_tricks.comparison.metrics.pair import Pair
+from nnunet_tricks.comparison.metrics.pair import MaskPair
 
 Better = Literal["higher", "lower", "zero"]
 Empty = float | Literal["formula", "diagonal", "diagonal in pixels"]
@@ -36,13 +36,13 @@ class Metric:
     definition: str
     unit: str
     better: Better
-    function: Callable[[Pair], float]
+    function: Callable[[MaskPair], float]
     both_empty: Empty = UNDEFINED
     missed: Empty = 0.0
     invented: Empty = 0.0
     tolerance: float | None = None
 
-    def __call__(self, pair: Pair) -> float:
+    def __call__(self, pair: MaskPair) -> float:
         """Compute it.
 
         Returns:
@@ -57,7 +57,7 @@ class Metric:
             return pair.diagonal(pair.ones if value == "diagonal in pixels" else pair.spacing)
         return value
 
-    def unit_for(self, pair: Pair) -> str:
+    def unit_for(self, pair: MaskPair) -> str:
         """The unit of its values for this pair, which may have no spacing or no depth."""
         return {"mm": pair.unit, "mL": pair.size_unit}.get(self.unit, self.unit)
 

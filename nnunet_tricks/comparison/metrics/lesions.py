@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from nnunet_tricks.comparison.metrics.definition import UNDEFINED, Metric
 from nnunet_tricks.comparison.metrics.detection import RULE
-from nnunet_tricks.comparison.metrics.pair import Pair
+from nnunet_tricks.comparison.metrics.pair import MaskPair
 
 
-def _recall(pair: Pair) -> float:
+def _recall(pair: MaskPair) -> float:
     lesions = pair.lesions
     return lesions.found / (lesions.found + lesions.missed)
 
 
-def _precision(pair: Pair) -> float:
+def _precision(pair: MaskPair) -> float:
     lesions = pair.lesions
     return lesions.found / (lesions.found + lesions.invented)
 
 
-def _f1(pair: Pair) -> float:
+def _f1(pair: MaskPair) -> float:
     lesions = pair.lesions
     return 2 * lesions.found / (2 * lesions.found + lesions.missed + lesions.invented)
 

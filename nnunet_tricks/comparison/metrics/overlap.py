@@ -5,45 +5,45 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from nnunet_tricks.comparison.metrics.definition import UNDEFINED, Better, Metric
-from nnunet_tricks.comparison.metrics.pair import Pair
+from nnunet_tricks.comparison.metrics.pair import MaskPair
 
 BETA_SQUARED = 0.3
 
 
-def dice(pair: Pair) -> float:
+def dice(pair: MaskPair) -> float:
     """Overlap by the mean size.
 
     Examples:
         >>> import numpy as np
-        >>> dice(Pair(np.array([True, True, False]), np.array([True, False, False]), [1]))
+        >>> dice(MaskPair(np.array([True, True, False]), np.array([True, False, False]), [1]))
         0.66...
     """
     return 2 * pair.tp / (2 * pair.tp + pair.fp + pair.fn)
 
 
-def iou(pair: Pair) -> float:
+def iou(pair: MaskPair) -> float:
     """Overlap by the union."""
     return pair.tp / (pair.tp + pair.fp + pair.fn)
 
 
-def macro_iou(pair: Pair) -> float:
+def macro_iou(pair: MaskPair) -> float:
     """The mean of the class's overlap and the background's; an image without background has only the class's."""
     background = pair.tn + pair.fp + pair.fn
     return (iou(pair) + pair.tn / background) / 2 if background else iou(pair)
 
 
-def f_beta(pair: Pair) -> float:
+def f_beta(pair: MaskPair) -> float:
     """(1 + b) P R / (b P + R), written with counts."""
     weighted = (1 + BETA_SQUARED) * pair.tp
     return weighted / (weighted + BETA_SQUARED * pair.fn + pair.fp)
 
 
-def conformity(pair: Pair) -> float:
+def conformity(pair: MaskPair) -> float:
     """1 - errors / hits: unbounded below."""
     return 1 - (pair.fp + pair.fn) / pair.tp if pair.tp else -float("inf")
 
 
-def wrong_share(pair: Pair) -> float:
+def wrong_share(pair: MaskPair) -> float:
     """Of the annotated voxels."""
     return (pair.fp + pair.fn) / ((pair.tp + pair.fp + pair.fn + pair.tn) or 1)
 
@@ -169,7 +169,7 @@ METRICS = (
 )
 
 
-def _count(name: str, definition: str, better: Better, function: Callable[[Pair], float]) -> Metric:
+def _count(name: str, definition: str, better: Better, function: Callable[[MaskPair], float]) -> Metric:
     return Metric(
         name=name,
         group="counts",

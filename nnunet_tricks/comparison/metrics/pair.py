@@ -18,7 +18,7 @@ LabelMap = NDArray[np.generic]
 Box = tuple[slice, ...]
 
 
-class Pair:
+class MaskPair:
     """Prediction and truth of one class in one case, cut to where anything is.
 
     Args:
@@ -126,7 +126,7 @@ class Pair:
         return both[0], both[1]
 
 
-class Case:
+class LabelMapPair:
     """The label maps of one case.
 
     A volume of a single slice is treated as the image that it is: its third axis says nothing about distances.
@@ -143,7 +143,7 @@ class Case:
 
     Examples:
         >>> truth = np.array([[1, 1, 2, 3]])
-        >>> pair = Case(np.array([[1, 2, 2, 2]]), truth, (1, 1), ignore=3).pair([1, 2])
+        >>> pair = LabelMapPair(np.array([[1, 2, 2, 2]]), truth, (1, 1), ignore=3).pair([1, 2])
         >>> pair.tp, pair.fp, pair.fn, pair.tn
         (3, 0, 0, 0)
     """
@@ -177,7 +177,7 @@ class Case:
         self._prediction, self._truth = prediction[self._box], truth[self._box]
         self._ignored = self._truth == ignore if ignore is not None else None
 
-    def pair(self, values: Sequence[int]) -> Pair:
+    def pair(self, values: Sequence[int]) -> MaskPair:
         """The masks of a class, or of the union of some.
 
         Args:
@@ -187,7 +187,7 @@ class Case:
         prediction, truth = (_any_of(labels, values, counted) for labels in (self._prediction, self._truth))
         # One voxel more, so that it is known which neighbours are ignored.
         box = bounding_box(prediction | truth, margin=0 if self._ignored is None else 1)
-        return Pair(
+        return MaskPair(
             np.ascontiguousarray(prediction[box]),
             np.ascontiguousarray(truth[box]),
             self.spacing,

@@ -9,20 +9,20 @@ from collections.abc import Callable
 
 from nnunet_tricks.comparison.metrics.definition import UNDEFINED, Better, Empty, Metric
 from nnunet_tricks.comparison.metrics.overlap import BETA_SQUARED, dice, iou
-from nnunet_tricks.comparison.metrics.pair import Pair
+from nnunet_tricks.comparison.metrics.pair import MaskPair
 
 
-def _conformity(pair: Pair) -> float:
+def _conformity(pair: MaskPair) -> float:
     overlap = dice(pair)
     return (3 * overlap - 2) / overlap if overlap > 0.01 else 0.0
 
 
-def _f_beta(pair: Pair) -> float:
+def _f_beta(pair: MaskPair) -> float:
     precision, recall = pair.tp / pair.predicted, pair.tp / pair.there
     return (1 + BETA_SQUARED) * precision * recall / (BETA_SQUARED * precision + recall + 1e-4)
 
 
-def _mae(pair: Pair) -> float:
+def _mae(pair: MaskPair) -> float:
     voxels = pair.tp + pair.fp + pair.fn + pair.tn
     return (255 * pair.fp + pair.fn) / (255 * voxels + 1e-4)
 
@@ -30,7 +30,7 @@ def _mae(pair: Pair) -> float:
 def _published(
     name: str,
     definition: str,
-    function: Callable[[Pair], float],
+    function: Callable[[MaskPair], float],
     *,
     unit: str = "1",
     better: Better = "higher",

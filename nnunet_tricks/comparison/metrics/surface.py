@@ -9,7 +9,7 @@ import numpy as np
 from nnunet_tricks.comparison.metrics.border import Distances
 from nnunet_tricks.comparison.metrics.definition import Metric
 from nnunet_tricks.comparison.metrics.nearest import within
-from nnunet_tricks.comparison.metrics.pair import Pair
+from nnunet_tricks.comparison.metrics.pair import MaskPair
 from nnunet_tricks.comparison.metrics.subvoxel import Surfaces
 
 BORDER = "border voxels of P and G, those with a face neighbour outside of the mask"
@@ -69,15 +69,15 @@ def metrics(tolerances: Sequence[float]) -> Iterator[Metric]:
             yield _surface_dice(tolerance, in_pixels)
 
 
-def _on_borders(function: Callable[[Distances], float], in_pixels: bool) -> Callable[[Pair], float]:
+def _on_borders(function: Callable[[Distances], float], in_pixels: bool) -> Callable[[MaskPair], float]:
     return lambda pair: function(pair.borders_px if in_pixels else pair.borders)
 
 
-def _on_surfaces(function: Callable[[Surfaces], float], in_pixels: bool) -> Callable[[Pair], float]:
+def _on_surfaces(function: Callable[[Surfaces], float], in_pixels: bool) -> Callable[[MaskPair], float]:
     return lambda pair: function(pair.surfaces_px if in_pixels else pair.surfaces)
 
 
-def _distance(group: str, name: str, definition: str, function: Callable[[Pair], float], in_pixels: bool) -> Metric:
+def _distance(group: str, name: str, definition: str, function: Callable[[MaskPair], float], in_pixels: bool) -> Metric:
     return Metric(
         name=f"{name}_px" if in_pixels else name,
         group=f"{group}_px" if in_pixels else group,
@@ -103,7 +103,7 @@ def _surface_dice(tolerance: float, in_pixels: bool) -> Metric:
 
 
 def _tolerant(
-    group: str, name: str, what: str, function: Callable[[Pair], float], tolerance: float, in_pixels: bool
+    group: str, name: str, what: str, function: Callable[[MaskPair], float], tolerance: float, in_pixels: bool
 ) -> Metric:
     return Metric(
         name=f"{name}{'_px' if in_pixels else ''}@{tolerance:.12g}",

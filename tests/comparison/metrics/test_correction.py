@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from scipy import ndimage
 
-from nnunet_tricks.comparison.metrics import Case, chosen
+from nnunet_tricks.comparison.metrics import LabelMapPair, chosen
 from nnunet_tricks.comparison.metrics.correction import _contours, _polygon, correction_efforts
 from tests.comparison.metrics.cases import blobs, masks
 
@@ -39,7 +39,7 @@ def test_a_volume_is_its_slices() -> None:
     prediction, truth = blobs(0, (40, 44))
     volume = np.stack([prediction, truth, np.zeros_like(truth)]), np.stack([truth, truth, np.zeros_like(truth)])
     (metric,) = [metric for metric in chosen(["HCE"]) if metric.name == "HCE"]
-    pair = Case(*(mask.astype(np.uint8) for mask in volume), (1, 1, 1)).pair([1])
+    pair = LabelMapPair(*(mask.astype(np.uint8) for mask in volume), (1, 1, 1)).pair([1])
     assert metric(pair) == correction_efforts(prediction, truth)
 
 
