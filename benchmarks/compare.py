@@ -81,7 +81,7 @@ def _statistics() -> dict[str, Any]:
     began, began_cpu = perf_counter(), process_time()
     import numpy as np
 
-    from nnunet_tricks.comparison.statistics.analyse import Asked, analyse
+    from nnunet_tricks.comparison.statistics.analyse import AnalysisOptions, analyse
     from nnunet_tricks.comparison.table import Row
 
     imported, imported_cpu = perf_counter() - began, process_time() - began_cpu
@@ -108,7 +108,7 @@ def _statistics() -> dict[str, Any]:
         for case in range(CASES)
     ]
     made, made_cpu = perf_counter(), process_time()
-    found = analyse(rows, Asked(draws=DRAWS))
+    found = analyse(rows, AnalysisOptions(draws=DRAWS))
     if len(found.tricks) != TRAINERS - 1 or found.baseline.runs != tuple(range(1, RUNS + 1)):
         raise SystemExit("the rows were not understood as they are meant")
     return {

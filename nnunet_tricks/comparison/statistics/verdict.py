@@ -1,4 +1,4 @@
-"""One word for a trick, and why."""
+"""One word for a trick, with the reason."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from nnunet_tricks.comparison.statistics.model import (
     HURTS,
     UNDECIDED,
     WITHIN_NOISE,
+    DecisionPlan,
     Effect,
     NoiseFloor,
-    Plan,
     Verdict,
 )
 from nnunet_tricks.comparison.undefined import alarm_of, is_published
@@ -25,20 +25,20 @@ ASSUMED = " The trick was trained once: its trainings are taken to differ as the
 def verdict(effect: Effect, noise: NoiseFloor, design: Design) -> Verdict:
     """Judge an effect.
 
-    ``helps`` and ``hurts``: the 95 % interval, with the run-to-run part, leaves out 0, and p is below 5 % after Holm's
-    correction over all tricks. ``within noise``: not so, and the interval lies within what two runs of the baseline
-    differ by. ``undecided``: all else, and whatever was found while nobody has trained the baseline twice.
+    ``helps`` and ``hurts``: the 95 % interval, with the run-to-run part, excludes 0, and p is below 5 % after Holm's
+    correction over all tricks. ``within noise``: neither of these, and the interval lies within the repeatability limit
+    of the baseline's runs. ``undecided``: everything else, and always as long as the baseline was trained only once.
 
     Args:
-        effect: In the primary metric.
-        noise: Of the baseline.
-        design: What was done.
+        effect: Effect in the primary metric.
+        noise: Noise floor of the baseline.
+        design: Design of the comparison.
     """
-    found = f"{_number(effect.difference, effect)} [{_number(effect.interval.low, effect)}, "
-    found += f"{_number(effect.interval.high, effect)}] {_stands_on(effect)}"
-    refused = _refused(effect)
-    if refused:
-        return Verdict(word=UNDECIDED, why=refused)
+    estimate = f"{_number(effect.difference, effect)} [{_number(effect.interval.low, effect)}, "
+    estimate += f"{_number(effect.interval.high, effect)}] {_stands_on(effect)}"
+    refusal = _refusal(effect)
+    if refusal:
+        return Verdict(word=UNDECIDED, why=refusal)
     if effect.better == "zero":
         return Verdict(word=UNDECIDED, why=f"{effect.metric} can be wrong on both sides of 0: no difference is better.")
     if not noise.is_known:
@@ -69,26 +69,26 @@ def verdict(effect: Effect, noise: NoiseFloor, design: Design) -> Verdict:
         beyond = "larger" if abs(effect.difference) > noise.repeatability else "not larger"
         return Verdict(
             word=HELPS if effect.gain > 0 else HURTS,
-            why=f"{found}, p = {effect.p.holm:.2g} over all tricks; {beyond} than the repeatability "
+            why=f"{estimate}, p = {effect.p.holm:.2g} over all tricks; {beyond} than the repeatability "
             f"limit of the baseline's trainings ({limit}).{assumed}",
         )
     if -noise.repeatability <= effect.interval.low and effect.interval.high <= noise.repeatability:
         return Verdict(
             word=WITHIN_NOISE,
-            why=f"{found} lies within the repeatability limit of the baseline's trainings ({limit}).{assumed}",
+            why=f"{estimate} lies within the repeatability limit of the baseline's trainings ({limit}).{assumed}",
         )
     decide = plans(design, effect.difference, noise.repeatability)
     corrected = "" if 0.0 in effect.interval else f" after correction for all tricks (p = {effect.p.holm:.2g})"
     end = "" if decide else " No affordable number of folds or runs would tell."
     return Verdict(
         word=UNDECIDED,
-        why=f"{found} leaves open whether it helps or hurts{corrected}.{assumed}{end}",
+        why=f"{estimate} leaves open whether it helps or hurts{corrected}.{assumed}{end}",
         decide=decide,
     )
 
 
-def _refused(effect: Effect) -> str:
-    """Why no word can be given, whatever was trained; empty if one can."""
+def _refusal(effect: Effect) -> str:
+    """Reason why no verdict is possible, whatever was trained; empty if one is possible."""
     of = f"{effect.cases} cases"
     if is_published(effect.metric):
         return (
@@ -121,20 +121,20 @@ def _refused(effect: Effect) -> str:
 
 
 def _stands_on(effect: Effect) -> str:
-    """How many cases, and how many of them would be undefined but for the rule of ``comparison.undefined``."""
+    """Number of cases, and how many of them are defined only by the rule of ``comparison.undefined``."""
     cases = f"over {_count(effect.cases, 'case')}"
     if not effect.one_sided:
         return cases
     return f"{cases} (in {effect.one_sided} nothing is there, and a false alarm counts as a loss)"
 
 
-def in_words(plan: Plan) -> str:
-    """What would decide, for people.
+def in_words(plan: DecisionPlan) -> str:
+    """A plan in words.
 
     Examples:
-        >>> in_words(Plan(folds=3, runs=0, trainings=6, hours=14.2))
+        >>> in_words(DecisionPlan(folds=3, runs=0, trainings=6, hours=14.2))
         '3 more folds (6 trainings, about 14 GPU hours)'
-        >>> in_words(Plan(folds=0, runs=1, trainings=4, hours=float("nan")))
+        >>> in_words(DecisionPlan(folds=0, runs=1, trainings=4, hours=float("nan")))
         '1 more run of both (4 trainings)'
     """
     what = _count(plan.folds, "more fold") if plan.folds else f"{_count(plan.runs, 'more run')} of both"

@@ -10,19 +10,28 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from nnunet_tricks.comparison.statistics.across import across
-from nnunet_tricks.comparison.statistics.analyse import Asked, analyse
+from nnunet_tricks.comparison.statistics.analyse import AnalysisOptions, analyse
 from nnunet_tricks.comparison.statistics.bootstrap import signs, weights
-from nnunet_tricks.comparison.statistics.components import contrast, pooled, training
+from nnunet_tricks.comparison.statistics.components import contrast, pooled, training_variance
 from nnunet_tricks.comparison.statistics.interval import detectable, false_claim
 from nnunet_tricks.comparison.statistics.model import Interval
 from nnunet_tricks.comparison.statistics.multiple import holm
 from nnunet_tricks.comparison.statistics.noise import deviation_interval
 from nnunet_tricks.comparison.statistics.ranks import _tau
 from nnunet_tricks.comparison.statistics.significance import permutation, t_test, wilcoxon
-from nnunet_tricks.comparison.statistics.values import Cases, values_of
+from nnunet_tricks.comparison.statistics.values import Cases, nanmean, values_of
 from tests.comparison.statistics.made import BASELINE, OTHER, TRICK, noisy, rows_of
 
 RNG = np.random.default_rng
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2, (0, 2)])
+@pytest.mark.filterwarnings("ignore:Mean of empty slice")
+def test_nanmean_is_numpys(axis: int | tuple[int, ...]) -> None:
+    values = RNG(3).normal(size=(4, 5, 6))
+    values[values < -0.5] = np.nan
+    values[:, 1], values[2, 0], values[0, 2] = np.nan, np.nan, np.inf
+    assert nanmean(values, axis) == pytest.approx(np.nanmean(values, axis), nan_ok=True, rel=1e-12)
 
 
 # Few: theirs collects the garbage of the whole process each time.
@@ -81,7 +90,7 @@ def test_groups_are_drawn_whole() -> None:
     five = RNG(4).normal(0, 0.05, 5)
     copies = {f"case_{number:03d}": f"patient {number % 5}" for number in range(20)}
     one, other = np.zeros((1, 20)), np.tile(five, 4)[None]
-    found = analyse(rows_of({BASELINE: one, TRICK: other}, folds=1), Asked(groups=copies))
+    found = analyse(rows_of({BASELINE: one, TRICK: other}, folds=1), AnalysisOptions(groups=copies))
     effect = found.primary(found.tricks[0])
     expected = stats.ttest_1samp(five, 0)
     assert (effect.cases, effect.groups) == (20, 5)
@@ -156,7 +165,7 @@ def test_variance_of_trainings_is_that_of_an_analysis_of_variance() -> None:
     table = anova_lm(ols("dice ~ C(run) + C(case)", frame).fit())
     between, rest = table["mean_sq"]["C(run)"], table["mean_sq"]["Residual"]
     values = values_of(rows_of({BASELINE: array, TRICK: array}, folds=1))["Dice"]
-    found = training(values, 0)
+    found = training_variance(values, 0)
     assert found is not None
     assert found.between[0] == pytest.approx(between / 12)
     assert found.rest[0] == pytest.approx(rest / 12)

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from nnunet_tricks.comparison.scores import scores_of
-from nnunet_tricks.comparison.statistics.analyse import Asked, analyse
+from nnunet_tricks.comparison.statistics.analyse import AnalysisOptions, analyse
 from nnunet_tricks.comparison.statistics.effects import MEAN
 from nnunet_tricks.comparison.statistics.model import HELPS, HURTS, UNDECIDED, WITHIN_NOISE, Statistics
 from nnunet_tricks.comparison.statistics.values import values_of
@@ -228,7 +228,7 @@ def test_ties_that_rounding_broke_are_ties_for_wilcoxon() -> None:
 def test_a_group_has_its_word_by_the_rule_too() -> None:
     groups = {f"case_{number:03d}": f"p{number // 3}" for number in range(CASES)}
     rows = rows_of({BASELINE: dice(RNG(0), 0), TRICK: dice(RNG(1), HEALTHY, gain=0.1)}, folds=1)
-    found = analyse(rows, Asked(groups=groups))
+    found = analyse(rows, AnalysisOptions(groups=groups))
     assert found.primary(found.tricks[0]).groups == 20
     assert found.tricks[0].verdict.word == HURTS
 

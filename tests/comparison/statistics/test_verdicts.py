@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nnunet_tricks.comparison.cost import Cost
-from nnunet_tricks.comparison.statistics.analyse import Asked, analyse
+from nnunet_tricks.comparison.statistics.analyse import AnalysisOptions, analyse
 from nnunet_tricks.comparison.statistics.model import HELPS, HURTS, UNDECIDED, WITHIN_NOISE, Statistics
 from nnunet_tricks.comparison.statistics.verdict import in_words
 from tests.comparison.statistics.made import BASELINE, OTHER, TRICK, noisy, rows_of
@@ -15,7 +15,7 @@ from tests.comparison.statistics.made import BASELINE, OTHER, TRICK, noisy, rows
 RNG = np.random.default_rng
 
 
-def found(base: np.ndarray, trick: np.ndarray, asked: Asked | None = None, **options) -> Statistics:
+def found(base: np.ndarray, trick: np.ndarray, asked: AnalysisOptions | None = None, **options) -> Statistics:
     return analyse(rows_of({BASELINE: base, TRICK: trick}, **options), asked)
 
 
@@ -70,7 +70,7 @@ def test_what_is_sure_to_be_small_is_within_noise() -> None:
 def test_undecided_says_what_would_decide() -> None:
     base, trick = noisy(RNG(0), 2, 20, training=0.03), noisy(RNG(3), 2, 20, gain=0.06, training=0.03)
     costs = {f"{name}__nnUNetPlans__3d": Cost(epoch=3600.0) for name in (BASELINE, TRICK)}
-    (result,) = found(base, trick, Asked(costs=costs)).tricks
+    (result,) = found(base, trick, AnalysisOptions(costs=costs)).tricks
     assert result.verdict.word == UNDECIDED
     assert result.verdict.decide
     for plan in result.verdict.decide:
@@ -78,7 +78,9 @@ def test_undecided_says_what_would_decide() -> None:
         assert "GPU hours" in in_words(plan)
     assert result.cost.epoch == 1
     on_cpu = {name: replace(cost, memory=10**9) for name, cost in costs.items()}
-    assert {plan.unit for plan in found(base, trick, Asked(costs=on_cpu)).tricks[0].verdict.decide} == {"hours"}
+    assert {plan.unit for plan in found(base, trick, AnalysisOptions(costs=on_cpu)).tricks[0].verdict.decide} == {
+        "hours"
+    }
 
 
 def test_holm_keeps_one_of_many_from_winning_by_luck() -> None:
@@ -91,7 +93,7 @@ def test_holm_keeps_one_of_many_from_winning_by_luck() -> None:
 
 def test_the_same_rows_give_the_same_numbers() -> None:
     rows = rows_of({BASELINE: noisy(RNG(0), 2, 30), TRICK: noisy(RNG(1), 2, 30), OTHER: noisy(RNG(2), 1, 30)})
-    one, other, third = analyse(rows), analyse(rows), analyse(rows, Asked(seed=1))
+    one, other, third = analyse(rows), analyse(rows), analyse(rows, AnalysisOptions(seed=1))
     # As text, since NaN differs from itself.
     assert repr(one) == repr(other)
     assert repr(one) != repr(third)
@@ -151,12 +153,12 @@ def test_a_group_column_that_says_nothing_of_a_case(word: str | None) -> None:
     """Cases whose patient a program did not know are not all of one patient."""
     groups = {f"case_{number:03d}": "p" for number in range(19)} | ({} if word is None else {"case_019": word})
     with pytest.raises(ValueError, match="says nothing of case_019"):
-        found(noisy(RNG(0), 1, 20), noisy(RNG(1), 1, 20), Asked(groups=groups))
+        found(noisy(RNG(0), 1, 20), noisy(RNG(1), 1, 20), AnalysisOptions(groups=groups))
 
 
 def test_groups_that_span_folds_are_named() -> None:
     groups = {f"case_{number:03d}": f"p{number // 2}" for number in range(20)}
-    statistics = found(noisy(RNG(0), 2, 20), noisy(RNG(1), 2, 20), Asked(groups=groups))
+    statistics = found(noisy(RNG(0), 2, 20), noisy(RNG(1), 2, 20), AnalysisOptions(groups=groups))
     assert "more than one fold: p0" in statistics.notes[0]
     assert statistics.primary(statistics.tricks[0]).groups == 10
 
@@ -201,10 +203,10 @@ def test_rows_that_do_not_fit_together(change, complaint) -> None:
 @pytest.mark.parametrize(
     ("asked", "complaint"),
     [
-        (Asked(metric="HD"), "metric 'HD' is not in the table, which has Dice"),
-        (Asked(label="liver"), "label 'liver' is not in the table, which has organ"),
-        (Asked(baseline="nnUNetTrainer__x__y"), "baseline 'nnUNetTrainer__x__y' is not in the table"),
-        (Asked(draws=10), "at least 100"),
+        (AnalysisOptions(metric="HD"), "metric 'HD' is not in the table, which has Dice"),
+        (AnalysisOptions(label="liver"), "label 'liver' is not in the table, which has organ"),
+        (AnalysisOptions(baseline="nnUNetTrainer__x__y"), "baseline 'nnUNetTrainer__x__y' is not in the table"),
+        (AnalysisOptions(draws=10), "at least 100"),
     ],
 )
 def test_what_cannot_be_asked(asked, complaint) -> None:
