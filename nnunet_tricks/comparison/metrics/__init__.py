@@ -1,4 +1,4 @@
-"""Metrics of two masks, each with a written definition and a rule for empty masks. Neither torch nor nnU-Net."""
+"""Metrics of two masks, each with a written definition and a rule for empty masks. Needs neither torch nor nnU-Net."""
 
 from nnunet_tricks.comparison.metrics.definition import Metric
 from nnunet_tricks.comparison.metrics.pair import LabelMapPair, MaskPair

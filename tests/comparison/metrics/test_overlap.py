@@ -100,7 +100,7 @@ def test_a_score_is_never_quietly_missing(case) -> None:
     perfect = pair_of(case[1], case[1])
     for metric in METRICS.values():
         value, best = metric(pair), metric(perfect)
-        if pair.predicted and pair.there:
+        if pair.predicted and pair.true:
             assert not math.isnan(value)
         if metric.group in ("counts", "published") or math.isnan(value) or math.isnan(best):
             continue
