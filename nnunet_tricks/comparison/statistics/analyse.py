@@ -155,8 +155,8 @@ def _notes_on_empty_predictions(metrics: Mapping[str, Values]) -> Iterator[str]:
     for (label, count, total), names in counted.items():
         bests = " and ".join(f"{best:g} in {some(of_best)}" for best, of_best in names.items())
         yield (
-            f"{label}: in {count} of the {total} cases that count some predict nothing, where nothing is, and others a "
-            f"false alarm. Nothing counts as {bests} there."
+            f"{label}: in {count} of the {total} cases that count some predict nothing where nothing is, and others "
+            f"give a false alarm. An empty prediction counts as {bests} there."
         )
 
 

@@ -57,7 +57,7 @@ def in_words(floor: NoiseFloor, name: str) -> str:
         name: Name of the baseline.
     """
     if not floor.is_known:
-        return NO_RERUN if floor.runs < 2 else f"{floor.metric} is infinite in some cases: there is no noise floor."
+        return NO_RERUN if floor.runs < 2 else f"{floor.metric} is infinite in some cases, so there is no noise floor."
     unit = "" if floor.unit == "1" else f" {floor.unit}"
     return (
         f"{floor.runs} runs of {name} differ by {floor.spread:.3g}{unit} in {floor.metric} of {floor.label}. A run's "

@@ -94,8 +94,8 @@ class Cases:
         spanning = sorted({str(group_names[group]) for group in group_of[strata[group_of] != fold_of]})
         if spanning:
             notes.append(
-                f"Groups in more than one fold: {some(spanning)}. They were trained on and measured on, which is a "
-                "leak; for the intervals groups are drawn from all folds together."
+                f"Groups in more than one fold: {some(spanning)}. Models were trained on them and measured on them, "
+                "which is a leak. For the intervals, groups are drawn from all folds together."
             )
         if spanning or np.bincount(strata).min() < 2:
             strata = np.zeros_like(strata)
@@ -241,7 +241,7 @@ def _arranged(
     for (key, run), numbers in by_run.items():
         if numbers.keys() != expected:
             differing = some(sorted({f"{label} in {case}" for label, case, _ in numbers.keys() ^ expected}))
-            raise ValueError(f"{metric}: {key[0]}, run {run}, has not the same cases as the others: {differing}")
+            raise ValueError(f"{metric}: {key[0]}, run {run}, does not have the same cases as the others: {differing}")
         rows = [label_at[label] for label, _, _ in numbers]
         columns = [case_at[case] for _, case, _ in numbers]
         numeric = np.fromiter(numbers.values(), np.float64, len(numbers))

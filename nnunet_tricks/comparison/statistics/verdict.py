@@ -19,7 +19,7 @@ from nnunet_tricks.comparison.statistics.model import (
 )
 from nnunet_tricks.comparison.undefined import alarm_of, is_published
 
-ASSUMED = " The trick was trained once: its trainings are taken to differ as the baseline's do."
+ASSUMED = " The trick was trained once; its trainings are assumed to differ as the baseline's do."
 
 
 def verdict(effect: Effect, noise: NoiseFloor, design: Design) -> Verdict:
@@ -40,12 +40,16 @@ def verdict(effect: Effect, noise: NoiseFloor, design: Design) -> Verdict:
     if refusal:
         return Verdict(word=UNDECIDED, why=refusal)
     if effect.better == "zero":
-        return Verdict(word=UNDECIDED, why=f"{effect.metric} can be wrong on both sides of 0: no difference is better.")
+        return Verdict(
+            word=UNDECIDED,
+            why=f"{effect.metric} is best at 0 and can be wrong on both sides of it, so no sign of a difference is "
+            "better.",
+        )
     if not noise.is_known:
         return Verdict(
             word=UNDECIDED,
-            why=f"The baseline was trained once, so nobody knows how much trainings differ that differ in nothing; a "
-            f"difference of {_number(effect.difference, effect)} may be just that.",
+            why="The baseline was trained once, so it is unknown how much repeated trainings of the same thing differ. "
+            f"The difference of {_number(effect.difference, effect)} may be nothing else.",
             decide=(design.plan(runs=1 if design.folds > 1 else 2),),
         )
     if not math.isfinite(effect.interval.low):
@@ -55,13 +59,13 @@ def verdict(effect: Effect, noise: NoiseFloor, design: Design) -> Verdict:
             word=UNDECIDED,
             why="One rerun on one fold says too little about how trainings differ."
             if design.folds == 1
-            else "Most cases are in one fold: one rerun says too little about how its trainings differ.",
+            else "Most cases are in one fold, and one rerun says too little about how its trainings differ.",
             decide=(design.plan(runs=1),),
         )
     if not any(pair.difference for pair in effect.differences):
         return Verdict(
             word=WITHIN_NOISE,
-            why="No case differs from the baseline at all. Was the trick trained, and not the baseline again?",
+            why="No case differs from the baseline at all. Was the trick really trained, or the baseline again?",
         )
     assumed = "" if design.runs[1] > 1 else ASSUMED
     limit = _size(noise.repeatability, effect)
@@ -79,7 +83,7 @@ def verdict(effect: Effect, noise: NoiseFloor, design: Design) -> Verdict:
         )
     decide = plans(design, effect.difference, noise.repeatability)
     corrected = "" if 0.0 in effect.interval else f" after correction for all tricks (p = {effect.p.holm:.2g})"
-    end = "" if decide else " No affordable number of folds or runs would tell."
+    end = "" if decide else " No affordable number of extra folds or runs would decide it."
     return Verdict(
         word=UNDECIDED,
         why=f"{estimate} leaves open whether it helps or hurts{corrected}.{assumed}{end}",
@@ -92,32 +96,37 @@ def _refusal(effect: Effect) -> str:
     of = f"{effect.cases} cases"
     if is_published(effect.metric):
         return (
-            f"{effect.metric} is a paper's formula with its flaws, to compare tables with: no word rests on it. Dice, "
-            "IoU or NSD have a word."
+            f"{effect.metric} is a paper's formula with its flaws. It serves to compare tables, and no word rests on "
+            "it. Dice, IoU or NSD allow a verdict."
         )
     if not effect.cases:
-        return f"{effect.metric} is not defined in any case of both."
+        return f"{effect.metric} is not defined in any case."
     if effect.infinite:
         return (
-            f"{effect.metric} is infinite in {effect.infinite} of {of}, as where a method misses all, so there is no "
-            f"mean to judge; better in {effect.wins}, worse in {effect.losses}. Metrics with a worst value, such as "
-            "Dice, have a word."
+            f"{effect.metric} is infinite in {effect.infinite} of {of}, for example where a method misses everything, "
+            f"so there is no mean to judge. {_better_and_worse(effect)} Metrics with a worst value, such as Dice, "
+            "allow a verdict."
         )
     if math.isnan(effect.difference):
-        return f"{effect.metric} is not defined in any case of some class."
+        return f"{effect.metric} is not defined in any case of at least one class."
     if effect.one_sided and alarm_of(effect.metric) is None:
         return (
-            f"In {effect.one_sided} of {of} nothing is there, and the two differ in whether they predict something. "
-            f"How many {effect.unit} a false alarm is worth is a convention, so no word rests on {effect.metric}; "
-            f"better in {effect.wins}, worse in {effect.losses}. Metrics with a worst value, such as Dice or NSD, have "
-            "a word."
+            f"In {effect.one_sided} of {of} nothing is there, and the two methods differ in whether they predict "
+            f"something. How many {effect.unit} a false alarm is worth is a convention, so no word rests on "
+            f"{effect.metric}. {_better_and_worse(effect)} Metrics with a worst value, such as Dice or NSD, allow a "
+            "verdict."
         )
     if effect.unexplained:
         return (
-            f"Beside {of} that count there are {effect.unexplained} in which {effect.metric} is undefined for one of "
-            "both and the other's value is none of a false alarm: nobody knows why, so no word is given."
+            f"Beside {of} that count there are {effect.unexplained} in which {effect.metric} is undefined for one "
+            "method, although the other's value cannot come from a false alarm. The reason is unknown, so no word is "
+            "given."
         )
     return ""
+
+
+def _better_and_worse(effect: Effect) -> str:
+    return f"The trick is better in {_count(effect.wins, 'case')} and worse in {_count(effect.losses, 'case')}."
 
 
 def _stands_on(effect: Effect) -> str:

@@ -49,12 +49,12 @@ def test_contours_are_the_border_in_steps_of_one(case) -> None:
     mask = case[0]
     contours = list(_contours(mask))
     border = mask & ~ndimage.binary_erosion(mask)
-    found = np.zeros_like(mask)
+    drawn = np.zeros_like(mask)
     for contour in contours:
         for place, following in zip(contour, [*contour[1:], contour[0]], strict=True):
-            found[place] = True
+            drawn[place] = True
             assert max(abs(place[0] - following[0]), abs(place[1] - following[1])) == (1 if len(contour) > 1 else 0)
-    np.testing.assert_array_equal(found, border)
+    np.testing.assert_array_equal(drawn, border)
     padded = np.pad(mask, 1)
     holes = ndimage.label(~padded)[1] - 1
     assert len(contours) == ndimage.label(mask, np.ones((3, 3)))[1] + holes

@@ -37,13 +37,13 @@ def test_what_the_published_code_computes(case: str, name: str, oracles: Path) -
     with np.load(oracles / "ife_metrics.npz", allow_pickle=False) as stored:
         prediction, truth = stored[f"{case}/pred"] > 0, stored[f"{case}/gt"] > 0
         expected = json.loads(str(stored[f"{case}/values"]))[PUBLISHED[name]]
-    found = METRICS[name](pair_of(prediction, truth))
+    value = METRICS[name](pair_of(prediction, truth))
     if isinstance(expected, str):  # The code raises an error.
-        assert math.isnan(found)
+        assert math.isnan(value)
     elif math.isnan(expected):  # It gave 0 under the NumPy that it was written for.
-        assert found == 0
+        assert value == 0
     else:
-        assert found == pytest.approx(expected, rel=1e-9, abs=1e-12)
+        assert value == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
 @given(masks())
@@ -87,9 +87,9 @@ def test_counts_as_nnunet(prediction: np.ndarray, truth: np.ndarray) -> None:
 
     case = LabelMapPair(prediction, truth, (1, 1, 1), ignore=3)
     for values in ([1], [1, 2]):
-        found, there = np.isin(prediction, values), np.isin(truth, values)
+        predicted, true = np.isin(prediction, values), np.isin(truth, values)
         pair = case.pair(values)
-        assert (pair.tp, pair.fp, pair.fn, pair.tn) == compute_tp_fp_fn_tn(there, found, truth == 3)
+        assert (pair.tp, pair.fp, pair.fn, pair.tn) == compute_tp_fp_fn_tn(true, predicted, truth == 3)
 
 
 @settings(max_examples=40)

@@ -30,8 +30,8 @@ def test_pooled_family_as_scipy(case) -> None:
         (to_truth.mean() + to_prediction.mean()) / 2,
         (pooled <= 0.9).mean(),
     ]
-    found = values(*case, "HD", "HD95", "ASSD", "MASD", "NSD@0.9")
-    np.testing.assert_allclose(found, expected, atol=1e-9, rtol=0)
+    computed = values(*case, "HD", "HD95", "ASSD", "MASD", "NSD@0.9")
+    np.testing.assert_allclose(computed, expected, atol=1e-9, rtol=0)
 
 
 @settings(max_examples=40)
@@ -89,8 +89,8 @@ def test_hausdorff_average_and_surface_dice_as_monai(seed: int) -> None:
         float(compute_surface_dice(*tensors, [2.0], **shared)),
         float(compute_surface_dice(*tensors, [2.0], use_subvoxels=True, **shared)),
     ]
-    found = values(prediction, truth, ANISOTROPIC, "HD", "ASSD", "NSD@2", "subvoxel_NSD@2")
-    assert found == pytest.approx(expected, abs=1e-5)
+    computed = values(prediction, truth, ANISOTROPIC, "HD", "ASSD", "NSD@2", "subvoxel_NSD@2")
+    assert computed == pytest.approx(expected, abs=1e-5)
 
 
 TEXTS = st.sampled_from(["0.1", "0.3", "0.6", "0.7", "0.8", "1", "1.2", "0.7421875"])
@@ -128,8 +128,8 @@ def test_surface_dice_as_monai_at_multiples_of_a_spacing(case, texts, voxels: in
     near = {"class_thresholds": [tolerance * (1 + 1e-6)], "include_background": True, "spacing": spacing}
     expected = [float(compute_surface_dice(*tensors, **near, use_subvoxels=fine)) for fine in (False, True)]
     pair = LabelMapPair(prediction.astype(np.uint8), truth.astype(np.uint8), spacing).pair([1])
-    found = [metric(pair) for metric in chosen(["NSD", "subvoxel_NSD"], [tolerance])[4:]]
-    assert found == pytest.approx(expected, abs=1e-5)
+    computed = [metric(pair) for metric in chosen(["NSD", "subvoxel_NSD"], [tolerance])[4:]]
+    assert computed == pytest.approx(expected, abs=1e-5)
 
 
 @settings(max_examples=30)
