@@ -28,6 +28,7 @@ from nnunet_tricks.annotation import recorded, volumes
 from nnunet_tricks.annotation.grid import Grid, grid_of
 from nnunet_tricks.training import voxel_sizes
 from nnunet_tricks.training.trainer import MakeTransforms, TrickTrainer
+from nnunet_tricks.tricks.sampling.loader import cases_of, read_from
 from nnunet_tricks.tricks.sparse.cases import SparseCases
 from nnunet_tricks.tricks.sparse.centres import PatchCentres
 from nnunet_tricks.tricks.sparse.ignoring import refuse_if_it_counts_ignored
@@ -68,8 +69,7 @@ class nnUNetTrainerSparseSlices(TrickTrainer):
     def training_loader(self, loader: Any) -> Any:
         """Cases as they are annotated, and patches by the table."""
         loader = super().training_loader(loader)
-        loader._data = SparseCases(loader._data, self._as_annotated().sparse, self._ignore)
-        loader.indices = list(loader._data.identifiers)
+        read_from(loader, SparseCases(cases_of(loader), self._as_annotated().sparse, self._ignore))
         centres = PatchCentres(loader, self.parameters["SparseSlices"].centres, self._labels)
         centres.install()
         for line in centres.notes(self.num_iterations_per_epoch):
@@ -81,8 +81,8 @@ class nnUNetTrainerSparseSlices(TrickTrainer):
         loader = super().validation_loader(loader)
         loader.has_ignore = "ignore" in self.dataset_json["labels"]
         if loader.has_ignore:
-            labels = ((case, loader._data.load_case(case)[1]) for case in loader.indices)
-            partly = [case for case, one in labels if (np.asarray(one[:]) == self._ignore).any()]
+            labels_of = ((case, cases_of(loader).load_case(case)[1]) for case in loader.indices)
+            partly = [case for case, labels in labels_of if (np.asarray(labels[:]) == self._ignore).any()]
             if partly:
                 self.print_to_log_file(
                     f"WARNING: {len(partly)} of {len(loader.indices)} validation cases are not annotated everywhere, "
