@@ -15,7 +15,7 @@ from nnunet_tricks.annotation.axes import axial
 from nnunet_tricks.annotation.paint import masks_of
 from nnunet_tricks.annotation.scans import Scan
 from nnunet_tricks.cli import main
-from nnunet_tricks.pictures.annotation.display import display_of
+from nnunet_tricks.pictures.annotation.display import view_of
 from tests.annotation.slicer import Part, save_segmentation
 from tests.annotation.test_axes import ORDERS
 from tests.annotation.world import CASES, DATASET, build, labels_of, save
@@ -58,11 +58,11 @@ def test_the_right_is_left_and_anterior_is_on_top_in_all_orders_of_storage() -> 
     for order, signs in ORDERS:
         stored = upright.as_reoriented(np.stack([[order.index(axis) for axis in range(3)], signs], 1))
         volume = axial(stored.affine, stored.shape)
-        display = display_of(volume)
-        picture = display.shown(volume.slices_first(np.asarray(stored.dataobj).transpose(2, 1, 0))[0])
+        view = view_of(volume)
+        picture = view.shown(volume.slices_first(np.asarray(stored.dataobj).transpose(2, 1, 0))[0])
         assert picture.shape == (5, 4)
         assert np.argwhere(picture).tolist() == [[0, 0]]
-        assert (display.height, display.width) == pytest.approx((0.7, 0.5))
+        assert (view.height, view.width) == pytest.approx((0.7, 0.5))
 
 
 def test_each_volume_has_a_picture_and_paint_has_outlines_before_and_after_the_import(
