@@ -61,6 +61,6 @@ class nnUNetTrainerGTAugA(AugmentationTrainer):
     """nnU-Net that changes grey values as the trick paper does, and augments in no other way."""
 
     def augment(self, recipe: Recipe) -> None:
-        """Add GTAug-A."""
+        """Append the changes of grey values of GTAug-A."""
         change_grey_values(recipe, mediseg=self.parameters["GTAugA"].mediseg)
         super().augment(recipe)

@@ -53,6 +53,6 @@ class nnUNetTrainerGTAugB(AugmentationTrainer):
     """nnU-Net that shifts, scales, turns and mirrors as the trick paper does, and augments in no other way."""
 
     def augment(self, recipe: Recipe) -> None:
-        """Add GTAug-B."""
+        """Append the moves and flips of GTAug-B."""
         move_objects(recipe, mediseg=self.parameters["GTAugB"].mediseg)
         super().augment(recipe)

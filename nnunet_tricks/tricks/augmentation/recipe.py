@@ -69,14 +69,14 @@ class Recipe:
         self.notes.append(f"patches are turned {turns}: {why}")
 
     def _spatial(self) -> list[BasicTransform]:
-        made: list[BasicTransform] = []
+        moves: list[BasicTransform] = []
         size = self.patch.plane.size
         for step in reversed(self.steps):
-            made = [RandomTransform(step.transform(size), step.p), centre(size), *made]
+            moves = [RandomTransform(step.transform(size), step.p), centre(size), *moves]
             size = step.read(size)
-        if made and self.patch.by_slices:
-            return [Convert3DTo2DTransform(), *made, Convert2DTo3DTransform()]
-        return made
+        if moves and self.patch.by_slices:
+            return [Convert3DTo2DTransform(), *moves, Convert2DTo3DTransform()]
+        return moves
 
 
 class InPlaceOfNnunets:
