@@ -40,8 +40,8 @@ class Preview:
 
     Attributes:
         case: Case that the patch is from.
-        read: The patch as it is read, larger than the network's patches where augmentation cuts something off.
-        draws: The patch after each augmentation.
+        read: Patch as it is read, larger than the network's patches where augmentation cuts something off.
+        draws: Patch after each augmentation.
         axes: Axes along which nnU-Net will mirror at inference.
         mixing: Trick that mixes the patches of a batch afterwards, which is not shown; empty if there is none.
     """

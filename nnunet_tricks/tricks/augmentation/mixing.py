@@ -35,7 +35,7 @@ class MixingTrainer(TrickTrainer):
     """A trainer that mixes some of its batches.
 
     Attributes:
-        mixing_trick: The trick's name in the catalogue. Its parameter ``p`` is the part of the batches that is mixed.
+        mixing_trick: Name of the trick in the catalogue. Its parameter ``p`` is the part of the batches that is mixed.
             The share of a patch itself is drawn from a Beta(alpha, alpha) distribution by its parameter ``alpha``.
     """
 

@@ -75,7 +75,7 @@ class TverskyTrainer(LossTrainer):
     """A trainer whose loss weighs misses and false alarms.
 
     Attributes:
-        tversky_trick: The trick's name in the catalogue; its parameters ``alpha`` and ``beta`` are the weights.
+        tversky_trick: Name of the trick in the catalogue; its parameters ``alpha`` and ``beta`` are the weights.
     """
 
     tversky_trick: ClassVar[str]

@@ -75,7 +75,7 @@ class WeightedTrainer(LossTrainer):
     """A trainer with fixed weights of classes, or weights by the voxels of the training fold.
 
     Attributes:
-        weighted_trick: The trick's name in the catalogue; its parameter ``weights`` holds the fixed weights.
+        weighted_trick: Name of the trick in the catalogue; its parameter ``weights`` holds the fixed weights.
     """
 
     weighted_trick: ClassVar[str]

@@ -24,7 +24,7 @@ class ClassFirst(LoaderDraws[Hashable]):
     What is drawn for a patch is its class, or ``None`` for a patch that may lie anywhere.
 
     Attributes:
-        cases: The cases of each class or region; no class is without any.
+        cases: Cases of each class or region, at least one.
         oversampled: nnU-Net's rule, by its number in the batch, for which patches are centred on foreground.
     """
 
@@ -33,7 +33,7 @@ class ClassFirst(LoaderDraws[Hashable]):
 
         Args:
             loader: nnU-Net's.
-            cases: The cases of each class or region.
+            cases: Cases of each class or region, at least one.
         """
         super().__init__(loader)
         self.cases = cases

@@ -1,8 +1,8 @@
 """How tricks change what nnU-Net's loader draws; its private names stand in this file only.
 
 The loader makes a batch patch by patch. It asks ``get_indices`` once for the cases of the batch. For each patch it then
-asks ``get_do_oversample`` whether to centre it on foreground, and ``get_bbox`` for the box to cut out. Neither of the
-two is told which patch the box is for, so somebody has to remember it between the calls: that is ``LoaderDraws``.
+asks ``get_do_oversample`` whether to centre it on foreground, and ``get_bbox`` for the box to cut out. ``get_bbox`` is
+not told which patch the box is for. ``LoaderDraws`` remembers it between the calls.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ class LoaderDraws(ABC, Generic[Drawn]):
 
     Attributes:
         loader: nnU-Net's ``nnUNetDataLoader``.
-        drawn: What ``draw_batch`` drew for each patch of the batch in progress.
-        current: The one of ``drawn`` that belongs to the patch in progress; ``None`` before the first.
+        drawn: Results of ``draw_batch`` for each patch of the batch in progress.
+        current: Result for the patch in progress; ``None`` before the first patch.
     """
 
     def __init__(self, loader: Any) -> None:
@@ -43,7 +43,7 @@ class LoaderDraws(ABC, Generic[Drawn]):
         """Whether nnU-Net has to centre a patch on foreground.
 
         Args:
-            drawn: What was drawn for the patch.
+            drawn: Result of ``draw_batch`` for the patch.
         """
         return False
 

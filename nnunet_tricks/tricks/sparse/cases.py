@@ -2,7 +2,7 @@
 
 Labels are blanked when a patch is cut out. So nothing is written, and one preprocessed data set serves all densities.
 nnU-Net's mark -1 means two things: voxels of the padding around the image, and zeros of the image itself. Only the
-first are unknown. The two are told apart here, for ``padding.py``.
+first are unknown. The two get different marks here, for ``padding.py``.
 """
 
 # mypy: disable-error-code="import-untyped"

@@ -144,7 +144,7 @@ class PatchCentres(LoaderDraws[int]):
         Args:
             data_shape: Shape of the image, (z, y, x).
             force_fg: Not used.
-            class_locations: The ``Site`` that ``SparseCases`` has put there.
+            class_locations: Site of the case, which ``SparseCases`` puts there.
             overwrite_class: Not used.
             verbose: Not used.
 

@@ -33,7 +33,7 @@ def distance_to_the_other_side(
     """The distance from inside an object to what is outside, and from outside to the object; no voxel has 0.
 
     Args:
-        mask: Where the object is, 2D or 3D.
+        mask: Voxels of the object, 2D or 3D.
         spacing: Edges of a voxel in mm, in the order of the axes.
         annotated: True where a voxel is annotated, ``None`` where all are. Only such voxels are another side.
         power: Exponent of the distance.
@@ -73,8 +73,8 @@ def signed_distance(
     """The distance of each voxel to the border of an object.
 
     Args:
-        mask: Where the object is, 2D or 3D. Its border are those of its voxels that touch a voxel outside, corners
-            included; the edge of the image is no border.
+        mask: Voxels of the object, 2D or 3D. Those that touch a voxel outside, corners included, are its border; the
+            edge of the image is no border.
         spacing: Edges of a voxel in mm, in the order of the axes.
         annotated: True where a voxel is annotated, ``None`` where all are. Other voxels are no border: distances are
             the largest that the annotated voxels leave open. Inside, they lead to the nearest voxel of the object that

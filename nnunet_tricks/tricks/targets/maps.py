@@ -149,7 +149,7 @@ class WithMaps:
         """Stand for a function.
 
         Args:
-            original: The trainer's own function.
+            original: Function of the trainer.
             append: Transform that appends the maps; it comes last.
             instances: Whether the segmentation that the loader reads holds colours of instances beside its labels.
         """

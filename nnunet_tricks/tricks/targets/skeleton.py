@@ -23,7 +23,7 @@ def tubed_skeleton(
     """The centre line of an object, widened, but no wider than the object.
 
     Args:
-        mask: Where the object is, 2D or 3D.
+        mask: Voxels of the object, 2D or 3D.
         spacing: Not used: thinning goes by neighbours.
         annotated: True where a voxel is annotated, ``None`` where all are. The skeleton only has voxels that are surely
             in the middle of the object: the nearest annotated voxel outside is nearer than any un-annotated one.

@@ -181,7 +181,7 @@ def _ranges(chunks: Iterable[Tensor], shape: torch.Size, *, across: tuple[int, .
     """Least and greatest value of the maps that share a histogram, for each of B * C maps; nan for one not finite.
 
     Args:
-        chunks: The maps.
+        chunks: Maps, some at a time.
         shape: B and C.
         across: Axes of the shape along which a histogram is shared.
     """

@@ -23,7 +23,7 @@ def check_features(features: Tensor, axes: Sequence[int] | None) -> tuple[int, .
 
     Args:
         features: (B, C, *spatial), 2D or 3D.
-        axes: Some of the spatial axes, counted from 0; all if not given.
+        axes: Spatial axes, counted from 0; all if not given.
 
     Raises:
         ValueError: If the features have another number of axes, are integers or empty, or an axis is not there.

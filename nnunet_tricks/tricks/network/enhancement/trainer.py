@@ -25,8 +25,8 @@ class EnhancementTrainer(TrickTrainer):
     """A trainer whose network sees some channels of the skip connections twice.
 
     Attributes:
-        trick: The trick's name in the catalogue, whose parameters ``r`` and ``stages`` say how many channels of which
-            skip connections.
+        trick: Name of the trick in the catalogue; its parameters ``r`` and ``stages`` are the shares of channels and
+            the choice of skip connections.
     """
 
     trick: ClassVar[str]

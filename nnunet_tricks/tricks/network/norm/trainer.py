@@ -23,7 +23,7 @@ class NormTrainer(TrickTrainer):
     """A trainer that replaces the norm layers of its planned network and nothing else.
 
     Attributes:
-        norm_trick: The trick's name in the catalogue.
+        norm_trick: Name of the trick in the catalogue.
     """
 
     norm_trick: ClassVar[str]
