@@ -117,8 +117,8 @@ def test_segments_of_one_name_and_paint_of_none_have_outlines(place: Path) -> No
     label = place / "painted" / "case0.seg.nrrd"
     save_segmentation([Part("organ", part, 0, value) for value, part in enumerate(parts[:2], 1)], image, label)
     volume = Scan(image)
-    (found,) = masks_of(Scan(label), volume.axial).items()
-    np.testing.assert_array_equal(found[1], parts[0] | parts[1])
+    (segment,) = masks_of(Scan(label), volume.axial).items()
+    np.testing.assert_array_equal(segment[1], parts[0] | parts[1])
     stored = SimpleITK.ReadImage(str(label))
     for key in [key for key in stored.GetMetaDataKeys() if key.startswith("Segment1_")]:
         stored.EraseMetaData(key)
@@ -144,10 +144,10 @@ def test_a_name_has_one_colour_in_all_pictures_and_many_names_fit(place: Path) -
     save_segmentation(parts, image, place / "painted" / "case0.seg.nrrd")
     preview(place, "--labels", place / "painted")
     after = pixels(place / "drawn" / "case0.png")
-    more = after.shape[0] - before[0]
-    assert more > 0
+    extra = after.shape[0] - before[0]
+    assert extra > 0
     assert after.shape[1] == before[1]
-    assert (after[: 75 + more, -5:] == 255).all()
+    assert (after[: 75 + extra, -5:] == 255).all()
 
 
 def test_the_plan_without_its_ending_is_named(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
