@@ -17,7 +17,7 @@ from nnunet_tricks.conformance.steps import STEPS
 from nnunet_tricks.door import trainers
 from nnunet_tricks.pictures.enhancement.counts import frequencies
 from nnunet_tricks.pictures.enhancement.images import cases
-from nnunet_tricks.pictures.enhancement.model import EnhancedModel, Look, Selection, _middle
+from nnunet_tricks.pictures.enhancement.model import EnhancedModel, Look, StageSelection, _middle
 from nnunet_tricks.tricks.network.enhancement.selection import most_instructive
 
 
@@ -120,7 +120,9 @@ def test_the_middle_is_cut_or_padded() -> None:
 
 def test_choices_are_counted() -> None:
     def look(*chosen: int) -> Look:
-        return Look("case", torch.zeros(1, 2, 2), [Selection(3, torch.zeros(4, 2, 2), torch.zeros(4), list(chosen))])
+        return Look(
+            "case", torch.zeros(1, 2, 2), [StageSelection(3, torch.zeros(4, 2, 2), torch.zeros(4), list(chosen))]
+        )
 
     (counted,) = frequencies([look(0, 1), look(1, 2), look(1, 0)])
     assert (counted.stage, counted.count, counted.images) == (3, 2, 3)

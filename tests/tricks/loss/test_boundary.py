@@ -105,9 +105,9 @@ def test_it_learns_two_objects() -> None:
 
 
 def test_the_schedule_is_in_the_log_and_debug_json_and_survives_continuing(bench: Bench) -> None:
-    found = trainers.find("nnUNetTrainerBoundary_4epochs")
-    assert found is not None
-    with bench.room(found, Cell("labels", "2d", False)) as run:
+    cls = trainers.find("nnUNetTrainerBoundary_4epochs")
+    assert cls is not None
+    with bench.room(cls, Cell("labels", "2d", False)) as run:
         trainer = run.build()
         trainer.on_train_start()
         trainer.current_epoch = 1

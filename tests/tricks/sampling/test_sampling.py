@@ -93,8 +93,8 @@ def test_classes_are_drawn_alike_however_few_cases_have_them(bench: Bench, label
     assert set(draws.cases) == ({(ORGAN, CORE), rare} if labels.startswith("regions") else {ORGAN, rare})
     assert draws.cases[rare] == ["case_0"]
     assert binomtest(drawn.count(rare), len(drawn), 0.5).pvalue > 0.01
-    assert all(case == "case_0" for case, one in zip(cases, drawn, strict=True) if one == rare)
-    assert {case for case, one in zip(cases, drawn, strict=True) if one != rare} == {"case_0", "case_1"}
+    assert all(case == "case_0" for case, drawn_class in zip(cases, drawn, strict=True) if drawn_class == rare)
+    assert {case for case, drawn_class in zip(cases, drawn, strict=True) if drawn_class != rare} == {"case_0", "case_1"}
 
 
 def test_a_patch_is_centred_on_the_class_that_was_drawn(bench: Bench) -> None:

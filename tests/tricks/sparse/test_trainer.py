@@ -72,7 +72,9 @@ def test_the_chosen_slices_keep_their_labels_and_no_other_voxel_has_one(bench: B
 def test_validation_is_dense_and_what_the_network_predicts_does_not_change(bench: Bench, labels: str) -> None:
     with built(bench, "SparseSlices_density0p3", Cell(labels, "3d", True)) as (trainer, run):
         ignore = trainer.label_manager.ignore_label
-        training, validation = (next(one)["target"][0] for one in (trainer.dataloader_train, trainer.dataloader_val))
+        training, validation = (
+            next(loader)["target"][0] for loader in (trainer.dataloader_train, trainer.dataloader_val)
+        )
         if labels == "regions":
             assert training[:, -1].any()
             assert not validation[:, -1].any()
@@ -83,12 +85,12 @@ def test_validation_is_dense_and_what_the_network_predicts_does_not_change(bench
         summary = json.loads((Path(trainer.output_folder) / "validation" / "summary.json").read_text())
         truth = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(run.data.raw / "labelsTr" / "case_2.nii.gz")))
         (case,) = summary["metric_per_case"]
-        found = {key: one["n_ref"] for key, one in case["metrics"].items()}
+        sizes = {key: metrics["n_ref"] for key, metrics in case["metrics"].items()}
         expected = {"1": (truth == 1).sum(), "2": (truth == 2).sum()}
         if labels == "regions":
             expected = {"(1, 2)": (truth > 0).sum(), "2": (truth == 2).sum()}
         assert {key: int(value) for key, value in expected.items()} == {
-            key.replace("(2,)", "2"): value for key, value in found.items()
+            key.replace("(2,)", "2"): value for key, value in sizes.items()
         }
         assert trainer.network.decoder.seg_layers[-1].out_channels == (2 if labels == "regions" else 3)
 
@@ -116,7 +118,7 @@ def test_repetitions_choose_other_slices_and_a_seed_the_same(bench: Bench) -> No
     for name in ("", "_run2", "_run3"):
         with built(bench, f"SparseSlices_density0p3_random{name}") as (trainer, _):
             chosen.append([annotated(trainer, case) for case in TRAINING_CASES[:2]])
-    assert len({str(one) for one in chosen}) > 1
+    assert len({str(slices) for slices in chosen}) > 1
     seeded = []
     for name in ("", "_run2"):
         with built(bench, f"SparseSlices_density0p3_random_seed3{name}") as (trainer, _):
@@ -169,7 +171,7 @@ def test_padding_and_slices_are_ignored_by_a_loss_of_ours_too(bench: Bench) -> N
 def test_an_epoch_without_annotated_voxels_is_an_error(bench: Bench) -> None:
     with built(bench, "SparseSlices_density0p1") as (trainer, _):
         batch = next(trainer.dataloader_train)
-        batch["target"] = [torch.full_like(one, trainer.label_manager.ignore_label) for one in batch["target"]]
+        batch["target"] = [torch.full_like(level, trainer.label_manager.ignore_label) for level in batch["target"]]
         with pytest.raises(RuntimeError, match="no patch of this epoch had an annotated voxel"):
             trainer.on_train_epoch_end([trainer.train_step(batch)])
 
