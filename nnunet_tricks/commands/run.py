@@ -27,7 +27,7 @@ from nnunet_tricks.experiment.costs import Costs, timed
 from nnunet_tricks.experiment.forecast import forecast
 from nnunet_tricks.experiment.frozen import freeze, place, state_of
 from nnunet_tricks.experiment.local import CPU, LocalQueue, Progress
-from nnunet_tricks.experiment.nnunet_cells import Plan
+from nnunet_tricks.experiment.nnunet_cells import Plan, Predict
 from nnunet_tricks.experiment.printing import FORMATS, chains
 from nnunet_tricks.experiment.record import Record
 from nnunet_tricks.experiment.spec import Experiment, read_experiment
@@ -265,6 +265,9 @@ def _print(
     for cell in cells:
         if sign := strangers.running(cell) if cell.is_done() else strangers.at(cell):
             print(f"note: {cell.key}: {sign.words}; wait for its end before you run its line", file=sys.stderr)
+    for cell in cells:
+        if isinstance(cell, Predict) and not cell.is_done():
+            cell.link_images()  # nobody else will, before its line runs
     print(FORMATS[arguments.format](chains(cells), gpu=device == "cuda", options=arguments.options), end="")
     return 0
 

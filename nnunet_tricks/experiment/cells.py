@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import Any, TypeVar
 
 from nnunet_tricks.experiment.arm import Arm
@@ -53,7 +54,7 @@ class Missing:
 
 
 @dataclass(frozen=True)
-class Trained:
+class ComparedModel:
     """One model of a comparison.
 
     Attributes:
@@ -84,30 +85,74 @@ def missing(experiment: Experiment) -> list[Missing]:
     ]
 
 
-def trained(experiment: Experiment, folders: Folders) -> Iterator[tuple[tuple[int, ...], Trained]]:
+@dataclass(frozen=True)
+class Axes:
+    """What the models of a comparison differ in, each axis in the order of the file.
+
+    Attributes:
+        arms: Ways to train, the baseline first.
+        datasets: Full names.
+        configurations: Names within the plans.
+        plans: Stems of plans files.
+        folds: As nnU-Net's command takes them.
+    """
+
+    arms: tuple[Arm, ...]
+    datasets: tuple[str, ...]
+    configurations: tuple[str, ...]
+    plans: tuple[str, ...]
+    folds: tuple[str, ...]
+
+    @classmethod
+    def of(cls, comparison: Comparison, folders: Folders) -> Axes:
+        """The axes of a comparison, checked against the data.
+
+        Raises:
+            SpecError: If a data set, a fold or the label of a region is not there.
+        """
+        names = tuple(_full_name(comparison, dataset, folders) for dataset in comparison.datasets)
+        for name in names:
+            _check_folds(comparison, name, folders)
+            _check_regions(comparison, name, folders)
+        return cls(comparison.arms, names, comparison.configurations, comparison.plans, comparison.folds)
+
+    def points(self) -> Iterator[tuple[Arm, str, str, str, str]]:
+        """Every combination that can be trained: arm, data set, configuration, plans, fold."""
+        arms = [arm for arm in self.arms if not arm.missing]
+        return product(arms, self.datasets, self.configurations, self.plans, self.folds)
+
+    def rank(self, arm: Arm, model: Model, run: int) -> tuple[int, ...]:
+        """The place of a model in the order of training; lower ranks come first.
+
+        The baseline and the first trick go through all runs, data sets and folds before the second trick begins: so
+        there is something to look at early.
+        """
+        number = self.arms.index(arm)
+        return (
+            max(number, 1),
+            run,
+            self.datasets.index(model.dataset),
+            self.configurations.index(model.configuration),
+            self.plans.index(model.plans),
+            self.folds.index(model.fold),
+            number,
+        )
+
+
+def trained(experiment: Experiment, folders: Folders) -> Iterator[tuple[tuple[int, ...], ComparedModel]]:
     """Every model of an experiment that can be trained, with its rank.
 
-    The baseline and the first trick go through all runs, data sets and folds before the second trick begins: so
-    there is something to look at early.
-
     Raises:
-        SpecError: If a data set, a configuration or a fold is not there.
+        SpecError: If a data set, a fold or the label of a region is not there.
     """
     for comparison in experiment.comparisons:
-        for number, arm in enumerate(comparison.arms):
-            if arm.missing:
-                continue
-            for d, dataset in enumerate(comparison.datasets):
-                name = _full_name(comparison, dataset, folders)
-                _check_folds(comparison, name, folders)
-                _check_regions(comparison, name, folders)
-                for c, configuration in enumerate(comparison.configurations):
-                    for p, plans in enumerate(comparison.plans):
-                        for f, fold in enumerate(comparison.folds):
-                            for run in comparison.runs_of(arm):
-                                model = Model(folders, name, arm.trainer(run), plans, configuration, fold)
-                                rank = (max(number, 1), run, d, c, p, f, number)
-                                yield rank, Trained(comparison, arm, run, model)
+        if all(arm.missing for arm in comparison.arms):
+            continue
+        axes = Axes.of(comparison, folders)
+        for arm, dataset, configuration, plans, fold in axes.points():
+            for run in comparison.runs_of(arm):
+                model = Model(folders, dataset, arm.trainer(run), plans, configuration, fold)
+                yield axes.rank(arm, model, run), ComparedModel(comparison, arm, run, model)
 
 
 def make(experiment: Experiment, folders: Folders, *, device: str = "cuda") -> list[Cell]:
@@ -115,15 +160,15 @@ def make(experiment: Experiment, folders: Folders, *, device: str = "cuda") -> l
 
     Args:
         experiment: What to do.
-        folders: nnU-Net's.
+        folders: nnU-Net's folders.
         device: nnU-Net's ``-device``.
 
     Raises:
         SpecError: If a data set, a configuration, a fold or a test part is not there.
     """
     maker = _Maker(folders, device)
-    for rank, one in trained(experiment, folders):
-        maker.add(rank, one)
+    for rank, compared in trained(experiment, folders):
+        maker.add(rank, compared)
     return sorted(maker.cells.values(), key=lambda cell: cell.rank)
 
 
@@ -136,9 +181,9 @@ class _Maker:
     cells: dict[str, Cell] = field(default_factory=dict)
     last_edit: dict[str, str] = field(default_factory=dict)
 
-    def add(self, rank: tuple[int, ...], one: Trained) -> None:
-        """The cells of one model."""
-        model, comparison = one.model, one.comparison
+    def add(self, rank: tuple[int, ...], compared: ComparedModel) -> None:
+        """Collect the cells of one model."""
+        model, comparison = compared.model, compared.comparison
         prepared = self._prepare(rank, comparison, model)
         train = self._keep(
             Train(
@@ -148,7 +193,7 @@ class _Maker:
                 after=(*prepared, *self._first_stages(comparison, model)),
             )
         )
-        for part in one.parts():
+        for part in compared.parts():
             if part.name == "validation" and comparison.checkpoint == "final":
                 continue
             _with_line(comparison, "on", part.check)

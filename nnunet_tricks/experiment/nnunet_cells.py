@@ -336,11 +336,15 @@ class Predict(_OnModel):
 
     def prepare(self) -> None:
         """Collect the images; put away what may have been cut off."""
-        self.part.link(self.images)
+        self.link_images()
         for file in self._there().values():
             # Where a format does not tell, all are made again.
             if not is_whole(file):
                 file.unlink()
+
+    def link_images(self) -> None:
+        """Fill the folder of images that the command reads."""
+        self.part.link(self.images)
 
     @property
     def strays(self) -> list[str]:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nnunet_tricks.experiment.cell import Cell
-from nnunet_tricks.experiment.nnunet_cells import Predict
 
 
 @dataclass
@@ -41,20 +40,18 @@ def chains(cells: Sequence[Cell]) -> list[Chain]:
     """The cells that are not done, in chains: one for each data set's plans, one for each model.
 
     Args:
-        cells: Lowest rank first.
+        cells: Lowest rank first; whoever prints the lines links the images of predictions.
     """
     open_cells = [cell for cell in cells if not cell.is_done()]
-    found: dict[str, Chain] = {}
+    by_name: dict[str, Chain] = {}
     for cell in open_cells:
-        if isinstance(cell, Predict):
-            cell.part.link(cell.images)
         name = cell.key.rpartition("/")[0]
-        found.setdefault(name, Chain(name.replace("/", "_"))).cells.append(cell)
-    numbers = {name: number for number, name in enumerate(found)}
-    for name, chain in found.items():
+        by_name.setdefault(name, Chain(name.replace("/", "_"))).cells.append(cell)
+    numbers = {name: number for number, name in enumerate(by_name)}
+    for name, chain in by_name.items():
         needed = {key.rpartition("/")[0] for cell in chain.cells for key in cell.after}
-        chain.after = {numbers[one] for one in needed if one in numbers and one != name}
-    ordered = list(found.values())
+        chain.after = {numbers[other] for other in needed if other in numbers and other != name}
+    ordered = list(by_name.values())
     for _ in ordered:  # as many rounds as a chain of chains can be long
         for chain in ordered:
             chain.level = 1 + max((ordered[number].level for number in chain.after), default=-1)

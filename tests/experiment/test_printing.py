@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from nnunet_tricks.cli import main
 from nnunet_tricks.experiment.cells import make
+from nnunet_tricks.experiment.nnunet_cells import Predict
 from nnunet_tricks.experiment.printing import FORMATS, chains
 from nnunet_tricks.experiment.spec import read_experiment
 
@@ -81,6 +83,18 @@ def test_a_failure_stops_what_needs_it(spec, folders, pretended) -> None:
     with pytest.raises(subprocess.CalledProcessError):
         said_after(FORMATS["xargs"](chains(cells), gpu=True), pretended)
     assert "nnUNetv2_train" not in pretended.read_text()
+
+
+def test_chains_touch_no_file_and_the_command_links_the_images_that_its_lines_read(spec, preprocessed, capsys) -> None:
+    file = spec(SPEC)
+    predicts = [cell for cell in make(read_experiment(file), preprocessed) if isinstance(cell, Predict)]
+    chains(predicts)
+    assert not any(cell.images.exists() for cell in predicts)
+    assert main(["run", str(file), "--runner", "print", "--device", "cpu"]) == 0
+    assert "nnUNetv2_predict" in capsys.readouterr().out
+    assert [sorted(image.name for image in cell.images.iterdir()) for cell in predicts] == [
+        sorted(f"{case}_0000.nii.gz" for case in cell.part.cases()) for cell in predicts
+    ]
 
 
 def test_only_what_is_left(spec, preprocessed, pretended) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import platform
 import sys
 import time
@@ -21,7 +20,8 @@ from nnunet_tricks import __version__
 from nnunet_tricks.door.commands import command
 from nnunet_tricks.experiment.beat import Others
 from nnunet_tricks.experiment.cell import Cell
-from nnunet_tricks.experiment.cluster.rounds import CELLS, PLAN, TIMED, is_current
+from nnunet_tricks.experiment.cluster.cell_file import read_job
+from nnunet_tricks.experiment.cluster.rounds import PLAN, TIMED, is_current
 from nnunet_tricks.experiment.keeper import keep
 from nnunet_tricks.experiment.local import CPU, HOST, LOCK, device_lock
 from nnunet_tricks.experiment.lock import Lock
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
         if code == 0:
             write_atomically(marker, "")
         return code
-    except (OSError, ValueError, KeyError, pickle.PickleError) as error:
+    except (OSError, ValueError, KeyError) as error:
         return _say(f"{type(error).__name__}: {error}", FAILED)
 
 
@@ -59,12 +59,11 @@ def _run(folder: Path, name: str) -> int:
         )
     if not is_current(folder):
         return _say("a later run of the same experiment has taken over", TAKEN_OVER)
-    kept = pickle.loads((folder / CELLS).read_bytes())
+    work = read_job(folder, name)
     _age(folder, plan, name)
-    what = pickle.loads(kept[name])
-    if isinstance(what, Cell):
-        return _do(folder, name, plan, what)
-    return _time(folder, name, plan, what)
+    if isinstance(work, Cell):
+        return _do(folder, name, plan, work)
+    return _time(folder, name, plan, work)
 
 
 def _do(folder: Path, name: str, plan: Mapping[str, Any], cell: Cell) -> int:
@@ -90,25 +89,25 @@ def _do(folder: Path, name: str, plan: Mapping[str, Any], cell: Cell) -> int:
     return 0
 
 
-def _time(folder: Path, name: str, plan: Mapping[str, Any], cells: Sequence[tuple[str, Cell]]) -> int:
+def _time(folder: Path, name: str, plan: Mapping[str, Any], cells: Mapping[str, Cell]) -> int:
     """Time a few steps, and say how long cells take; where that fails, what the profile says counts."""
     from nnunet_tricks.experiment.costs import Costs, timed
 
-    alone = [cell for _, cell in cells]
-    own = _device(plan, alone[0])[1]
+    alike = list(cells.values())
+    own = _device(plan, alike[0])[1]
     try:
-        costs = Costs(alone, timed(alone, os.environ, machine=plan["machine"]))
-        known = {one: (costs.seconds(cell), costs.memory(cell)) for one, cell in cells}
+        costs = Costs(alike, timed(alike, os.environ, machine=plan["machine"]))
+        known = {job: (costs.seconds(cell), costs.memory(cell)) for job, cell in cells.items()}
     except (OSError, ValueError, KeyError) as error:
         return _say(f"nothing could be timed: {error}", 0)
     finally:
         if own is not None:
             own.release()
-    found = {
-        one: {"seconds": seconds, "megabytes": memory / 1e6 if memory else None}
-        for one, (seconds, memory) in known.items()
+    needs = {
+        job: {"seconds": seconds, "megabytes": memory / 1e6 if memory else None}
+        for job, (seconds, memory) in known.items()
     }
-    write_atomically(folder / TIMED / name, json.dumps(found))
+    write_atomically(folder / TIMED / name, json.dumps(needs))
     return 0
 
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import re
 import shlex
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from nnunet_tricks import __version__
 from nnunet_tricks.experiment.cell import Cell
+from nnunet_tricks.experiment.cluster import cell_file
 from nnunet_tricks.experiment.cluster.profile import Profile, Section
 from nnunet_tricks.experiment.costs import group
 from nnunet_tricks.experiment.nnunet_cells import Predict, Train
@@ -23,7 +23,10 @@ from nnunet_tricks.nnunet.folders import Folders
 from nnunet_tricks.utilities.files import write_atomically
 
 WORKFLOW = Path(__file__).parent / "workflow" / "Snakefile"
-PLAN, CELLS, SCRIPT, CURRENT = "plan.json", "cells.pickle", "job.sh", "current"
+PLAN, SCRIPT, CURRENT = "plan.json", "job.sh", "current"
+JOB = "nnunet_tricks.experiment.cluster.job"
+"""The module that runs a cell on its node."""
+
 TIMED = "timed"
 TRAINING, PREPARATION, ELSEWHERE = "training", "preparation", "elsewhere"
 MARGIN = 1.5
@@ -85,10 +88,10 @@ class Round:
 
     def write(self) -> None:
         """Make the folder."""
-        entries, kept = self._entries()
+        entries, timings = self._entries()
         for name in ("settled", "held", TIMED):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
-        write_atomically(self.folder / CELLS, pickle.dumps(kept))
+        cell_file.write(self.folder, {self.names[cell.key]: cell for cell in self.cells}, timings)
         write_folder(
             self.folder,
             self.profile,
@@ -97,15 +100,14 @@ class Round:
             device=self.device,
             devices=self.devices,
             variables=exported(self.variables, self.folders, self.profile),
-            module="nnunet_tricks.experiment.cluster.job",
+            module=JOB,
             options={**self.options, **({} if self.profile.is_local else {"local-cores": max(len(self.busy), 1)})},
         )
 
-    def _entries(self) -> tuple[dict[str, dict[str, Any]], dict[str, bytes]]:
-        """What Snakemake and what a node must know of each cell, by name."""
+    def _entries(self) -> tuple[dict[str, dict[str, Any]], dict[str, list[str]]]:
+        """What Snakemake must know of each job, by name; and the cells that each timing is for."""
         entries: dict[str, dict[str, Any]] = {}
-        kept: dict[str, bytes] = {}
-        timed: dict[str, list[tuple[str, Cell]]] = {}
+        timings: dict[str, list[str]] = {}
         for place, cell in enumerate(self.cells):
             name = self.names[cell.key]
             seconds, megabytes = self.seconds(cell), self.megabytes(cell)
@@ -113,19 +115,17 @@ class Round:
             measure = None
             if self.timing and rule != ELSEWHERE and seconds is None and isinstance(cell, Train | Predict):
                 measure = f"timing_{_readable(group(cell))}"
-                if measure not in timed and isinstance(cell, Train):
-                    timed[measure] = []
+                if measure not in timings and isinstance(cell, Train):
+                    timings[measure] = []
                     entries[measure] = self._entry(place, TRAINING, cell.after)
-                if measure in timed:
-                    timed[measure].append((name, replace(cell, after=())))  # what it needs is done by then
+                if measure in timings:
+                    timings[measure].append(name)
                 else:
                     measure = None  # nothing left to train: nothing to time
             after = () if rule == ELSEWHERE else cell.after
             known = {"seconds": seconds, "megabytes": megabytes, "measure": measure}
             entries[name] = {**self._entry(place, rule, after), **known}
-            kept[name] = pickle.dumps(cell)
-        kept.update({measure: pickle.dumps(cells) for measure, cells in timed.items()})
-        return entries, kept
+        return entries, timings
 
     def _entry(self, place: int, rule: str, after: Iterable[str]) -> dict[str, Any]:
         return entry(place, rule, [self.names[key] for key in after if key in self.names])

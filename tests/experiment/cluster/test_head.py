@@ -13,7 +13,7 @@ import pytest
 
 from nnunet_tricks.experiment.by_hand import Command
 from nnunet_tricks.experiment.cells import make
-from nnunet_tricks.experiment.cluster import job
+from nnunet_tricks.experiment.cluster import job, rounds
 from nnunet_tricks.experiment.cluster.environment import Environment
 from nnunet_tricks.experiment.cluster.head import Head
 from nnunet_tricks.experiment.cluster.profile import Profile
@@ -26,9 +26,15 @@ from nnunet_tricks.experiment.spec import read_experiment
 from nnunet_tricks.experiment.strangers import Strangers
 from nnunet_tricks.nnunet.folders import Folders
 from tests.checkout import import_folder
+from tests.experiment.cluster import shell_job
 from tests.experiment.generic import Shell, counting, lines
 
 LOCAL = Profile("local", Path("local.yaml"), "local", retries=1)
+
+
+@pytest.fixture(autouse=True)
+def _shell_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rounds, "JOB", shell_job.__name__)
 
 
 def head(folder: Path, cells, snakemake: Path, *, profile: Profile = LOCAL) -> Head:
@@ -44,9 +50,10 @@ def script(folder: Path, count: int, seconds: float, snakemake: Path) -> subproc
     code = f"""
 from pathlib import Path
 from nnunet_tricks.utilities.signals import told_to_end
-from tests.experiment.cluster.test_head import head
+from tests.experiment.cluster.test_head import head, rounds, shell_job
 from tests.experiment.generic import counting
 folder = Path({str(folder)!r})
+rounds.JOB = shell_job.__name__
 cells = [counting(folder, f"c{{n}}", seconds={seconds}, after=["c0"] if n else [], rank=n) for n in range({count})]
 with told_to_end():
     raise SystemExit(not head(folder, cells, Path({str(snakemake)!r})).run())
