@@ -29,6 +29,7 @@ NOTICED = 1e-6
 TOLERANCE = 1e-4
 AGAINST = -0.5
 """The cosine below which a gradient is not that of the loss and of some other term, but that of the opposite."""
+LEAVE_OUT = "leave voxels with the ignore label out of every sum and every mean of the loss"
 ENOUGH_STEPS = 16
 """After so many training steps something must have changed, even where gradients are gathered over several."""
 
@@ -174,7 +175,7 @@ def require_no_count(trainer: nnUNetTrainer) -> None:
     """
     try:
         dimensions = len(trainer.configuration_manager.patch_size)
-        refuse_if_it_counts_ignored(trainer.loss, trainer.label_manager, dimensions, trainer.device)
+        refuse_if_it_counts_ignored(trainer.loss, trainer.label_manager, dimensions, trainer.device, advice=LEAVE_OUT)
     except ValueError as error:
         # A loss that wants more of the target than labels cannot be asked about labels alone; it was asked above.
         if error.__cause__ is None:

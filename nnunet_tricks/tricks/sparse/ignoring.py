@@ -23,13 +23,20 @@ BLOCK = 4
 AROUND = 2
 """Slices that nobody annotated, on either side of one that stands alone."""
 TOLERANCE = 1e-3
+SLICES_ADVICE = "SparseSlices needs a loss that leaves them out, such as nnU-Net's own or any of 'nnunet-tricks list'"
 
 Computed = Callable[[Tensor, Tensor], tuple[float, Tensor]]
 """From logits and target to the loss and the logits' gradient, times their number."""
 
 
 def refuse_if_it_counts_ignored(
-    loss: Any, manager: LabelManager, dimensions: int, device: torch.device, maps: AppendMaps | None = None
+    loss: Any,
+    manager: LabelManager,
+    dimensions: int,
+    device: torch.device,
+    maps: AppendMaps | None = None,
+    *,
+    advice: str = SLICES_ADVICE,
 ) -> None:
     """Try a loss on a small patch, alone and beside as much that nobody annotated, and on a slice that stands alone.
 
@@ -39,6 +46,7 @@ def refuse_if_it_counts_ignored(
         dimensions: Of patches.
         device: Where the loss computes.
         maps: Makes the maps that the loss reads; ``None`` where it reads none.
+        advice: End of the complaint: what to do about it.
 
     Raises:
         ValueError: If the loss fails, or what nobody annotated changes it.
@@ -61,7 +69,6 @@ def refuse_if_it_counts_ignored(
         nothing, _ = computed(beside, ignored)
     except Exception as error:
         raise ValueError(f"{name} fails where some voxels are not annotated: {error}") from error
-    advice = "SparseSlices needs a loss that leaves them out, such as nnU-Net's own or any of 'nnunet-tricks list'"
     for found, pulls in (both, written):
         if not _close(found, alone):
             raise ValueError(
@@ -73,7 +80,7 @@ def refuse_if_it_counts_ignored(
                 f"{name} counts voxels that nobody annotated: with as many of them it has another gradient; {advice}"
             )
     if not torch.isfinite(torch.tensor(nothing)):
-        raise ValueError(f"{name} is {nothing} in a patch without any annotated voxel; SparseSlices needs another loss")
+        raise ValueError(f"{name} is {nothing} in a patch without any annotated voxel; {advice}")
     if dimensions == 3 and isinstance(loss, Criterion):
         _refuse_if_a_slice_has_other_borders(name, loss, manager, device, maps, advice)
 
