@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _setting(arguments: argparse.Namespace) -> Any:
     from nnunet_tricks.demo import source
-    from nnunet_tricks.demo.setting import Setting, with_epochs
+    from nnunet_tricks.demo.setting import DemoSetting, with_epochs
 
     counts = QUICK if arguments.quick else PHANTOMS
     epochs = arguments.epochs if arguments.epochs is not None else 1 if arguments.quick else EPOCHS
@@ -86,7 +86,7 @@ def _setting(arguments: argparse.Namespace) -> Any:
             f"--train is {arguments.train}, and nnU-Net's five folds need at least {source.MIN_TRAIN} cases"
         )
     given: dict[str, Any] = {"patch": ()} if folder else {}
-    return Setting(
+    return DemoSetting(
         out=arguments.out.resolve(),
         trainers=with_epochs(arguments.trainers, epochs),
         source=folder,

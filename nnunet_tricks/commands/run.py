@@ -18,20 +18,20 @@ from typing import Any
 from nnunet_tricks.door import link
 from nnunet_tricks.door.commands import with_our_trainers
 from nnunet_tricks.experiment import preview, stale
-from nnunet_tricks.experiment.board import Board, summary
 from nnunet_tricks.experiment.cell import Cell
 from nnunet_tricks.experiment.cells import make, missing
-from nnunet_tricks.experiment.cluster.head import Head
+from nnunet_tricks.experiment.cluster.head import HeadProcess
 from nnunet_tricks.experiment.cluster.profile import Profile, read_profile
 from nnunet_tricks.experiment.costs import Costs, timed
 from nnunet_tricks.experiment.forecast import forecast
 from nnunet_tricks.experiment.frozen import freeze, place, state_of
-from nnunet_tricks.experiment.local import CPU, LocalQueue, Progress
-from nnunet_tricks.experiment.nnunet_cells import Plan, Predict
-from nnunet_tricks.experiment.printing import FORMATS, chains
+from nnunet_tricks.experiment.job_lines import FORMATS, chains
+from nnunet_tricks.experiment.local import CPU, CellProgress, LocalQueue
+from nnunet_tricks.experiment.nnunet_cells import MakePlans, Predict
+from nnunet_tricks.experiment.other_workers import Strangers
+from nnunet_tricks.experiment.queue_display import QueueDisplay, summary
 from nnunet_tricks.experiment.record import Record
 from nnunet_tricks.experiment.spec import Experiment, read_experiment
-from nnunet_tricks.experiment.strangers import Strangers
 from nnunet_tricks.nnunet.folders import Folders
 from nnunet_tricks.utilities.durations import seconds_in
 from nnunet_tricks.utilities.signals import told_to_end
@@ -233,7 +233,7 @@ def _snakemake(
     slots = forecast(cells, costs.seconds, workers=workers, budget=budget, strangers=strangers)
     if arguments.dry_run:
         print(preview.as_text(slots, costs, workers=workers, budget=budget))
-    head = Head(
+    head = HeadProcess(
         arguments.spec,
         [slot.cell for slot in slots if slot.fits],
         profile,
@@ -273,7 +273,7 @@ def _print(
 
 
 def _check_planners(cells: Sequence[Cell]) -> None:
-    unfound = sorted({cell.plans for cell in cells if isinstance(cell, Plan) and cell.needs_link})
+    unfound = sorted({cell.plans for cell in cells if isinstance(cell, MakePlans) and cell.needs_link})
     if unfound and not link.state():
         raise ValueError(
             f"{', '.join(unfound)}: nnU-Net finds our planners only after 'nnunet-tricks link': run it once"
@@ -288,7 +288,7 @@ def _local(arguments: argparse.Namespace, cells: Sequence[Cell], devices: Sequen
     def fits(cell: Cell) -> bool:
         return end is None or time.monotonic() + (board.costs.seconds(cell) or 0.0) <= end
 
-    with told_to_end(), Board(costs) as board:
+    with told_to_end(), QueueDisplay(costs) as board:
         retries = 1 if arguments.retries is None else arguments.retries
         queue = LocalQueue(cells, devices, variables, retries=retries, fits=fits, tell=board.tell)
         complete = queue.run(lambda: board.look(queue))
@@ -296,7 +296,7 @@ def _local(arguments: argparse.Namespace, cells: Sequence[Cell], devices: Sequen
     return 0 if complete else 1
 
 
-def _tell(progress: Mapping[str, Progress], as_json: bool, stopped: str = "") -> None:
+def _tell(progress: Mapping[str, CellProgress], as_json: bool, stopped: str = "") -> None:
     """What became of the cells."""
     if as_json:
         print(json.dumps([_as_data(one) for one in progress.values()], indent=2))
@@ -306,7 +306,7 @@ def _tell(progress: Mapping[str, Progress], as_json: bool, stopped: str = "") ->
         print(summary(progress, stopped), file=sys.stderr)
 
 
-def _as_data(one: Progress) -> dict[str, Any]:
+def _as_data(one: CellProgress) -> dict[str, Any]:
     record = Record.read(one.cell.folder)
     return {
         "cell": one.cell.key,

@@ -16,8 +16,8 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.checks import equal
-from nnunet_tricks.conformance.grid import Cell
-from nnunet_tricks.conformance.outcome import NotApplicableError, Outcome, Report, Status, one_line
+from nnunet_tricks.conformance.grid import Situation
+from nnunet_tricks.conformance.outcome import ConformanceReport, NotApplicableError, Status, StepOutcome, one_line
 from nnunet_tricks.conformance.run import Run
 from nnunet_tricks.nnunet.sandbox import seed_everything
 
@@ -50,7 +50,7 @@ EXCUSED_BY = {
 }
 """What is looked at, and the hooks whose claim allows it to differ."""
 
-CELL = Cell("labels", "3d", True)
+SITUATION = Situation("labels", "3d", True)
 """Where trainers are compared, unless the caller wants another situation."""
 
 
@@ -58,7 +58,7 @@ def observe(run: Run, seed: int = 0) -> dict[str, Any]:
     """Everything that a trainer does, from a seed.
 
     Args:
-        run: The trainer in its cell.
+        run: The trainer in its situation.
         seed: Set anew before each thing that draws, so that a trick that draws more often in one place, such as an
             augmentation, does not shift what comes after it.
 
@@ -107,8 +107,8 @@ def check_baseline(
     hooks: Collection[str],
     *,
     base: type[nnUNetTrainer] = nnUNetTrainer,
-    cell: Cell = CELL,
-) -> Report:
+    situation: Situation = SITUATION,
+) -> ConformanceReport:
     """Hold a trainer against its baseline.
 
     Args:
@@ -116,37 +116,39 @@ def check_baseline(
         trainer: The trainer with the trick.
         hooks: What the trick claims, as the catalogue says it; empty for a trainer that switches nothing.
         base: The trainer without the trick.
-        cell: The situation.
+        situation: The situation.
 
     Returns:
         One step per observation: passed where both are equal, not applicable where the trick claims the difference.
     """
     claimed = {hook.partition(".")[0] for hook in hooks}
     try:
-        with bench.room(base, cell) as run:
+        with bench.room(base, situation) as run:
             theirs = observe(run)
-        with bench.room(trainer, cell) as run:
+        with bench.room(trainer, situation) as run:
             mine = observe(run)
     except NotApplicableError as nothing:
-        return Report(
-            trainer.__name__, f"as {base.__name__}", (Outcome("observe", Status.NOT_APPLICABLE, str(nothing)),)
+        return ConformanceReport(
+            trainer.__name__, f"as {base.__name__}", (StepOutcome("observe", Status.NOT_APPLICABLE, str(nothing)),)
         )
     except Exception as error:
-        return Report(trainer.__name__, f"as {base.__name__}", (Outcome("observe", Status.FAIL, one_line(error)),))
+        return ConformanceReport(
+            trainer.__name__, f"as {base.__name__}", (StepOutcome("observe", Status.FAIL, one_line(error)),)
+        )
     outcomes = [_judge(name, equal(mine[name], theirs[name]), claimed, base.__name__) for name in EXCUSED_BY]
     if claimed and all(outcome.status is Status.PASS for outcome in outcomes):
-        outcomes.append(Outcome("effect", Status.FAIL, f"claims {', '.join(sorted(claimed))}, but changes nothing"))
-    return Report(trainer.__name__, f"as {base.__name__}", tuple(outcomes))
+        outcomes.append(StepOutcome("effect", Status.FAIL, f"claims {', '.join(sorted(claimed))}, but changes nothing"))
+    return ConformanceReport(trainer.__name__, f"as {base.__name__}", tuple(outcomes))
 
 
-def _judge(name: str, same: bool, claimed: set[str], base: str) -> Outcome:
+def _judge(name: str, same: bool, claimed: set[str], base: str) -> StepOutcome:
     if same:
-        return Outcome(name, Status.PASS)
+        return StepOutcome(name, Status.PASS)
     excuse = sorted(claimed & set(EXCUSED_BY[name]))
     if excuse:
-        return Outcome(name, Status.NOT_APPLICABLE, f"differs, as {', '.join(excuse)} may")
+        return StepOutcome(name, Status.NOT_APPLICABLE, f"differs, as {', '.join(excuse)} may")
     claims = ", ".join(sorted(claimed)) or "nothing"
-    return Outcome(name, Status.FAIL, f"not as in {base}, although the trick claims {claims}")
+    return StepOutcome(name, Status.FAIL, f"not as in {base}, although the trick claims {claims}")
 
 
 def _draw(loader: Iterator[dict[str, Any]], seed: int) -> list[dict[str, Any]]:

@@ -12,12 +12,12 @@ from inspect import Parameter
 
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
-from nnunet_tricks.conformance.outcome import Outcome, Report, Status
+from nnunet_tricks.conformance.outcome import ConformanceReport, Status, StepOutcome
 
 NETWORK = "build_network_architecture"
 
 
-def check_contract(trainer: type[nnUNetTrainer]) -> Report:
+def check_contract(trainer: type[nnUNetTrainer]) -> ConformanceReport:
     """Compare the class with the trainer of the installed nnU-Net.
 
     Args:
@@ -36,10 +36,10 @@ def check_contract(trainer: type[nnUNetTrainer]) -> Report:
         NETWORK: _network(trainer),
         "hooks": "; ".join(filter(None, (_hook(trainer, name) for name in overridden_hooks(trainer)))),
     }
-    return Report(
+    return ConformanceReport(
         trainer.__name__,
         "contract",
-        tuple(Outcome(step, Status.FAIL if fault else Status.PASS, fault) for step, fault in faults.items()),
+        tuple(StepOutcome(step, Status.FAIL if fault else Status.PASS, fault) for step, fault in faults.items()),
     )
 
 

@@ -16,7 +16,7 @@ DEEP_SUPERVISION = (True, False)
 
 
 @dataclass(frozen=True, order=True)
-class Cell:
+class Situation:
     """One situation.
 
     Attributes:
@@ -33,7 +33,7 @@ class Cell:
         """Short and unique, for tables and test names.
 
         Examples:
-            >>> str(Cell("regions+ignore", "3d", False))
+            >>> str(Situation("regions+ignore", "3d", False))
             '3d regions+ignore no-ds'
         """
         return f"{self.dimension} {self.labels} {'ds' if self.deep_supervision else 'no-ds'}"
@@ -49,18 +49,18 @@ class Cell:
         return self.labels.endswith("ignore")
 
 
-FULL_GRID = tuple(Cell(*values) for values in product(LABEL_MODES, DIMENSIONS, DEEP_SUPERVISION))
+FULL_GRID = tuple(Situation(*values) for values in product(LABEL_MODES, DIMENSIONS, DEEP_SUPERVISION))
 """Every situation."""
 
 
-def pairwise(grid: Sequence[Cell] = FULL_GRID) -> tuple[Cell, ...]:
-    """Few cells of ``grid`` in which any two values that meet somewhere in ``grid`` still meet.
+def pairwise(grid: Sequence[Situation] = FULL_GRID) -> tuple[Situation, ...]:
+    """Few situations of ``grid`` in which any two values that meet somewhere in ``grid`` still meet.
 
     Most faults of a trainer need two circumstances at once ("regions", "no deep supervision"), hardly any needs three.
-    Greedy and deterministic: each time the first of the cells that bring the most new pairs.
+    Greedy and deterministic: each time the first of the situations that bring the most new pairs.
 
     Args:
-        grid: The cells to select from.
+        grid: The situations to select from.
 
     Returns:
         The selection, in the order of ``grid``.
@@ -70,12 +70,12 @@ def pairwise(grid: Sequence[Cell] = FULL_GRID) -> tuple[Cell, ...]:
         (24, 12)
     """
     missing = set().union(*map(_pairs, grid)) if grid else set()
-    chosen: list[Cell] = []
+    chosen: list[Situation] = []
     while missing:
-        chosen.append(max(grid, key=lambda cell: len(_pairs(cell) & missing)))
+        chosen.append(max(grid, key=lambda situation: len(_pairs(situation) & missing)))
         missing -= _pairs(chosen[-1])
-    return tuple(cell for cell in grid if cell in chosen)
+    return tuple(situation for situation in grid if situation in chosen)
 
 
-def _pairs(cell: Cell) -> set[tuple[tuple[int, object], ...]]:
-    return set(combinations(enumerate(astuple(cell)), 2))
+def _pairs(situation: Situation) -> set[tuple[tuple[int, object], ...]]:
+    return set(combinations(enumerate(astuple(situation)), 2))

@@ -15,8 +15,8 @@ import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import Tensor
 
-from nnunet_tricks.conformance.asked import Levels, Question, overheard
 from nnunet_tricks.conformance.checks import require, watched_train_step
+from nnunet_tricks.conformance.loss_calls import Levels, LossCall, overheard
 from nnunet_tricks.conformance.outcome import ViolationError
 from nnunet_tricks.tricks.sparse.ignoring import refuse_if_it_counts_ignored
 
@@ -74,7 +74,7 @@ def require_learning(trainer: nnUNetTrainer, batches: Iterator[dict[str, Any]], 
     )
 
 
-def require_own_gradient(question: Question) -> None:
+def require_own_gradient(question: LossCall) -> None:
     """Require that a training step goes by the gradient of the loss that it asked, and not against it.
 
     Args:
@@ -93,7 +93,7 @@ def require_own_gradient(question: Question) -> None:
     )
 
 
-def require_sense(question: Question) -> None:
+def require_sense(question: LossCall) -> None:
     """Require that a loss prefers the truth, notices each class, and has a gradient that leads downhill.
 
     Args:
@@ -135,7 +135,7 @@ def require_sense(question: Question) -> None:
     )
 
 
-def require_ignorance(question: Question) -> None:
+def require_ignorance(question: LossCall) -> None:
     """Require that what is predicted where nobody annotated changes neither the loss nor any gradient elsewhere.
 
     Args:
@@ -182,7 +182,7 @@ def require_no_count(trainer: nnUNetTrainer) -> None:
             raise ViolationError(str(error)) from error
 
 
-def _require_worse(question: Question, at_truth: float, other: tuple[str, list[Tensor]]) -> None:
+def _require_worse(question: LossCall, at_truth: float, other: tuple[str, list[Tensor]]) -> None:
     what, wrong = other
     loss = question.loss(_sure(wrong))
     require(at_truth < loss, f"the loss is {at_truth:.4g} where the truth is predicted, and {loss:.4g} {what}")
@@ -215,7 +215,7 @@ def _missed(truths: list[Tensor], *, regions: bool) -> Iterator[tuple[str, list[
                 yield what, [_changed(truth, label, other) for truth in truths]
 
 
-def _complete(question: Question, truth: Tensor) -> list[int]:
+def _complete(question: LossCall, truth: Tensor) -> list[int]:
     """Images in which every class is there; in others a loss may have nothing to compare."""
     annotated = ~question.ignored(0) if question.trainer.label_manager.has_ignore_label else torch.ones_like(truth)
     return (truth & annotated).flatten(2).any(2).all(1).nonzero().flatten().tolist()

@@ -1,4 +1,4 @@
-"""What came out of a step, a cell and a trainer, and how an error becomes one line. Standard library only."""
+"""What came out of a step, a situation and a trainer, and how an error becomes one line. Standard library only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")  # torch writes some messages in bold
 
@@ -30,7 +30,7 @@ class ViolationError(Exception):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class StepOutcome:
     """Result of one step.
 
     Attributes:
@@ -47,21 +47,21 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Report:
+class ConformanceReport:
     """What a trainer did in one situation.
 
     Attributes:
         trainer: Name of the trainer.
-        situation: The cell, or the name of a check that is no cell.
+        situation: The situation, or the name of a check that is no situation.
         outcomes: Its steps in order.
     """
 
     trainer: str
-    situation: Cell | str
-    outcomes: tuple[Outcome, ...] = field(default=())
+    situation: Situation | str
+    outcomes: tuple[StepOutcome, ...] = field(default=())
 
     @property
-    def failures(self) -> tuple[Outcome, ...]:
+    def failures(self) -> tuple[StepOutcome, ...]:
         """The steps that went wrong."""
         return tuple(outcome for outcome in self.outcomes if outcome.status is Status.FAIL)
 

@@ -31,8 +31,15 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import Tensor
 
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import LABEL_MODES, Cell
-from nnunet_tricks.conformance.outcome import NotApplicableError, Outcome, Report, Status, ViolationError, one_line
+from nnunet_tricks.conformance.grid import LABEL_MODES, Situation
+from nnunet_tricks.conformance.outcome import (
+    ConformanceReport,
+    NotApplicableError,
+    Status,
+    StepOutcome,
+    ViolationError,
+    one_line,
+)
 from nnunet_tricks.conformance.run import Run
 from nnunet_tricks.conformance.tiny_images import tiny_labels
 from nnunet_tricks.door.lookup import find_trainer
@@ -46,7 +53,7 @@ TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True)
-class Measured:
+class LossAndGradient:
     """A loss and its gradient with respect to the logits of full resolution."""
 
     loss: float
@@ -54,7 +61,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Answer:
+class RankResult:
     """What one process found.
 
     Attributes:
@@ -65,11 +72,11 @@ class Answer:
         per_sample_joined: As ``joined``, without batch Dice.
     """
 
-    together: Measured
-    alone: Measured
-    joined: Measured
-    per_sample_alone: Measured
-    per_sample_joined: Measured
+    together: LossAndGradient
+    alone: LossAndGradient
+    joined: LossAndGradient
+    per_sample_alone: LossAndGradient
+    per_sample_joined: LossAndGradient
 
 
 class RankPair:
@@ -114,7 +121,7 @@ class RankPair:
             process.join()
         self._processes = []
 
-    def check(self, trainer: type[nnUNetTrainer]) -> Report:
+    def check(self, trainer: type[nnUNetTrainer]) -> ConformanceReport:
         """Hold a trainer's loss against what it is on one process, in every label mode, with and without batch Dice.
 
         Args:
@@ -134,10 +141,10 @@ class RankPair:
                 except Exception as error:
                     status, reason = Status.FAIL, one_line(error)
                 step = f"{labels}, {'batch' if batch_dice else 'sample'} Dice"
-                outcomes.append(Outcome(step, status, reason, perf_counter() - start))
-        return Report(trainer.__name__, "two processes", tuple(outcomes))
+                outcomes.append(StepOutcome(step, status, reason, perf_counter() - start))
+        return ConformanceReport(trainer.__name__, "two processes", tuple(outcomes))
 
-    def measure(self, trainer: type[nnUNetTrainer], labels: str, *, batch_dice: bool) -> list[Answer]:
+    def measure(self, trainer: type[nnUNetTrainer], labels: str, *, batch_dice: bool) -> list[RankResult]:
         """What each process finds.
 
         Args:
@@ -182,7 +189,7 @@ class RankPair:
         return [answers[connection] for connection in self._connections]
 
 
-def _judge(answers: list[Answer], *, batch_dice: bool) -> tuple[Status, str]:
+def _judge(answers: list[RankResult], *, batch_dice: bool) -> tuple[Status, str]:
     if not batch_dice:
         faults = [
             f"process {rank} computes {a.together.loss:.6g}, alone on the same half {a.alone.loss:.6g}"
@@ -211,12 +218,12 @@ def _verdict(faults: list[str]) -> tuple[Status, str]:
     return (Status.FAIL, "; ".join(faults)) if faults else (Status.PASS, "")
 
 
-def _average(measured: list[Measured], rank: int) -> Measured:
+def _average(measured: list[LossAndGradient], rank: int) -> LossAndGradient:
     """What DDP makes of the losses of all processes, with the gradient on the half of one of them."""
-    return Measured(sum(m.loss for m in measured) / WORLD, measured[rank].gradient / WORLD)
+    return LossAndGradient(sum(m.loss for m in measured) / WORLD, measured[rank].gradient / WORLD)
 
 
-def _close(mine: Measured, theirs: Measured) -> bool:
+def _close(mine: LossAndGradient, theirs: LossAndGradient) -> bool:
     return (
         abs(mine.loss - theirs.loss) <= TOLERANCE * abs(theirs.loss)
         and _distance(mine.gradient, theirs.gradient) <= TOLERANCE
@@ -251,7 +258,7 @@ def _serve(rank: int, connection: Connection, folder: str) -> None:
 
 def _answer(
     bench: Bench, trainer: type[nnUNetTrainer], labels: str, batch_dice: bool, rank: int, store: Path
-) -> Answer:
+) -> RankResult:
     with _built(bench, trainer, labels, batch_dice=False) as built:
         per_sample = built.loss
     with _built(bench, trainer, labels, batch_dice=batch_dice) as built:
@@ -263,7 +270,7 @@ def _answer(
             built.is_ddp = True
             built.local_rank = rank
             together = _measure(built._build_loss(), logits, target, half, half)
-        return Answer(
+        return RankResult(
             together=together,
             alone=_measure(built.loss, logits, target, half, half),
             joined=_measure(built.loss, logits, target, whole, half),
@@ -276,11 +283,11 @@ def _answer(
 def _built(bench: Bench, trainer: type[nnUNetTrainer], labels: str, *, batch_dice: bool) -> Iterator[nnUNetTrainer]:
     """A trainer, and nnU-Net's folders for as long as it is used: a loss may read them, or write to the log."""
     for deep_supervision in (True, False):
-        with bench.room(trainer, Cell(labels, "2d", deep_supervision)) as run:
+        with bench.room(trainer, Situation(labels, "2d", deep_supervision)) as run:
             plans = deepcopy(run.data.plans)
             plans["configurations"]["2d"]["batch_dice"] = batch_dice
             try:
-                built = Run(trainer, run.cell, replace(run.data, plans=plans), run.folder).build()
+                built = Run(trainer, run.situation, replace(run.data, plans=plans), run.folder).build()
             except NotApplicableError:
                 continue
             yield built
@@ -329,11 +336,13 @@ def _batch(trainer: nnUNetTrainer) -> tuple[list[Tensor], list[Tensor]]:
     return [level.movedim(-1, 0).contiguous() for level in logits], target
 
 
-def _measure(loss: Any, logits: list[Tensor], target: list[Tensor], use: slice, keep: slice) -> Measured:
+def _measure(loss: Any, logits: list[Tensor], target: list[Tensor], use: slice, keep: slice) -> LossAndGradient:
     """The loss on the samples ``use``, and the part of its gradient that belongs to the samples ``keep``."""
     leaves = [level.clone().requires_grad_() for level in logits]
     output, truth = [level[use] for level in leaves], [level[use].clone() for level in target]
     value = loss(output, truth) if len(output) > 1 else loss(output[0], truth[0])
     value.backward()
     gradient = leaves[0].grad
-    return Measured(float(value.detach()), torch.zeros_like(leaves[0])[keep] if gradient is None else gradient[keep])
+    return LossAndGradient(
+        float(value.detach()), torch.zeros_like(leaves[0])[keep] if gradient is None else gradient[keep]
+    )

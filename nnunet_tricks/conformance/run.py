@@ -1,4 +1,4 @@
-"""One trainer in one cell: how instances of it come to be, and where they leave things."""
+"""One trainer in one situation: how instances of it come to be, and where they leave things."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
-from nnunet_tricks.conformance.asked import Question
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
+from nnunet_tricks.conformance.loss_calls import LossCall
 from nnunet_tricks.conformance.outcome import NotApplicableError
 from nnunet_tricks.conformance.resumed import Recorded
 from nnunet_tricks.conformance.tiny_data import TinyData
@@ -22,7 +22,7 @@ TRAIN_STEPS = 2
 
 
 class Run:
-    """One trainer in one cell: makes instances as ``nnUNetv2_train`` does, and keeps what several steps need.
+    """One trainer in one situation: makes instances as ``nnUNetv2_train`` does, and keeps what several steps need.
 
     Attributes:
         questions: What the validation step asked the loss.
@@ -30,20 +30,20 @@ class Run:
         validated: The trainer that predicted the validation cases.
     """
 
-    def __init__(self, trainer: type[nnUNetTrainer], cell: Cell, data: TinyData, folder: Path) -> None:
+    def __init__(self, trainer: type[nnUNetTrainer], situation: Situation, data: TinyData, folder: Path) -> None:
         """Make nothing yet.
 
         Args:
             trainer: The class under test.
-            cell: The situation.
+            situation: The situation.
             data: The data set of that situation.
             folder: For predictions.
         """
         self.trainer = trainer
-        self.cell = cell
+        self.situation = situation
         self.data = data
         self.folder = folder
-        self.questions: list[Question] = []
+        self.questions: list[LossCall] = []
         self.uninterrupted: Recorded | None = None
         self.validated: nnUNetTrainer | None = None
 
@@ -59,7 +59,7 @@ class Run:
         """A trainer, made as ``nnUNetv2_train`` does; initialized, unless it is to continue.
 
         Args:
-            configuration: That of the cell if not given.
+            configuration: That of the situation if not given.
             fold: Fold of the split, or ``"all"``.
             continue_training: What ``--c`` says.
             compiled: Whether to take nnU-Net's path for ``torch.compile``, which it leaves out on the CPU.
@@ -69,12 +69,12 @@ class Run:
             The trainer.
 
         Raises:
-            NotApplicableError: If the cell wants deep supervision and the trainer never has it.
+            NotApplicableError: If the situation wants deep supervision and the trainer never has it.
         """
         # nnU-Net takes continue_training out of the plans that it is given, so each trainer gets its own copy.
         trainer = self.trainer(
             plans={**deepcopy(self.data.plans), "continue_training": continue_training},
-            configuration=configuration or CONFIGURATIONS[self.cell.dimension],
+            configuration=configuration or CONFIGURATIONS[self.situation.dimension],
             fold=fold,
             dataset_json=deepcopy(self.data.dataset_json),
             device=torch.device("cpu"),
@@ -88,9 +88,9 @@ class Run:
         return trainer
 
     def _fit(self, trainer: nnUNetTrainer) -> None:
-        if self.cell.deep_supervision and not trainer.enable_deep_supervision:
+        if self.situation.deep_supervision and not trainer.enable_deep_supervision:
             raise NotApplicableError("the trainer itself switches deep supervision off")
-        trainer.enable_deep_supervision = self.cell.deep_supervision
+        trainer.enable_deep_supervision = self.situation.deep_supervision
         trainer.num_iterations_per_epoch = TRAIN_STEPS
         trainer.num_val_iterations_per_epoch = 1
 
@@ -107,6 +107,6 @@ class Run:
 
     def model_folder(self, configuration: str = "") -> Path:
         """Where a configuration's results are."""
-        configuration = configuration or CONFIGURATIONS[self.cell.dimension]
+        configuration = configuration or CONFIGURATIONS[self.situation.dimension]
         name = f"{self.trainer.__name__}__{self.data.plans['plans_name']}__{configuration}"
         return self.folder / "results" / self.data.name / name

@@ -1,4 +1,4 @@
-"""What a trainer goes through in one cell, step by step, each on nnU-Net's own path."""
+"""What a trainer goes through in one situation, step by step, each on nnU-Net's own path."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from nnunetv2.run.run_training import maybe_load_checkpoint
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
-from nnunet_tricks.conformance.asked import overheard
 from nnunet_tricks.conformance.checks import (
     equal,
     float32_loss,
@@ -28,12 +27,13 @@ from nnunet_tricks.conformance.checks import (
     validation_loss,
 )
 from nnunet_tricks.conformance.learning import require_ignorance, require_learning, require_no_count, require_sense
+from nnunet_tricks.conformance.loss_calls import overheard
 from nnunet_tricks.conformance.outcome import NotApplicableError, ViolationError
+from nnunet_tricks.conformance.pickling import obstacle
 from nnunet_tricks.conformance.prediction import require_same_network
 from nnunet_tricks.conformance.resumed import Recorded
 from nnunet_tricks.conformance.run import CONFIGURATIONS, FIRST_STAGE, TRAIN_STEPS, Run
 from nnunet_tricks.conformance.tiny_data import TRAINING_CASES, UNSEEN_CASE
-from nnunet_tricks.conformance.travelling import obstacle
 from nnunet_tricks.door.lookup import findable
 from nnunet_tricks.nnunet.sandbox import replaced, seed_everything
 from nnunet_tricks.training.trainer import TrickTrainer
@@ -51,7 +51,7 @@ RESUMED_TOLERANCE = 1e-5
 BFLOAT16_TOLERANCE = 0.1
 """bfloat16 has three digits, and a network of a few layers loses one of them."""
 
-# What was compiled for one cell serves the next where nothing changed, which halves the time. But torch gives up,
+# What was compiled for one situation serves the next where nothing changed, which halves the time. But torch gives up,
 # silently, after eight variants of a function, and with the second size it begins to compile for any size.
 _DYNAMO = {
     name: value
@@ -66,7 +66,7 @@ _DYNAMO = {
 
 def first_stage(run: Run) -> None:
     """The cascade's first stage: train, and predict all training cases for the second."""
-    if run.cell.dimension != "cascade":
+    if run.situation.dimension != "cascade":
         raise NotApplicableError("no cascade")
     trainer = run.build(configuration=FIRST_STAGE, fold="all")
     _train_until(trainer, epochs=1)
@@ -131,7 +131,7 @@ def sense(run: Run) -> None:
 
 def ignored_only(run: Run) -> None:
     """What nobody annotated has no effect; a patch in which nothing is annotated."""
-    if not run.cell.ignore:
+    if not run.situation.ignore:
         raise NotApplicableError("no ignore label")
     # Directly after the step in which it was asked: what a trainer keeps of its last batch still belongs to it.
     for question in run.questions[:1]:
@@ -243,7 +243,7 @@ def continue_training(run: Run) -> None:
 def predict(run: Run) -> None:
     """Prediction of an unseen image by stock nnU-Net, which finds the trainer by the name in the checkpoint."""
     previous = None
-    if run.cell.dimension == "cascade":
+    if run.situation.dimension == "cascade":
         previous = run.folder / FIRST_STAGE
         _predict(run, run.model_folder(FIRST_STAGE), "all", previous)
     target = run.folder / "prediction"
@@ -276,7 +276,7 @@ STEPS: dict[str, Callable[[Run], None]] = {
     "--c": continue_training,
     "predict": predict,
 }
-"""The steps of a cell, in order."""
+"""The steps of a situation, in order."""
 
 NEEDS = {
     "build": "first stage",

@@ -20,7 +20,7 @@ TAIL = 12
 """Lines of a failed command's log that the error message shows."""
 
 
-class Failed(ValueError):
+class CommandFailed(ValueError):
     """One of nnU-Net's commands did not succeed."""
 
 
@@ -64,7 +64,7 @@ def run(words: Sequence[str], *, variables: Mapping[str, str], log: Path, watch:
         watch: Called a few times per second meanwhile.
 
     Raises:
-        Failed: If it ends with an error.
+        CommandFailed: If it ends with an error.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w", encoding="utf-8") as file:
@@ -83,7 +83,7 @@ def run(words: Sequence[str], *, variables: Mapping[str, str], log: Path, watch:
             _end(process)
     if process.returncode:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL:]
-        raise Failed(
+        raise CommandFailed(
             f"'{' '.join(words)}' failed with exit code {process.returncode}; the end of {log}:\n" + "\n".join(lines)
         )
 

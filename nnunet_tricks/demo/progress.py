@@ -83,7 +83,7 @@ class Clock:
         return min(seconds / pace, 0.95 * whole), seconds
 
 
-class Display:
+class StageDisplay:
     """Shows a clock while stages run.
 
     Args:
@@ -97,7 +97,7 @@ class Display:
         self._bar: Any = None
         self._task: Any = None
 
-    def __enter__(self) -> Display:
+    def __enter__(self) -> StageDisplay:
         """Begin to show."""
         if sys.stderr.isatty() and self._count:
             from rich.console import Console

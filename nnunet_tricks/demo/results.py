@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnunet_tricks.demo.scores import Scores, mean_scores, scores_of
-from nnunet_tricks.demo.setting import Setting
+from nnunet_tricks.demo.setting import DemoSetting
 from nnunet_tricks.nnunet.classes import Classes
 
 CT_WINDOW = (-160.0, 240.0)
@@ -58,7 +58,7 @@ class Results:
         }
 
 
-def read(setting: Setting) -> Results:
+def read(setting: DemoSetting) -> Results:
     """Compare what was predicted with the truth."""
     from nnunetv2.imageio.reader_writer_registry import recursive_find_reader_writer_by_name
 

@@ -9,11 +9,11 @@ from typing import Any
 from nnunet_tricks.catalogue.naming import parse
 from nnunet_tricks.demo import nnunet
 from nnunet_tricks.demo.epochs import EpochWatch
-from nnunet_tricks.demo.progress import Display
+from nnunet_tricks.demo.progress import StageDisplay
 from nnunet_tricks.demo.raw_data import write_phantoms
-from nnunet_tricks.demo.setting import FOLD, Setting
-from nnunet_tricks.demo.source import Selection, adopt, select
-from nnunet_tricks.demo.stages import Stage, State
+from nnunet_tricks.demo.setting import FOLD, DemoSetting
+from nnunet_tricks.demo.source import DemoCases, adopt, select
+from nnunet_tricks.demo.stages import DemoState, Stage
 from nnunet_tricks.door.commands import command as find_command
 from nnunet_tricks.nnunet import plans_file
 from nnunet_tricks.planning.small import small_configuration
@@ -28,7 +28,7 @@ RESULT = "result.json"
 Watch = Callable[[float | None], None]
 
 
-def run(setting: Setting, *, restart: bool = False) -> dict[str, Any]:
+def run(setting: DemoSetting, *, restart: bool = False) -> dict[str, Any]:
     """Do all that is not done yet, and compare.
 
     Args:
@@ -43,9 +43,9 @@ def run(setting: Setting, *, restart: bool = False) -> dict[str, Any]:
     """
     # Before anything is written.
     selection = _select(setting)
-    state = State(setting.out, setting.decisive, restart=restart)
+    state = DemoState(setting.out, setting.decisive, restart=restart)
     todo = [stage for stage in _stages(setting, selection) if not state.is_done(stage)]
-    with Display({stage.name: stage.seconds for stage in todo}) as display:
+    with StageDisplay({stage.name: stage.seconds for stage in todo}) as display:
         for stage in todo:
             state.begin(stage)
             display.start(stage.name)
@@ -54,7 +54,7 @@ def run(setting: Setting, *, restart: bool = False) -> dict[str, Any]:
     return _compare(setting, state)
 
 
-def _stages(setting: Setting, selection: Selection | None) -> list[Stage]:
+def _stages(setting: DemoSetting, selection: DemoCases | None) -> list[Stage]:
     data = [
         Stage(
             name="link the files of the source" if setting.source else "make phantoms",
@@ -78,7 +78,7 @@ def _stages(setting: Setting, selection: Selection | None) -> list[Stage]:
     return data + [stage for trainer in setting.trainers for stage in _train_and_predict(setting, trainer)]
 
 
-def _train_and_predict(setting: Setting, trainer: str) -> list[Stage]:
+def _train_and_predict(setting: DemoSetting, trainer: str) -> list[Stage]:
     epochs = parse(trainer).epochs
     train = ["nnUNetv2_train", setting.dataset, setting.small, FOLD, "-tr", trainer, "-device", setting.device]
     predict = ["nnUNetv2_predict", "-d", setting.dataset, "-c", setting.small, "-f", FOLD, "-tr", trainer]
@@ -101,7 +101,7 @@ def _train_and_predict(setting: Setting, trainer: str) -> list[Stage]:
     ]
 
 
-def _command(setting: Setting, name: str, *words: Sequence[str], epochs: int = 0) -> Callable[[Watch], None]:
+def _command(setting: DemoSetting, name: str, *words: Sequence[str], epochs: int = 0) -> Callable[[Watch], None]:
     """The work of a stage that is one of nnU-Net's commands."""
     command, *arguments = [word for part in words for word in part]
     log = setting.out / "logs" / f"{name}.txt"
@@ -118,13 +118,13 @@ def _command(setting: Setting, name: str, *words: Sequence[str], epochs: int = 0
     return work
 
 
-def _select(setting: Setting) -> Selection | None:
+def _select(setting: DemoSetting) -> DemoCases | None:
     if setting.source in (setting.out, *setting.out.parents):
         raise ValueError(f"{setting.out} lies in the source, which is only read: choose another folder with --out")
     return select(setting.source, train=setting.train, unseen=setting.unseen) if setting.source else None
 
 
-def _make_raw(setting: Setting, selection: Selection | None) -> None:
+def _make_raw(setting: DemoSetting, selection: DemoCases | None) -> None:
     setting.raw.parent.mkdir(parents=True, exist_ok=True)
     if selection:
         adopt(selection, setting.raw)
@@ -132,13 +132,13 @@ def _make_raw(setting: Setting, selection: Selection | None) -> None:
         write_phantoms(setting.raw, train=setting.train, unseen=setting.unseen)
 
 
-def _add_small(setting: Setting) -> None:
+def _add_small(setting: DemoSetting) -> None:
     plans = plans_file.read(setting.plans)
     small = small_configuration(plans, setting.configuration, patch_size=setting.patch or None, voxels=VOXELS)
     plans_file.add(setting.plans, setting.small, small)
 
 
-def _compare(setting: Setting, state: State) -> dict[str, Any]:
+def _compare(setting: DemoSetting, state: DemoState) -> dict[str, Any]:
     # Both import much, and a demo that fails earlier should not wait for it.
     from nnunet_tricks.demo import picture, results
 

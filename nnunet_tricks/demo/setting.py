@@ -18,7 +18,7 @@ FOLD = "0"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setting:
+class DemoSetting:
     """What a demo does.
 
     Attributes:

@@ -16,7 +16,7 @@ MIN_TRAIN = 5
 
 
 @dataclass(frozen=True)
-class Case:
+class SourceCase:
     """One case of a raw data set.
 
     Attributes:
@@ -31,7 +31,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Selection:
+class DemoCases:
     """The cases that a demo takes from a source.
 
     Attributes:
@@ -40,8 +40,8 @@ class Selection:
         dataset: Content of the source's ``dataset.json``.
     """
 
-    train: tuple[Case, ...]
-    unseen: tuple[Case, ...]
+    train: tuple[SourceCase, ...]
+    unseen: tuple[SourceCase, ...]
     dataset: dict[str, Any]
 
 
@@ -96,7 +96,7 @@ def configuration(source: Path) -> str:
     return "2d" if reader.read_images([image])[0].shape[1] == 1 else "3d_fullres"
 
 
-def select(source: Path, *, train: int, unseen: int) -> Selection:
+def select(source: Path, *, train: int, unseen: int) -> DemoCases:
     """Choose the cases to train on and to predict.
 
     Unseen are those of ``imagesTs`` that have a truth in ``labelsTs``; where there are none, cases spread evenly over
@@ -128,10 +128,10 @@ def select(source: Path, *, train: int, unseen: int) -> Selection:
     for file in (file for case in (*known, *held_out) for file in (*case.images, case.label)):
         if not file.is_file():
             raise ValueError(f"{file}, a file of {source}, does not exist")
-    return Selection(tuple(known), tuple(held_out), dataset)
+    return DemoCases(tuple(known), tuple(held_out), dataset)
 
 
-def adopt(selection: Selection, folder: Path) -> None:
+def adopt(selection: DemoCases, folder: Path) -> None:
     """Make a raw data set of links to the files of another one.
 
     Args:
@@ -153,12 +153,12 @@ def adopt(selection: Selection, folder: Path) -> None:
     partial.rename(folder)
 
 
-def _known(source: Path, dataset: dict[str, Any]) -> list[Case]:
+def _known(source: Path, dataset: dict[str, Any]) -> list[SourceCase]:
     """The cases that could be trained on."""
     return _listed(source, dataset) or _found(source, "Tr", dataset["file_ending"])
 
 
-def _listed(source: Path, dataset: dict[str, Any]) -> list[Case]:
+def _listed(source: Path, dataset: dict[str, Any]) -> list[SourceCase]:
     """The training cases that ``dataset.json`` itself lists, each with the paths of its files."""
 
     def path(word: str) -> Path:
@@ -167,7 +167,7 @@ def _listed(source: Path, dataset: dict[str, Any]) -> list[Case]:
     listed = dataset.get("dataset", {})
     try:
         return [
-            Case(name, tuple(path(image) for image in files["images"]), path(files["label"]))
+            SourceCase(name, tuple(path(image) for image in files["images"]), path(files["label"]))
             for name, files in sorted(listed.items())
         ]
     except (AttributeError, KeyError, TypeError) as error:
@@ -177,7 +177,7 @@ def _listed(source: Path, dataset: dict[str, Any]) -> list[Case]:
         ) from error
 
 
-def _found(source: Path, part: str, ending: str, *, labelled_only: bool = False) -> list[Case]:
+def _found(source: Path, part: str, ending: str, *, labelled_only: bool = False) -> list[SourceCase]:
     """The cases of ``imagesTr`` or ``imagesTs``."""
     pattern = re.compile(r"(.+)_\d{4}" + re.escape(ending))
     channels: dict[str, list[Path]] = {}
@@ -186,7 +186,7 @@ def _found(source: Path, part: str, ending: str, *, labelled_only: bool = False)
         if match := pattern.fullmatch(file.name):
             channels.setdefault(match[1], []).append(file)
     labels = source / f"labels{part}"
-    cases = [Case(name, tuple(files), labels / f"{name}{ending}") for name, files in sorted(channels.items())]
+    cases = [SourceCase(name, tuple(files), labels / f"{name}{ending}") for name, files in sorted(channels.items())]
     unlabelled = [case.name for case in cases if not case.label.is_file()]
     if labelled_only:
         return [case for case in cases if case.label.is_file()]
@@ -201,7 +201,7 @@ def _found(source: Path, part: str, ending: str, *, labelled_only: bool = False)
     return cases
 
 
-def _spread(cases: Sequence[Case], count: int) -> list[Case]:
+def _spread(cases: Sequence[SourceCase], count: int) -> list[SourceCase]:
     """So many of the cases, evenly over the whole list."""
     if count >= len(cases):
         return list(cases)

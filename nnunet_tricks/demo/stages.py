@@ -34,7 +34,7 @@ class Stage:
     made: tuple[Path, ...] = ()
 
 
-class State:
+class DemoState:
     """A demo's folder and the stages finished in it.
 
     Args:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 
 from nnunet_tricks.catalogue.naming import DEFAULT_EPOCHS, PREFIX, IllegalName, TrainerName, combine, parse
-from nnunet_tricks.experiment.known import is_there
+from nnunet_tricks.experiment.foreign_trainers import is_there
 
 SIMILAR = 0.8
 """From this likeness to a legal name on, an unknown one is taken for a slip."""

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from nnunet_tricks.experiment.by_hand import Work
+from nnunet_tricks.experiment.observer import Observer
 from nnunet_tricks.experiment.record import Record
-from nnunet_tricks.experiment.witness import Witness
+from nnunet_tricks.experiment.running_commands import Work
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,9 +93,9 @@ class Cell(ABC):
         """What somebody has left who is no queue; None if there is nothing, or no attempt could spoil it."""
         return None
 
-    def witness(self) -> Witness:
+    def observer(self) -> Observer:
         """What its keeper notes."""
-        return Witness()
+        return Observer()
 
     def is_done(self) -> bool:
         """Whether there is nothing left to do."""

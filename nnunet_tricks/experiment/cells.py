@@ -14,13 +14,13 @@ from nnunet_tricks.experiment.entry import SpecError
 from nnunet_tricks.experiment.nnunet_cells import (
     AddConfiguration,
     Evaluate,
-    Plan,
+    MakePlans,
     Predict,
     Preprocess,
     Train,
     planner_of,
 )
-from nnunet_tricks.experiment.spec import Added, Comparison, Experiment
+from nnunet_tricks.experiment.spec import AddedConfiguration, Comparison, Experiment
 from nnunet_tricks.nnunet.classes import Classes
 from nnunet_tricks.nnunet.folders import Folders, is_json, read_json
 from nnunet_tricks.nnunet.model import CASCADE, FIRST_STAGE, Model
@@ -39,7 +39,7 @@ DEFAULT_FOLDS = 5
 
 
 @dataclass(frozen=True)
-class Missing:
+class MissingTricks:
     """What cannot run, because a trick does not exist yet.
 
     Attributes:
@@ -75,10 +75,10 @@ class ComparedModel:
         return [Part(model.folders, model.dataset, name, model.fold) for name in self.comparison.parts]
 
 
-def missing(experiment: Experiment) -> list[Missing]:
+def missing(experiment: Experiment) -> list[MissingTricks]:
     """All that cannot run yet."""
     return [
-        Missing(comparison.name, arm.label, arm.missing)
+        MissingTricks(comparison.name, arm.label, arm.missing)
         for comparison in experiment.comparisons
         for arm in comparison.arms
         if arm.missing
@@ -220,7 +220,7 @@ class _Maker:
             raise comparison.lines.get("plans", comparison.lines["datasets"]).error(
                 f"{file} is not there, and which planner makes it is not known: plan it first"
             )
-        plan = self._keep(Plan(**self._named(f"{stem}/plan", rank, 0), **where))
+        plan = self._keep(MakePlans(**self._named(f"{stem}/plan", rank, 0), **where))
         added = _added(comparison, model.configuration, plans)
         source = added.source if added else model.configuration
         before = [plan]
@@ -290,7 +290,7 @@ def _check_regions(comparison: Comparison, dataset: str, folders: Folders) -> No
         _with_line(comparison, "regions", classes.with_regions, comparison.region_words)
 
 
-def _added(comparison: Comparison, configuration: str, plans: Plans | None) -> Added | None:
+def _added(comparison: Comparison, configuration: str, plans: Plans | None) -> AddedConfiguration | None:
     """How a configuration comes into the plans, if nnU-Net does not plan it itself."""
     line = comparison.lines["configurations"]
     if configuration in comparison.small:
@@ -310,9 +310,9 @@ def _added(comparison: Comparison, configuration: str, plans: Plans | None) -> A
             )
         return None
     if configuration.endswith(SMALL):
-        return Added(configuration[: -len(SMALL)])
+        return AddedConfiguration(configuration[: -len(SMALL)])
     if patch := PATCH.fullmatch(configuration):
-        return Added(patch[1], tuple(map(int, patch[2].split("x"))), small=False)
+        return AddedConfiguration(patch[1], tuple(map(int, patch[2].split("x"))), small=False)
     raise line.error(f"nnU-Net plans no '{configuration}', and 'small' does not say what it comes from")
 
 

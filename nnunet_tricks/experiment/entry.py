@@ -134,7 +134,7 @@ def read(file: Path) -> Entry:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         if root is None:
             raise SpecError(f"{file}, line 1: the file is empty")
-        return _Reader(file).entry(root, "the file", ())
+        return _EntryReader(file).entry(root, "the file", ())
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else text.count("\n") + 1
@@ -145,7 +145,7 @@ def read(file: Path) -> Entry:
 
 
 @dataclass
-class _Reader:
+class _EntryReader:
     """Turns nodes of YAML into entries, and counts them.
 
     Attributes:

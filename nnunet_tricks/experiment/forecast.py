@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from nnunet_tricks.experiment.cell import Cell
 from nnunet_tricks.experiment.local import BY_HAND, DONE, LOCK, RUNNING
 from nnunet_tricks.experiment.lock import is_held
-from nnunet_tricks.experiment.strangers import Sign, Strangers
+from nnunet_tricks.experiment.other_workers import Sign, Strangers
 
 
 @dataclass(frozen=True)

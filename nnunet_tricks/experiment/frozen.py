@@ -1,7 +1,7 @@
 """An experiment file frozen before results exist, so that nobody can choose afterwards what was asked.
 
 ``nnunet-tricks run SPEC --lock`` writes ``SPEC.lock.json`` beside the file. Whoever commits both before the first
-training has a witness outside of this machine.
+training has a observer outside of this machine.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from pathlib import Path
 
 from nnunet_tricks import __version__
 from nnunet_tricks.experiment.cells import trained
+from nnunet_tricks.experiment.observer import logs_in, ours
 from nnunet_tricks.experiment.record import Record
 from nnunet_tricks.experiment.spec import Experiment, read_experiment
-from nnunet_tricks.experiment.witness import logs_in, ours
 from nnunet_tricks.nnunet.folders import Folders, read_json
 from nnunet_tricks.nnunet.model import CHECKPOINTS, Model
 from nnunet_tricks.utilities.files import write_atomically

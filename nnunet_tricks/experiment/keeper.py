@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, NoReturn
 
-from nnunet_tricks.experiment.beat import Beat
+from nnunet_tricks.experiment.observer import Observer, versions
 from nnunet_tricks.experiment.processes import (
     MARK,
     dying_with_parent,
@@ -30,7 +30,7 @@ from nnunet_tricks.experiment.processes import (
     memory_of_session,
 )
 from nnunet_tricks.experiment.record import LOG, Attempt, Record, last_lines
-from nnunet_tricks.experiment.witness import Witness, versions
+from nnunet_tricks.experiment.signs_of_life import SignsOfLife
 
 SAMPLE = 2.0
 """Seconds between two looks at the memory."""
@@ -66,21 +66,21 @@ def main(arguments: Sequence[str]) -> int:
     if not line:
         return NOT_BEGUN
     try:
-        return keep(Path(folder), device, words, Witness.of_json(line))
+        return keep(Path(folder), device, words, Observer.of_json(line))
     except OSError as error:
         with suppress(OSError):
             print(_told(error, Path(folder)), file=sys.stderr, flush=True)
         return NOT_BEGUN
 
 
-def keep(folder: Path, device: str, words: Sequence[str], witness: Witness | None = None) -> int:
+def keep(folder: Path, device: str, words: Sequence[str], observer: Observer | None = None) -> int:
     """Keep one command; whoever calls it holds the cell's lock, and is the main thread.
 
     Args:
         folder: The cell's.
         device: ``cpu`` or a GPU's number.
         words: The command.
-        witness: What to note of it.
+        observer: What to note of it.
 
     Returns:
         As ``main``.
@@ -89,13 +89,13 @@ def keep(folder: Path, device: str, words: Sequence[str], witness: Witness | Non
         OSError: If the cell's folder cannot be written to.
     """
     end_leftovers(folder)
-    witness = witness or Witness()
+    observer = observer or Observer()
     attempt = Attempt(command=shlex.join(words), began=time.time(), device=device, versions=versions())
-    record = witness.begin(Record.read(folder)).begin(folder, attempt)
+    record = observer.begin(Record.read(folder)).begin(folder, attempt)
     (folder / RESERVE).write_bytes(os.urandom(RESERVED))
     signal.signal(signal.SIGTERM, _leave)
     peak, gpu, start = 0, None, time.monotonic()
-    with Beat(folder), (folder / LOG).open("a", encoding="utf-8") as log:
+    with SignsOfLife(folder), (folder / LOG).open("a", encoding="utf-8") as log:
         log.write(f"$ {attempt.command}\n")
         log.flush()
         process = _start(words, folder, log)
@@ -105,7 +105,7 @@ def keep(folder: Path, device: str, words: Sequence[str], witness: Witness | Non
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(SAMPLE)
                     break
-                record = _seen(record, witness, folder)
+                record = _seen(record, observer, folder)
                 peak = max(peak, memory_of_session(process.pid))
                 if time.monotonic() - looked > GPU_SAMPLE:
                     looked, used = time.monotonic(), memory_of_gpu(device)
@@ -118,7 +118,7 @@ def keep(folder: Path, device: str, words: Sequence[str], witness: Witness | Non
             why = out_of_space(folder) if code else ""
             (folder / RESERVE).unlink(missing_ok=True)
             ended = replace(attempt, seconds=round(seconds, 2), returncode=code, memory=memory, device_memory=gpu)
-            witness.look(record).end(folder, replace(ended, why=why))
+            observer.look(record).end(folder, replace(ended, why=why))
     return code if code >= 0 else 128 - code
 
 
@@ -153,9 +153,9 @@ def _told(error: OSError, folder: Path) -> str:
     return _no_space(str(error.strerror), folder) if error.errno in FULL else str(error)
 
 
-def _seen(record: Record, witness: Witness, folder: Path) -> Record:
+def _seen(record: Record, observer: Observer, folder: Path) -> Record:
     """The record with what the command has made by now; a disk that is full for a while must not end it."""
-    found = witness.look(record)
+    found = observer.look(record)
     if found is not record:
         with suppress(OSError):
             return found.written(folder)

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nnunet_tricks.door.commands import command
-from nnunet_tricks.experiment.beat import Others
 from nnunet_tricks.experiment.cell import Cell
 from nnunet_tricks.experiment.failures import Failures, refuse_full
 from nnunet_tricks.experiment.lock import Lock
+from nnunet_tricks.experiment.other_workers import Strangers
 from nnunet_tricks.experiment.record import Record
-from nnunet_tricks.experiment.strangers import Strangers
+from nnunet_tricks.experiment.signs_of_life import OtherMachines
 
 POLL = 0.25
 """Seconds between two looks where there is nothing to do yet."""
@@ -49,7 +49,7 @@ Fits = Callable[[Cell], bool]
 
 
 @dataclass
-class Progress:
+class CellProgress:
     """What became of a cell so far.
 
     Attributes:
@@ -92,13 +92,13 @@ class LocalQueue:
     variables: Mapping[str, str]
     retries: int = 1
     fits: Fits = lambda _: True
-    tell: Callable[[Progress], None] = lambda _: None
-    progress: dict[str, Progress] = field(init=False)
+    tell: Callable[[CellProgress], None] = lambda _: None
+    progress: dict[str, CellProgress] = field(init=False)
     stopped: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
         """Look at what is done already."""
-        self.progress = {cell.key: Progress(cell, cell.state) for cell in self.cells}
+        self.progress = {cell.key: CellProgress(cell, cell.state) for cell in self.cells}
         self._strangers = Strangers()
         self._failures = Failures()
         for one in self.progress.values():
@@ -109,7 +109,7 @@ class LocalQueue:
         self._stopped = False
         self._keepers: dict[str, subprocess.Popen[bytes]] = {}
         self._errors: list[BaseException] = []
-        self._others = Others()
+        self._others = OtherMachines()
 
     def run(self, look: Callable[[], None] = lambda: None) -> bool:
         """Work until nothing is left that can be done.
@@ -176,7 +176,7 @@ class LocalQueue:
             else:
                 self._failed(one, _why(one.cell, keeper.returncode, said))
 
-    def _next(self, device: str) -> tuple[Progress, tuple[Lock, ...]] | None:
+    def _next(self, device: str) -> tuple[CellProgress, tuple[Lock, ...]] | None:
         """The cell of lowest rank that can begin, with its lock and the device's; None if there will be none."""
         while not self._stopped and not self.stopped:
             with self._changed:
@@ -188,7 +188,7 @@ class LocalQueue:
                 self._changed.wait(POLL)
         return None
 
-    def _look(self, device: str) -> list[Progress]:
+    def _look(self, device: str) -> list[CellProgress]:
         """What this worker could do now or later."""
         for one in self.progress.values():
             if one.state == ELSEWHERE and one.cell.is_done() and not self._strangers.running(one.cell):
@@ -208,7 +208,7 @@ class LocalQueue:
             return True
         return cell.on_device == (device != HOST)
 
-    def _take(self, device: str, waiting: Sequence[Progress]) -> tuple[Progress, tuple[Lock, ...]] | None:
+    def _take(self, device: str, waiting: Sequence[CellProgress]) -> tuple[CellProgress, tuple[Lock, ...]] | None:
         ready = [one for one in waiting if one.state != RUNNING and self._is_ready(one.cell)]
         # Whoever failed within seconds comes after the others: they show whether it is his fault.
         ready.sort(key=lambda one: self._failures.has(one.cell.key))
@@ -235,7 +235,7 @@ class LocalQueue:
                 own.release()
         return None
 
-    def _lock_of(self, one: Progress) -> Lock | None:
+    def _lock_of(self, one: CellProgress) -> Lock | None:
         """A cell's lock, unless somebody works at it, with a queue or without."""
         lock = Lock.take(one.cell.folder / LOCK)
         if lock is None or self._others.work_at(one.cell.folder):
@@ -256,7 +256,7 @@ class LocalQueue:
 
     def _start(self, cell: Cell, device: str, locks: Sequence[Lock]) -> subprocess.Popen[bytes]:
         cell.prepare()
-        witness = cell.witness()
+        observer = cell.observer()
         program, *arguments = cell.words()
         words = [program if Path(program).is_absolute() else command(program), *arguments]
         variables = {**self.variables, **({"CUDA_VISIBLE_DEVICES": device} if device.isdecimal() else {})}
@@ -275,7 +275,7 @@ class LocalQueue:
         if keeper.stdin is not None:
             # It waits for this line, so that nothing runs without its lock.
             with suppress(BrokenPipeError):
-                keeper.stdin.write(f"{witness.as_json()}\n".encode())
+                keeper.stdin.write(f"{observer.as_json()}\n".encode())
                 keeper.stdin.flush()
         with self._changed:
             self._keepers[cell.key] = keeper
@@ -283,7 +283,7 @@ class LocalQueue:
                 _tell_to_end(keeper)
         return keeper
 
-    def _failed(self, one: Progress, why: str) -> None:
+    def _failed(self, one: CellProgress, why: str) -> None:
         with self._changed:
             one.failures += 1
             one.why = why
@@ -306,7 +306,7 @@ class LocalQueue:
                         self._set(one, FAILED)
                 self._changed.notify_all()
 
-    def _set(self, one: Progress, state: str) -> None:
+    def _set(self, one: CellProgress, state: str) -> None:
         with self._changed:
             if one.state != state:
                 one.state = state

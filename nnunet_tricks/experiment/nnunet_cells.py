@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import ClassVar
 
-from nnunet_tricks.experiment import by_hand
-from nnunet_tricks.experiment.by_hand import Work, dataset_number, trainer_name
+from nnunet_tricks.experiment import running_commands
 from nnunet_tricks.experiment.cell import Cell, Traces
+from nnunet_tricks.experiment.observer import Observer, logs_in, ours
 from nnunet_tricks.experiment.record import Record
-from nnunet_tricks.experiment.spec import Added
+from nnunet_tricks.experiment.running_commands import Work, dataset_number, trainer_name
+from nnunet_tricks.experiment.spec import AddedConfiguration
 from nnunet_tricks.experiment.split import FILE as SPLITS
 from nnunet_tricks.experiment.split import KEPT
-from nnunet_tricks.experiment.whole import is_whole
-from nnunet_tricks.experiment.witness import Witness, logs_in, ours
+from nnunet_tricks.experiment.whole_file import is_whole
 from nnunet_tricks.nnunet.folders import Folders, is_json, read_json
 from nnunet_tricks.nnunet.model import CHECKPOINTS, Model
 from nnunet_tricks.nnunet.parts import Part
@@ -82,7 +82,7 @@ class _OnPlans(Cell):
 
     def work(self) -> Work | None:
         """The plans file."""
-        return Work.at(by_hand.PLAN, self.folders.preprocessed, self.number, self.plans)
+        return Work.at(running_commands.PLAN, self.folders.preprocessed, self.number, self.plans)
 
     def content(self) -> Plans | None:
         """The plans file, if it is there and whole."""
@@ -91,7 +91,7 @@ class _OnPlans(Cell):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan(_OnPlans):
+class MakePlans(_OnPlans):
     """Fingerprint and plans."""
 
     fragile: ClassVar[bool] = True
@@ -128,7 +128,7 @@ class AddConfiguration(_OnPlans):
     """
 
     configuration: str
-    added: Added
+    added: AddedConfiguration
 
     def words(self) -> list[str]:
         """``nnunet-tricks plan``."""
@@ -162,7 +162,9 @@ class Preprocess(_OnPlans):
 
     def work(self) -> Work | None:
         """The preprocessed cases."""
-        return Work.at(by_hand.PREPROCESS, self.folders.preprocessed, self.number, self.plans, self.configuration)
+        return Work.at(
+            running_commands.PREPROCESS, self.folders.preprocessed, self.number, self.plans, self.configuration
+        )
 
     def traces(self) -> Traces | None:
         """Cases that no attempt of ours has preprocessed: beginning anew would take them from whoever does it."""
@@ -251,7 +253,7 @@ class Train(_OnModel):
         """The fold's folder."""
         model = self.model
         names = (trainer_name(model.trainer), model.plans, model.configuration, model.fold)
-        return Work.at(by_hand.TRAIN, model.folders.results, dataset_number(model.dataset), *names)
+        return Work.at(running_commands.TRAIN, model.folders.results, dataset_number(model.dataset), *names)
 
     def traces(self) -> Traces | None:
         """A training that no attempt of ours has begun, by the names of its logs."""
@@ -268,11 +270,11 @@ class Train(_OnModel):
         times = [float(time) for log in strange for time in EPOCH.findall(_text(folder / log))]
         return Traces.in_folder(folder, node=node, is_slow=True, epoch=max(times, default=None))
 
-    def witness(self) -> Witness:
+    def observer(self) -> Observer:
         """Its logs, and the split that it learns from."""
         model = self.model
         splits = model.folders.preprocessed / model.dataset / SPLITS
-        return Witness(
+        return Observer(
             model=str(model.folder),
             splits="" if model.is_trained else str(splits),
             fold=model.fold,
@@ -322,7 +324,7 @@ class Predict(_OnModel):
 
     def work(self) -> Work | None:
         """The folder of the predictions."""
-        return Work.at(by_hand.PREDICT, self.model.predictions(self.part.name, self.checkpoint))
+        return Work.at(running_commands.PREDICT, self.model.predictions(self.part.name, self.checkpoint))
 
     def traces(self) -> Traces | None:
         """Predictions that no attempt of ours has begun."""
@@ -395,11 +397,13 @@ class Evaluate(_OnModel):
 
     def work(self) -> Work | None:
         """The summary."""
-        return Work.at(by_hand.EVALUATE, self.model.predictions(self.part.name, self.checkpoint) / "summary.json")
+        return Work.at(
+            running_commands.EVALUATE, self.model.predictions(self.part.name, self.checkpoint) / "summary.json"
+        )
 
-    def witness(self) -> Witness:
+    def observer(self) -> Observer:
         """The predictions that it reads."""
-        return Witness(inputs=self._inputs())
+        return Observer(inputs=self._inputs())
 
     def _predictions(self) -> list[Path]:
         ending = self.model.folders.description(self.model.dataset)["file_ending"]

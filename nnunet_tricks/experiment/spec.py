@@ -56,7 +56,7 @@ LEAST_FREEDOM = 2
 
 
 @dataclass(frozen=True)
-class Added:
+class AddedConfiguration:
     """A configuration that is added to the plans.
 
     Attributes:
@@ -96,7 +96,7 @@ class Comparison:
     datasets: tuple[str, ...]
     configurations: tuple[str, ...]
     plans: tuple[str, ...]
-    small: Mapping[str, Added]
+    small: Mapping[str, AddedConfiguration]
     arms: tuple[Arm, ...]
     folds: tuple[str, ...]
     runs: tuple[int, ...]
@@ -401,7 +401,7 @@ def _runs(fields: Mapping[str, Entry], key: str, arms: Sequence[Arm]) -> tuple[i
     return runs
 
 
-def _small(fields: Mapping[str, Entry], configurations: Sequence[str]) -> dict[str, Added]:
+def _small(fields: Mapping[str, Entry], configurations: Sequence[str]) -> dict[str, AddedConfiguration]:
     if "small" not in fields:
         return {}
     found = {}
@@ -413,7 +413,7 @@ def _small(fields: Mapping[str, Entry], configurations: Sequence[str]) -> dict[s
         if "from" not in settings:
             raise entry.error(f"'{name}' needs 'from': the configuration that it comes from")
         patch = tuple(item.whole(least=1) for item in settings["patch"].items()) if "patch" in settings else ()
-        found[name] = Added(_plain_name(settings["from"]), patch)
+        found[name] = AddedConfiguration(_plain_name(settings["from"]), patch)
     return found
 
 

@@ -179,11 +179,11 @@ def test_an_evaluation_is_of_the_predictions_that_are_there_whatever_clocks_say(
     assert evaluate.is_done()  # by hand: names must do
     evaluate.folder.mkdir(parents=True)
     attempt = Attempt(command="", began=0.0, device="cpu", seconds=1.0, returncode=0)
-    evaluate.witness().begin(Record()).begin(evaluate.folder, attempt)
+    evaluate.observer().begin(Record()).begin(evaluate.folder, attempt)
     assert evaluate.is_done()
     (out / "test_1.nii.gz").write_bytes(gzip.compress(b"test_2"))  # of the same size
     assert not evaluate.is_done()
-    evaluate.witness().begin(Record()).begin(evaluate.folder, attempt)
+    evaluate.observer().begin(Record()).begin(evaluate.folder, attempt)
     assert evaluate.is_done()
     predict.folder.mkdir(parents=True)
     Record().begin(predict.folder, attempt)  # the same predictions, made again

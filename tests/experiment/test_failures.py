@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_tricks.experiment.board import summary
 from nnunet_tricks.experiment.failures import refuse_full
 from nnunet_tricks.experiment.local import LocalQueue
+from nnunet_tricks.experiment.queue_display import summary
 from nnunet_tricks.experiment.record import Record
 from nnunet_tricks.utilities.files import write_atomically
 from tests.checkout import IMPORT

@@ -6,9 +6,9 @@ import pytest
 
 from nnunet_tricks.cli import main
 from nnunet_tricks.experiment.frozen import Frozen, place, state_of
+from nnunet_tricks.experiment.observer import Observer
 from nnunet_tricks.experiment.record import Attempt, Record
 from nnunet_tricks.experiment.spec import read_experiment
-from nnunet_tricks.experiment.witness import Witness
 from tests.experiment.conftest import DATASET
 
 SPEC = "datasets: [901]\nconfigurations: [3d_fullres]\ntricks: [Tversky, CE]\nepochs: 5\nfolds: [0, 1]\n"
@@ -25,13 +25,13 @@ def begin(folders, name: str = "training_log_2026_1_31_09_05_00.txt", *, at: flo
     """A training that is begun, by a queue at some moment, or by hand."""
     model, states = folders.results / MODEL, folders.state / MODEL / "train"
     model.mkdir(parents=True, exist_ok=True)
-    witness = Witness(model=str(model))
+    observer = Observer(model=str(model))
     if at is not None:
         states.mkdir(parents=True, exist_ok=True)
-        record = witness.begin(Record()).begin(states, Attempt(command="nnUNetv2_train", began=at, device="cpu"))
+        record = observer.begin(Record()).begin(states, Attempt(command="nnUNetv2_train", began=at, device="cpu"))
     (model / name).write_text("")
     if at is not None:
-        witness.look(record).written(states)
+        observer.look(record).written(states)
 
 
 def test_a_locked_file_that_stays_as_it_is_holds(spec, preprocessed, capsys) -> None:

@@ -3,9 +3,9 @@ import subprocess
 import threading
 import time
 
-from nnunet_tricks.experiment.board import summary
 from nnunet_tricks.experiment.local import LocalQueue
 from nnunet_tricks.experiment.lock import Lock
+from nnunet_tricks.experiment.queue_display import summary
 from nnunet_tricks.experiment.record import Record, last_lines
 from tests.experiment.generic import Shell, counting, lines
 

@@ -28,8 +28,8 @@ def train(cells) -> Train:
     """Fold 0 of the baseline, trained by a keeper that noted the split."""
     cell = next(cell for cell in cells if isinstance(cell, Train))
     cell.folder.mkdir(parents=True)
-    record = cell.witness().begin(Record()).begin(cell.folder, ATTEMPT)
-    cell.witness().look(record).written(cell.folder)
+    record = cell.observer().begin(Record()).begin(cell.folder, ATTEMPT)
+    cell.observer().look(record).written(cell.folder)
     checkpoint(cell.model, "final")
     return cell
 
@@ -77,26 +77,26 @@ def test_the_split_is_noted_though_nnunet_makes_it_after_the_training_has_begun(
     content = file.read_text()
     file.unlink()
     train.folder.mkdir(parents=True)
-    record = train.witness().begin(Record()).begin(train.folder, ATTEMPT)
-    record = train.witness().look(record)
+    record = train.observer().begin(Record()).begin(train.folder, ATTEMPT)
+    record = train.observer().look(record)
     assert record.split == ""
     file.write_text(content[:40])  # still being written
-    assert train.witness().look(record).split == ""
+    assert train.observer().look(record).split == ""
     file.write_text(content)
-    assert train.witness().look(record).split == Split(tuple(CASES[2:]), tuple(CASES[:2])).digest
+    assert train.observer().look(record).split == Split(tuple(CASES[2:]), tuple(CASES[:2])).digest
 
 
 def test_a_training_that_begins_anew_may_have_a_new_split(train, preprocessed) -> None:
     train.model.checkpoint("final").unlink()
     write_split(preprocessed, train=CASES[3:])
     stale.check([train])
-    record = train.witness().begin(Record.read(train.folder)).begin(train.folder, ATTEMPT)
-    assert train.witness().look(record).split == Split(tuple(CASES[3:]), tuple(CASES[:2])).digest
+    record = train.observer().begin(Record.read(train.folder)).begin(train.folder, ATTEMPT)
+    assert train.observer().look(record).split == Split(tuple(CASES[3:]), tuple(CASES[:2])).digest
 
 
 def test_a_training_that_goes_on_may_not(train) -> None:
     train.model.checkpoint("final").rename(train.model.checkpoint("latest"))
-    record = train.witness().begin(Record.read(train.folder))
+    record = train.observer().begin(Record.read(train.folder))
     assert record.split == Record.read(train.folder).split != ""
 
 

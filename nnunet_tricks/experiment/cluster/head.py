@@ -22,7 +22,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any
 
-from nnunet_tricks.experiment.beat import Beat, Others
 from nnunet_tricks.experiment.cell import Cell
 from nnunet_tricks.experiment.cluster.environment import Environment
 from nnunet_tricks.experiment.cluster.profile import Profile
@@ -30,12 +29,13 @@ from nnunet_tricks.experiment.cluster.rounds import WORKFLOW, Round, new_folder
 from nnunet_tricks.experiment.cluster.schedulers import check_scheduler, needed_options
 from nnunet_tricks.experiment.costs import Costs
 from nnunet_tricks.experiment.keeper import out_of_space
-from nnunet_tricks.experiment.local import BLOCKED, DONE, FAILED, LOCK, Progress
+from nnunet_tricks.experiment.local import BLOCKED, DONE, FAILED, LOCK, CellProgress
 from nnunet_tricks.experiment.lock import Lock, is_held
 from nnunet_tricks.experiment.nnunet_cells import Train
+from nnunet_tricks.experiment.other_workers import Strangers
 from nnunet_tricks.experiment.processes import dying_with_parent
 from nnunet_tricks.experiment.record import Record
-from nnunet_tricks.experiment.strangers import Strangers
+from nnunet_tricks.experiment.signs_of_life import OtherMachines, SignsOfLife
 from nnunet_tricks.nnunet.folders import Folders
 from nnunet_tricks.nnunet.model import CHECKPOINTS
 from nnunet_tricks.utilities.files import write_atomically
@@ -53,7 +53,7 @@ SHOWN = 20
 
 
 @dataclass
-class Head:
+class HeadProcess:
     """Runs cells through Snakemake.
 
     Attributes:
@@ -79,12 +79,12 @@ class Head:
     timings: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     timing: bool = True
     environment: Environment = field(default_factory=Environment.usual)
-    progress: dict[str, Progress] = field(init=False)
+    progress: dict[str, CellProgress] = field(init=False)
 
     def __post_init__(self) -> None:
         """Look at what is done already."""
-        self.progress = {cell.key: Progress(cell, cell.state) for cell in self.cells}
-        self._others = Others()
+        self.progress = {cell.key: CellProgress(cell, cell.state) for cell in self.cells}
+        self._others = OtherMachines()
         self._strangers = Strangers()
         self._said: dict[str, str] = {}
         self._options = needed_options(self.profile)
@@ -120,7 +120,7 @@ class Head:
             raise ValueError(
                 f"another process runs {self.spec} already ({_owner(self.base)}): stop it first, or wait for it"
             )
-        with lock, Beat(self.base):
+        with lock, SignsOfLife(self.base):
             write_atomically(self.base / "owner", f"process {os.getpid()} on {platform.node()}")
             while self._round():
                 pass

@@ -18,15 +18,15 @@ from typing import Any
 
 from nnunet_tricks import __version__
 from nnunet_tricks.door.commands import command
-from nnunet_tricks.experiment.beat import Others
 from nnunet_tricks.experiment.cell import Cell
 from nnunet_tricks.experiment.cluster.cell_file import read_job
 from nnunet_tricks.experiment.cluster.rounds import PLAN, TIMED, is_current
 from nnunet_tricks.experiment.keeper import keep
 from nnunet_tricks.experiment.local import CPU, HOST, LOCK, device_lock
 from nnunet_tricks.experiment.lock import Lock
+from nnunet_tricks.experiment.other_workers import Strangers
 from nnunet_tricks.experiment.record import LOG, last_lines
-from nnunet_tricks.experiment.strangers import Strangers
+from nnunet_tricks.experiment.signs_of_life import OtherMachines
 from nnunet_tricks.nnunet.folders import read_json
 from nnunet_tricks.utilities.files import write_atomically
 
@@ -75,11 +75,11 @@ def _do(folder: Path, name: str, plan: Mapping[str, Any], cell: Cell) -> int:
         if not cell.is_done():
             device, own = _device(plan, cell)
             cell.prepare()
-            witness = cell.witness()
+            observer = cell.observer()
             program, *words = cell.words()
             program = program if Path(program).is_absolute() else command(program)
             try:
-                code = keep(cell.folder, device, [program, *words], witness)
+                code = keep(cell.folder, device, [program, *words], observer)
             finally:
                 if own is not None:
                     own.release()
@@ -121,7 +121,7 @@ def _age(folder: Path, plan: Mapping[str, Any], name: str) -> None:
 
 def _take(cell: Cell) -> Lock | None:
     """The cell's lock, unless somebody works at it."""
-    others, strangers, began = Others(), Strangers(), time.monotonic()
+    others, strangers, began = OtherMachines(), Strangers(), time.monotonic()
     while True:
         lock = Lock.take(cell.folder / LOCK)
         # Whether files of other nodes change, the head process has watched; a node knows its own processes.

@@ -25,7 +25,7 @@ OURS = ("executor", "directory", "snakefile", "config", "jobs", "retries", "keep
 
 
 @dataclass(frozen=True)
-class Section:
+class JobResources:
     """What a kind of cell gets.
 
     Attributes:
@@ -71,8 +71,8 @@ class Profile:
     retries: int = 2
     longest: float = 30 * 86400.0
     setup: Sequence[str] = ()
-    training: Section = field(default_factory=Section)
-    preparation: Section = field(default_factory=Section)
+    training: JobResources = field(default_factory=JobResources)
+    preparation: JobResources = field(default_factory=JobResources)
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -130,7 +130,7 @@ def megabytes_in(words: str) -> int:
     return math.ceil(float(read_[1]) * UNITS[read_[2]])
 
 
-def _section(entry: Entry, keys: Sequence[str]) -> Section:
+def _section(entry: Entry, keys: Sequence[str]) -> JobResources:
     fields = entry.fields(keys)
     known: dict[str, Any] = {}
     if "time" in fields:
@@ -150,7 +150,7 @@ def _section(entry: Entry, keys: Sequence[str]) -> Section:
     twice = sorted(set(known.get("gpu", {})) & set(known.get("resources", {})))
     if twice:
         raise fields["resources"].error(f"'{twice[0]}' stands under 'gpu' and under 'resources': put both into one")
-    return Section(**known)
+    return JobResources(**known)
 
 
 def _seconds(entry: Entry) -> float:

@@ -16,7 +16,7 @@ from typing import Any
 from nnunet_tricks import __version__
 from nnunet_tricks.experiment.cell import Cell
 from nnunet_tricks.experiment.cluster import cell_file
-from nnunet_tricks.experiment.cluster.profile import Profile, Section
+from nnunet_tricks.experiment.cluster.profile import JobResources, Profile
 from nnunet_tricks.experiment.costs import group
 from nnunet_tricks.experiment.nnunet_cells import Predict, Train
 from nnunet_tricks.nnunet.folders import Folders
@@ -195,7 +195,7 @@ OPTIONS: Mapping[str, Any] = {
 """Of Snakemake, for all profiles."""
 
 
-def _section(profile: Profile, section: Section, device: str, *, on_cpu: bool) -> dict[str, Any]:
+def _section(profile: Profile, section: JobResources, device: str, *, on_cpu: bool) -> dict[str, Any]:
     resources = section.asked(device)
     if profile.is_local:
         resources["lane" if section is profile.training or on_cpu else "host"] = 1

@@ -11,19 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_tricks.experiment.by_hand import Command
 from nnunet_tricks.experiment.cells import make
 from nnunet_tricks.experiment.cluster import job, rounds
 from nnunet_tricks.experiment.cluster.environment import Environment
-from nnunet_tricks.experiment.cluster.head import Head
+from nnunet_tricks.experiment.cluster.head import HeadProcess
 from nnunet_tricks.experiment.cluster.profile import Profile
 from nnunet_tricks.experiment.cluster.rounds import new_folder
 from nnunet_tricks.experiment.local import LocalQueue
 from nnunet_tricks.experiment.lock import Lock
 from nnunet_tricks.experiment.nnunet_cells import Train
+from nnunet_tricks.experiment.other_workers import Strangers
 from nnunet_tricks.experiment.record import Record
+from nnunet_tricks.experiment.running_commands import RunningCommand
 from nnunet_tricks.experiment.spec import read_experiment
-from nnunet_tricks.experiment.strangers import Strangers
 from nnunet_tricks.nnunet.folders import Folders
 from tests.checkout import import_folder
 from tests.experiment.cluster import shell_job
@@ -37,10 +37,10 @@ def _shell_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rounds, "JOB", shell_job.__name__)
 
 
-def head(folder: Path, cells, snakemake: Path, *, profile: Profile = LOCAL) -> Head:
+def head(folder: Path, cells, snakemake: Path, *, profile: Profile = LOCAL) -> HeadProcess:
     folders = Folders(folder / "raw", folder / "preprocessed", folder / "results")
     variables = {**os.environ, "PYTHONPATH": str(import_folder(folder))}
-    return Head(
+    return HeadProcess(
         folder / "spec.yaml", cells, profile, "cpu", folders, variables, ["cpu"], environment=Environment(snakemake)
     )
 
@@ -61,7 +61,7 @@ with told_to_end():
     return subprocess.Popen([sys.executable, "-c", code], cwd=import_folder(folder), start_new_session=True)
 
 
-def states(one: Head | LocalQueue) -> dict[str, str]:
+def states(one: HeadProcess | LocalQueue) -> dict[str, str]:
     return {key: progress.state for key, progress in one.progress.items()}
 
 
@@ -168,7 +168,7 @@ def test_what_somebody_runs_by_hand_is_left_to_him(spec, preprocessed, tmp_path,
     lock = job._take(trains[0])
     assert lock
     lock.release()
-    here = Strangers(look=lambda: [Command(1, (work,), "")])
+    here = Strangers(look=lambda: [RunningCommand(1, (work,), "")])
     monkeypatch.setattr(job, "Strangers", lambda: here)
     assert job._take(trains[1]) is None
 

@@ -10,7 +10,7 @@ import pytest
 from nnunet_tricks.cli import main
 from nnunet_tricks.experiment.cells import make
 from nnunet_tricks.experiment.cluster.environment import VARIABLE
-from nnunet_tricks.experiment.cluster.head import Head, start_snakemake
+from nnunet_tricks.experiment.cluster.head import HeadProcess, start_snakemake
 from nnunet_tricks.experiment.cluster.profile import SCHEDULERS, read_profile
 from nnunet_tricks.experiment.cluster.rounds import WORKFLOW
 from nnunet_tricks.experiment.spec import read_experiment
@@ -29,12 +29,12 @@ def _installed(snakemake, monkeypatch) -> None:
     monkeypatch.setenv(VARIABLE, str(snakemake))
 
 
-def head(spec: Path, folders, profile: str, **how) -> Head:
+def head(spec: Path, folders, profile: str, **how) -> HeadProcess:
     cells = make(read_experiment(spec), folders)
-    return Head(spec, cells, read_profile(profile), "cuda", folders, {}, devices=["0"], **how)
+    return HeadProcess(spec, cells, read_profile(profile), "cuda", folders, {}, devices=["0"], **how)
 
 
-def said(made: Head, folder: Path, *words: str) -> str:
+def said(made: HeadProcess, folder: Path, *words: str) -> str:
     """What Snakemake says about a dry run."""
     made._prepared(folder, [cell for cell in made.cells if not cell.is_done()], ()).write()
     with (folder / "said").open("w") as output:

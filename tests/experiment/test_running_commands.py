@@ -15,15 +15,15 @@ import pytest
 
 from nnunet_tricks.cli import main
 from nnunet_tricks.experiment import strangers
-from nnunet_tricks.experiment.by_hand import Command, running, works_of
 from nnunet_tricks.experiment.cells import make
 from nnunet_tricks.experiment.local import DONE, ELSEWHERE, LocalQueue
 from nnunet_tricks.experiment.nnunet_cells import Evaluate, Predict, Train
+from nnunet_tricks.experiment.observer import Observer
+from nnunet_tricks.experiment.other_workers import Strangers
 from nnunet_tricks.experiment.processes import MARK, is_of_this_machine, sees_all
 from nnunet_tricks.experiment.record import Attempt, Record
+from nnunet_tricks.experiment.running_commands import RunningCommand, running, works_of
 from nnunet_tricks.experiment.spec import read_experiment
-from nnunet_tricks.experiment.strangers import Strangers
-from nnunet_tricks.experiment.witness import Witness
 from tests.experiment.conftest import DATASET
 from tests.experiment.test_cells import checkpoint
 
@@ -270,16 +270,16 @@ def test_what_our_own_attempts_have_left_needs_no_second_look(trains) -> None:
     train = trains[0]
     attempt = Attempt(command="nnUNetv2_train", began=5.0, device="cpu")
     train.folder.mkdir(parents=True)
-    record = train.witness().begin(Record()).begin(train.folder, attempt)
+    record = train.observer().begin(Record()).begin(train.folder, attempt)
     folder = began_elsewhere(train)
     assert Strangers(look=list, is_alone=shared).at(train) is not None
-    train.witness().look(record).written(train.folder)
+    train.observer().look(record).written(train.folder)
     assert Record.read(train.folder).logs == {LOG: 5.0}
     assert Strangers(look=list, is_alone=shared).at(train) is None
     (folder / "training_log_2026_2_01_09_05_00.txt").write_text("")  # somebody went on by hand
     assert Strangers(look=list, is_alone=shared).at(train) is not None
     # An attempt of ours that has begun after him has settled that he is dead.
-    record = train.witness().begin(Record.read(train.folder)).begin(train.folder, attempt)
+    record = train.observer().begin(Record.read(train.folder)).begin(train.folder, attempt)
     assert record.logs == {LOG: 5.0, "training_log_2026_2_01_09_05_00.txt": None}
     assert Strangers(look=list, is_alone=shared).at(train) is None
 
@@ -344,13 +344,13 @@ def test_disks_that_other_machines_see(tmp_path) -> None:
 
 def test_commands_without_a_cell_are_nobodys(trains) -> None:
     work = trains[0].work()
-    mine = Command(1, (work,), str(trains[0].folder))
-    theirs = Command(2, (work,), "/another/state/folder")
+    mine = RunningCommand(1, (work,), str(trains[0].folder))
+    theirs = RunningCommand(2, (work,), "/another/state/folder")
     assert Strangers(look=lambda: [mine]).at(trains[0]) is None
     assert Strangers(look=lambda: [mine, theirs]).at(trains[0]) is not None
 
 
 def test_a_witness_survives_the_way_to_its_keeper(trains) -> None:
-    witness = trains[0].witness()
-    assert Witness.of_json(witness.as_json()) == witness
-    assert witness.model.endswith(f"{DATASET}/nnUNetTrainer_5epochs__nnUNetPlans__3d_fullres/fold_0")
+    observer = trains[0].observer()
+    assert Observer.of_json(observer.as_json()) == observer
+    assert observer.model.endswith(f"{DATASET}/nnUNetTrainer_5epochs__nnUNetPlans__3d_fullres/fold_0")

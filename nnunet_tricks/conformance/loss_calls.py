@@ -23,7 +23,7 @@ Levels = list[Tensor]
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredLoss:
     """A loss and its gradient.
 
     Attributes:
@@ -41,7 +41,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Question:
+class LossCall:
     """One call of a trainer's loss.
 
     Attributes:
@@ -72,14 +72,14 @@ class Question:
         """The loss of other logits."""
         return float(self._ask(output))
 
-    def measure(self, output: Levels) -> Measured:
+    def measure(self, output: Levels) -> MeasuredLoss:
         """The loss of other logits, and its gradient."""
         leaves = [level.detach().clone().requires_grad_() for level in output]
         with torch.enable_grad():
             loss = self._ask(leaves)
             torch.autograd.backward(loss)
         found = [torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in leaves]
-        return Measured(float(loss.detach()), found)
+        return MeasuredLoss(float(loss.detach()), found)
 
     def _ask(self, output: Levels) -> Tensor:
         target = [level.clone() for level in self.target]
@@ -120,13 +120,13 @@ class Question:
 
 
 @contextmanager
-def overheard(trainer: nnUNetTrainer) -> Iterator[list[Question]]:
+def overheard(trainer: nnUNetTrainer) -> Iterator[list[LossCall]]:
     """Write down what a trainer asks its loss meanwhile."""
-    loss, questions = trainer.loss, list[Question]()
+    loss, questions = trainer.loss, list[LossCall]()
 
     def listen(output: Any, target: Any, *more: Any, **settings: Any) -> Any:
         if not more and not settings and _tensors(output) and _tensors(target):
-            asked = Question(trainer, _copied(output), _copied(target), nested=not isinstance(output, Tensor))
+            asked = LossCall(trainer, _copied(output), _copied(target), nested=not isinstance(output, Tensor))
             if asked.is_nnunets:
                 questions.append(asked)
                 _watch([output] if isinstance(output, Tensor) else output, asked.arrived)

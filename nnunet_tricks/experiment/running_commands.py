@@ -49,7 +49,7 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Command:
+class RunningCommand:
     """A command that runs.
 
     Attributes:
@@ -63,7 +63,7 @@ class Command:
     cell: str
 
 
-def running() -> list[Command]:
+def running() -> list[RunningCommand]:
     """nnU-Net's commands that run on this machine, typed by hand or not; none where the system has no ``/proc``."""
     found = []
     for process in processes():
@@ -76,7 +76,7 @@ def running() -> list[Command]:
             folder = _folder(process)
             works = tuple(works_of(words, variables, folder, str(process / "root")))
             if works:
-                found.append(Command(int(process.name), works, (variables or {}).get(MARK, "")))
+                found.append(RunningCommand(int(process.name), works, (variables or {}).get(MARK, "")))
     return found
 
 

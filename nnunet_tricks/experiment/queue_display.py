@@ -10,7 +10,7 @@ from typing import Any
 
 from nnunet_tricks.experiment.cell import Cell
 from nnunet_tricks.experiment.costs import Costs
-from nnunet_tricks.experiment.local import BLOCKED, DONE, ELSEWHERE, FAILED, LATE, RUNNING, LocalQueue, Progress
+from nnunet_tricks.experiment.local import BLOCKED, DONE, ELSEWHERE, FAILED, LATE, RUNNING, CellProgress, LocalQueue
 from nnunet_tricks.experiment.record import LOG, last_epoch, last_lines
 from nnunet_tricks.utilities.durations import in_words
 
@@ -18,7 +18,7 @@ SHOWN = 12
 """Lines of a failed cell's log."""
 
 
-class Board:
+class QueueDisplay:
     """Shows a queue.
 
     Attributes:
@@ -30,7 +30,7 @@ class Board:
         self.costs = costs
         self._live: Any = None
 
-    def __enter__(self) -> Board:
+    def __enter__(self) -> QueueDisplay:
         """Begin to show."""
         if sys.stderr.isatty():
             from rich.console import Console
@@ -45,7 +45,7 @@ class Board:
         if self._live:
             self._live.stop()
 
-    def tell(self, one: Progress) -> None:
+    def tell(self, one: CellProgress) -> None:
         """A cell has changed."""
         if one.state == DONE:
             self.costs = replace(self.costs)
@@ -84,7 +84,7 @@ class Board:
 
 
 def left(
-    progress: Mapping[str, Progress], expected: Callable[[Cell], float | None], *, workers: int
+    progress: Mapping[str, CellProgress], expected: Callable[[Cell], float | None], *, workers: int
 ) -> tuple[float, int]:
     """Seconds until all is done, and the number of cells of which nobody knows how long they take."""
     seconds, unknown = 0.0, 0
@@ -107,7 +107,7 @@ def left_in_words(queue: LocalQueue, expected: Callable[[Cell], float | None]) -
     return f"{in_words(seconds)}{more} left"
 
 
-def failure(one: Progress) -> str:
+def failure(one: CellProgress) -> str:
     """What a failed cell's log says last."""
     lines = [f"  | {line}" for line in last_lines(one.cell.folder, SHOWN)]
     if one.told or not lines:
@@ -115,7 +115,7 @@ def failure(one: Progress) -> str:
     return "\n".join([f"  {one.why}; the end of {one.cell.folder / LOG}:", *lines])
 
 
-def summary(progress: Mapping[str, Progress], stopped: str = "") -> str:
+def summary(progress: Mapping[str, CellProgress], stopped: str = "") -> str:
     """What became of an experiment, in a few lines.
 
     Args:

@@ -1,6 +1,6 @@
 """Signs of life beside locks, for shared file systems that keep a lock to the machine that holds it.
 
-Whoever works at a cell writes a small file every few seconds. Others look whether it changes, and compare no times:
+Whoever works at a cell writes a small file every few seconds. OtherMachines look whether it changes, and compare no times:
 clocks of machines differ.
 """
 
@@ -21,7 +21,7 @@ SECONDS = 10.0
 """Between two signs of life."""
 
 
-class Beat:
+class SignsOfLife:
     """Signs of life in a folder, in a with block.
 
     Attributes:
@@ -34,7 +34,7 @@ class Beat:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._go_on, daemon=True)
 
-    def __enter__(self) -> Beat:
+    def __enter__(self) -> SignsOfLife:
         """Begin."""
         self._write(0)
         self._thread.start()
@@ -59,7 +59,7 @@ class Beat:
 
 
 @dataclass
-class Others:
+class OtherMachines:
     """What is known of work on other machines.
 
     Attributes:

@@ -8,8 +8,8 @@ import pytest
 
 from nnunet_tricks.cli import main
 from nnunet_tricks.experiment.cells import make
+from nnunet_tricks.experiment.job_lines import FORMATS, chains
 from nnunet_tricks.experiment.nnunet_cells import Predict
-from nnunet_tricks.experiment.printing import FORMATS, chains
 from nnunet_tricks.experiment.spec import read_experiment
 
 SPEC = """datasets: [901]

@@ -20,7 +20,7 @@ GOES_ON = re.compile(r" --(c|val)\b")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Witness:
+class Observer:
     """What to look at.
 
     Attributes:
@@ -40,7 +40,7 @@ class Witness:
     inputs: str = ""
 
     @classmethod
-    def of_json(cls, text: str) -> Witness:
+    def of_json(cls, text: str) -> Observer:
         """Read what ``as_json`` has written."""
         return cls(**json.loads(text))
 

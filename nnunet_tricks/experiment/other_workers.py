@@ -12,10 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nnunet_tricks.experiment.by_hand import Command, may_train_unseen, running
 from nnunet_tricks.experiment.cell import Cell, Traces
 from nnunet_tricks.experiment.claims import PATIENCE, has_changed
 from nnunet_tricks.experiment.processes import is_of_this_machine, sees_all
+from nnunet_tricks.experiment.running_commands import RunningCommand, may_train_unseen, running
 from nnunet_tricks.utilities.durations import in_words
 
 FRESH = 2.0
@@ -55,9 +55,9 @@ class Strangers:
     """
 
     patience: float = PATIENCE
-    look: Callable[[], list[Command]] = running
+    look: Callable[[], list[RunningCommand]] = running
     is_alone: Callable[[Path], bool] = is_of_this_machine
-    _commands: tuple[float, list[Command]] = (-FRESH, [])
+    _commands: tuple[float, list[RunningCommand]] = (-FRESH, [])
     _seen: dict[Path, tuple[str, float]] = field(default_factory=dict)
     _unseen: tuple[float, bool] = (-FRESH, True)
 
