@@ -193,9 +193,9 @@ def _wanted(plans: Plans, arguments: argparse.Namespace) -> Iterator[tuple[str, 
         yield name, small.small_configuration(plans, source, patch_size=size)
         return
     edges = [[edge] * axes for edge in arguments.sweep or patch.SWEEP] if arguments.sweep is not None else [size]
-    for one in edges:
-        name = small.check_name(arguments.name or patch.default_name(source, one))
-        yield name, patch.patch_configuration(plans, source, one, batch_size=arguments.batch)
+    for edge in edges:
+        name = small.check_name(arguments.name or patch.default_name(source, edge))
+        yield name, patch.patch_configuration(plans, source, edge, batch_size=arguments.batch)
 
 
 def _new_plans(arguments: argparse.Namespace, variants: list[str]) -> int:
@@ -216,9 +216,9 @@ def _new_plans(arguments: argparse.Namespace, variants: list[str]) -> int:
     changed = varied(plans, variants, fingerprint, name)
     new = file.with_name(f"{name}.json")
     outcome = plans_file.write_new(new, changed, dry_run=True)
-    own = [one for one, configuration in changed["configurations"].items() if "inherits_from" not in configuration]
-    was = {one: outlook(file.parent, plans, one, labels) for one in own}
-    will = {one: outlook(file.parent, changed, one, labels) for one in own}
+    own = [each for each, configuration in changed["configurations"].items() if "inherits_from" not in configuration]
+    before = {each: outlook(file.parent, plans, each, labels) for each in own}
+    after = {each: outlook(file.parent, changed, each, labels) for each in own}
     # Written last: whatever cannot be is refused before.
     plans_file.write_new(new, changed, dry_run=arguments.dry_run)
     if arguments.json:
@@ -226,19 +226,19 @@ def _new_plans(arguments: argparse.Namespace, variants: list[str]) -> int:
             "dry_run": arguments.dry_run,
             "file": str(new),
             "outcome": outcome,
-            "configurations": [{"name": one, **expected.report()} for one, expected in will.items()],
+            "configurations": [{"name": each, **expected.report()} for each, expected in after.items()],
             "plans": changed,
         }
         print(json.dumps(report, indent=2))
         return 0
     print(f"{'Dry run: ' if arguments.dry_run else ''}{new} {_says(outcome, 'written', arguments.dry_run)}")
-    gone = [one for one in plans["configurations"] if one not in changed["configurations"]]
+    gone = [each for each in plans["configurations"] if each not in changed["configurations"]]
     if gone:
         print(f"  without {', '.join(gone)}")
-    for one in own:
-        print(f"  {one}")
-        _print_difference(plans["configurations"][one], changed["configurations"][one], indent=4)
-        _print_notes(memory_note(was[one], will[one]), will[one].padding, indent=4)
+    for each in own:
+        print(f"  {each}")
+        _print_difference(plans["configurations"][each], changed["configurations"][each], indent=4)
+        _print_notes(memory_note(before[each], after[each]), after[each].padding, indent=4)
     key = "foreground_intensity_properties_per_channel"
     _print_difference(plans.get(key, {}), changed.get(key, {}))
     source = arguments.source if arguments.source in changed["configurations"] else own[0]

@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     shown = preview(file, arguments.trainer, configuration, fold, draws=arguments.draws, seed=arguments.seed)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     draw(shown, f"{arguments.trainer}, {file.parent.name}, {configuration}", arguments.out)
-    read, size = (tuple(one.image.shape[1:]) for one in (shown.read, shown.draws[0]))
+    read, size = (tuple(patch.image.shape[1:]) for patch in (shown.read, shown.draws[0]))
     if arguments.json:
         print(
             json.dumps(

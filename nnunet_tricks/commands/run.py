@@ -121,9 +121,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _tell_missing(experiment: Experiment, *, skip: bool) -> None:
     absent = missing(experiment)
-    for one in absent:
-        where = f"{one.comparison}: " if one.comparison else ""
-        print(f"missing: {where}{one.arm} needs {', '.join(one.tricks)}", file=sys.stderr)
+    for lack in absent:
+        where = f"{lack.comparison}: " if lack.comparison else ""
+        print(f"missing: {where}{lack.arm} needs {', '.join(lack.tricks)}", file=sys.stderr)
     if absent and not skip:
         raise ValueError(f"{len(absent)} ways to train need tricks that do not exist yet: --skip-missing runs the rest")
 
@@ -193,8 +193,8 @@ def _gpus() -> list[str]:
         if not all(number.isdecimal() for number in numbers) and visible not in ("", "-1"):
             raise ValueError(f"CUDA_VISIBLE_DEVICES is '{visible}': name the GPUs by their numbers, with --gpus 0,1")
         return [number for number in numbers if number.isdecimal()]
-    asked = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
-    return [line.split()[1].rstrip(":") for line in asked.stdout.splitlines() if line.startswith("GPU ")]
+    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
+    return [line.split()[1].rstrip(":") for line in listed.stdout.splitlines() if line.startswith("GPU ")]
 
 
 def _variables() -> dict[str, str]:
@@ -299,22 +299,22 @@ def _local(arguments: argparse.Namespace, cells: Sequence[Cell], devices: Sequen
 def _tell(progress: Mapping[str, CellProgress], as_json: bool, stopped: str = "") -> None:
     """What became of the cells."""
     if as_json:
-        print(json.dumps([_as_data(one) for one in progress.values()], indent=2))
+        print(json.dumps([_as_data(each) for each in progress.values()], indent=2))
         if stopped:
             print(stopped, file=sys.stderr)
     else:
         print(summary(progress, stopped), file=sys.stderr)
 
 
-def _as_data(one: CellProgress) -> dict[str, Any]:
-    record = Record.read(one.cell.folder)
+def _as_data(progress: CellProgress) -> dict[str, Any]:
+    record = Record.read(progress.cell.folder)
     return {
-        "cell": one.cell.key,
-        "state": one.state,
-        "command": one.cell.words(),
+        "cell": progress.cell.key,
+        "state": progress.state,
+        "command": progress.cell.words(),
         "attempts": len(record.attempts),
         "seconds": record.seconds,
         "memory": record.device_memory or record.memory,
-        "why": one.why or None,
-        "log": str(one.cell.folder / "log.txt"),
+        "why": progress.why or None,
+        "log": str(progress.cell.folder / "log.txt"),
     }

@@ -62,9 +62,9 @@ def _read(given: str) -> tuple[TrainerName, str]:
         from nnunet_tricks.training.trainer import TrickTrainer
 
         with suppress(ValueError):
-            found = find_trainer(given)
-            if issubclass(found, TrickTrainer):
-                return found.trainer_name, given
+            trainer = find_trainer(given)
+            if issubclass(trainer, TrickTrainer):
+                return trainer.trainer_name, given
         raise
 
 

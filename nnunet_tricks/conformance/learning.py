@@ -111,8 +111,8 @@ def require_sense(question: LossCall) -> None:
         loss = question.loss(_sure(wrong))
         noticed = abs(loss - at_truth) > NOTICED * max(1.0, abs(at_truth))
         require(noticed, f"the loss does not notice {what}: it is {loss:.6g} as where the truth is predicted")
-    for one in swapped:
-        _require_worse(question, at_truth, one)
+    for prediction in swapped:
+        _require_worse(question, at_truth, prediction)
     for image in _complete(question, truths[0]):
         loss = question.loss(_sure([_opposite_of(truth, image) for truth in truths]))
         require(
@@ -120,18 +120,18 @@ def require_sense(question: LossCall) -> None:
             f"the loss does not notice image {image + 1} of the batch: it is {loss:.6g} as where the truth is "
             "predicted in all",
         )
-    found = question.measure(question.output)
-    require(found.largest > 0, "the gradient of the loss is 0 everywhere, so nothing is learned")
+    measured = question.measure(question.output)
+    require(measured.largest > 0, "the gradient of the loss is 0 everywhere, so nothing is learned")
     require(
-        bool(found.gradients[0].any()),
+        bool(measured.gradients[0].any()),
         "the output at full size has no gradient, only lower levels of deep supervision have: what predicts is not "
         "trained",
     )
-    slope = max(found.largest, 1e-30)
-    tried = [question.loss(_moved(question.output, found.gradients, -step / slope)) for step in DOWNHILL]
+    slope = max(measured.largest, 1e-30)
+    tried = [question.loss(_moved(question.output, measured.gradients, -step / slope)) for step in DOWNHILL]
     require(
-        min(tried) < found.loss,
-        f"against its own gradient the loss grows from {found.loss:.6g} to {min(tried):.6g}",
+        min(tried) < measured.loss,
+        f"against its own gradient the loss grows from {measured.loss:.6g} to {min(tried):.6g}",
     )
 
 
@@ -153,13 +153,13 @@ def require_ignorance(question: LossCall) -> None:
         f"{theirs.loss:.6g}",
     )
     most = TOLERANCE * max(mine.largest, theirs.largest)
-    for mask, one, two in zip(ignored, mine.gradients, theirs.gradients, strict=True):
+    for mask, own, changed in zip(ignored, mine.gradients, theirs.gradients, strict=True):
         require(
-            float((one * mask).abs().max()) <= most,
+            float((own * mask).abs().max()) <= most,
             "voxels that nobody annotated are learned from: the loss has a gradient there",
         )
         require(
-            float(((one - two) * ~mask).abs().max()) <= 10 * most,
+            float(((own - changed) * ~mask).abs().max()) <= 10 * most,
             "voxels that nobody annotated count: predictions there change the gradient of others",
         )
 
@@ -192,23 +192,23 @@ def _worse(truths: list[Tensor]) -> Iterator[tuple[str, list[Tensor]]]:
     """Predictions that every loss must find worse than the truth."""
     yield "where the opposite is predicted", [~truth for truth in truths]
     # Both have as much of a border, so that one that likes short borders has no reason to prefer the wrong one.
-    for one, other in combinations(range(truths[0].shape[1]), 2):
+    for first, second in combinations(range(truths[0].shape[1]), 2):
         order = list(range(truths[0].shape[1]))
-        order[one], order[other] = other, one
+        order[first], order[second] = second, first
         if not torch.equal(truths[0][:, order], truths[0]):
-            yield f"where channels {one} and {other} are taken for each other", [truth[:, order] for truth in truths]
+            yield f"where channels {first} and {second} are taken for each other", [truth[:, order] for truth in truths]
 
 
 def _missed(truths: list[Tensor], *, regions: bool) -> Iterator[tuple[str, list[Tensor]]]:
     """Predictions in which a class is not told from another one. Which of both is better may depend on its size."""
     channels = range(truths[0].shape[1])
-    there = [channel for channel in channels if truths[0][:, channel].any()]
+    present = [channel for channel in channels if truths[0][:, channel].any()]
     if regions:
-        for region in there:
+        for region in present:
             yield f"that region {region + 1} is missed", [_changed(truth, region) for truth in truths]
         return
     # Background may weigh nothing, so that its voxels may be taken for anything.
-    for label in there:
+    for label in present:
         for other in channels if label else ():
             if other != label:
                 what = f"that class {label} is taken for class {other}"

@@ -78,8 +78,8 @@ class LossCall:
         with torch.enable_grad():
             loss = self._ask(leaves)
             torch.autograd.backward(loss)
-        found = [torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in leaves]
-        return MeasuredLoss(float(loss.detach()), found)
+        gradients = [torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in leaves]
+        return MeasuredLoss(float(loss.detach()), gradients)
 
     def _ask(self, output: Levels) -> Tensor:
         target = [level.clone() for level in self.target]
@@ -124,13 +124,13 @@ def overheard(trainer: nnUNetTrainer) -> Iterator[list[LossCall]]:
     """Write down what a trainer asks its loss meanwhile."""
     loss, questions = trainer.loss, list[LossCall]()
 
-    def listen(output: Any, target: Any, *more: Any, **settings: Any) -> Any:
-        if not more and not settings and _tensors(output) and _tensors(target):
-            asked = LossCall(trainer, _copied(output), _copied(target), nested=not isinstance(output, Tensor))
-            if asked.is_nnunets:
-                questions.append(asked)
-                _watch([output] if isinstance(output, Tensor) else output, asked.arrived)
-        return loss(output, target, *more, **settings)
+    def listen(output: Any, target: Any, *extra: Any, **settings: Any) -> Any:
+        if not extra and not settings and _tensors(output) and _tensors(target):
+            call = LossCall(trainer, _copied(output), _copied(target), nested=not isinstance(output, Tensor))
+            if call.is_nnunets:
+                questions.append(call)
+                _watch([output] if isinstance(output, Tensor) else output, call.arrived)
+        return loss(output, target, *extra, **settings)
 
     trainer.loss = listen
     try:

@@ -105,5 +105,5 @@ def one_line(error: BaseException) -> str:
         return lines[0]
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno} in {frames[-1].name})" if frames else ""
-    said = lines[0] if lines else (frames[-1].line or "" if frames else "")
-    return f"{type(error).__name__}: {said}{where}"
+    message = lines[0] if lines else (frames[-1].line or "" if frames else "")
+    return f"{type(error).__name__}: {message}{where}"

@@ -104,6 +104,6 @@ class Recorded:
         """Require that the loaders themselves made the same batches of the last epoch as those of ``other``."""
         for what, mine, theirs in zip(("training", "validation"), self.loaders, other.loaders, strict=True):
             same = len(mine.drawn) == len(theirs.drawn) and all(
-                equal(one["data"], two["data"]) for one, two in zip(mine.drawn, theirs.drawn, strict=True)
+                equal(batch["data"], expected["data"]) for batch, expected in zip(mine.drawn, theirs.drawn, strict=True)
             )
             require(same, f"the {what} patches of epoch 1 after --c are others than without interruption")

@@ -253,10 +253,10 @@ def predict(run: Run) -> None:
     for what in ("GetSize", "GetSpacing", "GetOrigin", "GetDirection"):
         mine, theirs = getattr(predicted, what)(), getattr(image, what)()
         require(np.allclose(mine, theirs), f"the prediction's {what[3:].lower()} is {mine}, the image's {theirs}")
-    found = set(np.unique(SimpleITK.GetArrayFromImage(predicted)).tolist())
+    labels = set(np.unique(SimpleITK.GetArrayFromImage(predicted)).tolist())
     require(
-        found <= run.data.legal_labels,
-        f"the prediction holds the labels {sorted(found)}, allowed are {sorted(run.data.legal_labels)}",
+        labels <= run.data.legal_labels,
+        f"the prediction holds the labels {sorted(labels)}, allowed are {sorted(run.data.legal_labels)}",
     )
 
 

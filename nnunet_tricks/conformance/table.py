@@ -27,9 +27,9 @@ def line(report: ConformanceReport) -> str:
 
 
 def show_tables(console: Console, reports: Sequence[ConformanceReport]) -> None:
-    """Print one table per trainer, a row per situation and a column per step, and below it the checks that are no situations.
+    """Print one table per trainer: a row per situation, a column per step. Below it stand all other checks.
 
-    Where a table does not fit, there is a line per situation.
+    Where a table is wider than the terminal, each situation gets a line.
     """
     for trainer in dict.fromkeys(report.trainer for report in reports):
         mine = [report for report in reports if report.trainer == trainer]
@@ -49,11 +49,11 @@ def explanations(reports: Iterable[ConformanceReport]) -> list[str]:
 
 
 def overview(reports: Sequence[ConformanceReport]) -> list[str]:
-    r"""One line per trainer: in how many situations of each label mode it holds, and the checks that are no situations.
+    r"""One line per trainer: how many situations of each label mode it passes, and its other checks.
 
     Examples:
-        >>> situations = [ConformanceReport("nnUNetTrainer", Situation("regions", dimension, True)) for dimension in ("2d", "3d")]
-        >>> print(*overview([*situations, ConformanceReport("nnUNetTrainer", "contract")]), sep="\n")
+        >>> situations = [Situation("regions", dimension, True) for dimension in ("2d", "3d")]
+        >>> print(*overview([ConformanceReport("nnUNetTrainer", of) for of in (*situations, "contract")]), sep="\n")
                        regions  contract
         nnUNetTrainer  2/2      ok
     """
@@ -71,12 +71,12 @@ def _column(report: ConformanceReport) -> str:
 
 
 def _held(reports: Sequence[ConformanceReport]) -> str:
-    asked = [report for report in reports if not report.skipped]
-    held = sum(report.passed for report in asked)
-    if not asked:
+    applicable = [report for report in reports if not report.skipped]
+    held = sum(report.passed for report in applicable)
+    if not applicable:
         return "-"
-    if isinstance(asked[0].situation, Situation):
-        return f"{held}/{len(asked)}"
+    if isinstance(applicable[0].situation, Situation):
+        return f"{held}/{len(applicable)}"
     return "ok" if held else "FAIL"
 
 

@@ -96,8 +96,8 @@ def _labels(reader: Any, file: Path) -> NDArray[np.generic]:
 def _most_telling(truth: NDArray[np.generic], classes: Classes) -> int:
     """The slice that shows most of the rarest class that is there."""
     areas = [np.isin(truth, values).sum(axis=(1, 2)) for values in classes.values.values()]
-    there = [area for area in areas if area.any()]
-    return int(np.argmax(min(there, key=lambda area: int(area.sum())))) if there else len(truth) // 2
+    present = [area for area in areas if area.any()]
+    return int(np.argmax(min(present, key=lambda area: int(area.sum())))) if present else len(truth) // 2
 
 
 def _shown(image: NDArray[np.float32], index: int, channels: Mapping[str, str]) -> NDArray[np.float64]:

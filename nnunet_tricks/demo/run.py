@@ -142,15 +142,15 @@ def _compare(setting: DemoSetting, state: DemoState) -> dict[str, Any]:
     # Both import much, and a demo that fails earlier should not wait for it.
     from nnunet_tricks.demo import picture, results
 
-    found = results.read(setting)
-    picture.draw(found, setting.out / PICTURE)
+    comparison = results.read(setting)
+    picture.draw(comparison, setting.out / PICTURE)
     result = {
         "folder": str(setting.out),
         "data": setting.dataset,
         "configuration": setting.small,
         "device": setting.device,
-        "unseen": [case.case for case in found.slices],
-        "scores": found.scores,
+        "unseen": [case.case for case in comparison.slices],
+        "scores": comparison.scores,
         "picture": str(setting.out / PICTURE),
         "seconds": state.seconds,
     }

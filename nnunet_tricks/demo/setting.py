@@ -114,8 +114,8 @@ def with_epochs(names: Sequence[str], epochs: int) -> tuple[str, ...]:
     if epochs < 1:
         raise ValueError(f"epochs is {epochs}, and a training has at least 1")
     plain = [str(replace(parse(name), epochs=DEFAULT_EPOCHS)) for name in names]
-    for name, without in zip(names, plain, strict=True):
-        if name != without:
-            raise ValueError(f"{name} says how many epochs: name it {without} and give --epochs, the same for all")
+    for name, bare in zip(names, plain, strict=True):
+        if name != bare:
+            raise ValueError(f"{name} says how many epochs: name it {bare} and give --epochs, the same for all")
     full = [str(replace(parse(name), epochs=epochs)) for name in (BASELINE, *names)]
     return tuple(dict.fromkeys(full))

@@ -112,7 +112,7 @@ def select(source: Path, *, train: int, unseen: int) -> DemoCases:
     """
     dataset = read_dataset_json(source)
     known = _known(source, dataset)
-    held_out = _spread(_found(source, "Ts", dataset["file_ending"], labelled_only=True), unseen)
+    held_out = _spread(_cases_in(source, "Ts", dataset["file_ending"], labelled_only=True), unseen)
     needed = MIN_TRAIN if held_out else MIN_TRAIN + 1
     if len(known) < needed or 0 < train < MIN_TRAIN:
         given = min(train or len(known), len(known))
@@ -155,7 +155,7 @@ def adopt(selection: DemoCases, folder: Path) -> None:
 
 def _known(source: Path, dataset: dict[str, Any]) -> list[SourceCase]:
     """The cases that could be trained on."""
-    return _listed(source, dataset) or _found(source, "Tr", dataset["file_ending"])
+    return _listed(source, dataset) or _cases_in(source, "Tr", dataset["file_ending"])
 
 
 def _listed(source: Path, dataset: dict[str, Any]) -> list[SourceCase]:
@@ -177,7 +177,7 @@ def _listed(source: Path, dataset: dict[str, Any]) -> list[SourceCase]:
         ) from error
 
 
-def _found(source: Path, part: str, ending: str, *, labelled_only: bool = False) -> list[SourceCase]:
+def _cases_in(source: Path, part: str, ending: str, *, labelled_only: bool = False) -> list[SourceCase]:
     """The cases of ``imagesTr`` or ``imagesTs``."""
     pattern = re.compile(r"(.+)_\d{4}" + re.escape(ending))
     channels: dict[str, list[Path]] = {}

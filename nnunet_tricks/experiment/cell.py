@@ -33,14 +33,14 @@ class Traces:
     epoch: float | None = None
 
     @classmethod
-    def in_folder(cls, place: Path, **more: Any) -> Traces:
+    def in_folder(cls, place: Path, **known: Any) -> Traces:
         """The present ones of a folder and of those directly below it."""
         files = []
         for file in sorted([*place.glob("*"), *place.glob("*/*")]):
             with suppress(OSError):
-                found = file.stat()
-                files.append((str(file.relative_to(place)), found.st_size, found.st_mtime_ns))
-        return cls(place=place, content=json.dumps(files), **more)
+                status = file.stat()
+                files.append((str(file.relative_to(place)), status.st_size, status.st_mtime_ns))
+        return cls(place=place, content=json.dumps(files), **known)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -295,10 +295,10 @@ def _added(comparison: Comparison, configuration: str, plans: Plans | None) -> A
     line = comparison.lines["configurations"]
     if configuration in comparison.small:
         small = comparison.small[configuration]
-        there = plans["configurations"].get(configuration) if plans else None
-        if there and small.patch and list(small.patch) != list(there.get("patch_size", small.patch)):
+        planned = plans["configurations"].get(configuration) if plans else None
+        if planned and small.patch and list(small.patch) != list(planned.get("patch_size", small.patch)):
             raise comparison.lines["small"].error(
-                f"the plans have another '{configuration}', with patch {there['patch_size']}: choose another name"
+                f"the plans have another '{configuration}', with patch {planned['patch_size']}: choose another name"
             )
         return small
     if plans and configuration in plans["configurations"]:

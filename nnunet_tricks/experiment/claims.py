@@ -100,9 +100,9 @@ def is_alive(process: int, began: str = "") -> bool:
 def _newest(file: Path) -> tuple[int, str]:
     """The last claim: its number, 0 if there is none, and what it says; a claim that is being written says ``?``."""
     numbers = [
-        int(found[1])
+        int(match[1])
         for place in file.parent.glob(f"{file.name}.*")
-        if (found := re.fullmatch(re.escape(file.name) + r"\.(\d+)", place.name))
+        if (match := re.fullmatch(re.escape(file.name) + r"\.(\d+)", place.name))
     ]
     number = max(numbers, default=0)
     if not number:

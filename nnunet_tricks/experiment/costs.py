@@ -110,8 +110,8 @@ def epochs_of(trainer: str) -> int:
     try:
         return parse(trainer).epochs
     except IllegalName:
-        said = re.search(r"_(\d+)ep", trainer)
-        return int(said[1]) if said else DEFAULT_EPOCHS
+        match = re.search(r"_(\d+)ep", trainer)
+        return int(match[1]) if match else DEFAULT_EPOCHS
 
 
 def group(cell: Cell) -> str:
@@ -203,8 +203,8 @@ def _inference(model: Model, part: Part, timing: Mapping[str, Any]) -> float:
 def _count(model: Model, part: Part) -> int:
     with suppress(ValueError, OSError):
         return len(part.cases())
-    there = len(model.folders.cases(model.dataset, "Tr"))
-    return there if model.fold == "all" else there // 5
+    training_cases = len(model.folders.cases(model.dataset, "Tr"))
+    return training_cases if model.fold == "all" else training_cases // 5
 
 
 def _label_bytes(model: Model) -> int:

@@ -32,8 +32,8 @@ def leave_one_out(factors: Sequence[Alternatives]) -> list[Combination]:
         [('without Tversky', ('NoDeepSupervision',)), ('without NoDeepSupervision', ('Tversky',))]
     """
     tricks = [trick for factor in factors for trick in factor]
-    without = [(f"without {out}", tuple(trick for trick in tricks if trick != out)) for out in tricks]
-    return [(BASELINE, tuple(tricks)), *without]
+    reduced = [(f"without {out}", tuple(trick for trick in tricks if trick != out)) for out in tricks]
+    return [(BASELINE, tuple(tricks)), *reduced]
 
 
 def factorial(factors: Sequence[Alternatives]) -> list[Combination]:

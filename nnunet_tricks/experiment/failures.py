@@ -35,8 +35,8 @@ class Failures:
         if any(words in why for words in NO_SPACE):
             self._whole = why
         if seconds <= QUICK:
-            said = [line for line in last_lines(cell.folder, 1) if not line.startswith("$ ")]
-            self._reasons[cell.key] = "; ".join([why, *said])
+            last = [line for line in last_lines(cell.folder, 1) if not line.startswith("$ ")]
+            self._reasons[cell.key] = "; ".join([why, *last])
         else:
             self.forget()
 
@@ -56,14 +56,14 @@ class Failures:
         """
         if self._whole:
             return f"stopped: {self._whole}; nothing more is begun, and no retries are spent"
-        alike = {_without_names(said) for said in self._reasons.values()}
+        alike = {_without_names(reason) for reason in self._reasons.values()}
         untried = {_family(key) for key in others} - self._families
         enough = len(self._families) >= ALIKE if untried else len(self._families) > 1 or len(self._reasons) >= ALIKE
         if len(alike) != 1 or not enough:
             return ""
-        said = list(self._reasons.values())[-1]
+        reason = list(self._reasons.values())[-1]
         return (
-            f"stopped: {len(self._reasons)} cells in a row failed within seconds, all with '{said}'; nothing more is "
+            f"stopped: {len(self._reasons)} cells in a row failed within seconds, all with '{reason}'; nothing more is "
             "begun, and no retries are spent. Once that is put right, start the same command again"
         )
 
@@ -85,6 +85,6 @@ def _family(key: str) -> str:
     return "/".join(key.split("/")[:2])
 
 
-def _without_names(said: str) -> str:
+def _without_names(reason: str) -> str:
     """Without numbers and paths, in which cells that fail alike differ."""
-    return re.sub(r"\S*/\S*|\d+", "", said)
+    return re.sub(r"\S*/\S*|\d+", "", reason)

@@ -68,15 +68,15 @@ def forecast(
             state, sign = RUNNING, None
         elif sign and sign.is_sure:
             state = BY_HAND
-        takes, before = seconds(cell), [known.get(key) for key in cell.after]
+        needed, before = seconds(cell), [known.get(key) for key in cell.after]
         worker = free.index(min(free))
         begins = max(free[worker], *(end or 0.0 for end in before), 0.0)
-        end = begins + (takes or 0.0)
+        end = begins + (needed or 0.0)
         fits = budget is None or (end <= budget and not late & set(cell.after))
         if fits:
             free[worker] = end
         else:
             late.add(cell.key)
-        known[cell.key] = None if takes is None or None in before else end
-        slots.append(Slot(cell, state, takes, known[cell.key], fits, sign))
+        known[cell.key] = None if needed is None or None in before else end
+        slots.append(Slot(cell, state, needed, known[cell.key], fits, sign))
     return slots

@@ -24,13 +24,13 @@ def is_there(trainer: str) -> bool:
 
 @cache
 def _classes(others: str) -> frozenset[str]:
-    found: set[str] = set()
+    classes: set[str] = set()
     for folder in _folders(others):
         for file in folder.rglob("*.py"):
-            found.update(
+            classes.update(
                 re.findall(r"^class\s+(\w+)", file.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
             )
-    return frozenset(found)
+    return frozenset(classes)
 
 
 def _folders(others: str) -> Iterator[Path]:

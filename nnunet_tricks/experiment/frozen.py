@@ -187,7 +187,7 @@ def state_of(spec: Path, folders: Folders | None = None) -> FrozenState:
 
 
 def _models(experiment: Experiment, folders: Folders) -> Sequence[Model]:
-    return list(dict.fromkeys(one.model for _, one in trained(experiment, folders)))
+    return list(dict.fromkeys(compared.model for _, compared in trained(experiment, folders)))
 
 
 def _has_begun(model: Model) -> bool:
@@ -201,11 +201,11 @@ def _began(model: Model) -> tuple[float | None, bool]:
     Seconds since 1970 by the clock of the machine that ran it: nnU-Net's own logs have local times, which say something
     else wherever they are read in another time zone.
     """
-    there = logs_in(model.folder)
-    known = ours(Record.read(model.folders.state / model.name / "train"), there)
+    logs = logs_in(model.folder)
+    known = ours(Record.read(model.folders.state / model.name / "train"), logs)
     times = [time for time in known.values() if time is not None]
-    is_told = there <= {log for log, time in known.items() if time is not None}
-    without_log = not there and any(model.has(which) for which in CHECKPOINTS)
+    is_told = logs <= {log for log, time in known.items() if time is not None}
+    without_log = not logs and any(model.has(which) for which in CHECKPOINTS)
     return min(times, default=None), is_told and not without_log
 
 
@@ -214,8 +214,8 @@ def _text(file: Path) -> str:
     return _unix(file.read_bytes().decode("utf-8"))
 
 
-def _is_same(one: str, other: str) -> bool:
-    return _unix(one) == _unix(other)
+def _is_same(text: str, other: str) -> bool:
+    return _unix(text) == _unix(other)
 
 
 def _unix(text: str) -> str:

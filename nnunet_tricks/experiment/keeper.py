@@ -155,10 +155,10 @@ def _told(error: OSError, folder: Path) -> str:
 
 def _seen(record: Record, observer: Observer, folder: Path) -> Record:
     """The record with what the command has made by now; a disk that is full for a while must not end it."""
-    found = observer.look(record)
-    if found is not record:
+    now = observer.look(record)
+    if now is not record:
         with suppress(OSError):
-            return found.written(folder)
+            return now.written(folder)
     return record
 
 

@@ -101,10 +101,10 @@ class LocalQueue:
         self.progress = {cell.key: CellProgress(cell, cell.state) for cell in self.cells}
         self._strangers = Strangers()
         self._failures = Failures()
-        for one in self.progress.values():
+        for progress in self.progress.values():
             # What looks done is not, as long as somebody does it again.
-            if one.state == DONE and (sign := self._strangers.running(one.cell)):
-                one.state, one.why = ELSEWHERE, sign.words
+            if progress.state == DONE and (sign := self._strangers.running(progress.cell)):
+                progress.state, progress.why = ELSEWHERE, sign.words
         self._changed = threading.Condition()
         self._stopped = False
         self._keepers: dict[str, subprocess.Popen[bytes]] = {}
@@ -131,7 +131,7 @@ class LocalQueue:
             self._stop(workers)
         if self._errors:
             raise self._errors[0]
-        return all(one.state == DONE for one in self.progress.values())
+        return all(progress.state == DONE for progress in self.progress.values())
 
     def _lanes(self) -> list[str]:
         only_host = not any(cell.on_device for cell in self.cells)
@@ -150,31 +150,31 @@ class LocalQueue:
     def _work(self, device: str) -> None:
         """One worker: takes a cell, keeps it, takes the next."""
         while (taken := self._next(device)) is not None:
-            one, locks = taken
+            progress, locks = taken
             try:
-                if one.cell.is_done():  # by somebody else, between our look and our lock
-                    self._set(one, DONE)
+                if progress.cell.is_done():  # by somebody else, between our look and our lock
+                    self._set(progress, DONE)
                     continue
-                keeper = self._start(one.cell, device, locks)
+                keeper = self._start(progress.cell, device, locks)
             except (OSError, ValueError) as error:
-                self._failed(one, str(error))
+                self._failed(progress, str(error))
                 continue
             finally:
                 for lock in locks:
                     lock.release()
-            said = keeper.communicate()[1].decode(errors="replace").strip()
+            message = keeper.communicate()[1].decode(errors="replace").strip()
             for lock in locks:
                 lock.end()
             with self._changed:
-                self._keepers.pop(one.cell.key, None)
-                one.seconds += time.monotonic() - one.began
+                self._keepers.pop(progress.cell.key, None)
+                progress.seconds += time.monotonic() - progress.began
             if self._stopped:
-                self._set(one, one.cell.state)
-            elif one.cell.is_done():
+                self._set(progress, progress.cell.state)
+            elif progress.cell.is_done():
                 self._failures.forget()
-                self._set(one, DONE)
+                self._set(progress, DONE)
             else:
-                self._failed(one, _why(one.cell, keeper.returncode, said))
+                self._failed(progress, _why(progress.cell, keeper.returncode, message))
 
     def _next(self, device: str) -> tuple[CellProgress, tuple[Lock, ...]] | None:
         """The cell of lowest rank that can begin, with its lock and the device's; None if there will be none."""
@@ -190,15 +190,15 @@ class LocalQueue:
 
     def _look(self, device: str) -> list[CellProgress]:
         """What this worker could do now or later."""
-        for one in self.progress.values():
-            if one.state == ELSEWHERE and one.cell.is_done() and not self._strangers.running(one.cell):
-                self._set(one, DONE)
-            if one.state in (OPEN, STARTED) and any(self._is_lost(key) for key in one.cell.after):
-                self._set(one, BLOCKED)
-            if one.state in (OPEN, STARTED) and not self.fits(one.cell):
-                self._set(one, LATE)
-        mine = [one for one in self.progress.values() if self._is_for(one.cell, device)]
-        return [one for one in mine if one.state in (OPEN, STARTED, ELSEWHERE, RUNNING)]
+        for progress in self.progress.values():
+            if progress.state == ELSEWHERE and progress.cell.is_done() and not self._strangers.running(progress.cell):
+                self._set(progress, DONE)
+            if progress.state in (OPEN, STARTED) and any(self._is_lost(key) for key in progress.cell.after):
+                self._set(progress, BLOCKED)
+            if progress.state in (OPEN, STARTED) and not self.fits(progress.cell):
+                self._set(progress, LATE)
+        mine = [progress for progress in self.progress.values() if self._is_for(progress.cell, device)]
+        return [progress for progress in mine if progress.state in (OPEN, STARTED, ELSEWHERE, RUNNING)]
 
     def _is_lost(self, key: str) -> bool:
         return self.progress[key].state in (FAILED, BLOCKED, LATE)
@@ -209,24 +209,24 @@ class LocalQueue:
         return cell.on_device == (device != HOST)
 
     def _take(self, device: str, waiting: Sequence[CellProgress]) -> tuple[CellProgress, tuple[Lock, ...]] | None:
-        ready = [one for one in waiting if one.state != RUNNING and self._is_ready(one.cell)]
+        ready = [progress for progress in waiting if progress.state != RUNNING and self._is_ready(progress.cell)]
         # Whoever failed within seconds comes after the others: they show whether it is his fault.
-        ready.sort(key=lambda one: self._failures.has(one.cell.key))
+        ready.sort(key=lambda progress: self._failures.has(progress.cell.key))
         own: Lock | None = None
         try:
             # One cell at a time on a device, even if an earlier queue was killed and its last cell still runs.
             own = device_lock(self.cells[0].states, device) if ready else None
-            for one in ready:
-                lock = self._lock_of(one)
+            for progress in ready:
+                lock = self._lock_of(progress)
                 if lock is None:
                     continue
                 if own is None:
                     lock.release()
                     continue
-                one.began, one.device, one.why = time.monotonic(), device, ""
-                self._set(one, RUNNING)
+                progress.began, progress.device, progress.why = time.monotonic(), device, ""
+                self._set(progress, RUNNING)
                 taken, own = (own, lock), None
-                return one, taken
+                return progress, taken
         except OSError as error:
             # What runs goes on: a full disk that is no trouble to them must not end them.
             self._stop_beginning(refuse_full(error) or str(error))
@@ -235,20 +235,20 @@ class LocalQueue:
                 own.release()
         return None
 
-    def _lock_of(self, one: CellProgress) -> Lock | None:
+    def _lock_of(self, progress: CellProgress) -> Lock | None:
         """A cell's lock, unless somebody works at it, with a queue or without."""
-        lock = Lock.take(one.cell.folder / LOCK)
-        if lock is None or self._others.work_at(one.cell.folder):
+        lock = Lock.take(progress.cell.folder / LOCK)
+        if lock is None or self._others.work_at(progress.cell.folder):
             why = ""
-        elif sign := self._strangers.at(one.cell):
+        elif sign := self._strangers.at(progress.cell):
             why = sign.words
         else:
             return lock
         if lock is not None:
             lock.release()
-        if one.state != ELSEWHERE or one.why != why:
-            one.why = why
-            self._set(one, ELSEWHERE)
+        if progress.state != ELSEWHERE or progress.why != why:
+            progress.why = why
+            self._set(progress, ELSEWHERE)
         return None
 
     def _is_ready(self, cell: Cell) -> bool:
@@ -283,18 +283,18 @@ class LocalQueue:
                 _tell_to_end(keeper)
         return keeper
 
-    def _failed(self, one: CellProgress, why: str) -> None:
+    def _failed(self, progress: CellProgress, why: str) -> None:
         with self._changed:
-            one.failures += 1
-            one.why = why
-            self._failures.add(one.cell, why, time.monotonic() - one.began)
+            progress.failures += 1
+            progress.why = why
+            self._failures.add(progress.cell, why, time.monotonic() - progress.began)
             others = [
                 each.cell.key
                 for each in self.progress.values()
-                if each.state in (OPEN, STARTED, RUNNING) and each is not one and self._is_ready(each.cell)
+                if each.state in (OPEN, STARTED, RUNNING) and each is not progress and self._is_ready(each.cell)
             ]
             self._stop_beginning(self._failures.reason(others))
-        self._set(one, FAILED if one.failures > self.retries or self.stopped else one.cell.state)
+        self._set(progress, FAILED if progress.failures > self.retries or self.stopped else progress.cell.state)
 
     def _stop_beginning(self, why: str) -> None:
         """Begin nothing more; what runs goes on to its end."""
@@ -306,11 +306,11 @@ class LocalQueue:
                         self._set(one, FAILED)
                 self._changed.notify_all()
 
-    def _set(self, one: CellProgress, state: str) -> None:
+    def _set(self, progress: CellProgress, state: str) -> None:
         with self._changed:
-            if one.state != state:
-                one.state = state
-                self.tell(one)
+            if progress.state != state:
+                progress.state = state
+                self.tell(progress)
                 # Only then, else workers that wait would wake each other all the time.
                 self._changed.notify_all()
 
@@ -341,10 +341,10 @@ def _tell_to_end(keeper: subprocess.Popen[bytes]) -> None:
         keeper.terminate()
 
 
-def _why(cell: Cell, code: int, said: str) -> str:
+def _why(cell: Cell, code: int, message: str) -> str:
     """Why a cell failed: what its keeper said, or has recorded."""
-    if said:
-        return said.splitlines()[-1]
+    if message:
+        return message.splitlines()[-1]
     if not code:
         return "ended well, but what it should make is not there"
     attempts = Record.read(cell.folder).attempts

@@ -187,12 +187,12 @@ class Preprocess(_OnPlans):
         if place is None:
             return False
         folder = self.folders.preprocessed / self.dataset
-        there = {file.name[: -len(".pkl")] for file in place.glob("*.pkl")}
+        preprocessed = {file.name[: -len(".pkl")] for file in place.glob("*.pkl")}
         if not (self.folders.raw / self.dataset).is_dir():
-            return bool(there)  # preprocessed elsewhere: the raw data need not be on this machine
+            return bool(preprocessed)  # preprocessed elsewhere: the raw data need not be on this machine
         ending = self.folders.description(self.dataset)["file_ending"]
         truth = {file.name[: -len(ending)] for file in (folder / "gt_segmentations").glob(f"*{ending}")}
-        return set(self.folders.cases(self.dataset, "Tr")) <= there & truth
+        return set(self.folders.cases(self.dataset, "Tr")) <= preprocessed & truth
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -258,8 +258,8 @@ class Train(_OnModel):
     def traces(self) -> Traces | None:
         """A training that no attempt of ours has begun, by the names of its logs."""
         folder = self.model.folder
-        there = logs_in(folder)
-        strange = there - ours(Record.read(self.folder), there).keys()
+        logs = logs_in(folder)
+        strange = logs - ours(Record.read(self.folder), logs).keys()
         if not strange:
             return None
         node = ""
@@ -317,10 +317,12 @@ class Predict(_OnModel):
 
     def is_made(self) -> bool:
         """Whether every case of the part has a prediction; one made by hand was not seen to end, so it is looked at."""
-        there = self._there()
-        if not there or not self.model.has(self.checkpoint) or not set(self.part.cases()) <= set(there):
+        predictions = self._predictions_by_case()
+        if not predictions or not self.model.has(self.checkpoint) or not set(self.part.cases()) <= set(predictions):
             return False
-        return bool(Record.read(self.folder).attempts) or not any(is_whole(file) is False for file in there.values())
+        return bool(Record.read(self.folder).attempts) or not any(
+            is_whole(file) is False for file in predictions.values()
+        )
 
     def work(self) -> Work | None:
         """The folder of the predictions."""
@@ -334,12 +336,12 @@ class Predict(_OnModel):
 
     def is_begun(self) -> bool:
         """Whether there is a prediction."""
-        return bool(self._there())
+        return bool(self._predictions_by_case())
 
     def prepare(self) -> None:
         """Collect the images; put away what may have been cut off."""
         self.link_images()
-        for file in self._there().values():
+        for file in self._predictions_by_case().values():
             # Where a format does not tell, all are made again.
             if not is_whole(file):
                 file.unlink()
@@ -351,9 +353,9 @@ class Predict(_OnModel):
     @property
     def strays(self) -> list[str]:
         """Cases that are predicted and that the part does not have."""
-        return sorted(set(self._there()) - set(self.part.cases()))
+        return sorted(set(self._predictions_by_case()) - set(self.part.cases()))
 
-    def _there(self) -> dict[str, Path]:
+    def _predictions_by_case(self) -> dict[str, Path]:
         ending = self.model.folders.description(self.model.dataset)["file_ending"]
         folder = self.model.predictions(self.part.name, self.checkpoint)
         return {file.name[: -len(ending)]: file for file in folder.glob(f"*{ending}")}

@@ -63,9 +63,9 @@ class Observer:
             record = replace(record, logs={**(record.logs or {}), **dict.fromkeys(new, record.attempts[-1].began)})
         if self.splits and not record.split:
             with suppress(OSError, ValueError, KeyError, TypeError):
-                if found := Split.of(read_json(Path(self.splits)), self.fold):
-                    found.keep(Path(self.kept))
-                    record = replace(record, split=found.digest)
+                if split := Split.of(read_json(Path(self.splits)), self.fold):
+                    split.keep(Path(self.kept))
+                    record = replace(record, split=split.digest)
         return record
 
 
@@ -74,25 +74,25 @@ def logs_in(model: Path) -> set[str]:
     return {log.name for log in model.glob("training_log_*.txt")}
 
 
-def ours(record: Record, there: set[str] | dict[str, None]) -> dict[str, float | None]:
+def ours(record: Record, logs: set[str] | dict[str, None]) -> dict[str, float | None]:
     """Logs that a cell's attempts have written, with when each attempt began; None for those that somebody else wrote.
 
     Args:
         record: What is noted of the cell. Before logs were noted, as many as attempts were its own, or nobody knows.
-        there: Names of the logs that are there.
+        logs: Names of the logs that are there.
     """
     if record.logs is not None:
         return dict(record.logs)
     count = len(record.attempts)  # of many the first ones are forgotten
-    if not 0 < count < KEPT or len(there) > count or GOES_ON.search(record.attempts[0].command):
+    if not 0 < count < KEPT or len(logs) > count or GOES_ON.search(record.attempts[0].command):
         return {}
-    return dict.fromkeys(there, record.attempts[0].began)
+    return dict.fromkeys(logs, record.attempts[0].began)
 
 
 def versions() -> dict[str, str]:
     """Of the packages in this environment."""
-    found = {}
+    installed = {}
     for package in PACKAGES:
         with suppress(PackageNotFoundError):
-            found[package] = version(package)
-    return found
+            installed[package] = version(package)
+    return installed

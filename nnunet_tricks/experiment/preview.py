@@ -28,9 +28,9 @@ def as_text(slots: Sequence[Slot], costs: Costs, *, workers: int, budget: float 
     rows = [("", "state", "takes", "ends after", "cell")]
     for number, slot in enumerate(slots, 1):
         outside = "" if slot.fits else "  (out of budget)"
-        takes = "" if slot.state == DONE else _time(slot.seconds)
+        seconds = "" if slot.state == DONE else _time(slot.seconds)
         ends = "" if slot.state == DONE else _time(slot.ends)
-        rows.append((str(number), slot.state, takes, ends, slot.cell.key + outside))
+        rows.append((str(number), slot.state, seconds, ends, slot.cell.key + outside))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = [
         "  ".join([*(cell.rjust(width) for cell, width in zip(row, widths, strict=False)), row[4]]) for row in rows
@@ -70,8 +70,8 @@ def _sums(slots: Sequence[Slot], costs: Costs, workers: int, budget: float | Non
         early = [slot.ends for slot in todo if slot.cell.rank[:1] == (EARLY,) and slot.ends is not None]
         lines += [f"Baseline and first trick on all folds: after {in_words(max(early))}"] if early else []
     sizes = [costs.bytes(slot.cell) for slot in todo]
-    more = " and more: not all is known yet" if None in sizes else ""
-    lines.append(f"Disk: {size_in_words(sum(filter(None, sizes)))}{more}")
+    at_least = " and more: not all is known yet" if None in sizes else ""
+    lines.append(f"Disk: {size_in_words(sum(filter(None, sizes)))}{at_least}")
     if budget is not None:
         trainings = [slot for slot in slots if isinstance(slot.cell, Train)]
         fit = sum(slot.fits for slot in trainings)
@@ -81,13 +81,13 @@ def _sums(slots: Sequence[Slot], costs: Costs, workers: int, budget: float | Non
 
 def _strangers(slots: Sequence[Slot]) -> list[str]:
     """Who works at cells without a queue."""
-    found: dict[tuple[str, bool], list[str]] = {}
+    cells: dict[tuple[str, bool], list[str]] = {}
     for slot in slots:
         if slot.sign:
-            found.setdefault((slot.sign.words, slot.sign.is_sure), []).append(slot.cell.key)
+            cells.setdefault((slot.sign.words, slot.sign.is_sure), []).append(slot.cell.key)
     return [
         f"{some(keys)}: {words}. 'run' {'waits for its end' if is_sure else 'looks twice before it goes on with it'}."
-        for (words, is_sure), keys in found.items()
+        for (words, is_sure), keys in cells.items()
     ]
 
 

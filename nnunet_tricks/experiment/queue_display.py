@@ -45,16 +45,16 @@ class QueueDisplay:
         if self._live:
             self._live.stop()
 
-    def tell(self, one: CellProgress) -> None:
+    def tell(self, progress: CellProgress) -> None:
         """A cell has changed."""
-        if one.state == DONE:
+        if progress.state == DONE:
             self.costs = replace(self.costs)
-        took = f" in {in_words(time.monotonic() - one.began)}" if one.state == DONE and one.began else ""
-        where = f" on {one.device}" if one.state == RUNNING else ""
-        line = f"{time.strftime('%H:%M:%S')} {one.state}{took}{where}: {one.cell.key}"
-        line += f" ({one.why})" if one.state == ELSEWHERE and one.why else ""
-        if one.state == FAILED:
-            line += "\n" + failure(one)
+        took = f" in {in_words(time.monotonic() - progress.began)}" if progress.state == DONE and progress.began else ""
+        where = f" on {progress.device}" if progress.state == RUNNING else ""
+        line = f"{time.strftime('%H:%M:%S')} {progress.state}{took}{where}: {progress.cell.key}"
+        line += f" ({progress.why})" if progress.state == ELSEWHERE and progress.why else ""
+        if progress.state == FAILED:
+            line += "\n" + failure(progress)
         if self._live:
             # No markup: paths may hold brackets.
             self._live.console.print(line, markup=False, highlight=False)
@@ -72,14 +72,14 @@ class QueueDisplay:
         from rich.table import Table
 
         progress = list(queue.progress.values())
-        done = sum(one.state == DONE for one in progress)
+        done = sum(each.state == DONE for each in progress)
         table = Table()
         for column in ("device", "cell", "so far", "at"):
             table.add_column(column)
-        for one in progress:
-            if one.state in (RUNNING, ELSEWHERE):
-                so_far = in_words(time.monotonic() - one.began) if one.state == RUNNING else ""
-                table.add_row(one.device or one.state, one.cell.key, so_far, last_epoch(one.cell.folder))
+        for each in progress:
+            if each.state in (RUNNING, ELSEWHERE):
+                so_far = in_words(time.monotonic() - each.began) if each.state == RUNNING else ""
+                table.add_row(each.device or each.state, each.cell.key, so_far, last_epoch(each.cell.folder))
         return Group(f"{done} of {len(progress)} cells done, {left_in_words(queue, self.costs.seconds)}", table)
 
 
@@ -88,31 +88,31 @@ def left(
 ) -> tuple[float, int]:
     """Seconds until all is done, and the number of cells of which nobody knows how long they take."""
     seconds, unknown = 0.0, 0
-    for one in progress.values():
-        if one.state in (DONE, FAILED):
+    for each in progress.values():
+        if each.state in (DONE, FAILED):
             continue
-        takes = expected(one.cell)
-        if takes is None:
+        needed = expected(each.cell)
+        if needed is None:
             unknown += 1
         else:
-            so_far = time.monotonic() - one.began if one.state == RUNNING else 0.0
-            seconds += max(takes - so_far, 0.0)
+            so_far = time.monotonic() - each.began if each.state == RUNNING else 0.0
+            seconds += max(needed - so_far, 0.0)
     return seconds / max(workers, 1), unknown
 
 
 def left_in_words(queue: LocalQueue, expected: Callable[[Cell], float | None]) -> str:
     """The time left, for people."""
     seconds, unknown = left(queue.progress, expected, workers=len(queue.devices))
-    more = f" and {unknown} cells of unknown length" if unknown else ""
-    return f"{in_words(seconds)}{more} left"
+    unmeasured = f" and {unknown} cells of unknown length" if unknown else ""
+    return f"{in_words(seconds)}{unmeasured} left"
 
 
-def failure(one: CellProgress) -> str:
+def failure(progress: CellProgress) -> str:
     """What a failed cell's log says last."""
-    lines = [f"  | {line}" for line in last_lines(one.cell.folder, SHOWN)]
-    if one.told or not lines:
-        return f"  {one.why}"
-    return "\n".join([f"  {one.why}; the end of {one.cell.folder / LOG}:", *lines])
+    lines = [f"  | {line}" for line in last_lines(progress.cell.folder, SHOWN)]
+    if progress.told or not lines:
+        return f"  {progress.why}"
+    return "\n".join([f"  {progress.why}; the end of {progress.cell.folder / LOG}:", *lines])
 
 
 def summary(progress: Mapping[str, CellProgress], stopped: str = "") -> str:
@@ -123,9 +123,9 @@ def summary(progress: Mapping[str, CellProgress], stopped: str = "") -> str:
         stopped: Why a queue began nothing more, if it did.
     """
     count = dict.fromkeys((DONE, FAILED, BLOCKED, LATE), 0)
-    for one in progress.values():
-        count[one.state] = count.get(one.state, 0) + 1
+    for each in progress.values():
+        count[each.state] = count.get(each.state, 0) + 1
     lines = [f"{count.pop(DONE)} of {len(progress)} cells done"]
     lines[0] += "".join(f", {number} {state}" for state, number in count.items() if number)
-    lines += [f"{one.cell.key}\n{failure(one)}" for one in progress.values() if one.state == FAILED]
+    lines += [f"{each.cell.key}\n{failure(each)}" for each in progress.values() if each.state == FAILED]
     return "\n".join([*lines, *([stopped] if stopped else [])])

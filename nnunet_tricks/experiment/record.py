@@ -90,10 +90,10 @@ class Record:
         """The record in a cell's folder; empty if there is none or it cannot be read."""
         try:
             content = json.loads((folder / FILE).read_text(encoding="utf-8"))
-            known = {one.name for one in fields(Attempt)}  # a later version may have noted more
-            attempts = [{key: value for key, value in one.items() if key in known} for one in content["attempts"]]
-            more = {key: content[key] for key in ("logs", "split", "inputs") if key in content}
-            return cls(tuple(Attempt(**attempt) for attempt in attempts), **more)
+            known = {attribute.name for attribute in fields(Attempt)}  # a later version may have noted more
+            attempts = [{key: noted[key] for key in noted.keys() & known} for noted in content["attempts"]]
+            details = {key: content[key] for key in ("logs", "split", "inputs") if key in content}
+            return cls(tuple(Attempt(**attempt) for attempt in attempts), **details)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return cls()
 

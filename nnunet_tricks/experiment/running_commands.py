@@ -65,7 +65,7 @@ class RunningCommand:
 
 def running() -> list[RunningCommand]:
     """nnU-Net's commands that run on this machine, typed by hand or not; none where the system has no ``/proc``."""
-    found = []
+    commands = []
     for process in processes():
         with suppress(OSError, ValueError, IndexError):
             words = _words(process)
@@ -76,8 +76,8 @@ def running() -> list[RunningCommand]:
             folder = _folder(process)
             works = tuple(works_of(words, variables, folder, str(process / "root")))
             if works:
-                found.append(RunningCommand(int(process.name), works, (variables or {}).get(MARK, "")))
-    return found
+                commands.append(RunningCommand(int(process.name), works, (variables or {}).get(MARK, "")))
+    return commands
 
 
 def may_train_unseen(results: Path) -> bool:
@@ -93,10 +93,10 @@ def may_train_unseen(results: Path) -> bool:
             words, variables, root = _words(process), _variables(process), str(process / "root")
             if variables is None or MARK in variables or list(works_of(words, variables, _folder(process), root)):
                 continue
-            said = " ".join(words).lower()
+            line = " ".join(words).lower()
             place = variables.get(RESULTS)
             is_here = place is not None and identity(place, root) == identity(str(results))
-            suspect = is_here or (place is None and ("nnunet" in said or "ipykernel" in said))
+            suspect = is_here or (place is None and ("nnunet" in line or "ipykernel" in line))
             if suspect and "libtorch" in (process / "maps").read_text(encoding="utf-8", errors="replace"):
                 return True
     return False
@@ -164,12 +164,12 @@ def _parser(*values: str, flags: Sequence[str] = (), several: Sequence[str] = ()
 
 def _train(words: Sequence[str], where: _Where) -> Iterator[Work]:
     values = ("dataset", "configuration", "fold", "-tr", "-p", "-pretrained_weights", "-num_gpus", "-device")
-    asked, _ = _parser(
+    options, _ = _parser(
         *values, flags=("--npz", "--c", "--val", "--val_best", "--disable_checkpointing")
     ).parse_known_args(list(words))
-    fold = str(int(asked.fold)) if asked.fold.isdecimal() else asked.fold
-    names = (trainer_name(asked.tr or "nnUNetTrainer"), asked.p or DEFAULT_PLANS, asked.configuration, fold)
-    yield Work(TRAIN, where.of(RESULTS), (dataset_number(asked.dataset), *names))
+    fold = str(int(options.fold)) if options.fold.isdecimal() else options.fold
+    names = (trainer_name(options.tr or "nnUNetTrainer"), options.p or DEFAULT_PLANS, options.configuration, fold)
+    yield Work(TRAIN, where.of(RESULTS), (dataset_number(options.dataset), *names))
 
 
 def _predict(words: Sequence[str], where: _Where) -> Iterator[Work]:
@@ -177,25 +177,25 @@ def _predict(words: Sequence[str], where: _Where) -> Iterator[Work]:
 
 
 def _evaluate(words: Sequence[str], where: _Where) -> Iterator[Work]:
-    asked, _ = _parser("truth", "predictions", "-o", "-djfile", "-pfile", "-np", "-il").parse_known_args(list(words))
-    yield Work(EVALUATE, where.path(asked.o or os.path.join(asked.predictions, "summary.json")))
+    options, _ = _parser("truth", "predictions", "-o", "-djfile", "-pfile", "-np", "-il").parse_known_args(list(words))
+    yield Work(EVALUATE, where.path(options.o or os.path.join(options.predictions, "summary.json")))
 
 
 def _preprocess(words: Sequence[str], where: _Where) -> Iterator[Work]:
-    asked, _ = _parser("-plans_name", several=("-d", "-c", "-np")).parse_known_args(list(words))
-    yield from _preprocessed(asked.d, asked.plans_name or DEFAULT_PLANS, asked.c, where)
+    options, _ = _parser("-plans_name", several=("-d", "-c", "-np")).parse_known_args(list(words))
+    yield from _preprocessed(options.d, options.plans_name or DEFAULT_PLANS, options.c, where)
 
 
 def _plan_and_preprocess(words: Sequence[str], where: _Where) -> Iterator[Work]:
     values = ("-fpe", "-npfp", "-pl", "-gpu_memory_target", "-preprocessor_name", "-overwrite_plans_name")
     several = ("-d", "-c", "-np", "-overwrite_target_spacing")
-    asked, _ = _parser(*values, flags=("--no_pp",), several=several).parse_known_args(list(words))
+    options, _ = _parser(*values, flags=("--no_pp",), several=several).parse_known_args(list(words))
     # Which plans another planner writes, its code says.
-    plans = asked.overwrite_plans_name or (DEFAULT_PLANS if asked.pl in (None, "ExperimentPlanner") else None)
-    for dataset in asked.d or ():
+    plans = options.overwrite_plans_name or (DEFAULT_PLANS if options.pl in (None, "ExperimentPlanner") else None)
+    for dataset in options.d or ():
         yield Work(PLAN, where.of(PREPROCESSED), (dataset_number(dataset), plans))
-    if not asked.no_pp:
-        yield from _preprocessed(asked.d, plans, asked.c, where)
+    if not options.no_pp:
+        yield from _preprocessed(options.d, plans, options.c, where)
 
 
 def _plan(words: Sequence[str], where: _Where) -> Iterator[Work]:
@@ -253,11 +253,11 @@ def identity(path: str, root: str = "") -> str:
     path = os.path.normpath(path)
     root = root if os.path.isdir(root + "/") else ""  # another user's may not be looked into
     try:
-        found = os.stat(root + path)
+        status = os.stat(root + path)
     except OSError:
         above, name = os.path.split(path)
         return f"{identity(above, root)}/{name}" if name else path
-    return f"{found.st_dev}:{found.st_ino}"
+    return f"{status.st_dev}:{status.st_ino}"
 
 
 def dataset_number(dataset: str) -> str:

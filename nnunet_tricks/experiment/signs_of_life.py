@@ -1,7 +1,7 @@
-"""Signs of life beside locks, for shared file systems that keep a lock to the machine that holds it.
+"""Signs of life beside locks, for shared file systems whose locks do not reach other machines.
 
-Whoever works at a cell writes a small file every few seconds. OtherMachines look whether it changes, and compare no times:
-clocks of machines differ.
+Whoever works at a cell rewrites a small file every few seconds. Others look whether it changes. They compare no times,
+because clocks of machines differ.
 """
 
 from __future__ import annotations

@@ -137,14 +137,14 @@ class Comparison:
         times = {1: "once", 2: "twice"}[len(self.baseline_runs)]
         where = "" if len(self.baseline_runs) == 1 else ", on a single fold"
         places = len(self.datasets) * len(self.configurations) * len(self.plans) * len(self.folds)
-        more = (ENOUGH - len(self.baseline_runs)) * places
+        trainings = (ENOUGH - len(self.baseline_runs)) * places
         named = f"{self.name}: " if self.name else ""
         if not self.baseline.ours:
             what = f"{self.baseline.name} is not ours and has one run only, so take a baseline of ours, nnUNetTrainer"
         elif self._is_shared and len(self.runs) < ENOUGH:
             what = f"write 'runs: {ENOUGH}'"
         else:
-            what = f"write 'baseline_runs: {ENOUGH}', which is {more} more trainings for all tricks together"
+            what = f"write 'baseline_runs: {ENOUGH}', which is {trainings} more trainings for all tricks together"
         return (
             f"{named}the baseline is trained {times}{where}, which does not tell how much trainings differ that differ "
             f"in nothing: every word of 'compare' will be 'undecided'; {what}"
@@ -174,12 +174,12 @@ class Comparison:
 
 def ways(arms: Sequence[Arm], configurations: Sequence[str], plans: Sequence[str]) -> dict[str, tuple[str, str, str]]:
     """See ``Comparison.ways``."""
-    found = {}
+    named_ways = {}
     for arm, configuration, of_plans in product(arms, configurations, plans):
         differs = [configuration] * (configuration != configurations[0]) + [of_plans] * (of_plans != plans[0])
         named = [] if differs and arm is arms[0] else [arm.label]
-        found[", ".join([*named, *differs])] = (arm.name, configuration, of_plans)
-    return found
+        named_ways[", ".join([*named, *differs])] = (arm.name, configuration, of_plans)
+    return named_ways
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -404,7 +404,7 @@ def _runs(fields: Mapping[str, Entry], key: str, arms: Sequence[Arm]) -> tuple[i
 def _small(fields: Mapping[str, Entry], configurations: Sequence[str]) -> dict[str, AddedConfiguration]:
     if "small" not in fields:
         return {}
-    found = {}
+    added = {}
     for name, entry in fields["small"].fields().items():
         _plain_name(Entry(entry.file, entry.line, "name", name))
         if name not in configurations:
@@ -413,8 +413,8 @@ def _small(fields: Mapping[str, Entry], configurations: Sequence[str]) -> dict[s
         if "from" not in settings:
             raise entry.error(f"'{name}' needs 'from': the configuration that it comes from")
         patch = tuple(item.whole(least=1) for item in settings["patch"].items()) if "patch" in settings else ()
-        found[name] = AddedConfiguration(_plain_name(settings["from"]), patch)
-    return found
+        added[name] = AddedConfiguration(_plain_name(settings["from"]), patch)
+    return added
 
 
 def _regions(fields: Mapping[str, Entry]) -> dict[str, str]:
@@ -445,11 +445,11 @@ def _name(entry: Entry) -> str:
 
 
 def _needs(fields: Mapping[str, Entry]) -> dict[str, Entry]:
-    there = {info.name for info in CATALOGUE}
+    existing = {info.name for info in CATALOGUE}
     needs: dict[str, Entry] = {}
     for entry in fields["needs"].items() if "needs" in fields else []:
         name = entry.text()
-        if name in there:
+        if name in existing:
             raise entry.error(f"{name} exists: take it out of 'needs'")
         if not re.fullmatch(r"[A-Z]\w*", name):
             raise entry.error(f"'{name}' is no name of a trick: letters and digits, a capital first")

@@ -30,28 +30,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.add_argument(name)
     parser.add_argument("out", type=Path)
     parser.add_argument("--steps", type=int, default=20)
-    asked = parser.parse_args(arguments)
-    measured = _measure(asked)
-    asked.out.write_text(json.dumps(measured, indent=1), encoding="utf-8")
+    chosen = parser.parse_args(arguments)
+    measured = _measure(chosen)
+    chosen.out.write_text(json.dumps(measured, indent=1), encoding="utf-8")
     sys.stdout.flush()
     # Loading processes would keep this one waiting.
     os._exit(0)
 
 
-def _measure(asked: argparse.Namespace) -> dict[str, Any]:
+def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
     import torch
     from nnunetv2.run.run_training import get_trainer_from_args
 
     # Fold 'all', so that no split file is written.
     trainer = get_trainer_from_args(
-        asked.dataset, asked.configuration, "all", asked.trainer, asked.plans, device=torch.device(asked.device)
+        arguments.dataset,
+        arguments.configuration,
+        "all",
+        arguments.trainer,
+        arguments.plans,
+        device=torch.device(arguments.device),
     )
-    if asked.device == "cpu":
+    if arguments.device == "cpu":
         torch.set_num_threads(os.cpu_count() or 1)
     trainer.on_train_start()
     trainer.on_train_epoch_start()
-    step = _each(lambda: trainer.train_step(next(trainer.dataloader_train)), asked.steps)
-    fewer = max(asked.steps // FEWER, 1)
+    step = _each(lambda: trainer.train_step(next(trainer.dataloader_train)), arguments.steps)
+    fewer = max(arguments.steps // FEWER, 1)
     with torch.no_grad():
         trainer.on_validation_epoch_start()
         validation_step = _each(lambda: trainer.validation_step(next(trainer.dataloader_val)), fewer)
@@ -69,8 +74,8 @@ def _measure(asked: argparse.Namespace) -> dict[str, Any]:
         "mirrored_axes": len(trainer.inference_allowed_mirroring_axes or ()),
         "checkpoint_bytes": checkpoint.stat().st_size,
         "memory": _peak() + memory_of(child.pid for child in multiprocessing.active_children() if child.pid),
-        "device_memory": torch.cuda.max_memory_reserved() if asked.device == "cuda" else None,
-        "device": torch.cuda.get_device_name() if asked.device == "cuda" else asked.device,
+        "device_memory": torch.cuda.max_memory_reserved() if arguments.device == "cuda" else None,
+        "device": torch.cuda.get_device_name() if arguments.device == "cuda" else arguments.device,
     }
 
 

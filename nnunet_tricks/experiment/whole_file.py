@@ -22,8 +22,8 @@ def is_whole(file: Path) -> bool | None:
     Args:
         file: ``.nii.gz`` and everything else that gzip has written, ``.nii``, ``.png`` and ``.bmp``.
     """
-    found = file.stat()
-    return _is_whole(file, found.st_size, found.st_mtime_ns)
+    status = file.stat()
+    return _is_whole(file, status.st_size, status.st_mtime_ns)
 
 
 @lru_cache(maxsize=65536)

@@ -92,9 +92,9 @@ def test_what_is_wrong_in_training_is_named(
 def test_what_is_wrong_after_training_is_named(
     bench: Bench, trainer: type[nnUNetTrainer], situation: Situation, step: str, reason: str
 ) -> None:
-    found = {outcome.step: outcome.reason for outcome in check(bench, trainer, situation).failures}
-    assert set(found) == {step}
-    assert reason in found[step]
+    reasons = {outcome.step: outcome.reason for outcome in check(bench, trainer, situation).failures}
+    assert set(reasons) == {step}
+    assert reason in reasons[step]
 
 
 @pytest.mark.parametrize(

@@ -46,9 +46,9 @@ def test_a_users_trainer_is_checked_and_a_failure_sets_the_exit_code(
     printed, overview, reasons = capsys.readouterr().out.strip().split("\n\n")
     head, user, ours = (row.split() for row in overview.replace("two processes", "ranks").splitlines())
     assert head == ["contract", "labels", "labels+ignore", "regions", "regions+ignore", "ranks", "as", "nnUNetTrainer"]
-    without = Counter(situation.labels for situation in pairwise() if not situation.deep_supervision)
-    assert user[1:] == ["ok", *(f"{n if mode == 'labels' else 0}/{n}" for mode, n in without.items()), "FAIL", "-"]
-    assert ours[1:] == ["ok", *(f"{n}/{n}" for n in without.values()), "ok", "ok"]
+    unsupervised = Counter(situation.labels for situation in pairwise() if not situation.deep_supervision)
+    assert user[1:] == ["ok", *(f"{n if mode == 'labels' else 0}/{n}" for mode, n in unsupervised.items()), "FAIL", "-"]
+    assert ours[1:] == ["ok", *(f"{n}/{n}" for n in unsupervised.values()), "ok", "ok"]
     lines = [line.rpartition(" (")[0] for line in printed.splitlines()]
     unasked = "n/a, the trainer itself switches deep supervision off"
     assert lines[len(pairwise()) + 2 :] == [
@@ -120,7 +120,7 @@ def test_scripts_get_everything(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "sentence"),
     [
         ([], "name a trainer, or say --all"),
         (["nnUNetTrainerTverski"], "nnUNetTrainerTversky"),
@@ -128,11 +128,11 @@ def test_scripts_get_everything(bench: Bench) -> None:
         (["nnUNetTrainer", "--keep", __file__], "there is something already"),
     ],
 )
-def test_bad_input_gets_one_sentence(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_input_gets_one_sentence(arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["conformance", *arguments]) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert said in printed.err
+    assert sentence in printed.err
     assert len(printed.err.splitlines()) == 1
 
 

@@ -21,8 +21,8 @@ def _raw(folder: Path, *, cases: int = 8, channels: int = 1, labelled: bool = Tr
     return folder
 
 
-def _describe(folder: Path, **more: object) -> None:
-    content = {"channel_names": {"0": "CT"}, "labels": {"background": 0, "a": 1}, "file_ending": ".nii.gz", **more}
+def _describe(folder: Path, **changes: object) -> None:
+    content = {"channel_names": {"0": "CT"}, "labels": {"background": 0, "a": 1}, "file_ending": ".nii.gz", **changes}
     (folder / "dataset.json").write_text(json.dumps(content))
 
 

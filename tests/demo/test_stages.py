@@ -14,15 +14,15 @@ def _stage(folder: Path, name: str) -> Stage:
 
 def test_finished_stages_stay_finished_while_what_they_made_is_there(tmp_path: Path) -> None:
     state = DemoState(tmp_path, SETTINGS)
-    one, two = _stage(tmp_path, "one"), _stage(tmp_path, "two")
-    for stage in (one, two):
+    first, second = _stage(tmp_path, "one"), _stage(tmp_path, "two")
+    for stage in (first, second):
         state.begin(stage)
         stage.made[0].mkdir()
         state.finish(stage, 3.14)
-    two.made[0].rmdir()
+    second.made[0].rmdir()
     again = DemoState(tmp_path, SETTINGS)
-    assert again.is_done(one)
-    assert not again.is_done(two)
+    assert again.is_done(first)
+    assert not again.is_done(second)
     assert again.seconds["one"] == 3.1
 
 

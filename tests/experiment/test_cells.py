@@ -273,7 +273,7 @@ def test_a_cascade_waits_for_every_fold_of_its_first_stage(spec, folders) -> Non
 
 def test_what_does_not_exist_yet_is_named_and_left_out(spec, folders) -> None:
     experiment = read_experiment(spec(BASE.replace("CE]", "Telepathy]\nneeds: [Telepathy]")))
-    assert [(one.arm, one.tricks) for one in missing(experiment)] == [("Telepathy", ("Telepathy",))]
+    assert [(lack.arm, lack.tricks) for lack in missing(experiment)] == [("Telepathy", ("Telepathy",))]
     trainers = {cell.model.trainer for cell in make(experiment, folders) if isinstance(cell, Train)}
     assert trainers == {"nnUNetTrainer_5epochs", "nnUNetTrainerTversky_5epochs"}
 

@@ -33,7 +33,7 @@ def no_locks(*_: object) -> None:
 
 
 @pytest.fixture
-def without(monkeypatch) -> None:
+def claims_only(monkeypatch) -> None:
     monkeypatch.setattr(fcntl, "flock", no_locks)
 
 
@@ -60,7 +60,7 @@ def test_another_trouble_is_still_told(tmp_path, monkeypatch) -> None:
         Lock.take(tmp_path / "lock")
 
 
-def test_one_takes_it_and_lets_go(tmp_path, without) -> None:
+def test_one_takes_it_and_lets_go(tmp_path, claims_only) -> None:
     for _ in range(3):
         with Lock.take(tmp_path / "lock") as lock:
             assert lock.is_claim
@@ -70,7 +70,7 @@ def test_one_takes_it_and_lets_go(tmp_path, without) -> None:
     assert len(list(tmp_path.glob("lock.*"))) == 1
 
 
-def test_it_ends_with_the_child_that_it_was_handed_to(tmp_path, without) -> None:
+def test_it_ends_with_the_child_that_it_was_handed_to(tmp_path, claims_only) -> None:
     with Lock.take(tmp_path / "lock") as lock:
         child = subprocess.Popen(["sleep", "600"], pass_fds=[lock.descriptor])
         lock.hand_to(child.pid)

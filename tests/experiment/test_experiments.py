@@ -47,8 +47,8 @@ def test_every_printed_row_is_named(name: str) -> None:
         for column in (column for chosen in comparison.printed.datasets.values() for column in chosen.values()):
             rows = comparison.printed.rows[column]
             base = comparison.printed.labels["baseline"]
-            there = {row for row in rows if name != "ife_table1" or row.startswith(base)}
-            printed.setdefault(column, set()).update(there)
+            named_rows = {row for row in rows if name != "ife_table1" or row.startswith(base)}
+            printed.setdefault(column, set()).update(named_rows)
             named.setdefault(column, set()).update(comparison.printed.labels.values())
     assert printed == named
 

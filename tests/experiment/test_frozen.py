@@ -37,9 +37,9 @@ def begin(folders, name: str = "training_log_2026_1_31_09_05_00.txt", *, at: flo
 def test_a_locked_file_that_stays_as_it_is_holds(spec, preprocessed, capsys) -> None:
     file = spec(SPEC)
     assert not state_of(file, preprocessed).holds
-    code, said = lock(file, capsys)
+    code, text = lock(file, capsys)
     assert code == 0
-    assert "before the first of 6 trainings" in said
+    assert "before the first of 6 trainings" in text
     begin(preprocessed, "training_log_1999_1_31_09_05_00.txt", at=time.time() + 60)
     state = state_of(file, preprocessed)
     assert state.holds
@@ -54,10 +54,10 @@ def test_a_locked_file_that_stays_as_it_is_holds(spec, preprocessed, capsys) -> 
 def test_after_the_first_training_nothing_can_be_locked(spec, preprocessed, capsys) -> None:
     begin(preprocessed)
     file = spec(SPEC)
-    code, said = lock(file, capsys)
+    code, text = lock(file, capsys)
     assert code == 2
-    assert "1 of its 6 trainings have begun" in said
-    assert MODEL in said
+    assert "1 of its 6 trainings have begun" in text
+    assert MODEL in text
     assert not place(file).exists()
 
 
@@ -151,9 +151,9 @@ def test_local_times_are_no_evidence(spec, preprocessed, capsys, monkeypatch, zo
 def test_results_that_were_moved_away_are_remembered(spec, preprocessed, capsys) -> None:
     begin(preprocessed, at=time.time())
     (preprocessed.results / MODEL / "training_log_2026_1_31_09_05_00.txt").unlink()
-    code, said = lock(spec(SPEC), capsys)
+    code, text = lock(spec(SPEC), capsys)
     assert code == 2
-    assert "1 of its 6 trainings have begun" in said
+    assert "1 of its 6 trainings have begun" in text
 
 
 def test_line_ends_that_git_changes_are_no_change(spec, preprocessed, capsys) -> None:

@@ -15,13 +15,13 @@ def queue_of(cells, devices=("cpu",), **how) -> LocalQueue:
 
 
 def states(queue: LocalQueue) -> dict[str, str]:
-    return {key: one.state for key, one in queue.progress.items()}
+    return {key: progress.state for key, progress in queue.progress.items()}
 
 
 def test_everything_runs_once_and_in_order(tmp_path) -> None:
     order = []
     cells = [counting(tmp_path, f"c{n}", after=[f"c{n - 1}"] if n else [], rank=n) for n in range(4)]
-    queue = queue_of(cells, tell=lambda one: order.append((one.cell.key, one.state)))
+    queue = queue_of(cells, tell=lambda progress: order.append((progress.cell.key, progress.state)))
     assert queue.run()
     assert [key for key, state in order if state == "running"] == ["c0", "c1", "c2", "c3"]
     assert [lines(tmp_path / f"c{n}.begun") for n in range(4)] == [1] * 4

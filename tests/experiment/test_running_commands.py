@@ -61,7 +61,7 @@ def command(tmp_path: Path):
             start_new_session=True,
         )
         started.append(process)
-        while not any(one.process == process.pid for one in running()):
+        while not any(listed.process == process.pid for listed in running()):
             time.sleep(0.01)
         return process
 
@@ -94,11 +94,11 @@ def test_words_of_the_same_training(trains, preprocessed, words) -> None:
     work = trains[0].work()
     assert work
     for variables in ({"nnUNet_results": str(preprocessed.results)}, None):
-        (found,) = works_of(words.split(), variables, "/")
-        assert work.is_same(found)
+        (typed,) = works_of(words.split(), variables, "/")
+        assert work.is_same(typed)
     (elsewhere,) = works_of(words.split(), {"nnUNet_results": "/data"}, "/")
     assert not work.is_same(elsewhere)
-    assert not any(other.work().is_same(found) for other in trains[1:])
+    assert not any(other.work().is_same(typed) for other in trains[1:])
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_words_of_the_same_training(trains, preprocessed, words) -> None:
     ],
 )
 def test_words_of_something_else(trains, words) -> None:
-    assert not any(trains[0].work().is_same(found) for found in works_of(words.split(), None, "/"))
+    assert not any(trains[0].work().is_same(work) for work in works_of(words.split(), None, "/"))
 
 
 def test_words_of_predictions_evaluations_plans_and_preprocessing(spec, preprocessed) -> None:
@@ -133,7 +133,7 @@ def test_words_of_predictions_evaluations_plans_and_preprocessing(spec, preproce
         (cells[1], "nnUNetv2_preprocess -d 901 -c 3d_fullres 2d -np 2 4"),
         (cells[1], "nnUNetv2_plan_and_preprocess -d 901"),
     ):
-        assert any(cell.work().is_same(found) for found in works_of(words.split(), variables, str(out.parent))), words
+        assert any(cell.work().is_same(work) for work in works_of(words.split(), variables, str(out.parent))), words
 
 
 @linux
@@ -161,7 +161,8 @@ def test_loading_processes_that_a_killed_training_left_are_no_training(trains, c
     process = command("nnUNetv2_train", "901", "3d_fullres", "0", "-tr", "nnUNetTrainer_5epochs", script=script)
     while len(pids := list(Path(os.readlink(f"/proc/{process.pid}/cwd")).glob("pid*"))) < 2:
         time.sleep(0.01)
-    assert [one.process for one in running() if one.process in {int(pid.name[3:]) for pid in pids}] == [process.pid]
+    numbers = {int(pid.name[3:]) for pid in pids}
+    assert [listed.process for listed in running() if listed.process in numbers] == [process.pid]
     process.kill()
     process.wait()
     assert Strangers().at(trains[0]) is None
@@ -179,10 +180,10 @@ def test_a_dry_run_says_what_runs_by_hand(spec, trains, command, capsys) -> None
     process = command("nnUNetv2_train", "901", "3d_fullres", "0", "-tr", "nnUNetTrainer_5epochs")
     file = spec(SPEC)
     assert main(["run", str(file), "--dry-run", "--no-timing", "--device", "cpu"]) == 0
-    said = capsys.readouterr().out
-    (line,) = [line for line in said.splitlines() if "running by hand" in line]
+    text = capsys.readouterr().out
+    (line,) = [line for line in text.splitlines() if "running by hand" in line]
     assert line.endswith(trains[0].key)
-    assert f"by hand, process {process.pid} of this machine. 'run' waits for its end." in said
+    assert f"by hand, process {process.pid} of this machine. 'run' waits for its end." in text
     assert main(["run", str(file), "--dry-run", "--no-timing", "--device", "cpu", "--json"]) == 0
     cells = {cell["cell"]: cell for cell in json.loads(capsys.readouterr().out)}
     assert cells[trains[0].key]["state"] == "running by hand"
@@ -201,9 +202,9 @@ def test_the_queue_waits_for_what_runs_by_hand_and_does_not_begin_it(trains, com
     process = command("nnUNetv2_train", "901", "3d_fullres", "0", "-tr", "nnUNetTrainer_5epochs", script=script)
     queue = LocalQueue([train_alone(train)], ["cpu"], dict(os.environ))
 
-    def tell(one) -> None:
-        told.append((one.state, one.why))
-        if one.state == ELSEWHERE:
+    def tell(progress) -> None:
+        told.append((progress.state, progress.why))
+        if progress.state == ELSEWHERE:
             checkpoint(train.model, "final")
             made.parent.mkdir(parents=True)
             made.write_text("{}")
@@ -332,7 +333,7 @@ def test_a_container_has_other_paths_to_the_same_folder(trains, preprocessed, tm
     words = ["nnUNetv2_train", "901", "3d_fullres", "0", "-tr", "nnUNetTrainer_5epochs"]
     (work,) = works_of(words, {"nnUNet_results": "/results"}, "/", str(inside))
     assert trains[0].work().is_same(work)
-    assert not any(trains[0].work().is_same(one) for one in works_of(words, {"nnUNet_results": "/results"}, "/"))
+    assert not any(trains[0].work().is_same(work) for work in works_of(words, {"nnUNet_results": "/results"}, "/"))
 
 
 @linux

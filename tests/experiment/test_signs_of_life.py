@@ -42,7 +42,7 @@ def test_the_local_queue_leaves_alone_what_another_machine_works_at(tmp_path) ->
     cells = [counting(tmp_path, f"c{n}", rank=n) for n in range(2)]
     elsewhere(cells[0].folder, 3)
     order = []
-    queue = LocalQueue(cells, ["cpu"], {}, tell=lambda one: order.append((one.cell.key, one.state)))
+    queue = LocalQueue(cells, ["cpu"], {}, tell=lambda progress: order.append((progress.cell.key, progress.state)))
     queue._others.patience = 3.0
     assert queue.run()
     assert order[0] == ("c0", "running elsewhere")

@@ -194,7 +194,7 @@ def test_somebody_elses_trainer(spec, tmp_path, monkeypatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "advice"),
     [
         ("", "trained once, which .* write 'baseline_runs: 3', which is 10 more trainings"),
         ("runs: 3\nbaseline_runs: 1\n", "trained once, .* every word of 'compare' will be 'undecided'"),
@@ -208,9 +208,9 @@ def test_somebody_elses_trainer(spec, tmp_path, monkeypatch) -> None:
         ("runs: 2\nshared_randomness: true\n", ""),
     ],
 )
-def test_an_experiment_that_can_decide_nothing_says_so_before_it_trains(spec, text, said) -> None:
+def test_an_experiment_that_can_decide_nothing_says_so_before_it_trains(spec, text, advice) -> None:
     notes = " ".join(read_experiment(spec(LEAST + "tricks: [CE]\n" + text)).undecided)
-    assert re.search(said, notes) if said else not notes
+    assert re.search(advice, notes) if advice else not notes
 
 
 def test_each_comparison_that_can_decide_nothing_is_named(spec) -> None:

@@ -50,7 +50,7 @@ def test_what_has_not_changed_is_no_fault(cells, train, preprocessed) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "complaint"),
     [
         ({"train": CASES[:2] + CASES[4:], "val": CASES[2:4]}, "case_02, case_03 no longer in train"),
         ({"train": CASES[3:]}, "case_02 no longer in train"),
@@ -59,14 +59,14 @@ def test_what_has_not_changed_is_no_fault(cells, train, preprocessed) -> None:
     ],
 )
 def test_another_split_stops_run_and_says_in_what_it_differs(
-    spec, cells, train, preprocessed, capsys, change, said
+    spec, cells, train, preprocessed, capsys, change, complaint
 ) -> None:
     """The second and third have the same validation cases, the third even as many of both."""
     write_split(preprocessed, **change)
     for words in (["--dry-run", "--no-timing"], [], ["--runner", "print"]):
         assert main(["run", str(spec(SPEC)), "--device", "cpu", *words]) == 2
         error = capsys.readouterr().err
-        assert f"{train.model.name} was trained on another split than the split file has now: {said}" in error
+        assert f"{train.model.name} was trained on another split than the split file has now: {complaint}" in error
         assert "Nothing was begun" in error
     assert len(list(preprocessed.results.glob(f"{DATASET}/*"))) == 1
 

@@ -52,8 +52,8 @@ def head(folder: Path, cells: list[Shell], snakemake: Path) -> HeadProcess:
 
 
 def jobs(state: str) -> list[str]:
-    said = subprocess.run(["squeue", "-h", "-o", "%i", "-t", state], capture_output=True, text=True, check=True)
-    return said.stdout.split()
+    jobs = subprocess.run(["squeue", "-h", "-o", "%i", "-t", state], capture_output=True, text=True, check=True)
+    return jobs.stdout.split()
 
 
 def until(what: Callable[[], object]) -> None:
@@ -70,8 +70,8 @@ def test_preempted_jobs_and_jobs_that_run_out_of_time_are_done_again(tmp_path, s
 
     def requeue() -> None:
         until(lambda: lines(tmp_path / "preempted.begun") and lines(tmp_path / "late.begun"))
-        said = subprocess.run(["squeue", "-h", "-o", "%i %k"], capture_output=True, text=True, check=True).stdout
-        (number,) = [line.split()[0] for line in said.splitlines() if "preempted" in line]
+        jobs = subprocess.run(["squeue", "-h", "-o", "%i %k"], capture_output=True, text=True, check=True).stdout
+        (number,) = [line.split()[0] for line in jobs.splitlines() if "preempted" in line]
         subprocess.run(["scontrol", "requeue", number], check=True)
 
     thread = threading.Thread(target=requeue)

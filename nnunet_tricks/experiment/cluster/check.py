@@ -12,7 +12,7 @@ from typing import Any
 
 from nnunet_tricks.door.commands import with_our_trainers
 from nnunet_tricks.experiment.cluster.environment import Environment
-from nnunet_tricks.experiment.cluster.head import OUTPUT, interrupt, said, start_snakemake
+from nnunet_tricks.experiment.cluster.head import OUTPUT, interrupt, last_words, start_snakemake
 from nnunet_tricks.experiment.cluster.probe import SAID, TRAINER
 from nnunet_tricks.experiment.cluster.profile import Profile
 from nnunet_tricks.experiment.cluster.rounds import PREPARATION, TRAINING, entry, exported, new_folder, write_folder
@@ -60,7 +60,7 @@ def check(profile: Profile, *, device: str, patience: float) -> int:
     with (folder / OUTPUT).open("wb") as output:
         process = start_snakemake(environment, folder, variables, "--retries", "0", output=output)
         waiting = _wait(process, profile, folder, patience)
-    problems = [one for kind in entries for one in _told(profile, folder, kind, device, waiting)]
+    problems = [problem for kind in entries for problem in _told(profile, folder, kind, device, waiting)]
     for kind in entries:
         print(_line(kind, folder))
     for problem in dict.fromkeys(problems):
@@ -88,28 +88,28 @@ def _output(folder: Path) -> str:
     return (folder / OUTPUT).read_text(encoding="utf-8", errors="replace")
 
 
-def _found(folder: Path, kind: str) -> Mapping[str, Any] | None:
+def _findings(folder: Path, kind: str) -> Mapping[str, Any] | None:
     file = folder / SAID / f"{kind}.json"
     return dict(read_json(file)) if is_json(file) else None
 
 
 def _line(kind: str, folder: Path) -> str:
-    found = _found(folder, kind)
-    if found is None:
+    findings = _findings(folder, kind)
+    if findings is None:
         return f"{kind}: did not run"
-    gpu = f", GPU {found['gpu']}" if found["gpu"] else ""
-    return f"{kind}: ran on {found['node']}, nnU-Net {found['nnunet'] or 'missing'}{gpu}"
+    gpu = f", GPU {findings['gpu']}" if findings["gpu"] else ""
+    return f"{kind}: ran on {findings['node']}, nnU-Net {findings['nnunet'] or 'missing'}{gpu}"
 
 
 def _told(profile: Profile, folder: Path, kind: str, device: str, waiting: str) -> list[str]:
     """What is wrong with one kind of cell."""
-    found = _found(folder, kind)
-    if found is not None:
-        return _wrong_there(kind, found, device)
+    findings = _findings(folder, kind)
+    if findings is not None:
+        return _wrong_there(kind, findings, device)
     text = _output(folder)
     if refused := re.search(r"The error message was '?(.*?)'?\.?\n", text, re.DOTALL):
         return [f"{kind}: the job is refused: {explained(refused[1].strip(), profile)}"]
-    left = said(folder, kind)
+    left = last_words(folder, kind)
     if waiting:
         return [f"{kind}: {waiting}"]
     if "nnunet-tricks: on" in left:
@@ -124,17 +124,17 @@ def _told(profile: Profile, folder: Path, kind: str, device: str, waiting: str) 
     return [f"{kind}: nothing was submitted; Snakemake says: {' / '.join(text.strip().splitlines()[-4:])}"]
 
 
-def _wrong_there(kind: str, found: Mapping[str, Any], device: str) -> list[str]:
-    node = found["node"]
-    wrong = [f"{kind}: {node} does not see {one}: it must be on a shared file system" for one in found["unseen"]]
-    wrong += [f"{kind}: {node} cannot write to {one}" for one in found["unwritable"] if one not in found["unseen"]]
-    if kind == TRAINING and device == "cuda" and not found["gpu"]:
+def _wrong_there(kind: str, findings: Mapping[str, Any], device: str) -> list[str]:
+    node, unseen = findings["node"], findings["unseen"]
+    wrong = [f"{kind}: {node} does not see {folder}: it must be on a shared file system" for folder in unseen]
+    wrong += [f"{kind}: {node} cannot write to {folder}" for folder in findings["unwritable"] if folder not in unseen]
+    if kind == TRAINING and device == "cuda" and not findings["gpu"]:
         wrong.append(
             f"{kind}: PyTorch finds no GPU on {node}: see 'gpu' and 'resources' of the profile, and whether 'setup' "
             "must load a module; '--device cpu' does without"
         )
-    if not found["nnunet"]:
+    if not findings["nnunet"]:
         wrong.append(f"{kind}: {node} has no nnU-Net in this environment")
-    elif found["trainer"] != TRAINER:
+    elif findings["trainer"] != TRAINER:
         wrong.append(f"{kind}: nnU-Net on {node} does not find our trainers: 'nnunet-tricks link' once, from here")
     return wrong

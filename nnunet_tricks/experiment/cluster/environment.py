@@ -66,9 +66,9 @@ class Environment:
         Raises:
             ValueError: If not.
         """
-        there = self.schedulers
-        if scheduler not in there:
-            what = f"Snakemake's executor for {scheduler}" if there else "Snakemake, in the version that is needed,"
+        installed = self.schedulers
+        if scheduler not in installed:
+            what = f"Snakemake's executor for {scheduler}" if installed else "Snakemake, in the version that is needed,"
             raise ValueError(
                 f"{what} is not installed in {self.folder}: 'nnunet-tricks cluster setup {scheduler}' does it, in an "
                 f"environment of its own ({VARIABLE} names another folder)"
@@ -91,11 +91,11 @@ class Environment:
         Raises:
             ValueError: If the interpreter is too old, or pip fails.
         """
-        there = self.schedulers
-        wanted = tuple(dict.fromkeys((LOCAL, *there, *schedulers)))
-        if there and set(wanted) == set(there):
+        installed = self.schedulers
+        wanted = tuple(dict.fromkeys((LOCAL, *installed, *schedulers)))
+        if installed and set(wanted) == set(installed):
             return False
-        if not there:
+        if not installed:
             self._make(python)
         names = ["snakemake", *(f"snakemake-executor-plugin-{name}" for name in wanted if name != LOCAL)]
         names += ["snakemake-storage-plugin-fs"] if "kubernetes" in wanted else []
@@ -106,8 +106,8 @@ class Environment:
 
     def _make(self, python: str) -> None:
         variables = self.variables(os.environ)
-        said = _call([python, "-c", "import sys; print(*sys.version_info[:2])"], variables, f"{python} does not run")
-        version = tuple(map(int, said.split()))
+        output = _call([python, "-c", "import sys; print(*sys.version_info[:2])"], variables, f"{python} does not run")
+        version = tuple(map(int, output.split()))
         if version < OLDEST:
             raise ValueError(
                 f"Snakemake needs Python {'.'.join(map(str, OLDEST))} or later, and {python} is "

@@ -86,7 +86,7 @@ class HeadProcess:
         self.progress = {cell.key: CellProgress(cell, cell.state) for cell in self.cells}
         self._others = OtherMachines()
         self._strangers = Strangers()
-        self._said: dict[str, str] = {}
+        self._complaints: dict[str, str] = {}
         self._options = needed_options(self.profile)
 
     @property
@@ -125,7 +125,7 @@ class HeadProcess:
             while self._round():
                 pass
         self._settle_states()
-        is_complete = all(one.state == DONE for one in self.progress.values())
+        is_complete = all(progress.state == DONE for progress in self.progress.values())
         if not is_complete and (why := out_of_space(self.base)):
             print(f"stopped: {why}", file=sys.stderr)
         return is_complete
@@ -160,7 +160,7 @@ class HeadProcess:
         finally:
             ended.set()
             watcher.join()
-        self._said = {cell.key: said(folder, prepared.names[cell.key]) for cell in left}
+        self._complaints = {cell.key: last_words(folder, prepared.names[cell.key]) for cell in left}
         self._tell_timings(folder)
         held = {file.name for file in (folder / "held").iterdir()}
         undone = [cell for cell in left if not self._done_in(folder, prepared, cell)]
@@ -235,24 +235,24 @@ class HeadProcess:
 
     def _settle_states(self) -> None:
         """What became of each cell."""
-        for one in self.progress.values():
-            record = Record.read(one.cell.folder)
-            if one.cell.is_done():
-                one.state = DONE
-            elif text := self._said.get(one.cell.key):
-                one.state, one.why, one.told = FAILED, text, True
+        for progress in self.progress.values():
+            record = Record.read(progress.cell.folder)
+            if progress.cell.is_done():
+                progress.state = DONE
+            elif text := self._complaints.get(progress.cell.key):
+                progress.state, progress.why, progress.told = FAILED, text, True
             elif record.is_unfinished:
-                one.state, one.why = FAILED, _why(record)
-        lost = {key for key, one in self.progress.items() if one.state == FAILED}
-        for key, one in self.progress.items():  # in order of rank: what is needed comes first
-            if one.state not in (DONE, FAILED) and lost & set(one.cell.after):
-                one.state = BLOCKED
+                progress.state, progress.why = FAILED, _why(record)
+        lost = {key for key, progress in self.progress.items() if progress.state == FAILED}
+        for key, progress in self.progress.items():  # in order of rank: what is needed comes first
+            if progress.state not in (DONE, FAILED) and lost & set(progress.cell.after):
+                progress.state = BLOCKED
                 lost.add(key)
 
     def _tell_timings(self, folder: Path) -> None:
         """Jobs that time steps belong to no cell, and everything of their kind waits for them."""
         for log in folder.glob("logs/timing_*.txt"):
-            if text := said(folder, log.stem):
+            if text := last_words(folder, log.stem):
                 print(f"note: steps could not be timed: {text}", file=sys.stderr)
 
     def _clear_away(self) -> None:
@@ -263,7 +263,7 @@ class HeadProcess:
 
 
 def start_snakemake(
-    environment: Environment, folder: Path, variables: Mapping[str, str], *more: str, output: IO[Any] | int = 2
+    environment: Environment, folder: Path, variables: Mapping[str, str], *extra: str, output: IO[Any] | int = 2
 ) -> subprocess.Popen[bytes]:
     """Start Snakemake on a folder that is prepared for it.
 
@@ -271,13 +271,13 @@ def start_snakemake(
         environment: Where it is installed.
         folder: Which one.
         variables: Of this environment.
-        more: Words for it.
+        extra: More words for it.
         output: Where it writes to; standard error if not given.
     """
     words = [str(environment.snakemake), "--snakefile", str(WORKFLOW), "--directory", str(folder)]
     words += ["--profile", str(folder / "profile"), "--workflow-profile", "none", "--config", f"folder={folder}"]
     return subprocess.Popen(
-        [*words, *more],
+        [*words, *extra],
         env=environment.variables(variables),
         stdin=subprocess.DEVNULL,
         stdout=output,
@@ -302,7 +302,7 @@ def interrupt(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def said(folder: Path, name: str) -> str:
+def last_words(folder: Path, name: str) -> str:
     """The last lines that a job has left behind, if its cell is not done: its own, or its scheduler's."""
     if any(folder.glob(f"done/*/{name}")):
         return ""

@@ -39,9 +39,9 @@ def look() -> dict[str, Any]:
         "unwritable": [
             f"{name}={folder}" for name, folder in folders.items() if name != "nnUNet_raw" and not _is_writable(folder)
         ],
-        "gpu": _asked("import torch; print(torch.cuda.get_device_name() if torch.cuda.is_available() else '')"),
+        "gpu": _printed_by("import torch; print(torch.cuda.get_device_name() if torch.cuda.is_available() else '')"),
         "nnunet": _version("nnunetv2"),
-        "trainer": _asked(
+        "trainer": _printed_by(
             "import nnunetv2; from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name as find;"
             f" print(find({TRAINER!r}).__name__)"
         ),
@@ -65,11 +65,11 @@ def _version(package: str) -> str:
         return ""
 
 
-def _asked(line: str) -> str:
+def _printed_by(line: str) -> str:
     """What a line of Python prints last, in an interpreter of its own; nothing if it fails."""
     done = subprocess.run([sys.executable, "-c", line], capture_output=True, text=True, check=False)
-    said = done.stdout.strip().splitlines()
-    return said[-1] if said and done.returncode == 0 else ""
+    lines = done.stdout.strip().splitlines()
+    return lines[-1] if lines and done.returncode == 0 else ""
 
 
 if __name__ == "__main__":

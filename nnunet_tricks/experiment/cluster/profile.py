@@ -42,7 +42,7 @@ class JobResources:
     gpu: Mapping[str, str | int] = field(default_factory=dict)
     resources: Mapping[str, str | int] = field(default_factory=dict)
 
-    def asked(self, device: str) -> dict[str, str | int]:
+    def requested(self, device: str) -> dict[str, str | int]:
         """The resources that a cell asks for; a GPU only if it trains on one."""
         return {**self.resources, **(self.gpu if device == "cuda" else {})}
 
@@ -106,9 +106,9 @@ def read_profile(name: str) -> Profile:
         known["longest"] = _seconds(fields["longest"])
     if "setup" in fields and fields["setup"].value:
         known["setup"] = tuple(line.text() for line in fields["setup"].items())
-    for name_of, more in (("training", ("gpu",)), ("preparation", ())):
+    for name_of, extra in (("training", ("gpu",)), ("preparation", ())):
         if name_of in fields:
-            known[name_of] = _section(fields[name_of], (*SECTION, *more))
+            known[name_of] = _section(fields[name_of], (*SECTION, *extra))
     if "snakemake" in fields:
         known["options"] = _options(fields["snakemake"])
     return Profile(file.stem, file, fields["scheduler"].choice(SCHEDULERS), **known)
@@ -163,23 +163,23 @@ def _seconds(entry: Entry) -> float:
 
 
 def _resources(entry: Entry) -> dict[str, str | int]:
-    found: dict[str, str | int] = {}
+    resources: dict[str, str | int] = {}
     for key, value in entry.fields().items():
         if key in ("runtime", "mem_mb", "mem"):
             raise value.error(f"'{key}' is set by what was measured: write 'time' and 'memory' for the rest")
         # A partition may be called 'no' or 'on', which YAML reads as false and true.
         is_number = isinstance(value.value, int) and not isinstance(value.value, bool)
-        found[key] = value.value if is_number else value.text()
-    return found
+        resources[key] = value.value if is_number else value.text()
+    return resources
 
 
 def _options(entry: Entry) -> dict[str, Any]:
-    found = {}
+    options = {}
     for key, value in entry.fields().items():
         if key in OURS:
             raise value.error(f"Snakemake's option '{key}' is set by 'nnunet-tricks run'")
-        found[key] = _plain(value)
-    return found
+        options[key] = _plain(value)
+    return options
 
 
 def _plain(entry: Entry) -> Any:

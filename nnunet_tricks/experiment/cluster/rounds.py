@@ -196,7 +196,7 @@ OPTIONS: Mapping[str, Any] = {
 
 
 def _section(profile: Profile, section: JobResources, device: str, *, on_cpu: bool) -> dict[str, Any]:
-    resources = section.asked(device)
+    resources = section.requested(device)
     if profile.is_local:
         resources["lane" if section is profile.training or on_cpu else "host"] = 1
     return {
@@ -218,13 +218,13 @@ def exported(variables: Mapping[str, str], folders: Folders, profile: Profile) -
     # nnU-Net would start as many loading processes as the whole node has room for.
     workers = {} if profile.is_local else {"nnUNet_n_proc_DA": str(min(profile.training.cpus, WORKERS))}
     prefixes = ("nnUNet_", "NNUNET_TRICKS_", "OMP_", "PYTHON")
-    found = {**workers, **{name: value for name, value in variables.items() if name.startswith(prefixes)}}
+    exports = {**workers, **{name: value for name, value in variables.items() if name.startswith(prefixes)}}
     for name in ("raw", "preprocessed", "results"):
-        found[f"nnUNet_{name}"] = str(getattr(folders, name))
+        exports[f"nnUNet_{name}"] = str(getattr(folders, name))
     for name in ("PYTHONPATH", "nnUNet_extTrainer"):
-        if name in found:
-            found[name] = os.pathsep.join(os.path.abspath(one) for one in found[name].split(os.pathsep))
-    return found
+        if name in exports:
+            exports[name] = os.pathsep.join(os.path.abspath(path) for path in exports[name].split(os.pathsep))
+    return exports
 
 
 def write_options(folder: Path, options: Mapping[str, Any]) -> None:

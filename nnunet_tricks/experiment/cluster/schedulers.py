@@ -77,8 +77,8 @@ def _partitions(profile: Profile) -> str:
         return ""
     with suppress(OSError, subprocess.SubprocessError):
         words = ["sinfo", "--noheader", "--format=%R"]
-        said = subprocess.run(words, capture_output=True, text=True, check=True, timeout=PATIENCE).stdout.split()
-        return f"; there are {', '.join(dict.fromkeys(said))}"
+        partitions = subprocess.run(words, capture_output=True, text=True, check=True, timeout=PATIENCE).stdout.split()
+        return f"; there are {', '.join(dict.fromkeys(partitions))}"
     return ""
 
 
@@ -94,8 +94,8 @@ def waits_for(profile: Profile, output: str) -> str:
         return ""
     with suppress(OSError, subprocess.SubprocessError):
         words = ["squeue", "--noheader", "--format=%i %T %r", "--name", run[1]]
-        said = subprocess.run(words, capture_output=True, text=True, check=True, timeout=PATIENCE).stdout
-        return "; ".join(f"job {line.strip()}" for line in said.splitlines())
+        jobs = subprocess.run(words, capture_output=True, text=True, check=True, timeout=PATIENCE).stdout
+        return "; ".join(f"job {line.strip()}" for line in jobs.splitlines())
     return ""
 
 

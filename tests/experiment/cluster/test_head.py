@@ -61,8 +61,8 @@ with told_to_end():
     return subprocess.Popen([sys.executable, "-c", code], cwd=import_folder(folder), start_new_session=True)
 
 
-def states(one: HeadProcess | LocalQueue) -> dict[str, str]:
-    return {key: progress.state for key, progress in one.progress.items()}
+def states(queue: HeadProcess | LocalQueue) -> dict[str, str]:
+    return {key: progress.state for key, progress in queue.progress.items()}
 
 
 def test_cells_run_once_in_order_and_what_is_done_is_not_done_again(tmp_path, snakemake, capsys) -> None:
@@ -154,7 +154,7 @@ def test_a_job_leaves_alone_what_somebody_else_is_at(tmp_path, snakemake, monkey
 def test_what_somebody_runs_by_hand_is_left_to_him(spec, preprocessed, tmp_path, monkeypatch) -> None:
     """The head process watches files of other machines, a node its own processes."""
     text = "datasets: [901]\nconfigurations: [3d_fullres]\ntricks: [CE]\nfolds: [0]\n"
-    trains = [one for one in make(read_experiment(spec(text)), preprocessed) if isinstance(one, Train)]
+    trains = [cell for cell in make(read_experiment(spec(text)), preprocessed) if isinstance(cell, Train)]
     made = head(tmp_path, trains, tmp_path)
     assert not made._is_busy(trains[0])
     trains[0].model.folder.mkdir(parents=True)

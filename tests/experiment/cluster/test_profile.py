@@ -26,9 +26,9 @@ def test_what_is_shipped_can_be_printed_copied_and_read(name, tmp_path, capsys) 
 
 def test_a_gpu_is_asked_for_by_trainings_on_gpus_only() -> None:
     profile = read_profile("slurm")
-    assert profile.training.asked("cuda") == {"gpu": 1}
-    assert profile.training.asked("cpu") == {}
-    assert profile.preparation.asked("cuda") == {}
+    assert profile.training.requested("cuda") == {"gpu": 1}
+    assert profile.training.requested("cpu") == {}
+    assert profile.preparation.requested("cuda") == {}
 
 
 @pytest.mark.parametrize(
