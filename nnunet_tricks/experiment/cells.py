@@ -32,7 +32,7 @@ PLANNED = ("2d", "3d_fullres", "3d_lowres", CASCADE)
 
 SMALL = "_small"
 PATCH = re.compile(r"(.+)_patch(\d+(?:x\d+)*)")
-"""What ``nnunet-tricks plan --patch`` calls its configurations."""
+"""The names that ``nnunet-tricks plan --patch`` gives its configurations."""
 
 Anything = TypeVar("Anything")
 DEFAULT_FOLDS = 5
@@ -40,12 +40,12 @@ DEFAULT_FOLDS = 5
 
 @dataclass(frozen=True)
 class MissingTricks:
-    """What cannot run, because a trick does not exist yet.
+    """A way to train that cannot run, because a trick does not exist yet.
 
     Attributes:
-        comparison: Its name.
-        arm: As the file calls it.
-        tricks: Those that do not exist.
+        comparison: Name of the comparison.
+        arm: Label in the file.
+        tricks: Tricks that do not exist.
     """
 
     comparison: str
@@ -59,9 +59,9 @@ class ComparedModel:
 
     Attributes:
         comparison: The comparison.
-        arm: How it was trained.
-        run: From 1.
-        model: Where it is.
+        arm: The way in which it is trained.
+        run: Number of the run, from 1.
+        model: The model and its files.
     """
 
     comparison: Comparison
@@ -70,13 +70,13 @@ class ComparedModel:
     model: Model
 
     def parts(self) -> list[Part]:
-        """The parts of the data that it is judged on."""
+        """The parts of the data on which it is judged."""
         model = self.model
         return [Part(model.folders, model.dataset, name, model.fold) for name in self.comparison.parts]
 
 
 def missing(experiment: Experiment) -> list[MissingTricks]:
-    """All that cannot run yet."""
+    """Every way to train that cannot run yet."""
     return [
         MissingTricks(comparison.name, arm.label, arm.missing)
         for comparison in experiment.comparisons
@@ -174,7 +174,7 @@ def make(experiment: Experiment, folders: Folders, *, device: str = "cuda") -> l
 
 @dataclass
 class _Maker:
-    """Collects cells; the lowest rank of those that are the same one counts."""
+    """Collects cells. A cell that is needed several times exists once, with its lowest rank."""
 
     folders: Folders
     device: str
@@ -209,7 +209,7 @@ class _Maker:
         self._keep(Evaluate(**named, **what, after=(predict,)))
 
     def _prepare(self, rank: tuple[int, ...], comparison: Comparison, model: Model) -> tuple[str, ...]:
-        """Plans, added configuration, preprocessed data: the keys of the cells that must come before a training."""
+        """Collect the cells of plans, added configuration and preprocessed data; returns their keys."""
         where: dict[str, Any] = {"folders": self.folders, "dataset": model.dataset, "plans": model.plans}
         stem = f"{model.dataset}/{model.plans}"
         file = self.folders.preprocessed / model.dataset / f"{model.plans}.json"
@@ -218,7 +218,7 @@ class _Maker:
             _with_line(comparison, "plans", refuse_pretrained, plans, file)
         if plans is None and not planner_of(model.plans):
             raise comparison.lines.get("plans", comparison.lines["datasets"]).error(
-                f"{file} is not there, and which planner makes it is not known: plan it first"
+                f"{file} does not exist, and no known planner makes it: plan it first"
             )
         plan = self._keep(MakePlans(**self._named(f"{stem}/plan", rank, 0), **where))
         added = _added(comparison, model.configuration, plans)
@@ -246,13 +246,13 @@ class _Maker:
         return tuple(before)
 
     def _first_stages(self, comparison: Comparison, model: Model) -> tuple[str, ...]:
-        """A cascade reads the first stage's predictions of all training cases, so of all folds."""
+        """A cascade reads the first stage's predictions of all training cases, and so needs all its folds."""
         if not model.first_stage:
             return ()
         if FIRST_STAGE not in comparison.configurations or len(comparison.folds) < DEFAULT_FOLDS:
             raise comparison.lines["configurations"].error(
-                f"{CASCADE} needs {FIRST_STAGE} among the configurations and all folds: it reads the predictions that "
-                "the first stage makes of each case while that is in the validation part"
+                f"{CASCADE} needs {FIRST_STAGE} in 'configurations' and all folds: it reads the first stage's "
+                "predictions, which each fold makes for its validation cases"
             )
         return tuple(f"{replace(model.first_stage, fold=fold).name}/train" for fold in comparison.folds)
 
@@ -271,34 +271,34 @@ def _full_name(comparison: Comparison, dataset: str, folders: Folders) -> str:
 
 
 def _check_folds(comparison: Comparison, dataset: str, folders: Folders) -> None:
-    """nnU-Net would train a fold that the split does not have on some other split, with one line in its log."""
+    """Refuse folds that the split does not have: nnU-Net would train them on a random split and only log it."""
     splits = _with_line(comparison, "datasets", folders.splits, dataset)
     count = len(splits) if splits is not None else DEFAULT_FOLDS
     for fold in comparison.folds:
         if fold == "all":
             if "validation" in comparison.parts:
-                raise comparison.lines["folds"].error("fold 'all' trains on every case: judge it 'on: test'")
+                raise comparison.lines["folds"].error("fold 'all' trains on every case, so it needs 'on: test'")
         elif int(fold) >= count:
             line = comparison.lines.get("folds", comparison.lines["datasets"])
-            raise line.error(f"the split of {dataset} has folds 0 to {count - 1}, and no fold {fold}")
+            raise line.error(f"the split of {dataset} has folds 0 to {count - 1}, got fold {fold}")
 
 
 def _check_regions(comparison: Comparison, dataset: str, folders: Folders) -> None:
-    """Else a label that is not there would be noticed after days of training."""
+    """Refuse labels that do not exist; otherwise this would be noticed after days of training."""
     if comparison.regions:
         classes = _with_line(comparison, "datasets", lambda: Classes.of(folders.description(dataset)))
         _with_line(comparison, "regions", classes.with_regions, comparison.region_words)
 
 
 def _added(comparison: Comparison, configuration: str, plans: Plans | None) -> AddedConfiguration | None:
-    """How a configuration comes into the plans, if nnU-Net does not plan it itself."""
+    """How to add a configuration to the plans; ``None`` if nnU-Net plans it or it is there already."""
     line = comparison.lines["configurations"]
     if configuration in comparison.small:
         small = comparison.small[configuration]
         planned = plans["configurations"].get(configuration) if plans else None
         if planned and small.patch and list(small.patch) != list(planned.get("patch_size", small.patch)):
             raise comparison.lines["small"].error(
-                f"the plans have another '{configuration}', with patch {planned['patch_size']}: choose another name"
+                f"the plans already have a '{configuration}' with patch {planned['patch_size']}: choose another name"
             )
         return small
     if plans and configuration in plans["configurations"]:
@@ -306,20 +306,20 @@ def _added(comparison: Comparison, configuration: str, plans: Plans | None) -> A
     if configuration in PLANNED:
         if plans:
             raise line.error(
-                f"nnU-Net planned no {configuration} for this data set: {', '.join(plans['configurations'])}"
+                f"nnU-Net planned no {configuration} for this data set, only {', '.join(plans['configurations'])}"
             )
         return None
     if configuration.endswith(SMALL):
         return AddedConfiguration(configuration[: -len(SMALL)])
     if patch := PATCH.fullmatch(configuration):
         return AddedConfiguration(patch[1], tuple(map(int, patch[2].split("x"))), small=False)
-    raise line.error(f"nnU-Net plans no '{configuration}', and 'small' does not say what it comes from")
+    raise line.error(f"nnU-Net plans no '{configuration}': say under 'small' which configuration it comes from")
 
 
 def _root(plans: Plans | None, configuration: str) -> str:
     """The configuration whose preprocessed data it reads.
 
-    nnU-Net's preprocessing deletes what it finds, so data that are shared must be made under one name only.
+    nnU-Net's preprocessing deletes existing data, so shared data must be made under one name only.
     """
     if plans is None or configuration not in plans["configurations"]:
         return "3d_fullres" if configuration == CASCADE else configuration
@@ -331,7 +331,7 @@ def _root(plans: Plans | None, configuration: str) -> str:
 
 
 def _with_line(comparison: Comparison, key: str, function: Callable[..., Anything], *arguments: Any) -> Anything:
-    """What ``function`` gives; what it complains of gets the line of ``key``."""
+    """Call ``function``; its errors are raised again with the file's line of ``key``."""
     try:
         return function(*arguments)
     except SpecError:

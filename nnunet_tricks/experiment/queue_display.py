@@ -22,16 +22,16 @@ class QueueDisplay:
     """Shows a queue.
 
     Attributes:
-        costs: How long cells take; asked again whenever one is done.
+        costs: Expected duration of cells; read again whenever one is done.
     """
 
     def __init__(self, costs: Costs) -> None:
-        """See the class."""
+        """Show nothing yet."""
         self.costs = costs
         self._live: Any = None
 
     def __enter__(self) -> QueueDisplay:
-        """Begin to show."""
+        """Start the live table, if standard error is a terminal."""
         if sys.stderr.isatty():
             from rich.console import Console
             from rich.live import Live
@@ -46,7 +46,7 @@ class QueueDisplay:
             self._live.stop()
 
     def tell(self, progress: CellProgress) -> None:
-        """A cell has changed."""
+        """Print the new state of a cell."""
         if progress.state == DONE:
             self.costs = replace(self.costs)
         took = f" in {in_words(time.monotonic() - progress.began)}" if progress.state == DONE and progress.began else ""
@@ -62,12 +62,12 @@ class QueueDisplay:
             print(line, file=sys.stderr, flush=True)
 
     def look(self, queue: LocalQueue) -> None:
-        """Show how far it is."""
+        """Refresh the live table."""
         if self._live:
             self._live.update(self.table(queue))
 
     def table(self, queue: LocalQueue) -> Any:
-        """What runs, for how long, and the time left; a table of rich."""
+        """A table of what runs, for how long, and the time left."""
         from rich.console import Group
         from rich.table import Table
 
@@ -86,7 +86,7 @@ class QueueDisplay:
 def left(
     progress: Mapping[str, CellProgress], expected: Callable[[Cell], float | None], *, workers: int
 ) -> tuple[float, int]:
-    """Seconds until all is done, and the number of cells of which nobody knows how long they take."""
+    """Seconds until everything is done, and the number of cells whose duration is not known."""
     seconds, unknown = 0.0, 0
     for each in progress.values():
         if each.state in (DONE, FAILED):
@@ -108,7 +108,7 @@ def left_in_words(queue: LocalQueue, expected: Callable[[Cell], float | None]) -
 
 
 def failure(progress: CellProgress) -> str:
-    """What a failed cell's log says last."""
+    """Why a cell failed, with the end of its log."""
     lines = [f"  | {line}" for line in last_lines(progress.cell.folder, SHOWN)]
     if progress.told or not lines:
         return f"  {progress.why}"
@@ -116,11 +116,11 @@ def failure(progress: CellProgress) -> str:
 
 
 def summary(progress: Mapping[str, CellProgress], stopped: str = "") -> str:
-    """What became of an experiment, in a few lines.
+    """The outcome of an experiment in a few lines.
 
     Args:
-        progress: Of its cells.
-        stopped: Why a queue began nothing more, if it did.
+        progress: State of each cell.
+        stopped: Reason for which the queue started nothing more; empty if there was none.
     """
     count = dict.fromkeys((DONE, FAILED, BLOCKED, LATE), 0)
     for each in progress.values():

@@ -18,30 +18,30 @@ from nnunet_tricks.experiment.claims import PATIENCE, has_changed
 from nnunet_tricks.utilities.files import write_atomically
 
 SECONDS = 10.0
-"""Between two signs of life."""
+"""Seconds between two signs of life."""
 
 
 class SignsOfLife:
-    """Signs of life in a folder, in a with block.
+    """Gives signs of life in a folder for as long as a with block lasts.
 
     Attributes:
-        folder: Where.
+        folder: The folder of the file.
     """
 
     def __init__(self, folder: Path) -> None:
-        """See the class."""
+        """Write nothing yet."""
         self.folder = folder
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._go_on, daemon=True)
 
     def __enter__(self) -> SignsOfLife:
-        """Begin."""
+        """Write the first sign, and go on in a thread."""
         self._write(0)
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End, and leave no file."""
+        """Stop, and remove the file."""
         self._ended.set()
         self._thread.join()
         (self.folder / FILE).unlink(missing_ok=True)
@@ -60,17 +60,17 @@ class SignsOfLife:
 
 @dataclass
 class OtherMachines:
-    """What is known of work on other machines.
+    """Watches for work on other machines.
 
     Attributes:
-        patience: Seconds without a sign of life after which somebody is taken for dead.
+        patience: Seconds without a sign of life after which a process is taken for dead.
     """
 
     patience: float = PATIENCE
     _seen: dict[Path, tuple[str, float]] = field(default_factory=dict)
 
     def work_at(self, folder: Path) -> bool:
-        """Whether somebody on another machine works there, or may: only a second look can tell that he is dead."""
+        """Whether a process of another machine works there or may; only a second look can tell that it is dead."""
         try:
             content = (folder / FILE).read_text(encoding="utf-8")
         except OSError:

@@ -211,7 +211,7 @@ def test_best_on_validation_leaves_nnunets_own_alone(spec, preprocessed) -> None
     ("text", "line", "complaint"),
     [
         (BASE.replace("901", "902"), 1, "data set '902' is neither in"),
-        (BASE.replace("[0, 1]", "[0, 2]"), 5, "has folds 0 to 1, and no fold 2"),
+        (BASE.replace("[0, 1]", "[0, 2]"), 5, "has folds 0 to 1, got fold 2"),
         (BASE.replace("3d_fullres", "3d_lowres"), 2, "nnU-Net planned no 3d_lowres"),
         (BASE.replace("3d_fullres", "wide"), 2, "nnU-Net plans no 'wide'"),
         (BASE + "plans: [MyPlans]", 6, "which planner makes it is not known"),

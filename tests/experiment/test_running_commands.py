@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from nnunet_tricks.cli import main
-from nnunet_tricks.experiment import strangers
+from nnunet_tricks.experiment import other_workers
 from nnunet_tricks.experiment.cells import make
 from nnunet_tricks.experiment.local import DONE, ELSEWHERE, LocalQueue
 from nnunet_tricks.experiment.nnunet_cells import Evaluate, Predict, Train
@@ -195,7 +195,7 @@ def test_a_dry_run_says_what_runs_by_hand(spec, trains, command, capsys) -> None
 @linux
 def test_the_queue_waits_for_what_runs_by_hand_and_does_not_begin_it(trains, command, tmp_path, monkeypatch) -> None:
     """When the other one ends well, nothing is left to do."""
-    monkeypatch.setattr(strangers, "FRESH", 0.1)
+    monkeypatch.setattr(other_workers, "FRESH", 0.1)
     train, told = trains[0], []
     made = train.model.folder / "validation" / "summary.json"
     script = f"import sys, time, pathlib\nwhile not pathlib.Path({str(tmp_path / 'go')!r}).exists(): time.sleep(0.01)\n"
@@ -257,7 +257,7 @@ def test_slow_epochs_want_more_patience(trains) -> None:
 
 @pytest.mark.skipif(not sees_all(), reason="cannot see every process of this machine")
 def test_what_died_on_this_machine_is_known_to_be_dead_at_once(trains, monkeypatch) -> None:
-    monkeypatch.setattr(strangers, "may_train_unseen", lambda _: False)  # these very tests have loaded torch
+    monkeypatch.setattr(other_workers, "may_train_unseen", lambda _: False)  # these very tests have loaded torch
     began_elsewhere(trains[0], node=platform.node())
     assert Strangers(is_alone=shared).at(trains[0]) is None
     # A later log is not the one that the note is about: it may be anybody's.

@@ -1,6 +1,6 @@
 import platform
 
-from nnunet_tricks.experiment import beat
+from nnunet_tricks.experiment import signs_of_life
 from nnunet_tricks.experiment.local import LocalQueue
 from nnunet_tricks.experiment.signs_of_life import OtherMachines, SignsOfLife
 from tests.experiment.generic import counting, lines
@@ -12,7 +12,7 @@ def elsewhere(folder, number: int) -> None:
 
 
 def test_signs_of_life_go_on_and_leave_nothing_behind(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(beat, "SECONDS", 0.02)
+    monkeypatch.setattr(signs_of_life, "SECONDS", 0.02)
     file = tmp_path / "beat"
     with SignsOfLife(tmp_path):
         first = file.read_text()

@@ -116,7 +116,7 @@ def test_baseline_and_tricks_share_everything_but_the_trick(spec, tricks, epochs
         ("tricks: [CE]\nname: a b", 4, "will not do for a file"),
         ("tricks: []", 3, "is empty"),
         ("tricks: [CE, CE]", 3, "twice"),
-        ("trainers: [nnUNetTrainer_10epochs]\nepochs: 20", 3, "another number of epochs"),
+        ("trainers: [nnUNetTrainer_10epochs]\nepochs: 20", 3, "contradicts 'epochs: 20': leave one"),
         ("trainers: [nnUNetTrainer_run2]", 3, "say 'runs'"),
         ("trainers: [nnUNetTrainerCE]\nruns: 4000000000", 4, "nobody trains more than 1000 runs"),
         ("trainers: [nnUNetTrainerTopk10Loss]\nruns: 2", 4, "has one run only"),
@@ -186,11 +186,11 @@ def test_somebody_elses_trainer(spec, tmp_path, monkeypatch) -> None:
     (tmp_path / "theirs" / "code.py").write_text("class nnUNetTrainerZebra(object):\n    pass\n")
     text = LEAST + "trainers: [nnUNetTrainer, nnUNetTrainerZebra]\n"
     (note,) = read_experiment(spec(text)).notes
-    assert "nnUNetTrainerZebra is not known here" in note
+    assert "nnUNetTrainerZebra is not known: neither our name" in note
     monkeypatch.setenv("nnUNet_extTrainer", str(tmp_path / "theirs"))
     assert read_experiment(spec(text)).notes == ()
     (note,) = read_experiment(spec(text + "epochs: 5\n")).notes
-    assert "does not reach it" in note
+    assert "has no effect on it" in note
 
 
 @pytest.mark.parametrize(

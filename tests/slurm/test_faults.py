@@ -15,7 +15,7 @@ import pytest
 
 from nnunet_tricks.experiment.cluster.environment import Environment
 from nnunet_tricks.experiment.cluster.head import HeadProcess
-from nnunet_tricks.experiment.cluster.profile import Profile, Section
+from nnunet_tricks.experiment.cluster.profile import Profile, JobResources
 from nnunet_tricks.experiment.record import Record
 from nnunet_tricks.nnunet.folders import Folders
 from tests.checkout import import_folder
@@ -35,7 +35,7 @@ def waiting(folder: Path, key: str, line: str) -> Shell:
 
 def head(folder: Path, cells: list[Shell], snakemake: Path) -> HeadProcess:
     # A minute is the shortest limit that SLURM keeps; on a very busy machine a job does not even begin in it.
-    section = Section(60.0, 500)
+    section = JobResources(60.0, 500)
     profile = Profile("one_node", folder, "slurm", retries=5, longest=120.0, training=section, options=QUICK)
     folders = Folders(folder / "raw", folder / "preprocessed", folder / "results")
     variables = {**os.environ, "PYTHONPATH": str(import_folder(folder))}
