@@ -1,4 +1,4 @@
-"""When each cell would begin and end, and what a budget leaves out."""
+"""When each cell would start and end, and which ones a budget leaves out."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Slot:
 
     Attributes:
         cell: The cell.
-        state: What files and lock say of it.
-        seconds: What is left of it takes so long; None if nobody knows.
-        ends: Seconds from now; None if that, or the end of one that it needs, is not known.
-        fits: Whether it ends within the budget; without a budget everything does.
-        sign: That somebody works at it without a queue, or may.
+        state: State by its files and its lock.
+        seconds: Duration of what is left; None if it is not known.
+        ends: Seconds from now to its end; None if its duration, or that of a cell it needs, is not known.
+        fits: Whether it ends within the budget; always true without a budget.
+        sign: Sign that somebody works at it without a queue; None if there is none.
     """
 
     cell: Cell
@@ -40,17 +40,17 @@ def forecast(
     budget: float | None = None,
     strangers: Strangers | None = None,
 ) -> list[Slot]:
-    """What happens when, if workers take cells by rank.
+    """When each cell runs, if workers take cells by rank.
 
     Args:
-        cells: Lowest rank first.
-        seconds: How long what is left of a cell takes.
-        workers: How many work at a time.
-        budget: In seconds.
-        strangers: To look for those who work without a queue.
+        cells: All cells, lowest rank first.
+        seconds: Gives the duration of what is left of a cell.
+        workers: Number of cells at a time.
+        budget: Seconds that there are; None for no limit.
+        strangers: Looks for those who work without a queue; None to skip that.
 
     Returns:
-        One slot for each cell. A cell whose length nobody knows takes no time here; ``ends`` then says so.
+        One slot for each cell. A cell of unknown duration counts as 0 seconds; its ``ends`` is None.
     """
     free = [0.0] * max(workers, 1)
     known: dict[str, float | None] = {}

@@ -1,7 +1,7 @@
-"""Runs one cell's command to its end, even if the queue that began it is killed meanwhile.
+"""Runs one cell's command to its end, even if the queue that started it is killed.
 
-A process of its own: it holds the cell's lock, writes its log and record, and takes the command along when it ends. So
-a killed queue loses nothing, and the next one waits for what still runs.
+It is a process of its own. It holds the cell's lock, writes log and record, and ends the command when it is ended. So a
+killed queue loses nothing, and the next queue waits for what still runs.
 """
 
 from __future__ import annotations
@@ -37,22 +37,22 @@ SAMPLE = 2.0
 
 GPU_SAMPLE = 10.0
 PATIENCE = 20.0
-"""Seconds that a command has to end by itself."""
+"""Seconds that a command is given to end by itself."""
 
 RESERVE = "reserve"
 RESERVED = 65536
-"""Bytes on the disk that are given back where it is full, so that the record can still say so."""
+"""Bytes of a file that is removed when the disk is full, so that the record can still be written."""
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 NO_SPACE = ("No space left on device", "Disk quota exceeded")
 NOT_BEGUN = 74
-"""Exit code where there was no command: the system's for errors of input and output."""
+"""Exit code if the command did not start: the system's code for input and output errors."""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Keep one command.
 
-    What to note is one line on standard input. Without it whoever began this has died before he could hand over the
+    One line on standard input says what to record. If it is missing, the queue died before it could hand over the
     cell's lock, and nothing is done.
 
     Args:
@@ -74,16 +74,16 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def keep(folder: Path, device: str, words: Sequence[str], observer: Observer | None = None) -> int:
-    """Keep one command; whoever calls it holds the cell's lock, and is the main thread.
+    """Keep one command. The caller holds the cell's lock and is the main thread.
 
     Args:
-        folder: The cell's.
-        device: ``cpu`` or a GPU's number.
+        folder: Folder of the cell.
+        device: ``cpu`` or the number of a GPU.
         words: The command.
-        observer: What to note of it.
+        observer: Looks at what the command writes; None to look at nothing.
 
     Returns:
-        As ``main``.
+        Exit code, as for ``main``.
 
     Raises:
         OSError: If the cell's folder cannot be written to.
@@ -123,14 +123,14 @@ def keep(folder: Path, device: str, words: Sequence[str], observer: Observer | N
 
 
 def out_of_space(folder: Path) -> str:
-    """Whether a command failed because there is no space left, in words; empty if nothing says so.
+    """A sentence if a command failed because the disk is full; empty if it did not.
 
     Args:
-        folder: The cell's, with the command's log.
+        folder: Folder of the cell, with the command's log.
     """
     told = next((words for line in last_lines(folder) for words in NO_SPACE if words in line), "")
     try:
-        # What the command wanted to say may be lost for the same reason.
+        # The command's own message may be lost for the same reason.
         (folder / f"{RESERVE}.more").write_bytes(os.urandom(RESERVED))
     except OSError as error:
         told = told or (str(error.strerror) if error.errno in FULL else "")
@@ -144,7 +144,7 @@ def _no_space(told: str, folder: Path) -> str:
     free = ""
     with suppress(OSError):
         left = shutil.disk_usage(folder).free / 1e9
-        # Loading processes share memory as files, and containers have little room for that.
+        # Loading processes share memory through files, and containers have little room for those.
         free = f", {left:.2f} GB free{'; perhaps it was /dev/shm or the folder of temporary files' if left > 2 else ''}"
     return f"{told} ({folder}{free}): make room, then start the same command again"
 
@@ -154,7 +154,7 @@ def _told(error: OSError, folder: Path) -> str:
 
 
 def _seen(record: Record, observer: Observer, folder: Path) -> Record:
-    """The record with what the command has made by now; a disk that is full for a while must not end it."""
+    """The record with what the command has written by now; a disk that is full for a while must not end it."""
     now = observer.look(record)
     if now is not record:
         with suppress(OSError):
@@ -169,7 +169,7 @@ def _start(words: Sequence[str], folder: Path, log: IO[str]) -> subprocess.Popen
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,
-        # A session of its own, so that all that it starts can be ended with it.
+        # A session of its own, so that everything it starts can be ended with it.
         start_new_session=True,
         preexec_fn=dying_with_parent(),
     )
@@ -180,7 +180,7 @@ def _leave(number: int, _: object) -> NoReturn:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a command that still runs, and whatever it has left running."""
+    """End a command that still runs, and everything that it has started."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError, PermissionError):

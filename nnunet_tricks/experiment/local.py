@@ -1,4 +1,4 @@
-"""The local queue: one worker per device, each cell by one worker only, whoever else runs the same experiment."""
+"""The local queue: one worker per device. Each cell runs once, even if others run the same experiment."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ POLL = 0.25
 """Seconds between two looks where there is nothing to do yet."""
 
 CPU = "cpu"
-"""What the names of workers begin with that take every cell."""
+"""Start of the names of workers that take every cell."""
 
 HOST = "host"
-"""Worker for what needs no GPU, so that no GPU waits for it."""
+"""Name of the worker for cells that need no GPU, so that no GPU waits for them."""
 
 LOCK = "lock"
 
@@ -43,24 +43,24 @@ DONE, STARTED, OPEN, RUNNING, ELSEWHERE, FAILED, BLOCKED, LATE = (
 )
 
 BY_HAND = "running by hand"
-"""What a dry run calls a cell that somebody has begun without a queue; a queue waits for it as for any other."""
+"""State in a dry run of a cell that somebody runs without a queue; a queue waits for it as for any other."""
 
 Fits = Callable[[Cell], bool]
 
 
 @dataclass
 class CellProgress:
-    """What became of a cell so far.
+    """How far a cell is.
 
     Attributes:
         cell: The cell.
         state: One of this module's words.
-        device: Where it runs or ran.
-        began: When its present attempt began, by ``time.monotonic``.
-        failures: Attempts of this queue that failed.
-        seconds: Of the attempts of this queue.
-        why: Reason of a failure, or who else is at it, in words.
-        told: Whether that says all, and the cell's log nothing more.
+        device: Device on which it runs or ran.
+        began: Start of its current attempt, by ``time.monotonic``.
+        failures: Number of failed attempts of this queue.
+        seconds: Duration of this queue's attempts.
+        why: Reason of a failure, or who else works at it, in words.
+        told: Whether ``why`` is complete, so that the cell's log need not be shown.
     """
 
     cell: Cell
@@ -78,13 +78,13 @@ class LocalQueue:
     """Runs cells on the devices of this machine.
 
     Attributes:
-        cells: Lowest rank first; all that they need must be among them.
-        devices: ``cpu`` (``cpu_2`` and so on for more at a time), or numbers of GPUs; each gets a worker.
-        variables: The environment of the commands.
-        retries: How often a cell that failed is tried again.
-        fits: Whether there is time for a cell; others are left out.
-        tell: Called from the workers with each change.
-        stopped: Reason to begin nothing more, in a sentence; empty as long as there is none.
+        cells: All cells, lowest rank first, with every cell that they need.
+        devices: ``cpu`` (``cpu_2`` and so on for several at a time), or numbers of GPUs; each gets a worker.
+        variables: Environment variables of the commands.
+        retries: Number of times that a failed cell is tried again.
+        fits: Says whether there is time for a cell; other cells are left out.
+        tell: Function that the workers call with each change.
+        stopped: Reason to start nothing more, in a sentence; empty as long as there is none.
     """
 
     cells: Sequence[Cell]
@@ -97,12 +97,12 @@ class LocalQueue:
     stopped: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
-        """Look at what is done already."""
+        """Find out what is done already."""
         self.progress = {cell.key: CellProgress(cell, cell.state) for cell in self.cells}
         self._strangers = Strangers()
         self._failures = Failures()
         for progress in self.progress.values():
-            # What looks done is not, as long as somebody does it again.
+            # A cell that looks done is not, as long as somebody does it again.
             if progress.state == DONE and (sign := self._strangers.running(progress.cell)):
                 progress.state, progress.why = ELSEWHERE, sign.words
         self._changed = threading.Condition()
@@ -112,10 +112,10 @@ class LocalQueue:
         self._others = OtherMachines()
 
     def run(self, look: Callable[[], None] = lambda: None) -> bool:
-        """Work until nothing is left that can be done.
+        """Work until no cell is left that can be done.
 
         Args:
-            look: Called a few times per second meanwhile.
+            look: Function that is called a few times per second.
 
         Returns:
             Whether every cell is done.
@@ -177,7 +177,7 @@ class LocalQueue:
                 self._failed(progress, _why(progress.cell, keeper.returncode, message))
 
     def _next(self, device: str) -> tuple[CellProgress, tuple[Lock, ...]] | None:
-        """The cell of lowest rank that can begin, with its lock and the device's; None if there will be none."""
+        """The next cell that can start, with its lock and the device's; None if there will be none."""
         while not self._stopped and not self.stopped:
             with self._changed:
                 waiting = self._look(device)
@@ -189,7 +189,7 @@ class LocalQueue:
         return None
 
     def _look(self, device: str) -> list[CellProgress]:
-        """What this worker could do now or later."""
+        """The cells that this worker could do now or later."""
         for progress in self.progress.values():
             if progress.state == ELSEWHERE and progress.cell.is_done() and not self._strangers.running(progress.cell):
                 self._set(progress, DONE)
@@ -210,7 +210,7 @@ class LocalQueue:
 
     def _take(self, device: str, waiting: Sequence[CellProgress]) -> tuple[CellProgress, tuple[Lock, ...]] | None:
         ready = [progress for progress in waiting if progress.state != RUNNING and self._is_ready(progress.cell)]
-        # Whoever failed within seconds comes after the others: they show whether it is his fault.
+        # A cell that failed within seconds comes after the others: they show whether the fault is its own.
         ready.sort(key=lambda progress: self._failures.has(progress.cell.key))
         own: Lock | None = None
         try:
@@ -228,7 +228,7 @@ class LocalQueue:
                 taken, own = (own, lock), None
                 return progress, taken
         except OSError as error:
-            # What runs goes on: a full disk that is no trouble to them must not end them.
+            # Cells that run go on: the full disk may not affect them.
             self._stop_beginning(refuse_full(error) or str(error))
         finally:
             if own is not None:
@@ -236,7 +236,7 @@ class LocalQueue:
         return None
 
     def _lock_of(self, progress: CellProgress) -> Lock | None:
-        """A cell's lock, unless somebody works at it, with a queue or without."""
+        """A cell's lock; None if somebody works at it, with or without a queue."""
         lock = Lock.take(progress.cell.folder / LOCK)
         if lock is None or self._others.work_at(progress.cell.folder):
             why = ""
@@ -267,13 +267,13 @@ class LocalQueue:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             pass_fds=[lock.descriptor for lock in locks],
-            # Ctrl-C is for the queue, which then tells its keepers.
+            # Ctrl-C reaches only the queue, which then ends its keepers.
             start_new_session=True,
         )
         for lock in locks:
             lock.hand_to(keeper.pid)
         if keeper.stdin is not None:
-            # It waits for this line, so that nothing runs without its lock.
+            # The keeper waits for this line, so that nothing runs without its lock.
             with suppress(BrokenPipeError):
                 keeper.stdin.write(f"{observer.as_json()}\n".encode())
                 keeper.stdin.flush()
@@ -297,7 +297,7 @@ class LocalQueue:
         self._set(progress, FAILED if progress.failures > self.retries or self.stopped else progress.cell.state)
 
     def _stop_beginning(self, why: str) -> None:
-        """Begin nothing more; what runs goes on to its end."""
+        """Start nothing more; what runs goes on to its end."""
         if why and not self.stopped:
             with self._changed:
                 self.stopped = why
@@ -311,11 +311,11 @@ class LocalQueue:
             if progress.state != state:
                 progress.state = state
                 self.tell(progress)
-                # Only then, else workers that wait would wake each other all the time.
+                # Only after a change, or waiting workers would wake each other all the time.
                 self._changed.notify_all()
 
     def _stop(self, workers: Sequence[threading.Thread]) -> None:
-        """End what still runs: after a Ctrl-C, or when told to end."""
+        """End what still runs, after a Ctrl-C or a signal."""
         with self._changed:
             self._stopped = True
             for keeper in self._keepers.values():
@@ -329,24 +329,24 @@ def device_lock(states: Path, device: str) -> Lock | None:
     """The lock of a device of this machine, or None if a cell runs on it.
 
     Args:
-        states: The folder of states.
-        device: As the queue calls it.
+        states: Folder of states.
+        device: Name of the device in the queue.
     """
     return Lock.take(states / "devices" / f"{platform.node()}_{device}.lock")
 
 
 def _tell_to_end(keeper: subprocess.Popen[bytes]) -> None:
-    """It takes its command along."""
+    """End a keeper, which ends its command."""
     with suppress(ProcessLookupError):
         keeper.terminate()
 
 
 def _why(cell: Cell, code: int, message: str) -> str:
-    """Why a cell failed: what its keeper said, or has recorded."""
+    """Why a cell failed: the last message of its keeper, or the reason in its record."""
     if message:
         return message.splitlines()[-1]
     if not code:
-        return "ended well, but what it should make is not there"
+        return "ended with exit code 0, but did not make what it should"
     attempts = Record.read(cell.folder).attempts
     told = attempts[-1].why if attempts else ""
     return f"exit code {code}: {told}" if told else f"exit code {code}"

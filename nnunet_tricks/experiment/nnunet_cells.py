@@ -32,11 +32,11 @@ PLANNERS = {
     "nnUNetResEncUNetLPlans": "nnUNetPlannerResEncL",
     "nnUNetResEncUNetXLPlans": "nnUNetPlannerResEncXL",
 }
-"""Plans that nnU-Net's own planners write."""
+"""Planners of nnU-Net by the plans that they write."""
 
 
 def planner_of(plans: str) -> str | None:
-    """The planner that writes plans of this name: nnU-Net's, or one of ours; ``None`` if that is not known.
+    """The planner that writes plans of this name, nnU-Net's or ours; ``None`` if it is not known.
 
     Examples:
         >>> planner_of("nnUNetPlansNoResampling"), planner_of("nnUNetPlansOfMine")
@@ -51,20 +51,20 @@ def planner_of(plans: str) -> str | None:
 EPOCH = re.compile(r"Epoch time: (\d+(?:\.\d+)?) s")
 
 PROCESSES = 8
-"""nnU-Net's own default; never more than there are cores."""
+"""nnU-Net's own default."""
 
 
 def processes(most: int = PROCESSES) -> str:
-    """How many processes a command may start."""
+    """Number of processes that a command may start, at most one for each core."""
     return str(min(os.cpu_count() or 1, most))
 
 
 @dataclass(frozen=True, kw_only=True)
 class _OnPlans(Cell):
-    """What is done once per data set and plans.
+    """A cell that is done once per data set and plans.
 
     Attributes:
-        folders: nnU-Net's.
+        folders: nnU-Net's folders.
         dataset: Full name.
         plans: Stem of the plans file.
     """
@@ -77,7 +77,7 @@ class _OnPlans(Cell):
 
     @property
     def number(self) -> str:
-        """nnU-Net's ``-d``, where it takes no name."""
+        """The number for nnU-Net's ``-d``, where it takes no name."""
         return dataset_number(self.dataset)
 
     def work(self) -> Work | None:
@@ -85,7 +85,7 @@ class _OnPlans(Cell):
         return Work.at(running_commands.PLAN, self.folders.preprocessed, self.number, self.plans)
 
     def content(self) -> Plans | None:
-        """The plans file, if it is there and whole."""
+        """The content of the plans file; None if it is missing or cut off."""
         file = self.folders.preprocessed / self.dataset / f"{self.plans}.json"
         return dict(read_json(file)) if is_json(file) else None
 
@@ -104,7 +104,7 @@ class MakePlans(_OnPlans):
 
     @property
     def needs_link(self) -> bool:
-        """Whether nnU-Net still has to find a planner of ours, for which it reads no variable as for trainers."""
+        """Whether nnU-Net must find a planner of ours, for which it has no variable as it has for trainers."""
         return self.plans not in PLANNERS and planner_of(self.plans) is not None and not self.is_made()
 
     def is_made(self) -> bool:
@@ -112,7 +112,7 @@ class MakePlans(_OnPlans):
         return self.content() is not None
 
     def prepare(self) -> None:
-        """Remove a fingerprint that was cut off: nnU-Net would take it as it is."""
+        """Remove a fingerprint that was cut off, which nnU-Net would use."""
         fingerprint = self.folders.preprocessed / self.dataset / "dataset_fingerprint.json"
         if fingerprint.is_file() and not is_json(fingerprint):
             fingerprint.unlink()
@@ -123,8 +123,8 @@ class AddConfiguration(_OnPlans):
     """One more configuration in the plans.
 
     Attributes:
-        configuration: Its name.
-        added: What it is made of.
+        configuration: Name of the new configuration.
+        added: Settings from which it is made.
     """
 
     configuration: str
@@ -138,7 +138,7 @@ class AddConfiguration(_OnPlans):
         return words + (["--patch", *map(str, self.added.patch)] if self.added.patch else [])
 
     def is_made(self) -> bool:
-        """Whether the plans have it."""
+        """Whether the plans have the configuration."""
         content = self.content()
         return content is not None and self.configuration in content["configurations"]
 
@@ -148,7 +148,7 @@ class Preprocess(_OnPlans):
     """The preprocessed cases of a configuration.
 
     Attributes:
-        configuration: One that inherits from no other.
+        configuration: A configuration that inherits from no other.
     """
 
     fragile: ClassVar[bool] = True
@@ -156,7 +156,7 @@ class Preprocess(_OnPlans):
     configuration: str
 
     def words(self) -> list[str]:
-        """``nnUNetv2_preprocess``, which begins anew each time."""
+        """``nnUNetv2_preprocess``, which starts from the beginning each time."""
         words = ["nnUNetv2_preprocess", "-d", self.number, "-plans_name", self.plans, "-c", self.configuration]
         return [*words, "-np", processes(4), "--no_pbar"]
 
@@ -167,14 +167,14 @@ class Preprocess(_OnPlans):
         )
 
     def traces(self) -> Traces | None:
-        """Cases that no attempt of ours has preprocessed: beginning anew would take them from whoever does it."""
+        """Cases that no queue has preprocessed: starting again would delete them under somebody's hands."""
         place = self._place()
         if place is None or Record.read(self.folder).attempts or not any(place.glob("*.pkl")):
             return None
         return Traces.in_folder(place, is_slow=True)
 
     def _place(self) -> Path | None:
-        """Where the cases are, if there are plans."""
+        """The folder of the preprocessed cases; None without plans."""
         content = self.content()
         if content is None or self.configuration not in content["configurations"]:
             return None
@@ -182,7 +182,7 @@ class Preprocess(_OnPlans):
         return self.folders.preprocessed / self.dataset / str(identifier)
 
     def is_made(self) -> bool:
-        """Whether every raw case is preprocessed, and its truth copied."""
+        """Whether every raw case is preprocessed and its label map copied."""
         place = self._place()
         if place is None:
             return False
@@ -197,10 +197,10 @@ class Preprocess(_OnPlans):
 
 @dataclass(frozen=True, kw_only=True)
 class _OnModel(Cell):
-    """What is done with a model.
+    """A cell of one model.
 
     Attributes:
-        model: Which one.
+        model: The model.
         device: nnU-Net's ``-device``.
     """
 
@@ -209,16 +209,16 @@ class _OnModel(Cell):
 
     @property
     def to_device(self) -> list[str]:
-        """Words of the command; none for nnU-Net's default."""
+        """The words of the command that name the device; none for nnU-Net's default."""
         return [] if self.device == "cuda" else ["-device", self.device]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Train(_OnModel):
-    """A training, and the validation that nnU-Net appends."""
+    """A training, with the validation that nnU-Net appends."""
 
     def words(self) -> list[str]:
-        """``nnUNetv2_train``, continued where there is something to continue."""
+        """``nnUNetv2_train``, which continues from a checkpoint if there is one."""
         model = self.model
         words = ["nnUNetv2_train", model.dataset, model.configuration, model.fold, "-tr", model.trainer]
         words += [] if model.plans == DEFAULT_PLANS else ["-p", model.plans]
@@ -228,7 +228,7 @@ class Train(_OnModel):
         return [*words, "--c"] if model.has("latest") or model.has("best") else words
 
     def is_made(self) -> bool:
-        """Whether it is trained and validated."""
+        """Whether the model is trained and validated."""
         return self.model.is_trained and self.model.is_validated
 
     def is_begun(self) -> bool:
@@ -236,17 +236,17 @@ class Train(_OnModel):
         return any(self.model.folder.glob("training_log_*.txt"))
 
     def prepare(self) -> None:
-        """Put away checkpoints that were cut off."""
+        """Remove checkpoints that were cut off."""
         self.model.put_away_broken()
 
     @property
     def continues(self) -> bool:
-        """Whether it has learned something that a next attempt goes on from."""
+        """Whether there is a checkpoint from which the next attempt continues."""
         return any(self.model.has(which) for which in CHECKPOINTS)
 
     @property
     def kept_splits(self) -> Path:
-        """Where the splits are kept that something was trained on."""
+        """Folder of all splits that a model of the data set was trained on."""
         return self.states / self.model.dataset / KEPT
 
     def work(self) -> Work | None:
@@ -256,7 +256,7 @@ class Train(_OnModel):
         return Work.at(running_commands.TRAIN, model.folders.results, dataset_number(model.dataset), *names)
 
     def traces(self) -> Traces | None:
-        """A training that no attempt of ours has begun, by the names of its logs."""
+        """A training that no queue has started, told by the names of its logs."""
         folder = self.model.folder
         logs = logs_in(folder)
         strange = logs - ours(Record.read(self.folder), logs).keys()
@@ -265,13 +265,13 @@ class Train(_OnModel):
         node = ""
         with suppress(OSError, ValueError, KeyError, TypeError):
             told = read_json(folder / "debug.json")
-            # nnU-Net writes it when a training begins, and says which log is that training's.
+            # nnU-Net writes it when a training starts, and names that training's log in it.
             node = str(told["hostname"]) if {PurePath(str(told["log_file"])).name} == strange else ""
         times = [float(time) for log in strange for time in EPOCH.findall(_text(folder / log))]
         return Traces.in_folder(folder, node=node, is_slow=True, epoch=max(times, default=None))
 
     def observer(self) -> Observer:
-        """Its logs, and the split that it learns from."""
+        """Looks at its logs and at the split that it learns from."""
         model = self.model
         splits = model.folders.preprocessed / model.dataset / SPLITS
         return Observer(
@@ -288,7 +288,7 @@ class Predict(_OnModel):
     """Predictions of a part of the data.
 
     Attributes:
-        part: Which one.
+        part: The part to predict.
         checkpoint: ``final`` or ``best``.
     """
 
@@ -298,7 +298,7 @@ class Predict(_OnModel):
     checkpoint: str = "final"
 
     def words(self) -> list[str]:
-        """``nnUNetv2_predict``, continued where there is something to continue."""
+        """``nnUNetv2_predict``, which continues if there are predictions."""
         model, out = self.model, self.model.predictions(self.part.name, self.checkpoint)
         words = ["nnUNetv2_predict", "-i", str(self.images), "-o", str(out), "-d", model.dataset]
         words += ["-c", model.configuration, "-f", model.fold, "-tr", model.trainer, "-p", model.plans]
@@ -311,12 +311,12 @@ class Predict(_OnModel):
 
     @property
     def images(self) -> Path:
-        """A folder with what is to be predicted."""
+        """Folder with the images to predict."""
         fold = self.part.fold if self.part.source == "Tr" else "every_fold"
         return self.states / self.part.dataset / f"images_{self.part.name}" / fold
 
     def is_made(self) -> bool:
-        """Whether every case of the part has a prediction; one made by hand was not seen to end, so it is looked at."""
+        """Whether every case of the part has a prediction. Files that were made by hand are checked for their ends."""
         predictions = self._predictions_by_case()
         if not predictions or not self.model.has(self.checkpoint) or not set(self.part.cases()) <= set(predictions):
             return False
@@ -329,7 +329,7 @@ class Predict(_OnModel):
         return Work.at(running_commands.PREDICT, self.model.predictions(self.part.name, self.checkpoint))
 
     def traces(self) -> Traces | None:
-        """Predictions that no attempt of ours has begun."""
+        """Predictions that no queue has started."""
         if Record.read(self.folder).attempts or not self.is_begun():
             return None
         return Traces.in_folder(self.model.predictions(self.part.name, self.checkpoint), is_slow=True)
@@ -339,10 +339,10 @@ class Predict(_OnModel):
         return bool(self._predictions_by_case())
 
     def prepare(self) -> None:
-        """Collect the images; put away what may have been cut off."""
+        """Link the images, and remove predictions that may have been cut off."""
         self.link_images()
         for file in self._predictions_by_case().values():
-            # Where a format does not tell, all are made again.
+            # Formats that do not tell are predicted again.
             if not is_whole(file):
                 file.unlink()
 
@@ -352,7 +352,7 @@ class Predict(_OnModel):
 
     @property
     def strays(self) -> list[str]:
-        """Cases that are predicted and that the part does not have."""
+        """Predicted cases that are not in the part."""
         return sorted(set(self._predictions_by_case()) - set(self.part.cases()))
 
     def _predictions_by_case(self) -> dict[str, Path]:
@@ -366,7 +366,7 @@ class Evaluate(_OnModel):
     """nnU-Net's summary of predictions.
 
     Attributes:
-        part: What was predicted.
+        part: The predicted part.
         checkpoint: ``final`` or ``best``.
     """
 
@@ -381,17 +381,17 @@ class Evaluate(_OnModel):
         out = self.model.predictions(self.part.name, self.checkpoint)
         words = ["nnUNetv2_evaluate_folder", str(self.part.truth), str(out), "-djfile", str(out / "dataset.json")]
         words += ["-pfile", str(out / "plans.json"), "-o", str(out / "summary.json"), "-np", processes()]
-        # The folder of the truth holds other cases too.
+        # The folder of label maps has other cases too.
         return [*words, "--chill"]
 
     def is_made(self) -> bool:
-        """Whether the summary is there, and is of the predictions that are there now, told by their content."""
+        """Whether there is a summary of the present predictions, told by their content."""
         file = self.model.predictions(self.part.name, self.checkpoint) / "summary.json"
         if not is_json(file):
             return False
         if inputs := Record.read(self.folder).inputs:
             return inputs == self._inputs()
-        # By hand, or before inputs were noted: then names must do.
+        # Made by hand, or before inputs were recorded: then names must do.
         summary = read_json(file)
         cases = summary.get("metric_per_case", []) if isinstance(summary, dict) else []
         evaluated = {Path(str(case.get("prediction_file", ""))).name for case in cases}
@@ -404,7 +404,7 @@ class Evaluate(_OnModel):
         )
 
     def observer(self) -> Observer:
-        """The predictions that it reads."""
+        """Records the predictions that it reads."""
         return Observer(inputs=self._inputs())
 
     def _predictions(self) -> list[Path]:
@@ -412,7 +412,7 @@ class Evaluate(_OnModel):
         return sorted(self.model.predictions(self.part.name, self.checkpoint).glob(f"*{ending}"))
 
     def _inputs(self) -> str:
-        """A sum over the predictions: names, sizes, ends, and the attempt that made them, which its beginning names."""
+        """A checksum of the predictions: names, sizes, last bytes, and the start time of the attempt that made them."""
         predicted = Record.read(self.states / self.after[0]).attempts if self.after else ()
         files = [(prediction.name, prediction.stat().st_size, _end(prediction)) for prediction in self._predictions()]
         told = json.dumps([files, predicted[-1].began if predicted else None])
@@ -420,7 +420,7 @@ class Evaluate(_OnModel):
 
 
 def _end(file: Path) -> str:
-    """The last bytes, in which gzip and PNG have a sum over all others."""
+    """The last bytes, where gzip and PNG store a checksum of all others."""
     with file.open("rb") as opened:
         opened.seek(max(file.stat().st_size - 16, 0))
         return opened.read().hex()

@@ -103,7 +103,7 @@ def left(
 def left_in_words(queue: LocalQueue, expected: Callable[[Cell], float | None]) -> str:
     """The time left, for people."""
     seconds, unknown = left(queue.progress, expected, workers=len(queue.devices))
-    unmeasured = f" and {unknown} cells of unknown length" if unknown else ""
+    unmeasured = f" and {unknown} cells of unknown duration" if unknown else ""
     return f"{in_words(seconds)}{unmeasured} left"
 
 

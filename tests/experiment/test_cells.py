@@ -214,8 +214,8 @@ def test_best_on_validation_leaves_nnunets_own_alone(spec, preprocessed) -> None
         (BASE.replace("[0, 1]", "[0, 2]"), 5, "has folds 0 to 1, got fold 2"),
         (BASE.replace("3d_fullres", "3d_lowres"), 2, "nnU-Net planned no 3d_lowres"),
         (BASE.replace("3d_fullres", "wide"), 2, "nnU-Net plans no 'wide'"),
-        (BASE + "plans: [MyPlans]", 6, "which planner makes it is not known"),
-        (BASE.replace("[0, 1]", "all"), 5, "judge it 'on: test'"),
+        (BASE + "plans: [MyPlans]", 6, "no known planner makes it"),
+        (BASE.replace("[0, 1]", "all"), 5, "so it needs 'on: test'"),
         (
             BASE.replace("3d_fullres", "3d_fullres_wide")
             + "small: {3d_fullres_wide: {from: 3d_fullres, patch: [8, 8, 8]}}",

@@ -145,7 +145,7 @@ def test_local_times_are_no_evidence(spec, preprocessed, capsys, monkeypatch, zo
         time.tzset()
     assert not state.holds
     assert not state.began_before
-    assert f"had begun by then cannot be told, as they were begun by hand: {MODEL}" in state.sentence
+    assert f"started by hand, so it is not known whether they began earlier: {MODEL}" in state.sentence
 
 
 def test_results_that_were_moved_away_are_remembered(spec, preprocessed, capsys) -> None:

@@ -117,7 +117,7 @@ def test_baseline_and_tricks_share_everything_but_the_trick(spec, tricks, epochs
         ("tricks: []", 3, "is empty"),
         ("tricks: [CE, CE]", 3, "twice"),
         ("trainers: [nnUNetTrainer_10epochs]\nepochs: 20", 3, "contradicts 'epochs: 20': leave one"),
-        ("trainers: [nnUNetTrainer_run2]", 3, "say 'runs'"),
+        ("trainers: [nnUNetTrainer_run2]", 3, "set 'runs' instead"),
         ("trainers: [nnUNetTrainerCE]\nruns: 4000000000", 4, "nobody trains more than 1000 runs"),
         ("trainers: [nnUNetTrainerTopk10Loss]\nruns: 2", 4, "has one run only"),
         ("comparisons:\n- tricks: [CE]", 4, "needs a 'name'"),

@@ -15,7 +15,7 @@ import pytest
 
 from nnunet_tricks.experiment.cluster.environment import Environment
 from nnunet_tricks.experiment.cluster.head import HeadProcess
-from nnunet_tricks.experiment.cluster.profile import Profile, JobResources
+from nnunet_tricks.experiment.cluster.profile import JobResources, Profile
 from nnunet_tricks.experiment.record import Record
 from nnunet_tricks.nnunet.folders import Folders
 from tests.checkout import import_folder
