@@ -1,6 +1,6 @@
-"""Times a few training steps of a configuration on this machine. The only module here that needs torch and nnU-Net.
+"""Times a few training steps of a configuration on this machine. No other module here needs torch and nnU-Net.
 
-Run as a process of its own, with ``nnUNet_results`` set to a folder that may be thrown away.
+It runs as a process of its own, with ``nnUNet_results`` set to a temporary folder.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from nnunet_tricks.experiment.processes import memory_of
 
 WARM_UP = 3
 FEWER = 4
-"""So many times fewer validation and inference steps than training steps."""
+"""Training steps for each validation or inference step."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Time one configuration, and write what came out as JSON."""
+    """Time one configuration, and write the result as JSON."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     for name in ("dataset", "configuration", "plans", "trainer", "device"):
         parser.add_argument(name)
@@ -80,7 +80,7 @@ def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _each(work: Callable[[], object], count: int) -> float:
-    """Mean seconds; each step ends with a number on the CPU, so nothing is left in a GPU's queue."""
+    """Mean seconds of a step. Each step ends with a number on the CPU, so that a GPU's queue is empty."""
     for _ in range(WARM_UP):
         work()
     began = time.perf_counter()

@@ -120,7 +120,7 @@ def test_all_share_their_randomness_or_none(spec) -> None:
     listed = SPEC.replace("tricks: [Tversky, CE]", "trainers: [nnUNetTrainer, nnUNetTrainerTopk10Loss]").replace(
         "epochs: 5\n", ""
     )
-    with pytest.raises(ValueError, match="nnUNetTrainerTopk10Loss is not ours"):
+    with pytest.raises(ValueError, match="and nnUNetTrainerTopk10Loss is not one of them"):
         read_experiment(spec(listed + "shared_randomness: true\n"))
     with pytest.raises(ValueError, match="must be true or false, got 'maybe'"):
         read_experiment(spec(SPEC + "shared_randomness: maybe\n"))

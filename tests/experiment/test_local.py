@@ -75,7 +75,7 @@ def test_a_failure_is_tried_again_and_then_told_with_its_last_lines(tmp_path) ->
 def test_ending_well_without_making_anything_is_a_failure(tmp_path) -> None:
     queue = queue_of([Shell(key="lazy", states=tmp_path / "s", line="true", made=tmp_path / "never")], retries=0)
     assert not queue.run()
-    assert "what it should make is not there" in queue.progress["lazy"].why
+    assert "but did not make what it should" in queue.progress["lazy"].why
 
 
 def test_a_command_that_does_not_exist(tmp_path) -> None:

@@ -27,7 +27,7 @@ def test_the_table_shows_what_runs_and_how_far_it_is(tmp_path) -> None:
     console.print(QueueDisplay(Costs(queue.cells)).table(queue))
     shown = console.export_text()
     assert "1 of 3 cells done" in shown
-    assert "2 cells of unknown length" in shown
+    assert "2 cells of unknown duration" in shown
     assert all(word in shown for word in ("c1", "1 min 5 s", "epoch 17"))
 
 

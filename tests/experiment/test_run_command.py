@@ -50,7 +50,7 @@ def test_a_dry_run_shows_all_and_writes_nothing(spec, folders, capsys) -> None:
 
 def test_a_dry_run_says_that_nothing_can_be_decided_and_what_to_write(spec, preprocessed, capsys) -> None:
     _, _, err = outcome_of(capsys, spec(SPEC), "--dry-run", "--no-timing", "--device", "cpu")
-    assert "every word of 'compare' will be 'undecided'; write 'baseline_runs: 3'" in err
+    assert "every verdict of 'compare' will be 'undecided'; write 'baseline_runs: 3'" in err
     _, _, err = outcome_of(capsys, spec(SPEC + "baseline_runs: 3\n"), "--dry-run", "--no-timing", "--device", "cpu")
     assert "undecided" not in err
 

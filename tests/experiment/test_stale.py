@@ -67,7 +67,7 @@ def test_another_split_stops_run_and_says_in_what_it_differs(
         assert main(["run", str(spec(SPEC)), "--device", "cpu", *words]) == 2
         error = capsys.readouterr().err
         assert f"{train.model.name} was trained on another split than the split file has now: {complaint}" in error
-        assert "Nothing was begun" in error
+        assert "Nothing was started" in error
     assert len(list(preprocessed.results.glob(f"{DATASET}/*"))) == 1
 
 

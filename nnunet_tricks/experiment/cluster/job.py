@@ -1,7 +1,7 @@
 """Runs one cell on the node that a scheduler chose.
 
 ``python -m nnunet_tricks.experiment.cluster.job FOLDER NAME MARKER`` starts it.
-The same lock, keeper, log and record as in the local queue, so that each can go on where the other was interrupted.
+Lock, keeper, log and record are those of the local queue, so that each can go on where the other was interrupted.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ FAILED, HELD, TAKEN_OVER = 1, 75, 76
 """Exit codes; 75 is the system's for 'try again later'."""
 
 PATIENCE = 10.0
-"""Seconds to wait for a lock that somebody may only have looked at."""
+"""Seconds to wait for a lock, since others take it for a moment just to look."""
 
 LONG_AGO = 1.0
 
@@ -70,7 +70,7 @@ def _do(folder: Path, name: str, plan: Mapping[str, Any], cell: Cell) -> int:
     lock = _take(cell)
     if lock is None:
         write_atomically(folder / "held" / name, "")
-        return _say("somebody else is at this cell", HELD)
+        return _say("somebody else works at this cell", HELD)
     with lock:
         if not cell.is_done():
             device, own = _device(plan, cell)
@@ -90,7 +90,7 @@ def _do(folder: Path, name: str, plan: Mapping[str, Any], cell: Cell) -> int:
 
 
 def _time(folder: Path, name: str, plan: Mapping[str, Any], cells: Mapping[str, Cell]) -> int:
-    """Time a few steps, and say how long cells take; where that fails, what the profile says counts."""
+    """Time a few steps, and write how long cells take; if that fails, the profile's numbers count."""
     from nnunet_tricks.experiment.costs import Costs, timed
 
     alike = list(cells.values())
@@ -112,7 +112,7 @@ def _time(folder: Path, name: str, plan: Mapping[str, Any], cells: Mapping[str, 
 
 
 def _age(folder: Path, plan: Mapping[str, Any], name: str) -> None:
-    """Make the markers of what came first old: Snakemake takes it ill if a node's clock is ahead of the next one's."""
+    """Date the markers of earlier cells back: Snakemake refuses files from the future, if a node's clock is ahead."""
     for needed in [*plan["cells"][name]["after"], plan["cells"][name]["measure"]]:
         if needed:
             with suppress(OSError):
@@ -120,11 +120,11 @@ def _age(folder: Path, plan: Mapping[str, Any], name: str) -> None:
 
 
 def _take(cell: Cell) -> Lock | None:
-    """The cell's lock, unless somebody works at it."""
+    """The cell's lock; None if somebody works at it."""
     others, strangers, began = OtherMachines(), Strangers(), time.monotonic()
     while True:
         lock = Lock.take(cell.folder / LOCK)
-        # Whether files of other nodes change, the head process has watched; a node knows its own processes.
+        # The head process watches the files of other nodes; a node only knows its own processes.
         if lock is not None and strangers.running(cell):
             lock.release()
             return None
@@ -132,14 +132,14 @@ def _take(cell: Cell) -> Lock | None:
             return lock
         if lock is not None:
             lock.release()
-        # Somebody on another machine, where locks are not seen, may be dead: that takes longer to find out.
+        # A process of another machine, whose locks are not visible, may be dead: that takes longer to find out.
         if time.monotonic() - began > PATIENCE + (others.patience if lock is not None else 0.0):
             return None
         time.sleep(1.0)
 
 
 def _device(plan: Mapping[str, Any], cell: Cell) -> tuple[str, Lock | None]:
-    """What to call the device; on this machine also its lock, as nobody else shares out devices."""
+    """The name of the device; on this machine also its lock, as no scheduler assigns devices here."""
     if plan["scheduler"] != "local":
         visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").partition(",")[0]
         device = getattr(cell, "device", CPU) if cell.on_device else HOST

@@ -32,7 +32,7 @@ def test_no_snakemake(monkeypatch, tmp_path, spec, preprocessed, capsys) -> None
     file = spec("datasets: [901]\nconfigurations: [3d_fullres]\ntricks: [Tversky]\nfolds: [0]\n")
     words = ["run", str(file), "--runner", "snakemake", "--profile", "lsf"]
     assert main(words) == 2
-    assert "'nnunet-tricks cluster setup lsf' does it" in capsys.readouterr().err
+    assert "'nnunet-tricks cluster setup lsf' installs it" in capsys.readouterr().err
 
 
 def test_an_environment_that_was_cut_off_counts_for_nothing(tmp_path) -> None:

@@ -124,7 +124,7 @@ def test_told_to_end(tmp_path, snakemake) -> None:
 
 def test_two_head_processes_never_run_one_experiment(tmp_path, snakemake) -> None:
     made = head(tmp_path, [counting(tmp_path, "c")], snakemake)
-    with Lock.take(made.base / "lock"), pytest.raises(ValueError, match="another process runs"):
+    with Lock.take(made.base / "lock"), pytest.raises(ValueError, match="another process already runs"):
         made.run()
 
 
