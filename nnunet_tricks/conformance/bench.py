@@ -46,7 +46,7 @@ class Bench:
         self._number = count()
 
     def __enter__(self) -> Bench:
-        """Nothing to do."""
+        """Return the bench."""
         return self
 
     def __exit__(

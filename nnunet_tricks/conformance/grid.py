@@ -1,4 +1,4 @@
-"""The situations that a trainer has to hold in, and a selection that meets every pair. Standard library only."""
+"""The situations in which a trainer must work, and a selection that covers every pair. Standard library only."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass
 from itertools import combinations, product
 
 LABEL_MODES = ("labels", "labels+ignore", "regions", "regions+ignore")
-"""Whether classes exclude each other or overlap (``regions``), and whether some voxels lack annotation (``ignore``)."""
+"""Classes that exclude each other or overlap (``regions``), with or without unannotated voxels (``ignore``)."""
 
 DIMENSIONS = ("2d", "3d", "cascade")
 """RGB images, anisotropic volumes, and the second stage of a cascade whose first stage the same trainer trains."""
@@ -17,12 +17,12 @@ DEEP_SUPERVISION = (True, False)
 
 @dataclass(frozen=True, order=True)
 class Situation:
-    """One situation.
+    """A situation that nnU-Net can put a trainer in.
 
     Attributes:
         labels: One of ``LABEL_MODES``.
         dimension: One of ``DIMENSIONS``.
-        deep_supervision: Whether the trainer's own switch ``enable_deep_supervision`` is left on.
+        deep_supervision: Whether the trainer's switch ``enable_deep_supervision`` is left on.
     """
 
     labels: str
@@ -54,10 +54,10 @@ FULL_GRID = tuple(Situation(*values) for values in product(LABEL_MODES, DIMENSIO
 
 
 def pairwise(grid: Sequence[Situation] = FULL_GRID) -> tuple[Situation, ...]:
-    """Few situations of ``grid`` in which any two values that meet somewhere in ``grid`` still meet.
+    """Few situations of ``grid`` that have every pair of values that ``grid`` has.
 
-    Most faults of a trainer need two circumstances at once ("regions", "no deep supervision"), hardly any needs three.
-    Greedy and deterministic: each time the first of the situations that bring the most new pairs.
+    Most faults of a trainer need two circumstances at once ("regions", "no deep supervision"), and hardly any needs
+    three. The selection is greedy and deterministic: it adds the first situation that has the most new pairs.
 
     Args:
         grid: The situations to select from.

@@ -1,8 +1,8 @@
-"""Whether a loss and the steps that follow from it lead to the truth.
+"""Whether a loss and its training steps lead to the truth.
 
-A training that goes the wrong way neither crashes nor is anything in it infinite. What every sound loss has in common:
-it is lower at the truth than at its opposite, it notices each class, its gradient leads downhill, and voxels that
-nobody annotated do not enter it.
+A training that goes the wrong way does not crash, and all its numbers are finite. But every sound loss is lower at the
+truth than at its opposite, notices each class, has a gradient that leads downhill, and ignores voxels that nobody
+annotated.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ from nnunet_tricks.conformance.outcome import ViolationError
 from nnunet_tricks.tricks.sparse.ignoring import refuse_if_it_counts_ignored
 
 SURE = 4.0
-"""A logit of a prediction that is nearly certain, and still far from where float32 sees no difference."""
+"""Logit of a prediction that is nearly certain, but still in a range where float32 sees differences."""
 DOWNHILL = (0.1, 0.01, 0.001)
-"""Steps along the gradient, in units of the logits; one of them must help."""
+"""Steps against the gradient, in units of the logits; one of them must lower the loss."""
 NOTICED = 1e-6
-"""Relative change of a loss that is more than rounding."""
+"""Relative change of a loss that is larger than rounding."""
 TOLERANCE = 1e-4
 AGAINST = -0.5
-"""The cosine below which a gradient is not that of the loss and of some other term, but that of the opposite."""
+"""Cosine between two gradients below which one is the opposite, and does not just have another term."""
 LEAVE_OUT = "leave voxels with the ignore label out of every sum and every mean of the loss"
 ENOUGH_STEPS = 16
-"""After so many training steps something must have changed, even where gradients are gathered over several."""
+"""Training steps after which a weight must have changed, even if gradients are accumulated over several."""
 
 
 def require_learning(trainer: nnUNetTrainer, batches: Iterator[dict[str, Any]], steps: int) -> None:
-    """Training steps in which the network learns.
+    """Take training steps, and require that the network learns.
 
     Args:
         trainer: An initialized trainer, before its first step.
-        batches: Of its loader.
-        steps: How many.
+        batches: Batches of its loader.
+        steps: Number of steps.
 
     Raises:
         ViolationError: If all gradients are 0 or lead away from where the loss is lower, no weight changes, or the
@@ -66,19 +66,19 @@ def require_learning(trainer: nnUNetTrainer, batches: Iterator[dict[str, Any]], 
             moved = any(not torch.equal(now[name], before[name]) for name in now)
             slope = sum(float(((now[name] - before[name]) * gradient).sum()) for name, gradient in gradients.items())
             require(slope <= 0, "the optimizer steps along the gradient, not against it: the loss grows")
-    # A rate that rises from 0 moves nothing at first.
+    # A learning rate that rises from 0 changes nothing at first.
     resting = not any(group["lr"] for group in trainer.optimizer.param_groups)
     require(
         moved or resting,
-        f"{ENOUGH_STEPS} training steps left every weight as it was: does the optimizer hold the network's?",
+        f"{ENOUGH_STEPS} training steps left every weight as it was: does the optimizer have the network's parameters?",
     )
 
 
 def require_own_gradient(question: LossCall) -> None:
-    """Require that a training step goes by the gradient of the loss that it asked, and not against it.
+    """Require that a training step follows the gradient of its loss.
 
     Args:
-        question: A call of the loss in a training step that is over.
+        question: Call of the loss in a finished training step.
 
     Raises:
         ViolationError: If the gradient that came back to the logits is nearly the opposite of the loss's own.
@@ -89,7 +89,7 @@ def require_own_gradient(question: LossCall) -> None:
     size = sum(float(mine.square().sum()) for mine, _ in pairs) * sum(float(a.square().sum()) for _, a in pairs)
     require(
         product >= AGAINST * size**0.5,
-        "the training step goes against the gradient of self.loss: it is trained to make the loss grow",
+        "the training step goes against the gradient of self.loss: training makes the loss grow",
     )
 
 
@@ -97,10 +97,10 @@ def require_sense(question: LossCall) -> None:
     """Require that a loss prefers the truth, notices each class, and has a gradient that leads downhill.
 
     Args:
-        question: A call of the loss on a patch in which something is annotated.
+        question: Call of the loss on a patch in which something is annotated.
 
     Raises:
-        ViolationError: If one of these does not hold, or an image of the batch does not count.
+        ViolationError: If one of these fails, or an image of the batch does not count.
     """
     truths = [question.truth(level) for level in range(len(question.output))]
     at_truth = question.loss(_sure(truths))
@@ -110,22 +110,22 @@ def require_sense(question: LossCall) -> None:
     for what, wrong in _missed(truths, regions=regions):
         loss = question.loss(_sure(wrong))
         noticed = abs(loss - at_truth) > NOTICED * max(1.0, abs(at_truth))
-        require(noticed, f"the loss does not notice {what}: it is {loss:.6g} as where the truth is predicted")
+        require(noticed, f"the loss does not notice {what}: it is {loss:.6g}, as if the truth were predicted")
     for prediction in swapped:
         _require_worse(question, at_truth, prediction)
     for image in _complete(question, truths[0]):
         loss = question.loss(_sure([_opposite_of(truth, image) for truth in truths]))
         require(
             abs(loss - at_truth) > NOTICED * max(1.0, abs(at_truth)),
-            f"the loss does not notice image {image + 1} of the batch: it is {loss:.6g} as where the truth is "
+            f"the loss does not notice image {image + 1} of the batch: it is {loss:.6g}, as if the truth were "
             "predicted in all",
         )
     measured = question.measure(question.output)
     require(measured.largest > 0, "the gradient of the loss is 0 everywhere, so nothing is learned")
     require(
         bool(measured.gradients[0].any()),
-        "the output at full size has no gradient, only lower levels of deep supervision have: what predicts is not "
-        "trained",
+        "the output at full size has no gradient, only lower levels of deep supervision have: the output that predicts "
+        "is not trained",
     )
     slope = max(measured.largest, 1e-30)
     tried = [question.loss(_moved(question.output, measured.gradients, -step / slope)) for step in DOWNHILL]
@@ -136,13 +136,13 @@ def require_sense(question: LossCall) -> None:
 
 
 def require_ignorance(question: LossCall) -> None:
-    """Require that what is predicted where nobody annotated changes neither the loss nor any gradient elsewhere.
+    """Require that predictions where nobody annotated change neither the loss nor any gradient elsewhere.
 
     Args:
-        question: A call of the loss on a patch of which a part is annotated.
+        question: Call of the loss on a patch that is partly annotated.
 
     Raises:
-        ViolationError: If it does, or such voxels have a gradient.
+        ViolationError: If they do, or such voxels have a gradient.
     """
     ignored = [question.without_effect(level) for level in range(len(question.output))]
     other = [torch.where(mask, 3 - 2 * level, level) for level, mask in zip(question.output, ignored, strict=True)]
@@ -165,19 +165,19 @@ def require_ignorance(question: LossCall) -> None:
 
 
 def require_no_count(trainer: nnUNetTrainer) -> None:
-    """Require that how many voxels nobody annotated does not matter.
+    """Require that the number of voxels that nobody annotated does not matter.
 
     Args:
         trainer: An initialized trainer on data with an ignore label.
 
     Raises:
-        ViolationError: If the loss of a patch is another one beside as much that nobody annotated.
+        ViolationError: If the loss of a patch changes when as many unannotated voxels are added.
     """
     try:
         dimensions = len(trainer.configuration_manager.patch_size)
         refuse_if_it_counts_ignored(trainer.loss, trainer.label_manager, dimensions, trainer.device, advice=LEAVE_OUT)
     except ValueError as error:
-        # A loss that wants more of the target than labels cannot be asked about labels alone; it was asked above.
+        # A loss that needs more than labels in its target cannot be called with labels alone; it was checked above.
         if error.__cause__ is None:
             raise ViolationError(str(error)) from error
 
@@ -189,9 +189,9 @@ def _require_worse(question: LossCall, at_truth: float, other: tuple[str, list[T
 
 
 def _worse(truths: list[Tensor]) -> Iterator[tuple[str, list[Tensor]]]:
-    """Predictions that every loss must find worse than the truth."""
+    """Predictions for which every loss must be higher than for the truth."""
     yield "where the opposite is predicted", [~truth for truth in truths]
-    # Both have as much of a border, so that one that likes short borders has no reason to prefer the wrong one.
+    # Both have equally long borders, so a loss that prefers short borders has no reason to prefer the wrong one.
     for first, second in combinations(range(truths[0].shape[1]), 2):
         order = list(range(truths[0].shape[1]))
         order[first], order[second] = second, first
@@ -200,14 +200,14 @@ def _worse(truths: list[Tensor]) -> Iterator[tuple[str, list[Tensor]]]:
 
 
 def _missed(truths: list[Tensor], *, regions: bool) -> Iterator[tuple[str, list[Tensor]]]:
-    """Predictions in which a class is not told from another one. Which of both is better may depend on its size."""
+    """Predictions that confuse one class with another. Which of them is worse may depend on the sizes of classes."""
     channels = range(truths[0].shape[1])
     present = [channel for channel in channels if truths[0][:, channel].any()]
     if regions:
         for region in present:
             yield f"that region {region + 1} is missed", [_changed(truth, region) for truth in truths]
         return
-    # Background may weigh nothing, so that its voxels may be taken for anything.
+    # Background may have no weight, so any class may be predicted there.
     for label in present:
         for other in channels if label else ():
             if other != label:
@@ -216,7 +216,7 @@ def _missed(truths: list[Tensor], *, regions: bool) -> Iterator[tuple[str, list[
 
 
 def _complete(question: LossCall, truth: Tensor) -> list[int]:
-    """Images in which every class is there; in others a loss may have nothing to compare."""
+    """Numbers of the images that have every class; in others a loss may have nothing to compare."""
     annotated = ~question.ignored(0) if question.trainer.label_manager.has_ignore_label else torch.ones_like(truth)
     return (truth & annotated).flatten(2).any(2).all(1).nonzero().flatten().tolist()
 

@@ -1,4 +1,4 @@
-"""What came out of a step, a situation and a trainer, and how an error becomes one line. Standard library only."""
+"""Results of steps and situations, and how an error becomes one line. Standard library only."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class NotApplicableError(Exception):
 
 
 class ViolationError(Exception):
-    """Raised by a step whose check went wrong; the message says what and, where known, how to mend it."""
+    """Raised by a step whose check fails; the message says what is wrong and, if known, how to fix it."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class StepOutcome:
 
     Attributes:
         step: Name of the step.
-        status: How it went.
+        status: Whether it passed.
         reason: One line; empty if it passed.
-        seconds: What it cost.
+        seconds: Duration.
     """
 
     step: str
@@ -48,12 +48,12 @@ class StepOutcome:
 
 @dataclass(frozen=True)
 class ConformanceReport:
-    """What a trainer did in one situation.
+    """Results of a trainer in one situation.
 
     Attributes:
         trainer: Name of the trainer.
-        situation: The situation, or the name of a check that is no situation.
-        outcomes: Its steps in order.
+        situation: The situation, or the name of a check that needs none.
+        outcomes: Results of its steps, in order.
     """
 
     trainer: str
@@ -62,12 +62,12 @@ class ConformanceReport:
 
     @property
     def failures(self) -> tuple[StepOutcome, ...]:
-        """The steps that went wrong."""
+        """The steps that failed."""
         return tuple(outcome for outcome in self.outcomes if outcome.status is Status.FAIL)
 
     @property
     def passed(self) -> bool:
-        """Whether nothing went wrong."""
+        """Whether no step failed."""
         return not self.failures
 
     @property
@@ -77,11 +77,11 @@ class ConformanceReport:
 
     @property
     def seconds(self) -> float:
-        """What all steps cost."""
+        """Duration of all steps."""
         return sum(outcome.seconds for outcome in self.outcomes)
 
     def explain(self) -> list[str]:
-        """One line per reason for failing: the steps that it broke, then the reason."""
+        """One line per reason of failure: the failed steps, then the reason."""
         steps: dict[str, list[str]] = {}
         for outcome in self.failures:
             steps.setdefault(outcome.reason, []).append(outcome.step)
@@ -89,9 +89,9 @@ class ConformanceReport:
 
 
 def one_line(error: BaseException) -> str:
-    """The plain reason behind an exception: its type, the first line of its message, where it was raised.
+    """An exception in one line: its type, the first line of its message, where it was raised.
 
-    An assertion without a message is told by its code.
+    For an assertion without a message the line of code stands in.
 
     Examples:
         >>> try:

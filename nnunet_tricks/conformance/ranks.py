@@ -1,8 +1,8 @@
 """A trainer's loss in two processes that share a batch, as with ``nnUNetv2_train -num_gpus 2``; on the CPU, with gloo.
 
-DDP averages the gradients of the processes, so what is trained is the mean of their losses. Without batch Dice each
-process must compute what it computes alone on its half. With batch Dice the overlap is that of the joined batch; where
-the loss is a mean over the samples otherwise, the mean over the processes is that of one process on the joined batch.
+DDP averages the gradients of the processes, so the mean of their losses is trained. Without batch Dice each process
+must compute the same as alone on its half. With batch Dice the overlap is that of the joined batch. If the loss is
+otherwise a mean over samples, the mean over the processes must equal that of one process on the joined batch.
 """
 
 from __future__ import annotations
@@ -62,14 +62,14 @@ class LossAndGradient:
 
 @dataclass(frozen=True)
 class RankResult:
-    """What one process found.
+    """Losses that one process computed.
 
     Attributes:
-        together: The loss on this process' half, in the group of processes.
-        alone: The same without a group.
-        joined: The whole batch without a group; its gradient is that of this half.
-        per_sample_alone: As ``alone``, without batch Dice.
-        per_sample_joined: As ``joined``, without batch Dice.
+        together: Loss on this process's half, in the group of processes.
+        alone: Loss on the half without a group.
+        joined: Loss on the whole batch without a group, with the gradient of this half.
+        per_sample_alone: Loss like ``alone``, without batch Dice.
+        per_sample_joined: Loss like ``joined``, without batch Dice.
     """
 
     together: LossAndGradient
@@ -90,7 +90,7 @@ class RankPair:
     """
 
     def __init__(self) -> None:
-        """Start the processes; they get ready while the caller does other things."""
+        """Start the processes, which get ready while the caller does other things."""
         self._folder = tempfile.TemporaryDirectory(prefix="nnunet_tricks_ranks_")
         context = multiprocessing.get_context("spawn")
         pipes = [context.Pipe() for _ in range(WORLD)]
@@ -104,7 +104,7 @@ class RankPair:
             theirs.close()
 
     def __enter__(self) -> RankPair:
-        """Nothing to do."""
+        """Return the pair."""
         return self
 
     def __exit__(
@@ -122,10 +122,10 @@ class RankPair:
         self._processes = []
 
     def check(self, trainer: type[nnUNetTrainer]) -> ConformanceReport:
-        """Hold a trainer's loss against what it is on one process, in every label mode, with and without batch Dice.
+        """Compare a trainer's loss with that of one process, in every label mode, with and without batch Dice.
 
         Args:
-            trainer: The class; the processes import it or look it up by its name.
+            trainer: Class of the trainer, which the processes import or look up by its name.
 
         Returns:
             One step per situation.
@@ -145,10 +145,10 @@ class RankPair:
         return ConformanceReport(trainer.__name__, "two processes", tuple(outcomes))
 
     def measure(self, trainer: type[nnUNetTrainer], labels: str, *, batch_dice: bool) -> list[RankResult]:
-        """What each process finds.
+        """Let each process compute its losses.
 
         Args:
-            trainer: The class.
+            trainer: Class of the trainer.
             labels: One of ``grid.LABEL_MODES``.
             batch_dice: Whether the plans ask for batch Dice.
 
@@ -156,7 +156,7 @@ class RankPair:
             The answers in the order of ranks.
 
         Raises:
-            ViolationError: If a process could not answer; the message says why.
+            ViolationError: If a process gave no answer; the message says why.
         """
         if not self._processes:
             raise ViolationError("the two processes are gone")
@@ -169,7 +169,7 @@ class RankPair:
                 connection.send((who, labels, batch_dice))
             answers = self._receive()
         except (EOFError, OSError) as error:
-            # What still comes would be taken for the answer to the next question.
+            # A late answer would be taken for the answer to the next question.
             self.close()
             reason = str(error) if isinstance(error, TimeoutError) else "a process ended without an answer"
             raise ViolationError(reason) from error
@@ -219,7 +219,7 @@ def _verdict(faults: list[str]) -> tuple[Status, str]:
 
 
 def _average(measured: list[LossAndGradient], rank: int) -> LossAndGradient:
-    """What DDP makes of the losses of all processes, with the gradient on the half of one of them."""
+    """The mean loss of all processes as DDP trains it, with the gradient on the half of one of them."""
     return LossAndGradient(sum(m.loss for m in measured) / WORLD, measured[rank].gradient / WORLD)
 
 

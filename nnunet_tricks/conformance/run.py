@@ -1,4 +1,4 @@
-"""One trainer in one situation: how instances of it come to be, and where they leave things."""
+"""One trainer in one situation: how its instances are made, and where they write."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ class Run:
     """One trainer in one situation: makes instances as ``nnUNetv2_train`` does, and keeps what several steps need.
 
     Attributes:
-        questions: What the validation step asked the loss.
-        uninterrupted: What the training of the epochs saw, for one that goes on after the first.
-        validated: The trainer that predicted the validation cases.
+        questions: Calls of the loss in the validation step.
+        uninterrupted: Record of the training without interruption.
+        validated: Trainer that predicted the validation cases.
     """
 
     def __init__(self, trainer: type[nnUNetTrainer], situation: Situation, data: TinyData, folder: Path) -> None:
         """Make nothing yet.
 
         Args:
-            trainer: The class under test.
-            situation: The situation.
-            data: The data set of that situation.
-            folder: For predictions.
+            trainer: Class under test.
+            situation: Situation of the trainer.
+            data: Data set of the situation.
+            folder: Folder for results and predictions.
         """
         self.trainer = trainer
         self.situation = situation
@@ -59,17 +59,17 @@ class Run:
         """A trainer, made as ``nnUNetv2_train`` does; initialized, unless it is to continue.
 
         Args:
-            configuration: That of the situation if not given.
+            configuration: Name of a configuration; empty for that of the situation.
             fold: Fold of the split, or ``"all"``.
-            continue_training: What ``--c`` says.
-            compiled: Whether to take nnU-Net's path for ``torch.compile``, which it leaves out on the CPU.
-            untouched: Whether to leave the trainer its own length of an epoch and its own switch of deep supervision.
+            continue_training: Whether ``--c`` was given.
+            compiled: Whether to take nnU-Net's path for ``torch.compile``, which it skips on the CPU.
+            untouched: Whether the trainer keeps its own length of an epoch and its own switch of deep supervision.
 
         Returns:
             The trainer.
 
         Raises:
-            NotApplicableError: If the situation wants deep supervision and the trainer never has it.
+            NotApplicableError: If the situation needs deep supervision and the trainer switches it off.
         """
         # nnU-Net takes continue_training out of the plans that it is given, so each trainer gets its own copy.
         trainer = self.trainer(
@@ -96,17 +96,17 @@ class Run:
 
     @cached_property
     def probe(self) -> nnUNetTrainer:
-        """The instance for the steps that need no whole epoch."""
+        """The instance for steps that need no complete epoch."""
         trainer = self.build()
         trainer.on_train_start()
         return trainer
 
     def forget(self) -> None:
-        """Give the next step a new probe: a failed one may hold weights that are not finite."""
+        """Drop the probe, so that the next step makes a new one: after a failure its weights may not be finite."""
         self.__dict__.pop("probe", None)
 
     def model_folder(self, configuration: str = "") -> Path:
-        """Where a configuration's results are."""
+        """Folder of a configuration's results."""
         configuration = configuration or CONFIGURATIONS[self.situation.dimension]
         name = f"{self.trainer.__name__}__{self.data.plans['plans_name']}__{configuration}"
         return self.folder / "results" / self.data.name / name

@@ -1,4 +1,4 @@
-"""Checks trainers one after the other and shows what comes out: what ``nnunet-tricks conformance`` does."""
+"""Checks trainers one after the other and shows the results, for ``nnunet-tricks conformance``."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ def run(names: Sequence[str], *, whole_grid: bool, as_json: bool, keep: Path | N
     """Check trainers.
 
     Args:
-        names: Trainers or tricks; every trick of the catalogue if there are none.
-        whole_grid: Every situation rather than a pairwise selection.
-        as_json: Print JSON rather than tables.
-        keep: Folder for what is written, ``None`` for a temporary one.
+        names: Names of trainers or tricks; empty for every trick of the catalogue.
+        whole_grid: Whether to take every situation rather than a pairwise selection.
+        as_json: Whether to print JSON rather than tables.
+        keep: Folder for everything that is written, ``None`` for a temporary one.
 
     Returns:
         1 if something failed, else 0.
 
     Raises:
-        ValueError: If a name is no trainer's, or the folder holds something.
+        ValueError: If there is no trainer of a name, or the folder is not empty.
     """
     if keep is not None and keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
-        raise ValueError(f"--keep {keep}: there is something already, name a new or an empty folder")
+        raise ValueError(f"--keep {keep} must be a new or an empty folder, and this one is not")
     checked = [_find(name) for name in names or [info.trainer for info in CATALOGUE]]
     situations = FULL_GRID if whole_grid else pairwise()
-    console = Console(file=sys.stdout)  # this one, wherever the sandbox sends what others print
+    console = Console(file=sys.stdout)  # this stream, even while the sandbox redirects others' output
     reports = []
     with (
         RankPair() as pair,
@@ -72,7 +72,7 @@ def run(names: Sequence[str], *, whole_grid: bool, as_json: bool, keep: Path | N
 
 
 def to_json(reports: Sequence[ConformanceReport]) -> str:
-    """Everything that came out, for scripts.
+    """All results as JSON.
 
     Examples:
         >>> json.loads(to_json([ConformanceReport("nnUNetTrainer", "contract")]))["ok"]

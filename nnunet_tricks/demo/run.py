@@ -20,7 +20,7 @@ from nnunet_tricks.planning.small import small_configuration
 from nnunet_tricks.utilities.files import write_atomically
 
 VOXELS = {2: 128**2, 3: 32**3}
-"""Patches smaller still than those of ``plan --small``: more steps in the time that a demo has."""
+"""Voxels of a patch, fewer than with ``plan --small``: more steps in the time of a demo."""
 
 PICTURE = "comparison.png"
 RESULT = "result.json"
@@ -29,17 +29,17 @@ Watch = Callable[[float | None], None]
 
 
 def run(setting: DemoSetting, *, restart: bool = False) -> dict[str, Any]:
-    """Do all that is not done yet, and compare.
+    """Do everything that is not done yet, and compare.
 
     Args:
-        setting: What to do.
-        restart: Throw away what is there.
+        setting: Settings of the demo.
+        restart: Whether to remove what an earlier demo left.
 
     Returns:
-        Scores by trainer, class and score, and where things are.
+        Scores by trainer, class and score, and paths of the results.
 
     Raises:
-        ValueError: If the folder holds something else, the source will not do, or a command of nnU-Net fails.
+        ValueError: If the folder has other content, the source is not suitable, or a command of nnU-Net fails.
     """
     # Before anything is written.
     selection = _select(setting)
@@ -83,7 +83,7 @@ def _train_and_predict(setting: DemoSetting, trainer: str) -> list[Stage]:
     train = ["nnUNetv2_train", setting.dataset, setting.small, FOLD, "-tr", trainer, "-device", setting.device]
     predict = ["nnUNetv2_predict", "-d", setting.dataset, "-c", setting.small, "-f", FOLD, "-tr", trainer]
     files = ["-i", str(setting.raw / "imagesTs"), "-o", str(setting.predictions(trainer))]
-    # Without processes of its own: to start them takes longer than to predict a few small cases.
+    # Without extra processes: starting them takes longer than predicting a few small cases.
     how = ["-npp", "0", "-nps", "0", "-device", setting.device, "--disable_progress_bar"]
     return [
         Stage(
@@ -102,7 +102,7 @@ def _train_and_predict(setting: DemoSetting, trainer: str) -> list[Stage]:
 
 
 def _command(setting: DemoSetting, name: str, *words: Sequence[str], epochs: int = 0) -> Callable[[Watch], None]:
-    """The work of a stage that is one of nnU-Net's commands."""
+    """The work of a stage that runs a command of nnU-Net."""
     command, *arguments = [word for part in words for word in part]
     log = setting.out / "logs" / f"{name}.txt"
 
@@ -120,7 +120,7 @@ def _command(setting: DemoSetting, name: str, *words: Sequence[str], epochs: int
 
 def _select(setting: DemoSetting) -> DemoCases | None:
     if setting.source in (setting.out, *setting.out.parents):
-        raise ValueError(f"{setting.out} lies in the source, which is only read: choose another folder with --out")
+        raise ValueError(f"--out {setting.out} is inside the source, which is only read: choose another folder")
     return select(setting.source, train=setting.train, unseen=setting.unseen) if setting.source else None
 
 
@@ -139,7 +139,7 @@ def _add_small(setting: DemoSetting) -> None:
 
 
 def _compare(setting: DemoSetting, state: DemoState) -> dict[str, Any]:
-    # Both import much, and a demo that fails earlier should not wait for it.
+    # Both imports take long, and a demo that fails earlier should not wait for them.
     from nnunet_tricks.demo import picture, results
 
     comparison = results.read(setting)

@@ -1,4 +1,4 @@
-"""Any raw data set as the demo's: links to its files, with some cases held out as unseen."""
+"""A user's raw data set in the demo: links to its files, with some cases held out as unseen."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 MIN_TRAIN = 5
-"""nnU-Net draws five folds."""
+"""Fewest training cases, since nnU-Net makes five folds."""
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,9 @@ class SourceCase:
     """One case of a raw data set.
 
     Attributes:
-        name: Its identifier.
+        name: Identifier of the case.
         images: One file per channel.
-        label: Its truth.
+        label: File of its label map.
     """
 
     name: str
@@ -35,8 +35,8 @@ class DemoCases:
     """The cases that a demo takes from a source.
 
     Attributes:
-        train: To train on.
-        unseen: To predict.
+        train: Cases to train on.
+        unseen: Cases to predict.
         dataset: Content of the source's ``dataset.json``.
     """
 
@@ -66,8 +66,8 @@ def read_dataset_json(source: Path) -> dict[str, Any]:
     file = source / "dataset.json"
     if not file.is_file():
         raise ValueError(
-            f"{source} is not a raw data set of nnU-Net v2: it has no dataset.json. It needs dataset.json, "
-            "imagesTr and labelsTr"
+            f"{source} is not a raw data set of nnU-Net v2, which has dataset.json, imagesTr and labelsTr: there is no "
+            "dataset.json"
         )
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
@@ -117,8 +117,8 @@ def select(source: Path, *, train: int, unseen: int) -> DemoCases:
     if len(known) < needed or 0 < train < MIN_TRAIN:
         given = min(train or len(known), len(known))
         raise ValueError(
-            f"{source} gives {given} cases to train on, and at least {needed} are needed: {MIN_TRAIN} for nnU-Net's "
-            f"folds{'' if held_out else ', one to be predicted'}"
+            f"{source} has {given} cases to train on, and at least {needed} are needed: {MIN_TRAIN} for nnU-Net's "
+            f"folds{'' if held_out else ', one to predict'}"
         )
     if not held_out:
         held_out = _spread(known, min(unseen, len(known) - MIN_TRAIN))
@@ -202,14 +202,14 @@ def _cases_in(source: Path, part: str, ending: str, *, labelled_only: bool = Fal
 
 
 def _spread(cases: Sequence[SourceCase], count: int) -> list[SourceCase]:
-    """So many of the cases, evenly over the whole list."""
+    """A number of cases, spread evenly over the list."""
     if count >= len(cases):
         return list(cases)
     return [cases[(2 * index + 1) * len(cases) // (2 * count)] for index in range(count)]
 
 
 def _link(file: Path, link: Path) -> None:
-    """A symbolic link, or a copy where there are no such links."""
+    """Make a symbolic link, or a copy where there are no symbolic links."""
     link.parent.mkdir(parents=True, exist_ok=True)
     try:
         link.symlink_to(file.resolve())

@@ -125,7 +125,7 @@ def test_scripts_get_everything(bench: Bench) -> None:
         ([], "name a trainer, or say --all"),
         (["nnUNetTrainerTverski"], "nnUNetTrainerTversky"),
         (["SomebodysTrainer"], "no trainer is called 'SomebodysTrainer'"),
-        (["nnUNetTrainer", "--keep", __file__], "there is something already"),
+        (["nnUNetTrainer", "--keep", __file__], "must be a new or an empty folder"),
     ],
 )
 def test_bad_input_gets_one_sentence(arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:

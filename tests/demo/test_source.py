@@ -111,7 +111,7 @@ def test_nothing_is_written_into_the_source(tmp_path: Path, capsys: pytest.Captu
     before = sorted(raw.rglob("*"))
     words = ["--source", str(raw), "--out", str(raw / "demo"), "-c", "3d_fullres", "--device", "cpu"]
     assert main(["demo", *words]) == 2
-    assert "lies in the source, which is only read" in capsys.readouterr().err
+    assert "is inside the source, which is only read" in capsys.readouterr().err
     assert sorted(raw.rglob("*")) == before
 
 

@@ -112,7 +112,7 @@ def _time(folder: Path, name: str, plan: Mapping[str, Any], cells: Mapping[str, 
 
 
 def _age(folder: Path, plan: Mapping[str, Any], name: str) -> None:
-    """Date the markers of earlier cells back: Snakemake refuses files from the future, if a node's clock is ahead."""
+    """Date back the markers of earlier cells: Snakemake refuses output that is older than input, as clocks differ."""
     for needed in [*plan["cells"][name]["after"], plan["cells"][name]["measure"]]:
         if needed:
             with suppress(OSError):

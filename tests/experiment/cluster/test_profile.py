@@ -46,7 +46,7 @@ def test_a_gpu_is_asked_for_by_trainings_on_gpus_only() -> None:
         ("scheduler: slurm\nlongest: forever\n", "line 2: 'forever' is not a duration"),
         ("scheduler: slurm\nlongest: 1:30\n", "line 2: '1:30' may be hours and minutes or minutes and seconds"),
         ("scheduler: slurm\ntraining: {memory: plenty}\n", "line 2: 'plenty' is not a size"),
-        ("scheduler: slurm\ntraining:\n  gpu: {gres: gpu}\n  resources: {gres: disk}\n", "line 4: 'gres' is under 'gpu'"),
+        ("scheduler: slurm\ntraining:\n  gpu: {gres: gpu}\n  resources: {gres: disk}\n", "line 4: 'gres' is under"),
         ("scheduler: slurm\ntraining:\n  resources: {runtime: 3}\n", "line 3: 'runtime' is set from measurements"),
         ("scheduler: slurm\nsnakemake: {executor: lsf}\n", "line 2: Snakemake's option 'executor' is set by"),
     ],
