@@ -90,7 +90,7 @@ def test_an_unknown_problem_is_answered_with_the_known_ones(capsys: pytest.Captu
 
 def test_nothing_that_fits_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "--for", "class-imbalance", "Nothing*"]) == 2
-    assert "no trick fits" in capsys.readouterr().err
+    assert "no trick matches" in capsys.readouterr().err
 
 
 def test_tricks_for_a_problem_come_with_what_papers_measured_best_first(capsys: pytest.CaptureFixture[str]) -> None:

@@ -63,7 +63,7 @@ class DemoState:
             changed = sorted(key for key in {*begun, *settings} if begun.get(key) != settings.get(key))
             if changed:
                 raise ValueError(
-                    f"the demo in {folder} was started with another {', '.join(changed)}: repeat those arguments, or give "
+                    f"{folder} was started with another {', '.join(changed)}: repeat the arguments, or give "
                     "another folder with --out, or --restart to remove it"
                 )
         self.settings = content["settings"]

@@ -122,7 +122,7 @@ def test_scripts_get_everything(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ([], "name a trainer, or say --all"),
+        ([], "name a trainer, or give --all"),
         (["nnUNetTrainerTverski"], "nnUNetTrainerTversky"),
         (["SomebodysTrainer"], "no trainer is called 'SomebodysTrainer'"),
         (["nnUNetTrainer", "--keep", __file__], "must be a new or an empty folder"),

@@ -14,7 +14,7 @@ def test_the_baseline_comes_first_and_once() -> None:
 
 
 def test_epochs_are_the_same_for_all() -> None:
-    with pytest.raises(ValueError, match="name it nnUNetTrainerTversky and give --epochs"):
+    with pytest.raises(ValueError, match="write nnUNetTrainerTversky, and --epochs"):
         with_epochs(["nnUNetTrainerTversky_7epochs"], 3)
     with pytest.raises(ValueError, match="--epochs must be at least 1, got 0"):
         with_epochs(["nnUNetTrainerTversky"], 0)

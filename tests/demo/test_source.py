@@ -95,7 +95,7 @@ def test_without_labels_the_way_out_is_named(tmp_path: Path) -> None:
 
 def test_too_few_cases(tmp_path: Path) -> None:
     raw = _raw(tmp_path / "theirs", cases=5)
-    with pytest.raises(ValueError, match="gives 5 cases to train on, and at least 6"):
+    with pytest.raises(ValueError, match="has 5 cases to train on, and at least 6"):
         source.adopt(source.select(raw, train=0, unseen=2), tmp_path / "ours")
 
 

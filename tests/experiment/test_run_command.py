@@ -102,7 +102,7 @@ def test_missing_tricks_are_named_and_the_rest_can_run(spec, preprocessed, capsy
         (["--gpus", "a"], "--gpus takes numbers"),
         (["--gpus", "0", "--device", "cpu"], "contradict"),
         (["--budget", "soon"], "48h, 90min or 2d"),
-        (["--retries", "-1"], "cannot be negative"),
+        (["--retries", "-1"], "must not be negative"),
     ],
 )
 def test_wrong_arguments(spec, preprocessed, capsys, words, complaint) -> None:

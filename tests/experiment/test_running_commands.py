@@ -189,7 +189,7 @@ def test_a_dry_run_says_what_runs_by_hand(spec, trains, command, capsys) -> None
     assert cells[trains[0].key]["state"] == "running by hand"
     assert str(process.pid) in cells[trains[0].key]["others"]
     assert main(["run", str(file), "--runner", "print", "--device", "cpu"]) == 0
-    assert "wait for its end before you run its line" in capsys.readouterr().err
+    assert "wait until it ends before you run its line" in capsys.readouterr().err
 
 
 @linux

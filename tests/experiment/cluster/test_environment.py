@@ -51,4 +51,4 @@ def test_a_python_that_is_too_old(tmp_path) -> None:
 
 def test_unknown_schedulers_are_refused(capsys) -> None:
     assert main(["cluster", "setup", "pbs"]) == 2
-    assert "'pbs' is not a scheduler that we know" in capsys.readouterr().err
+    assert "SCHEDULER must be one of slurm, lsf, kubernetes, local, got 'pbs'" in capsys.readouterr().err

@@ -122,7 +122,7 @@ def test_no_scheduler(profile, missing, spec, preprocessed, monkeypatch, capsys)
 
 def test_profiles_are_for_snakemake_only(spec, preprocessed, capsys) -> None:
     assert main(["run", str(spec(SPEC)), "--profile", "slurm"]) == 2
-    assert "--profile is for --runner snakemake" in capsys.readouterr().err
+    assert "--profile needs --runner snakemake" in capsys.readouterr().err
     words = ["--runner", "snakemake", "--profile", "slurm", "--gpus", "0,1"]
     assert main(["run", str(spec(SPEC)), *words]) == 2
     assert "each training gets one GPU" in capsys.readouterr().err
