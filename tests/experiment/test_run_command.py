@@ -98,8 +98,8 @@ def test_missing_tricks_are_named_and_the_rest_can_run(spec, preprocessed, capsy
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (["--gpus", "0,0"], "each once"),
-        (["--gpus", "a"], "--gpus takes numbers"),
+        (["--gpus", "0,0"], "--gpus must be different numbers such as 0,1, got '0,0'"),
+        (["--gpus", "a"], "--gpus must be different numbers"),
         (["--gpus", "0", "--device", "cpu"], "contradict"),
         (["--budget", "soon"], "48h, 90min or 2d"),
         (["--retries", "-1"], "must not be negative"),
