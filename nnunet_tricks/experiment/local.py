@@ -301,9 +301,9 @@ class LocalQueue:
         if why and not self.stopped:
             with self._changed:
                 self.stopped = why
-                for one in self.progress.values():
-                    if one.failures and one.state in (OPEN, STARTED):
-                        self._set(one, FAILED)
+                for waiting in self.progress.values():
+                    if waiting.failures and waiting.state in (OPEN, STARTED):
+                        self._set(waiting, FAILED)
                 self._changed.notify_all()
 
     def _set(self, progress: CellProgress, state: str) -> None:

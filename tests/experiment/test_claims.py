@@ -1,4 +1,4 @@
-"""File systems without locks. There is none here, so the system's call answers as on one."""
+"""File systems without locks. The tests have none, so the system call is replaced by one that fails as there."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_signs_of_life_count(tmp_path, monkeypatch) -> None:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
-def test_a_number_that_another_process_has_got_since_is_not_he(tmp_path) -> None:
+def test_a_number_that_another_process_has_now_is_not_the_owner(tmp_path) -> None:
     mine = identity(os.getpid())
     (tmp_path / "lock.1").write_text(mine)
     assert Claim.take(tmp_path / "lock") is None

@@ -31,7 +31,7 @@ def test_every_table_has_its_file() -> None:
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_the_file_is_right(file: Path) -> None:
-    """Fails too when a trick that the file waits for exists meanwhile: take it out of ``needs`` then."""
+    """Also fails when a trick under ``needs`` exists by now: take it out then."""
     experiment = read_experiment(file)
     assert experiment.notes == ()
     assert experiment.name == file.stem

@@ -63,7 +63,7 @@ def test_one_trick_that_fails_on_every_fold_does_not_end_the_others(tmp_path) ->
     assert [states(queue)[cell.key] for cell in good] == ["done"] * 3
 
 
-def test_who_fails_each_in_his_own_way_is_tried_again(tmp_path) -> None:
+def test_cells_that_fail_for_different_reasons_are_tried_again(tmp_path) -> None:
     words = ("no memory", "no such file", "cannot divide")
     cells = [
         failing(tmp_path, f"c{n}", line=f"echo x >> {tmp_path}/tries; echo {word}; exit 1", rank=n)
@@ -104,7 +104,7 @@ def test_a_disk_that_is_full_names_its_file(tmp_path) -> None:
 
 
 def small_disk(folder: Path, size: str, code: str) -> dict[str, object]:
-    """What some Python prints as JSON, with a disk of that size mounted on a folder."""
+    """The JSON that a line of Python prints, with a disk of this size mounted on a folder."""
     folder.mkdir()
     if shutil.which("unshare") is None or subprocess.run([*MOUNT, "100k", str(folder), "true"], check=False).returncode:
         pytest.skip("no disk can be mounted here")

@@ -1,4 +1,4 @@
-"""The lines are run by bash, with commands of nnU-Net, SLURM and LSF that only write down what they were told."""
+"""bash runs the lines, with stand-ins for the commands of nnU-Net, SLURM and LSF that only write down their words."""
 
 import os
 import subprocess

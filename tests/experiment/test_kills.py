@@ -1,4 +1,4 @@
-"""Whoever is killed, and whenever: nothing is lost, and nothing runs twice."""
+"""Whatever is killed, and whenever: nothing is lost, and nothing runs twice."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""What somebody has typed by hand is seen: by its words on this machine, by its files from another."""
+"""Commands typed by hand are noticed: by their words on this machine, by their files from another one."""
 
 import json
 import os
@@ -156,7 +156,7 @@ def test_a_command_on_this_machine_is_seen_until_it_ends(trains, preprocessed, c
 
 @linux
 def test_loading_processes_that_a_killed_training_left_are_no_training(trains, command) -> None:
-    """They are copies of it, with its words, and go on for ever."""
+    """They are copies of the training with its command line, and run forever."""
     script = "import os, time\nos.fork()\nopen(f'pid{os.getpid()}', 'w').close()\ntime.sleep(600)\n"
     process = command("nnUNetv2_train", "901", "3d_fullres", "0", "-tr", "nnUNetTrainer_5epochs", script=script)
     while len(pids := list(Path(os.readlink(f"/proc/{process.pid}/cwd")).glob("pid*"))) < 2:
@@ -279,7 +279,7 @@ def test_what_our_own_attempts_have_left_needs_no_second_look(trains) -> None:
     assert Strangers(look=list, is_alone=shared).at(train) is None
     (folder / "training_log_2026_2_01_09_05_00.txt").write_text("")  # somebody went on by hand
     assert Strangers(look=list, is_alone=shared).at(train) is not None
-    # An attempt of ours that has begun after him has settled that he is dead.
+    # An attempt of the queue that started later has settled that the other one is dead.
     record = train.observer().begin(Record.read(train.folder)).begin(train.folder, attempt)
     assert record.logs == {LOG: 5.0, "training_log_2026_2_01_09_05_00.txt": None}
     assert Strangers(look=list, is_alone=shared).at(train) is None

@@ -1,4 +1,4 @@
-"""A split, plans or test part that changed between two runs is told before anything is trained."""
+"""A split, plans or test part that changed between two runs is reported before anything is trained."""
 
 import json
 

@@ -144,7 +144,7 @@ def test_data_that_are_there_are_not_to_be_preprocessed_again(plans: Path, capsy
     (plans.parent / "nnUNetPlansNoResampling_3d_fullres").mkdir()
     assert _run("501", "--no-resampling") == 0
     said = capsys.readouterr().out
-    assert "preprocessed already, in nnUNetPlansNoResampling_3d_fullres" in said
+    assert "already preprocessed, in nnUNetPlansNoResampling_3d_fullres" in said
     assert "nnUNetv2_preprocess -d" not in said
 
 

@@ -48,7 +48,7 @@ def made(spec, folders, tmp_path):
 
 
 def changed(made, key, change) -> str:
-    """The name of the first cell whose key ends so, after a change of what the file says of it."""
+    """Change the entry of the first cell whose key ends like this, and return the name of its job."""
     name = next(name for cell_key, name in made.names.items() if cell_key.endswith(key))
     content = json.loads((made.folder / FILE).read_text())
     change(content["cells"][name])
@@ -71,7 +71,7 @@ def test_a_job_that_times_steps_gets_the_cells_of_its_kind(made) -> None:
 
 
 def test_no_pickle_is_written_and_none_is_read(made, tmp_path, capsys) -> None:
-    """Neither in the place of the file, nor beside it, where earlier versions had theirs."""
+    """Neither in place of the file, nor beside it, where earlier versions had theirs."""
     name, mark = made.names[made.cells[0].key], tmp_path / "mark"
     assert not list(made.folder.rglob("*.pickle"))
     for file in (FILE, "cells.pickle"):

@@ -151,7 +151,7 @@ def test_a_job_leaves_alone_what_somebody_else_is_at(tmp_path, snakemake, monkey
     assert (folder / "held" / prepared.names["c"]).exists()
 
 
-def test_what_somebody_runs_by_hand_is_left_to_him(spec, preprocessed, tmp_path, monkeypatch) -> None:
+def test_what_somebody_runs_by_hand_is_left_alone(spec, preprocessed, tmp_path, monkeypatch) -> None:
     """The head process watches files of other machines, a node its own processes."""
     text = "datasets: [901]\nconfigurations: [3d_fullres]\ntricks: [CE]\nfolds: [0]\n"
     trains = [cell for cell in make(read_experiment(spec(text)), preprocessed) if isinstance(cell, Train)]
