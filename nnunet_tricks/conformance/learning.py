@@ -54,10 +54,10 @@ def require_learning(trainer: nnUNetTrainer, batches: Iterator[dict[str, Any]], 
         if number:
             gradients = watched_train_step(trainer, next(batches))[1]
         else:
-            with overheard(trainer) as questions:
+            with overheard(trainer) as calls:
                 gradients = watched_train_step(trainer, next(batches))[1]
-            for question in questions[:1]:
-                require_own_gradient(question)
+            for call in calls[:1]:
+                require_own_gradient(call)
         felt = felt or any(bool(gradient.any()) for gradient in gradients.values())
         if number == steps - 1:
             require(felt, "every gradient is 0, so nothing is learned: the loss does not depend on the prediction")
@@ -74,17 +74,17 @@ def require_learning(trainer: nnUNetTrainer, batches: Iterator[dict[str, Any]], 
     )
 
 
-def require_own_gradient(question: LossCall) -> None:
+def require_own_gradient(call: LossCall) -> None:
     """Require that a training step follows the gradient of its loss.
 
     Args:
-        question: Call of the loss in a finished training step.
+        call: Call of the loss in a finished training step.
 
     Raises:
         ViolationError: If the gradient that came back to the logits is nearly the opposite of the loss's own.
     """
-    own = question.measure(question.output).gradients
-    pairs = [(own[level], arrived) for level, arrived in question.arrived.items()]
+    own = call.measure(call.output).gradients
+    pairs = [(own[level], arrived) for level, arrived in call.arrived.items()]
     product = sum(float((mine * arrived).sum()) for mine, arrived in pairs)
     size = sum(float(mine.square().sum()) for mine, _ in pairs) * sum(float(a.square().sum()) for _, a in pairs)
     require(
@@ -93,34 +93,34 @@ def require_own_gradient(question: LossCall) -> None:
     )
 
 
-def require_sense(question: LossCall) -> None:
+def require_sense(call: LossCall) -> None:
     """Require that a loss prefers the truth, notices each class, and has a gradient that leads downhill.
 
     Args:
-        question: Call of the loss on a patch in which something is annotated.
+        call: Call of the loss on a patch in which something is annotated.
 
     Raises:
         ViolationError: If one of these fails, or an image of the batch does not count.
     """
-    truths = [question.truth(level) for level in range(len(question.output))]
-    at_truth = question.loss(_sure(truths))
-    regions = bool(question.trainer.label_manager.has_regions)
+    truths = [call.truth(level) for level in range(len(call.output))]
+    at_truth = call.loss(_sure(truths))
+    regions = bool(call.trainer.label_manager.has_regions)
     opposite, *swapped = _worse(truths)
-    _require_worse(question, at_truth, opposite)
+    _require_worse(call, at_truth, opposite)
     for what, wrong in _missed(truths, regions=regions):
-        loss = question.loss(_sure(wrong))
+        loss = call.loss(_sure(wrong))
         noticed = abs(loss - at_truth) > NOTICED * max(1.0, abs(at_truth))
         require(noticed, f"the loss does not notice {what}: it is {loss:.6g}, as if the truth were predicted")
     for prediction in swapped:
-        _require_worse(question, at_truth, prediction)
-    for image in _complete(question, truths[0]):
-        loss = question.loss(_sure([_opposite_of(truth, image) for truth in truths]))
+        _require_worse(call, at_truth, prediction)
+    for image in _complete(call, truths[0]):
+        loss = call.loss(_sure([_opposite_of(truth, image) for truth in truths]))
         require(
             abs(loss - at_truth) > NOTICED * max(1.0, abs(at_truth)),
             f"the loss does not notice image {image + 1} of the batch: it is {loss:.6g}, as if the truth were "
             "predicted in all",
         )
-    measured = question.measure(question.output)
+    measured = call.measure(call.output)
     require(measured.largest > 0, "the gradient of the loss is 0 everywhere, so nothing is learned")
     require(
         bool(measured.gradients[0].any()),
@@ -128,25 +128,25 @@ def require_sense(question: LossCall) -> None:
         "is not trained",
     )
     slope = max(measured.largest, 1e-30)
-    tried = [question.loss(_moved(question.output, measured.gradients, -step / slope)) for step in DOWNHILL]
+    tried = [call.loss(_moved(call.output, measured.gradients, -step / slope)) for step in DOWNHILL]
     require(
         min(tried) < measured.loss,
         f"against its own gradient the loss grows from {measured.loss:.6g} to {min(tried):.6g}",
     )
 
 
-def require_ignorance(question: LossCall) -> None:
+def require_ignorance(call: LossCall) -> None:
     """Require that predictions where nobody annotated change neither the loss nor any gradient elsewhere.
 
     Args:
-        question: Call of the loss on a patch that is partly annotated.
+        call: Call of the loss on a patch that is partly annotated.
 
     Raises:
         ViolationError: If they do, or such voxels have a gradient.
     """
-    ignored = [question.without_effect(level) for level in range(len(question.output))]
-    other = [torch.where(mask, 3 - 2 * level, level) for level, mask in zip(question.output, ignored, strict=True)]
-    mine, theirs = question.measure(question.output), question.measure(other)
+    ignored = [call.without_effect(level) for level in range(len(call.output))]
+    other = [torch.where(mask, 3 - 2 * level, level) for level, mask in zip(call.output, ignored, strict=True)]
+    mine, theirs = call.measure(call.output), call.measure(other)
     require(
         abs(mine.loss - theirs.loss) <= TOLERANCE * max(1.0, abs(mine.loss)),
         f"voxels that nobody annotated count: other predictions there change the loss from {mine.loss:.6g} to "
@@ -182,9 +182,9 @@ def require_no_count(trainer: nnUNetTrainer) -> None:
             raise ViolationError(str(error)) from error
 
 
-def _require_worse(question: LossCall, at_truth: float, other: tuple[str, list[Tensor]]) -> None:
+def _require_worse(call: LossCall, at_truth: float, other: tuple[str, list[Tensor]]) -> None:
     what, wrong = other
-    loss = question.loss(_sure(wrong))
+    loss = call.loss(_sure(wrong))
     require(at_truth < loss, f"the loss is {at_truth:.4g} where the truth is predicted, and {loss:.4g} {what}")
 
 
@@ -215,9 +215,9 @@ def _missed(truths: list[Tensor], *, regions: bool) -> Iterator[tuple[str, list[
                 yield what, [_changed(truth, label, other) for truth in truths]
 
 
-def _complete(question: LossCall, truth: Tensor) -> list[int]:
+def _complete(call: LossCall, truth: Tensor) -> list[int]:
     """Numbers of the images that have every class; in others a loss may have nothing to compare."""
-    annotated = ~question.ignored(0) if question.trainer.label_manager.has_ignore_label else torch.ones_like(truth)
+    annotated = ~call.ignored(0) if call.trainer.label_manager.has_ignore_label else torch.ones_like(truth)
     return (truth & annotated).flatten(2).any(2).all(1).nonzero().flatten().tolist()
 
 

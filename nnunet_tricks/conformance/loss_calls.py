@@ -122,19 +122,19 @@ class LossCall:
 @contextmanager
 def overheard(trainer: nnUNetTrainer) -> Iterator[list[LossCall]]:
     """Record the calls of a trainer's loss in a with block."""
-    loss, questions = trainer.loss, list[LossCall]()
+    loss, calls = trainer.loss, list[LossCall]()
 
     def listen(output: Any, target: Any, *extra: Any, **settings: Any) -> Any:
         if not extra and not settings and _tensors(output) and _tensors(target):
             call = LossCall(trainer, _copied(output), _copied(target), nested=not isinstance(output, Tensor))
             if call.is_nnunets:
-                questions.append(call)
+                calls.append(call)
                 _watch([output] if isinstance(output, Tensor) else output, call.arrived)
         return loss(output, target, *extra, **settings)
 
     trainer.loss = listen
     try:
-        yield questions
+        yield calls
     finally:
         trainer.loss = loss
 

@@ -25,7 +25,7 @@ class Run:
     """One trainer in one situation: makes instances as ``nnUNetv2_train`` does, and keeps what several steps need.
 
     Attributes:
-        questions: Calls of the loss in the validation step.
+        loss_calls: Calls of the loss in the validation step.
         uninterrupted: Record of the training without interruption.
         validated: Trainer that predicted the validation cases.
     """
@@ -43,7 +43,7 @@ class Run:
         self.situation = situation
         self.data = data
         self.folder = folder
-        self.questions: list[LossCall] = []
+        self.loss_calls: list[LossCall] = []
         self.uninterrupted: Recorded | None = None
         self.validated: nnUNetTrainer | None = None
 

@@ -118,15 +118,15 @@ def train_steps(run: Run) -> None:
 
 def validation_step(run: Run) -> None:
     """Take one validation step."""
-    with overheard(run.probe) as run.questions:
+    with overheard(run.probe) as run.loss_calls:
         validation_loss(run.probe, next(run.probe.dataloader_val))
 
 
 def sense(run: Run) -> None:
     """Check that the loss of that step is lowest at the truth, and that its gradient leads there."""
-    if not run.questions:
+    if not run.loss_calls:
         raise NotApplicableError("the validation step does not call self.loss(output, target) as nnU-Net's does")
-    require_sense(run.questions[0])
+    require_sense(run.loss_calls[0])
 
 
 def ignored_only(run: Run) -> None:
@@ -134,8 +134,8 @@ def ignored_only(run: Run) -> None:
     if not run.situation.ignore:
         raise NotApplicableError("no ignore label")
     # Directly after the step of this call, while everything that a trainer keeps of its last batch still fits.
-    for question in run.questions[:1]:
-        require_ignorance(question)
+    for call in run.loss_calls[:1]:
+        require_ignorance(call)
     with relabelled(run.probe, run.probe.label_manager.ignore_label) as batches:
         train_step(run.probe, next(batches))
     require_no_count(run.probe)
