@@ -167,7 +167,7 @@ class Preprocess(_OnPlans):
         )
 
     def traces(self) -> Traces | None:
-        """Cases that no queue has preprocessed: starting again would delete them under somebody's hands."""
+        """Cases that no queue has preprocessed: a new attempt would delete them while somebody may write them."""
         place = self._place()
         if place is None or Record.read(self.folder).attempts or not any(place.glob("*.pkl")):
             return None
