@@ -114,7 +114,7 @@ def test_a_file_that_is_broken_is_refused(tmp_path, content, complaint) -> None:
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        ({"kind": "Shell"}, "the kind of a cell must be one of Plan, AddConfiguration, Preprocess, Train, "),
+        ({"kind": "Shell"}, "the kind of a cell must be one of MakePlans, AddConfiguration, Preprocess, Train, "),
         ({"kind": ["Train"]}, "a cell must be a mapping with a 'kind'"),
         ({"line": "rm -rf ~"}, "Train has no field 'line'; its fields are key, states, after, rank, model, device"),
         ({"model": "all"}, "'model' of Train must be a mapping, got 'all'"),
@@ -141,7 +141,7 @@ def test_a_cell_that_lacks_something_is_refused(made) -> None:
 
 
 def test_a_cell_of_another_kind_is_not_written(tmp_path) -> None:
-    with pytest.raises(ValueError, match="a Shell cannot be a job; the kinds are Plan"):
+    with pytest.raises(ValueError, match="a Shell cannot be a job; the kinds are MakePlans"):
         as_data(counting(tmp_path, "c"))
     with pytest.raises(ValueError, match="got 'Shell'"):
         of_data({"kind": "Shell", "key": "c"})
