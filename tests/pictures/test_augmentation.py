@@ -38,7 +38,7 @@ def test_a_picture_and_what_is_in_it(volumes: Path, tmp_path: Path, capsys: pyte
     assert list(out.parent.iterdir()) == [out]
     drawn = out.read_bytes()
     assert main([*words, "-o", str(out)]) == 2
-    assert "is there already: name another picture with -o, or say --overwrite" in capsys.readouterr().err
+    assert "already exists: name another picture with -o, or give --overwrite" in capsys.readouterr().err
     assert out.read_bytes() == drawn
     assert main([*words, "-o", str(out), "--overwrite", "--draws", "1"]) == 0
     assert out.read_bytes() != drawn

@@ -23,13 +23,20 @@ BLOCK = 4
 AROUND = 2
 """Slices that nobody annotated, on either side of one that stands alone."""
 TOLERANCE = 1e-3
+SLICES_ADVICE = "SparseSlices needs a loss that leaves them out, such as nnU-Net's own or any of 'nnunet-tricks list'"
 
 Computed = Callable[[Tensor, Tensor], tuple[float, Tensor]]
 """A function from logits and target to the loss and its gradient by the logits, times the number of logits."""
 
 
 def refuse_if_it_counts_ignored(
-    loss: Any, manager: LabelManager, dimensions: int, device: torch.device, maps: AppendMaps | None = None
+    loss: Any,
+    manager: LabelManager,
+    dimensions: int,
+    device: torch.device,
+    maps: AppendMaps | None = None,
+    *,
+    advice: str = SLICES_ADVICE,
 ) -> None:
     """Try a loss on a small patch, alone and beside as many voxels that nobody annotated, and on a single slice.
 
@@ -39,6 +46,7 @@ def refuse_if_it_counts_ignored(
         dimensions: Number of a patch's dimensions, 2 or 3.
         device: Device on which the loss computes.
         maps: Transform that makes the maps of the loss; ``None`` where it reads none.
+        advice: End of the error message: what to do about it.
 
     Raises:
         ValueError: If the loss fails, or what nobody annotated changes it.
@@ -61,7 +69,6 @@ def refuse_if_it_counts_ignored(
         nothing, _ = computed(beside, ignored)
     except Exception as error:  # the loss may be anybody's, so it may fail in any way; all of them refuse it
         raise ValueError(f"{name} fails where some voxels are not annotated: {error}") from error
-    advice = "SparseSlices needs a loss that leaves them out, such as nnU-Net's own or any of 'nnunet-tricks list'"
     for beside_ignored, pulls in (both, written):
         if not _close(beside_ignored, alone):
             raise ValueError(
@@ -73,7 +80,7 @@ def refuse_if_it_counts_ignored(
                 f"{name} counts voxels that nobody annotated: with as many of them it has another gradient; {advice}"
             )
     if not torch.isfinite(torch.tensor(nothing)):
-        raise ValueError(f"{name} is {nothing} in a patch without any annotated voxel; SparseSlices needs another loss")
+        raise ValueError(f"{name} is {nothing} in a patch without any annotated voxel; {advice}")
     if dimensions == 3 and isinstance(loss, Criterion):
         _refuse_if_a_slice_has_other_borders(name, loss, manager, device, maps, advice)
 

@@ -8,7 +8,7 @@ from scipy.stats import kstest, truncnorm
 from torch import Tensor
 
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.conformance.run import Run
 from nnunet_tricks.door.lookup import find_trainer
 from nnunet_tricks.tricks.augmentation.clahe import CLAHE
@@ -165,10 +165,10 @@ def test_raw_channels_share_one_range() -> None:
 
 def test_the_plans_tell_whether_channels_share_a_range(bench: Bench) -> None:
     for scheme, together in (("ZScoreNormalization", False), ("RGBTo01Normalization", True), ("NoNormalization", True)):
-        with bench.room(find_trainer("nnUNetTrainerColorJitter"), Cell("labels", "2d", True)) as run:
+        with bench.room(find_trainer("nnUNetTrainerColorJitter"), Situation("labels", "2d", True)) as run:
             plans = deepcopy(run.data.plans)
             plans["configurations"]["2d"]["normalization_schemes"] = [scheme] * 3
-            built = Run(run.trainer, run.cell, replace(run.data, plans=plans), run.folder).build()
+            built = Run(run.trainer, run.situation, replace(run.data, plans=plans), run.folder).build()
             built.configure_rotation_dummyDA_mirroring_and_inital_patch_size()
         assert built.recipe.patch.colour
         assert built.recipe.patch.together is together

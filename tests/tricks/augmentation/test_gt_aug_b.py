@@ -8,7 +8,7 @@ from scipy.ndimage import affine_transform, center_of_mass
 from scipy.stats import chi2_contingency, ks_2samp
 
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.door import trainers
 from nnunet_tricks.tricks.augmentation.gt_aug_b import move_objects
 from nnunet_tricks.tricks.augmentation.patch import Patch
@@ -119,7 +119,7 @@ def test_a_flag_that_changes_nothing_says_so() -> None:
 def test_what_is_mirrored_is_in_the_checkpoint(bench: Bench, dimension: str) -> None:
     cls = trainers.find("nnUNetTrainerGTAugB")
     assert cls is not None
-    with bench.room(cls, Cell("labels", dimension, True)) as run:
+    with bench.room(cls, Situation("labels", dimension, True)) as run:
         trainer = run.build()
         trainer.on_train_start()
         file = run.folder / "checkpoint.pth"

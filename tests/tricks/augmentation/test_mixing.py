@@ -21,14 +21,14 @@ from scipy.stats import beta, binomtest, chisquare, kstest
 from nnunet_tricks.catalogue.naming import IllegalName, parse
 from nnunet_tricks.conformance.baseline import check_baseline
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.door import trainers
 from nnunet_tricks.nnunet.sandbox import seed_everything
 from nnunet_tricks.tricks.augmentation.cut_mix import pasted, random_box
 from nnunet_tricks.tricks.augmentation.mix_up import BlendedLoss
 from nnunet_tricks.tricks.augmentation.mixing import others
 
-CELL = Cell("labels", "2d", True)
+CELL = Situation("labels", "2d", True)
 DRAWS = 400
 
 
@@ -39,7 +39,7 @@ def found(name: str) -> type[nnUNetTrainer]:
 
 
 @contextmanager
-def started(bench: Bench, name: str, cell: Cell = CELL) -> Iterator[Any]:
+def started(bench: Bench, name: str, cell: Situation = CELL) -> Iterator[Any]:
     with bench.room(found(name), cell) as run:
         trainer = run.build()
         trainer.on_train_start()
@@ -96,7 +96,7 @@ def test_blends_are_drawn_as_written(bench: Bench, monkeypatch: pytest.MonkeyPat
 def test_boxes_are_drawn_as_written_and_carry_their_labels(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, dimension: str
 ) -> None:
-    with started(bench, "CutMix_p0p5", Cell("labels+ignore", dimension, True)) as trainer:
+    with started(bench, "CutMix_p0p5", Situation("labels+ignore", dimension, True)) as trainer:
         batch = next(trainer.dataloader_train)
         size = batch["data"].shape[2:]
         # Each voxel of an image says what it is, and its label too.

@@ -12,7 +12,7 @@ from scipy.stats import binomtest, chisquare, kstest, triang
 
 from nnunet_tricks.catalogue import CATALOGUE
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.door import trainers
 from nnunet_tricks.tricks.augmentation.grey import LUMINANCE
 from nnunet_tricks.tricks.augmentation.patch import Patch
@@ -218,7 +218,7 @@ def test_a_smallest_part_above_the_largest_is_refused(bench: Bench) -> None:
     cls = trainers.find("nnUNetTrainerRandomErasing_low0p5")
     assert cls is not None
     with (
-        bench.room(cls, Cell("labels", "2d", True)) as run,
+        bench.room(cls, Situation("labels", "2d", True)) as run,
         pytest.raises(ValueError, match=r"low of RandomErasing must be at most high, which is 0\.4, got 0\.5"),
     ):
         run.build()
@@ -256,8 +256,8 @@ def test_it_goes_with_maps_of_the_truth_and_with_no_augmentation(bench: Bench, n
     """The maps are those of the augmented truth, in the last place, and erasing is there whatever it follows."""
     cls = trainers.find(f"nnUNetTrainer{name}")
     assert cls is not None
-    with bench.room(cls, Cell("regions+ignore", "2d", True)) as run:
-        assert bench.check(cls, run.cell, steps=("build", "train steps", "val step")).explain() == []
+    with bench.room(cls, Situation("regions+ignore", "2d", True)) as run:
+        assert bench.check(cls, run.situation, steps=("build", "train steps", "val step")).explain() == []
         trainer = run.build()
         trainer.on_train_start()
         assert not {"get_training_transforms", "get_validation_transforms"} & set(vars(trainer))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest, chisquare, kstest
 
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.door import trainers
 from nnunet_tricks.tricks.augmentation.patch import Patch
 from nnunet_tricks.tricks.augmentation.recipe import Recipe
@@ -231,7 +231,7 @@ def test_the_plans_say_whether_images_are_resampled(bench: Bench, trick: str, fu
     """With cubic voxels all axes may change places, if that is what all cases have."""
     trainer = trainers.find(f"nnUNetTrainer{trick}")
     assert trainer is not None
-    with bench.room(trainer, Cell("labels", "3d", True)) as run:
+    with bench.room(trainer, Situation("labels", "3d", True)) as run:
         plans = {**deepcopy(run.data.plans), "continue_training": False}
         configuration = plans["configurations"]["3d_fullres"]
         configuration |= {"spacing": [1.0, 1.0, 1.0], "patch_size": [16, 16, 16], "resampling_fn_data": function}

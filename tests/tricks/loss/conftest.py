@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.door import trainers
 from nnunet_tricks.training.criterion import Criterion, Loss
 from nnunet_tricks.tricks.targets.maps import AppendMaps
@@ -29,7 +29,7 @@ def _make(bench: Bench) -> Callable[..., _Made]:
     def make(name: str, mode: str, dimension: str, batch_dice: bool, classes: int) -> _Made:
         cls = trainers.find(name)
         assert cls is not None
-        with bench.room(cls, Cell(mode, dimension, False)) as run:
+        with bench.room(cls, Situation(mode, dimension, False)) as run:
             plans, described = deepcopy((run.data.plans, run.data.dataset_json))
             for configuration in plans["configurations"].values():
                 configuration["batch_dice"] = batch_dice

@@ -15,13 +15,13 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.optim.lr_scheduler import StepLR as TorchStepLR
 
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.door import trainers
 from nnunet_tricks.tricks.schedule.plateau import after_losses
 from nnunet_tricks.tricks.schedule.step import stepped
 from nnunet_tricks.tricks.schedule.warmup import warmed_up
 
-CELL = Cell("labels", "2d", True)
+CELL = Situation("labels", "2d", True)
 
 
 def made(bench: Bench, name: str) -> nnUNetTrainer:

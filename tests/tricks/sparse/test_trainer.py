@@ -19,19 +19,19 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunet_tricks.annotation.interpolation import interpolate
 from nnunet_tricks.catalogue.naming import parse
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.conformance.run import Run
 from nnunet_tricks.conformance.tiny_data import TRAINING_CASES
 from nnunet_tricks.door import trainers
 from nnunet_tricks.tricks.sparse.cases import OUTSIDE_UNKNOWN
 from nnunet_tricks.tricks.sparse.trainer import nnUNetTrainerSparseSlices
 
-VOLUMES = Cell("labels", "3d", True)
+VOLUMES = Situation("labels", "3d", True)
 """The first case has seven slices, the second five: of a density of 0.3 two each are annotated."""
 
 
 @contextmanager
-def built(bench: Bench, name: str, cell: Cell = VOLUMES, *, start: bool = True) -> Iterator[tuple[Any, Run]]:
+def built(bench: Bench, name: str, cell: Situation = VOLUMES, *, start: bool = True) -> Iterator[tuple[Any, Run]]:
     cls = trainers.find(f"nnUNetTrainer{name}")
     assert cls is not None
     with bench.room(cls, cell) as run:
@@ -70,7 +70,7 @@ def test_the_chosen_slices_keep_their_labels_and_no_other_voxel_has_one(bench: B
 
 @pytest.mark.parametrize("labels", ["labels", "regions"])
 def test_validation_is_dense_and_what_the_network_predicts_does_not_change(bench: Bench, labels: str) -> None:
-    with built(bench, "SparseSlices_density0p3", Cell(labels, "3d", True)) as (trainer, run):
+    with built(bench, "SparseSlices_density0p3", Situation(labels, "3d", True)) as (trainer, run):
         ignore = trainer.label_manager.ignore_label
         training, validation = (
             next(loader)["target"][0] for loader in (trainer.dataloader_train, trainer.dataloader_val)
@@ -97,7 +97,7 @@ def test_validation_is_dense_and_what_the_network_predicts_does_not_change(bench
 
 def test_nnunet_validates_on_annotated_voxels_only(bench: Bench) -> None:
     """What would become of a study that writes its sparse labels for nnU-Net, validation cases too."""
-    with bench.room(nnUNetTrainer, Cell("labels+ignore", "3d", True)) as run:
+    with bench.room(nnUNetTrainer, Situation("labels+ignore", "3d", True)) as run:
         trainer = run.build()
         trainer.on_train_start()
         trainer.perform_actual_validation()
@@ -109,7 +109,7 @@ def test_nnunet_validates_on_annotated_voxels_only(bench: Bench) -> None:
 
 
 def test_validation_cases_that_are_sparse_themselves_are_named(bench: Bench) -> None:
-    with built(bench, "SparseSlices", Cell("labels+ignore", "3d", True)) as (_, run):
+    with built(bench, "SparseSlices", Situation("labels+ignore", "3d", True)) as (_, run):
         assert "WARNING: 1 of 1 validation cases are not annotated everywhere, such as case_2" in log_of(run)
 
 

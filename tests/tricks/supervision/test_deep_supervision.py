@@ -10,7 +10,7 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import Tensor
 
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.door import trainers
 from nnunet_tricks.tricks.supervision.full_size import enlarged
 from nnunet_tricks.tricks.supervision.levels import equal_weights
@@ -24,7 +24,7 @@ def _built(
     """A trainer, outputs of its network and nnU-Net's targets for them."""
     cls = trainers.find(f"nnUNetTrainer{name}")
     assert cls is not None
-    with bench.room(cls, Cell("labels", dimension, True)) as run:
+    with bench.room(cls, Situation("labels", dimension, True)) as run:
         trainer = run.build()
         trainer.is_ddp = ddp
         trainer.loss = trainer._build_loss()
@@ -93,7 +93,7 @@ def test_without_deep_supervision_nothing_changes(bench: Bench) -> None:
     for trick in TRICKS:
         cls = trainers.find(f"nnUNetTrainer{trick}")
         assert cls is not None
-        with bench.room(cls, Cell("labels", "2d", False)) as run:
+        with bench.room(cls, Situation("labels", "2d", False)) as run:
             assert not isinstance(run.build().loss, DeepSupervisionWrapper)
 
 

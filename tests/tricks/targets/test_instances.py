@@ -18,7 +18,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from scipy.ndimage import maximum_filter
 
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.conformance.steps import STEPS
 from nnunet_tricks.door import trainers
 from nnunet_tricks.tricks.targets.instances import (
@@ -108,11 +108,11 @@ def _split_in_two(raw: Path) -> None:
         SimpleITK.WriteImage(instances, str(raw / FOLDER / file.name))
 
 
-CELLS = [Cell("labels", "2d", True), Cell("regions+ignore", "2d", False), Cell("labels", "3d", True)]
+CELLS = [Situation("labels", "2d", True), Situation("regions+ignore", "2d", False), Situation("labels", "3d", True)]
 
 
-@pytest.mark.parametrize("cell", [*CELLS, Cell("labels", "cascade", True)], ids=str)
-def test_a_trainer_sees_two_objects_where_the_label_map_has_one(split_bench: Bench, cell: Cell) -> None:
+@pytest.mark.parametrize("cell", [*CELLS, Situation("labels", "cascade", True)], ids=str)
+def test_a_trainer_sees_two_objects_where_the_label_map_has_one(split_bench: Bench, cell: Situation) -> None:
     cls = trainers.find("nnUNetTrainerBlob")
     assert cls is not None
     with split_bench.room(cls, cell) as run:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import LABEL_MODES, Cell
+from nnunet_tricks.conformance.grid import LABEL_MODES, Situation
 from nnunet_tricks.door import trainers
 from nnunet_tricks.tricks.targets.distance import signed_distance_in_voxels
 from nnunet_tricks.tricks.targets.maps import AppendMaps, Layout
@@ -24,7 +24,7 @@ def test_maps_are_those_of_the_augmented_truth(
 ) -> None:
     cls = trainers.find("nnUNetTrainerBoundary")
     assert cls is not None
-    with bench.room(cls, Cell(labels, dimension, deep_supervision)) as run:
+    with bench.room(cls, Situation(labels, dimension, deep_supervision)) as run:
         trainer = run.build()
         assert isinstance(trainer, MappedLossTrainer)
         trainer.on_train_start()
@@ -48,7 +48,7 @@ def test_maps_are_those_of_the_augmented_truth(
 def test_the_trainer_is_as_before_once_the_loaders_are_there(bench: Bench) -> None:
     cls = trainers.find("nnUNetTrainerBoundary")
     assert cls is not None
-    with bench.room(cls, Cell("labels", "2d", True)) as run:
+    with bench.room(cls, Situation("labels", "2d", True)) as run:
         trainer = run.build()
         trainer.on_train_start()
         assert not {"get_training_transforms", "get_validation_transforms"} & set(vars(trainer))
