@@ -1,8 +1,8 @@
-"""Sparse annotation: choosing slices, masks in between, and training on few slices.
+"""Sparse annotation: choosing slices, masks between them, and training on few slices.
 
 python -m benchmarks.annotation --data ../shared/data [--only interpolation selection ...] [--out FILE]
 
-Parts that are not measured keep their figures in the file. Seconds are those of the processor, on one thread.
+Parts that are not measured keep their figures in the file. Seconds are processor time on one thread.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ GOALS = {
     "kidney": {0.05: 0.574, 0.1: 0.713, 0.2: 0.900, 0.4: 0.952, 0.8: 0.988},
     "tumour": {0.05: 0.374, 0.1: 0.588, 0.2: 0.787, 0.4: 0.885, 0.8: 0.977},
 }
-"""Measured on the same masks by another program; ours may be 0.01 lower."""
+"""IoU of another program on the same masks, by density. Ours may be 0.01 lower."""
 
 LARGE = (261, 512, 512)
 
@@ -51,16 +51,20 @@ def main() -> None:
     }
     parser.add_argument("--data", type=Path, required=True, help="folder with kits19_masks, train3d and lits")
     parser.add_argument("--only", nargs="+", choices=sections, default=[*sections])
-    parser.add_argument("--steps", type=int, default=network_file.STEPS, help="of the learned propagation's training")
-    parser.add_argument("--networks", type=Path, help="folder where its networks are kept, to go on later")
+    parser.add_argument(
+        "--steps", type=int, default=network_file.STEPS, help="steps of the learned propagation's training"
+    )
+    parser.add_argument(
+        "--networks", type=Path, help="folder that keeps its networks, so that training can go on later"
+    )
     parser.add_argument("--dataset", help="full name of a dense, preprocessed data set, for training")
-    parser.add_argument("--configuration", default="3d_fullres", help="of it")
-    parser.add_argument("--rounds", type=int, default=40, help="of training")
+    parser.add_argument("--configuration", default="3d_fullres", help="configuration of that data set")
+    parser.add_argument("--rounds", type=int, default=40, help="rounds of training")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    known = json.loads(arguments.out.read_text()) if arguments.out and arguments.out.is_file() else {}
-    results = {name: known[name] for name in sections if name in known}
+    earlier = json.loads(arguments.out.read_text()) if arguments.out and arguments.out.is_file() else {}
+    results = {name: earlier[name] for name in sections if name in earlier}
     for name in arguments.only:
         print(f"\n{name}")
         results[name] = sections[name](arguments)
@@ -69,7 +73,7 @@ def main() -> None:
 
 
 def interpolation(arguments: argparse.Namespace) -> Section:
-    """Interpolated masks of six volumes of expert segmentations, fixed intervals."""
+    """Interpolated masks at fixed intervals, from expert segmentations of six volumes."""
     rows: list[quality.Row] = []
     for file in sorted((arguments.data / "kits19_masks").glob("*/segmentation.nii.gz")):
         scan = scans.Scan(file)
@@ -105,7 +109,7 @@ def _mean(rows: Sequence[quality.Row], region: str, method: str, density: float)
 
 
 def selection(arguments: argparse.Namespace) -> Section:
-    """Choosing among 1,000 slices, and features of volumes that are read already."""
+    """Time to choose among 1,000 slices, and to compute features of volumes in memory."""
     rows = np.random.default_rng(0).standard_normal((1000, 64)).astype(np.float32)
     section: Section = {}
     for policy in policies.POLICIES:
@@ -126,16 +130,16 @@ def selection(arguments: argparse.Namespace) -> Section:
 
 
 def _best(function: Callable[[], object], times: int = 5) -> float:
-    taken = []
+    seconds = []
     for _ in range(times):
         start = process_time()
         function()
-        taken.append(process_time() - start)
-    return min(taken)
+        seconds.append(process_time() - start)
+    return min(seconds)
 
 
 def learned_hippocampus(arguments: argparse.Namespace) -> Section:
-    """Learned propagation against ``sdf``, on slices without annotation of volumes that it was not trained on."""
+    """Learned propagation compared with ``sdf``, on slices without annotation in volumes that it was not trained on."""
     folder = arguments.data / "train3d" / "Task04_Hippocampus"
     images, labels = listing.in_folder(folder), listing.labels_in(folder)
     train = volumes.chosen([*images], 0.8)
@@ -145,17 +149,17 @@ def learned_hippocampus(arguments: argparse.Namespace) -> Section:
         truth = labels[case].labels()
         regions = {"hippocampus": (1, 2), "anterior": (1,), "posterior": (2,)}
         rows += _rows(case, truth, images[case], regions, network, (0.05, 0.1, 0.15, 0.2, 0.4))
-    return {"trained_on": len(train), "steps": network.step, **_said(rows)}
+    return {"trained_on": len(train), "steps": network.step, **_summary(rows)}
 
 
 def learned_lits(arguments: argparse.Namespace) -> Section:
-    """The same on the one CT whose labels are an expert's; its image is trained on, as the method may."""
+    """Learned propagation on the one CT with an expert's labels. Its image is trained on, which the method allows."""
     folder = arguments.data / "lits" / "Training Batch 1"
     images = [scans.Scan(folder / f"volume-{number}.nii") for number in (0, 1)]
     network = _network(arguments, "lits.pt", images)
     truth = scans.Scan(folder / "segmentation-0.nii").labels()
     rows = _rows("volume-0", truth, images[0], {"liver": (1, 2), "tumour": (2,)}, network, (0.06, 0.1, 0.15, 0.25))
-    return {"trained_on": len(images), "steps": network.step, **_said(rows)}
+    return {"trained_on": len(images), "steps": network.step, **_summary(rows)}
 
 
 def _network(arguments: argparse.Namespace, name: str, images: Sequence[scans.Scan]) -> network_file.Trained:
@@ -180,31 +184,31 @@ def _rows(
     return list(measured)
 
 
-def _said(rows: Sequence[quality.Row]) -> Section:
+def _summary(rows: Sequence[quality.Row]) -> Section:
     for line in quality.printed(rows):
         print(line)
     means = quality.summary(rows)
-    found = {(one["region"], one["method"]): one["by_gap"] for one in means}
+    by_gap = {(mean["region"], mean["method"]): mean["by_gap"] for mean in means}
     gains = {
         region: {
-            gap: mean["iou_unannotated"] - found[region, "sdf"][gap]["iou_unannotated"]
-            for gap, mean in found[region, "learned"].items()
+            gap: mean["iou_unannotated"] - by_gap[region, "sdf"][gap]["iou_unannotated"]
+            for gap, mean in by_gap[region, "learned"].items()
         }
         for region in dict.fromkeys(row.region for row in rows)
     }
     print(
         "learned above sdf, slices without annotation:",
-        {r: {g: f"{x:+.3f}" for g, x in d.items()} for r, d in gains.items()},
+        {region: {gap: f"{gain:+.3f}" for gap, gain in by_gap.items()} for region, by_gap in gains.items()},
     )
     return {"means": means, "gain_over_sdf_by_gap": gains}
 
 
 def training(arguments: argparse.Namespace) -> Section:
-    """The sparse trainer against nnU-Net's."""
+    """The sparse trainer compared with nnU-Net's."""
     from benchmarks import annotation_training
 
     if not arguments.dataset:
-        raise SystemExit("training needs --dataset: a dense data set that is preprocessed")
+        raise SystemExit("training needs --dataset, a dense data set that is preprocessed")
     rows = annotation_training.measured(arguments.dataset, arguments.configuration, arguments.rounds)
     print(*annotation_training.printed(rows), sep="\n")
     return {"dataset": arguments.dataset, "configuration": arguments.configuration, "rounds": arguments.rounds, **rows}

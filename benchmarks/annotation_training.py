@@ -1,9 +1,9 @@
-"""Training on few annotated slices against nnU-Net's own trainer: patches per second, and time of a step.
+"""Training on few annotated slices, compared with nnU-Net's own trainer: patches per second, and time of a step.
 
-Both trainers are built as nnU-Net's command builds them, with one process that loads, augments and trains, and take
-turns. Times are those of the processor, so that others on the machine disturb little. Patches of both go through the
-same augmentation, which takes nearly all of the time, so reading is measured alone, too. How long a patch takes is a
-matter of chance, as most transforms are drawn for some patches only; a ratio is that of the sums over all rounds.
+All trainers are built as nnU-Net's command builds them, with one process that loads, augments and trains. They take
+turns. Times are processor times, which other programs on the machine hardly disturb. Patches of all trainers go through
+the same augmentation, which takes nearly all of the time. So reading is also measured alone. The time of a patch varies
+by chance, because most transforms are applied to some patches only. So a ratio is that of the sums over all rounds.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ def measured(dataset: str, configuration: str, rounds: int) -> dict[str, Any]:
 
     Args:
         dataset: Full name of a dense, preprocessed data set.
-        configuration: Of nnU-Net.
-        rounds: Batches of each trainer.
+        configuration: Name of one of nnU-Net's configurations.
+        rounds: Number of batches of each trainer.
 
     Returns:
-        By trainer: samples per second as a ratio, of reading and of reading and augmenting; the time of a step as a
-        ratio; milliseconds of all; and seconds until the loader was ready.
+        By trainer: ratios of samples per second for reading, and for reading with augmentation; the ratio of the time
+        of a step; milliseconds of each; and seconds until the loader was ready.
     """
     with tempfile.TemporaryDirectory() as results:
         os.environ.update({"nnUNet_n_proc_DA": "0", "nnUNet_compile": "f", "nnUNet_results": results})
@@ -48,8 +48,8 @@ def measured(dataset: str, configuration: str, rounds: int) -> dict[str, Any]:
             for turn in range(len(TRAINERS)):
                 name = TRAINERS[(number + turn) % len(TRAINERS)]
                 seconds = _round(built[name][0], number + WARM_UP)
-                for what, took in seconds.items() if number >= 0 else ():
-                    times[name].setdefault(what, []).append(took)
+                for part, duration in seconds.items() if number >= 0 else ():
+                    times[name].setdefault(part, []).append(duration)
     return {name: _row(times[name], times[BASELINE]) | {"ready_seconds": built[name][1]} for name in TRAINERS}
 
 
@@ -107,10 +107,10 @@ def _without_transforms(loader: Any) -> None:
 
 
 def _row(mine: dict[str, list[float]], base: dict[str, list[float]]) -> dict[str, float]:
-    ratio = {what: sum(mine[what]) / sum(base[what]) for what in mine}
+    ratio = {part: sum(mine[part]) / sum(base[part]) for part in mine}
     return {
         "samples_ratio": 1 / ratio["augmented"],
         "read_samples_ratio": 1 / ratio["read"],
         "step_ratio": ratio["step"],
-        **{f"{what}_ms": 1000 * float(np.mean(values)) for what, values in mine.items()},
+        **{f"{part}_ms": 1000 * float(np.mean(values)) for part, values in mine.items()},
     }

@@ -1,12 +1,12 @@
-"""What a cluster costs beside its scheduler: ``python -m benchmarks.cluster``.
+"""Cost of a cluster in addition to its scheduler: ``python -m benchmarks.cluster``.
 
-Planning: a grid of 5,000 trainings, ten ways to train, twenty runs, five folds of five data sets of which only the
-names are there. Once as ``nnunet-tricks run --dry-run`` does, and once with Snakemake's own dry run. Seconds and peak
-memory of all processes.
+Planning: a grid of 5,000 trainings, from ten ways to train, twenty runs, and five folds of five data sets. The data
+sets have names but no voxels. The grid is planned once by ``nnunet-tricks run --dry-run`` and once with Snakemake's own
+dry run. Results are seconds and the peak memory of all processes.
 
-Overhead: cells whose command does nothing, started as a job would start them on a node. From the beginning of the job
-to its end, less the command's own time: reading the plan of 5,000 cells, locks, record, log, marker. Snakemake and the
-scheduler come on top. ``bash -c true`` beside it shows what it costs to start any program.
+Overhead: cells whose command does nothing, started as a job would start them on a node. The time from the beginning of
+the job to its end, without the command's own time, covers reading the plan of 5,000 cells, locks, record, log and
+marker. Snakemake and the scheduler come on top. ``bash -c true`` shows the cost of starting any program.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from typing import Any
 
 from benchmarks.measuring import save
 from nnunet_tricks.experiment.cell import Cell
+from nnunet_tricks.experiment.cluster import rounds
 from nnunet_tricks.experiment.cluster.environment import Environment
 from nnunet_tricks.experiment.cluster.profile import read_profile
 from nnunet_tricks.experiment.cluster.rounds import Round, new_folder
@@ -45,11 +46,11 @@ CONFIGURATION = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Nothing(Cell):
-    """Does nothing."""
+class EmptyCell(Cell):
+    """A cell that does nothing."""
 
     def words(self) -> list[str]:
-        """A line of bash."""
+        """The command, a line of bash."""
         return ["/bin/bash", "-c", f"touch {self.folder}/made"]
 
     def is_made(self) -> bool:
@@ -61,13 +62,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, and write the result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cells", type=int, default=20, help="jobs that do nothing (default: %(default)s)")
-    asked = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         spec, variables = _grid(Path(folder))
         words = [sys.executable, "-m", "nnunet_tricks.cli", "run", str(spec), "--dry-run"]
         plan = _measured([*words, "--no-timing", "--device", "cpu"], variables)
         snakemake = _measured([*words, "--runner", "snakemake", "--profile", "slurm"], variables)
-        jobs, nothing, cpu = _overheads(Path(folder), variables, asked.cells)
+        jobs, nothing, cpu = _overheads(Path(folder), variables, options.cells)
     results = {
         "plan of 5,000 cells": plan,
         "plan of 5,000 cells, and Snakemake's dry run": snakemake,
@@ -80,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     save(RESULT, results)
     print(json.dumps(results, indent=1))
-    within = all(one["seconds"] < SECONDS and one["bytes"] < BYTES for one in (plan, snakemake))
+    within = all(planning["seconds"] < SECONDS and planning["bytes"] < BYTES for planning in (plan, snakemake))
     return 0 if within and statistics.median(jobs) < OVERHEAD else 1
 
 
@@ -105,7 +106,7 @@ def _grid(folder: Path) -> tuple[Path, dict[str, str]]:
         f"datasets: {list(DATASETS)}\nconfigurations: [3d_fullres]\ntricks: [{', '.join(TRICKS)}]\nepochs: 100\n"
         "runs: 20\nfolds: [0, 1, 2, 3, 4]\n"
     )
-    return spec, {**os.environ, **{f"nnUNet_{one}": str(folder / one) for one in ("raw", "preprocessed", "results")}}
+    return spec, {**os.environ, **{f"nnUNet_{name}": str(folder / name) for name in ("raw", "preprocessed", "results")}}
 
 
 def _files(folder: Path, names: Sequence[str]) -> None:
@@ -122,28 +123,29 @@ def _measured(words: Sequence[str], variables: Mapping[str, str]) -> dict[str, f
         "print(json.dumps([time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024,"
         "sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])]))"
     )
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code, *words], env=variables, capture_output=True, text=True, check=True
     )
-    seconds, peak, cpu = json.loads(done.stdout)
+    seconds, peak, cpu = json.loads(process.stdout)
     return {"seconds": round(seconds, 2), "seconds of CPU": round(cpu, 2), "bytes": peak}
 
 
 def _overheads(folder: Path, variables: Mapping[str, str], count: int) -> tuple[list[float], ...]:
-    """Seconds of jobs that do nothing within a plan of 5,000 cells, of a program that does nothing, and of CPU."""
-    # By its name, so that a job finds the class again.
-    nothing = import_module("benchmarks.cluster").Nothing
-    cells = [nothing(key=f"c{number}/train", states=folder / "states", rank=(number,)) for number in range(5000)]
+    """Seconds of empty jobs within a plan of 5,000 cells, seconds of an empty program, and CPU seconds of the jobs."""
+    # A job makes cells of known kinds only; this module adds ours.
+    module = import_module("benchmarks.cluster_job")
+    rounds.JOB, empty_cell = module.__name__, module.EmptyCell
+    cells = [empty_cell(key=f"c{number}/train", states=folder / "states", rank=(number,)) for number in range(5000)]
     folders = Folders(folder / "raw", folder / "preprocessed", folder / "results")
     exported = {**variables, "PYTHONPATH": os.pathsep.join(filter(None, [os.getcwd(), os.environ.get("PYTHONPATH")]))}
-    made = Round(new_folder(folder / "rounds"), cells, read_profile("slurm"), "cpu", folders, exported)
-    made.write()
+    planned = Round(new_folder(folder / "rounds"), cells, read_profile("slurm"), "cpu", folders, exported)
+    planned.write()
     jobs, others, cpu = [], [], []
     for cell in cells[: count + 1]:
-        name = made.names[cell.key]
-        marker = made.folder / "done" / name
+        name = planned.names[cell.key]
+        marker = planned.folder / "done" / name
         before = sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
-        jobs.append(_seconds(["bash", str(made.folder / "job.sh"), name, str(marker)], variables))
+        jobs.append(_seconds(["bash", str(planned.folder / "job.sh"), name, str(marker)], variables))
         cpu.append(sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2]) - before)
         others.append(_seconds(["bash", "-c", "true"], variables))
         if not marker.exists():

@@ -1,4 +1,4 @@
-"""What compare's statistics cost: 300 cases, 3 classes, 20 trainers with 5 runs, 10,000 draws; and compare --help.
+"""Time of compare's statistics (300 cases, 3 classes, 20 trainers with 5 runs, 10,000 draws) and of compare --help.
 
 Everything is measured in fresh processes, imports included. The baseline draws the same bootstrap of the same
 differences with scipy, without tests, runs, ranks or verdicts.
@@ -19,7 +19,7 @@ from typing import Any
 
 CASES, CLASSES, TRAINERS, RUNS, FOLDS, DRAWS = 300, 3, 20, 5, 5, 10_000
 LIMIT, HELP_LIMIT = 3.0, 0.3
-"""Seconds."""
+"""Limits in seconds."""
 
 OURS, BASELINE, NOTHING, HELP = "ours", "scipy", "python", "help"
 COMMANDS = {
@@ -38,33 +38,33 @@ def main() -> None:
     if arguments.child:
         print(json.dumps(_statistics() if arguments.child == OURS else _scipy()))
         return
-    found: dict[str, list[dict[str, Any]]] = {OURS: [], BASELINE: []}
+    measured: dict[str, list[dict[str, Any]]] = {OURS: [], BASELINE: []}
     seconds: dict[str, list[float]] = {name: [] for name in COMMANDS}
     for _ in range(arguments.rounds):
-        for name, lines in found.items():
-            done = subprocess.run(
+        for name, rounds in measured.items():
+            process = subprocess.run(
                 [sys.executable, "-m", "benchmarks.compare", "--child", name],
                 check=True,
                 capture_output=True,
                 text=True,
             )
-            lines.append(json.loads(done.stdout))
+            rounds.append(json.loads(process.stdout))
         for name, words in COMMANDS.items():
             began = perf_counter()
             subprocess.run(words, check=True, capture_output=True)
             seconds[name].append(perf_counter() - began)
     result = {
-        "rows": found[OURS][0]["rows"],
+        "rows": measured[OURS][0]["rows"],
         "draws": DRAWS,
-        "seconds": median(one["seconds"] for one in found[OURS]),
-        "cpu_seconds": median(one["cpu"] for one in found[OURS]),
-        "of which imports": median(one["imports"] for one in found[OURS]),
+        "seconds": median(run["seconds"] for run in measured[OURS]),
+        "cpu_seconds": median(run["cpu"] for run in measured[OURS]),
+        "of which imports": median(run["imports"] for run in measured[OURS]),
         "at most": LIMIT,
-        "scipy_seconds": median(one["seconds"] for one in found[BASELINE]),
+        "scipy_seconds": median(run["seconds"] for run in measured[BASELINE]),
         "times faster": median(
-            theirs["seconds"] / ours["seconds"] for ours, theirs in zip(found[OURS], found[BASELINE], strict=True)
+            theirs["seconds"] / ours["seconds"] for ours, theirs in zip(measured[OURS], measured[BASELINE], strict=True)
         ),
-        "torch imported": any(one["torch"] for one in found[OURS]),
+        "torch imported": any(run["torch"] for run in measured[OURS]),
         "help_seconds": median(seconds[HELP]),
         "help_at_most": HELP_LIMIT,
         "python_seconds": median(seconds[NOTHING]),
@@ -81,7 +81,7 @@ def _statistics() -> dict[str, Any]:
     began, began_cpu = perf_counter(), process_time()
     import numpy as np
 
-    from nnunet_tricks.comparison.statistics.analyse import Asked, analyse
+    from nnunet_tricks.comparison.statistics.analyse import AnalysisOptions, analyse
     from nnunet_tricks.comparison.table import Row
 
     imported, imported_cpu = perf_counter() - began, process_time() - began_cpu
@@ -107,15 +107,15 @@ def _statistics() -> dict[str, Any]:
         for label in range(CLASSES)
         for case in range(CASES)
     ]
-    made, made_cpu = perf_counter(), process_time()
-    found = analyse(rows, Asked(draws=DRAWS))
-    if len(found.tricks) != TRAINERS - 1 or found.baseline.runs != tuple(range(1, RUNS + 1)):
-        raise SystemExit("the rows were not understood as they are meant")
+    start, start_cpu = perf_counter(), process_time()
+    statistics = analyse(rows, AnalysisOptions(draws=DRAWS))
+    if len(statistics.tricks) != TRAINERS - 1 or statistics.baseline.runs != tuple(range(1, RUNS + 1)):
+        raise SystemExit(f"the rows were read as {len(statistics.tricks)} tricks, not {TRAINERS - 1}, or other runs")
     return {
         "rows": len(rows),
         "imports": imported,
-        "seconds": imported + perf_counter() - made,
-        "cpu": imported_cpu + process_time() - made_cpu,
+        "seconds": imported + perf_counter() - start,
+        "cpu": imported_cpu + process_time() - start_cpu,
         "torch": "torch" in sys.modules,
     }
 
@@ -127,18 +127,18 @@ def _scipy() -> dict[str, Any]:
 
     imported = perf_counter() - began
     means = _values(np.random.default_rng(0)).mean(1)
-    made = perf_counter()
+    start = perf_counter()
     for place in range(1, TRAINERS):
         for label in range(CLASSES):
             difference = means[place, label] - means[0, label]
             stats.bootstrap(
                 [difference], np.mean, n_resamples=DRAWS, method="percentile", rng=np.random.default_rng(place)
             )
-    return {"seconds": imported + perf_counter() - made}
+    return {"seconds": imported + perf_counter() - start}
 
 
 def _values(generator: Any) -> Any:
-    """Trainers x runs x classes x cases: cases differ, tricks suit some, trainings and runs scatter."""
+    """Values, trainers x runs x classes x cases. Cases differ, tricks suit some of them, trainings and runs scatter."""
     anatomy = generator.normal(0.85, 0.08, (1, 1, CLASSES, CASES))
     suits = generator.normal(0, 0.03, (TRAINERS, 1, CLASSES, CASES))
     trainings = generator.normal(0, 0.01, (TRAINERS, RUNS, CLASSES, FOLDS))

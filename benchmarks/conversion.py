@@ -1,6 +1,6 @@
-"""Conversion against the obvious way: SimpleITK for volumes, Pillow for pictures; and the memory of a full CoNIC.
+"""Conversion compared with the obvious way (SimpleITK for volumes, Pillow for pictures), and memory for a full CoNIC.
 
-The sources are made up of the samples, at the size of the originals. All checks and hashes are included on our side.
+The sources are made from the samples, at the size of the originals. All checks and hashes are included on our side.
 
     python -m benchmarks.conversion [--only volumes pictures workers conic] [--rounds 5]
                                     [--out benchmarks/results/conversion.json]
@@ -41,7 +41,7 @@ Clock = Callable[[], float]
 
 
 def volumes(scratch: Path, rounds: int, clock: Clock) -> Results:
-    """KiTS19 and LiTS: whole cases whose image needs no change, and the checks alone."""
+    """KiTS19 and LiTS: whole cases whose image needs no change, and the checks by themselves."""
     results: Results = {}
     for name, ending, dtype in (("lits", ".nii", np.int16), ("kits19", ".nii.gz", np.float32)):
         image, label = _large_ct(scratch / name, ending, dtype)
@@ -70,7 +70,7 @@ def volumes(scratch: Path, rounds: int, clock: Clock) -> Results:
 
 
 def pictures(scratch: Path, rounds: int, clock: Clock) -> Results:
-    """ISIC 2018: JPEG to PNG and to TIFF in one process, hash, mask, fingerprint and all."""
+    """ISIC 2018: JPEG to PNG, TIFF and BMP in one process, including hash, mask and fingerprint."""
     cases = _large_pictures(scratch / "isic2018", count=3)
     results: Results = {}
     for ending in (".png", ".tif", ".bmp"):
@@ -96,9 +96,9 @@ def pictures(scratch: Path, rounds: int, clock: Clock) -> Results:
 
 
 def workers(scratch: Path, rounds: int, clock: Clock) -> Results:
-    """ISIC 2018 with two processes against one, start of the processes included."""
+    """ISIC 2018 with two processes compared with one process, including the start of the processes."""
     source = scratch / "isic2018 many"
-    # Under many names, so that the start of the processes weighs as little as it does for 2,594 pictures.
+    # There are many names, so that the start of the processes matters as little as it does for 2,594 pictures.
     for case in _large_pictures(source, count=6):
         for copy in range(1, 30):
             name = f"ISIC_{int(case.id[5:]) + 100 * copy:07d}"
@@ -120,7 +120,7 @@ def workers(scratch: Path, rounds: int, clock: Clock) -> Results:
 
 
 def conic(scratch: Path, rounds: int, clock: Clock) -> Results:
-    """A CoNIC of full size: peak of the private memory of all processes together."""
+    """A CoNIC of full size: peak private memory of all processes together."""
     source = scratch / "conic"
     source.mkdir()
     images, labels = np.load(DATA / "conic/images.npy"), np.load(DATA / "conic/labels.npy")
@@ -165,7 +165,7 @@ def _all(steps: Sequence[Callable[[], object]]) -> None:
 
 def _converter(name: str, case: Case, work: Workplace) -> Callable[[], object]:
     def convert() -> None:
-        # To replace a file makes some file systems write it to disk at once, and a conversion never does that.
+        # Replacing a file makes some file systems write it to disk at once, and a conversion never replaces one.
         _remove(work.root.glob(f"*/{case.id}*"))
         record = convert_one(name, case, work)
         if record.status != "converted":
@@ -180,7 +180,7 @@ def _remove(paths: Iterable[Path]) -> None:
 
 
 def _large_ct(folder: Path, ending: str, dtype: type[np.generic]) -> tuple[Path, Path]:
-    """A CT of 512 x 512 x 66 with its label, tiled from a real one; noise keeps it from compressing too well."""
+    """A CT of 512 x 512 x 66 voxels with its label, tiled from a real one. Noise keeps it from compressing too well."""
     folder.mkdir()
     paths = folder / f"image{ending}", folder / f"label{ending}"
     random = np.random.default_rng(0)
@@ -217,7 +217,7 @@ def _reading(image: Path) -> Callable[[], object]:
 
 
 def _large_pictures(folder: Path, count: int) -> list[Case]:
-    """JPEG files of the originals' size, scaled up from real ones; noise as a camera has it."""
+    """JPEG files of the originals' size, scaled up from real ones, with noise like a camera's."""
     for part in ("images", "masks"):
         (folder / part).mkdir(parents=True)
     samples = sorted((DATA / "isic2018").glob("*Training_Input/*.jpg"))
@@ -238,15 +238,15 @@ def _large_pictures(folder: Path, count: int) -> list[Case]:
 
 
 def _pillow(path: Path, folder: Path) -> None:
-    """The baseline: the picture alone, without a check."""
+    """The baseline, which converts only the picture and checks nothing."""
     target = folder / f"{path.stem}.png"
     target.unlink(missing_ok=True)
     Image.open(path).save(target)
 
 
 def _private_megabytes(parent: int) -> list[float]:
-    """RssAnon of a process and its children."""
-    found = []
+    """RssAnon in MB of a process and its children."""
+    megabytes = []
     listed = Path(f"/proc/{parent}/task/{parent}/children")
     try:
         pids = [parent, *map(int, listed.read_text().split())]
@@ -257,8 +257,8 @@ def _private_megabytes(parent: int) -> list[float]:
             status = Path(f"/proc/{pid}/status").read_text()
         except OSError:
             continue
-        found += [int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("RssAnon")]
-    return found
+        megabytes += [int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("RssAnon")]
+    return megabytes
 
 
 def main() -> None:

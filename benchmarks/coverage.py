@@ -1,10 +1,10 @@
-"""How often compare's intervals cover the truth, how often it claims what is not so, and how often it finds what is.
+"""Coverage of compare's intervals, its false verdicts, and its power, in simulated experiments.
 
-Made-up Dice of a baseline and one trick whose true difference is known: cases differ (standard deviation 0.08), the
-trick suits some cases better than others (0.03), each training, one run on one fold, is better or worse as a whole
-(0.01), and each case scatters between runs (0.02). Five equal folds, unless said otherwise. Beside words and intervals:
-how often two further trainings of the baseline differ by less than the noise floor says, and how often a pattern is
-found behind gains that have none.
+The experiments have made-up Dice of a baseline and one trick with a known true difference. Cases differ with a standard
+deviation of 0.08. The trick suits some cases better than others (0.03). Each training, one run on one fold, is better
+or worse as a whole (0.01). Each case scatters between runs (0.02). There are five equal folds, unless said otherwise.
+The benchmark also counts how often two further trainings of the baseline differ by less than the noise floor says, and
+how often a pattern is found behind gains that have none.
 
 python -m benchmarks.coverage [--draws 2000] [--only WORD] [--out benchmarks/results/coverage.json]
 """
@@ -44,11 +44,11 @@ CASES = (20, 50, 200)
 GAIN = 0.02
 SUITS, SCATTER, ANATOMY = 0.03, 0.02, 0.08
 LEVEL, FURTHER = 0.85, 2
-"""Mean Dice of the baseline, and its further trainings, which the statistics do not see."""
+"""Mean Dice of the baseline, and the number of its further trainings, which the statistics do not see."""
 
 BOOTSTRAP = 1000
 TOGETHER = 50
-"""So many experiments are made at a time, as classes of one."""
+"""Number of experiments that are simulated at a time, as classes of one data set."""
 
 WHEN_CASES, WHEN_DRAWS = (25, 60, 200), 399
 Array = NDArray[np.float64]
@@ -56,25 +56,25 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """What trainings and cases are like.
+    """Properties of trainings and cases.
 
     Attributes:
-        cases: In all folds together.
-        runs: Of baseline and trick.
-        folds: Each with its own cases.
+        cases: Number of cases in all folds together.
+        runs: Numbers of runs of baseline and trick.
+        folds: Number of folds, each with its own cases.
         training: Standard deviation of a training of the baseline.
-        of_trick: The same of the trick.
+        of_trick: Standard deviation of a training of the trick.
         skewed: Whether the trick does nothing in most cases and much in a few.
-        shared: Whether all folds of a run are better or worse together, which the statistics do not believe.
-        sizes: Cases of each fold; equal ones if empty.
-        patients: Images of each patient, whose gains are alike and who are dealt to the folds; each image stands for
-            itself if empty.
-        heavy: Whether all that is drawn has Student's distribution with 3 degrees of freedom, heavy tails.
-        rare: Cases that have a third class, fold by fold; two more classes are in all. Then it is the mean of the
-            classes that is judged. No such classes if empty.
-        alarms: Chance of baseline and trick to predict something in a healthy case.
-        healthy: Share of cases in which nothing is there.
-        collapse: Chance of a training of baseline and trick to predict nothing at all.
+        shared: Whether all folds of a run are better or worse together, which the statistics assume not to happen.
+        sizes: Number of cases of each fold; equal folds if empty.
+        patients: Number of images of each patient. Gains of a patient's images are alike, and patients are distributed
+            over the folds. If empty, each image is a patient of its own.
+        heavy: Whether everything is drawn from Student's distribution with 3 degrees of freedom, which has heavy tails.
+        rare: Number of cases with a third class, fold by fold. Two other classes are in all cases, and the mean of
+            classes is judged. No such classes if empty.
+        alarms: Probabilities of baseline and trick to predict something in a healthy case.
+        healthy: Share of cases with an empty truth.
+        collapse: Probabilities that a training of baseline and trick predicts nothing at all.
         test: Whether each fold's model predicts all cases, as on test images, and their mean counts.
     """
 
@@ -96,12 +96,12 @@ class World:
 
     @classmethod
     def of_folds(cls, *sizes: int, runs: tuple[int, int]) -> World:
-        """With folds of such sizes."""
+        """A world with folds of the given sizes."""
         return cls(cases=sum(sizes), folds=len(sizes), sizes=sizes, runs=runs)
 
     @classmethod
     def of_patients(cls, *images: int, runs: tuple[int, int]) -> World:
-        """With patients of so many images."""
+        """A world with patients that have the given numbers of images."""
         return cls(cases=sum(images), patients=images, runs=runs)
 
     @property
@@ -115,7 +115,7 @@ class World:
 
 
 def worlds() -> Iterator[tuple[str, World]]:
-    """Every setting by its name."""
+    """All settings with their names."""
     for cases in CASES:
         for runs in ((3, 2), (2, 2), (3, 1), (2, 1), (1, 1)):
             yield "reruns" if max(runs) > 1 else "no rerun", World(cases=cases, runs=runs)
@@ -182,14 +182,14 @@ HOLD = (
     "both collapse",
     "test images",
 )
-"""Settings in which the words are meant to hold; the others show what the statistics cannot know."""
+"""Settings in which the verdicts are meant to hold. The others show what the statistics cannot know."""
 
 
 def main() -> None:
     """Simulate, print a table, save it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--draws", type=int, default=2000)
-    parser.add_argument("--only", default="", help="settings whose name has this in it")
+    parser.add_argument("--only", default="", help="only settings whose name contains this")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     results = []
@@ -197,20 +197,21 @@ def main() -> None:
     for name, world in worlds():
         if arguments.only not in name:
             continue
-        found = simulated(world, arguments.draws)
-        results.append({"setting": name, **asdict(world), **found})
-        floor = found["pairs_within_noise_floor"]
+        shares = simulated(world, arguments.draws)
+        results.append({"setting": name, **asdict(world), **shares})
+        floor = shares["pairs_within_noise_floor"]
         print(
-            f"{name:26} {world.cases:5} {world.runs[0]:2}, {world.runs[1]}  {_share(found['covered']):>7}  "
-            f"{_share(found['covered_of_these_models']):>7} {found['false_claims']:6.3f} {found['power']:6.3f} "
-            f"{found['wrong_side']:5.3f}  {found['half_width']:.4f}       {_share(floor)}"
+            f"{name:26} {world.cases:5} {world.runs[0]:2}, {world.runs[1]}  {_share(shares['covered']):>7}  "
+            f"{_share(shares['covered_of_these_models']):>7} {shares['false_claims']:6.3f} {shares['power']:6.3f} "
+            f"{shares['wrong_side']:5.3f}  {shares['half_width']:.4f}       {_share(floor)}"
             f"{f' alarms {world.alarms}' if world.healthy else ''}",
             flush=True,
         )
     patterns = []
-    for one in false_patterns(arguments.draws) if arguments.only in "patterns" else ():
-        patterns.append(one)
-        print(f"patterns, {one['gains']:32} {one['cases']:4} cases: {one['found']:.3f}, {one['power']:.3f}", flush=True)
+    for pattern in false_patterns(arguments.draws) if arguments.only in "patterns" else ():
+        patterns.append(pattern)
+        shown = f"{pattern['gains']:32} {pattern['cases']:4} cases: {pattern['found']:.3f}, {pattern['power']:.3f}"
+        print(f"patterns, {shown}", flush=True)
     if arguments.out:
         save(
             arguments.out,
@@ -223,51 +224,51 @@ def _share(share: float | None) -> str:
 
 
 def simulated(world: World, draws: int, seed: int = 0) -> dict[str, Any]:
-    """Shares of draws.
+    """Simulate experiments and return the shares of their outcomes.
 
     Args:
-        world: What to draw from.
-        draws: How many.
-        seed: Of all chance.
+        world: Properties of the experiments.
+        draws: Number of experiments.
+        seed: Seed of all random draws.
     """
     generator = np.random.default_rng(seed)
     count = 1 if world.rare else TOGETHER
-    covered = of_these = width = within = 0.0
-    without, with_gain = Counter[str](), Counter[str]()
+    covered = covered_of_these = width = within = 0.0
+    without_effect, with_gain = Counter[str](), Counter[str]()
     truth = world.healthy * (world.alarms[0] - world.alarms[1])
     for first in range(0, draws, count):
         number = min(count, draws - first)
         values, luck, further = drawn(world, number, generator)
-        for at, one in enumerate(judged(values, number, generator, (0.0,) if truth else (0.0, GAIN))):
-            without[one.words[0]] += 1
-            with_gain[one.words[-1]] += 1
-            covered += 0.0 in one.interval
-            of_these += luck[at] in one.interval
-            width += (one.interval.high - one.interval.low) / 2
-            within += further[at] < one.limit
+        for at, judgement in enumerate(judged(values, number, generator, (0.0,) if truth else (0.0, GAIN))):
+            without_effect[judgement.words[0]] += 1
+            with_gain[judgement.words[-1]] += 1
+            covered += 0.0 in judgement.interval
+            covered_of_these += luck[at] in judgement.interval
+            width += (judgement.interval.high - judgement.interval.low) / 2
+            within += further[at] < judgement.limit
     if truth:
-        # Nothing here is without a real difference.
-        without = Counter()
+        # All experiments of this world have a real difference.
+        without_effect = Counter()
     return {
         "covered": None if truth else covered / draws,
-        "covered_of_these_models": None if truth else of_these / draws,
-        "false_claims": (without[HELPS] + without[HURTS]) / draws,
+        "covered_of_these_models": None if truth else covered_of_these / draws,
+        "false_claims": (without_effect[HELPS] + without_effect[HURTS]) / draws,
         "power": with_gain[HELPS if truth >= 0 else HURTS] / draws,
         "wrong_side": with_gain[HURTS if truth >= 0 else HELPS] / draws,
         "half_width": width / draws,
-        # What further trainings have beside a false alarm depends on the trick's.
+        # With false alarms, the values of further trainings depend on those of the trick.
         "pairs_within_noise_floor": within / draws if world.runs[0] > 1 and not world.healthy else None,
-        "words_without_effect": {word: without[word] / draws for word in WORDS},
+        "words_without_effect": {word: without_effect[word] / draws for word in WORDS},
         "words_with_gain": {word: with_gain[word] / draws for word in WORDS},
     }
 
 
 def drawn(world: World, number: int, generator: np.random.Generator) -> tuple[Values, Array, Array]:
-    """Values of baseline and trick in some experiments without any effect, each of them one class.
+    """Draw several experiments without any effect, each of them as one class.
 
     Returns:
-        The values; by how much the trick's trainings were luckier; and how far two further trainings of the baseline
-        are apart.
+        Values of baseline and trick; the luck of the trick's trainings minus that of the baseline's; and the difference
+        between two further trainings of the baseline.
     """
     folds, cases, classes = world.fold_of, world.cases, 3 if world.rare else number
 
@@ -283,7 +284,7 @@ def drawn(world: World, number: int, generator: np.random.Generator) -> tuple[Va
         suits = np.repeat(of_patient, world.patients, axis=1) + normal(SCATTER, (classes, cases))
     else:
         suits = normal(SUITS, (classes, cases))
-    there = _there(world, classes)
+    present = _present(world, classes)
     healthy = generator.random((classes, cases)) < world.healthy
     arrays, luck, models = [], [], []
     for place, deviation in enumerate((world.training, world.of_trick)):
@@ -300,11 +301,11 @@ def drawn(world: World, number: int, generator: np.random.Generator) -> tuple[Va
         share = world.collapse[place]
         if share:
             fallen = (generator.random(of_runs.shape) < share)[:, :, folds]
-            # What collapses costs is added again, so that there is no effect on the whole.
+            # The cost of the collapses is added back, so that on average there is no effect.
             array = np.where(fallen, 0.0, array) + share * LEVEL * (world.collapse[0] != world.collapse[1])
         alarm = generator.random(array.shape) < world.alarms[place]
         array = np.where(healthy, np.where(alarm, 0.0, np.nan), array)
-        arrays.append(np.where(there, array, np.nan))
+        arrays.append(np.where(present, array, np.nan))
         luck.append(trainings[: world.runs[place]].mean((0, 2)))
     further = arrays[0][world.runs[0] :]
     with np.errstate(invalid="ignore"):
@@ -328,31 +329,33 @@ def drawn(world: World, number: int, generator: np.random.Generator) -> tuple[Va
     return values, difference, apart
 
 
-def _there(world: World, classes: int) -> NDArray[np.bool_]:
-    """Which case has which class."""
-    there = np.ones((classes, world.cases), np.bool_)
+def _present(world: World, classes: int) -> NDArray[np.bool_]:
+    """Mask of the classes that each case has, classes x cases."""
+    present = np.ones((classes, world.cases), np.bool_)
     if world.rare:
         for fold, count in enumerate(world.rare):
-            there[0, np.flatnonzero(world.fold_of == fold)[count:]] = False
-    return there
+            present[0, np.flatnonzero(world.fold_of == fold)[count:]] = False
+    return present
 
 
 def _cases(world: World) -> Cases:
     names = [f"case_{number:03d}" for number in range(world.cases)]
     patients = np.repeat(np.arange(len(world.patients)), world.patients)
-    groups = {name: f"patient {one}" for name, one in zip(names, patients, strict=False)} if world.patients else None
+    groups = None
+    if world.patients:
+        groups = {name: f"patient {patient}" for name, patient in zip(names, patients, strict=False)}
     folds = ("all" if world.test else str(fold) for fold in world.fold_of)
     return Cases.of(dict(zip(names, folds, strict=True)), groups)
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What is said of one experiment.
+    """Outcome of one experiment.
 
     Attributes:
-        words: For each true gain.
-        interval: Of the difference without gain.
-        limit: Of the noise floor.
+        words: Verdict for each true gain.
+        interval: Interval of the difference without gain.
+        limit: Limit of the noise floor.
     """
 
     words: tuple[str, ...]
@@ -363,43 +366,43 @@ class Judgement:
 def judged(
     values: Values, number: int, generator: np.random.Generator, gains: tuple[float, ...] = (0.0,)
 ) -> Iterator[Judgement]:
-    """Judge each experiment, and again with what the trick gains on top.
+    """Judge each experiment, once for each gain that is added to the trick.
 
-    The same functions as ``effects_of`` calls, without its tests of cases alone, on which no word stands.
+    This calls the same functions as ``effects_of``, without its tests over cases, which no verdict uses.
     """
-    found = contrast(values, {0: -1.0, 1: 1.0})
-    moved = moved_by(weights(values.cases, BOOTSTRAP, generator), found.influence)
-    shifted = [replace(found, value=found.value + gain) for gain in gains]
-    ends, p = [limits(one, moved) for one in shifted], [p_values(one) for one in shifted]
+    difference = contrast(values, {0: -1.0, 1: 1.0})
+    moved = moved_by(weights(values.cases, BOOTSTRAP, generator), difference.influence)
+    shifted = [replace(difference, value=difference.value + gain) for gain in gains]
+    ends, p = [limits(with_gain, moved) for with_gain in shifted], [p_values(with_gain) for with_gain in shifted]
     floors = list(noise_floor(values, 0).values())
     for place in [-1] if number == 1 else range(number):
-        design = _design(values, found, place)
+        design = _design(values, difference, place)
         intervals = [Interval(float(low[place]), float(high[place])) for low, high in ends]
         effects = [
-            _effect(values, float(one.value[place]), interval, float(of[place]))
-            for one, interval, of in zip(shifted, intervals, p, strict=True)
+            _effect(values, float(with_gain.value[place]), interval, float(p_of_classes[place]))
+            for with_gain, interval, p_of_classes in zip(shifted, intervals, p, strict=True)
         ]
         words = tuple(verdict(effect, floors[place], design).word for effect in effects)
         yield Judgement(words, intervals[0], floors[place].limit)
 
 
-def _design(values: Values, found: Contrast, place: int) -> Design:
+def _design(values: Values, difference: Contrast, place: int) -> Design:
     return Design(
         folds=len(values.cases.fold_names),
         folds_there=len(values.cases.fold_names),
         groups=len(values.cases.group_names),
         runs=(len(values.runs[0]), len(values.runs[1])),
-        variance_cases=float(found.variance_cases[place]),
-        training=float(np.broadcast_to(found.training, found.value.shape)[place]),
-        own=(float(found.own[0, place]), float(found.own[1, place])),
-        equal_folds=float(found.folds[place]),
+        variance_cases=float(difference.variance_cases[place]),
+        training=float(np.broadcast_to(difference.training, difference.value.shape)[place]),
+        own=(float(difference.own[0, place]), float(difference.own[1, place])),
+        equal_folds=float(difference.folds[place]),
         own_cases=values.cases.fold_names != ("all",),
         hours=(1.0, 1.0),
     )
 
 
 def _effect(values: Values, difference: float, interval: Interval, p: float) -> Effect:
-    """As far as a verdict reads it."""
+    """An effect in which only the fields that a verdict reads are filled."""
     test, unread = Significance(p=p, holm=p), float("nan")
     pair = CaseDifference(case="", fold="", group="", baseline=0.0, trick=difference)
     return Effect(
@@ -434,7 +437,7 @@ def _effect(values: Values, difference: float, interval: Interval, p: float) -> 
 
 
 def false_patterns(draws: int) -> Iterator[dict[str, Any]]:
-    """How often a pattern is found behind gains that have none, and behind gains that have one."""
+    """Shares of experiments in which a pattern is found, for gains without and with a pattern."""
     for cases in WHEN_CASES:
         for gains in ("alike", "small cases vary more", "lopsided", "lopsided, small cases vary more"):
             false = [_pattern(gains, cases, 0.0, number) for number in range(draws // 2)]
@@ -450,8 +453,8 @@ def _pattern(gains: str, cases: int, slope: float, seed: int) -> bool:
     chance = chance * (np.exp(-0.7 * traits[:, 0]) if "small" in gains else 1.0)
     folds = np.arange(cases) % 5
     offsets = generator.normal(0, 0.5, 5)[folds]
-    found = fit(traits, slope * traits[:, 0] + chance + offsets, list(map(str, folds)), seed=seed, draws=WHEN_DRAWS)
-    return found.p <= 0.05 and found.explained > 0
+    pattern = fit(traits, slope * traits[:, 0] + chance + offsets, list(map(str, folds)), seed=seed, draws=WHEN_DRAWS)
+    return pattern.p <= 0.05 and pattern.explained > 0
 
 
 if __name__ == "__main__":

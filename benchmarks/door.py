@@ -1,7 +1,7 @@
-"""What the door costs: starts of Python with a link, look-ups of our trainers, and our command line.
+"""Cost of the door: starts of Python with a link, look-ups of our trainers, and our command line.
 
-Everything is measured in fresh processes, a round of each in random order, against a baseline that takes part twice, so
-that the noise of the baseline against itself stands beside each figure. CPU time tells more on a busy machine.
+Everything is measured in fresh processes, in rounds of random order. The baseline takes part twice, so each figure
+comes with the noise of the baseline compared with itself. On a busy machine CPU time tells more.
 
 python -m benchmarks.door [--starts 200] [--look-ups 7] [--out benchmarks/results/door.json]
 """
@@ -32,18 +32,18 @@ COMMAND = "import sys; from nnunet_tricks.cli import main; sys.exit(main())"
 
 @dataclass(frozen=True)
 class Comparison:
-    """Times of something and of its baseline, in milliseconds.
+    """Times of a command and of its baseline, in milliseconds.
 
     Attributes:
-        what: What was measured.
-        baseline: What it was measured against.
-        rounds: How often.
-        baseline_ms: Median of the baseline.
-        ms: Median of what was measured.
+        what: Name of the command.
+        baseline: Name of the baseline.
+        rounds: Number of rounds.
+        baseline_ms: Median time of the baseline.
+        ms: Median time of the command.
         extra_ms: Median of the differences within a round.
-        noise_ms: The same for the baseline against itself.
+        noise_ms: Median of the differences between the baseline and itself.
         ratio: Median of the ratios within a round.
-        noise_ratio: The same for the baseline against itself.
+        noise_ratio: Median of the ratios between the baseline and itself.
     """
 
     what: str
@@ -67,12 +67,12 @@ class Comparison:
 def compare(
     baseline: tuple[str, Callable[[], float]], others: Mapping[str, Callable[[], float]], *, rounds: int
 ) -> list[Comparison]:
-    """Measure ``others`` against ``baseline``.
+    """Compare commands with a baseline.
 
     Args:
-        baseline: Its name, and what runs it once and returns the milliseconds.
-        others: The same for what is compared with it.
-        rounds: How often each runs; one more run before warms the caches.
+        baseline: Name of the baseline, and a function that runs it once and returns the milliseconds.
+        others: Such functions of the commands to compare, by name.
+        rounds: Number of rounds. One more round before them warms the caches.
 
     Returns:
         One comparison for each of ``others``.
@@ -93,10 +93,10 @@ def compare(
             rounds=rounds,
             baseline_ms=median(base),
             ms=median(times[what]),
-            extra_ms=median(one - other for one, other in zip(times[what], base, strict=True)),
-            noise_ms=median(one - other for one, other in zip(again, base, strict=True)),
-            ratio=median(one / other for one, other in zip(times[what], base, strict=True)),
-            noise_ratio=median(one / other for one, other in zip(again, base, strict=True)),
+            extra_ms=median(time - reference for time, reference in zip(times[what], base, strict=True)),
+            noise_ms=median(time - reference for time, reference in zip(again, base, strict=True)),
+            ratio=median(time / reference for time, reference in zip(times[what], base, strict=True)),
+            noise_ratio=median(time / reference for time, reference in zip(again, base, strict=True)),
         )
         for what in others
     ]
@@ -115,7 +115,7 @@ def environment(folder: Path, *, linked: bool, paths: list[str] | None = None) -
 
 
 def timed(*words: object) -> Callable[[], float]:
-    """Something that runs a command and returns the milliseconds that it took."""
+    """A function that runs a command and returns its time in milliseconds."""
 
     def run() -> float:
         start = time.perf_counter()
@@ -126,19 +126,19 @@ def timed(*words: object) -> Callable[[], float]:
 
 
 def looked_up(python: Path, trainer: str, clock: str) -> Callable[[], float]:
-    """Something that looks a trainer up in a fresh process and returns the milliseconds of nnU-Net's search alone."""
+    """A function that looks up a trainer in a fresh process and returns the milliseconds of nnU-Net's search."""
 
     def run() -> float:
-        found = probe(trainer, python=str(python))
-        if "failure" in found:
-            raise RuntimeError(f"{trainer} was not found: {found['failure']}")
-        return 1e3 * float(found[clock])
+        outcome = probe(trainer, python=str(python))
+        if "failure" in outcome:
+            raise RuntimeError(f"{trainer} was not found: {outcome['failure']}")
+        return 1e3 * float(outcome[clock])
 
     return run
 
 
 def measure(folder: Path, *, starts: int, look_ups: int) -> list[Comparison]:
-    """All comparisons."""
+    """Measure all comparisons."""
     bare, with_link = environment(folder / "bare", linked=False), environment(folder / "linked", linked=True)
     libraries = environment(folder / "libraries", linked=True, paths=_libraries())
     return [
@@ -169,17 +169,17 @@ def measure(folder: Path, *, starts: int, look_ups: int) -> list[Comparison]:
 
 
 def main() -> None:
-    """Print the table and, if asked to, write it."""
-    parser = argparse.ArgumentParser(description="What the door costs.")
+    """Print the table and, with ``--out``, write it."""
+    parser = argparse.ArgumentParser(description="Cost of the door.")
     parser.add_argument("--starts", type=int, default=200, help="rounds for starts of Python (default: 200)")
     parser.add_argument("--look-ups", type=int, default=7, help="rounds for look-ups, half a minute each (default: 7)")
     parser.add_argument("--out", type=Path, help="JSON file to write")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        found = measure(Path(folder), starts=arguments.starts, look_ups=arguments.look_ups)
-    print(*found, sep="\n")
+        comparisons = measure(Path(folder), starts=arguments.starts, look_ups=arguments.look_ups)
+    print(*comparisons, sep="\n")
     if arguments.out:
-        save(arguments.out, {"comparisons": [asdict(comparison) for comparison in found]})
+        save(arguments.out, {"comparisons": [asdict(comparison) for comparison in comparisons]})
 
 
 def _home() -> Path:
@@ -187,9 +187,9 @@ def _home() -> Path:
 
 
 def _libraries() -> list[str]:
-    """Where this interpreter finds nnU-Net and ourselves."""
-    found = find_spec("nnunetv2")
-    nnunet = [str(Path(found.origin).parents[1])] if found and found.origin else []
+    """Folders in which this interpreter finds nnU-Net and this package."""
+    spec = find_spec("nnunetv2")
+    nnunet = [str(Path(spec.origin).parents[1])] if spec and spec.origin else []
     return [*nnunet, *(path for path in sys.path if path.endswith("-packages")), str(_home())]
 
 

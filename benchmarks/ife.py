@@ -1,4 +1,4 @@
-"""Scores of feature maps against other ways of computing them, and what instructive features add to a training step.
+"""Scores of feature maps compared with other ways to compute them, and the cost of instructive features per step.
 
 python -m benchmarks.ife [--rounds 30] [--steps 10] [--threads 1] [--device cuda] [--out benchmarks/results/ife.json]
 """
@@ -27,10 +27,10 @@ from nnunet_tricks.tricks.network.enhancement.entropy import entropy_score
 SHAPES = ((2, 256, 28, 28), (12, 256, 32, 32), (2, 512, 14, 14), (2, 128, 64, 64))
 VOLUMES = ((2, 64, 20, 28, 20), (2, 128, 16, 16, 16), (2, 128, 32, 32, 32))
 CURVATURE_LEAST = dict(zip(SHAPES, (5, 15, 3, 15), strict=True))
-"""Times faster than the published form."""
+"""Smallest factor by which the score must be faster than the published form."""
 ENTROPY_LEAST = {"unfold and histc": 2.5, "unique": 5}
 STEP_MOST = {"cpu": {"IFECurvature": 1.10, "IFEEntropy": 1.10}, "cuda": {"IFECurvature": 1.03, "IFEEntropy": 1.08}}
-"""The time of a training step in times of that with equally many random channels."""
+"""Largest ratio of the time of a training step to that with as many random channels."""
 
 RATIOS = "_r0p75x0p5"
 TRAINERS = {
@@ -45,13 +45,13 @@ FEATURES = [32, 64, 128, 256]
 READ = "sum of the maps (one read)"
 
 VALUES = 2**22
-"""A score is computed so often in a row that it sees about so many values: single calls take less than the noise."""
+"""Number of values in one measurement of a score. Calls are repeated to reach it, as single calls are too short."""
 
 
 def main() -> None:
     """Measure, print tables, save them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=30, help="of the scores")
+    parser.add_argument("--rounds", type=int, default=30, help="rounds of the scores")
     parser.add_argument("--steps", type=int, default=10, help="rounds of training steps")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
@@ -76,7 +76,7 @@ def main() -> None:
 def scores(
     name: str, functions: Mapping[str, Callable[[], Tensor]], features: Tensor, least: Mapping[str, float], rounds: int
 ) -> dict[str, Any]:
-    """Time a score, the first of ``functions``, against the others; all of them once more than a single read."""
+    """Time the first of ``functions`` against the others, and against a single read of the maps."""
     baseline = next(iter(functions))
     every = {**functions, READ: lambda: features.sum(tuple(range(2, features.ndim)))}
     times = max(1, VALUES // features.numel())
@@ -94,7 +94,7 @@ def scores(
 
 
 def curvatures(features: Tensor) -> dict[str, Callable[[], Tensor]]:
-    """Ways to the same score; ours first."""
+    """Ways to compute the same score; ours comes first."""
     samples, channels, *size = features.shape
     kernel = torch.tensor([[-1, 5, -1], [5, -16, 5], [-1, 5, -1]], device=features.device) / 16
     if len(size) == 3:
@@ -121,7 +121,7 @@ def curvatures(features: Tensor) -> dict[str, Callable[[], Tensor]]:
 
 
 def entropies(features: Tensor) -> dict[str, Callable[[], Tensor]]:
-    """The published code's two criteria as they can be written in torch, ours first; in 3D ours only."""
+    """The published code's two criteria, written in torch. Ours come first; in 3D there are only ours."""
     ours: dict[str, Callable[[], Tensor]] = {
         "entropy_score, reference": partial(entropy_score, features, mode="reference"),
         "entropy_score": partial(entropy_score, features),
@@ -176,12 +176,12 @@ def network_of(trainer: str, configuration: str) -> nn.Module:
     settings = plans["configurations"][configuration]["architecture"]["arch_kwargs"]
     settings |= {"features_per_stage": FEATURES, "n_conv_per_stage": [2] * 4, "n_conv_per_stage_decoder": [2] * 3}
     manager = PlansManager(plans)
-    found = trainers.find(trainer)
-    if found is None:
+    trainer_class = trainers.find(trainer)
+    if trainer_class is None:
         raise ValueError(f"no trainer {trainer}")
     torch.manual_seed(0)
     arguments = (manager, manager.get_configuration(configuration), 1, 3, False)
-    return found.build_network_architecture(*arguments).train()  # type: ignore[attr-defined]
+    return trainer_class.build_network_architecture(*arguments).train()  # type: ignore[attr-defined]
 
 
 def step(network: nn.Module, images: Tensor, target: Tensor) -> None:
@@ -195,13 +195,13 @@ def step(network: nn.Module, images: Tensor, target: Tensor) -> None:
 
 
 def repeat(run: Callable[[], object], times: int) -> None:
-    """Call it so many times."""
+    """Call a function several times."""
     for _ in range(times):
         run()
 
 
 def synchronised(run: Callable[[], object], device: torch.device) -> Callable[[], object]:
-    """``run``, and wait until it is done."""
+    """A function that calls ``run`` and waits until the device has finished."""
 
     def waiting() -> None:
         run()
@@ -212,7 +212,7 @@ def synchronised(run: Callable[[], object], device: torch.device) -> Callable[[]
 
 
 def clock_of(device: torch.device) -> Callable[[], float]:
-    """Processor time where nothing runs elsewhere, so that other processes disturb less."""
+    """Processor time on the CPU, because other processes disturb it less; else the wall clock."""
     return process_time if device.type == "cpu" else perf_counter
 
 

@@ -1,7 +1,7 @@
-"""Lesion metrics of a large volume: 512x512x200 voxels, an organ of 10 million of them and 200 spots beside it.
+"""Lesion metrics of a large volume: 512x512x200 voxels, with an organ of 10 million voxels and 200 spots beside it.
 
-Ours, processor time and the peak memory of a fresh process with both label maps, against pairs counted with
-``numpy.unique``; equal results are checked first.
+Processor time, and peak memory of a fresh process that holds both label maps. The baseline counts pairs with
+``numpy.unique``. Equal results are checked first.
 
 python -m benchmarks.lesions [--rounds 3] [--out benchmarks/results/lesions.json]
 """
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 SHAPE, SPOTS = (200, 512, 512), 200
 SECONDS, GIGABYTES = 4.0, 0.7
-"""At most."""
+"""Limits of processor time and memory."""
 
 OURS, BASELINE = "ours", "numpy.unique"
 
@@ -40,22 +40,22 @@ def main() -> None:
     parser.add_argument("--child", choices=(OURS, BASELINE))
     arguments = parser.parse_args()
     if arguments.child:
-        print(json.dumps(_found(arguments.child)))
+        print(json.dumps(_measured(arguments.child)))
         return
     runs: dict[str, list[dict[str, Any]]] = {OURS: [], BASELINE: []}
     for _ in range(arguments.rounds):
-        for name, found in runs.items():
+        for name, rounds in runs.items():
             words = [sys.executable, "-m", "benchmarks.lesions", "--child", name]
-            found.append(json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout))
-    counts = {name: found[0]["counts"] for name, found in runs.items()}
+            rounds.append(json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout))
+    counts = {name: rounds[0]["counts"] for name, rounds in runs.items()}
     if counts[OURS] != counts[BASELINE]:
         raise SystemExit(f"the results differ: {counts}")
     result: dict[str, Any] = {
         "foreground": runs[OURS][0]["foreground"],
         "found, missed, invented": counts[OURS],
         **{
-            name: {key: median(one[key] for one in found) for key in ("cpu_seconds", "gigabytes")}
-            for name, found in runs.items()
+            name: {key: median(run[key] for run in rounds) for key in ("cpu_seconds", "gigabytes")}
+            for name, rounds in runs.items()
         },
         "seconds at most": SECONDS,
         "gigabytes at most": GIGABYTES,
@@ -68,14 +68,14 @@ def main() -> None:
         save(arguments.out, {"shape": SHAPE, "rounds": arguments.rounds, **result})
 
 
-def _found(which: str) -> dict[str, Any]:
-    from nnunet_tricks.comparison.metrics import Case
+def _measured(which: str) -> dict[str, Any]:
+    from nnunet_tricks.comparison.metrics import LabelMapPair
     from nnunet_tricks.comparison.metrics.detection import detect
 
     prediction, truth = masks()
     foreground = int(np.count_nonzero(truth))
     began = process_time()
-    pair = Case(prediction, truth, (1.0, 1.0, 1.0)).pair([1])
+    pair = LabelMapPair(prediction, truth, (1.0, 1.0, 1.0)).pair([1])
     if which == OURS:
         lesions = detect(pair.prediction, pair.truth)
         counts = [lesions.found, lesions.missed, lesions.invented]
@@ -90,10 +90,10 @@ def _found(which: str) -> dict[str, Any]:
 
 
 def masks() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Prediction and truth: the organ moved by three voxels, and spots of their own."""
+    """Prediction and truth. The predicted organ is shifted by three voxels, and each has its own spots."""
     z, y, x = np.ogrid[: SHAPE[0], : SHAPE[1], : SHAPE[2]]
     generator = np.random.default_rng(0)
-    made = []
+    organs = []
     for shift in (3, 0):
         squares = ((z - 100) / 95) ** 2 + ((y - 256) / 160) ** 2
         mask = np.empty(SHAPE, np.uint8)
@@ -102,8 +102,8 @@ def masks() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         for _ in range(SPOTS):
             first = [int(generator.integers(0, length - 8)) for length in SHAPE]
             mask[tuple(slice(at, at + size) for at, size in zip(first, (3, 5, 5), strict=True))] = 1
-        made.append(mask)
-    return made[0], made[1]
+        organs.append(mask)
+    return organs[0], organs[1]
 
 
 def _with_unique(prediction: NDArray[np.bool_], truth: NDArray[np.bool_]) -> list[int]:
@@ -112,14 +112,14 @@ def _with_unique(prediction: NDArray[np.bool_], truth: NDArray[np.bool_]) -> lis
 
     neighbours = np.ones((3, 3, 3))
     predicted, predictions = ndimage.label(prediction, neighbours)
-    there, truths = ndimage.label(truth, neighbours)
+    true, truths = ndimage.label(truth, neighbours)
     both = prediction & truth
-    pairs, common = np.unique(np.stack([predicted[both], there[both]]), axis=1, return_counts=True)
-    union = np.bincount(predicted.ravel())[pairs[0]] + np.bincount(there.ravel())[pairs[1]] - common
+    pairs, common = np.unique(np.stack([predicted[both], true[both]]), axis=1, return_counts=True)
+    union = np.bincount(predicted.ravel())[pairs[0]] + np.bincount(true.ravel())[pairs[1]] - common
     allowed = np.zeros((predictions, truths))
     allowed[pairs[0] - 1, pairs[1] - 1] = 10 * common >= union
-    found = int(allowed[linear_sum_assignment(allowed, maximize=True)].sum())
-    return [found, truths - found, predictions - found]
+    matches = int(allowed[linear_sum_assignment(allowed, maximize=True)].sum())
+    return [matches, truths - matches, predictions - matches]
 
 
 if __name__ == "__main__":

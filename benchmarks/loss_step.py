@@ -1,4 +1,4 @@
-"""Forward and backward of every loss against nnU-Net's default one, on the same logits: time and peak memory.
+"""Forward and backward of every loss compared with nnU-Net's default loss on the same logits: time and peak memory.
 
 python -m benchmarks.loss_step [--rounds 30] [--threads 1] [--device cuda] [--out benchmarks/results/loss_step.json]
 """
@@ -20,7 +20,7 @@ from benchmarks.measuring import paired, save
 from benchmarks.memory import peak_memory
 from nnunet_tricks.catalogue import CATALOGUE
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.door import trainers
 from nnunet_tricks.training.criterion import Criterion
 from nnunet_tricks.tricks.targets.maps import AppendMaps
@@ -54,9 +54,9 @@ MOST = {
     "DistanceCE": 0.70,
     "ActiveContour": 1.40,
 }
-"""The ratio that each loss may take at most."""
+"""Largest allowed ratio of each loss."""
 MOST_3D = {**MOST, "ActiveContour": 1.90}
-"""A gradient has one more direction."""
+"""Largest allowed ratios in 3D, where a gradient has one more direction."""
 
 
 def main() -> None:
@@ -100,9 +100,10 @@ def main() -> None:
 
 
 def criteria() -> tuple[dict[str, nn.Module], dict[str, AppendMaps]]:
-    """nnU-Net's default loss and every loss of the catalogue, as their trainers build them, and what makes their maps.
+    """nnU-Net's default loss and every loss of the catalogue as their trainers build them, without batch Dice.
 
-    There is no batch Dice.
+    Returns:
+        The losses by name, and the makers of maps for those that read maps.
     """
     dice = {"batch_dice": False, "smooth": 1e-5, "do_bg": False, "ddp": False}
     losses: dict[str, nn.Module] = {BASELINE: DC_and_CE_loss(dice, {}, dice_class=MemoryEfficientSoftDiceLoss)}
@@ -111,8 +112,8 @@ def criteria() -> tuple[dict[str, nn.Module], dict[str, AppendMaps]]:
         for info in CATALOGUE:
             trainer = trainers.find(info.trainer)
             if "loss" in info.hooks and trainer:
-                # A tiny 3D data set has no batch Dice, as the baseline here.
-                with bench.room(trainer, Cell("labels", "3d", False)) as run:
+                # A tiny 3D data set has no batch Dice; nor has the baseline here.
+                with bench.room(trainer, Situation("labels", "3d", False)) as run:
                     built = run.build()
                     losses[info.name] = built.loss
                     if isinstance(built, MappedLossTrainer):
@@ -121,11 +122,11 @@ def criteria() -> tuple[dict[str, nn.Module], dict[str, AppendMaps]]:
 
 
 def truths_maps(maker: AppendMaps | None, target: Tensor) -> Tensor | None:
-    """What the loader would give beside the target, (B, maps, *spatial); ``None`` for a loss that reads none."""
+    """Maps that the loader would add to the target, (B, maps, *spatial); ``None`` for a loss that reads none."""
     if maker is None:
         return None
     append = AppendMaps(maker.map_of_kinds, maker.layout, (1.0,) * (target.ndim - 2))
-    joined = torch.stack([append(segmentation=one)["segmentation"] for one in target.cpu()])
+    joined = torch.stack([append(segmentation=sample)["segmentation"] for sample in target.cpu()])
     return maker.layout.split(joined)[1].to(target.device)
 
 
@@ -139,7 +140,7 @@ def logits_and_target(shape: tuple[int, ...], device: str) -> tuple[Tensor, Tens
 
 
 def step(criterion: nn.Module, logits: Tensor, target: Tensor) -> None:
-    """Forward and backward."""
+    """Run forward and backward once."""
     logits.grad = None
     criterion(logits, target).backward()
     if logits.is_cuda:

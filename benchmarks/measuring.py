@@ -1,4 +1,4 @@
-"""What the benchmarks share: paired timings, and the machine that they ran on."""
+"""Paired timings and a description of the machine, shared by all benchmarks."""
 
 from __future__ import annotations
 
@@ -24,18 +24,19 @@ def paired(
 ) -> dict[str, dict[str, float]]:
     """Time functions against a baseline that runs beside them.
 
-    In every round each function runs once, in another order, and the baseline twice; a ratio compares times of one
-    round, so that a machine that slows down slows both. The second run of the baseline shows what the noise is.
+    In every round each function runs once and the baseline twice, and the order changes from round to round. A ratio
+    compares times of the same round, because a machine that slows down slows both. The second run of the baseline shows
+    the noise.
 
     Args:
-        functions: What to time, by name.
-        baseline: The name of the one to compare with.
-        rounds: Number of rounds after one that warms up.
-        clock: Seconds; ``time.process_time`` where other processes would disturb the wall clock.
+        functions: Functions to time, by name.
+        baseline: Name of the function to compare with.
+        rounds: Number of rounds after one warm-up round.
+        clock: Clock in seconds; ``time.process_time`` where other processes would disturb the wall clock.
 
     Returns:
-        For each name, and ``"<baseline> again"``: median ``milliseconds``, median ``ratio`` and the quartiles of the
-        ratio.
+        For each name, and for ``"<baseline> again"``: median ``milliseconds``, median ``ratio`` and the quartiles of
+        the ratio.
     """
     runs = {**functions, f"{baseline} again": functions[baseline]}
     names = list(runs)
@@ -60,11 +61,11 @@ def paired(
 
 
 def save(path: Path, results: Mapping[str, Any]) -> None:
-    """Write results with machine and versions; whole or not at all.
+    """Write results with machine and versions, completely or not at all.
 
     Args:
         path: JSON file.
-        results: What was measured.
+        results: Results of the benchmark.
     """
     machine = {
         "processor": _processor(),

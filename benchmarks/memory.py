@@ -1,4 +1,4 @@
-"""How much memory something holds while it runs."""
+"""Peak memory of a function."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import torch
 
 
 def peak_memory(run: Callable[[], object], *, cuda: bool, forget: Callable[[], object] = lambda: None) -> int:
-    """Bytes that ``run`` holds at most beyond what was there before, its result included.
+    """Largest number of bytes that ``run`` holds in addition to those held before, its result included.
 
     Args:
-        run: Called twice, the first time to warm up.
+        run: Function to measure. It is called twice, the first time to warm up.
         cuda: Whether it runs on a GPU.
-        forget: Called in between, to drop what the first call left.
+        forget: Function called in between, which drops what the first call left.
     """
     run()
     forget()
@@ -25,9 +25,10 @@ def peak_memory(run: Callable[[], object], *, cuda: bool, forget: Callable[[], o
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profiler:
         run()
     held = most = 0
-    # The profiler's public events add up by operator, which hides what an operator holds only while it runs.
+    # The profiler's public events are sums by operator. They hide memory that an operator holds only while it runs.
     recorded = profiler.profiler.kineto_results.events()
-    for event in sorted((e for e in recorded if e.name() == "[memory]"), key=lambda e: e.start_ns()):
+    changes = [event for event in recorded if event.name() == "[memory]"]
+    for event in sorted(changes, key=lambda change: change.start_ns()):
         held += event.nbytes()
         most = max(most, held)
     return most

@@ -1,6 +1,6 @@
-"""Distances between surfaces: ours against scipy's transform of the whole volume and DeepMind's surface-distance.
+"""Distances between surfaces, compared with scipy's transform of the whole volume and DeepMind's surface-distance.
 
-One thread, 256x256x128 voxels of 0.8x0.8x2 mm, about 570,000 of them foreground; equal results are checked first.
+One thread, 256x256x128 voxels of 0.8x0.8x2 mm, of which about 570,000 are foreground. Equal results are checked first.
 
 python -m benchmarks.metrics [--rounds 5] [--out benchmarks/results/metrics.json]
 """
@@ -24,14 +24,14 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from benchmarks.measuring import paired, save
-from nnunet_tricks.comparison.metrics import Case, chosen
+from nnunet_tricks.comparison.metrics import LabelMapPair, chosen
 
 SHAPE, SPACING = (128, 256, 256), (2.0, 0.8, 0.8)
 TOLERANCE = 1.0
 POOLED = ("HD", "HD95", "ASSD", "NSD@1")
 SUBVOXEL = ("subvoxel_HD95", "subvoxel_MASD", "subvoxel_NSD@1")
 LEAST = {"pooled": 12.0, "subvoxel": 2.0}
-"""So many times faster than the baseline on each of the first three masks."""
+"""Smallest factor by which each of the first three masks must be faster than the baseline."""
 
 EXACT = {"pooled": 1e-9, "subvoxel": 1e-6}
 Mask = NDArray[np.bool_]
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def masks() -> dict[str, tuple[Mask, Mask]]:
-    """Prediction and truth: a smooth error, a rough border, false positives far away, and many scattered islands."""
+    """Predictions with their truth: a smooth error, a rough border, distant false positives, and scattered islands."""
     rng = np.random.default_rng(0)
     axes = [np.arange(length) * step for length, step in zip(SHAPE, SPACING, strict=True)]
     z, y, x = np.meshgrid(*axes, indexing="ij", sparse=True)
@@ -99,7 +99,7 @@ def masks() -> dict[str, tuple[Mask, Mask]]:
 
 
 def families(prediction: Mask, truth: Mask) -> dict[str, tuple[Callable[[], Any], str, Callable[[], Any]]]:
-    """Ours, the baseline's name, and the baseline, for each family; both begin with whole label maps."""
+    """For each family our function, the baseline's name, and the baseline. Both functions take whole label maps."""
     labels = prediction.astype(np.uint8), truth.astype(np.uint8)
     return {
         "pooled": (partial(_ours, labels, POOLED), "scipy", partial(_scipy, prediction, truth)),
@@ -108,14 +108,14 @@ def families(prediction: Mask, truth: Mask) -> dict[str, tuple[Callable[[], Any]
 
 
 def _ours(labels: tuple[NDArray[np.uint8], NDArray[np.uint8]], names: tuple[str, ...]) -> list[float]:
-    pair = Case(*labels, SPACING).pair([1])
+    pair = LabelMapPair(*labels, SPACING).pair([1])
     return [metric(pair) for metric in chosen(names, [TOLERANCE]) if metric.name in names]
 
 
 def _scipy(prediction: Mask, truth: Mask) -> list[float]:
-    found, there = (mask & ~ndimage.binary_erosion(mask) for mask in (prediction, truth))
-    to_truth = ndimage.distance_transform_edt(~there, sampling=SPACING)[found]
-    to_prediction = ndimage.distance_transform_edt(~found, sampling=SPACING)[there]
+    predicted, true = (mask & ~ndimage.binary_erosion(mask) for mask in (prediction, truth))
+    to_truth = ndimage.distance_transform_edt(~true, sampling=SPACING)[predicted]
+    to_prediction = ndimage.distance_transform_edt(~predicted, sampling=SPACING)[true]
     pooled = np.concatenate([to_truth, to_prediction])
     return [pooled.max(), np.percentile(pooled, 95), pooled.mean(), (pooled <= TOLERANCE).mean()]
 

@@ -1,9 +1,9 @@
-"""How long a device idles between two cells of the local queue: ``python -m benchmarks.queue``.
+"""Idle time of a device between two cells of the local queue: ``python -m benchmarks.queue``.
 
-Cells are real commands that do nothing, as many as asked for on each of two devices, so all time between the end of
-one and the beginning of the next on the same device is the queue's. The commands write down both themselves, so the
-start of ``bash`` is in it. Two runs: as the machine is, and with a program that spins on each core beside it, since
-nnU-Net's loading and augmenting keeps cores busy too.
+Cells are real commands that do nothing, a given number of them on each of two devices. So the queue causes all time
+between the end of one cell and the beginning of the next on the same device. The commands record both times themselves,
+so the start of ``bash`` is included. There are two runs: on the machine as it is, and with a busy loop on each core,
+because nnU-Net's loading and augmentation keep cores busy too.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ LIMIT = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Nothing(Cell):
-    """Writes down when it begins and when it ends."""
+class TimedCell(Cell):
+    """A cell that only records when it begins and when it ends."""
 
     def words(self) -> list[str]:
-        """A line of bash."""
+        """The command, a line of bash."""
         return ["/bin/bash", "-c", f"date +%s.%N > {self.folder}/begun; sleep 0.2; date +%s.%N > {self.folder}/ended"]
 
     def is_made(self) -> bool:
@@ -47,11 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, and write the result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cells", type=int, default=40, help="on each device (default: %(default)s)")
-    asked = parser.parse_args(arguments)
+    cells = parser.parse_args(arguments).cells
     with _busy(0):
-        idle = _idle_seconds(asked.cells)
+        idle = _idle_seconds(cells)
     with _busy(os.cpu_count() or 1):
-        busy = _idle_seconds(asked.cells)
+        busy = _idle_seconds(cells)
     results = {"as it is": _summary(idle), "all cores busy": _summary(busy)}
     save(RESULT, {"unit": "seconds between two cells of a device", "limit": LIMIT, **results})
     print(results)
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _idle_seconds(count: int) -> list[float]:
     with tempfile.TemporaryDirectory() as folder:
-        cells = [Nothing(key=f"c{n}", states=Path(folder), rank=(n,)) for n in range(count * len(DEVICES))]
+        cells = [TimedCell(key=f"c{n}", states=Path(folder), rank=(n,)) for n in range(count * len(DEVICES))]
         if not LocalQueue(cells, DEVICES, dict(os.environ)).run():
             raise RuntimeError("a cell failed")
         times: dict[str, list[tuple[float, float]]] = {}

@@ -1,7 +1,7 @@
-"""What a report costs: 10,000 cases, and 40 tricks. Time, processor time and peak memory of fresh processes.
+"""Cost of a report with 10,000 cases, and with 40 tricks: time, processor time and peak memory of fresh processes.
 
-Each has 3 classes and 5 metrics with traits, two runs of every method, five folds; that of 10,000 cases has two tricks.
-From rows and facts to the whole folder, and its verification.
+Each report has 3 classes and 5 metrics with traits, two runs of every method, and five folds. The report of 10,000
+cases has two tricks. The time covers everything from rows and facts to the whole folder, and its verification.
 
 python -m benchmarks.report [--rounds 3] [--out benchmarks/results/report.json]
 """
@@ -26,13 +26,13 @@ METRICS = {"Dice": "1", "IoU": "1", "recall": "1", "precision": "1", "HD95": "mm
 
 @dataclass(frozen=True)
 class Size:
-    """How large a report is.
+    """Size of a report, with the limits for writing it.
 
     Attributes:
         cases: Number of cases.
         tricks: Number of tricks beside the baseline.
-        seconds: At most, to write it.
-        gigabytes: At most, of memory.
+        seconds: Limit of the time to write it.
+        gigabytes: Limit of the memory.
     """
 
     cases: int
@@ -63,23 +63,23 @@ def main() -> None:
 
 
 def _measured(name: str, size: Size, rounds: int) -> dict[str, Any]:
-    found = []
+    runs = []
     for _ in range(rounds):
         with tempfile.TemporaryDirectory() as folder:
             words = ["-m", "benchmarks.report", "--child", name, "--folder", folder]
-            done = subprocess.run([sys.executable, *words], check=True, capture_output=True, text=True)
-            found.append(json.loads(done.stdout) | {"warnings": done.stderr.strip()})
+            process = subprocess.run([sys.executable, *words], check=True, capture_output=True, text=True)
+            runs.append(json.loads(process.stdout) | {"warnings": process.stderr.strip()})
             began = perf_counter()
             subprocess.run(
                 [sys.executable, "-m", "nnunet_tricks.cli", "verify", folder], check=True, capture_output=True
             )
-            found[-1]["verify_seconds"] = perf_counter() - began
+            runs[-1]["verify_seconds"] = perf_counter() - began
     result = {
-        "rows": found[0]["rows"],
-        **{key: median(one[key] for one in found) for key in ("seconds", "cpu", "gigabytes", "verify_seconds")},
+        "rows": runs[0]["rows"],
+        **{key: median(run[key] for run in runs) for key in ("seconds", "cpu", "gigabytes", "verify_seconds")},
         "seconds at most": size.seconds,
         "gigabytes at most": size.gigabytes,
-        "warnings": max(one["warnings"] for one in found),
+        "warnings": max(run["warnings"] for run in runs),
     }
     print(
         name, *(f"{key} {value:.2f}" if isinstance(value, float) else f"{key} {value}" for key, value in result.items())
@@ -102,7 +102,7 @@ def _written(size: Size, folder: Path) -> dict[str, Any]:
 
 
 def made(cases: int, tricks: int) -> tuple[list[Any], Any]:
-    """Rows and facts of a report: cases differ, tricks suit some, trainings and runs scatter."""
+    """Rows and facts of a report. Cases differ, tricks suit some of them, trainings and runs scatter."""
     import numpy as np
 
     from nnunet_tricks.comparison.curves import Epoch

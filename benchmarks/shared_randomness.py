@@ -1,8 +1,8 @@
-"""By how much shared randomness shrinks the variance of a difference, measured on a preprocessed data set.
+"""Effect of shared randomness on the variance of a difference, measured on a preprocessed data set.
 
-Baseline and trick are trained for a few hundred steps, several runs with and several without shared randomness, and
-predict all validation cases whole, without sliding a window. Mean soft Dice of the foreground classes over the cases is
-the outcome; what is compared is how far the differences trick - baseline scatter over the runs.
+Baseline and trick are trained for a few hundred steps, in several runs with and several without shared randomness. They
+predict whole validation cases without a sliding window. The outcome of a training is the mean soft Dice of the
+foreground classes over the cases. The benchmark compares how the differences trick - baseline scatter over the runs.
 
 python -m benchmarks.shared_randomness Dataset501_Hippocampus 3d_fullres_tiny --trick DiceOHEM [--runs 5] [--steps 300]
 """
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-# Before nnU-Net is imported.
+# This must be set before nnU-Net is imported.
 os.environ.update({"nnUNet_n_proc_DA": "0", "nnUNet_compile": "f"})
 DEVICE = "cpu"
 
@@ -40,11 +40,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as results:
         os.environ.update({"nnUNet_results": results})
         for run in range(1, arguments.runs + 1):
-            for mode, found in outcomes.items():
+            for mode, pairs in outcomes.items():
                 tail = ("_shared" if mode == "shared" else "") + (f"_run{run}" if run > 1 else "")
                 names = [f"nnUNetTrainer{trick}_1epochs{tail}" for trick in ("", arguments.trick)]
-                found.append([_outcome(name, arguments) for name in names])
-                print(f"run {run} {mode:6} baseline {found[-1][0]:.4f} trick {found[-1][1]:.4f}", flush=True)
+                pairs.append([_outcome(name, arguments) for name in names])
+                print(f"run {run} {mode:6} baseline {pairs[-1][0]:.4f} trick {pairs[-1][1]:.4f}", flush=True)
     result: dict[str, Any] = {
         "dataset": arguments.dataset,
         "configuration": arguments.configuration,
@@ -63,17 +63,17 @@ def main() -> None:
 
 
 def scatter(outcomes: Mapping[str, Sequence[Sequence[float]]]) -> dict[str, Any]:
-    """How far outcomes and their differences scatter, and the ratio of variances with its 95 % interval.
+    """Scatter of the outcomes and of their differences, and the ratio of variances with its 95 % interval.
 
     Args:
-        outcomes: Pairs of baseline and trick, by whether they shared their randomness.
+        outcomes: Pairs of baseline and trick, under ``shared`` and ``apart``.
     """
     from scipy.stats import f
 
-    found: dict[str, Any] = {}
+    by_mode: dict[str, Any] = {}
     for mode, pairs in outcomes.items():
         baseline, trick = np.array(pairs).T
-        found[mode] = {
+        by_mode[mode] = {
             "baseline": baseline.tolist(),
             "trick": trick.tolist(),
             "deviation_of_baseline": float(baseline.std(ddof=1)),
@@ -81,17 +81,17 @@ def scatter(outcomes: Mapping[str, Sequence[Sequence[float]]]) -> dict[str, Any]
             "deviation_of_difference": float((trick - baseline).std(ddof=1)),
             "correlation": float(np.corrcoef(baseline, trick)[0, 1]),
         }
-    # Runs apart have no partner: a baseline and a trick differ by what both variances add up to.
-    parts = [found["apart"][f"deviation_of_{name}"] ** 2 for name in ("baseline", "trick")]
-    ratio = found["shared"]["deviation_of_difference"] ** 2 / sum(parts)
-    ones = len(outcomes["shared"]) - 1
-    others = sum(parts) ** 2 / sum(part**2 / (len(outcomes["apart"]) - 1) for part in parts)
-    low, high = (float(ratio / f.ppf(end, ones, others)) for end in (0.975, 0.025))
-    return {**found, "variance_ratio": ratio, "variance_ratio_interval": [low, high]}
+    # Separate runs have no partner, so the variance of their difference is the sum of both variances.
+    parts = [by_mode["apart"][f"deviation_of_{name}"] ** 2 for name in ("baseline", "trick")]
+    ratio = by_mode["shared"]["deviation_of_difference"] ** 2 / sum(parts)
+    freedom_shared = len(outcomes["shared"]) - 1
+    freedom_apart = sum(parts) ** 2 / sum(part**2 / (len(outcomes["apart"]) - 1) for part in parts)
+    low, high = (float(ratio / f.ppf(end, freedom_shared, freedom_apart)) for end in (0.975, 0.025))
+    return {**by_mode, "variance_ratio": ratio, "variance_ratio_interval": [low, high]}
 
 
 def _outcome(name: str, arguments: argparse.Namespace) -> float:
-    """Mean soft Dice of a training over the validation cases and foreground classes."""
+    """Train, and compute the mean soft Dice over the validation cases and foreground classes."""
     import torch
     from nnunetv2.run.run_training import get_trainer_from_args
 
@@ -102,7 +102,7 @@ def _outcome(name: str, arguments: argparse.Namespace) -> float:
     trainer.on_train_start()
     trainer.on_train_epoch_start()
     for step in range(arguments.steps):
-        # nnU-Net's schedule, in steps: one epoch alone would never lower the rate.
+        # nnU-Net's schedule, but in steps, because a single epoch would never lower the rate.
         trainer.optimizer.param_groups[0]["lr"] = trainer.initial_lr * (1 - step / arguments.steps) ** 0.9
         trainer.train_step(next(trainer.dataloader_train))
     return _soft_dice(trainer)
@@ -122,10 +122,10 @@ def _soft_dice(trainer: Any) -> float:
         padding = [end for length in reversed(missing) for end in (0, length)]
         with torch.no_grad():
             probabilities = trainer.network(torch.nn.functional.pad(image, padding))[0].softmax(0)
-        there = tuple(slice(length) for length in truth.shape)
+        without_padding = tuple(slice(length) for length in truth.shape)
         for label in range(1, len(probabilities)):
-            found, right = probabilities[label][there], (truth == label).float()
-            scores.append(float(2 * (found * right).sum() / (found.sum() + right.sum())))
+            predicted, true = probabilities[label][without_padding], (truth == label).float()
+            scores.append(float(2 * (predicted * true).sum() / (predicted.sum() + true.sum())))
     return float(np.mean(scores))
 
 

@@ -1,4 +1,4 @@
-"""A map of a 128^3 patch for one foreground class against nnU-Net's own augmentation of that patch.
+"""Time of a map of a 128^3 patch for one foreground class, compared with nnU-Net's own augmentation of that patch.
 
 python -m benchmarks.targets [--rounds 20] [--out benchmarks/results/targets.json]
 """
@@ -30,7 +30,7 @@ SPACING = (2.0, 0.8, 0.8)
 BASELINE = "nnU-Net's augmentation"
 MOST = {"signed distance": 1.0, "distance to the other side": 1.0}
 DRAWS = 16
-"""Patches per round: most of nnU-Net's transforms are drawn for a part of the patches only, so their mean counts."""
+"""Patches per round. Most of nnU-Net's transforms apply to a part of the patches only, so their mean counts."""
 
 
 def main() -> None:
@@ -42,7 +42,7 @@ def main() -> None:
     torch.set_num_threads(1)
     kinds = balls()
     mask = kinds > 0
-    things: dict[str, Callable[[], object]] = {
+    functions: dict[str, Callable[[], object]] = {
         BASELINE: partial(repeat, augmentation(mask)),
         "signed distance": partial(repeat, partial(signed_distance, mask, SPACING)),
         "distance to the other side": partial(repeat, partial(distance_to_the_other_side, mask, SPACING, power=2)),
@@ -54,7 +54,7 @@ def main() -> None:
         "signed distance, the same slices turned": partial(repeat, of_slices(mask, turned=True)),
         "scipy's transform, inside and outside": partial(repeat, partial(scipys, mask)),
     }
-    timed = paired(things, baseline=BASELINE, rounds=arguments.rounds, clock=process_time)
+    timed = paired(functions, baseline=BASELINE, rounds=arguments.rounds, clock=process_time)
     print(f"{DRAWS} patches of {'x'.join(map(str, SIZE))}")
     print(f"{'':46} {'ms':>7} {'ratio':>6} {'quartiles':>13} {'at most':>8}")
     for name, row in timed.items():
@@ -66,20 +66,20 @@ def main() -> None:
 
 
 def repeat(function: Callable[[], object]) -> None:
-    """As many times as there are patches in a round."""
+    """Call a function once for each patch of a round."""
     for _ in range(DRAWS):
         function()
 
 
 def balls() -> NDArray[np.int16]:
-    """A large ball, 1, and a small one, 2, that touch."""
+    """Labels of a large ball (1) and a small ball (2) that touch."""
     z, y, x = np.meshgrid(*(np.linspace(-1, 1, n) for n in SIZE), indexing="ij")
     large, small = z**2 + y**2 + x**2 < 0.3, (z - 0.5) ** 2 + (y + 0.5) ** 2 + x**2 < 0.05
     return np.where(large, 1, np.where(small, 2, 0)).astype(np.int16)
 
 
 def of_slices(mask: NDArray[np.bool_], *, turned: bool) -> partial[NDArray[np.float32]]:
-    """The signed distance where every fifth slice is annotated, as it is or turned by 20 degrees."""
+    """A function for the signed distance with every fifth slice annotated; slices may be turned by 20 degrees."""
     z, y, _ = np.indices(mask.shape)
     angle = np.deg2rad(20) if turned else 0
     annotated = np.abs((z * np.cos(angle) + y * np.sin(angle)) % 5 - 2) < 0.5
@@ -87,7 +87,7 @@ def of_slices(mask: NDArray[np.bool_], *, turned: bool) -> partial[NDArray[np.fl
 
 
 def augmentation(mask: NDArray[np.bool_]) -> partial[dict[str, torch.Tensor]]:
-    """nnU-Net's training transforms of one channel, at its own probabilities; a round draws what it draws."""
+    """nnU-Net's training transforms for one channel, at its own probabilities and with random draws."""
     transforms = nnUNetTrainer.get_training_transforms(
         np.array(SIZE),
         (-0.5, 0.5),
@@ -102,7 +102,7 @@ def augmentation(mask: NDArray[np.bool_]) -> partial[dict[str, torch.Tensor]]:
 
 
 def scipys(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """What one would take without SimpleITK."""
+    """Signed distance without SimpleITK."""
     outside: NDArray[np.float64] = distance_transform_edt(~mask, sampling=SPACING)
     return outside - distance_transform_edt(mask, sampling=SPACING)
 

@@ -16,8 +16,7 @@ from nnunet_tricks.comparison.methods import Group, Method, grouped
 from nnunet_tricks.comparison.metrics import shown
 from nnunet_tricks.comparison.positions import Apart
 from nnunet_tricks.comparison.scores import Scores, scores_of
-from nnunet_tricks.comparison.statistics.analyse import COUNTS, analyse
-from nnunet_tricks.comparison.statistics.analyse import Asked as StatisticsAsked
+from nnunet_tricks.comparison.statistics.analyse import COUNTS, AnalysisOptions, analyse
 from nnunet_tricks.comparison.statistics.model import Statistics
 from nnunet_tricks.comparison.table import Row as CaseRow
 from nnunet_tricks.comparison.table import rows_of
@@ -71,7 +70,7 @@ class Table:
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
     cases: tuple[CaseRow, ...] = ()
-    asked: StatisticsAsked = field(default_factory=StatisticsAsked)
+    asked: AnalysisOptions = field(default_factory=AnalysisOptions)
     statistics: Statistics | None = None
 
 
@@ -122,7 +121,7 @@ def compare(
         of_cases = {} if groups is None else _column(group, measured, "--group", groups, cases_csv)
         for subgroup, cases in _subgroups(group, measured, by, cases_csv).items():
             within = {one: [case for case in found if case.files.case in cases] for one, found in measured.items()}
-            asked_of = StatisticsAsked(
+            asked_of = AnalysisOptions(
                 baseline=group.baseline.name,
                 subgroup=subgroup,
                 groups=of_cases or None,
@@ -200,7 +199,7 @@ def _table(
     measured: Mapping[Predictions, Sequence[Measured]],
     names: Sequence[str],
     notes: Sequence[str],
-    asked: StatisticsAsked,
+    asked: AnalysisOptions,
 ) -> Table:
     rows: list[Row] = []
     values = completed(

@@ -1,15 +1,23 @@
-"""The tables of ``docs/metrics.md``, from the registry: ``python -m nnunet_tricks.comparison.definitions``."""
+"""The definitions in ``docs/metrics.md``, from the registry.
+
+``python -m nnunet_tricks.comparison.definitions`` writes them.
+"""
 
 from __future__ import annotations
 
 import math
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from nnunet_tricks.comparison.metrics import Metric, all_metrics
 from nnunet_tricks.comparison.undefined import best_of
+from nnunet_tricks.utilities.blocks import with_block
 from nnunet_tricks.utilities.files import write_atomically
+
+WIDTH = 160
+"""Longest line of a document."""
 
 BEGIN, END = "<!-- metrics: begin -->", "<!-- metrics: end -->"
 FAMILIES = {
@@ -21,46 +29,50 @@ FAMILIES = {
     "surface_px": "Distances between border voxels in pixels",
     "subvoxel_px": "Distances between surfaces in pixels",
     "lesion": "Lesions",
-    "ife": "Of the IFE paper",
-    "published": "What the IFE paper's code computes",
+    "ife": "Metrics of the IFE paper",
+    "published": "Results of the IFE paper's code",
 }
+HEADER = (
+    "| metric | unit | better | both empty | only the truth has voxels | only the prediction has voxels |",
+    "|---|---|---|---|---|---|",
+)
 
 
 def as_markdown() -> str:
-    """A table for each family."""
+    """For each family a list of definitions, and a table of units, directions and rules for empty masks."""
     parts = []
     for family, title in FAMILIES.items():
-        rows = [metric for metric in all_metrics([1]) if metric.group == family]
-        lines = ["| metric | definition | unit | better | where a mask is empty |", "|---|---|---|---|---|"]
-        parts.append("\n".join([f"### {title}: `{family}`", "", *lines, *map(_row, rows)]))
+        metrics = [metric for metric in all_metrics([1]) if metric.group == family]
+        definitions, rows = map(_definition, metrics), map(_row, metrics)
+        parts.append("\n".join([f"### {title}: `{family}`", "", *definitions, "", *HEADER, *rows]))
     return "\n\n".join(parts)
 
 
-def inserted(document: str, tables: str) -> str:
-    """The document with its tables replaced.
+def inserted(document: str, definitions: str) -> str:
+    """The document with its definitions replaced.
 
     Raises:
-        ValueError: If it has no place for them.
+        ValueError: If the document has no place for them.
     """
-    if BEGIN not in document or END not in document:
-        raise ValueError(f"the document has no {BEGIN} ... {END}")
-    return f"{document.partition(BEGIN)[0]}{BEGIN}\n\n{tables}\n\n{END}{document.partition(END)[2]}"
+    return with_block(document, BEGIN, END, definitions)
+
+
+def _definition(metric: Metric) -> str:
+    """An item of a list, with a line for each sentence if it does not fit into one."""
+    item = f"- **`{metric.name}`**: {metric.definition}"
+    return item if len(item) <= WIDTH else re.sub(r"\. (?=[A-Z])", ".\n  ", item)
 
 
 def _row(metric: Metric) -> str:
-    words = (metric.definition, metric.unit, metric.better, _when_empty(metric))
-    return f"| `{metric.name}` | " + " | ".join(word.replace("|", r"\|") for word in words) + " |"
-
-
-def _when_empty(metric: Metric) -> str:
-    """With what both empty counts as where another method's prediction is not empty."""
-    beside = f"both empty: undefined, {best_of(metric.name):g} beside another method's false alarm"
+    both_empty, missed, invented = metric.empty_values.values()
     alarm_is_undefined = isinstance(metric.invented, float) and math.isnan(metric.invented)
-    return metric.when_empty if alarm_is_undefined else metric.when_empty.replace("both empty: undefined", beside)
+    if both_empty == "undefined" and not alarm_is_undefined:
+        both_empty = f"undefined, {best_of(metric.name):g} beside another method's false alarm"
+    return f"| `{metric.name}` | {metric.unit} | {metric.better} | {both_empty} | {missed} | {invented} |"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the tables into a document, ``docs/metrics.md`` here if not given."""
+    """Write the definitions into a document, ``docs/metrics.md`` of the current folder if none is given."""
     file = Path(arguments[0] if arguments else "docs/metrics.md")
     write_atomically(file, inserted(file.read_text(encoding="utf-8"), as_markdown()))
     return 0

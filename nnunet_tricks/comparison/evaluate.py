@@ -15,7 +15,7 @@ import numpy as np
 
 from nnunet_tricks.comparison import images, positions
 from nnunet_tricks.comparison.cache import Cache, Values, stamp
-from nnunet_tricks.comparison.metrics import DEFAULT, TOLERANCES, Case, chosen
+from nnunet_tricks.comparison.metrics import DEFAULT, TOLERANCES, LabelMapPair, chosen
 from nnunet_tricks.comparison.positions import Apart
 from nnunet_tricks.nnunet.classes import Classes
 from nnunet_tricks.utilities.wording import some
@@ -182,7 +182,7 @@ def _measure(job: _Job) -> _Done:
             raise ValueError(positions.contradiction(job.files.prediction, apart))
         for which, labels in (("prediction", prediction), ("label", truth)):
             _check_values(which, labels, job.classes)
-        case = Case(prediction.values, truth.values, spacing, ignore=job.classes.ignore, unit=unit)
+        case = LabelMapPair(prediction.values, truth.values, spacing, ignore=job.classes.ignore, unit=unit)
         metrics = chosen(job.metrics, [float(name.partition("@")[2]) for name in job.metrics if "@" in name])
         values: Values = {}
         for label_values in job.classes.values.values():

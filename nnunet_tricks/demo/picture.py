@@ -1,4 +1,4 @@
-"""One picture of some unseen cases: image, truth, and what each trainer predicts."""
+"""A picture of some unseen cases: image, truth, and the prediction of each trainer."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def draw(results: Results, file: Path) -> None:
     """Write a PNG file.
 
     Args:
-        results: What to show.
-        file: Its name.
+        results: Results to show.
+        file: Path of the picture.
     """
     rows = results.slices[:ROWS]
     columns = ["image", *rows[0].labels]
@@ -66,9 +66,9 @@ def _overlay(case: Slice, column: str, results: Results) -> np.ndarray[tuple[int
 
 
 def _dice(case: Slice, column: str) -> str:
-    """What stands below a prediction."""
+    """The text below a prediction."""
     lines = []
     for name, scores in list(case.scores.get(column, {}).items())[:4]:
         dice = scores["Dice"]
-        lines.append(f"{name}: neither there nor predicted" if dice is None else f"{name} Dice {dice:.2f}")
+        lines.append(f"{name}: neither present nor predicted" if dice is None else f"{name} Dice {dice:.2f}")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""How well predictions cover the truth, per class."""
+"""Overlap of predictions and truth, per class."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunet_tricks.comparison.metrics import Case, chosen
+from nnunet_tricks.comparison.metrics import LabelMapPair, chosen
 from nnunet_tricks.nnunet.classes import Classes
 
 LabelMap = NDArray[np.generic]
 Scores = Mapping[str, float | None]
-"""Numbers in [0, 1] by name; None where one is not defined, as for a class that is neither there nor predicted."""
+"""Numbers in [0, 1] by name; None where a score is undefined, as for a class neither present nor predicted."""
 
 METRICS = tuple(metric for metric in chosen(["Dice", "IoU", "recall", "precision"]) if metric.group == "overlap")
 DEFINITIONS = "Mean over cases; a case counts where the score is defined. Dice 2TP/(2TP+FP+FN), IoU TP/(TP+FP+FN), \
@@ -31,7 +31,7 @@ def scores_of(prediction: LabelMap, truth: LabelMap, classes: Classes) -> dict[s
         >>> scores_of(np.array([[1, 1, 0]]), np.array([[1, 0, 0]]), classes)
         {'organ': {'Dice': 0.66..., 'IoU': 0.5, 'recall': 1.0, 'precision': 0.5}}
     """
-    case = Case(prediction, truth, (1,) * truth.ndim, ignore=classes.ignore)
+    case = LabelMapPair(prediction, truth, (1,) * truth.ndim, ignore=classes.ignore)
     scores: dict[str, Scores] = {}
     for name, values in classes.values.items():
         pair = case.pair(values)
@@ -41,7 +41,7 @@ def scores_of(prediction: LabelMap, truth: LabelMap, classes: Classes) -> dict[s
 
 
 def mean_scores(cases: Sequence[Mapping[str, Scores]]) -> dict[str, dict[str, float | None]]:
-    """The mean over cases of each class's scores, leaving out cases where a score is undefined."""
+    """Mean scores of each class over cases, leaving out cases where a score is undefined."""
     return {name: {score: _mean(case[name][score] for case in cases) for score in cases[0][name]} for name in cases[0]}
 
 

@@ -1,4 +1,8 @@
-"""From a trainer's name to its class, as nnU-Net does it, and ours even where ``nnunet-tricks link`` has not run."""
+"""From any trainer's name to its class, as nnU-Net does it, and ours even where ``nnunet-tricks link`` has not run.
+
+``trainers`` knows only ours. ``probe`` asks a fresh process of stock nnU-Net, to see whether it finds ours by itself.
+``experiment.foreign_trainers`` only tells whether a class of a name exists, without importing nnU-Net.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a trainer's name to its class, made on first look-up."""
+"""From a name of ours to its trainer class, made on first look-up; ``lookup`` also knows the trainers of others."""
 
 from __future__ import annotations
 

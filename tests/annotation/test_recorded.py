@@ -11,7 +11,7 @@ import pytest
 from nnunet_tricks.annotation.recorded import changes, lines_for_training
 from nnunet_tricks.cli import main
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.door import trainers
 from nnunet_tricks.nnunet.folders import Folders
 from tests.annotation.world import array, build, labels_of, save
@@ -97,7 +97,7 @@ def test_trainings_warn_of_changed_labels(bench: Bench) -> None:
     """A manifest with the hash of another label beside the tiny data."""
     cls = trainers.find("nnUNetTrainerSparseSlices")
     assert cls is not None
-    with bench.room(cls, Cell("labels+ignore", "3d", True)) as run:
+    with bench.room(cls, Situation("labels+ignore", "3d", True)) as run:
         manifest = run.data.raw / "sparse_manifest.json"
         cases = {"case_0": {"annotation": "sparse", "label_sha256": "0" * 64}}
         manifest.write_text(json.dumps({"format": 1, "cases": cases}))

@@ -8,3 +8,5 @@ def test_the_document_is_the_registrys() -> None:
     expected = definitions.inserted(document, definitions.as_markdown())
     assert document == expected, "definitions have changed: run 'python -m nnunet_tricks.comparison.definitions'"
     assert all(f"| `{metric.name}` |" in document for metric in all_metrics([1]))
+    assert all(f"- **`{metric.name}`**: {metric.definition[:20]}" in document for metric in all_metrics([1]))
+    assert max(len(line) for line in document.splitlines()) <= definitions.WIDTH

@@ -10,7 +10,7 @@ from nnunet_tricks.catalogue.info import TrickInfo
 from nnunet_tricks.conformance.baseline import check_baseline
 from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.contract import check_contract
-from nnunet_tricks.conformance.grid import Cell, pairwise
+from nnunet_tricks.conformance.grid import Situation, pairwise
 from nnunet_tricks.conformance.ranks import RankPair
 from nnunet_tricks.conformance.steps import STEPS
 from nnunet_tricks.door import trainers
@@ -35,7 +35,7 @@ def claims_only(info: TrickInfo, hooks: set[str]) -> bool:
     return {hook.partition(".")[0] for hook in info.hooks} <= hooks and MIXED not in info.hooks
 
 
-def cells_of(info: TrickInfo) -> tuple[Cell, ...]:
+def cells_of(info: TrickInfo) -> tuple[Situation, ...]:
     """What nnU-Net does anyway is compared with it bit for bit below."""
     return WHOLE if info.own or claims_only(info, STEP) else CELLS
 
@@ -50,14 +50,18 @@ def trainer_of(info: TrickInfo) -> type[nnUNetTrainer]:
 
 
 @pytest.mark.parametrize(
-    ("info", "cell"),
-    [pytest.param(info, cell, id=f"{cell}-{info.name}") for info in CATALOGUE for cell in cells_of(info)],
+    ("info", "situation"),
+    [
+        pytest.param(info, situation, id=f"{situation}-{info.name}")
+        for info in CATALOGUE
+        for situation in cells_of(info)
+    ],
 )
-def test_it_holds_wherever_two_circumstances_meet(bench: Bench, info: TrickInfo, cell: Cell) -> None:
+def test_it_holds_wherever_two_circumstances_meet(bench: Bench, info: TrickInfo, situation: Situation) -> None:
     steps = tuple(STEPS)
     if claims_only(info, DATA | STEP):
-        steps = TO_THE_END if cell in WHOLE else UP_TO_THE_PATCHES
-    assert bench.check(trainer_of(info), cell, steps=steps).explain() == []
+        steps = TO_THE_END if situation in WHOLE else UP_TO_THE_PATCHES
+    assert bench.check(trainer_of(info), situation, steps=steps).explain() == []
 
 
 @every_trick
@@ -73,9 +77,11 @@ def test_its_loss_holds_in_two_processes(pair: RankPair, info: TrickInfo) -> Non
 
 
 @every_trick
-@pytest.mark.parametrize("cell", [Cell("labels", "3d", True), Cell("regions+ignore", "2d", True)], ids=str)
-def test_what_it_does_not_claim_is_nnunets_bit_for_bit(bench: Bench, info: TrickInfo, cell: Cell) -> None:
-    assert check_baseline(bench, trainer_of(info), () if info.own else info.hooks, cell=cell).explain() == []
+@pytest.mark.parametrize(
+    "situation", [Situation("labels", "3d", True), Situation("regions+ignore", "2d", True)], ids=str
+)
+def test_what_it_does_not_claim_is_nnunets_bit_for_bit(bench: Bench, info: TrickInfo, situation: Situation) -> None:
+    assert check_baseline(bench, trainer_of(info), () if info.own else info.hooks, situation=situation).explain() == []
 
 
 def test_no_trick_is_nnunet_bit_for_bit(bench: Bench) -> None:

@@ -124,4 +124,4 @@ def test_people_get_sentences(make: Maker) -> None:
     done = make(nnunet=False, libs=False).tricks("doctor")
     assert done.returncode == 1
     assert "missing  nnunetv2: is not installed\n         mend: " in done.stdout
-    assert done.stdout.rstrip().endswith("to mend.")
+    assert done.stdout.rstrip().endswith("to fix.")

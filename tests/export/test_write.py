@@ -16,14 +16,14 @@ from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunet_tricks.cli import main
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.door.lookup import findable
 from nnunet_tricks.door.trainers import find
 from nnunet_tricks.export.model import FINAL, load
 from nnunet_tricks.export.write import TRAINED_BY, export
 from tests.export.conftest import TRAINER
 
-Train = Callable[[str, Cell], Path]
+Train = Callable[[str, Situation], Path]
 
 
 def content(folder: Path) -> dict[str, str]:
@@ -70,11 +70,14 @@ def test_nothing_but_the_name_changes(volumes: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("trainer", "cell"),
-    [("nnUNetTrainerDiceOHEM", Cell("labels", "2d", True)), ("nnUNetTrainerCE", Cell("labels", "cascade", True))],
+    [
+        ("nnUNetTrainerDiceOHEM", Situation("labels", "2d", True)),
+        ("nnUNetTrainerCE", Situation("labels", "cascade", True)),
+    ],
     ids=["2d", "cascade"],
 )
 def test_every_kind_of_configuration(
-    train: Train, trainer: str, cell: Cell, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    train: Train, trainer: str, cell: Situation, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model, out = train(trainer, cell), tmp_path / "out"
     assert main(["export", str(model), str(out)]) == 0

@@ -12,12 +12,12 @@ from PIL import Image
 
 from nnunet_tricks.cli import main
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.conformance.steps import STEPS
 from nnunet_tricks.door import trainers
 from nnunet_tricks.pictures.enhancement.counts import frequencies
 from nnunet_tricks.pictures.enhancement.images import cases
-from nnunet_tricks.pictures.enhancement.model import EnhancedModel, Look, Selection, _middle
+from nnunet_tricks.pictures.enhancement.model import EnhancedModel, Look, StageSelection, _middle
 from nnunet_tricks.tricks.network.enhancement.selection import most_instructive
 
 
@@ -25,7 +25,7 @@ def trained(bench: Bench, trick: str, dimension: str, folder: Path) -> tuple[Pat
     """A model folder, and the training images."""
     found = trainers.find(f"nnUNetTrainer{trick}")
     assert found is not None
-    with bench.room(found, Cell("labels", dimension, True)) as run:
+    with bench.room(found, Situation("labels", dimension, True)) as run:
         STEPS["epochs"](run)
         shutil.copytree(run.model_folder(), folder / run.model_folder().name)
         return folder / run.model_folder().name, run.data.raw / "imagesTr"
@@ -92,7 +92,7 @@ def test_a_model_that_shows_nothing_twice(
 def test_the_second_stage_of_a_cascade_is_refused(bench: Bench) -> None:
     found = trainers.find("nnUNetTrainerIFECurvature")
     assert found is not None
-    with bench.room(found, Cell("labels", "cascade", True)) as run:
+    with bench.room(found, Situation("labels", "cascade", True)) as run:
         STEPS["first stage"](run)
         STEPS["epochs"](run)
         with pytest.raises(ValueError, match=r"second stage of a cascade.* give the model of 3d_lowres"):
@@ -120,7 +120,9 @@ def test_the_middle_is_cut_or_padded() -> None:
 
 def test_choices_are_counted() -> None:
     def look(*chosen: int) -> Look:
-        return Look("case", torch.zeros(1, 2, 2), [Selection(3, torch.zeros(4, 2, 2), torch.zeros(4), list(chosen))])
+        return Look(
+            "case", torch.zeros(1, 2, 2), [StageSelection(3, torch.zeros(4, 2, 2), torch.zeros(4), list(chosen))]
+        )
 
     (counted,) = frequencies([look(0, 1), look(1, 2), look(1, 0)])
     assert (counted.stage, counted.count, counted.images) == (3, 2, 3)

@@ -144,7 +144,7 @@ def test_data_that_are_there_are_not_to_be_preprocessed_again(plans: Path, capsy
     (plans.parent / "nnUNetPlansNoResampling_3d_fullres").mkdir()
     assert _run("501", "--no-resampling") == 0
     said = capsys.readouterr().out
-    assert "preprocessed already, in nnUNetPlansNoResampling_3d_fullres" in said
+    assert "already preprocessed, in nnUNetPlansNoResampling_3d_fullres" in said
     assert "nnUNetv2_preprocess -d" not in said
 
 
@@ -199,13 +199,13 @@ def test_plans_have_no_name_of_another_file(plans: Path, name: str) -> None:
     ("words", "message"),
     [
         ((), "nothing to plan"),
-        (("--patch", "32", "--no-resampling"), "first the plans, then with -p"),
-        (("--small", "--batch", "2"), "--batch goes with"),
-        (("--sweep", "32", "--name", "x"), "--sweep stands alone"),
-        (("--spacing", "2", "--no-resampling"), "--spacing takes two or three numbers from 0.0001 to 10000"),
-        (("--spacing", "nan", "1", "1"), "from 0.0001 to 10000, .* not 'nan 1 1'"),
+        (("--patch", "32", "--no-resampling"), "make the plans first, then add the configuration"),
+        (("--small", "--batch", "2"), "--batch needs --patch or --sweep"),
+        (("--sweep", "32", "--name", "x"), "--sweep excludes --small, --patch and --name"),
+        (("--spacing", "2", "--no-resampling"), "--spacing must be two or three numbers from 0.0001 to 10000"),
+        (("--spacing", "nan", "1", "1"), "from 0.0001 to 10000, .* got 'nan 1 1'"),
         (("--spacing", "1e-5", "1", "1"), "from 0.0001 to 10000"),
-        (("--resize", "200", "0"), "--resize takes two or three numbers of at least 1"),
+        (("--resize", "200", "0"), "--resize must be two or three numbers of at least 1"),
         (("--resize", "200", "200", "--spacing", "1", "1"), "exclude each other"),
     ],
 )

@@ -4,11 +4,11 @@ import torch
 
 from nnunet_tricks.catalogue.naming import IllegalName, parse
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.door import trainers
 from nnunet_tricks.training.shared_randomness import NUMBER, seeded
 
-CELL = Cell("labels", "3d", True)
+CELL = Situation("labels", "3d", True)
 
 
 def begun(bench: Bench, name: str, monkeypatch: pytest.MonkeyPatch, processes: int, seed: int):

@@ -1,4 +1,4 @@
-"""Distances between the border voxels of two masks: the definition of medpy, of nnU-Net's and most papers' tables."""
+"""Distances between the border voxels of two masks, as in medpy, in nnU-Net's tables and in those of most papers."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from nnunet_tricks.comparison.metrics.nearest import Floats, Mask, distances
 
 @dataclass(frozen=True)
 class Distances:
-    """Of every border voxel of one mask to the nearest border voxel of the other.
+    """Distance of every border voxel of one mask to the nearest border voxel of the other.
 
     Attributes:
-        to_truth: From the prediction's border.
-        to_prediction: From the truth's border.
+        to_truth: Distances from the prediction's border.
+        to_prediction: Distances from the truth's border.
     """
 
     to_truth: Floats
@@ -23,29 +23,29 @@ class Distances:
 
     @property
     def pooled(self) -> Floats:
-        """Both directions together."""
+        """Distances of both directions together."""
         return np.concatenate([self.to_truth, self.to_prediction])
 
 
 def border_distances(
     prediction: Mask, truth: Mask, spacing: tuple[float, ...], ignored: Mask | None = None
 ) -> Distances:
-    """Measure both directions.
+    """Measure the distances between two borders in both directions.
 
     Args:
-        prediction: Not empty.
-        truth: Not empty, same shape.
+        prediction: Mask, not empty.
+        truth: Mask of the same shape, not empty.
         spacing: Size of a voxel along each axis.
-        ignored: Voxels of which nobody knows what they are.
+        ignored: Voxels that were not annotated.
     """
-    found, there = border(prediction, ignored), border(truth, ignored)
-    return Distances(distances(found, there, spacing), distances(there, found, spacing))
+    predicted, true = border(prediction, ignored), border(truth, ignored)
+    return Distances(distances(predicted, true, spacing), distances(true, predicted, spacing))
 
 
 def border(mask: Mask, ignored: Mask | None = None) -> Mask:
-    """Voxels with a face neighbour that is background; outside of the image is background.
+    """Voxels with a face neighbour in the background. Everything outside of the image is background.
 
-    An ignored neighbour is not known to be background, so it makes no border, unless the mask had none at all then.
+    An ignored neighbour may not be background, so it makes no border. It does if the mask would have no border at all.
 
     Examples:
         >>> border(np.ones((3, 3), dtype=bool)).astype(int)

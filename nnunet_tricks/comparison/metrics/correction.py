@@ -1,8 +1,8 @@
-"""Human correction efforts: how many clicks would mend a prediction.
+"""Human correction efforts: the number of clicks that would fix a prediction.
 
-Qin et al., "Highly accurate dichotomous image segmentation", ECCV 2022: errors thinner than a tolerance cost nothing,
-unless they cut off a part of the truth's skeleton; the border between an error and what is right is drawn with the
-control points of a polygon, and a region with no such border is removed or added with one click.
+Qin et al., "Highly accurate dichotomous image segmentation", ECCV 2022. Errors thinner than a tolerance cost nothing,
+unless they cut off a part of the truth's skeleton. The border between an error and a correct region is drawn with the
+control points of a polygon. A region without such a border is removed or added with one click.
 """
 
 # mypy: untyped-calls-exclude="skimage"
@@ -16,16 +16,16 @@ from scipy import ndimage
 
 from nnunet_tricks.comparison.metrics.definition import Metric
 from nnunet_tricks.comparison.metrics.nearest import Mask
-from nnunet_tricks.comparison.metrics.pair import Pair
+from nnunet_tricks.comparison.metrics.pair import MaskPair
 
 RELAX = 5
-"""Errors up to so many pixels from what is right are forgiven."""
+"""Distance in pixels up to which errors are forgiven."""
 
 EPSILON = 2.0
-"""The polygon may be so many pixels from the border."""
+"""Largest distance in pixels of the polygon from the border."""
 
 SMALL = 64
-"""Edge of the images that the published code measures."""
+"""Edge length in pixels of the images that the published code measures."""
 
 CROSS = ndimage.generate_binary_structure(2, 1)
 CLOCKWISE = ((0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1))
@@ -34,7 +34,7 @@ Grey = NDArray[np.float64]
 
 
 def correction_efforts(prediction: Mask, truth: Mask) -> int:
-    """Control points and clicks for one image.
+    """Number of control points and clicks for one image.
 
     Examples:
         >>> truth = np.zeros((40, 40), dtype=bool)
@@ -47,11 +47,14 @@ def correction_efforts(prediction: Mask, truth: Mask) -> int:
 
 
 def published_efforts(prediction: Mask, truth: Mask) -> int:
-    """The same as IFE's code has it: on 64x64 pixels whose grey borders count as foreground, and as errors."""
-    found, there = (_resized(mask) for mask in (prediction, truth))
-    hits = (found > 0) & (there > 0)
+    """Number of control points and clicks as IFE's code counts them.
+
+    It works on 64x64 pixels. Their grey borders count as foreground, and as errors.
+    """
+    predicted, true = (_resized(mask) for mask in (prediction, truth))
+    hits = (predicted > 0) & (true > 0)
     full = np.where(hits, 255.0, 0.0)
-    return _efforts(found != full, there != full, hits, (found > 0) | (there > 0), _skeleton(there > 128))
+    return _efforts(predicted != full, true != full, hits, (predicted > 0) | (true > 0), _skeleton(true > 128))
 
 
 def _efforts(invented: Mask, missed: Mask, hits: Mask, union: Mask, skeleton: Mask) -> int:
@@ -62,7 +65,7 @@ def _efforts(invented: Mask, missed: Mask, hits: Mask, union: Mask, skeleton: Ma
 
 
 def _thick(errors: Mask, core: Mask, allowed: Mask) -> Mask:
-    """The errors that reach into the core, grown back to their border."""
+    """Errors that reach into the core, grown back to their border."""
     grown = errors & core
     for _ in range(RELAX):
         grown = ndimage.binary_dilation(grown, CROSS) & allowed
@@ -70,7 +73,7 @@ def _thick(errors: Mask, core: Mask, allowed: Mask) -> Mask:
 
 
 def _drawn(errors: Mask, right: Mask) -> int:
-    """Control points of the borders that errors share with what is right, and regions that share none."""
+    """Number of control points on borders between errors and correct regions, plus regions without such a border."""
     near = ndimage.binary_dilation(right, CROSS)
     regions, count = ndimage.label(errors, np.ones((3, 3)))
     seen = np.zeros(errors.shape, dtype=bool)
@@ -90,7 +93,7 @@ def _drawn(errors: Mask, right: Mask) -> int:
 
 
 def _joined(pieces: list[list[Point]]) -> list[list[Point]]:
-    """A border that was begun in its middle is one piece."""
+    """Join first and last piece if they are one border that was started in its middle."""
     if len(pieces) > 1:
         (first_row, first_column), (last_row, last_column) = pieces[0][0], pieces[-1][-1]
         if max(abs(first_row - last_row), abs(first_column - last_column)) == 1:
@@ -99,7 +102,7 @@ def _joined(pieces: list[list[Point]]) -> list[list[Point]]:
 
 
 def _polygon(piece: Sequence[Point]) -> Sequence[Point]:
-    """Ramer, Douglas and Peucker's approximation of an open line."""
+    """Approximation of an open line by the algorithm of Ramer, Douglas and Peucker."""
     if len(piece) < 3:
         return piece
     line = np.asarray(piece, dtype=np.float64)
@@ -117,7 +120,7 @@ def _polygon(piece: Sequence[Point]) -> Sequence[Point]:
 
 
 def _contours(mask: Mask) -> Iterator[list[Point]]:
-    """Outer borders of regions, and borders of their holes, as pixels of the mask in order."""
+    """Outer borders of regions and borders of their holes, as ordered pixels of the mask."""
     padded = np.pad(mask, 1)
     regions, _ = ndimage.label(padded, np.ones((3, 3)))
     background, _ = ndimage.label(~padded, CROSS)
@@ -174,7 +177,7 @@ def _skeleton(truth: Mask) -> Mask:
 
 
 def _resized(mask: Mask) -> Grey:
-    """To 64x64 pixels from 0 to 255, with linear interpolation and no smoothing."""
+    """The mask as 64x64 pixels from 0 to 255, by linear interpolation without smoothing."""
     places = [(np.arange(SMALL) + 0.5) * length / SMALL - 0.5 for length in mask.shape]
     grid = np.meshgrid(
         *(np.clip(place, 0, length - 1) for place, length in zip(places, mask.shape, strict=True)), indexing="ij"
@@ -182,8 +185,8 @@ def _resized(mask: Mask) -> Grey:
     return np.rint(ndimage.map_coordinates(255.0 * mask, grid, order=1))
 
 
-def _of_slices(pair: Pair, published: bool) -> float:
-    """Of an image, or the sum over a volume's slices."""
+def _of_slices(pair: MaskPair, published: bool) -> float:
+    """Efforts for an image, or their sum over the slices of a volume."""
     function = published_efforts if published else correction_efforts
     prediction, truth = pair.whole()
     if prediction.ndim == 2:
@@ -195,9 +198,9 @@ HCE = Metric(
     name="HCE",
     group="ife",
     definition=(
-        "human correction efforts: control points of polygons, within 2 pixels, along the borders that errors share "
-        "with what is right, plus clicks on regions with no such border; errors thinner than 5 pixels are free; slices "
-        "of a volume are added up"
+        "human correction efforts. They are the control points of polygons, within 2 pixels, along borders between "
+        "errors and correct regions, plus clicks on regions without such a border. Errors thinner than 5 pixels are "
+        "free. The slices of a volume are added up"
     ),
     unit="clicks",
     better="lower",
@@ -210,7 +213,7 @@ HCE = Metric(
 PUBLISHED_HCE = Metric(
     name="published_HCE",
     group="published",
-    definition="IFE's code: HCE of masks scaled down to 64x64 pixels, so that errors up to 8 % of the side are free",
+    definition="IFE's code: HCE of masks scaled down to 64x64 pixels, so errors up to 8 % of the side are free",
     unit="clicks",
     better="lower",
     function=lambda pair: _of_slices(pair, published=True),

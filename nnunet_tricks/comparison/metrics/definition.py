@@ -1,4 +1,4 @@
-"""What a metric is: its name, its definition, and what it does where a mask is empty."""
+"""A metric: its name, its definition, and its values where a mask is empty."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from nnunet_tricks.comparison.metrics.pair import Pair
+from nnunet_tricks.comparison.metrics.pair import MaskPair
 
 Better = Literal["higher", "lower", "zero"]
 Empty = float | Literal["formula", "diagonal", "diagonal in pixels"]
@@ -19,16 +19,16 @@ class Metric:
     """One number for one class of one case.
 
     Attributes:
-        name: As it stands in tables.
-        group: The family that it can be asked for with.
-        definition: In words and symbols; P is the prediction, G the truth, TP, FP, FN and TN count voxels.
-        unit: Of the value; mm and mL become px where image files hold no spacing, mL in images mm^2.
-        better: Which values are better; ``zero`` where both signs occur.
-        function: Computes it where both masks have voxels.
-        both_empty: The value where neither has.
-        missed: The value where only the truth has voxels.
-        invented: The value where only the prediction has.
-        tolerance: Distance that counts as none, for those metrics that have one.
+        name: Name in tables.
+        group: Family that selects the metric, such as ``overlap``.
+        definition: Definition in words and symbols. P is the prediction, G the truth; TP, FP, FN and TN count voxels.
+        unit: Unit of the value. mm and mL become px where image files hold no spacing; mL becomes mm^2 in 2D images.
+        better: Direction: which values are better; ``zero`` where both signs occur.
+        function: Function that computes the value where both masks have voxels.
+        both_empty: Value where both masks are empty.
+        missed: Value where only the truth has voxels.
+        invented: Value where only the prediction has voxels.
+        tolerance: Distance that counts as none, for metrics that have one.
     """
 
     name: str
@@ -36,45 +36,50 @@ class Metric:
     definition: str
     unit: str
     better: Better
-    function: Callable[[Pair], float]
+    function: Callable[[MaskPair], float]
     both_empty: Empty = UNDEFINED
     missed: Empty = 0.0
     invented: Empty = 0.0
     tolerance: float | None = None
 
-    def __call__(self, pair: Pair) -> float:
-        """Compute it.
+    def __call__(self, pair: MaskPair) -> float:
+        """Compute the metric for two masks.
 
         Returns:
-            NaN where it is not defined, which is never the same as a bad value.
+            The value. NaN where the metric is undefined, which is never the same as a bad value.
         """
-        if pair.predicted and pair.there:
+        if pair.predicted and pair.true:
             return float(self.function(pair))
-        value = self.missed if pair.there else self.invented if pair.predicted else self.both_empty
+        value = self.missed if pair.true else self.invented if pair.predicted else self.both_empty
         if value == "formula":
             return float(self.function(pair))
         if isinstance(value, str):
             return pair.diagonal(pair.ones if value == "diagonal in pixels" else pair.spacing)
         return value
 
-    def unit_for(self, pair: Pair) -> str:
-        """The unit of its values for this pair, which may have no spacing or no depth."""
+    def unit_for(self, pair: MaskPair) -> str:
+        """Unit of the values for these masks, which may have no spacing or only two dimensions."""
         return {"mm": pair.unit, "mL": pair.size_unit}.get(self.unit, self.unit)
 
     @property
     def when_empty(self) -> str:
-        """What it does for empty masks, in words.
+        """Values for empty masks, in words.
 
         Examples:
             >>> Metric(name="x", group="g", definition="", unit="1", better="higher", function=float).when_empty
             'both empty: undefined; only the truth has voxels: 0; only the prediction has: 0'
         """
-        cases = {
+        return "; ".join(f"{masks}: {value}" for masks, value in self.empty_values.items())
+
+    @property
+    def empty_values(self) -> dict[str, str]:
+        """Values in words, for both masks empty, for an empty prediction and for an empty truth."""
+        values = {
             "both empty": self.both_empty,
             "only the truth has voxels": self.missed,
             "only the prediction has": self.invented,
         }
-        return "; ".join(f"{what}: {_in_words(value)}" for what, value in cases.items())
+        return {masks: _in_words(value) for masks, value in values.items()}
 
 
 def _in_words(value: Empty) -> str:

@@ -1,4 +1,4 @@
-"""Predicted lesions beside true ones: which belong together."""
+"""Matching of predicted with true lesions."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from nnunet_tricks.comparison.metrics.nearest import Mask
 
 LEAST_IOU = 0.1
 RULE = (
-    "lesions are connected components, voxels touching at a face, an edge or a corner; a predicted and a true lesion "
-    f"can be matched if their IoU is at least {LEAST_IOU}, each once, and the assignment with the most matches counts"
+    "Lesions are connected components of voxels that touch at a face, an edge or a corner. A predicted and a true "
+    f"lesion can be matched if their IoU is at least {LEAST_IOU}. Each is matched at most once, and the assignment "
+    "with the most matches counts"
 )
 
 CHUNK = 1 << 20
-"""Voxels that are counted at once: a copy of a whole volume as int64 would be its largest part of the memory."""
+"""Voxels that are counted at once. A copy of a whole volume as int64 would need more memory than everything else."""
 
 Labels = NDArray[np.integer]
 Counts = NDArray[np.int64]
@@ -26,12 +27,12 @@ Counts = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Detection:
-    """Counted lesions.
+    """Numbers of matched and unmatched lesions.
 
     Attributes:
-        found: Matched pairs.
-        missed: True lesions without a match.
-        invented: Predicted ones without a match.
+        found: Number of matched pairs.
+        missed: Number of true lesions without a match.
+        invented: Number of predicted lesions without a match.
     """
 
     found: int
@@ -46,8 +47,8 @@ def detect(prediction: Mask, truth: Mask) -> Detection:
         >>> detect(np.array([1, 1, 0, 0, 1]) > 0, np.array([1, 0, 0, 0, 0]) > 0)
         Detection(found=1, missed=0, invented=1)
     """
-    (predicted, predictions), (there, truths) = _components(prediction), _components(truth)
-    row, column, common = _overlaps(predicted, there, truths)
+    (predicted, predictions), (true, truths) = _components(prediction), _components(truth)
+    row, column, common = _overlaps(predicted, true, truths)
     of_row, of_column = (
         np.bincount(which, common, number + 1) for which, number in ((row, predictions), (column, truths))
     )
@@ -59,28 +60,28 @@ def detect(prediction: Mask, truth: Mask) -> Detection:
 
 
 def _components(mask: Mask) -> tuple[Labels, int]:
-    """The connected components, numbered from 1, and how many there are."""
+    """Connected components, numbered from 1, and their number."""
     neighbours = np.ones((3,) * mask.ndim)
     try:
         labels = np.empty(mask.shape, np.uint16)
         return labels, int(ndimage.label(mask, neighbours, output=labels))
     except RuntimeError:
-        # More than 16 bits can count.
+        # There are more components than 16 bits can count.
         labels, count = ndimage.label(mask, neighbours)
         return labels, int(count)
 
 
-def _overlaps(predicted: Labels, there: Labels, truths: int) -> tuple[Counts, Counts, Counts]:
-    """Which numbers meet in how many voxels, background 0 included.
+def _overlaps(predicted: Labels, true: Labels, truths: int) -> tuple[Counts, Counts, Counts]:
+    """Count the voxels of each pair of a predicted and a true component, background 0 included.
 
-    Neighbours in memory mostly have the same two numbers, so stretches are sorted, not voxels.
+    Neighbours in memory mostly belong to the same pair, so runs of voxels are sorted, not single voxels.
 
     Returns:
-        The predicted number, the true number, and the voxels, one for each pair that there is.
+        For each pair that occurs: number of the predicted component, number of the true one, and voxels.
     """
     codes, voxels = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for start in range(0, predicted.size, CHUNK):
-        first, second = (labels.reshape(-1)[start : start + CHUNK] for labels in (predicted, there))
+        first, second = (labels.reshape(-1)[start : start + CHUNK] for labels in (predicted, true))
         changes = np.flatnonzero((first[1:] != first[:-1]) | (second[1:] != second[:-1])) + 1
         begins = np.concatenate([[0], changes])
         code, length = _summed(
@@ -93,7 +94,7 @@ def _overlaps(predicted: Labels, there: Labels, truths: int) -> tuple[Counts, Co
 
 
 def _summed(codes: Counts, voxels: Counts) -> tuple[Counts, Counts]:
-    """Every code once, in order, with the sum of its voxels."""
+    """Each code once, sorted, with the sum of its voxels."""
     order = np.argsort(codes, kind="stable")
     codes = codes[order]
     first = np.flatnonzero(np.diff(codes, prepend=-1))

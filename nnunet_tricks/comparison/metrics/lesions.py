@@ -1,23 +1,23 @@
-"""How many lesions are found, whatever their size."""
+"""Metrics that count lesions, whatever their size."""
 
 from __future__ import annotations
 
 from nnunet_tricks.comparison.metrics.definition import UNDEFINED, Metric
 from nnunet_tricks.comparison.metrics.detection import RULE
-from nnunet_tricks.comparison.metrics.pair import Pair
+from nnunet_tricks.comparison.metrics.pair import MaskPair
 
 
-def _recall(pair: Pair) -> float:
+def _recall(pair: MaskPair) -> float:
     lesions = pair.lesions
     return lesions.found / (lesions.found + lesions.missed)
 
 
-def _precision(pair: Pair) -> float:
+def _precision(pair: MaskPair) -> float:
     lesions = pair.lesions
     return lesions.found / (lesions.found + lesions.invented)
 
 
-def _f1(pair: Pair) -> float:
+def _f1(pair: MaskPair) -> float:
     lesions = pair.lesions
     return 2 * lesions.found / (2 * lesions.found + lesions.missed + lesions.invented)
 
@@ -26,7 +26,7 @@ METRICS = (
     Metric(
         name="lesion_recall",
         group="lesion",
-        definition=f"true lesions that are found / true lesions; {RULE}",
+        definition=f"true lesions that are found / true lesions. {RULE}",
         unit="1",
         better="higher",
         function=_recall,
@@ -35,7 +35,7 @@ METRICS = (
     Metric(
         name="lesion_precision",
         group="lesion",
-        definition="predicted lesions that are matched / predicted lesions; lesions as for lesion_recall",
+        definition="predicted lesions that are matched / predicted lesions. Lesions as for lesion_recall",
         unit="1",
         better="higher",
         function=_precision,
@@ -43,7 +43,7 @@ METRICS = (
     Metric(
         name="lesion_F1",
         group="lesion",
-        definition="2 found / (2 found + missed + invented lesions); lesions as for lesion_recall",
+        definition="2 found / (2 found + missed + invented lesions). Lesions as for lesion_recall",
         unit="1",
         better="higher",
         function=_f1,
@@ -51,7 +51,7 @@ METRICS = (
     Metric(
         name="lesion_FN",
         group="lesion",
-        definition="true lesions that are missed; lesions as for lesion_recall",
+        definition="true lesions that are missed. Lesions as for lesion_recall",
         unit="lesions",
         better="lower",
         function=lambda pair: pair.lesions.missed,
@@ -62,7 +62,7 @@ METRICS = (
     Metric(
         name="lesion_FP",
         group="lesion",
-        definition="predicted lesions without a match; lesions as for lesion_recall",
+        definition="predicted lesions without a match. Lesions as for lesion_recall",
         unit="lesions",
         better="lower",
         function=lambda pair: pair.lesions.invented,

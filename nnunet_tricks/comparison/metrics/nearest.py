@@ -1,8 +1,8 @@
-"""Exact distances from some voxels to the nearest of others, without a distance transform of the whole volume.
+"""Exact distances from source voxels to the nearest target voxels, without a distance transform of the whole volume.
 
-Most voxels of a predicted border lie a few voxels from the true one: they are resolved by looking at their neighbours
-in order of distance. What is left asks a k-d tree, and large groups far away, for which a tree is slow because
-thousands of voxels are almost equally far, first drop the targets that cannot be nearest to any of the group.
+Most voxels of a predicted border lie a few voxels from the true one. For these the neighbours are searched in order of
+distance. The remaining voxels ask a k-d tree. A tree is slow for large groups far away, because thousands of targets
+are almost equally far. So such groups first drop the targets that cannot be nearest to any of the group.
 """
 
 from __future__ import annotations
@@ -18,33 +18,33 @@ Mask = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
 NEIGHBOURS = 250
-"""So many offsets are tried at most, in blocks."""
+"""Number of offsets that are tried, in blocks."""
 
 BLOCK = 25
 WORTH = 0.04
-"""A block must resolve this share of what is left, or a tree is faster."""
+"""Share of the remaining voxels that a block must resolve. Below it a tree is faster."""
 
 LEAF = 64
 FAR = 1 / 16
-"""Of the diagonal: what is further away counts as far."""
+"""Share of the diagonal beyond which a voxel counts as far."""
 
 MANY = 4096
-"""So many far voxels make it worth while to drop targets first."""
+"""Number of far voxels from which on it is worth dropping targets first."""
 
 ROUNDING = 1e-5
-"""This share of a tolerance is rounding: NIfTI keeps a spacing of 0.8 as 0.800000012, and headers have few digits."""
+"""Share of a tolerance that is rounding. NIfTI stores a spacing of 0.8 as 0.800000012, and headers have few digits."""
 
 
 def distances(sources: Mask, targets: Mask, spacing: tuple[float, ...]) -> Floats:
     """The distance of every source voxel to the nearest target voxel.
 
     Args:
-        sources: Where to measure from, any number of dimensions.
-        targets: Where to measure to, same shape, not empty.
+        sources: Mask of the voxels to measure from, with any number of dimensions.
+        targets: Mask of the voxels to measure to, same shape, not empty.
         spacing: Size of a voxel along each axis.
 
     Returns:
-        One distance for each source voxel in C order, in the unit of ``spacing``.
+        Distance of each source voxel in C order, in the unit of ``spacing``.
 
     Examples:
         >>> row = np.arange(6)
@@ -55,41 +55,42 @@ def distances(sources: Mask, targets: Mask, spacing: tuple[float, ...]) -> Float
     padded = np.pad(targets, [(width, width) for width in margin])
     strides = np.array(padded.strides)
     flat = padded.ravel()
-    where = np.unravel_index(np.flatnonzero(sources), sources.shape)
-    place = sum((axis + width) * stride for axis, width, stride in zip(where, margin, strides, strict=True))
+    indices = np.unravel_index(np.flatnonzero(sources), sources.shape)
+    place = sum((axis + width) * stride for axis, width, stride in zip(indices, margin, strides, strict=True))
     place = np.asarray(place, dtype=np.intp)
-    found = np.empty(len(place))
-    left = np.arange(len(place))
+    nearest = np.empty(len(place))
+    remaining = np.arange(len(place))
     steps = offsets @ strides
     for start in range(0, len(steps), BLOCK):
-        before = len(left)
+        before = len(remaining)
         for step, length in zip(steps[start : start + BLOCK], lengths[start : start + BLOCK], strict=True):
             hit = flat[place + step]
             if hit.any():
-                found[left[hit]] = length
-                left, place = left[~hit], place[~hit]
-        if before - len(left) <= WORTH * before:
+                nearest[remaining[hit]] = length
+                remaining, place = remaining[~hit], place[~hit]
+        if before - len(remaining) <= WORTH * before:
             break
-    if len(left):
+    if len(remaining):
         scale = np.asarray(spacing)
-        points = np.stack([axis[left] for axis in where], axis=1) * scale
-        found[left] = _of_points(points, np.stack(np.unravel_index(np.flatnonzero(targets), targets.shape), 1) * scale)
-    return found
+        points = np.stack([axis[remaining] for axis in indices], axis=1) * scale
+        target_indices = np.unravel_index(np.flatnonzero(targets), targets.shape)
+        nearest[remaining] = _of_points(points, np.stack(target_indices, 1) * scale)
+    return nearest
 
 
-def within(found: Floats, tolerance: float) -> Mask:
-    """Which distances are no greater than a tolerance, but for rounding.
+def within(lengths: Floats, tolerance: float) -> Mask:
+    """Mask of the distances that do not exceed a tolerance, apart from rounding.
 
     Examples:
         >>> within(np.array([np.float32(0.8), 0.81]), 0.8)
         array([ True, False])
     """
-    return found <= tolerance * (1 + ROUNDING)
+    return lengths <= tolerance * (1 + ROUNDING)
 
 
 @lru_cache(maxsize=64)
 def _neighbourhood(spacing: tuple[float, ...]) -> tuple[NDArray[np.intp], Floats, tuple[int, ...]]:
-    """All offsets up to some distance, nearest first, their lengths, and the greatest along each axis."""
+    """Offsets up to some distance, nearest first, their lengths, and the greatest offset along each axis."""
     scale = np.asarray(spacing)
     radius = scale.min()
     while True:
@@ -108,18 +109,18 @@ def _of_points(points: Floats, targets: Floats) -> Floats:
     both = np.concatenate([points, targets])
     limit = FAR * float(np.linalg.norm(both.max(axis=0) - both.min(axis=0)))
     tree = cKDTree(targets, leafsize=LEAF)
-    found = np.asarray(tree.query(points, distance_upper_bound=limit)[0])
-    far = np.isinf(found)
+    nearest = np.asarray(tree.query(points, distance_upper_bound=limit)[0])
+    far = np.isinf(nearest)
     if far.sum() > MANY:
-        found[far] = _of_far_points(points[far], targets)
+        nearest[far] = _of_far_points(points[far], targets)
     elif far.any():
-        found[far] = tree.query(points[far])[0]
-    return found
+        nearest[far] = tree.query(points[far])[0]
+    return nearest
 
 
 def _of_far_points(points: Floats, targets: Floats, *, work: int = 1 << 16) -> Floats:
     """Split the points into boxes until few targets can be nearest to any point of a box, then compare all of them."""
-    found = np.empty(len(points))
+    nearest = np.empty(len(points))
     boxes = [(np.arange(len(points)), targets)]
     while boxes:
         index, candidates = boxes.pop()
@@ -128,18 +129,18 @@ def _of_far_points(points: Floats, targets: Floats, *, work: int = 1 << 16) -> F
         centre, half = (low + high) / 2, (high - low) / 2
         candidates = _not_dominated(candidates - centre, half) + centre
         if len(inside) * len(candidates) <= work or not half.any():
-            found[index] = _compared_with_all(inside - centre, candidates - centre)
+            nearest[index] = _compared_with_all(inside - centre, candidates - centre)
             continue
         axis = int(half.argmax())
         below = inside[:, axis] < centre[axis]
         boxes += [(index[below], candidates), (index[~below], candidates)]
-    return found
+    return nearest
 
 
 def _not_dominated(targets: Floats, half: Floats) -> Floats:
-    """Drop targets that are further than another one from every point of the box from ``-half`` to ``half``.
+    """Drop targets that are farther than some other target from every point of the box from ``-half`` to ``half``.
 
-    |q - t|^2 - |q - s|^2 is linear in q, so its least value in the box is known: |t|^2 - |s|^2 - 2 |t - s| . half.
+    |q - t|^2 - |q - s|^2 is linear in q, so its smallest value in the box is |t|^2 - |s|^2 - 2 |t - s| . half.
     """
     squares = np.einsum("ij,ij->i", targets, targets)
     for points in (np.zeros((1, len(half))), np.array(list(product((-1.0, 1.0), repeat=len(half)))) * half):
@@ -151,11 +152,11 @@ def _not_dominated(targets: Floats, half: Floats) -> Floats:
 
 
 def _compared_with_all(points: Floats, targets: Floats) -> Floats:
-    found = np.empty(len(points))
+    nearest = np.empty(len(points))
     rows = max(1, (1 << 20) // len(targets))
     squares = np.einsum("ij,ij->i", targets, targets)
     for start in range(0, len(points), rows):
         part = points[start : start + rows]
         best = (squares - 2 * part @ targets.T).argmin(axis=1)
-        found[start : start + rows] = np.sqrt(((part - targets[best]) ** 2).sum(axis=1))
-    return found
+        nearest[start : start + rows] = np.sqrt(((part - targets[best]) ** 2).sum(axis=1))
+    return nearest

@@ -5,46 +5,46 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from nnunet_tricks.comparison.metrics.definition import UNDEFINED, Better, Metric
-from nnunet_tricks.comparison.metrics.pair import Pair
+from nnunet_tricks.comparison.metrics.pair import MaskPair
 
 BETA_SQUARED = 0.3
 
 
-def dice(pair: Pair) -> float:
-    """Overlap by the mean size.
+def dice(pair: MaskPair) -> float:
+    """Overlap relative to the mean size of both masks.
 
     Examples:
         >>> import numpy as np
-        >>> dice(Pair(np.array([True, True, False]), np.array([True, False, False]), [1]))
+        >>> dice(MaskPair(np.array([True, True, False]), np.array([True, False, False]), [1]))
         0.66...
     """
     return 2 * pair.tp / (2 * pair.tp + pair.fp + pair.fn)
 
 
-def iou(pair: Pair) -> float:
-    """Overlap by the union."""
+def iou(pair: MaskPair) -> float:
+    """Overlap relative to the union of both masks."""
     return pair.tp / (pair.tp + pair.fp + pair.fn)
 
 
-def macro_iou(pair: Pair) -> float:
-    """The mean of the class's overlap and the background's; an image without background has only the class's."""
+def macro_iou(pair: MaskPair) -> float:
+    """Mean IoU of class and background. In an image without background it is the IoU of the class."""
     background = pair.tn + pair.fp + pair.fn
     return (iou(pair) + pair.tn / background) / 2 if background else iou(pair)
 
 
-def f_beta(pair: Pair) -> float:
-    """(1 + b) P R / (b P + R), written with counts."""
+def f_beta(pair: MaskPair) -> float:
+    """(1 + b) P R / (b P + R) with precision P and recall R, computed from counts."""
     weighted = (1 + BETA_SQUARED) * pair.tp
     return weighted / (weighted + BETA_SQUARED * pair.fn + pair.fp)
 
 
-def conformity(pair: Pair) -> float:
-    """1 - errors / hits: unbounded below."""
+def conformity(pair: MaskPair) -> float:
+    """1 - errors / hits. It has no lower bound."""
     return 1 - (pair.fp + pair.fn) / pair.tp if pair.tp else -float("inf")
 
 
-def wrong_share(pair: Pair) -> float:
-    """Of the annotated voxels."""
+def wrong_share(pair: MaskPair) -> float:
+    """Share of the annotated voxels that are wrong."""
     return (pair.fp + pair.fn) / ((pair.tp + pair.fp + pair.fn + pair.tn) or 1)
 
 
@@ -69,8 +69,8 @@ METRICS = (
         name="IoU_macro",
         group="overlap",
         definition=(
-            "mean of TP / (TP + FP + FN) and of the background's TN / (TN + FP + FN) in the whole image: the trick "
-            "paper's IoU"
+            "mean of TP / (TP + FP + FN) and the background's TN / (TN + FP + FN) in the whole image. This is the "
+            "trick paper's IoU"
         ),
         unit="1",
         better="higher",
@@ -84,13 +84,13 @@ METRICS = (
         definition="TP / (TP + FN), sensitivity",
         unit="1",
         better="higher",
-        function=lambda pair: pair.tp / pair.there,
+        function=lambda pair: pair.tp / pair.true,
         invented=UNDEFINED,
     ),
     Metric(
         name="precision",
         group="overlap",
-        definition="TP / (TP + FP), positive predictive value; a prediction that misses everything is not spared",
+        definition="TP / (TP + FP), positive predictive value. A prediction that misses everything gets 0",
         unit="1",
         better="higher",
         function=lambda pair: pair.tp / pair.predicted,
@@ -98,7 +98,7 @@ METRICS = (
     Metric(
         name="volume_difference",
         group="volume",
-        definition="|P| - |G|: positive where too much is predicted",
+        definition="|P| - |G|, positive where too much is predicted",
         unit="mL",
         better="zero",
         function=lambda pair: pair.size(pair.fp - pair.fn),
@@ -120,10 +120,10 @@ METRICS = (
     Metric(
         name="RVD",
         group="volume",
-        definition="relative volume difference (|P| - |G|) / |G|: signed",
+        definition="relative volume difference (|P| - |G|) / |G|, with its sign",
         unit="1",
         better="zero",
-        function=lambda pair: (pair.fp - pair.fn) / pair.there,
+        function=lambda pair: (pair.fp - pair.fn) / pair.true,
         missed="formula",
         invented=UNDEFINED,
     ),
@@ -133,14 +133,14 @@ METRICS = (
         definition="absolute value of RVD",
         unit="1",
         better="lower",
-        function=lambda pair: abs(pair.fp - pair.fn) / pair.there,
+        function=lambda pair: abs(pair.fp - pair.fn) / pair.true,
         missed="formula",
         invented=UNDEFINED,
     ),
     Metric(
         name="conformity",
         group="ife",
-        definition="1 - (FP + FN) / TP = (3 Dice - 2) / Dice; has no lower bound, so that single cases rule its mean",
+        definition="1 - (FP + FN) / TP = (3 Dice - 2) / Dice. It has no lower bound, so single cases dominate its mean",
         unit="1",
         better="higher",
         function=conformity,
@@ -150,7 +150,7 @@ METRICS = (
     Metric(
         name="F_beta",
         group="ife",
-        definition="(1 + b) precision recall / (b precision + recall) with b = beta^2 = 0.3: precision counts more",
+        definition="(1 + b) precision recall / (b precision + recall) with b = beta^2 = 0.3, so precision counts more",
         unit="1",
         better="higher",
         function=f_beta,
@@ -158,7 +158,7 @@ METRICS = (
     Metric(
         name="MAE",
         group="ife",
-        definition="mean absolute error of the mask: (FP + FN) / annotated voxels of the image",
+        definition="mean absolute error of the mask, (FP + FN) / annotated voxels of the image",
         unit="1",
         better="lower",
         function=wrong_share,
@@ -169,7 +169,7 @@ METRICS = (
 )
 
 
-def _count(name: str, definition: str, better: Better, function: Callable[[Pair], float]) -> Metric:
+def _count(name: str, definition: str, better: Better, function: Callable[[MaskPair], float]) -> Metric:
     return Metric(
         name=name,
         group="counts",
@@ -187,5 +187,5 @@ COUNTS = (
     _count("TP", "true positives", "higher", lambda pair: pair.tp),
     _count("FP", "false positives", "lower", lambda pair: pair.fp),
     _count("FN", "false negatives", "lower", lambda pair: pair.fn),
-    _count("TN", "true negatives: annotated voxels of the image that are neither", "higher", lambda pair: pair.tn),
+    _count("TN", "true negatives: annotated voxels in neither mask", "higher", lambda pair: pair.tn),
 )

@@ -1,4 +1,4 @@
-"""Two label maps, and the two masks of one class or region in them."""
+"""The label maps of one case, and the two masks of one class or region in them."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ LabelMap = NDArray[np.generic]
 Box = tuple[slice, ...]
 
 
-class Pair:
-    """Prediction and truth of one class in one case, cut to where anything is.
+class MaskPair:
+    """Predicted and true mask of one class in one case, cropped to the voxels of either.
 
     Args:
-        prediction: Mask; False where nobody annotated.
-        truth: Mask of the same shape; False where nobody annotated.
+        prediction: Mask; False where nothing was annotated.
+        truth: Mask of the same shape; False where nothing was annotated.
         spacing: Size of a voxel along each axis.
-        ignored: Voxels that nobody annotated, or None if all are annotated.
-        ignored_count: Their number in the whole image.
-        image_shape: Shape of the whole image; that of the masks if not given.
-        origin: Where the masks lie in the image.
-        unit: Of the spacing: ``mm``, or ``px`` where nothing is known.
+        ignored: Voxels that were not annotated, or None if all were.
+        ignored_count: Number of voxels in the whole image that were not annotated.
+        image_shape: Shape of the whole image; shape of the masks if None.
+        origin: Position of the masks in the image.
+        unit: Unit of the spacing: ``mm``, or ``px`` where it is unknown.
 
     Attributes:
         tp: True positives in voxels.
@@ -50,7 +50,7 @@ class Pair:
         origin: Sequence[int] | None = None,
         unit: str = "mm",
     ) -> None:
-        """See the class."""
+        """Keep the masks, and count their voxels."""
         self.prediction, self.truth, self.ignored, self.unit = prediction, truth, ignored, unit
         self.spacing = tuple(float(step) for step in spacing)
         self.image_shape = tuple(image_shape or truth.shape)
@@ -62,40 +62,40 @@ class Pair:
 
     @property
     def predicted(self) -> int:
-        """Voxels of the prediction."""
+        """Number of voxels of the prediction."""
         return self.tp + self.fp
 
     @property
-    def there(self) -> int:
-        """Voxels of the truth."""
+    def true(self) -> int:
+        """Number of voxels of the truth."""
         return self.tp + self.fn
 
     def size(self, voxels: int) -> float:
-        """The size of so many voxels: volume in mL, area in mm^2, or their number where no spacing is known."""
+        """Size of a number of voxels: volume in mL, area in mm^2, or the number itself where the spacing is unknown."""
         return voxels * math.prod(self.spacing) / (1000 if self.size_unit == "mL" else 1)
 
     @property
     def size_unit(self) -> str:
-        """Of ``size``."""
+        """Unit of ``size``."""
         return "px" if self.unit == "px" else "mL" if len(self.spacing) == 3 else "mm^2"
 
     @property
     def ones(self) -> tuple[float, ...]:
-        """The spacing of distances in pixels."""
+        """Spacing for distances in pixels."""
         return (1.0,) * len(self.spacing)
 
     def diagonal(self, spacing: Sequence[float]) -> float:
-        """Of the whole image: no distance in it is greater."""
+        """Diagonal of the whole image. No distance in the image is greater."""
         return math.hypot(*(step * length for step, length in zip(spacing, self.image_shape, strict=True)))
 
     @cached_property
     def borders(self) -> Distances:
-        """Distances between the border voxels of both, in the unit of the spacing."""
+        """Distances between the border voxels of both masks, in the unit of the spacing."""
         return border_distances(self.prediction, self.truth, self.spacing, self.ignored)
 
     @cached_property
     def borders_px(self) -> Distances:
-        """The same in pixels."""
+        """Distances between the border voxels of both masks, in pixels."""
         same = self.spacing == self.ones
         return self.borders if same else border_distances(self.prediction, self.truth, self.ones, self.ignored)
 
@@ -106,44 +106,44 @@ class Pair:
 
     @cached_property
     def surfaces_px(self) -> Surfaces:
-        """The same in pixels."""
+        """Distances between the surfaces at sub-voxel positions, with areas, in pixels."""
         same = self.spacing == self.ones
         return self.surfaces if same else surface_distances(self.prediction, self.truth, self.ones)
 
     @cached_property
     def lesions(self) -> Detection:
-        """Which predicted and true lesions belong together."""
+        """Matched and unmatched lesions."""
         return detect(self.prediction, self.truth)
 
     def whole(self) -> tuple[Mask, Mask]:
-        """Both masks in the whole image."""
-        where = tuple(slice(start, start + length) for start, length in zip(self.origin, self.truth.shape, strict=True))
-        both = []
+        """Both masks with the shape of the whole image."""
+        box = tuple(slice(start, start + length) for start, length in zip(self.origin, self.truth.shape, strict=True))
+        images = []
         for mask in (self.prediction, self.truth):
             image = np.zeros(self.image_shape, dtype=bool)
-            image[where] = mask
-            both.append(image)
-        return both[0], both[1]
+            image[box] = mask
+            images.append(image)
+        return images[0], images[1]
 
 
-class Case:
-    """The label maps of one case.
+class LabelMapPair:
+    """Predicted and true label map of one case.
 
-    A volume of a single slice is treated as the image that it is: its third axis says nothing about distances.
+    A volume with a single slice is treated as a 2D image, because its third axis has no distances.
 
     Args:
         prediction: Label map of two or three dimensions.
         truth: Label map of the same shape.
         spacing: Size of a voxel along each axis.
-        ignore: The label of voxels that nobody annotated.
-        unit: Of the spacing: ``mm``, or ``px`` where nothing is known.
+        ignore: Label of voxels that were not annotated.
+        unit: Unit of the spacing: ``mm``, or ``px`` where it is unknown.
 
     Raises:
         ValueError: If shapes or spacing do not fit.
 
     Examples:
         >>> truth = np.array([[1, 1, 2, 3]])
-        >>> pair = Case(np.array([[1, 2, 2, 2]]), truth, (1, 1), ignore=3).pair([1, 2])
+        >>> pair = LabelMapPair(np.array([[1, 2, 2, 2]]), truth, (1, 1), ignore=3).pair([1, 2])
         >>> pair.tp, pair.fp, pair.fn, pair.tn
         (3, 0, 0, 0)
     """
@@ -157,7 +157,7 @@ class Case:
         ignore: int | None = None,
         unit: str = "mm",
     ) -> None:
-        """See the class."""
+        """Check shapes and spacing, and crop both label maps."""
         if prediction.shape != truth.shape:
             raise ValueError(f"prediction has shape {prediction.shape}, truth {truth.shape}")
         if truth.ndim not in (2, 3) or len(spacing) != truth.ndim:
@@ -177,17 +177,17 @@ class Case:
         self._prediction, self._truth = prediction[self._box], truth[self._box]
         self._ignored = self._truth == ignore if ignore is not None else None
 
-    def pair(self, values: Sequence[int]) -> Pair:
-        """The masks of a class, or of the union of some.
+    def pair(self, values: Sequence[int]) -> MaskPair:
+        """The masks of one class, or of a union of classes.
 
         Args:
-            values: Its label values, without 0.
+            values: Label values of the class or of the union, without 0.
         """
         counted = None if self._ignored is None else ~self._ignored
         prediction, truth = (_any_of(labels, values, counted) for labels in (self._prediction, self._truth))
-        # One voxel more, so that it is known which neighbours are ignored.
+        # The margin of one voxel shows which neighbours are ignored.
         box = bounding_box(prediction | truth, margin=0 if self._ignored is None else 1)
-        return Pair(
+        return MaskPair(
             np.ascontiguousarray(prediction[box]),
             np.ascontiguousarray(truth[box]),
             self.spacing,
@@ -200,14 +200,14 @@ class Case:
 
 
 def bounding_box(mask: Mask, *, margin: int) -> Box:
-    """The smallest box with all that is True, and so many voxels more where there are some; empty if nothing is."""
+    """Smallest box around all True voxels, with a margin that ends at the mask's edges; empty if no voxel is True."""
     box: list[slice] = []
     for axis, length in enumerate(mask.shape):
         others = tuple(other for other in range(mask.ndim) if other != axis)
-        there = np.flatnonzero(mask.any(axis=others))
-        if not len(there):
+        occupied = np.flatnonzero(mask.any(axis=others))
+        if not len(occupied):
             return (slice(0, 0),) * mask.ndim
-        start, stop = int(there[0]), int(there[-1]) + 1
+        start, stop = int(occupied[0]), int(occupied[-1]) + 1
         mask = mask[(slice(None),) * axis + (slice(start, stop),)]
         box.append(slice(max(0, start - margin), min(length, stop + margin)))
     return tuple(box)

@@ -1,4 +1,4 @@
-"""Every metric, found by its name or its family's."""
+"""All metrics, selected by their names or families."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from nnunet_tricks.comparison.metrics import correction, lesions, overlap, publi
 from nnunet_tricks.comparison.metrics.definition import Metric
 
 VERSION = 2
-"""Of the definitions: what was computed under another one is computed anew."""
+"""Version of the definitions. Values computed under another version are computed again."""
 
 TOLERANCES = (1.0, 2.0)
 DEFAULT = ("overlap", "volume", "surface")
 
 
 def all_metrics(tolerances: Sequence[float] = TOLERANCES) -> tuple[Metric, ...]:
-    """Every metric; the counts first.
+    """All metrics; the counts come first.
 
     Args:
-        tolerances: Of the surface Dice, in mm for one half and in pixels for the other.
+        tolerances: Tolerances of the surface Dice, in mm for metrics in mm and in pixels for metrics in pixels.
     """
     return (
         *overlap.COUNTS,
@@ -33,11 +33,11 @@ def all_metrics(tolerances: Sequence[float] = TOLERANCES) -> tuple[Metric, ...]:
 
 
 def chosen(names: Iterable[str] = DEFAULT, tolerances: Sequence[float] = TOLERANCES) -> tuple[Metric, ...]:
-    """The metrics of some names and families; the counts are always among them.
+    """Metrics with the given names or families. The counts are always included.
 
     Args:
-        names: Of metrics, of families, or ``all``; NSD stands for it at every tolerance, ``NSD@3`` brings its own.
-        tolerances: Of the surface Dice, not negative.
+        names: Names of metrics or families, or ``all``. NSD means NSD at every tolerance; ``NSD@3`` has its own.
+        tolerances: Tolerances of the surface Dice, not negative.
 
     Raises:
         ValueError: If there is no such metric, or a tolerance is negative.
@@ -62,27 +62,27 @@ def chosen(names: Iterable[str] = DEFAULT, tolerances: Sequence[float] = TOLERAN
 
 
 def shown(names: Iterable[str] = DEFAULT, tolerances: Sequence[float] = TOLERANCES) -> list[str]:
-    """Names of the metrics that a table shows: the counts only where they are asked for, and then last.
+    """Names of the metrics that a table shows. The counts are shown only on request, and then last.
 
     Args:
-        names: As ``chosen`` takes them.
-        tolerances: Likewise.
+        names: Names of metrics or families, as for ``chosen``.
+        tolerances: Tolerances of the surface Dice, as for ``chosen``.
 
     Examples:
         >>> shown(["FP", "Dice"]), shown(["counts"])
         (['Dice', 'FP'], ['TP', 'FP', 'FN', 'TN'])
     """
     names = list(names)
-    found = [metric.name for metric in chosen(names, tolerances) if metric.group != "counts"]
-    return found + [metric.name for metric in overlap.COUNTS if {metric.name, metric.group} & set(names)]
+    without_counts = [metric.name for metric in chosen(names, tolerances) if metric.group != "counts"]
+    return without_counts + [metric.name for metric in overlap.COUNTS if {metric.name, metric.group} & set(names)]
 
 
 def _fits(metric: Metric, name: str, tolerances: Sequence[float], own: dict[str, float]) -> bool:
     stem = metric.name.partition("@")[0]
     if name in own:
         return stem == name.partition("@")[0] and metric.tolerance == own[name]
-    asked = metric.tolerance is None or metric.tolerance in tolerances
-    return asked and name in (metric.name, stem, metric.group, "all")
+    tolerance_fits = metric.tolerance is None or metric.tolerance in tolerances
+    return tolerance_fits and name in (metric.name, stem, metric.group, "all")
 
 
 def _tolerance(name: str) -> float:

@@ -1,9 +1,9 @@
-"""Distances between two surfaces that pass between voxel centres, each piece weighted with its area.
+"""Distances between two surfaces that pass between voxel centres, each element weighted with its area.
 
-The definition of DeepMind's ``surface-distance`` (Nikolov et al., "Clinically applicable segmentation of head and neck
-anatomy for radiotherapy", 2021): where the eight voxels around a voxel's corner differ, the surface of marching cubes
-passes through; its area within the corner's cell is a surface element, placed at the corner. In 2D contours and
-lengths.
+This is the definition of DeepMind's ``surface-distance`` (Nikolov et al., "Clinically applicable segmentation of head
+and neck anatomy for radiotherapy", 2021). Where the eight voxels around a voxel corner differ, the surface of marching
+cubes passes through. Its area within the corner's cell is a surface element, placed at the corner. In 2D surfaces are
+contours and areas are lengths.
 """
 
 # mypy: untyped-calls-exclude="skimage"
@@ -22,18 +22,18 @@ from nnunet_tricks.comparison.metrics.nearest import Floats, Mask, distances, wi
 Codes = NDArray[np.uint8]
 
 ROUNDING = 1e-9
-"""Of all of the area: sums of areas that are as great but for rounding count as equal."""
+"""Share of the whole area up to which two sums of areas count as equal."""
 
 
 @dataclass(frozen=True)
 class Surfaces:
-    """Of every surface element the distance to the other surface, and its area.
+    """Distance to the other surface, and area, of every surface element.
 
     Attributes:
         to_truth: Distances from the prediction's surface.
         to_prediction: Distances from the truth's surface.
-        predicted_areas: Of the prediction's elements.
-        true_areas: Of the truth's elements.
+        predicted_areas: Areas of the prediction's elements.
+        true_areas: Areas of the truth's elements.
     """
 
     to_truth: Floats
@@ -43,56 +43,56 @@ class Surfaces:
 
     @property
     def directed(self) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats]]:
-        """Distances with areas, of both directions."""
+        """Distances with areas, for both directions."""
         return (self.to_truth, self.predicted_areas), (self.to_prediction, self.true_areas)
 
     def percentile(self, percent: float) -> float:
         """The greater of both directions' percentiles by area."""
-        return max(_percentile(found, areas, percent) for found, areas in self.directed)
+        return max(_percentile(lengths, areas, percent) for lengths, areas in self.directed)
 
     def mean(self) -> float:
-        """Over the area of both surfaces together."""
-        (found, found_areas), (there, there_areas) = self.directed
-        return float((found @ found_areas + there @ there_areas) / (found_areas.sum() + there_areas.sum()))
+        """Mean distance over the area of both surfaces together."""
+        total = self.to_truth @ self.predicted_areas + self.to_prediction @ self.true_areas
+        return float(total / (self.predicted_areas.sum() + self.true_areas.sum()))
 
     def mean_of_means(self) -> float:
-        """Each direction's mean counts half."""
-        return float(np.mean([found @ areas / areas.sum() for found, areas in self.directed]))
+        """Mean of the two directions' mean distances."""
+        return float(np.mean([lengths @ areas / areas.sum() for lengths, areas in self.directed]))
 
     def within(self, tolerance: float) -> float:
-        """The share of both surfaces' area that is no further than this from the other."""
-        near = sum(areas[within(found, tolerance)].sum() for found, areas in self.directed)
+        """Share of the area of both surfaces that is within the tolerance of the other surface."""
+        near = sum(areas[within(lengths, tolerance)].sum() for lengths, areas in self.directed)
         return float(near / sum(areas.sum() for _, areas in self.directed))
 
 
 def surface_distances(prediction: Mask, truth: Mask, spacing: tuple[float, ...]) -> Surfaces:
-    """Measure both directions.
+    """Measure the distances between two surfaces in both directions.
 
     Args:
-        prediction: Not empty, of two or three dimensions.
-        truth: Not empty, same shape.
+        prediction: Mask of two or three dimensions, not empty.
+        truth: Mask of the same shape, not empty.
         spacing: Size of a voxel along each axis.
     """
-    found, there = neighbour_codes(prediction), neighbour_codes(truth)
+    predicted, true = neighbour_codes(prediction), neighbour_codes(truth)
     full = 2 ** (2**prediction.ndim) - 1
-    on_found, on_there = (found != 0) & (found != full), (there != 0) & (there != full)
+    on_predicted, on_true = (predicted != 0) & (predicted != full), (true != 0) & (true != full)
     areas = _areas(spacing)
     return Surfaces(
-        to_truth=distances(on_found, on_there, spacing),
-        to_prediction=distances(on_there, on_found, spacing),
-        predicted_areas=areas[found[on_found]],
-        true_areas=areas[there[on_there]],
+        to_truth=distances(on_predicted, on_true, spacing),
+        to_prediction=distances(on_true, on_predicted, spacing),
+        predicted_areas=areas[predicted[on_predicted]],
+        true_areas=areas[true[on_true]],
     )
 
 
 def neighbour_codes(mask: Mask) -> Codes:
-    """Which of the voxels around each voxel corner are in the mask, as the bits of a number.
+    """For each voxel corner, the surrounding voxels that are in the mask, as the bits of a number.
 
     Args:
-        mask: Outside of it is background.
+        mask: Mask; everything outside of its box is background.
 
     Returns:
-        One longer than the mask along each axis.
+        Numbers, with one more along each axis than the mask has voxels.
     """
     codes = np.zeros([length + 1 for length in mask.shape], dtype=np.uint8)
     inside = mask.view(np.uint8)
@@ -103,16 +103,16 @@ def neighbour_codes(mask: Mask) -> Codes:
     return codes
 
 
-def _percentile(found: Floats, areas: Floats, percent: float) -> float:
-    order = np.argsort(found)
+def _percentile(lengths: Floats, areas: Floats, percent: float) -> float:
+    order = np.argsort(lengths)
     share = np.cumsum(areas[order])
     position = int(np.searchsorted(share / share[-1], percent / 100 - ROUNDING))
-    return float(found[order[min(position, len(found) - 1)]])
+    return float(lengths[order[min(position, len(lengths) - 1)]])
 
 
 @lru_cache(maxsize=64)
 def _areas(spacing: tuple[float, ...]) -> Floats:
-    """Area, or length in 2D, of the surface within a cell, for every code."""
+    """Area of the surface within a cell, or length in 2D, for every code."""
     if len(spacing) == 2:
         return _lengths(spacing)
     depth, height, width = spacing
@@ -121,7 +121,7 @@ def _areas(spacing: tuple[float, ...]) -> Floats:
 
 
 def _lengths(spacing: tuple[float, ...]) -> Floats:
-    """Marching squares: a corner is cut diagonally, two corners of one side along the other axis."""
+    """Lengths by marching squares: one corner is cut off diagonally, two corners of a side parallel to that side."""
     diagonal = math.hypot(*spacing) / 2
     lengths = np.full(16, diagonal)
     lengths[[0b0000, 0b1111]] = 0
@@ -133,9 +133,9 @@ def _lengths(spacing: tuple[float, ...]) -> Floats:
 
 @cache
 def _normals() -> tuple[Floats, ...]:
-    """For every code the triangles of marching cubes in a cell of edge 1, each as its normal of the length of its area.
+    """Triangles of marching cubes in a cell of edge 1, for every code. Each is a normal with the length of its area.
 
-    Lorensen's original triangulation of whichever has fewer voxels, the mask or the rest.
+    The triangulation is Lorensen's original one, of the mask or of its complement, whichever has fewer voxels.
     """
     from skimage.measure import marching_cubes  # here, because it takes a while to import
 

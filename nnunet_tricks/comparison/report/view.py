@@ -16,7 +16,7 @@ from nnunet_tricks.comparison.methods import Group, Method, without_run
 from nnunet_tricks.comparison.report.facts import Facts, Section
 from nnunet_tricks.comparison.report.names import display
 from nnunet_tricks.comparison.scores import scores_of
-from nnunet_tricks.comparison.statistics.analyse import Asked, analyse
+from nnunet_tricks.comparison.statistics.analyse import AnalysisOptions, analyse
 from nnunet_tricks.comparison.statistics.model import Statistics
 from nnunet_tricks.comparison.table import Row as CaseRow
 from nnunet_tricks.comparison.undefined import Numbers, completed
@@ -127,7 +127,7 @@ def _table(section: Section, rows: Sequence[CaseRow], facts: Facts, subgroup: st
     for way, method, cases in zip(section.ways, methods, values, strict=True):
         scores = scores_of(cases, section.metrics, made[0].scores if made else None)
         made.append(Row(method, scores, len(cases), way.collapsed, Cost(way.seconds, way.memory, way.device_memory)))
-    asked = Asked(
+    asked = AnalysisOptions(
         baseline=methods[0].name,
         subgroup=subgroup,
         groups=section.groups or None,

@@ -1,5 +1,1 @@
-"""What differences are worth: intervals, tests, noise and one word for each trick. Neither torch nor nnU-Net."""
-
-from nnunet_tricks.comparison.statistics.multiple import holm
-
-__all__ = ["holm"]
+"""What differences are worth: intervals, tests, noise and a verdict for each trick. Needs neither torch nor nnU-Net."""

@@ -1,4 +1,4 @@
-"""Cases drawn anew: with replacement, by group, within each fold."""
+"""Cases resampled with replacement, by group, within each fold."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from nnunet_tricks.comparison.statistics.values import Array, Cases
 
 DRAWS = 10_000
 BLOCK = 2_000_000
-"""So many numbers are drawn or multiplied at a time: with 10,000 cases all draws are 100 million."""
+"""Numbers drawn or multiplied at a time. All draws of 10,000 cases together would be 100 million numbers."""
 
-Small = NDArray[np.int8]
+SmallIntegers = NDArray[np.int8]
 
 
-def weights(cases: Cases, draws: int, generator: np.random.Generator) -> Small:
-    """How often each group was drawn, less one: draws x groups.
+def weights(cases: Cases, draws: int, generator: np.random.Generator) -> SmallIntegers:
+    """Number of times that each group was drawn, minus one: draws x groups.
 
     Args:
-        cases: Groups and their strata; from each stratum as many groups are drawn as it has.
-        draws: How many.
-        generator: Where the chance comes from.
+        cases: Groups and their strata; each stratum is resampled to its own size.
+        draws: Number of draws.
+        generator: Source of random numbers.
     """
     drawn = np.zeros((draws, len(cases.strata)), np.int8)
     for stratum in np.unique(cases.strata):
@@ -36,20 +36,20 @@ def weights(cases: Cases, draws: int, generator: np.random.Generator) -> Small:
     return drawn
 
 
-def moved_by(drawn: Small, influence: Array) -> Array:
-    """How far each draw moves a value: draws x classes.
+def moved_by(drawn: SmallIntegers, influence: Array) -> Array:
+    """Change of a value by each draw: draws x classes.
 
     Args:
-        drawn: Of ``weights``.
-        influence: What each group adds, groups x classes.
+        drawn: Result of ``weights``.
+        influence: Contribution of each group, groups x classes.
     """
     return np.concatenate([drawn[block].astype(np.float64) @ influence for block in blocks(*drawn.shape)])
 
 
-def signs(groups: int, draws: int, generator: np.random.Generator) -> tuple[Small, bool]:
-    """Signs that a permutation gives to groups: draws x groups, and whether these are all that there are.
+def signs(groups: int, draws: int, generator: np.random.Generator) -> tuple[SmallIntegers, bool]:
+    """Signs that a permutation gives to groups, draws x groups, and whether these are all possible ones.
 
-    All of them where that is not more than ``draws``.
+    All possible signs are used where there are no more than ``draws`` of them.
     """
     if groups < 60 and 2**groups <= draws:
         bits = np.arange(2**groups)[:, None] >> np.arange(groups)
@@ -61,7 +61,7 @@ def signs(groups: int, draws: int, generator: np.random.Generator) -> tuple[Smal
 
 
 def blocks(draws: int, size: int) -> Iterator[slice]:
-    """Draws that are made together, so that memory does not grow with their number."""
+    """Slices of draws to make together, so that memory does not grow with the number of draws."""
     step = max(1, BLOCK // max(size, 1))
     for first in range(0, draws, step):
         yield slice(first, min(first + step, draws))

@@ -8,44 +8,44 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnunet_tricks.comparison.rounding import rounded
-from nnunet_tricks.comparison.statistics.bootstrap import Small, moved_by
+from nnunet_tricks.comparison.statistics.bootstrap import SmallIntegers, moved_by
 from nnunet_tricks.comparison.statistics.components import Contrast, arrays_of, contrast, mean_of_runs
 from nnunet_tricks.comparison.statistics.interval import detectable, false_claim, freedom, limits, p_values
 from nnunet_tricks.comparison.statistics.model import CaseDifference, Effect, Interval, Significance
 from nnunet_tricks.comparison.statistics.multiple import holm
 from nnunet_tricks.comparison.statistics.significance import permutation, t_test, wilcoxon
-from nnunet_tricks.comparison.statistics.values import Array, Values
+from nnunet_tricks.comparison.statistics.values import Array, Values, nanmean
 
 MEAN = "mean of classes"
 TIE = 0.01
-"""Differences up to this, in the metric's unit, are ties."""
+"""Largest difference that counts as a tie, in the metric's unit."""
 
 
 @dataclass(frozen=True)
-class Chance:
-    """What was drawn once for all effects: drawing the same for all makes them comparable.
+class Resampling:
+    """The random draws that all effects share, which makes the effects comparable.
 
     Attributes:
-        weights: How often each group was drawn, less one: draws x groups.
-        signs: Of a permutation: draws x groups.
-        exact: Whether these are all signs.
+        weights: Number of times that each group was drawn, minus one: draws x groups.
+        signs: Signs of a permutation: draws x groups.
+        exact: Whether these are all possible signs.
     """
 
-    weights: Small
-    signs: Small
+    weights: SmallIntegers
+    signs: SmallIntegers
     exact: bool
 
 
 @dataclass(frozen=True)
-class _Part:
+class _ClassContrast:
     """One contrast in one class, before Holm's correction.
 
     Attributes:
-        by_case: What was measured: of the mean of classes, the mean of those that a case has.
-        by_group: What each group adds to the difference.
-        groups: How many have any.
-        wilcoxon: P value.
-        t_test: P value.
+        by_case: Value of each case. For the mean of classes it is the mean of the classes that the case has.
+        by_group: Contribution of each group to the difference.
+        groups: Number of groups that have a value.
+        wilcoxon: P value of Wilcoxon's test.
+        t_test: P value of the t-test.
     """
 
     by_case: Array
@@ -56,60 +56,64 @@ class _Part:
 
 
 def effects_of(
-    values: Values, contrasts: Sequence[Mapping[int, float]], chance: Chance, better: str
+    values: Values, contrasts: Sequence[Mapping[int, float]], resampling: Resampling, better: str
 ) -> list[dict[str, Effect]]:
     """The effects of contrasts by class; Holm's correction is over the contrasts.
 
     Args:
-        values: Of one metric.
-        contrasts: Weights of the methods by their places; +1 for a trick, -1 for the baseline.
-        chance: What was drawn.
-        better: Which values are better.
+        values: Values of one metric.
+        contrasts: Weights of the methods by their index: +1 for a trick, -1 for the baseline.
+        resampling: Random draws that all effects share.
+        better: Direction of the metric: ``higher``, ``lower`` or ``zero``.
     """
     if not contrasts:
         return []
-    found = [contrast(values, weights) for weights in contrasts]
+    differences = [contrast(values, weights) for weights in contrasts]
     labels = [*values.labels, *([MEAN] if len(values.labels) > 1 else [])]
     moved = np.split(
-        moved_by(chance.weights, np.concatenate([one.influence for one in found], axis=1)), len(found), axis=1
+        moved_by(resampling.weights, np.concatenate([difference.influence for difference in differences], axis=1)),
+        len(differences),
+        axis=1,
     )
-    parts = [[_part(values, one, place) for place in range(len(labels))] for one in found]
+    parts = [[_part(values, difference, place) for place in range(len(labels))] for difference in differences]
     sums = np.stack([part.by_group for of_contrast in parts for part in of_contrast], axis=1)
-    endless = ~np.isfinite(sums).all(0)
-    permuted = permutation(np.where(endless, 0.0, sums), chance.signs, exact=chance.exact)
-    permuted = np.where(endless, np.nan, permuted).reshape(len(found), len(labels))
-    p, ends = [p_values(one) for one in found], [limits(*pair) for pair in zip(found, moved, strict=True)]
-    made: list[dict[str, Effect]] = [{} for _ in found]
+    infinite = ~np.isfinite(sums).all(0)
+    permuted = permutation(np.where(infinite, 0.0, sums), resampling.signs, exact=resampling.exact)
+    permuted = np.where(infinite, np.nan, permuted).reshape(len(differences), len(labels))
+    p = [p_values(difference) for difference in differences]
+    ends = [limits(*pair) for pair in zip(differences, moved, strict=True)]
+    effects: list[dict[str, Effect]] = [{} for _ in differences]
     for place, label in enumerate(labels):
         tests = {
-            "p": _corrected([one[place] for one in p]),
+            "p": _corrected([of_contrast[place] for of_contrast in p]),
             "wilcoxon": _corrected([of_contrast[place].wilcoxon for of_contrast in parts]),
             "permutation": _corrected(list(permuted[:, place])),
             "t_test": _corrected([of_contrast[place].t_test for of_contrast in parts]),
         }
-        for number, (one, weights) in enumerate(zip(found, contrasts, strict=True)):
+        for number, (difference, weights) in enumerate(zip(differences, contrasts, strict=True)):
             low, high = (float(end[place]) for end in ends[number])
             of_tests = {name: test[number] for name, test in tests.items()}
-            made[number][label] = _effect(
-                values, one, place, parts[number][place], Interval(low, high), of_tests, label, better, weights
+            effects[number][label] = _effect(
+                values, difference, place, parts[number][place], Interval(low, high), of_tests, label, better, weights
             )
-    return made
+    return effects
 
 
 def _corrected(p: Sequence[float]) -> list[Significance]:
-    return [Significance(p=float(one), holm=float(more)) for one, more in zip(p, holm(p), strict=True)]
+    return [Significance(p=float(single), holm=float(adjusted)) for single, adjusted in zip(p, holm(p), strict=True)]
 
 
 @np.errstate(invalid="ignore")  # infinitely better in one class or case, infinitely worse in another
-def _part(values: Values, found: Contrast, place: int) -> _Part:
+def _part(values: Values, difference: Contrast, place: int) -> _ClassContrast:
     if place < len(values.labels):
-        by_case = shares = found.by_case[:, place]
+        by_case = shares = difference.by_case[:, place]
     else:
         # A case's value is the mean of the classes that it has. Its share in the mean of classes is another number:
-        # there a class weighs as much as any other, however few cases have it.
-        counts = (~np.isnan(found.by_case)).sum(0)
-        by_case = _nanmean(found.by_case.T)
-        shares = np.where(np.isnan(found.by_case), 0.0, found.by_case * len(found.by_case) / np.maximum(counts, 1))
+        # there all classes weigh the same, however few cases have one of them.
+        of_classes = difference.by_case
+        counts = (~np.isnan(of_classes)).sum(0)
+        by_case = nanmean(of_classes.T)
+        shares = np.where(np.isnan(of_classes), 0.0, of_classes * len(of_classes) / np.maximum(counts, 1))
         shares = np.where(np.isnan(by_case), np.nan, shares.mean(1))
         if (counts == 0).any():
             by_case = shares = np.full_like(by_case, np.nan)
@@ -118,14 +122,16 @@ def _part(values: Values, found: Contrast, place: int) -> _Part:
     present = values.cases.summed(defined.astype(np.float64))
     means = values.cases.summed(np.where(defined, by_case, 0.0))[present > 0] / present[present > 0]
     by_group = values.cases.summed(np.where(defined, shares, 0.0))
-    return _Part(by_case, by_group, len(means), wilcoxon(rounded(means, values.scale)), t_test(by_case[defined]))
+    return _ClassContrast(
+        by_case, by_group, len(means), wilcoxon(rounded(means, values.scale)), t_test(by_case[defined])
+    )
 
 
 def _effect(
     values: Values,
-    found: Contrast,
+    contrasted: Contrast,
     place: int,
-    part: _Part,
+    part: _ClassContrast,
     interval: Interval,
     tests: Mapping[str, Significance],
     label: str,
@@ -137,15 +143,15 @@ def _effect(
     gains = {"lower": -1.0}.get(better, 1.0) * by_case
     if better == "zero":
         gains = np.array([abs(pair.baseline) - abs(pair.trick) for pair in pairs])
-    has_runs = found.has_runs
-    one_sided, unexplained, infinite = _told(values, place, weights)
+    has_runs = contrasted.has_runs
+    one_sided, unexplained, infinite = _special_cases(values, place, weights)
     threshold = TIE * (1 + 1e-9)
     return Effect(
         label=label,
         metric=values.metric,
         unit=values.unit,
         better=better,
-        difference=float(found.value[place]),
+        difference=float(contrasted.value[place]),
         interval=interval,
         has_runs=has_runs,
         cases=len(pairs),
@@ -153,11 +159,16 @@ def _effect(
         unexplained=unexplained,
         infinite=infinite,
         groups=part.groups,
-        error_cases=float(np.sqrt(found.variance_cases[place])),
-        error_runs=float(np.sqrt(found.variance_runs[place])) if has_runs else float("nan"),
-        freedom=float(freedom(found)[place]),
+        error_cases=float(np.sqrt(contrasted.variance_cases[place])),
+        error_runs=float(np.sqrt(contrasted.variance_runs[place])) if has_runs else float("nan"),
+        freedom=float(freedom(contrasted)[place]),
         detectable=float(
-            detectable(found.variance_cases, found.freedom_cases, found.trainings, found.freedom_trainings)[place]
+            detectable(
+                contrasted.variance_cases,
+                contrasted.freedom_cases,
+                contrasted.trainings,
+                contrasted.freedom_trainings,
+            )[place]
         ),
         **tests,
         false_claim=tests["p"].p / 2 if has_runs else float("nan"),
@@ -170,18 +181,20 @@ def _effect(
     )
 
 
-def _told(values: Values, place: int, weights: Mapping[int, float]) -> tuple[int, int, int]:
-    """Cases that are defined for one side only, those of them for no known reason, and those with infinite values."""
+def _special_cases(values: Values, place: int, weights: Mapping[int, float]) -> tuple[int, int, int]:
+    """Numbers of cases defined for one side only, of those among them without a known reason, and of infinite ones."""
     labels = [place] if place < len(values.labels) else list(range(len(values.labels)))
     filled = np.stack([values.filled[method][labels] for method in weights])
     differ = np.ptp(filled, axis=0) > 0
     unexplained = differ & values.unexplained[labels]
     infinite = np.any([np.isinf(values.arrays[method][:, labels]).any(0) for method in weights], axis=0)
-    one_sided, unknown, endless = (int(mask.any(0).sum()) for mask in (differ, unexplained, infinite))
-    return one_sided, unknown, endless
+    counts = [int(mask.any(0).sum()) for mask in (differ, unexplained, infinite)]
+    return counts[0], counts[1], counts[2]
 
 
-def _pairs(values: Values, place: int, part: _Part, weights: Mapping[int, float]) -> tuple[CaseDifference, ...]:
+def _pairs(
+    values: Values, place: int, part: _ClassContrast, weights: Mapping[int, float]
+) -> tuple[CaseDifference, ...]:
     cases = values.cases
     arrays, _ = arrays_of(values, weights)
     means = {method: mean_of_runs(array) for method, array in arrays.items()}
@@ -190,7 +203,7 @@ def _pairs(values: Values, place: int, part: _Part, weights: Mapping[int, float]
         of_side = [sign * weight * means[method] for method, weight in weights.items() if sign * weight > 0]
         with np.errstate(invalid="ignore"):
             side = np.sum(of_side, axis=0)
-        sides.append(side[place] if place < len(values.labels) else _nanmean(side))
+        sides.append(side[place] if place < len(values.labels) else nanmean(side))
     baseline, trick = sides
     return tuple(
         CaseDifference(
@@ -202,11 +215,3 @@ def _pairs(values: Values, place: int, part: _Part, weights: Mapping[int, float]
         )
         for case in np.flatnonzero(~np.isnan(part.by_case))
     )
-
-
-def _nanmean(array: Array) -> Array:
-    """Over the first axis; NaN where nothing is defined."""
-    defined = ~np.isnan(array)
-    counts = defined.sum(0)
-    with np.errstate(invalid="ignore"):
-        return np.where(counts > 0, np.where(defined, array, 0.0).sum(0) / np.maximum(counts, 1), np.nan)

@@ -1,12 +1,12 @@
-"""Intervals and p values from an error that cases and an error that trainings make.
+"""Intervals and p values that combine the error from cases with the error from trainings.
 
-With few runs the variance of trainings is hardly known, and a bootstrap of two runs would be far too sure. So each part
-keeps its own Student quantile, Cochran's solution of the Behrens-Fisher problem: half the width is
-sqrt(t_c^2 V_c + t_b^2 V_b + t_t^2 V_t), for cases and for the trainings of baseline and trick. The part of the cases
-is as lopsided as the bootstrap found it, stretched to Student's width (Hesterberg, "What teachers should know about the
-bootstrap", American Statistician 2015). Parts are put together as Zou and Donner do ("Construction of confidence limits
+With few runs the variance of trainings is hardly known, and a bootstrap of two runs would be far too narrow. So each
+part keeps its own Student quantile, which is Cochran's solution of the Behrens-Fisher problem: half the width is
+sqrt(t_c^2 V_c + t_b^2 V_b + t_t^2 V_t), for cases and for the trainings of baseline and trick. The part from cases
+keeps the asymmetry of the bootstrap and is stretched to Student's width (Hesterberg, "What teachers should know about
+the bootstrap", American Statistician 2015). Parts are combined as by Zou and Donner ("Construction of confidence limits
 about effect measures", Statistics in Medicine 2008).
-How often such intervals cover the truth is in ``docs/statistics.md``.
+``docs/statistics.md`` says how often such intervals cover the truth.
 """
 
 from __future__ import annotations
@@ -22,45 +22,45 @@ NORMAL = 1.959963984540054
 POWER = 0.8
 HALVINGS = 200
 LEAST_LOG = 300.0
-"""P values end at exp(-300), so that Student's quantile of one degree of freedom can be squared."""
+"""Smallest p value is exp(-300), so that Student's quantile of one degree of freedom can be squared."""
 
 
-def limits(found: Contrast, moved: Array) -> tuple[Array, Array]:
+def limits(difference: Contrast, moved: Array) -> tuple[Array, Array]:
     """Both ends of the 95 % interval, for each class.
 
     Args:
-        found: Value and errors.
-        moved: How far each draw of the bootstrap moves the value: draws x classes.
+        difference: Value and errors.
+        moved: Change of the value by each draw of the bootstrap: draws x classes.
     """
     tail = (1 - LEVEL) / 2
-    freedom = np.maximum(found.freedom_cases, 1)
-    drawn = found.drawn
-    left = np.sqrt(np.where(drawn > 0, found.variance_cases / np.where(drawn > 0, drawn, 1.0), 0.0))
-    stretch = left * stdtrit(freedom, 1 - tail) / NORMAL
+    freedom = np.maximum(difference.freedom_cases, 1)
+    drawn = difference.drawn
+    shrinkage = np.sqrt(np.where(drawn > 0, difference.variance_cases / np.where(drawn > 0, drawn, 1.0), 0.0))
+    stretch = shrinkage * stdtrit(freedom, 1 - tail) / NORMAL
     ends = np.quantile(moved, [tail, 1 - tail], axis=0) * stretch
-    ends = np.where(found.freedom_cases > 0, ends, np.nan)
-    runs = squared_width(found.trainings, found.freedom_trainings, tail)
+    ends = np.where(difference.freedom_cases > 0, ends, np.nan)
+    runs = squared_width(difference.trainings, difference.freedom_trainings, tail)
     ends = np.sign([[-1.0], [1.0]]) * np.sqrt(ends**2 + runs)
-    return found.value + ends[0], found.value + ends[1]
+    return difference.value + ends[0], difference.value + ends[1]
 
 
-def p_values(found: Contrast) -> Array:
-    """Two-sided, of no difference: the level at which an interval of the same width around the value ends at 0."""
+def p_values(difference: Contrast) -> Array:
+    """Two-sided p values of no difference: the level at which an interval of the same width ends at 0."""
     return two_sided(
-        found.value,
-        variance_cases=found.variance_cases,
-        freedom_cases=found.freedom_cases,
-        variance_runs=found.trainings,
-        freedom_runs=found.freedom_trainings,
+        difference.value,
+        variance_cases=difference.variance_cases,
+        freedom_cases=difference.freedom_cases,
+        variance_runs=difference.trainings,
+        freedom_runs=difference.freedom_trainings,
     )
 
 
 def squared_width(variances: Array, freedom: Array, tail: float | Array) -> Array:
-    """Of parts that each keep their Student quantile: the sum of t^2 V.
+    """Squared half width from parts that each keep their Student quantile: the sum of t^2 V.
 
     Args:
-        variances: Parts x classes.
-        freedom: Degrees of freedom of each.
+        variances: Variance of each part, parts x classes.
+        freedom: Degrees of freedom of each part.
         tail: Probability beyond one end.
     """
     return np.asarray((stdtrit(np.maximum(freedom, 1e-3), tail) ** 2 * variances).sum(0))
@@ -69,16 +69,15 @@ def squared_width(variances: Array, freedom: Array, tail: float | Array) -> Arra
 def two_sided(
     value: Array, *, variance_cases: Array, freedom_cases: Array, variance_runs: Array, freedom_runs: Array
 ) -> Array:
-    """See ``p_values``; with one of the variances 0 it is Student's test.
+    """Two-sided p values, as ``p_values`` gives them. If one of the variances is 0, this is Student's test.
 
-    Variance and freedom of runs may have several parts, parts x classes.
+    Variance and degrees of freedom of runs may have several parts, parts x classes.
 
     Examples:
         >>> from scipy.stats import ttest_1samp
         >>> sample = np.array([0.1, 0.3, -0.1, 0.2])
-        >>> none, one = np.zeros(1), np.ones(1)
-        >>> parts = {"variance_cases": sample.var(ddof=1, keepdims=True) / 4, "freedom_cases": 3 * one}
-        >>> p = two_sided(sample.mean(keepdims=True), **parts, variance_runs=none, freedom_runs=one)
+        >>> parts = {"variance_cases": sample.var(ddof=1, keepdims=True) / 4, "freedom_cases": np.array([3.0])}
+        >>> p = two_sided(sample.mean(keepdims=True), **parts, variance_runs=np.zeros(1), freedom_runs=np.ones(1))
         >>> bool(np.isclose(p[0], ttest_1samp(sample, 0).pvalue))
         True
     """
@@ -98,27 +97,27 @@ def two_sided(
     return np.where(np.isfinite(value + variance), p, np.nan)
 
 
-def freedom(found: Contrast) -> Array:
-    """Degrees of freedom of all errors together, as Satterthwaite counts them."""
-    variances = np.concatenate([found.variance_cases[None], found.trainings])
-    return together(variances, np.concatenate([found.freedom_cases[None], found.freedom_trainings]))
+def freedom(difference: Contrast) -> Array:
+    """Satterthwaite's degrees of freedom of all errors together."""
+    variances = np.concatenate([difference.variance_cases[None], difference.trainings])
+    return satterthwaite(variances, np.concatenate([difference.freedom_cases[None], difference.freedom_trainings]))
 
 
-def together(variances: Array, freedom: Array) -> Array:
-    """Degrees of freedom of a sum of variances, parts x classes, as Satterthwaite counts them."""
+def satterthwaite(variances: Array, freedom: Array) -> Array:
+    """Satterthwaite's degrees of freedom of a sum of variances, parts x classes."""
     with np.errstate(invalid="ignore", divide="ignore"):
         parts = (variances**2 / np.maximum(freedom, 1e-3)).sum(0)
         return np.asarray(np.where(parts > 0, variances.sum(0) ** 2 / parts, freedom[0]))
 
 
 def detectable(variance_cases: Array, freedom_cases: Array, variance_runs: Array, freedom_runs: Array | int) -> Array:
-    """Smallest true difference that is found with a power of 80 %.
+    """Smallest true difference that is detected with a power of 80 %.
 
     Args:
-        variance_cases: Of each class.
-        freedom_cases: Its degrees of freedom.
-        variance_runs: Of each class, or parts x classes.
-        freedom_runs: Of these; 0 where nothing was trained again.
+        variance_cases: Variance from cases, for each class.
+        freedom_cases: Degrees of freedom of that variance.
+        variance_runs: Variance from trainings, for each class or parts x classes.
+        freedom_runs: Degrees of freedom of that variance; 0 where nothing was trained again.
     """
     tail = (1 - LEVEL) / 2
     runs = np.atleast_2d(variance_runs)
@@ -127,19 +126,21 @@ def detectable(variance_cases: Array, freedom_cases: Array, variance_runs: Array
     width = stdtrit(np.maximum(freedom_cases, 1), 1 - tail) ** 2 * variance_cases
     width = width + squared_width(runs, np.maximum(freedom_parts, 1e-3), tail)
     variances = np.concatenate([variance_cases[None], runs])
-    nu = together(variances, np.concatenate([np.maximum(freedom_cases, 1.0)[None], np.maximum(freedom_parts, 1.0)]))
+    nu = satterthwaite(
+        variances, np.concatenate([np.maximum(freedom_cases, 1.0)[None], np.maximum(freedom_parts, 1.0)])
+    )
     return np.asarray(np.sqrt(width) + stdtrit(nu, POWER) * np.sqrt(variances.sum(0)))
 
 
 def false_claim(differences: Array) -> float:
-    """Probability that the better of two methods is not the better one, given paired cases and no prior knowledge.
+    """Probability that the method with the better mean is not truly better, given paired cases and no prior knowledge.
 
     Student's distribution at sqrt(n) |mean| / standard deviation, as in "False Promises in Medical Imaging AI?"
-    (arXiv 2505.04720); the standard deviation of the differences is the one that it makes of both methods' and their
-    correlation. It knows nothing of how trainings differ.
+    (arXiv 2505.04720). That paper derives the standard deviation of the differences from both methods' standard
+    deviations and their correlation. The result ignores how trainings differ.
 
     Args:
-        differences: Of the cases.
+        differences: Difference of each case.
     """
     count = len(differences)
     if count < 2:

@@ -1,4 +1,4 @@
-"""What the statistics find, as plain values: what tables, reports and programs read."""
+"""Results of the statistics as plain values, which tables, reports and programs read."""
 
 from __future__ import annotations
 
@@ -12,35 +12,34 @@ HELPS, HURTS, WITHIN_NOISE, UNDECIDED = "helps", "hurts", "within noise", "undec
 WORDS = (HELPS, HURTS, WITHIN_NOISE, UNDECIDED)
 
 LEVEL = 0.95
-"""Of every interval."""
+"""Confidence level of every interval."""
 
 ALPHA = 0.05
-"""Of every test, after Holm's correction."""
-
+"""Significance level of every test, after Holm's correction."""
 
 REPEATABILITY = 1.959963984540054 * math.sqrt(2)
-"""Of two values with a standard deviation of 1 their difference is smaller in 95 %."""
+"""Limit below which two values with a standard deviation of 1 differ in 95 % of pairs."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """Where a value lies with 95 % confidence; both ends NaN where nothing is known."""
+    """95 % interval of a value; both ends are NaN where nothing is known."""
 
     low: float
     high: float
 
     def __contains__(self, value: float) -> bool:
-        """Whether a value is within."""
+        """Whether a value lies within the interval, ends included."""
         return self.low <= value <= self.high
 
 
 @dataclass(frozen=True, kw_only=True)
 class Significance:
-    """A test of one trick, and the same corrected for the number of tricks.
+    """P value of one trick, as it is and corrected for the number of tricks.
 
     Attributes:
-        p: Two-sided.
-        holm: Adjusted by Holm over all tricks of the comparison, of the same metric and class.
+        p: Two-sided p value.
+        holm: P value adjusted by Holm over all tricks of the comparison, in the same metric and class.
     """
 
     p: float
@@ -49,12 +48,12 @@ class Significance:
 
 @dataclass(frozen=True, kw_only=True)
 class CaseDifference:
-    """One case with and without the trick; means over runs.
+    """One case with and without the trick; values are means over runs.
 
     Attributes:
-        case: Its identifier.
-        fold: In which it was predicted.
-        group: What it belongs to, such as a patient; the case itself where no group column was given.
+        case: Identifier of the case.
+        fold: Fold in which it was predicted.
+        group: Group of the case, such as a patient; the case itself without a group column.
         baseline: Value of the baseline.
         trick: Value of the trick.
     """
@@ -67,7 +66,7 @@ class CaseDifference:
 
     @property
     def difference(self) -> float:
-        """Trick minus baseline; what rounding makes of equal values is 0."""
+        """Trick minus baseline; 0 where the two differ by rounding only."""
         if self.trick == self.baseline:
             return 0.0
         return float(rounded(self.trick - self.baseline, max(abs(self.trick), abs(self.baseline))))
@@ -80,33 +79,33 @@ class Effect:
     Attributes:
         label: Class, or ``mean of classes``.
         metric: Name of the metric.
-        unit: Of the difference, the interval and all other values with a unit.
-        better: ``higher``, ``lower`` or ``zero``.
+        unit: Unit of the difference, of the interval and of all other values with a unit.
+        better: Direction of the metric: ``higher``, ``lower`` or ``zero``.
         difference: Trick minus baseline; mean over the cases in which the metric is defined for any method.
-        interval: Of the difference, 95 %. With ``has_runs`` for training anew and meeting new cases; without it for
-            meeting new cases with the very models that were trained.
-        has_runs: Whether reruns tell how trainings differ, so that the interval includes it.
+        interval: 95 % interval of the difference. With ``has_runs`` it covers both retraining and new cases. Without
+            it, it covers new cases predicted by exactly these trained models.
+        has_runs: Whether there are reruns, so that the interval includes how trainings differ.
         cases: Number of pairs.
-        one_sided: Cases in which the metric is undefined for one of both: it predicts nothing where nothing is, and the
-            other a false alarm.
-        unexplained: Those of them in which the other's value is no false alarm's.
-        infinite: Cases in which a value is infinite.
-        groups: Number of independent groups; as many as cases without a group column.
+        one_sided: Number of cases in which the metric is undefined for one of the two methods: one correctly predicts
+            nothing, the other gives a false alarm.
+        unexplained: Number of such cases in which the other method's value cannot come from a false alarm.
+        infinite: Number of cases with an infinite value.
+        groups: Number of independent groups; equal to ``cases`` without a group column.
         error_cases: Standard error from the cases.
         error_runs: Standard error from trainings; NaN without reruns.
-        freedom: Degrees of freedom of both together (Satterthwaite).
-        detectable: Smallest true difference that this design finds with a power of 80 %.
-        p: Of no difference, with the run-to-run part where it is known; what the verdict stands on.
-        wilcoxon: Signed ranks of the cases. Of the trained models: knows nothing of reruns. So do the next two.
-        permutation: Signs of the groups' differences flipped.
-        t_test: Paired t-test over cases; its stars are those of the IFE paper.
-        false_claim: Probability that the trick's true difference has the other sign than the one found.
-        false_claim_cases: The same as arXiv 2505.04720 computes it, from cases alone.
-        wins: Cases in which the trick is better by more than ``tie``.
-        ties: Cases in which both are within ``tie``.
-        losses: Cases in which it is worse by more than ``tie``.
-        tie: See above.
-        differences: Of each case, in the order of their names.
+        freedom: Degrees of freedom of both errors together (Satterthwaite).
+        detectable: Smallest true difference that this design detects with a power of 80 %.
+        p: Test of no difference, including the run-to-run part where it is known. The verdict uses it.
+        wilcoxon: Wilcoxon's signed rank test over groups. Like the next two it judges the trained models only.
+        permutation: Permutation test that flips the signs of the groups' differences.
+        t_test: Paired t-test over cases, the source of the IFE paper's stars.
+        false_claim: Probability that the trick's true difference has the opposite sign.
+        false_claim_cases: Same probability computed from cases alone, as in arXiv 2505.04720.
+        wins: Number of cases in which the trick is better by more than ``tie``.
+        ties: Number of cases in which the two differ by at most ``tie``.
+        losses: Number of cases in which the trick is worse by more than ``tie``.
+        tie: Largest difference that counts as a tie.
+        differences: Both values of each case, sorted by case.
     """
 
     label: str
@@ -144,15 +143,15 @@ class Effect:
 
     @property
     def gain(self) -> float:
-        """The difference, positive where the trick is better; NaN where a value can be wrong on both sides of 0."""
+        """The difference, positive where the trick is better; NaN for metrics that are best at 0."""
         return {"higher": 1.0, "lower": -1.0}.get(self.better, math.nan) * self.difference
 
     def ranked(self) -> tuple[CaseDifference, ...]:
-        """The cases, those in which the trick helped most first."""
-        return tuple(sorted(self.differences, key=lambda one: (-self.gain_in(one), one.case)))
+        """The cases, sorted so that those that the trick helped most come first."""
+        return tuple(sorted(self.differences, key=lambda pair: (-self.gain_in(pair), pair.case)))
 
     def gain_in(self, case: CaseDifference) -> float:
-        """By how much the trick is better in a case; where 0 is best, by how much it is nearer to it."""
+        """Gain of the trick in a case; for metrics that are best at 0, how much closer to 0 it is."""
         if self.better == "zero":
             return float(rounded(abs(case.baseline) - abs(case.trick), max(abs(case.baseline), abs(case.trick))))
         return -case.difference if self.better == "lower" else case.difference
@@ -160,19 +159,19 @@ class Effect:
 
 @dataclass(frozen=True, kw_only=True)
 class NoiseFloor:
-    """How much trainings of the baseline differ that differ in nothing.
+    """How much repeated trainings of the same baseline differ.
 
     Attributes:
         label: Class, or ``mean of classes``.
         metric: Name of the metric.
-        unit: Of ``deviation``, ``limit`` and ``spread``.
-        runs: Of the baseline; below 2 nothing is known and the values are NaN.
+        unit: Unit of ``deviation``, ``limit`` and ``spread``.
+        runs: Number of runs of the baseline; below 2 nothing is known and the values are NaN.
         freedom: Degrees of freedom: runs beyond the first, in each fold; fewer where folds differ in size.
         deviation: Standard deviation of a run's mean over all folds.
-        interval: Of the deviation, 95 %.
-        limit: What two further runs differ by in less than 19 of 20 pairs, t * sqrt(2) * deviation: Student's quantile,
-            as the deviation is an estimate of few runs.
-        means: Of each run.
+        interval: 95 % interval of the deviation.
+        limit: Limit below which 19 of 20 pairs of further runs differ, t * sqrt(2) * deviation. It uses Student's
+            quantile, since the deviation is estimated from few runs.
+        means: Mean of each run.
     """
 
     label: str
@@ -192,29 +191,29 @@ class NoiseFloor:
 
     @property
     def repeatability(self) -> float:
-        """Repeatability limit of ISO 5725, 1.96 * sqrt(2) * deviation: ``limit``, if the deviation were known.
+        """Repeatability limit of ISO 5725, 1.96 * sqrt(2) * deviation. It equals ``limit`` for a known deviation.
 
-        The smaller of the two, so that ``within noise`` is not said for want of reruns.
+        It is the smaller of the two. ``within noise`` uses it, so that a lack of reruns never leads to that verdict.
         """
         return REPEATABILITY * self.deviation
 
     @property
     def spread(self) -> float:
-        """Largest mean of a run minus smallest."""
+        """Largest minus smallest mean of a run."""
         low, high = min(self.means), max(self.means)
         return 0.0 if low == high else high - low
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What would decide.
+class DecisionPlan:
+    """Extra trainings that would decide an open question.
 
     Attributes:
-        folds: More folds of what there is.
-        runs: More runs of trick and baseline, on all folds.
-        trainings: How many trainings that is.
-        hours: How long they take on the device of those that were; NaN if that is not known.
-        unit: Of the hours.
+        folds: Number of extra folds for the existing runs.
+        runs: Number of extra runs of trick and baseline on all folds.
+        trainings: Number of trainings that this takes.
+        hours: Hours that they take on the device of the existing trainings; NaN if unknown.
+        unit: Unit of the hours.
     """
 
     folds: int
@@ -226,22 +225,22 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """One word, and why.
+    """One word for a trick, with the reason.
 
     Attributes:
-        word: One of ``WORDS``.
-        why: A sentence.
-        decide: Plans that would decide, cheapest first; empty where it is decided or nothing affordable would.
+        word: Verdict, one of ``WORDS``.
+        why: Sentence that gives the reason.
+        decide: Plans that would decide, cheapest first. Empty if it is decided or nothing affordable would decide it.
     """
 
     word: str
     why: str
-    decide: tuple[Plan, ...] = ()
+    decide: tuple[DecisionPlan, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class CostRatio:
-    """What a trick costs beside the baseline: 1 is the same, NaN unknown."""
+    """Cost of a trick as a ratio to the baseline: 1 is equal, NaN is unknown."""
 
     epoch: float
     memory: float
@@ -250,12 +249,12 @@ class CostRatio:
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """Whether probabilities mean what they say, where they were kept (``nnUNetv2_train --npz``).
+    """Calibration of probabilities, where they were kept (``nnUNetv2_train --npz``).
 
     Attributes:
         ece: Expected calibration error, 15 bins: mean gap between the highest probability and how often it is right.
         brier: Mean squared distance of the probabilities from the truth, 0 to 2.
-        cases: So many had probabilities.
+        cases: Number of cases with probabilities.
     """
 
     ece: float
@@ -265,13 +264,13 @@ class Calibration:
 
 @dataclass(frozen=True, kw_only=True)
 class Ranks:
-    """A method's place when cases and trainings are drawn anew; 1 is best.
+    """Rank of a method when cases and trainings are resampled; 1 is best.
 
     Attributes:
-        place: By the means that were found.
-        mean: Over the draws.
-        interval: 95 % of the draws.
-        first: Share of draws in which it is best.
+        place: Rank by the observed means.
+        mean: Mean rank over the draws.
+        interval: Range of ranks that holds 95 % of the draws.
+        first: Share of draws in which the method is best.
         shares: Share of draws in each place, first place first.
     """
 
@@ -284,15 +283,15 @@ class Ranks:
 
 @dataclass(frozen=True, kw_only=True)
 class MethodResult:
-    """All that is known of one method.
+    """Results of one method.
 
     Attributes:
-        name: Short name, as in the tables; ``Group.short``.
-        trainer: Class name of its first run.
-        runs: The repetitions.
-        means: By label and metric, over cases, folds and runs.
-        ranks: In the primary metric.
-        calibration: None where no probabilities were kept.
+        name: Short name, as in the tables.
+        trainer: Class name of the trainer of its first run.
+        runs: Numbers of its runs.
+        means: Means over cases, folds and runs, by label and metric.
+        ranks: Ranks in the primary metric.
+        calibration: Calibration of its probabilities; None where none were kept.
     """
 
     name: str
@@ -305,12 +304,12 @@ class MethodResult:
 
 @dataclass(frozen=True, kw_only=True)
 class TrickResult(MethodResult):
-    """All that is known of one trick.
+    """Results of one trick.
 
     Attributes:
-        effects: By label and metric.
-        verdict: On the primary metric.
-        cost: Beside the baseline.
+        effects: Effects by label and metric.
+        verdict: Verdict on the primary metric.
+        cost: Cost as a ratio to the baseline.
     """
 
     effects: Mapping[str, Mapping[str, Effect]]
@@ -320,11 +319,11 @@ class TrickResult(MethodResult):
 
 @dataclass(frozen=True, kw_only=True)
 class Interaction:
-    """Whether two tricks of a factorial design do more, or less, together than the sum of each alone.
+    """Interaction of two tricks of a factorial design: whether together they do more or less than the sum of both.
 
     Attributes:
-        tricks: Their names.
-        effect: Together - first alone - second alone + baseline, in the primary metric.
+        tricks: Names of the tricks.
+        effect: Effect in the primary metric: together - first alone - second alone + baseline.
     """
 
     tricks: tuple[str, str]
@@ -333,23 +332,23 @@ class Interaction:
 
 @dataclass(frozen=True, kw_only=True)
 class Statistics:
-    """What was found on one data set, part and subgroup.
+    """Results on one data set, part and subgroup.
 
     Attributes:
-        dataset: Full name.
-        configuration: Of the baseline.
-        part: ``validation``, ``test`` or the like.
-        subgroup: As in ``Table``.
-        folds: Those that were compared.
+        dataset: Full name of the data set.
+        configuration: Configuration of the baseline.
+        part: Part of the data set, such as ``validation`` or ``test``.
+        subgroup: Subgroup of the cases; empty for all cases.
+        folds: Folds that were compared.
         label: Class of the verdicts.
-        metric: Of the verdicts.
-        baseline: What all others are compared with.
-        tricks: The others, in the order of the table.
-        noise: Of the baseline's runs, by label and metric.
-        interactions: Of a factorial design, else empty.
-        draws: Of the bootstrap.
-        stability: Mean of Kendall's tau between the ranking found and those of the draws.
-        notes: What has to be known to read it.
+        metric: Metric of the verdicts.
+        baseline: Results of the baseline.
+        tricks: Results of the tricks, in the order of the table.
+        noise: Noise floor of the baseline, by label and metric.
+        interactions: Interactions of a factorial design; empty for other designs.
+        draws: Number of draws of the bootstrap.
+        stability: Mean of Kendall's tau between the observed ranking and those of the draws.
+        notes: Notes that a reader needs.
     """
 
     dataset: str
@@ -368,12 +367,12 @@ class Statistics:
     notes: tuple[str, ...]
 
     def primary(self, trick: TrickResult) -> Effect:
-        """The effect that a trick's verdict stands on."""
+        """The effect on which a trick's verdict is based."""
         return trick.effects[self.label][self.metric]
 
     @property
     def noise_floor(self) -> NoiseFloor:
-        """Of the primary metric."""
+        """Noise floor of the primary metric."""
         return self.noise[self.label][self.metric]
 
 
@@ -382,12 +381,12 @@ class Signs:
     """One trick across data sets.
 
     Attributes:
-        name: Of the trick's trainer.
-        differences: By data set, in the primary metric.
-        gains: Data sets in which it was better.
-        losses: Data sets in which it was worse.
+        name: Name of the trick's trainer.
+        differences: Differences in the primary metric, by data set.
+        gains: Number of data sets in which it was better.
+        losses: Number of data sets in which it was worse.
         p: Exact two-sided sign test.
-        words: Verdict by data set.
+        words: Verdicts by data set.
     """
 
     name: str

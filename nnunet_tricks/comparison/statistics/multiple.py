@@ -1,4 +1,4 @@
-"""Many tests at once: Holm's correction."""
+"""Holm's correction for many tests."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 
 
 def holm(p: Sequence[float]) -> NDArray[np.float64]:
-    """P values adjusted by Holm: with each below 5 % rejected, any false rejection at all has a chance of at most 5 %.
+    """P values adjusted by Holm.
+
+    If every test below 5 % is rejected, the chance of any false rejection is at most 5 %.
 
     Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 1979.
 
     Args:
-        p: Of each test; NaN, where a test was not possible, stays NaN and does not count.
+        p: P value of each test. NaN, where a test was not possible, stays NaN and does not count.
 
     Examples:
         >>> holm([0.01, 0.04, 0.03]).round(2).tolist()

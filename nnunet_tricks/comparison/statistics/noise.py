@@ -1,14 +1,14 @@
-"""The noise floor: how much trainings of the baseline differ that differ in nothing."""
+"""The noise floor: how much repeated trainings of the same baseline differ."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy.special import chdtri, stdtrit
 
-from nnunet_tricks.comparison.statistics.components import training
+from nnunet_tricks.comparison.statistics.components import training_variance
 from nnunet_tricks.comparison.statistics.effects import MEAN
 from nnunet_tricks.comparison.statistics.model import LEVEL, Interval, NoiseFloor
-from nnunet_tricks.comparison.statistics.values import Values
+from nnunet_tricks.comparison.statistics.values import Values, nanmean
 
 NO_RERUN = (
     "The baseline was trained once, so nothing is known about noise: two trainings of the same thing differ too, often "
@@ -17,24 +17,24 @@ NO_RERUN = (
 
 
 def noise_floor(values: Values, place: int) -> dict[str, NoiseFloor]:
-    """Of one method, by class.
+    """The noise floor of one method for each class.
 
-    The cases' own scatter between runs is part of it: it is what a second training really differs by.
+    It includes the scatter of single cases between runs, since a second training really differs by that too.
 
     Args:
-        values: Of one metric.
-        place: Of the baseline.
+        values: Values of one metric.
+        place: Index of the baseline among the methods.
     """
-    found = training(values, place)
+    variance = training_variance(values, place)
     labels = [*values.labels, *([MEAN] if len(values.labels) > 1 else [])]
-    means = np.stack([_means(run) for run in values.arrays[place]])
+    means = np.stack([nanmean(run, axis=1) for run in values.arrays[place]])
     if len(labels) > len(values.labels):
         means = np.concatenate([means, means.mean(1, keepdims=True)], axis=1)
     floors = {}
     for at, label in enumerate(labels):
-        deviation = float(np.sqrt(found.between[at])) if found else float("nan")
+        deviation = float(np.sqrt(variance.between[at])) if variance else float("nan")
         # Where a value is infinite, runs have no deviation.
-        freedom = float(found.freedom[at]) if found and np.isfinite(deviation) else 0.0
+        freedom = float(variance.freedom[at]) if variance and np.isfinite(deviation) else 0.0
         floors[label] = NoiseFloor(
             label=label,
             metric=values.metric,
@@ -53,11 +53,11 @@ def in_words(floor: NoiseFloor, name: str) -> str:
     """The noise floor as a sentence.
 
     Args:
-        floor: Of one metric and class.
-        name: Of the baseline.
+        floor: Noise floor of one metric and class.
+        name: Name of the baseline.
     """
     if not floor.is_known:
-        return NO_RERUN if floor.runs < 2 else f"{floor.metric} is infinite in some cases: there is no noise floor."
+        return NO_RERUN if floor.runs < 2 else f"{floor.metric} is infinite in some cases, so there is no noise floor."
     unit = "" if floor.unit == "1" else f" {floor.unit}"
     return (
         f"{floor.runs} runs of {name} differ by {floor.spread:.3g}{unit} in {floor.metric} of {floor.label}. A run's "
@@ -69,7 +69,9 @@ def in_words(floor: NoiseFloor, name: str) -> str:
 
 
 def difference_limit(deviation: float, freedom: float) -> float:
-    """What two further runs differ by in less than 19 of 20 pairs: Student's quantile, as the deviation is an estimate.
+    """Limit below which 19 of 20 pairs of further runs differ.
+
+    It uses Student's quantile, because the deviation is an estimate.
 
     Examples:
         >>> round(difference_limit(1.0, 1e6), 2), round(difference_limit(1.0, 2), 2)
@@ -79,11 +81,11 @@ def difference_limit(deviation: float, freedom: float) -> float:
 
 
 def deviation_interval(deviation: float, freedom: float) -> Interval:
-    """Where a standard deviation lies, from the chi-squared distribution; 95 %.
+    """95 % interval of a standard deviation, from the chi-squared distribution.
 
     Examples:
-        >>> found = deviation_interval(1.0, 10)
-        >>> round(found.low, 3), round(found.high, 3)
+        >>> interval = deviation_interval(1.0, 10)
+        >>> round(interval.low, 3), round(interval.high, 3)
         (0.699, 1.755)
     """
     if not freedom:
@@ -91,10 +93,3 @@ def deviation_interval(deviation: float, freedom: float) -> Interval:
     tail = (1 - LEVEL) / 2
     low, high = (deviation * np.sqrt(freedom / chdtri(freedom, end)) for end in (tail, 1 - tail))
     return Interval(float(low), float(high))
-
-
-def _means(run: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    defined = ~np.isnan(run)
-    counts = defined.sum(1)
-    with np.errstate(invalid="ignore"):
-        return np.where(counts > 0, np.where(defined, run, 0.0).sum(1) / np.maximum(counts, 1), np.nan)

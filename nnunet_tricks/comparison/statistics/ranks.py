@@ -1,4 +1,4 @@
-"""Places of the methods when cases and trainings are drawn anew."""
+"""Ranks of the methods when cases and trainings are resampled."""
 
 from __future__ import annotations
 
@@ -8,53 +8,54 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnunet_tricks.comparison.rounding import rounded
-from nnunet_tricks.comparison.statistics.bootstrap import Small, moved_by
-from nnunet_tricks.comparison.statistics.components import Training, contrast, pooled, training
+from nnunet_tricks.comparison.statistics.bootstrap import SmallIntegers, moved_by
+from nnunet_tricks.comparison.statistics.components import TrainingVariance, contrast, pooled, training_variance
 from nnunet_tricks.comparison.statistics.model import LEVEL, Interval, Ranks
 from nnunet_tricks.comparison.statistics.values import Array, Values
 
 
 def ranks_of(
-    values: Values, place: int, better: str, weights: Small, generator: np.random.Generator
+    values: Values, place: int, better: str, weights: SmallIntegers, generator: np.random.Generator
 ) -> tuple[list[Ranks], float]:
     """Ranks of every method in one class, and how stable their order is.
 
-    The same groups are drawn for all methods. Where there are reruns, each draw also trains anew: Student's
-    distribution around each method's mean, with the variance of its own reruns; where it has none, with that of all
-    methods' reruns together.
+    The same groups are drawn for all methods. Where there are reruns, each draw also simulates new trainings: it draws
+    from Student's distribution around each method's mean, with the variance of the method's own reruns. A method
+    without reruns gets the variance pooled over all methods' reruns.
 
-    A method with an infinite value in some case is behind those that have fewer of them.
+    A method with infinite values ranks behind methods with fewer of them.
 
     Args:
-        values: Of the metric.
-        place: Of the class; one beyond the last for the mean of classes.
-        better: Which values are better.
-        weights: Of the bootstrap.
-        generator: For the trainings.
+        values: Values of the metric.
+        place: Index of the class; one beyond the last for the mean of classes.
+        better: Direction of the metric: ``higher``, ``lower`` or ``zero``.
+        weights: Weights of the bootstrap.
+        generator: Source of random numbers for the trainings.
 
     Returns:
-        For each method; mean of Kendall's tau between the order found and those of the draws (NaN for one method).
+        Ranks of each method, and the mean of Kendall's tau between the observed order and those of the draws (NaN for
+        a single method).
     """
     values = _finite(values)
-    found = [contrast(values, {method: 1.0}) for method in range(len(values.methods))]
-    means = np.array([one.value[place] for one in found])
-    drawn = means + moved_by(weights, np.stack([one.influence[:, place] for one in found], axis=1))
-    noise = [training(values, method) for method in range(len(found))]
-    every = pooled([one for one in noise if one])
-    for method, own in enumerate(noise):
-        drawn[:, method] += _trained_anew(own or every, place, len(values.runs[method]), len(drawn), generator)
+    estimates = [contrast(values, {method: 1.0}) for method in range(len(values.methods))]
+    means = np.array([estimate.value[place] for estimate in estimates])
+    drawn = means + moved_by(weights, np.stack([estimate.influence[:, place] for estimate in estimates], axis=1))
+    variances = [training_variance(values, method) for method in range(len(estimates))]
+    overall = pooled([variance for variance in variances if variance])
+    for method, own in enumerate(variances):
+        drawn[:, method] += _trained_anew(own or overall, place, len(values.runs[method]), len(drawn), generator)
     means = rounded(means, values.scale)
     sign = 1.0 if better == "lower" else -1.0
     if better == "zero":
         means, drawn, sign = np.abs(means), np.abs(drawn), 1.0
     order, places = _places(sign * means[None])[0], _places(sign * drawn)
     tail = (1 - LEVEL) / 2
-    made = []
-    for method in range(len(found)):
+    ranks = []
+    for method in range(len(estimates)):
         of_method = places[:, method]
         low, high = np.quantile(of_method, [tail, 1 - tail], method="inverted_cdf")
-        shares = np.bincount(of_method, minlength=len(found) + 1)[1:] / len(of_method)
-        made.append(
+        shares = np.bincount(of_method, minlength=len(estimates) + 1)[1:] / len(of_method)
+        ranks.append(
             Ranks(
                 place=int(order[method]),
                 mean=float(of_method.mean()),
@@ -63,20 +64,22 @@ def ranks_of(
                 shares=tuple(map(float, shares)),
             )
         )
-    return made, _tau(order, places)
+    return ranks, _tau(order, places)
 
 
-def _trained_anew(found: Training, place: int, runs: int, draws: int, generator: np.random.Generator) -> Array | float:
-    """How far other trainings move a method's mean, in each draw."""
-    if not found.freedom.any():
+def _trained_anew(
+    spread: TrainingVariance, place: int, runs: int, draws: int, generator: np.random.Generator
+) -> Array | float:
+    """Change of a method's mean by other trainings, in each draw."""
+    if not spread.freedom.any():
         return 0.0
-    # The cases' scatter between runs has been drawn with the cases.
-    variance = max(found.between[place] - found.rest[place], 0.0)
-    return np.asarray(generator.standard_t(found.freedom[place], draws) * np.sqrt(variance / runs))
+    # The scatter of cases between runs was drawn together with the cases.
+    variance = max(spread.between[place] - spread.rest[place], 0.0)
+    return np.asarray(generator.standard_t(spread.freedom[place], draws) * np.sqrt(variance / runs))
 
 
 def _finite(values: Values) -> Values:
-    """Values with a number beyond all others in place of infinite ones."""
+    """The values, with infinite ones replaced by a number beyond all others."""
     if not any(np.isinf(array).any() for array in values.arrays):
         return values
     beyond = 1e6 * max(values.scale, 1.0)
@@ -85,7 +88,7 @@ def _finite(values: Values) -> Values:
 
 
 def _places(values: Array) -> NDArray[np.intp]:
-    """1 for the smallest; of equal ones the earlier method is first."""
+    """Place of each value, 1 for the smallest. Among equal values the earlier method comes first."""
     order = np.argsort(values, axis=1, kind="stable")
     places = np.empty_like(order)
     np.put_along_axis(places, order, np.arange(1, values.shape[1] + 1)[None], axis=1)
@@ -93,7 +96,7 @@ def _places(values: Array) -> NDArray[np.intp]:
 
 
 def _tau(order: NDArray[np.intp], places: NDArray[np.intp]) -> float:
-    """Kendall's tau without ties: pairs in the same order less pairs in the other, as a share of all."""
+    """Kendall's tau without ties: (pairs in the same order - pairs in reverse order) / all pairs."""
     count = len(order)
     if count < 2:
         return float("nan")

@@ -1,18 +1,18 @@
-"""Tests of paired differences. They judge the models that were trained: how trainings differ is unknown to them."""
+"""Tests of paired differences. They judge the trained models only and know nothing about how trainings differ."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from nnunet_tricks.comparison.statistics.bootstrap import Small, blocks
+from nnunet_tricks.comparison.statistics.bootstrap import SmallIntegers, blocks
 from nnunet_tricks.comparison.statistics.values import Array
 
 
 def wilcoxon(differences: Array) -> float:
-    """Wilcoxon's signed rank test, two-sided; zeros are left out, and 1 if there is nothing else.
+    """P value of Wilcoxon's signed rank test, two-sided. Zeros are left out; if all are zero, p is 1.
 
     Args:
-        differences: Of independent groups, without NaN.
+        differences: Differences of independent groups, without NaN.
     """
     from scipy import stats
 
@@ -20,23 +20,25 @@ def wilcoxon(differences: Array) -> float:
         return float("nan")
     if not differences.any():
         return 1.0
-    endless = np.isinf(differences)
-    if endless.any():
-        # Ranks only ask that it is beyond all others.
-        beyond = 2 * np.abs(differences[~endless]).max(initial=1.0)
-        differences = np.where(endless, np.sign(differences) * beyond, differences)
+    infinite = np.isinf(differences)
+    if infinite.any():
+        # For ranks any number beyond all others will do.
+        beyond = 2 * np.abs(differences[~infinite]).max(initial=1.0)
+        differences = np.where(infinite, np.sign(differences) * beyond, differences)
     return float(stats.wilcoxon(differences).pvalue)
 
 
-def permutation(sums: Array, signs: Small, *, exact: bool) -> Array:
-    """Permutation test of paired data: the share of sign changes that make a mean at least as large, two-sided.
+def permutation(sums: Array, signs: SmallIntegers, *, exact: bool) -> Array:
+    """P values of permutation tests of paired data, two-sided.
+
+    A p value is the share of sign changes that make the mean at least as large as observed.
 
     Args:
         sums: Differences summed by group, groups x tests; 0 where a group has none.
-        signs: Draws x groups.
-        exact: Whether ``signs`` are all that there are; else the observed one counts as one more.
+        signs: Signs of each draw, draws x groups.
+        exact: Whether ``signs`` are all possible ones. If not, the observed signs count as one more draw.
     """
-    # In single precision, which is fast: what is as large as observed but for rounding counts too.
+    # Single precision is fast. A mean that is as large as observed except for rounding counts too.
     largest = np.abs(sums).max(0, initial=0.0)
     scaled = (sums / np.where(largest > 0, largest, 1.0)).astype(np.float32)
     least = np.abs(scaled.sum(0, dtype=np.float64)) - 1e-5 * np.abs(scaled).sum(0)
@@ -47,7 +49,7 @@ def permutation(sums: Array, signs: Small, *, exact: bool) -> Array:
 
 
 def t_test(differences: Array) -> float:
-    """The paired t-test over cases, two-sided, with which the IFE paper sets its stars."""
+    """P value of the paired t-test over cases, two-sided. The IFE paper sets its stars by it."""
     from scipy.special import stdtr
 
     count = len(differences)

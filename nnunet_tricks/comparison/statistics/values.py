@@ -1,4 +1,4 @@
-"""Rows of the long table as arrays: one for each method, of runs, classes and cases."""
+"""Rows of the long table as arrays: one array for each method, with axes for runs, classes and cases."""
 
 from __future__ import annotations
 
@@ -16,30 +16,51 @@ from nnunet_tricks.comparison.undefined import alarm_of, best_of
 from nnunet_tricks.utilities.wording import some
 
 NOTHING = frozenset({"", "nan", "na", "n/a", "<na>", "none", "null"})
-"""What programs write for a group that they do not know: those cases have nothing in common."""
+"""Words that programs write for an unknown group. Cases with such a word have nothing in common."""
 
 Array = NDArray[np.float64]
-Key = tuple[str, str, str]
+MethodKey = tuple[str, str, str]
 """Trainer of the first run, plans, configuration."""
 
 
-def key_of(row: Row) -> Key:
+def key_of(row: Row) -> MethodKey:
     """The method that a row belongs to."""
     return without_run(row.trainer), row.plans, row.configuration
 
 
+def nanmean(values: Array, axis: int | tuple[int, ...] = 0) -> Array:
+    """Mean over an axis of all values that are not NaN; NaN where there are none. Infinite values count.
+
+    Unlike ``numpy.nanmean`` it does not warn where no value is defined.
+
+    Args:
+        values: Array of any shape.
+        axis: Axis, or axes, to average over.
+
+    Examples:
+        >>> nan = np.nan
+        >>> nanmean(np.array([[1.0, nan, nan], [3.0, 2.0, nan]]))
+        array([ 2.,  2., nan])
+    """
+    defined = ~np.isnan(values)
+    counts = defined.sum(axis)
+    with np.errstate(invalid="ignore"):
+        return np.where(counts > 0, np.where(defined, values, 0.0).sum(axis) / np.maximum(counts, 1), np.nan)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Cases:
-    """What is drawn anew in a bootstrap.
+    """The cases with their folds and groups: what a bootstrap resamples.
 
     Attributes:
-        names: Of the cases, sorted.
-        fold_names: Of the folds.
-        folds: Of each case, as a place in ``fold_names``.
-        group_names: Of the groups.
-        groups: Of each case, as a place in ``group_names``.
-        strata: Of each group: groups are drawn within their stratum. The fold, or 0 where that is not possible.
-        notes: Why it is not possible.
+        names: Identifiers of the cases, sorted.
+        fold_names: Names of the folds.
+        folds: Fold of each case, as an index into ``fold_names``.
+        group_names: Names of the groups.
+        groups: Group of each case, as an index into ``group_names``.
+        strata: Stratum of each group; groups are resampled within their stratum. The stratum is the fold, or 0 for all
+            groups where folds cannot be strata.
+        notes: Reasons why folds cannot be strata.
     """
 
     names: tuple[str, ...]
@@ -55,17 +76,17 @@ class Cases:
         """Sort cases into folds and groups.
 
         Args:
-            folds: Of each case.
-            groups: Of each case; None if each stands for itself.
+            folds: Fold of each case.
+            groups: Group of each case; None if each case is a group of its own.
 
         Raises:
-            ValueError: Naming cases that have no group.
+            ValueError: If cases have no group; the message names them.
         """
         names = tuple(sorted(folds))
         if groups is not None:
-            absent = [case for case in names if groups.get(case, "").casefold() in NOTHING]
-            if absent:
-                raise ValueError(f"the group column says nothing of {some(absent)}")
+            ungrouped = [case for case in names if groups.get(case, "").casefold() in NOTHING]
+            if ungrouped:
+                raise ValueError(f"the group column says nothing of {some(ungrouped)}")
         fold_names, fold_of = np.unique([folds[case] for case in names], return_inverse=True)
         group_names, group_of = np.unique([groups[case] if groups else case for case in names], return_inverse=True)
         strata, notes = np.zeros(len(group_names), np.intp), []
@@ -73,8 +94,8 @@ class Cases:
         spanning = sorted({str(group_names[group]) for group in group_of[strata[group_of] != fold_of]})
         if spanning:
             notes.append(
-                f"Groups in more than one fold: {some(spanning)}. They were trained on and measured on, which is a "
-                "leak; for the intervals groups are drawn from all folds together."
+                f"Groups in more than one fold: {some(spanning)}. Models were trained on them and measured on them, "
+                "which is a leak. For the intervals, groups are drawn from all folds together."
             )
         if spanning or np.bincount(strata).min() < 2:
             strata = np.zeros_like(strata)
@@ -100,27 +121,26 @@ class Values:
     """All numbers of one metric on one data set and part.
 
     Attributes:
-        metric: Its name.
-        unit: Its unit.
-        labels: Names of classes.
-        methods: What was compared.
-        runs: Numbers of each method's runs.
-        shared: Whether each method shared its randomness, run by run, with others that did.
-        arrays: For each method runs x classes x cases; NaN where the metric is not defined for any method. Where it is
-            for one, no method has a gap: see ``undefined``.
-        cases: The cases.
-        filled: For each method classes x cases: the share of its predictions that were undefined and count as the best
-            value.
-        models: Where several folds' models predict all cases, as on test images, the values of each, for each method
-            runs x folds x classes x cases; else empty.
-        unexplained: Classes x cases: whether a prediction is undefined beside one that is better than a false alarm
-            can be, so that nobody knows why. It counts for no method, and no word is given.
+        metric: Name of the metric.
+        unit: Unit of the metric.
+        labels: Names of the classes.
+        methods: Methods that are compared.
+        runs: Run numbers of each method.
+        shared: Flag of each method: whether its runs share their randomness with the same runs of other such methods.
+        arrays: Values of each method, runs x classes x cases. NaN where the metric is undefined for every method. Where
+            it is defined for one method, no method has a gap: see ``comparison.undefined``.
+        cases: Cases with their folds and groups.
+        filled: Share of each method's predictions that were undefined and count as the best value, classes x cases.
+        models: Values of each fold's model where all models predict all cases, as on test images: for each method
+            runs x folds x classes x cases. Empty elsewhere.
+        unexplained: Mask, classes x cases: a prediction is undefined although another one is better than a false alarm
+            can be. The reason is unknown, so the case counts for no method and there is no verdict.
     """
 
     metric: str
     unit: str
     labels: tuple[str, ...]
-    methods: tuple[Key, ...]
+    methods: tuple[MethodKey, ...]
     runs: tuple[tuple[int, ...], ...]
     shared: tuple[bool, ...]
     arrays: tuple[Array, ...]
@@ -130,17 +150,17 @@ class Values:
     unexplained: NDArray[np.bool_] = field(default_factory=lambda: np.zeros((0, 0), np.bool_))
 
     def __post_init__(self) -> None:
-        """Settle gaps that differ between methods, where rows have not been settled already."""
+        """Fill gaps that differ between methods, unless ``values_of`` has filled them already."""
         if not self.filled:
             gaps = [np.isnan(array) for array in self.arrays]
             sums = [np.where(gap, 0.0, array) for array, gap in zip(self.arrays, gaps, strict=True)]
-            highest = np.max([np.where(gap, -np.inf, one).max(0) for one, gap in zip(sums, gaps, strict=True)], axis=0)
+            highest = np.max([np.where(gap, -np.inf, run).max(0) for run, gap in zip(sums, gaps, strict=True)], axis=0)
             for name, value in vars(_settled(self.metric, sums, gaps, 1, highest)).items():
                 object.__setattr__(self, name, value)
 
     @cached_property
     def scale(self) -> float:
-        """The largest size of a value: what differs by a millionth of a millionth of it, differs by rounding."""
+        """The largest absolute value. A difference of a millionth of a millionth of it is rounding."""
         largest = (np.abs(array[np.isfinite(array)]).max(initial=0.0) for array in self.arrays)
         return float(max(largest, default=0.0))
 
@@ -148,48 +168,49 @@ class Values:
 def values_of(rows: Iterable[Row], groups: Mapping[str, str] | None = None) -> dict[str, Values]:
     """Sort rows by metric.
 
-    Where several folds' models predict the same case, as on test images, their mean is the case's value.
+    Where the models of several folds predict the same case, as on test images, the case's value is their mean.
 
     Args:
-        rows: Of one data set and part; each method has the same cases.
-        groups: Of each case, such as the patient; None if each case stands for itself.
+        rows: Rows of one data set and part; each method has the same cases.
+        groups: Group of each case, such as the patient; None if each case is a group of its own.
 
     Returns:
         The values of each metric, in the order of the rows.
 
     Raises:
-        ValueError: If there are no rows, they are of several data sets or parts, one stands there twice, or a method or
-            run lacks some.
+        ValueError: If there are no rows, if they belong to several data sets or parts, if a row occurs twice, or if a
+            method or run lacks some rows.
     """
-    found: dict[str, dict[tuple[Key, int], dict[tuple[str, str, str], float]]] = {}
+    by_metric: dict[str, dict[tuple[MethodKey, int], dict[tuple[str, str, str], float]]] = {}
     units: dict[str, str] = {}
     labels: dict[str, None] = {}
     folds: dict[str, set[str]] = {}
-    place: tuple[str, str] | None = None
+    origin: tuple[str, str] | None = None
     for row in rows:
-        place = place or (row.dataset, row.part)
-        if place != (row.dataset, row.part):
+        origin = origin or (row.dataset, row.part)
+        if origin != (row.dataset, row.part):
             raise ValueError(
-                f"statistics are of one data set and part, got {row.dataset} {row.part} beside {' '.join(place)}"
+                f"statistics are of one data set and part, got {row.dataset} {row.part} beside {' '.join(origin)}"
             )
         key = key_of(row)
-        numbers = found.setdefault(row.metric, {}).setdefault((key, row.run), {})
-        where = (row.label, row.case, row.fold)
-        if where in numbers:
+        numbers = by_metric.setdefault(row.metric, {}).setdefault((key, row.run), {})
+        position = (row.label, row.case, row.fold)
+        if position in numbers:
             raise ValueError(f"{row.metric} of {row.label} in {row.case} stands twice for {row.trainer}")
-        numbers[where] = row.value
+        numbers[position] = row.value
         units.setdefault(row.metric, row.unit)
         labels.setdefault(row.label)
         folds.setdefault(row.case, set()).add(row.fold)
-    if place is None:
+    if origin is None:
         raise ValueError("statistics need rows, got none")
     shared = any(len(of_case) > 1 for of_case in folds.values())
     cases = Cases.of({case: "all" if shared else min(of_case) for case, of_case in folds.items()}, groups)
-    made = {}
-    for metric, of_metric in found.items():
-        here = [label for label in labels if any(label == where[0] for where in next(iter(of_metric.values())))]
-        made[metric] = _arranged(metric, units[metric], here, of_metric, cases)
-    return made
+    values = {}
+    for metric, of_metric in by_metric.items():
+        measured = {label for label, _, _ in next(iter(of_metric.values()))}
+        own_labels = [label for label in labels if label in measured]
+        values[metric] = _arranged(metric, units[metric], own_labels, of_metric, cases)
+    return values
 
 
 def _is_shared(trainer: str) -> bool:
@@ -203,45 +224,45 @@ def _arranged(
     metric: str,
     unit: str,
     labels: Sequence[str],
-    found: Mapping[tuple[Key, int], Mapping[tuple[str, str, str], float]],
+    by_run: Mapping[tuple[MethodKey, int], Mapping[tuple[str, str, str], float]],
     cases: Cases,
 ) -> Values:
-    expected = set(next(iter(found.values())))
+    expected = set(next(iter(by_run.values())))
     label_at = {label: place for place, label in enumerate(labels)}
     case_at = {case: place for place, case in enumerate(cases.names)}
     shape = (len(labels), len(cases.names))
-    sums: dict[Key, dict[int, Array]] = {}
+    sums: dict[MethodKey, dict[int, Array]] = {}
     fold_at = {fold: place for place, fold in enumerate(sorted({fold for _, _, fold in expected}))}
     several = cases.fold_names == ("all",) and len(expected) == len(fold_at) * len(labels) * len(cases.names)
-    models: dict[Key, dict[int, Array]] = {}
-    gaps: dict[Key, dict[int, Array]] = {}
+    models: dict[MethodKey, dict[int, Array]] = {}
+    gaps: dict[MethodKey, dict[int, Array]] = {}
     best = best_of(metric)
     predictions, highest = np.zeros(shape), np.full(shape, -np.inf)
-    for (key, run), numbers in found.items():
+    for (key, run), numbers in by_run.items():
         if numbers.keys() != expected:
             differing = some(sorted({f"{label} in {case}" for label, case, _ in numbers.keys() ^ expected}))
-            raise ValueError(f"{metric}: {key[0]}, run {run}, has not the same cases as the others: {differing}")
+            raise ValueError(f"{metric}: {key[0]}, run {run}, does not have the same cases as the others: {differing}")
         rows = [label_at[label] for label, _, _ in numbers]
         columns = [case_at[case] for _, case, _ in numbers]
         numeric = np.fromiter(numbers.values(), np.float64, len(numbers))
-        there = ~np.isnan(numeric)
-        of_run, gaps_of_run, counts = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-        np.add.at(of_run, (rows, columns), np.where(there, numeric, 0.0))
-        np.add.at(gaps_of_run, (rows, columns), ~there)
+        defined = ~np.isnan(numeric)
+        run_sums, run_gaps, counts = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+        np.add.at(run_sums, (rows, columns), np.where(defined, numeric, 0.0))
+        np.add.at(run_gaps, (rows, columns), ~defined)
         np.add.at(counts, (rows, columns), 1)
-        np.maximum.at(highest, (rows, columns), np.where(there, numeric, -np.inf))
+        np.maximum.at(highest, (rows, columns), np.where(defined, numeric, -np.inf))
         predictions = counts
         if several:
-            of_models = np.full((len(fold_at), *shape), np.nan)
-            of_models[[fold_at[fold] for _, _, fold in numbers], rows, columns] = np.where(there, numeric, best)
-            models.setdefault(key, {})[run] = of_models
-        sums.setdefault(key, {})[run] = of_run
-        gaps.setdefault(key, {})[run] = gaps_of_run
+            run_models = np.full((len(fold_at), *shape), np.nan)
+            run_models[[fold_at[fold] for _, _, fold in numbers], rows, columns] = np.where(defined, numeric, best)
+            models.setdefault(key, {})[run] = run_models
+        sums.setdefault(key, {})[run] = run_sums
+        gaps.setdefault(key, {})[run] = run_gaps
     total = np.maximum(predictions, 1)
     settled = _settled(
         metric,
-        [np.stack([of[run] for run in sorted(of)]) for of in sums.values()],
-        [np.stack([of[run] for run in sorted(of)]) for of in gaps.values()],
+        [np.stack([runs[run] for run in sorted(runs)]) for runs in sums.values()],
+        [np.stack([runs[run] for run in sorted(runs)]) for runs in gaps.values()],
         total,
         highest,
     )
@@ -253,7 +274,7 @@ def _arranged(
         runs=tuple(tuple(sorted(runs)) for runs in sums.values()),
         shared=tuple(_is_shared(trainer) for trainer, _, _ in sums),
         cases=cases,
-        models=tuple(np.stack([of[run] for run in sorted(of)]) for of in models.values()),
+        models=tuple(np.stack([runs[run] for run in sorted(runs)]) for runs in models.values()),
         **vars(settled),
     )
 
@@ -266,22 +287,25 @@ class _Settled:
 
 
 def _settled(metric: str, sums: Sequence[Array], gaps: Sequence[Array], total: Array | int, highest: Array) -> _Settled:
-    """Means of predictions with those that are undefined as ``comparison.undefined`` counts them.
+    """Means over predictions. Undefined predictions count as ``comparison.undefined`` says.
 
     Args:
-        metric: Its name.
-        sums: For each method of what is defined, runs x classes x cases.
-        gaps: For each method how many predictions are undefined.
-        total: How many predictions each run has of each case.
-        highest: The highest value of each class and case, of all methods.
+        metric: Name of the metric.
+        sums: Sums of the defined values of each method, runs x classes x cases.
+        gaps: Numbers of undefined predictions of each method, runs x classes x cases.
+        total: Number of predictions that each run has of each case.
+        highest: Highest value of each class and case over all methods.
     """
-    there = np.any([(gap < total).any(0) for gap in gaps], axis=0)
+    measured = np.any([(gap < total).any(0) for gap in gaps], axis=0)
     undefined = np.any([(gap > 0).any(0) for gap in gaps], axis=0)
     best, alarm = best_of(metric), alarm_of(metric)
-    unexplained = there & undefined & (highest > (np.inf if alarm is None else alarm))
-    defined = there & ~unexplained
+    unexplained = measured & undefined & (highest > (np.inf if alarm is None else alarm))
+    defined = measured & ~unexplained
     return _Settled(
-        arrays=tuple(np.where(defined, (of + best * gap) / total, np.nan) for of, gap in zip(sums, gaps, strict=True)),
-        filled=tuple(np.where(there, gap.mean(0) / total, 0.0) for gap in gaps),
+        arrays=tuple(
+            np.where(defined, (defined_sum + best * gap) / total, np.nan)
+            for defined_sum, gap in zip(sums, gaps, strict=True)
+        ),
+        filled=tuple(np.where(measured, gap.mean(0) / total, 0.0) for gap in gaps),
         unexplained=unexplained,
     )

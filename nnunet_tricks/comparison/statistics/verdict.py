@@ -1,4 +1,4 @@
-"""One word for a trick, and why."""
+"""One word for a trick, with the reason."""
 
 from __future__ import annotations
 
@@ -12,40 +12,44 @@ from nnunet_tricks.comparison.statistics.model import (
     HURTS,
     UNDECIDED,
     WITHIN_NOISE,
+    DecisionPlan,
     Effect,
     NoiseFloor,
-    Plan,
     Verdict,
 )
 from nnunet_tricks.comparison.undefined import alarm_of, is_published
 
-ASSUMED = " The trick was trained once: its trainings are taken to differ as the baseline's do."
+ASSUMED = " The trick was trained once; its trainings are assumed to differ as the baseline's do."
 
 
 def verdict(effect: Effect, noise: NoiseFloor, design: Design) -> Verdict:
     """Judge an effect.
 
-    ``helps`` and ``hurts``: the 95 % interval, with the run-to-run part, leaves out 0, and p is below 5 % after Holm's
-    correction over all tricks. ``within noise``: not so, and the interval lies within what two runs of the baseline
-    differ by. ``undecided``: all else, and whatever was found while nobody has trained the baseline twice.
+    ``helps`` and ``hurts``: the 95 % interval, with the run-to-run part, excludes 0, and p is below 5 % after Holm's
+    correction over all tricks. ``within noise``: neither of these, and the interval lies within the repeatability limit
+    of the baseline's runs. ``undecided``: everything else, and always as long as the baseline was trained only once.
 
     Args:
-        effect: In the primary metric.
-        noise: Of the baseline.
-        design: What was done.
+        effect: Effect in the primary metric.
+        noise: Noise floor of the baseline.
+        design: Design of the comparison.
     """
-    found = f"{_number(effect.difference, effect)} [{_number(effect.interval.low, effect)}, "
-    found += f"{_number(effect.interval.high, effect)}] {_stands_on(effect)}"
-    refused = _refused(effect)
-    if refused:
-        return Verdict(word=UNDECIDED, why=refused)
+    estimate = f"{_number(effect.difference, effect)} [{_number(effect.interval.low, effect)}, "
+    estimate += f"{_number(effect.interval.high, effect)}] {_stands_on(effect)}"
+    refusal = _refusal(effect)
+    if refusal:
+        return Verdict(word=UNDECIDED, why=refusal)
     if effect.better == "zero":
-        return Verdict(word=UNDECIDED, why=f"{effect.metric} can be wrong on both sides of 0: no difference is better.")
+        return Verdict(
+            word=UNDECIDED,
+            why=f"{effect.metric} is best at 0 and can be wrong on both sides of it, so no sign of a difference is "
+            "better.",
+        )
     if not noise.is_known:
         return Verdict(
             word=UNDECIDED,
-            why=f"The baseline was trained once, so nobody knows how much trainings differ that differ in nothing; a "
-            f"difference of {_number(effect.difference, effect)} may be just that.",
+            why="The baseline was trained once, so it is unknown how much repeated trainings of the same thing differ. "
+            f"The difference of {_number(effect.difference, effect)} may be nothing else.",
             decide=(design.plan(runs=1 if design.folds > 1 else 2),),
         )
     if not math.isfinite(effect.interval.low):
@@ -55,13 +59,13 @@ def verdict(effect: Effect, noise: NoiseFloor, design: Design) -> Verdict:
             word=UNDECIDED,
             why="One rerun on one fold says too little about how trainings differ."
             if design.folds == 1
-            else "Most cases are in one fold: one rerun says too little about how its trainings differ.",
+            else "Most cases are in one fold, and one rerun says too little about how its trainings differ.",
             decide=(design.plan(runs=1),),
         )
     if not any(pair.difference for pair in effect.differences):
         return Verdict(
             word=WITHIN_NOISE,
-            why="No case differs from the baseline at all. Was the trick trained, and not the baseline again?",
+            why="No case differs from the baseline at all. Was the trick really trained, or the baseline again?",
         )
     assumed = "" if design.runs[1] > 1 else ASSUMED
     limit = _size(noise.repeatability, effect)
@@ -69,72 +73,77 @@ def verdict(effect: Effect, noise: NoiseFloor, design: Design) -> Verdict:
         beyond = "larger" if abs(effect.difference) > noise.repeatability else "not larger"
         return Verdict(
             word=HELPS if effect.gain > 0 else HURTS,
-            why=f"{found}, p = {effect.p.holm:.2g} over all tricks; {beyond} than the repeatability "
+            why=f"{estimate}, p = {effect.p.holm:.2g} over all tricks; {beyond} than the repeatability "
             f"limit of the baseline's trainings ({limit}).{assumed}",
         )
     if -noise.repeatability <= effect.interval.low and effect.interval.high <= noise.repeatability:
         return Verdict(
             word=WITHIN_NOISE,
-            why=f"{found} lies within the repeatability limit of the baseline's trainings ({limit}).{assumed}",
+            why=f"{estimate} lies within the repeatability limit of the baseline's trainings ({limit}).{assumed}",
         )
     decide = plans(design, effect.difference, noise.repeatability)
     corrected = "" if 0.0 in effect.interval else f" after correction for all tricks (p = {effect.p.holm:.2g})"
-    end = "" if decide else " No affordable number of folds or runs would tell."
+    end = "" if decide else " No affordable number of extra folds or runs would decide it."
     return Verdict(
         word=UNDECIDED,
-        why=f"{found} leaves open whether it helps or hurts{corrected}.{assumed}{end}",
+        why=f"{estimate} leaves open whether it helps or hurts{corrected}.{assumed}{end}",
         decide=decide,
     )
 
 
-def _refused(effect: Effect) -> str:
-    """Why no word can be given, whatever was trained; empty if one can."""
+def _refusal(effect: Effect) -> str:
+    """Reason why no verdict is possible, whatever was trained; empty if one is possible."""
     of = f"{effect.cases} cases"
     if is_published(effect.metric):
         return (
-            f"{effect.metric} is a paper's formula with its flaws, to compare tables with: no word rests on it. Dice, "
-            "IoU or NSD have a word."
+            f"{effect.metric} is a paper's formula with its flaws. It serves to compare tables, and no word rests on "
+            "it. Dice, IoU or NSD allow a verdict."
         )
     if not effect.cases:
-        return f"{effect.metric} is not defined in any case of both."
+        return f"{effect.metric} is not defined in any case."
     if effect.infinite:
         return (
-            f"{effect.metric} is infinite in {effect.infinite} of {of}, as where a method misses all, so there is no "
-            f"mean to judge; better in {effect.wins}, worse in {effect.losses}. Metrics with a worst value, such as "
-            "Dice, have a word."
+            f"{effect.metric} is infinite in {effect.infinite} of {of}, for example where a method misses everything, "
+            f"so there is no mean to judge. {_better_and_worse(effect)} Metrics with a worst value, such as Dice, "
+            "allow a verdict."
         )
     if math.isnan(effect.difference):
-        return f"{effect.metric} is not defined in any case of some class."
+        return f"{effect.metric} is not defined in any case of at least one class."
     if effect.one_sided and alarm_of(effect.metric) is None:
         return (
-            f"In {effect.one_sided} of {of} nothing is there, and the two differ in whether they predict something. "
-            f"How many {effect.unit} a false alarm is worth is a convention, so no word rests on {effect.metric}; "
-            f"better in {effect.wins}, worse in {effect.losses}. Metrics with a worst value, such as Dice or NSD, have "
-            "a word."
+            f"In {effect.one_sided} of {of} nothing is there, and the two methods differ in whether they predict "
+            f"something. How many {effect.unit} a false alarm is worth is a convention, so no word rests on "
+            f"{effect.metric}. {_better_and_worse(effect)} Metrics with a worst value, such as Dice or NSD, allow a "
+            "verdict."
         )
     if effect.unexplained:
         return (
-            f"Beside {of} that count there are {effect.unexplained} in which {effect.metric} is undefined for one of "
-            "both and the other's value is none of a false alarm: nobody knows why, so no word is given."
+            f"Beside {of} that count there are {effect.unexplained} in which {effect.metric} is undefined for one "
+            "method, although the other's value cannot come from a false alarm. The reason is unknown, so no word is "
+            "given."
         )
     return ""
 
 
+def _better_and_worse(effect: Effect) -> str:
+    return f"The trick is better in {_count(effect.wins, 'case')} and worse in {_count(effect.losses, 'case')}."
+
+
 def _stands_on(effect: Effect) -> str:
-    """How many cases, and how many of them would be undefined but for the rule of ``comparison.undefined``."""
+    """Number of cases, and how many of them are defined only by the rule of ``comparison.undefined``."""
     cases = f"over {_count(effect.cases, 'case')}"
     if not effect.one_sided:
         return cases
     return f"{cases} (in {effect.one_sided} nothing is there, and a false alarm counts as a loss)"
 
 
-def in_words(plan: Plan) -> str:
-    """What would decide, for people.
+def in_words(plan: DecisionPlan) -> str:
+    """A plan in words.
 
     Examples:
-        >>> in_words(Plan(folds=3, runs=0, trainings=6, hours=14.2))
+        >>> in_words(DecisionPlan(folds=3, runs=0, trainings=6, hours=14.2))
         '3 more folds (6 trainings, about 14 GPU hours)'
-        >>> in_words(Plan(folds=0, runs=1, trainings=4, hours=float("nan")))
+        >>> in_words(DecisionPlan(folds=0, runs=1, trainings=4, hours=float("nan")))
         '1 more run of both (4 trainings)'
     """
     what = _count(plan.folds, "more fold") if plan.folds else f"{_count(plan.runs, 'more run')} of both"

@@ -1,4 +1,4 @@
-"""``nnunet-tricks annotate preview``: a person sees whether plan, images and paint belong together."""
+"""``nnunet-tricks annotate preview``: pictures that show whether plan, images and paint belong together."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from nnunet_tricks.utilities.wording import some
 
 if TYPE_CHECKING:
     from nnunet_tricks.annotation.scans import Scan
-    from nnunet_tricks.pictures.annotation.outlines import ImportedLabels, Outlined, PaintedFiles
+    from nnunet_tricks.pictures.annotation.outlines import ImportedLabels, Outlines, PaintedFiles
 
 
 def add_arguments(commands: Any) -> None:
-    """Declare it beside the other sub-commands."""
+    """Declare ``preview`` beside the other sub-commands of ``annotate``."""
     preview = commands.add_parser("preview", help="pictures of selected slices, and of the paint on them")
     preview.description = (
         "Draw a picture for each volume of a plan: its selected slices as viewers show them (the patient's right on "
@@ -51,7 +51,7 @@ def add_arguments(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Draw."""
+    """Draw a picture for each volume of the plan, and print what was written."""
     from nnunet_tricks.annotation import listing, selection
     from nnunet_tricks.annotation.progress import shown
     from nnunet_tricks.utilities.files import write_atomically
@@ -66,20 +66,20 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError(f"{arguments.images} has no image of {some(gone)}, which {arguments.plan} names")
     source = _source(arguments, plan, images)
     numbered: dict[str, int] = {}
-    without: list[str] = []
+    unpainted: list[str] = []
     files: list[str] = []
     arguments.out.mkdir(parents=True, exist_ok=True)
     for case, entry in shown(plan["cases"].items(), "Drawing", len(plan["cases"])):
-        outlined = source.of(case, images[case].axial) if source else None
-        if source and outlined is None:
-            without.append(case)
+        outlines = source.of(case, images[case].axial) if source else None
+        if source and outlines is None:
+            unpainted.append(case)
         file = arguments.out / f"{case}.png"
-        content, remarks = picture_of(case, images[case], entry, outlined, arguments.window, numbered)
+        content, remarks = picture_of(case, images[case], entry, outlines, arguments.window, numbered)
         write_atomically(file, content)
         files.append(str(file))
         warnings += remarks
-    if without:
-        warnings.append(f"no paint yet, and pictures without outlines: {some(without)}")
+    if unpainted:
+        warnings.append(f"no paint yet, and pictures without outlines: {some(unpainted)}")
     for line in warnings:
         print(f"warning: {line}", file=sys.stderr)
     if arguments.json:
@@ -93,17 +93,17 @@ def picture_of(
     case: str,
     image: Scan,
     entry: Mapping[str, Any],
-    outlined: Outlined | None,
+    outlines: Outlines | None,
     window: Sequence[float] | None = None,
     numbered: dict[str, int] | None = None,
 ) -> tuple[bytes, list[str]]:
-    """The picture of one volume, and what somebody should know who looks at it.
+    """The picture of one volume, and remarks for the person who looks at it.
 
     Args:
-        case: Its name.
-        image: Its image.
-        entry: Of the plan.
-        outlined: What is drawn on it.
+        case: Name of the volume.
+        image: Image of the volume.
+        entry: Entry of the volume in the plan.
+        outlines: Outlines that are drawn on the slices.
         window: Intensities that are black and white.
         numbered: Names of outlines in earlier pictures; new ones are added, so that a name has one colour in all.
 
@@ -111,13 +111,13 @@ def picture_of(
         ValueError: If the image has another number of slices than when slices were selected.
     """
     from nnunet_tricks.annotation.features import shades
-    from nnunet_tricks.pictures.annotation.display import display_of
+    from nnunet_tricks.pictures.annotation.display import view_of
     from nnunet_tricks.pictures.annotation.picture import Tile, drawn
 
     volume, chosen = image.axial, entry["chosen"]
     if entry["slices"] != volume.slices:
         raise ValueError(f"{image.file} has {volume.slices} slices, and had {entry['slices']} when they were selected")
-    masks = outlined.masks if outlined else {}
+    masks = outlines.masks if outlines else {}
     tiles = [
         Tile(
             title=f"slice {index}, ITK-SNAP {volume.itksnap(index)}, {volume.superior(index):.1f} mm",
@@ -128,14 +128,14 @@ def picture_of(
     ]
     remarks = []
     title = f"{case}: {len(chosen)} of {volume.slices} slices, counted from 0 (inferior)\n{image.file.name}"
-    if outlined:
-        beyond = [str(volume.itksnap(index)) for index in outlined.annotated if index not in chosen]
-        if beyond:
-            remarks.append(f"{case}: paint is also on slices that were not selected, ITK-SNAP {some(beyond)}")
-            title += f"; paint also on slices that were not selected, ITK-SNAP {some(beyond)}"
+    if outlines:
+        unselected = [str(volume.itksnap(index)) for index in outlines.annotated if index not in chosen]
+        if unselected:
+            remarks.append(f"{case}: paint is also on slices that were not selected, ITK-SNAP {some(unselected)}")
+            title += f"; paint also on slices that were not selected, ITK-SNAP {some(unselected)}"
     numbered = {} if numbered is None else numbered
     names = {name: numbered.setdefault(name, len(numbered)) for name in masks}
-    return drawn(tiles, display_of(volume), title, names), remarks
+    return drawn(tiles, view_of(volume), title, names), remarks
 
 
 def _source(

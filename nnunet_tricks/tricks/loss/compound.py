@@ -15,7 +15,7 @@ class Sum:
     """The sum of several losses, each with weight 1 as in nnU-Net's own compound.
 
     Attributes:
-        terms: What is added.
+        terms: Losses that are added.
     """
 
     terms: tuple[Loss, ...]

@@ -19,11 +19,11 @@ from nnunet_tricks.annotation.study import design, outcome
 from nnunet_tricks.annotation.study.costs import Prices, Volume, amount, volumes_in
 from nnunet_tricks.cli import main
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.door import trainers
 from nnunet_tricks.experiment.spec import read_experiment
 
-VOLUMES = Cell("labels", "3d", True)
+VOLUMES = Situation("labels", "3d", True)
 SPEC = """
 name: study
 datasets: [{dataset}]
@@ -136,7 +136,7 @@ def test_before_the_first_training_the_fold_is_the_one_that_it_will_make(
 
 
 def test_what_nobody_annotated_is_no_object(bench: Bench) -> None:
-    cell = Cell("labels+ignore", "3d", True)
+    cell = Situation("labels+ignore", "3d", True)
     with bench.room(trainers.find("nnUNetTrainer"), cell) as run:  # type: ignore[arg-type]
         with redirect_stderr(io.StringIO()) as complaints, redirect_stdout(io.StringIO()):
             assert main(["annotate", "study", run.data.name, "--density", "0.5", "--policy", "fixed", "--no-mi"]) == 0

@@ -31,8 +31,8 @@ def blobs(seed: int, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
 
 def scipy_distances(prediction: np.ndarray, truth: np.ndarray, spacing: tuple[float, ...]):
     """Both directions between border voxels, by erosion and a distance transform of the whole volume."""
-    found, there = (mask & ~ndimage.binary_erosion(mask) for mask in (prediction, truth))
+    predicted, true = (mask & ~ndimage.binary_erosion(mask) for mask in (prediction, truth))
     return (
-        ndimage.distance_transform_edt(~there, sampling=spacing)[found],
-        ndimage.distance_transform_edt(~found, sampling=spacing)[there],
+        ndimage.distance_transform_edt(~true, sampling=spacing)[predicted],
+        ndimage.distance_transform_edt(~predicted, sampling=spacing)[true],
     )

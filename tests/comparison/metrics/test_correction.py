@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from scipy import ndimage
 
-from nnunet_tricks.comparison.metrics import Case, chosen
+from nnunet_tricks.comparison.metrics import LabelMapPair, chosen
 from nnunet_tricks.comparison.metrics.correction import _contours, _polygon, correction_efforts
 from tests.comparison.metrics.cases import blobs, masks
 
@@ -39,7 +39,7 @@ def test_a_volume_is_its_slices() -> None:
     prediction, truth = blobs(0, (40, 44))
     volume = np.stack([prediction, truth, np.zeros_like(truth)]), np.stack([truth, truth, np.zeros_like(truth)])
     (metric,) = [metric for metric in chosen(["HCE"]) if metric.name == "HCE"]
-    pair = Case(*(mask.astype(np.uint8) for mask in volume), (1, 1, 1)).pair([1])
+    pair = LabelMapPair(*(mask.astype(np.uint8) for mask in volume), (1, 1, 1)).pair([1])
     assert metric(pair) == correction_efforts(prediction, truth)
 
 
@@ -49,12 +49,12 @@ def test_contours_are_the_border_in_steps_of_one(case) -> None:
     mask = case[0]
     contours = list(_contours(mask))
     border = mask & ~ndimage.binary_erosion(mask)
-    found = np.zeros_like(mask)
+    drawn = np.zeros_like(mask)
     for contour in contours:
         for place, following in zip(contour, [*contour[1:], contour[0]], strict=True):
-            found[place] = True
+            drawn[place] = True
             assert max(abs(place[0] - following[0]), abs(place[1] - following[1])) == (1 if len(contour) > 1 else 0)
-    np.testing.assert_array_equal(found, border)
+    np.testing.assert_array_equal(drawn, border)
     padded = np.pad(mask, 1)
     holes = ndimage.label(~padded)[1] - 1
     assert len(contours) == ndimage.label(mask, np.ones((3, 3)))[1] + holes

@@ -50,8 +50,8 @@ def one_by_one(prediction: np.ndarray, truth: np.ndarray) -> Detection:
     fits = np.array(
         [[10 * (mine & other).sum() >= (mine | other).sum() for other in lesions[1]] for mine in lesions[0]], float
     ).reshape(len(lesions[0]), len(lesions[1]))
-    found = int(fits[linear_sum_assignment(fits, maximize=True)].sum())
-    return Detection(found, len(lesions[1]) - found, len(lesions[0]) - found)
+    matches = int(fits[linear_sum_assignment(fits, maximize=True)].sum())
+    return Detection(matches, len(lesions[1]) - matches, len(lesions[0]) - matches)
 
 
 @given(masks(empty=True))

@@ -35,5 +35,5 @@ def test_far_voxels(spacing: tuple[float, ...], many: int, monkeypatch: pytest.M
 def test_dropping_targets_drops_none_that_is_nearest(seed: int, dimensions: int, work: int) -> None:
     rng = np.random.default_rng(seed)
     points, targets = (rng.integers(0, 6, (count, dimensions)) * 0.7 for count in (40, 60))
-    found = nearest._of_far_points(points, targets, work=work)
-    np.testing.assert_allclose(found, np.linalg.norm(points[:, None] - targets, axis=-1).min(axis=1), atol=1e-9)
+    computed = nearest._of_far_points(points, targets, work=work)
+    np.testing.assert_allclose(computed, np.linalg.norm(points[:, None] - targets, axis=-1).min(axis=1), atol=1e-9)

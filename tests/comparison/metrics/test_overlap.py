@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from nnunet_tricks.comparison.metrics import Case, Pair, all_metrics
+from nnunet_tricks.comparison.metrics import LabelMapPair, MaskPair, all_metrics
 from tests.comparison.metrics.cases import masks
 
 METRICS = {metric.name: metric for metric in all_metrics()}
@@ -27,8 +27,8 @@ PUBLISHED = {
 }
 
 
-def pair_of(prediction: np.ndarray, truth: np.ndarray) -> Pair:
-    return Case(prediction.astype(np.uint8), truth.astype(np.uint8), (1,) * truth.ndim).pair([1])
+def pair_of(prediction: np.ndarray, truth: np.ndarray) -> MaskPair:
+    return LabelMapPair(prediction.astype(np.uint8), truth.astype(np.uint8), (1,) * truth.ndim).pair([1])
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -37,13 +37,13 @@ def test_what_the_published_code_computes(case: str, name: str, oracles: Path) -
     with np.load(oracles / "ife_metrics.npz", allow_pickle=False) as stored:
         prediction, truth = stored[f"{case}/pred"] > 0, stored[f"{case}/gt"] > 0
         expected = json.loads(str(stored[f"{case}/values"]))[PUBLISHED[name]]
-    found = METRICS[name](pair_of(prediction, truth))
+    value = METRICS[name](pair_of(prediction, truth))
     if isinstance(expected, str):  # The code raises an error.
-        assert math.isnan(found)
+        assert math.isnan(value)
     elif math.isnan(expected):  # It gave 0 under the NumPy that it was written for.
-        assert found == 0
+        assert value == 0
     else:
-        assert found == pytest.approx(expected, rel=1e-9, abs=1e-12)
+        assert value == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
 @given(masks())
@@ -73,8 +73,10 @@ def test_macro_iou_as_scikit_learn(case) -> None:
 @settings(max_examples=40)
 @given(LABELS, LABELS)
 def test_a_region_is_the_union_of_its_labels(prediction: np.ndarray, truth: np.ndarray) -> None:
-    region = Case(prediction, truth, (3, 1, 1)).pair([1, 3])
-    union = Case(np.isin(prediction, (1, 3)).astype(int), np.isin(truth, (1, 3)).astype(int), (3, 1, 1)).pair([1])
+    region = LabelMapPair(prediction, truth, (3, 1, 1)).pair([1, 3])
+    union = LabelMapPair(np.isin(prediction, (1, 3)).astype(int), np.isin(truth, (1, 3)).astype(int), (3, 1, 1)).pair(
+        [1]
+    )
     for metric in METRICS.values():
         assert metric(region) == pytest.approx(metric(union), nan_ok=True)
 
@@ -83,11 +85,11 @@ def test_a_region_is_the_union_of_its_labels(prediction: np.ndarray, truth: np.n
 def test_counts_as_nnunet(prediction: np.ndarray, truth: np.ndarray) -> None:
     from nnunetv2.evaluation.evaluate_predictions import compute_tp_fp_fn_tn
 
-    case = Case(prediction, truth, (1, 1, 1), ignore=3)
+    case = LabelMapPair(prediction, truth, (1, 1, 1), ignore=3)
     for values in ([1], [1, 2]):
-        found, there = np.isin(prediction, values), np.isin(truth, values)
+        predicted, true = np.isin(prediction, values), np.isin(truth, values)
         pair = case.pair(values)
-        assert (pair.tp, pair.fp, pair.fn, pair.tn) == compute_tp_fp_fn_tn(there, found, truth == 3)
+        assert (pair.tp, pair.fp, pair.fn, pair.tn) == compute_tp_fp_fn_tn(true, predicted, truth == 3)
 
 
 @settings(max_examples=40)
@@ -98,7 +100,7 @@ def test_a_score_is_never_quietly_missing(case) -> None:
     perfect = pair_of(case[1], case[1])
     for metric in METRICS.values():
         value, best = metric(pair), metric(perfect)
-        if pair.predicted and pair.there:
+        if pair.predicted and pair.true:
             assert not math.isnan(value)
         if metric.group in ("counts", "published") or math.isnan(value) or math.isnan(best):
             continue
@@ -118,7 +120,7 @@ def test_a_model_that_predicts_nothing_pays_in_every_metric(metric) -> None:
 def test_volumes_are_in_millilitres() -> None:
     truth = np.zeros((10, 20, 20), np.uint8)
     truth[:5] = 1
-    pair = Case(np.ones_like(truth), truth, (5, 2, 1)).pair([1])
+    pair = LabelMapPair(np.ones_like(truth), truth, (5, 2, 1)).pair([1])
     assert METRICS["volume_difference"](pair) == pytest.approx(5 * 20 * 20 * 10 / 1000)
     assert METRICS["volume_error"](pair) == METRICS["volume_difference"](pair)
     assert METRICS["RVD"](pair) == 1
@@ -130,6 +132,6 @@ def test_volumes_are_in_millilitres() -> None:
 )
 def test_label_maps_that_cannot_be_measured(shape, spacing, message) -> None:
     with pytest.raises(ValueError, match=message):
-        Case(np.zeros(shape), np.zeros(shape), spacing)
+        LabelMapPair(np.zeros(shape), np.zeros(shape), spacing)
     with pytest.raises(ValueError, match="shape"):
-        Case(np.zeros((2, 2)), np.zeros((2, 3)), (1, 1))
+        LabelMapPair(np.zeros((2, 2)), np.zeros((2, 3)), (1, 1))

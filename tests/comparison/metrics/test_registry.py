@@ -39,8 +39,8 @@ def test_metrics_import_neither_torch_nor_nnunet() -> None:
     code = """
 import sys
 import numpy as np
-from nnunet_tricks.comparison.metrics import Case, all_metrics
-pair = Case(np.eye(5), np.eye(5), (1, 1)).pair([1])
+from nnunet_tricks.comparison.metrics import LabelMapPair, all_metrics
+pair = LabelMapPair(np.eye(5), np.eye(5), (1, 1)).pair([1])
 assert [metric(pair) for metric in all_metrics()]
 sys.exit(bool({"torch", "nnunetv2"} & set(sys.modules)))
 """

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nnunet_tricks.comparison.metrics import Case, Pair, all_metrics, chosen
+from nnunet_tricks.comparison.metrics import LabelMapPair, MaskPair, all_metrics, chosen
 from nnunet_tricks.comparison.metrics.border import border
 from nnunet_tricks.comparison.metrics.subvoxel import Surfaces
 from tests.comparison.metrics.cases import blobs, masks, scipy_distances
@@ -15,7 +15,7 @@ VOLUME, ANISOTROPIC = (20, 24, 28), (2.5, 0.8, 0.9)
 
 
 def values(prediction: np.ndarray, truth: np.ndarray, spacing: tuple[float, ...], *names: str) -> list[float]:
-    pair = Case(prediction.astype(np.uint8), truth.astype(np.uint8), spacing).pair([1])
+    pair = LabelMapPair(prediction.astype(np.uint8), truth.astype(np.uint8), spacing).pair([1])
     return [METRICS[name](pair) for name in names]
 
 
@@ -30,8 +30,8 @@ def test_pooled_family_as_scipy(case) -> None:
         (to_truth.mean() + to_prediction.mean()) / 2,
         (pooled <= 0.9).mean(),
     ]
-    found = values(*case, "HD", "HD95", "ASSD", "MASD", "NSD@0.9")
-    np.testing.assert_allclose(found, expected, atol=1e-9, rtol=0)
+    computed = values(*case, "HD", "HD95", "ASSD", "MASD", "NSD@0.9")
+    np.testing.assert_allclose(computed, expected, atol=1e-9, rtol=0)
 
 
 @settings(max_examples=40)
@@ -89,8 +89,8 @@ def test_hausdorff_average_and_surface_dice_as_monai(seed: int) -> None:
         float(compute_surface_dice(*tensors, [2.0], **shared)),
         float(compute_surface_dice(*tensors, [2.0], use_subvoxels=True, **shared)),
     ]
-    found = values(prediction, truth, ANISOTROPIC, "HD", "ASSD", "NSD@2", "subvoxel_NSD@2")
-    assert found == pytest.approx(expected, abs=1e-5)
+    computed = values(prediction, truth, ANISOTROPIC, "HD", "ASSD", "NSD@2", "subvoxel_NSD@2")
+    assert computed == pytest.approx(expected, abs=1e-5)
 
 
 TEXTS = st.sampled_from(["0.1", "0.3", "0.6", "0.7", "0.8", "1", "1.2", "0.7421875"])
@@ -110,7 +110,7 @@ def test_a_surface_that_is_as_far_as_the_tolerance_is_near(text: str, voxels: in
     tolerance = voxels * float(text)
     near, too_near = chosen(["NSD", "subvoxel_NSD"], [tolerance]), chosen(["NSD", "subvoxel_NSD"], [tolerance * 0.99])
     for keep in (float, single):
-        pair = Pair(np.roll(truth, voxels, axis=2), truth, (5.0, 5.0, keep(text)))
+        pair = MaskPair(np.roll(truth, voxels, axis=2), truth, (5.0, 5.0, keep(text)))
         assert [metric(pair) for metric in near[4:]] == [1, 1]
         assert max(metric(pair) for metric in too_near[4:]) < 0.9
 
@@ -127,9 +127,9 @@ def test_surface_dice_as_monai_at_multiples_of_a_spacing(case, texts, voxels: in
     # In single precision, as MONAI compares, 9 times 0.1 is more than 3 times 0.3.
     near = {"class_thresholds": [tolerance * (1 + 1e-6)], "include_background": True, "spacing": spacing}
     expected = [float(compute_surface_dice(*tensors, **near, use_subvoxels=fine)) for fine in (False, True)]
-    pair = Case(prediction.astype(np.uint8), truth.astype(np.uint8), spacing).pair([1])
-    found = [metric(pair) for metric in chosen(["NSD", "subvoxel_NSD"], [tolerance])[4:]]
-    assert found == pytest.approx(expected, abs=1e-5)
+    pair = LabelMapPair(prediction.astype(np.uint8), truth.astype(np.uint8), spacing).pair([1])
+    computed = [metric(pair) for metric in chosen(["NSD", "subvoxel_NSD"], [tolerance])[4:]]
+    assert computed == pytest.approx(expected, abs=1e-5)
 
 
 @settings(max_examples=30)
@@ -145,7 +145,7 @@ def test_subvoxel_surface_dice_as_surface_distance_at_multiples_of_a_spacing(cas
     # Its own comparison is exact, and 3 * 0.1 is more than 0.3.
     expected = surface_distance.compute_surface_dice_at_tolerance(theirs, tolerance * (1 + 1e-9))
     for kept in (spacing, tuple(map(single, spacing))):
-        pair = Case(prediction.astype(np.uint8), truth.astype(np.uint8), kept).pair([1])
+        pair = LabelMapPair(prediction.astype(np.uint8), truth.astype(np.uint8), kept).pair([1])
         (metric,) = chosen(["subvoxel_NSD"], [tolerance])[4:]
         assert metric(pair) == pytest.approx(expected, abs=1e-6)
 
@@ -211,7 +211,7 @@ def test_no_border_towards_ignored_voxels() -> None:
 def test_a_mask_enclosed_by_ignored_voxels_still_has_a_border() -> None:
     mask = np.zeros((5, 5), bool)
     mask[2, 2] = True
-    pair = Pair(mask, mask, (1, 1), ignored=~mask)
+    pair = MaskPair(mask, mask, (1, 1), ignored=~mask)
     assert METRICS["HD"](pair) == 0
     assert border(mask, ~mask).sum() == 1
 
@@ -222,6 +222,6 @@ def test_what_is_ignored_has_no_say() -> None:
     truth[:, :, :9] = 3
     first, second = (blobs(seed, VOLUME)[0].astype(np.uint8) for seed in (1, 1))
     second[:, :, :9] = rng.integers(0, 3, second[:, :, :9].shape)
-    pairs = [Case(prediction, truth, ANISOTROPIC, ignore=3).pair([1]) for prediction in (first, second)]
+    pairs = [LabelMapPair(prediction, truth, ANISOTROPIC, ignore=3).pair([1]) for prediction in (first, second)]
     for metric in METRICS.values():
         assert metric(pairs[0]) == pytest.approx(metric(pairs[1]), nan_ok=True)

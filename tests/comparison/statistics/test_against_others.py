@@ -10,19 +10,28 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from nnunet_tricks.comparison.statistics.across import across
-from nnunet_tricks.comparison.statistics.analyse import Asked, analyse
+from nnunet_tricks.comparison.statistics.analyse import AnalysisOptions, analyse
 from nnunet_tricks.comparison.statistics.bootstrap import signs, weights
-from nnunet_tricks.comparison.statistics.components import contrast, pooled, training
+from nnunet_tricks.comparison.statistics.components import contrast, pooled, training_variance
 from nnunet_tricks.comparison.statistics.interval import detectable, false_claim
 from nnunet_tricks.comparison.statistics.model import Interval
 from nnunet_tricks.comparison.statistics.multiple import holm
 from nnunet_tricks.comparison.statistics.noise import deviation_interval
 from nnunet_tricks.comparison.statistics.ranks import _tau
 from nnunet_tricks.comparison.statistics.significance import permutation, t_test, wilcoxon
-from nnunet_tricks.comparison.statistics.values import Cases, values_of
+from nnunet_tricks.comparison.statistics.values import Cases, nanmean, values_of
 from tests.comparison.statistics.made import BASELINE, OTHER, TRICK, noisy, rows_of
 
 RNG = np.random.default_rng
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2, (0, 2)])
+@pytest.mark.filterwarnings("ignore:Mean of empty slice")
+def test_nanmean_is_numpys(axis: int | tuple[int, ...]) -> None:
+    values = RNG(3).normal(size=(4, 5, 6))
+    values[values < -0.5] = np.nan
+    values[:, 1], values[2, 0], values[0, 2] = np.nan, np.nan, np.inf
+    assert nanmean(values, axis) == pytest.approx(np.nanmean(values, axis), nan_ok=True, rel=1e-12)
 
 
 # Few: theirs collects the garbage of the whole process each time.
@@ -39,17 +48,17 @@ def test_holm_leaves_out_what_was_not_tested() -> None:
 
 
 def one_effect(arrays, **options):
-    found = analyse(rows_of(arrays, **options))
-    return found.primary(found.tricks[0])
+    statistics = analyse(rows_of(arrays, **options))
+    return statistics.primary(statistics.tricks[0])
 
 
 def test_tests_of_one_run_are_scipys() -> None:
-    one, other = RNG(0).normal(0.8, 0.05, (2, 1, 30))
-    effect = one_effect({BASELINE: one, TRICK: other}, folds=1)
-    paired = stats.ttest_rel(other[0], one[0])
+    base, trick = RNG(0).normal(0.8, 0.05, (2, 1, 30))
+    effect = one_effect({BASELINE: base, TRICK: trick}, folds=1)
+    paired = stats.ttest_rel(trick[0], base[0])
     assert effect.t_test.p == pytest.approx(paired.pvalue)
     assert effect.p.p == pytest.approx(paired.pvalue)
-    assert effect.wilcoxon.p == pytest.approx(stats.wilcoxon(other[0], one[0]).pvalue)
+    assert effect.wilcoxon.p == pytest.approx(stats.wilcoxon(trick[0], base[0]).pvalue)
     expected = paired.confidence_interval()
     width = (expected.high - expected.low) / 2
     assert effect.interval.low == pytest.approx(expected.low, abs=0.05 * width)
@@ -60,16 +69,16 @@ def test_tests_of_one_run_are_scipys() -> None:
 
 def test_error_from_cases_is_that_of_stratified_sampling() -> None:
     """And the bootstrap draws just that."""
-    one, other = RNG(1).normal(0.8, 0.05, (2, 1, 25))
-    other = other + 0.1 * (np.arange(25) % 3)
-    values = values_of(rows_of({BASELINE: one, TRICK: other}, folds=3))["Dice"]
-    found = contrast(values, {1: 1.0, 0: -1.0})
-    difference, fold = (other - one)[0], np.arange(25) % 3
+    base, trick = RNG(1).normal(0.8, 0.05, (2, 1, 25))
+    trick = trick + 0.1 * (np.arange(25) % 3)
+    values = values_of(rows_of({BASELINE: base, TRICK: trick}, folds=3))["Dice"]
+    estimate = contrast(values, {1: 1.0, 0: -1.0})
+    difference, fold = (trick - base)[0], np.arange(25) % 3
     parts = [difference[fold == number] for number in range(3)]
     expected = sum(len(part) ** 2 * part.var(ddof=1) / len(part) for part in parts) / 25**2
-    assert found.variance_cases[0] == pytest.approx(expected)
-    assert found.freedom_cases[0] == 22
-    drawn = weights(values.cases, 20000, RNG(2)) @ found.influence
+    assert estimate.variance_cases[0] == pytest.approx(expected)
+    assert estimate.freedom_cases[0] == 22
+    drawn = weights(values.cases, 20000, RNG(2)) @ estimate.influence
     assert drawn.std() == pytest.approx(math.sqrt(expected), rel=0.03 + 1 / 16)  # strata of 8: draws have 7/8 of it
     # Undo the correction for small strata, and it is scipy's.
     plain = stats.bootstrap([parts[0]], np.mean, n_resamples=5000, rng=RNG(3)).standard_error
@@ -80,9 +89,9 @@ def test_groups_are_drawn_whole() -> None:
     """Twenty copies of five cases are five cases."""
     five = RNG(4).normal(0, 0.05, 5)
     copies = {f"case_{number:03d}": f"patient {number % 5}" for number in range(20)}
-    one, other = np.zeros((1, 20)), np.tile(five, 4)[None]
-    found = analyse(rows_of({BASELINE: one, TRICK: other}, folds=1), Asked(groups=copies))
-    effect = found.primary(found.tricks[0])
+    base, trick = np.zeros((1, 20)), np.tile(five, 4)[None]
+    statistics = analyse(rows_of({BASELINE: base, TRICK: trick}, folds=1), AnalysisOptions(groups=copies))
+    effect = statistics.primary(statistics.tricks[0])
     expected = stats.ttest_1samp(five, 0)
     assert (effect.cases, effect.groups) == (20, 5)
     assert effect.p.p == pytest.approx(expected.pvalue)
@@ -103,14 +112,14 @@ def test_permutation_of_many_is_near_scipys() -> None:
 def test_error_from_trainings_is_cochrans_of_runs_where_cases_do_not_scatter() -> None:
     """All cases of a run move together: what is left are the variances of the runs' means, each with its own t."""
     of_case = 0.8 + 0.1 * np.sin(np.arange(30))
-    one, other = RNG(8).normal(0, 0.01, 4), RNG(9).normal(0.005, 0.01, 3)
-    arrays = {BASELINE: of_case + one[:, None], TRICK: of_case + other[:, None]}
+    base, trick = RNG(8).normal(0, 0.01, 4), RNG(9).normal(0.005, 0.01, 3)
+    arrays = {BASELINE: of_case + base[:, None], TRICK: of_case + trick[:, None]}
     effect = one_effect(arrays, folds=1)
-    parts = (one.var(ddof=1) / 4, other.var(ddof=1) / 3)
+    parts = (base.var(ddof=1) / 4, trick.var(ddof=1) / 3)
     half = math.sqrt(sum(stats.t.ppf(0.975, df) ** 2 * part for df, part in zip((3, 2), parts, strict=True)))
-    difference = other.mean() - one.mean()
+    difference = trick.mean() - base.mean()
     assert effect.interval == Interval(pytest.approx(difference - half), pytest.approx(difference + half))
-    assert effect.freedom == pytest.approx(stats.ttest_ind(other, one, equal_var=False).df)
+    assert effect.freedom == pytest.approx(stats.ttest_ind(trick, base, equal_var=False).df)
     # At the p value the interval ends at 0.
     ends = sum(stats.t.isf(effect.p.p / 2, df) ** 2 * part for df, part in zip((3, 2), parts, strict=True))
     assert math.sqrt(ends) == pytest.approx(abs(difference))
@@ -118,9 +127,9 @@ def test_error_from_trainings_is_cochrans_of_runs_where_cases_do_not_scatter() -
 
 def test_a_trick_that_was_trained_once_scatters_as_the_baseline() -> None:
     of_case = 0.8 + 0.1 * np.sin(np.arange(30))
-    one = RNG(8).normal(0, 0.01, 4)
-    effect = one_effect({BASELINE: of_case + one[:, None], TRICK: of_case[None] + 0.003}, folds=1)
-    half = stats.t.ppf(0.975, 3) * one.std(ddof=1) * math.sqrt(1 / 4 + 1)
+    base = RNG(8).normal(0, 0.01, 4)
+    effect = one_effect({BASELINE: of_case + base[:, None], TRICK: of_case[None] + 0.003}, folds=1)
+    half = stats.t.ppf(0.975, 3) * base.std(ddof=1) * math.sqrt(1 / 4 + 1)
     assert effect.interval.high - effect.difference == pytest.approx(half)
 
 
@@ -156,19 +165,19 @@ def test_variance_of_trainings_is_that_of_an_analysis_of_variance() -> None:
     table = anova_lm(ols("dice ~ C(run) + C(case)", frame).fit())
     between, rest = table["mean_sq"]["C(run)"], table["mean_sq"]["Residual"]
     values = values_of(rows_of({BASELINE: array, TRICK: array}, folds=1))["Dice"]
-    found = training(values, 0)
-    assert found is not None
-    assert found.between[0] == pytest.approx(between / 12)
-    assert found.rest[0] == pytest.approx(rest / 12)
-    assert found.freedom == 3
-    assert pooled([found, found]).between[0] == pytest.approx(between / 12)
-    assert pooled([found, found]).freedom == 6
+    variance = training_variance(values, 0)
+    assert variance is not None
+    assert variance.between[0] == pytest.approx(between / 12)
+    assert variance.rest[0] == pytest.approx(rest / 12)
+    assert variance.freedom == 3
+    assert pooled([variance, variance]).between[0] == pytest.approx(between / 12)
+    assert pooled([variance, variance]).freedom == 6
 
 
 def test_noise_floor_of_one_fold_is_the_deviation_of_the_runs_means() -> None:
     array = noisy(RNG(11), 5, 20, folds=1)
-    found = analyse(rows_of({BASELINE: array, TRICK: array[:1]}, folds=1))
-    floor = found.noise_floor
+    statistics = analyse(rows_of({BASELINE: array, TRICK: array[:1]}, folds=1))
+    floor = statistics.noise_floor
     assert floor.deviation == pytest.approx(array.mean(1).std(ddof=1))
     assert floor.limit == pytest.approx(stats.t.ppf(0.975, 4) * math.sqrt(2) * floor.deviation)
     assert floor.repeatability == pytest.approx(1.96 * math.sqrt(2) * floor.deviation, rel=1e-4)
@@ -178,8 +187,8 @@ def test_noise_floor_of_one_fold_is_the_deviation_of_the_runs_means() -> None:
 @pytest.mark.parametrize("freedom", [1, 3, 20])
 def test_interval_of_a_deviation(freedom) -> None:
     low, high = stats.chi2.interval(0.95, freedom)
-    found = deviation_interval(2.0, freedom)
-    assert (found.low, found.high) == pytest.approx((2 * math.sqrt(freedom / high), 2 * math.sqrt(freedom / low)))
+    interval = deviation_interval(2.0, freedom)
+    assert (interval.low, interval.high) == pytest.approx((2 * math.sqrt(freedom / high), 2 * math.sqrt(freedom / low)))
 
 
 def test_detectable_difference_has_the_power_that_statsmodels_says() -> None:
@@ -187,29 +196,29 @@ def test_detectable_difference_has_the_power_that_statsmodels_says() -> None:
 
     for count in (10, 40, 200):
         variance, freedom = np.array([1 / count]), np.array([count - 1.0])
-        found = detectable(variance, freedom, np.array([np.nan]), 0)[0]
-        assert TTestPower().power(found, count, 0.05) == pytest.approx(0.8, abs=0.02)
+        difference = detectable(variance, freedom, np.array([np.nan]), 0)[0]
+        assert TTestPower().power(difference, count, 0.05) == pytest.approx(0.8, abs=0.02)
 
 
 def test_false_claim_is_the_formula_of_the_paper() -> None:
     """From means, deviations and correlation of two methods, as arXiv 2505.04720 has it."""
-    one, other = RNG(12).normal(0.8, 0.1, (2, 35))
-    other = other * 0.4 + one * 0.6 + 0.01
-    spread = one.var(ddof=1) + other.var(ddof=1)
-    spread -= 2 * one.std(ddof=1) * other.std(ddof=1) * np.corrcoef(one, other)[0, 1]
-    expected = stats.t.cdf(-abs(math.sqrt(35) * (other.mean() - one.mean()) / math.sqrt(spread)), 34)
-    assert false_claim(other - one) == pytest.approx(expected)
+    base, trick = RNG(12).normal(0.8, 0.1, (2, 35))
+    trick = trick * 0.4 + base * 0.6 + 0.01
+    spread = base.var(ddof=1) + trick.var(ddof=1)
+    spread -= 2 * base.std(ddof=1) * trick.std(ddof=1) * np.corrcoef(base, trick)[0, 1]
+    expected = stats.t.cdf(-abs(math.sqrt(35) * (trick.mean() - base.mean()) / math.sqrt(spread)), 34)
+    assert false_claim(trick - base) == pytest.approx(expected)
 
 
 def test_mean_of_classes_is_the_mean_of_their_differences() -> None:
-    one, other = RNG(13).normal(0.8, 0.05, (2, 2, 3, 24))
-    found = analyse(rows_of({BASELINE: one, TRICK: other}, folds=2, labels=("a", "b", "c")))
-    effects = found.tricks[0].effects
+    base, trick = RNG(13).normal(0.8, 0.05, (2, 2, 3, 24))
+    statistics = analyse(rows_of({BASELINE: base, TRICK: trick}, folds=2, labels=("a", "b", "c")))
+    effects = statistics.tricks[0].effects
     singles = [effects[label]["Dice"].difference for label in "abc"]
     together = effects["mean of classes"]["Dice"]
     assert together.difference == pytest.approx(np.mean(singles))
     # The same as of a table that holds the cases' means over classes.
-    alone = one_effect({BASELINE: one.mean(1), TRICK: other.mean(1)}, folds=2)
+    alone = one_effect({BASELINE: base.mean(1), TRICK: trick.mean(1)}, folds=2)
     assert together.p.p == pytest.approx(alone.p.p)
     assert together.error_runs == pytest.approx(alone.error_runs)
     assert together.wilcoxon.p == pytest.approx(alone.wilcoxon.p)
@@ -218,7 +227,7 @@ def test_mean_of_classes_is_the_mean_of_their_differences() -> None:
 def test_kendalls_tau_is_scipys() -> None:
     order = np.array([1, 2, 3, 4, 5])
     places = np.array([RNG(number).permutation(5) + 1 for number in range(8)])
-    expected = np.mean([stats.kendalltau(order, one).statistic for one in places])
+    expected = np.mean([stats.kendalltau(order, drawn).statistic for drawn in places])
     assert _tau(order, places) == pytest.approx(expected)
 
 
@@ -226,39 +235,39 @@ def test_interaction_is_the_difference_of_differences() -> None:
     names = ["nnUNetTrainer_9epochs", "nnUNetTrainerNoDeepSupervision_9epochs", "nnUNetTrainerTversky_9epochs"]
     both = "nnUNetTrainerTversky_NoDeepSupervision_9epochs"
     arrays = {name: RNG(place).normal(0.8, 0.05, (1, 30)) for place, name in enumerate([*names, both])}
-    found = analyse(rows_of(arrays, folds=1))
-    (one,) = found.interactions
+    statistics = analyse(rows_of(arrays, folds=1))
+    (interaction,) = statistics.interactions
     expected = arrays[both] - arrays[names[1]] - arrays[names[2]] + arrays[names[0]]
     test = stats.ttest_1samp(expected[0], 0)
-    assert set(one.tricks) == {"Tversky", "NoDeepSupervision"}
-    assert one.effect.difference == pytest.approx(expected.mean())
-    assert one.effect.p.p == pytest.approx(test.pvalue)
+    assert set(interaction.tricks) == {"Tversky", "NoDeepSupervision"}
+    assert interaction.effect.difference == pytest.approx(expected.mean())
+    assert interaction.effect.p.p == pytest.approx(test.pvalue)
 
 
 def test_interactions_are_of_what_stands_on_the_baseline_and_was_trained_as_long() -> None:
     def interactions(names: Sequence[str]) -> list[set[str]]:
         arrays = {name: RNG(place).normal(0.8, 0.05, (1, 30)) for place, name in enumerate(names)}
-        return [set(one.tricks) for one in analyse(rows_of(arrays)).interactions]
+        return [set(interaction.tricks) for interaction in analyse(rows_of(arrays)).interactions]
 
     tricks = ("", "Tversky_", "NoDeepSupervision_", "Tversky_NoDeepSupervision_")
-    bare = [f"nnUNetTrainer{one}IFECurvature" for one in tricks]
+    bare = [f"nnUNetTrainer{trick}IFECurvature" for trick in tricks]
     assert interactions(bare) == [{"Tversky", "NoDeepSupervision"}]
     assert interactions([*bare[:3], f"{bare[3]}_9epochs"]) == []
 
 
 def test_signs_across_data_sets() -> None:
-    found = []
+    results = []
     for number in range(6):
         base = noisy(RNG(number), 1, 20)
         arrays = {BASELINE: base, TRICK: base + 0.01, OTHER: base + 0.01 * (-1) ** number}
-        found.append(analyse(rows_of(arrays, dataset=f"Dataset00{number}_Made")))
-    one, other = across(found)
-    assert (one.gains, one.losses, other.gains, other.losses) == (6, 0, 3, 3)
-    assert one.p.p == pytest.approx(stats.binomtest(6, 6).pvalue)
-    assert one.p.holm == pytest.approx(2 * one.p.p)
-    assert other.p.p == 1
+        results.append(analyse(rows_of(arrays, dataset=f"Dataset00{number}_Made")))
+    steady, alternating = across(results)
+    assert (steady.gains, steady.losses, alternating.gains, alternating.losses) == (6, 0, 3, 3)
+    assert steady.p.p == pytest.approx(stats.binomtest(6, 6).pvalue)
+    assert steady.p.holm == pytest.approx(2 * steady.p.p)
+    assert alternating.p.p == 1
     with pytest.raises(ValueError, match="Dataset000_Made stands twice"):
-        across([found[0], found[0]])
+        across([results[0], results[0]])
 
 
 def test_lower_can_be_better() -> None:
@@ -271,7 +280,7 @@ def test_lower_can_be_better() -> None:
 def test_nearer_to_zero_can_be_better() -> None:
     base = noisy(RNG(0), 1, 20) - 0.8
     effect = one_effect({BASELINE: base, TRICK: base / 2}, metric="volume_difference", unit="mL")
-    gains = [effect.gain_in(one) for one in effect.ranked()]
+    gains = [effect.gain_in(case) for case in effect.ranked()]
     assert effect.better == "zero"
     assert gains == sorted(gains, reverse=True)
     assert gains == pytest.approx(sorted(abs(base[0]) / 2, reverse=True))

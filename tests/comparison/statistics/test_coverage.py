@@ -14,18 +14,18 @@ NOISE = 0.014
 
 @pytest.mark.parametrize("runs", [(3, 2), (2, 1)])
 def test_a_few_draws_are_covered(runs) -> None:
-    found = simulated(World(cases=50, runs=runs), 150)
+    shares = simulated(World(cases=50, runs=runs), 150)
     # 95 % less four standard errors.
-    assert found["covered"] > 0.88
-    assert found["false_claims"] < 0.12
-    assert found["power"] > 0.3
-    assert found["wrong_side"] == 0
+    assert shares["covered"] > 0.88
+    assert shares["false_claims"] < 0.12
+    assert shares["power"] > 0.3
+    assert shares["wrong_side"] == 0
 
 
 def test_without_reruns_no_draw_is_claimed() -> None:
-    found = simulated(World(cases=50, runs=(1, 1)), 100)
-    assert found["false_claims"] == found["power"] == 0
-    assert found["covered_of_these_models"] > 0.86
+    shares = simulated(World(cases=50, runs=(1, 1)), 100)
+    assert shares["false_claims"] == shares["power"] == 0
+    assert shares["covered_of_these_models"] > 0.86
 
 
 @pytest.mark.parametrize(
@@ -40,21 +40,21 @@ def test_without_reruns_no_draw_is_claimed() -> None:
     ids=str,
 )
 def test_unequal_designs_make_no_words(world) -> None:
-    found = simulated(world, 150)
-    assert found["covered"] > 0.88
-    assert found["false_claims"] < 0.12
+    shares = simulated(world, 150)
+    assert shares["covered"] > 0.88
+    assert shares["false_claims"] < 0.12
 
 
 def test_what_was_measured() -> None:
     content = json.loads(COMMITTED.read_text())
     assert content["draws"] >= 1000
-    assert [one["setting"] for one in content["settings"]] == [name for name, _ in worlds()]
-    for one in content["settings"]:
-        if one["setting"] in HOLD:
-            judge(one)
-    for one in content["patterns"]:
-        if one["gains"] != "lopsided, small cases vary more":
-            assert one["found"] <= 0.05 + NOISE, one
+    assert [setting["setting"] for setting in content["settings"]] == [name for name, _ in worlds()]
+    for setting in content["settings"]:
+        if setting["setting"] in HOLD:
+            judge(setting)
+    for pattern in content["patterns"]:
+        if pattern["gains"] != "lopsided, small cases vary more":
+            assert pattern["found"] <= 0.05 + NOISE, pattern
 
 
 @pytest.mark.slow
@@ -63,16 +63,16 @@ def test_coverage_and_false_claims(name: str, world: World) -> None:
     judge({"setting": name, **simulated(world, 2000, seed=1)})
 
 
-def judge(found: dict) -> None:
-    covered = found["covered_of_these_models" if found["setting"] == "no rerun" else "covered"]
+def judge(shares: dict) -> None:
+    covered = shares["covered_of_these_models" if shares["setting"] == "no rerun" else "covered"]
     if covered is None:
         # There is a real difference.
-        assert found["wrong_side"] == 0
+        assert shares["wrong_side"] == 0
         return
     # Without reruns it rests on the bootstrap alone, whose draws some experiments share.
-    assert covered >= 0.95 - NOISE * (2 if found["setting"] == "no rerun" else 1), found
-    assert found["false_claims"] <= 0.05 + NOISE, found
-    if found["setting"] == "no rerun":
-        assert found["false_claims"] == 0
-    elif found["setting"] in ("reruns", "one fold", "unequal folds", "patients"):
-        assert found["pairs_within_noise_floor"] >= 0.95 - 2 * NOISE, found
+    assert covered >= 0.95 - NOISE * (2 if shares["setting"] == "no rerun" else 1), shares
+    assert shares["false_claims"] <= 0.05 + NOISE, shares
+    if shares["setting"] == "no rerun":
+        assert shares["false_claims"] == 0
+    elif shares["setting"] in ("reruns", "one fold", "unequal folds", "patients"):
+        assert shares["pairs_within_noise_floor"] >= 0.95 - 2 * NOISE, shares

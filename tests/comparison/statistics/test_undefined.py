@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from nnunet_tricks.comparison.scores import scores_of
-from nnunet_tricks.comparison.statistics.analyse import Asked, analyse
+from nnunet_tricks.comparison.statistics.analyse import AnalysisOptions, analyse
 from nnunet_tricks.comparison.statistics.effects import MEAN
 from nnunet_tricks.comparison.statistics.model import HELPS, HURTS, UNDECIDED, WITHIN_NOISE, Statistics
 from nnunet_tricks.comparison.statistics.values import values_of
@@ -41,9 +41,9 @@ def test_false_alarms_in_healthy_cases_count_both_ways(alarms, word) -> None:
     """Though the trick is better wherever something is there, or worse."""
     gain = 0.12 if word == HURTS else -0.12
     arrays = {BASELINE: dice(RNG(0), alarms[0]), TRICK: dice(RNG(1), alarms[1], gain=gain)}
-    found = judged(rows_of(arrays))
-    (trick,) = found.tricks
-    effect = found.primary(trick)
+    statistics = judged(rows_of(arrays))
+    (trick,) = statistics.tricks
+    effect = statistics.primary(trick)
     assert trick.verdict.word == word
     assert (effect.cases, effect.one_sided) == (CASES, HEALTHY)
     assert "over 60 cases (in 39 nothing is there" in trick.verdict.why
@@ -54,11 +54,11 @@ def test_false_alarms_in_healthy_cases_count_both_ways(alarms, word) -> None:
     assert effect.wilcoxon.p == pytest.approx(stats.wilcoxon(difference).pvalue)
     assert effect.t_test.p == pytest.approx(stats.ttest_1samp(difference, 0).pvalue)
     assert effect.permutation.p < 0.001
-    assert [one.baseline for one in effect.differences[:2]] == [1.0 - bool(alarms[0])] * 2
+    assert [case.baseline for case in effect.differences[:2]] == [1.0 - bool(alarms[0])] * 2
     # Means, ranks and the word say the same.
-    assert trick.means["organ"]["Dice"] - found.baseline.means["organ"]["Dice"] == pytest.approx(effect.difference)
+    assert trick.means["organ"]["Dice"] - statistics.baseline.means["organ"]["Dice"] == pytest.approx(effect.difference)
     assert trick.ranks.place == (2 if word == HURTS else 1)
-    assert "in 39 of the 60 cases that count" in found.notes[0]
+    assert "in 39 of the 60 cases that count" in statistics.notes[0]
 
 
 def test_false_alarms_of_some_runs_count_by_their_share() -> None:
@@ -74,8 +74,8 @@ def test_all_methods_of_a_table_have_the_same_cases() -> None:
     """A third method's false alarm makes a tie of the other two, and the same mean everywhere."""
     arrays = {BASELINE: dice(RNG(0), 0), TRICK: dice(RNG(1), 0), OTHER: dice(RNG(2), 9)}
     rows = rows_of(arrays)
-    found = judged(rows)
-    tie, loser = (trick.effects["organ"]["Dice"] for trick in found.tricks)
+    statistics = judged(rows)
+    tie, loser = (trick.effects["organ"]["Dice"] for trick in statistics.tricks)
     assert tie.cases == loser.cases == CASES - HEALTHY + 9
     assert (tie.one_sided, loser.one_sided) == (0, 9)
     predictions = [
@@ -87,7 +87,7 @@ def test_all_methods_of_a_table_have_the_same_cases() -> None:
         for name in arrays
     ]
     means = [scores_of(cases, ["Dice"])["organ"]["Dice"] for cases in completed(predictions)]
-    for method, mean in zip((found.baseline, *found.tricks), means, strict=True):
+    for method, mean in zip((statistics.baseline, *statistics.tricks), means, strict=True):
         assert mean.mean == pytest.approx(method.means["organ"]["Dice"])
         assert mean.counted == 3 * tie.cases
 
@@ -109,9 +109,9 @@ def test_distances_have_no_word_where_a_false_alarm_has_none(alarms) -> None:
         array = dice(generator, 0, gain=0.0 if name == BASELINE else -0.3)
         array[:, :count] = DIAGONAL
         arrays[name] = array
-    found = judged(rows_of(arrays, metric="HD95", unit="mm"))
-    (trick,) = found.tricks
-    effect = found.primary(trick)
+    statistics = judged(rows_of(arrays, metric="HD95", unit="mm"))
+    (trick,) = statistics.tricks
+    effect = statistics.primary(trick)
     assert trick.verdict.word == UNDECIDED
     assert "In 20 of 41 cases nothing is there" in trick.verdict.why
     assert effect.difference == pytest.approx((-1) ** (alarms[1] == 0) * 20 * DIAGONAL / 41, rel=0.01)
@@ -127,9 +127,9 @@ def test_the_same_false_alarms_leave_distances_their_word() -> None:
 def test_misses_that_are_infinite_count_as_losses_and_give_no_word() -> None:
     base, trick = noisy(RNG(0), 3, 30), noisy(RNG(1), 3, 30, gain=0.3)
     trick[:, :5] = -np.inf
-    found = judged(rows_of({BASELINE: base, TRICK: trick}, metric="conformity"))
-    (trick_result,) = found.tricks
-    effect = found.primary(trick_result)
+    statistics = judged(rows_of({BASELINE: base, TRICK: trick}, metric="conformity"))
+    (trick_result,) = statistics.tricks
+    effect = statistics.primary(trick_result)
     assert trick_result.verdict.word == UNDECIDED
     assert "infinite in 5 of 30 cases" in trick_result.verdict.why
     assert (effect.cases, effect.wins, effect.losses) == (30, 25, 5)
@@ -142,28 +142,28 @@ def test_misses_that_are_infinite_count_as_losses_and_give_no_word() -> None:
     assert effect.wilcoxon.p == pytest.approx(stats.wilcoxon(worst).pvalue)
     assert trick_result.ranks.place == 2
     assert effect.ranked()[-1].difference == -math.inf
-    assert reasons(found)
+    assert reasons(statistics)
 
 
 def test_infinite_values_of_both_are_as_bad_as_each_other() -> None:
     base, trick = noisy(RNG(0), 2, 30), noisy(RNG(1), 2, 30)
     base[:, :5] = trick[:, :4] = -np.inf
-    found = judged(rows_of({BASELINE: base, TRICK: trick}, metric="conformity"))
-    effect = found.primary(found.tricks[0])
-    assert sum(one.difference == 0 for one in effect.differences) == 4
-    assert found.tricks[0].ranks.place == 1
-    assert "infinite" in reasons(found)[-1]
+    statistics = judged(rows_of({BASELINE: base, TRICK: trick}, metric="conformity"))
+    effect = statistics.primary(statistics.tricks[0])
+    assert sum(case.difference == 0 for case in effect.differences) == 4
+    assert statistics.tricks[0].ranks.place == 1
+    assert "infinite" in reasons(statistics)[-1]
 
 
 def test_what_is_undefined_for_no_known_reason_has_no_word() -> None:
     """No metric of ours is undefined for one of both where the other has a Dice of 0.8."""
     base, trick = noisy(RNG(0), 3, 60), noisy(RNG(1), 3, 60, gain=0.2)
     trick[:, :9] = np.nan
-    found = judged(rows_of({BASELINE: base, TRICK: trick}))
-    assert found.tricks[0].verdict.word == UNDECIDED
-    assert "51 cases that count there are 9" in found.tricks[0].verdict.why
-    assert found.tricks[0].means["organ"]["Dice"] - found.baseline.means["organ"]["Dice"] == pytest.approx(
-        found.primary(found.tricks[0]).difference
+    statistics = judged(rows_of({BASELINE: base, TRICK: trick}))
+    assert statistics.tricks[0].verdict.word == UNDECIDED
+    assert "51 cases that count there are 9" in statistics.tricks[0].verdict.why
+    assert statistics.tricks[0].means["organ"]["Dice"] - statistics.baseline.means["organ"]["Dice"] == pytest.approx(
+        statistics.primary(statistics.tricks[0]).difference
     )
 
 
@@ -173,11 +173,11 @@ def test_interactions_and_classes_follow_the_rule() -> None:
     arrays = {name: dice(RNG(place), 0, runs=2) for place, name in enumerate([*names, both])}
     arrays[both][:, :HEALTHY] = 0.0
     organ = {name: noisy(RNG(place + 9), 2, CASES) for place, name in enumerate(arrays)}
-    found = judged(rows_of({name: np.stack([arrays[name], organ[name]], 1) for name in arrays}, labels=("a", "b")))
-    (one,) = found.interactions
-    assert one.effect.difference < -0.25
-    assert one.effect.cases == CASES
-    effect = found.tricks[-1].effects[MEAN]["Dice"]
+    statistics = judged(rows_of({name: np.stack([arrays[name], organ[name]], 1) for name in arrays}, labels=("a", "b")))
+    (interaction,) = statistics.interactions
+    assert interaction.effect.difference < -0.25
+    assert interaction.effect.cases == CASES
+    effect = statistics.tricks[-1].effects[MEAN]["Dice"]
     assert effect.cases == CASES
     assert effect.differences[0].trick == pytest.approx(organ[both][:, 0].mean() / 2)
 
@@ -189,12 +189,12 @@ def test_a_class_in_few_cases_makes_no_values_that_nobody_measured() -> None:
         array[:, :4] = value
     arrays = {BASELINE: np.stack([base, rare[0]], 1), TRICK: np.stack([other, rare[1]], 1)}
     effect = judged(rows_of(arrays, labels=("organ", "rare"))).tricks[0].effects[MEAN]["Dice"]
-    for case, one in enumerate(effect.differences):
-        expected = [np.nanmean(array[:, :, case].mean(0)) for array in arrays.values()]
-        assert (one.baseline, one.trick) == pytest.approx(tuple(expected))
+    for number, case in enumerate(effect.differences):
+        expected = [np.nanmean(array[:, :, number].mean(0)) for array in arrays.values()]
+        assert (case.baseline, case.trick) == pytest.approx(tuple(expected))
     singles = [(other - base).mean(), 0.08]
     assert effect.difference == pytest.approx(np.mean(singles))
-    gains = np.array([one.difference for one in effect.differences])
+    gains = np.array([case.difference for case in effect.differences])
     assert (effect.wins, effect.losses) == ((gains > 0.01).sum(), (gains < -0.01).sum())
     assert effect.wilcoxon.p == pytest.approx(stats.wilcoxon(gains).pvalue)
     assert effect.t_test.p == pytest.approx(stats.ttest_1samp(gains, 0).pvalue)
@@ -204,16 +204,16 @@ def test_a_class_in_few_cases_makes_no_values_that_nobody_measured() -> None:
 @pytest.mark.parametrize("value", [0.8, 0.1, 1 / 3, 251.7])
 def test_equal_values_differ_by_nothing_whatever_their_number_of_runs(runs, trick_runs, value) -> None:
     arrays = {BASELINE: np.full((runs, 40), value), TRICK: np.full((trick_runs, 40), value)}
-    found = judged(rows_of(arrays))
-    effect = found.primary(found.tricks[0])
+    statistics = judged(rows_of(arrays))
+    effect = statistics.primary(statistics.tricks[0])
     assert effect.difference == effect.interval.low == effect.interval.high == 0
     tests = (effect.p, effect.wilcoxon, effect.permutation, effect.t_test)
     assert [test.p for test in tests] == [1, 1, 1, 1]
     assert effect.stars == ""
-    assert all(one.difference == 0 == effect.gain_in(one) for one in effect.differences)
-    assert found.noise_floor.deviation == found.noise_floor.spread == 0
-    assert found.tricks[0].verdict.word == WITHIN_NOISE
-    assert "No case differs" in found.tricks[0].verdict.why
+    assert all(case.difference == 0 == effect.gain_in(case) for case in effect.differences)
+    assert statistics.noise_floor.deviation == statistics.noise_floor.spread == 0
+    assert statistics.tricks[0].verdict.word == WITHIN_NOISE
+    assert "No case differs" in statistics.tricks[0].verdict.why
 
 
 def test_ties_that_rounding_broke_are_ties_for_wilcoxon() -> None:
@@ -228,9 +228,9 @@ def test_ties_that_rounding_broke_are_ties_for_wilcoxon() -> None:
 def test_a_group_has_its_word_by_the_rule_too() -> None:
     groups = {f"case_{number:03d}": f"p{number // 3}" for number in range(CASES)}
     rows = rows_of({BASELINE: dice(RNG(0), 0), TRICK: dice(RNG(1), HEALTHY, gain=0.1)}, folds=1)
-    found = analyse(rows, Asked(groups=groups))
-    assert found.primary(found.tricks[0]).groups == 20
-    assert found.tricks[0].verdict.word == HURTS
+    statistics = analyse(rows, AnalysisOptions(groups=groups))
+    assert statistics.primary(statistics.tricks[0]).groups == 20
+    assert statistics.tricks[0].verdict.word == HURTS
 
 
 def test_formulas_that_see_no_false_alarm_have_no_word() -> None:

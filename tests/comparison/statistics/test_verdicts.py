@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nnunet_tricks.comparison.cost import Cost
-from nnunet_tricks.comparison.statistics.analyse import Asked, analyse
+from nnunet_tricks.comparison.statistics.analyse import AnalysisOptions, analyse
 from nnunet_tricks.comparison.statistics.model import HELPS, HURTS, UNDECIDED, WITHIN_NOISE, Statistics
 from nnunet_tricks.comparison.statistics.verdict import in_words
 from tests.comparison.statistics.made import BASELINE, OTHER, TRICK, noisy, rows_of
@@ -15,8 +15,8 @@ from tests.comparison.statistics.made import BASELINE, OTHER, TRICK, noisy, rows
 RNG = np.random.default_rng
 
 
-def found(base: np.ndarray, trick: np.ndarray, asked: Asked | None = None, **options) -> Statistics:
-    return analyse(rows_of({BASELINE: base, TRICK: trick}, **options), asked)
+def analysed(base: np.ndarray, trick: np.ndarray, options: AnalysisOptions | None = None, **layout) -> Statistics:
+    return analyse(rows_of({BASELINE: base, TRICK: trick}, **layout), options)
 
 
 def words(statistics: Statistics) -> list[str]:
@@ -26,14 +26,14 @@ def words(statistics: Statistics) -> list[str]:
 @pytest.mark.parametrize(("gain", "word"), [(0.1, HELPS), (-0.1, HURTS)])
 @pytest.mark.parametrize("runs", [1, 2])
 def test_with_reruns_a_large_difference_has_its_word(gain, word, runs) -> None:
-    statistics = found(noisy(RNG(0), 3, 60), noisy(RNG(1), runs, 60, gain=gain))
+    statistics = analysed(noisy(RNG(0), 3, 60), noisy(RNG(1), runs, 60, gain=gain))
     assert words(statistics) == [word]
-    assert ("taken to differ" in statistics.tricks[0].verdict.why) == (runs == 1)
+    assert ("assumed to differ" in statistics.tricks[0].verdict.why) == (runs == 1)
 
 
 @pytest.mark.parametrize("gain", [-0.3, -0.01, 0.0, 0.01, 0.3])
 def test_without_reruns_nothing_helps_or_hurts(gain) -> None:
-    statistics = found(noisy(RNG(0), 1, 60), noisy(RNG(1), 1, 60, gain=gain))
+    statistics = analysed(noisy(RNG(0), 1, 60), noisy(RNG(1), 1, 60, gain=gain))
     (trick,) = statistics.tricks
     assert trick.verdict.word == UNDECIDED
     assert "trained once" in trick.verdict.why
@@ -42,21 +42,21 @@ def test_without_reruns_nothing_helps_or_hurts(gain) -> None:
 
 
 def test_reruns_of_the_trick_alone_do_not_count() -> None:
-    statistics = found(noisy(RNG(0), 1, 60), noisy(RNG(1), 3, 60, gain=0.3))
+    statistics = analysed(noisy(RNG(0), 1, 60), noisy(RNG(1), 3, 60, gain=0.3))
     assert words(statistics) == [UNDECIDED]
     assert statistics.primary(statistics.tricks[0]).has_runs
     assert not statistics.noise_floor.is_known
 
 
 def test_a_single_rerun_on_a_single_fold_is_too_little() -> None:
-    statistics = found(noisy(RNG(0), 2, 60, folds=1), noisy(RNG(1), 1, 60, gain=0.3, folds=1), folds=1)
+    statistics = analysed(noisy(RNG(0), 2, 60, folds=1), noisy(RNG(1), 1, 60, gain=0.3, folds=1), folds=1)
     assert words(statistics) == [UNDECIDED]
     assert "One rerun on one fold" in statistics.tricks[0].verdict.why
 
 
 def test_most_cases_in_one_fold_are_as_one_fold() -> None:
     folds = [str(min(case // 5, 4)) for case in range(200)]
-    statistics = found(noisy(RNG(0), 2, 200), noisy(RNG(1), 1, 200, gain=0.1), folds=folds)
+    statistics = analysed(noisy(RNG(0), 2, 200), noisy(RNG(1), 1, 200, gain=0.1), folds=folds)
     assert words(statistics) == [UNDECIDED]
     assert "Most cases are in one fold" in statistics.tricks[0].verdict.why
 
@@ -64,13 +64,13 @@ def test_most_cases_in_one_fold_are_as_one_fold() -> None:
 def test_what_is_sure_to_be_small_is_within_noise() -> None:
     base = noisy(RNG(0), 6, 200, training=0.03, folds=5)
     trick = noisy(RNG(1), 6, 200, training=0.03, folds=5)
-    assert words(found(base, trick, folds=5)) == [WITHIN_NOISE]
+    assert words(analysed(base, trick, folds=5)) == [WITHIN_NOISE]
 
 
 def test_undecided_says_what_would_decide() -> None:
     base, trick = noisy(RNG(0), 2, 20, training=0.03), noisy(RNG(3), 2, 20, gain=0.06, training=0.03)
     costs = {f"{name}__nnUNetPlans__3d": Cost(epoch=3600.0) for name in (BASELINE, TRICK)}
-    (result,) = found(base, trick, Asked(costs=costs)).tricks
+    (result,) = analysed(base, trick, AnalysisOptions(costs=costs)).tricks
     assert result.verdict.word == UNDECIDED
     assert result.verdict.decide
     for plan in result.verdict.decide:
@@ -78,7 +78,9 @@ def test_undecided_says_what_would_decide() -> None:
         assert "GPU hours" in in_words(plan)
     assert result.cost.epoch == 1
     on_cpu = {name: replace(cost, memory=10**9) for name, cost in costs.items()}
-    assert {plan.unit for plan in found(base, trick, Asked(costs=on_cpu)).tricks[0].verdict.decide} == {"hours"}
+    assert {plan.unit for plan in analysed(base, trick, AnalysisOptions(costs=on_cpu)).tricks[0].verdict.decide} == {
+        "hours"
+    }
 
 
 def test_holm_keeps_one_of_many_from_winning_by_luck() -> None:
@@ -91,15 +93,15 @@ def test_holm_keeps_one_of_many_from_winning_by_luck() -> None:
 
 def test_the_same_rows_give_the_same_numbers() -> None:
     rows = rows_of({BASELINE: noisy(RNG(0), 2, 30), TRICK: noisy(RNG(1), 2, 30), OTHER: noisy(RNG(2), 1, 30)})
-    one, other, third = analyse(rows), analyse(rows), analyse(rows, Asked(seed=1))
+    first, second, third = analyse(rows), analyse(rows), analyse(rows, AnalysisOptions(seed=1))
     # As text, since NaN differs from itself.
-    assert repr(one) == repr(other)
-    assert repr(one) != repr(third)
-    assert one.tricks[0].effects["organ"]["Dice"].p == third.tricks[0].effects["organ"]["Dice"].p
+    assert repr(first) == repr(second)
+    assert repr(first) != repr(third)
+    assert first.tricks[0].effects["organ"]["Dice"].p == third.tricks[0].effects["organ"]["Dice"].p
 
 
 def test_one_case() -> None:
-    statistics = found(noisy(RNG(0), 3, 1, folds=1), noisy(RNG(1), 2, 1, folds=1), folds=1)
+    statistics = analysed(noisy(RNG(0), 3, 1, folds=1), noisy(RNG(1), 2, 1, folds=1), folds=1)
     effect = statistics.primary(statistics.tricks[0])
     assert words(statistics) == [UNDECIDED]
     assert "single case" in statistics.tricks[0].verdict.why
@@ -107,14 +109,14 @@ def test_one_case() -> None:
 
 
 def test_two_cases() -> None:
-    statistics = found(noisy(RNG(0), 3, 2, folds=1), noisy(RNG(1), 2, 2, folds=1), folds=1)
+    statistics = analysed(noisy(RNG(0), 3, 2, folds=1), noisy(RNG(1), 2, 2, folds=1), folds=1)
     effect = statistics.primary(statistics.tricks[0])
     assert effect.interval.low < effect.difference < effect.interval.high
     assert effect.freedom >= 1
 
 
 def test_two_cases_in_two_folds_are_drawn_together() -> None:
-    effect_of = found(noisy(RNG(0), 1, 2), noisy(RNG(1), 1, 2))
+    effect_of = analysed(noisy(RNG(0), 1, 2), noisy(RNG(1), 1, 2))
     effect = effect_of.primary(effect_of.tricks[0])
     assert effect.error_cases > 0
 
@@ -122,7 +124,7 @@ def test_two_cases_in_two_folds_are_drawn_together() -> None:
 @pytest.mark.parametrize("runs", [1, 2])
 def test_identical_predictions(runs) -> None:
     base = noisy(RNG(0), runs, 20)
-    statistics = found(base, base)
+    statistics = analysed(base, base)
     effect = statistics.primary(statistics.tricks[0])
     assert effect.difference == 0
     assert 0 in effect.interval
@@ -135,13 +137,13 @@ def test_identical_predictions(runs) -> None:
 
 def test_reruns_that_are_bit_for_bit_the_same() -> None:
     base = np.repeat(noisy(RNG(0), 1, 20), 2, axis=0)
-    statistics = found(base, base)
+    statistics = analysed(base, base)
     assert statistics.noise_floor.limit == 0
     assert words(statistics) == [WITHIN_NOISE]
 
 
 def test_a_metric_that_is_nowhere_defined() -> None:
-    statistics = found(noisy(RNG(0), 2, 20), np.full((2, 20), np.nan))
+    statistics = analysed(noisy(RNG(0), 2, 20), np.full((2, 20), np.nan))
     assert words(statistics) == [UNDECIDED]
     assert "not defined" in statistics.tricks[0].verdict.why
 
@@ -151,12 +153,12 @@ def test_a_group_column_that_says_nothing_of_a_case(word: str | None) -> None:
     """Cases whose patient a program did not know are not all of one patient."""
     groups = {f"case_{number:03d}": "p" for number in range(19)} | ({} if word is None else {"case_019": word})
     with pytest.raises(ValueError, match="says nothing of case_019"):
-        found(noisy(RNG(0), 1, 20), noisy(RNG(1), 1, 20), Asked(groups=groups))
+        analysed(noisy(RNG(0), 1, 20), noisy(RNG(1), 1, 20), AnalysisOptions(groups=groups))
 
 
 def test_groups_that_span_folds_are_named() -> None:
     groups = {f"case_{number:03d}": f"p{number // 2}" for number in range(20)}
-    statistics = found(noisy(RNG(0), 2, 20), noisy(RNG(1), 2, 20), Asked(groups=groups))
+    statistics = analysed(noisy(RNG(0), 2, 20), noisy(RNG(1), 2, 20), AnalysisOptions(groups=groups))
     assert "more than one fold: p0" in statistics.notes[0]
     assert statistics.primary(statistics.tricks[0]).groups == 10
 
@@ -187,7 +189,7 @@ def test_each_model_that_predicts_test_images_is_a_training_of_its_own() -> None
     ("change", "complaint"),
     [
         (lambda rows: [*rows, rows[0]], "stands twice"),
-        (lambda rows: rows[:-1], "has not the same cases"),
+        (lambda rows: rows[:-1], "does not have the same cases"),
         (lambda rows: [*rows, replace(rows[0], dataset="Dataset002_Other")], "one data set and part"),
         (lambda rows: [], "got none"),
     ],
@@ -199,14 +201,14 @@ def test_rows_that_do_not_fit_together(change, complaint) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "complaint"),
+    ("options", "complaint"),
     [
-        (Asked(metric="HD"), "metric 'HD' is not in the table, which has Dice"),
-        (Asked(label="liver"), "label 'liver' is not in the table, which has organ"),
-        (Asked(baseline="nnUNetTrainer__x__y"), "baseline 'nnUNetTrainer__x__y' is not in the table"),
-        (Asked(draws=10), "at least 100"),
+        (AnalysisOptions(metric="HD"), "metric 'HD' is not in the table, which has Dice"),
+        (AnalysisOptions(label="liver"), "label 'liver' is not in the table, which has organ"),
+        (AnalysisOptions(baseline="nnUNetTrainer__x__y"), "baseline 'nnUNetTrainer__x__y' is not in the table"),
+        (AnalysisOptions(draws=10), "at least 100"),
     ],
 )
-def test_what_cannot_be_asked(asked, complaint) -> None:
+def test_options_that_do_not_fit_are_refused(options, complaint) -> None:
     with pytest.raises(ValueError, match=complaint):
-        found(noisy(RNG(0), 1, 6), noisy(RNG(1), 1, 6), asked)
+        analysed(noisy(RNG(0), 1, 6), noisy(RNG(1), 1, 6), options)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.conformance.tiny_plans import tiny_plans
 from nnunet_tricks.door import trainers
 from nnunet_tricks.tricks.network.enhancement.decoder import EnhancedDecoder, enhanced_decoder
@@ -182,7 +182,7 @@ def test_pretrained_weights_that_fit_stay_as_they_are_and_others_are_refused(
 def said_by(bench: Bench, trick: str) -> str:
     found = trainers.find(f"nnUNetTrainer{trick}")
     assert found is not None
-    with bench.room(found, Cell("labels", "2d", True)) as run:
+    with bench.room(found, Situation("labels", "2d", True)) as run:
         trainer = run.build()
         return Path(trainer.log_file).read_text()
 

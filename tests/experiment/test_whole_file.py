@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from skimage.io import imsave
 
-from nnunet_tricks.experiment.whole import is_whole
+from nnunet_tricks.experiment.whole_file import is_whole
 
 
 @pytest.mark.parametrize("ending", [".nii.gz", ".nii", ".png", ".bmp"])

@@ -1,8 +1,8 @@
 import platform
 
-from nnunet_tricks.experiment import beat
-from nnunet_tricks.experiment.beat import Beat, Others
+from nnunet_tricks.experiment import signs_of_life
 from nnunet_tricks.experiment.local import LocalQueue
+from nnunet_tricks.experiment.signs_of_life import OtherMachines, SignsOfLife
 from tests.experiment.generic import counting, lines
 
 
@@ -12,9 +12,9 @@ def elsewhere(folder, number: int) -> None:
 
 
 def test_signs_of_life_go_on_and_leave_nothing_behind(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(beat, "SECONDS", 0.02)
+    monkeypatch.setattr(signs_of_life, "SECONDS", 0.02)
     file = tmp_path / "beat"
-    with Beat(tmp_path):
+    with SignsOfLife(tmp_path):
         first = file.read_text()
         while file.read_text() == first:
             pass
@@ -23,7 +23,7 @@ def test_signs_of_life_go_on_and_leave_nothing_behind(tmp_path, monkeypatch) -> 
 
 
 def test_who_gives_no_sign_of_life_is_dead_whatever_clocks_say(tmp_path) -> None:
-    others = Others(patience=0.05)
+    others = OtherMachines(patience=0.05)
     assert not others.work_at(tmp_path)
     elsewhere(tmp_path, 0)
     assert others.work_at(tmp_path)
@@ -34,7 +34,7 @@ def test_who_gives_no_sign_of_life_is_dead_whatever_clocks_say(tmp_path) -> None
 
 def test_on_one_machine_locks_are_enough(tmp_path) -> None:
     (tmp_path / "beat").write_text(f"{platform.node()} 1 5\n")
-    assert not Others().work_at(tmp_path)
+    assert not OtherMachines().work_at(tmp_path)
 
 
 def test_the_local_queue_leaves_alone_what_another_machine_works_at(tmp_path) -> None:
@@ -42,7 +42,7 @@ def test_the_local_queue_leaves_alone_what_another_machine_works_at(tmp_path) ->
     cells = [counting(tmp_path, f"c{n}", rank=n) for n in range(2)]
     elsewhere(cells[0].folder, 3)
     order = []
-    queue = LocalQueue(cells, ["cpu"], {}, tell=lambda one: order.append((one.cell.key, one.state)))
+    queue = LocalQueue(cells, ["cpu"], {}, tell=lambda progress: order.append((progress.cell.key, progress.state)))
     queue._others.patience = 3.0
     assert queue.run()
     assert order[0] == ("c0", "running elsewhere")

@@ -1,7 +1,7 @@
 """Whether a loader can be sent to the processes that augment.
 
-On Linux they are forked, up to Python 3.13. On Windows, on macOS and from Python 3.14 on a loader is pickled, with its
-transforms, and what cannot be pickled ends the training before its first step.
+On Linux these processes are forked, up to Python 3.13. On Windows, on macOS and from Python 3.14 on, the loader is
+pickled with its transforms. If it cannot be pickled, the training ends before its first step.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import Any
 
 
 class _Pickler(pickle.Pickler):
-    """Leaves out what only travels while a process starts, and what a user's folder of trainers holds."""
+    """Leaves out objects that can only be sent while a process starts, and those of a user's folder of trainers."""
 
     def reducer_override(self, thing: Any) -> Any:
-        """Something that can be pickled in place of these."""
+        """A stand-in for such objects, which can be pickled."""
         home = getattr(thing, "__module__", None) or ""
         if type(thing).__module__.startswith("multiprocessing."):
             return str, ()
-        # nnU-Net forgets such modules once it has the trainer, whatever is in them.
+        # nnU-Net forgets such modules once it has the trainer.
         by_name = isinstance(thing, (type, FunctionType)) and "<" not in thing.__qualname__
         if by_name and home not in sys.modules:
             return str, ()

@@ -1,7 +1,7 @@
-"""Signs of life beside locks, for shared file systems that keep a lock to the machine that holds it.
+"""Signs of life beside locks, for shared file systems whose locks do not reach other machines.
 
-Whoever works at a cell writes a small file every few seconds. Others look whether it changes, and compare no times:
-clocks of machines differ.
+Whoever works at a cell rewrites a small file every few seconds. Others look whether it changes. They compare no times,
+because clocks of machines differ.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ from nnunet_tricks.experiment.claims import PATIENCE, has_changed
 from nnunet_tricks.utilities.files import write_atomically
 
 SECONDS = 10.0
-"""Between two signs of life."""
+"""Seconds between two signs of life."""
 
 
-class Beat:
-    """Signs of life in a folder, in a with block.
+class SignsOfLife:
+    """Gives signs of life in a folder for as long as a with block lasts.
 
     Attributes:
-        folder: Where.
+        folder: The folder of the file.
     """
 
     def __init__(self, folder: Path) -> None:
-        """See the class."""
+        """Write nothing yet."""
         self.folder = folder
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._go_on, daemon=True)
 
-    def __enter__(self) -> Beat:
-        """Begin."""
+    def __enter__(self) -> SignsOfLife:
+        """Write the first sign, and go on in a thread."""
         self._write(0)
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End, and leave no file."""
+        """Stop, and remove the file."""
         self._ended.set()
         self._thread.join()
         (self.folder / FILE).unlink(missing_ok=True)
@@ -59,18 +59,18 @@ class Beat:
 
 
 @dataclass
-class Others:
-    """What is known of work on other machines.
+class OtherMachines:
+    """Watches for work on other machines.
 
     Attributes:
-        patience: Seconds without a sign of life after which somebody is taken for dead.
+        patience: Seconds without a sign of life after which a process is taken for dead.
     """
 
     patience: float = PATIENCE
     _seen: dict[Path, tuple[str, float]] = field(default_factory=dict)
 
     def work_at(self, folder: Path) -> bool:
-        """Whether somebody on another machine works there, or may: only a second look can tell that he is dead."""
+        """Whether a process of another machine works there or may; only a second look can tell that it is dead."""
         try:
             content = (folder / FILE).read_text(encoding="utf-8")
         except OSError:

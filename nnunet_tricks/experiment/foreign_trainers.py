@@ -1,4 +1,9 @@
-"""Whether a trainer that is none of ours is there at all, found out without importing nnU-Net."""
+"""Whether a trainer that is not one of ours exists, found out without importing nnU-Net.
+
+Which look-up is for what: ``door.trainers.find`` builds our class of a name, and knows no others. ``door.lookup`` gives
+the class that nnU-Net would train with, and imports nnU-Net for it. ``door.probe`` asks a fresh process of stock
+nnU-Net, for ``doctor``. This module only reads source files, so that ``run`` can check an experiment in a moment.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +18,7 @@ from nnunet_tricks.door import external
 
 
 def is_there(trainer: str) -> bool:
-    """Whether nnU-Net or a folder of ``nnUNet_extTrainer`` has a class of that name.
+    """Whether nnU-Net or a folder of ``nnUNet_extTrainer`` has a class of this name.
 
     Examples:
         >>> is_there("nnUNetTrainerDA5"), is_there("nnUNetTrainerMadeUp")
@@ -24,13 +29,13 @@ def is_there(trainer: str) -> bool:
 
 @cache
 def _classes(others: str) -> frozenset[str]:
-    found: set[str] = set()
+    classes: set[str] = set()
     for folder in _folders(others):
         for file in folder.rglob("*.py"):
-            found.update(
+            classes.update(
                 re.findall(r"^class\s+(\w+)", file.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
             )
-    return frozenset(found)
+    return frozenset(classes)
 
 
 def _folders(others: str) -> Iterator[Path]:

@@ -3,9 +3,9 @@ import time
 
 import pytest
 
-from nnunet_tricks.experiment.board import Board, left, left_in_words
 from nnunet_tricks.experiment.costs import Costs
 from nnunet_tricks.experiment.local import DONE, FAILED, RUNNING, LocalQueue
+from nnunet_tricks.experiment.queue_display import QueueDisplay, left, left_in_words
 from nnunet_tricks.experiment.record import LOG, last_epoch
 from tests.experiment.generic import counting
 
@@ -24,10 +24,10 @@ def test_the_table_shows_what_runs_and_how_far_it_is(tmp_path) -> None:
     running.cell.folder.mkdir(parents=True)
     (running.cell.folder / LOG).write_text("2026-11-21 02:53:53.354470: Epoch 17 \n")
     console = Console(record=True, width=120, file=open(os.devnull, "w"))  # noqa: SIM115
-    console.print(Board(Costs(queue.cells)).table(queue))
+    console.print(QueueDisplay(Costs(queue.cells)).table(queue))
     shown = console.export_text()
     assert "1 of 3 cells done" in shown
-    assert "2 cells of unknown length" in shown
+    assert "2 cells of unknown duration" in shown
     assert all(word in shown for word in ("c1", "1 min 5 s", "epoch 17"))
 
 
@@ -50,7 +50,7 @@ def test_the_last_epoch_is_at_the_end_of_a_long_log(tmp_path) -> None:
 
 def test_without_a_terminal_there_are_plain_lines(tmp_path, capsys) -> None:
     cells = [counting(tmp_path, "c0")]
-    with Board(Costs(cells)) as board:
+    with QueueDisplay(Costs(cells)) as board:
         assert LocalQueue(cells, ["cpu"], dict(os.environ), tell=board.tell).run()
     lines = capsys.readouterr().err.splitlines()
     assert [line.split(" ", 1)[1].split(" ")[0].rstrip(":") for line in lines] == ["running", "done"]

@@ -1,4 +1,4 @@
-"""Commands of nnU-Net that somebody has typed by hand: which are running on this machine, and what they work at."""
+"""Commands of nnU-Net that run on this machine, typed by hand or not, and what they write."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TRAIN, PREDICT, EVALUATE, PREPROCESS, PLAN = "train", "predict", "evaluate", "pr
 RESULTS, PREPROCESSED = "nnUNet_results", "nnUNet_preprocessed"
 KEEPER = "nnunet_tricks.experiment.keeper"
 CONFIGURATIONS = ("2d", "3d_fullres", "3d_lowres")
-"""Those that nnU-Net preprocesses if nobody says which."""
+"""The configurations that nnU-Net preprocesses by default."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class Work:
 
     Attributes:
         kind: One of this module's words.
-        place: The folder below which it writes, see ``identity``; None if that is not known.
-        names: What tells it from other work there; None stands for any.
+        place: Folder below which it writes, as ``identity`` gives it; None if it is not known.
+        names: Names that distinguish it from other work in the folder; None matches any name.
     """
 
     kind: str
@@ -37,11 +37,11 @@ class Work:
 
     @classmethod
     def at(cls, kind: str, place: Path | str, *names: str) -> Work:
-        """Work at a place, whatever links lead there."""
+        """Work in a folder, also if the path leads through links."""
         return cls(kind, identity(str(place)), names)
 
     def is_same(self, other: Work) -> bool:
-        """Whether two are the same, as far as is known."""
+        """Whether two may be the same work; what is not known counts as equal."""
         if self.kind != other.kind or len(self.names) != len(other.names):
             return False
         pairs = zip((self.place, *self.names), (other.place, *other.names), strict=True)
@@ -49,13 +49,13 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Command:
+class RunningCommand:
     """A command that runs.
 
     Attributes:
-        process: Its number.
-        works: What it writes.
-        cell: Folder of the cell whose keeper has started it; empty if it was typed by hand.
+        process: Number of the process.
+        works: Everything that it writes.
+        cell: Folder of the cell whose keeper started it; empty if it was typed by hand.
     """
 
     process: int
@@ -63,28 +63,28 @@ class Command:
     cell: str
 
 
-def running() -> list[Command]:
+def running() -> list[RunningCommand]:
     """nnU-Net's commands that run on this machine, typed by hand or not; none where the system has no ``/proc``."""
-    found = []
+    commands = []
     for process in processes():
         with suppress(OSError, ValueError, IndexError):
             words = _words(process)
-            # Loading processes are copies of their command, and live on where it was killed.
+            # Loading processes are copies of their command, and survive if it is killed.
             if not _may_be(words) or has_only_forked(process):
                 continue
             variables = _variables(process)
             folder = _folder(process)
             works = tuple(works_of(words, variables, folder, str(process / "root")))
             if works:
-                found.append(Command(int(process.name), works, (variables or {}).get(MARK, "")))
-    return found
+                commands.append(RunningCommand(int(process.name), works, (variables or {}).get(MARK, "")))
+    return commands
 
 
 def may_train_unseen(results: Path) -> bool:
-    """Whether a Python program of this machine may train with nnU-Net's functions, so that its words do not tell.
+    """Whether a Python program of this machine may train through nnU-Net's functions, which its command line hides.
 
     Args:
-        results: Where it would have to write.
+        results: The folder that it would write to.
     """
     for process in processes():
         with suppress(OSError, ValueError, IndexError):
@@ -93,23 +93,23 @@ def may_train_unseen(results: Path) -> bool:
             words, variables, root = _words(process), _variables(process), str(process / "root")
             if variables is None or MARK in variables or list(works_of(words, variables, _folder(process), root)):
                 continue
-            said = " ".join(words).lower()
+            line = " ".join(words).lower()
             place = variables.get(RESULTS)
             is_here = place is not None and identity(place, root) == identity(str(results))
-            suspect = is_here or (place is None and ("nnunet" in said or "ipykernel" in said))
+            suspect = is_here or (place is None and ("nnunet" in line or "ipykernel" in line))
             if suspect and "libtorch" in (process / "maps").read_text(encoding="utf-8", errors="replace"):
                 return True
     return False
 
 
 def works_of(words: Sequence[str], variables: Mapping[str, str] | None, folder: str, root: str = "") -> Iterator[Work]:
-    """What a command line writes; nothing if it is none of nnU-Net's.
+    """What a command line writes; nothing if it is not one of nnU-Net's.
 
     Args:
         words: The command line, split.
         variables: Its environment; None if it may not be read.
-        folder: In which it was started.
-        root: Where its root folder is, which in a container is another one.
+        folder: The folder in which it was started.
+        root: Its root folder, which differs in a container.
 
     Examples:
         >>> words = "python3 /bin/nnUNetv2_train 4 2d 0 -tr nnUNetTrainerCE --c".split()
@@ -128,7 +128,7 @@ def works_of(words: Sequence[str], variables: Mapping[str, str] | None, folder: 
 
 @dataclass(frozen=True)
 class _Where:
-    """The surroundings of a command: its environment, if it may be read, and its folder."""
+    """The environment of a command, if it may be read, and its folders."""
 
     variables: Mapping[str, str] | None
     folder: str
@@ -164,12 +164,12 @@ def _parser(*values: str, flags: Sequence[str] = (), several: Sequence[str] = ()
 
 def _train(words: Sequence[str], where: _Where) -> Iterator[Work]:
     values = ("dataset", "configuration", "fold", "-tr", "-p", "-pretrained_weights", "-num_gpus", "-device")
-    asked, _ = _parser(
+    options, _ = _parser(
         *values, flags=("--npz", "--c", "--val", "--val_best", "--disable_checkpointing")
     ).parse_known_args(list(words))
-    fold = str(int(asked.fold)) if asked.fold.isdecimal() else asked.fold
-    names = (trainer_name(asked.tr or "nnUNetTrainer"), asked.p or DEFAULT_PLANS, asked.configuration, fold)
-    yield Work(TRAIN, where.of(RESULTS), (dataset_number(asked.dataset), *names))
+    fold = str(int(options.fold)) if options.fold.isdecimal() else options.fold
+    names = (trainer_name(options.tr or "nnUNetTrainer"), options.p or DEFAULT_PLANS, options.configuration, fold)
+    yield Work(TRAIN, where.of(RESULTS), (dataset_number(options.dataset), *names))
 
 
 def _predict(words: Sequence[str], where: _Where) -> Iterator[Work]:
@@ -177,25 +177,25 @@ def _predict(words: Sequence[str], where: _Where) -> Iterator[Work]:
 
 
 def _evaluate(words: Sequence[str], where: _Where) -> Iterator[Work]:
-    asked, _ = _parser("truth", "predictions", "-o", "-djfile", "-pfile", "-np", "-il").parse_known_args(list(words))
-    yield Work(EVALUATE, where.path(asked.o or os.path.join(asked.predictions, "summary.json")))
+    options, _ = _parser("truth", "predictions", "-o", "-djfile", "-pfile", "-np", "-il").parse_known_args(list(words))
+    yield Work(EVALUATE, where.path(options.o or os.path.join(options.predictions, "summary.json")))
 
 
 def _preprocess(words: Sequence[str], where: _Where) -> Iterator[Work]:
-    asked, _ = _parser("-plans_name", several=("-d", "-c", "-np")).parse_known_args(list(words))
-    yield from _preprocessed(asked.d, asked.plans_name or DEFAULT_PLANS, asked.c, where)
+    options, _ = _parser("-plans_name", several=("-d", "-c", "-np")).parse_known_args(list(words))
+    yield from _preprocessed(options.d, options.plans_name or DEFAULT_PLANS, options.c, where)
 
 
 def _plan_and_preprocess(words: Sequence[str], where: _Where) -> Iterator[Work]:
     values = ("-fpe", "-npfp", "-pl", "-gpu_memory_target", "-preprocessor_name", "-overwrite_plans_name")
     several = ("-d", "-c", "-np", "-overwrite_target_spacing")
-    asked, _ = _parser(*values, flags=("--no_pp",), several=several).parse_known_args(list(words))
-    # Which plans another planner writes, its code says.
-    plans = asked.overwrite_plans_name or (DEFAULT_PLANS if asked.pl in (None, "ExperimentPlanner") else None)
-    for dataset in asked.d or ():
+    options, _ = _parser(*values, flags=("--no_pp",), several=several).parse_known_args(list(words))
+    # Only the code of another planner knows the name of its plans.
+    plans = options.overwrite_plans_name or (DEFAULT_PLANS if options.pl in (None, "ExperimentPlanner") else None)
+    for dataset in options.d or ():
         yield Work(PLAN, where.of(PREPROCESSED), (dataset_number(dataset), plans))
-    if not asked.no_pp:
-        yield from _preprocessed(asked.d, plans, asked.c, where)
+    if not options.no_pp:
+        yield from _preprocessed(options.d, plans, options.c, where)
 
 
 def _plan(words: Sequence[str], where: _Where) -> Iterator[Work]:
@@ -232,7 +232,7 @@ MODULES: Mapping[str, str] = {
     "nnunetv2.inference.predict_from_raw_data": "nnUNetv2_predict",
     "nnunetv2.evaluation.evaluate_predictions": "nnUNetv2_evaluate_folder",
 }
-"""The same, as ``python -m`` or a path takes them."""
+"""The same commands, as ``python -m`` or a path names them."""
 
 
 def _is_module(word: str, module: str) -> bool:
@@ -240,11 +240,11 @@ def _is_module(word: str, module: str) -> bool:
 
 
 def identity(path: str, root: str = "") -> str:
-    """What is the same for two paths that lead to the same file, even if one of them is a container's.
+    """A word that is the same for two paths to the same file, even if one of them is a container's.
 
     Args:
-        path: May lead to something that is not there yet.
-        root: In which it is one, such as ``/proc/12/root``.
+        path: The path; the file need not exist yet.
+        root: Root folder of the path, such as ``/proc/12/root``.
 
     Examples:
         >>> identity("/usr/../") == identity("/") != identity("/not/there") == identity("/not/../not/there/")
@@ -253,15 +253,15 @@ def identity(path: str, root: str = "") -> str:
     path = os.path.normpath(path)
     root = root if os.path.isdir(root + "/") else ""  # another user's may not be looked into
     try:
-        found = os.stat(root + path)
+        status = os.stat(root + path)
     except OSError:
         above, name = os.path.split(path)
         return f"{identity(above, root)}/{name}" if name else path
-    return f"{found.st_dev}:{found.st_ino}"
+    return f"{status.st_dev}:{status.st_ino}"
 
 
 def dataset_number(dataset: str) -> str:
-    """A data set's number, of that or of its full name.
+    """A data set's number, from its number or its full name.
 
     Examples:
         >>> dataset_number("007"), dataset_number("Dataset007_Kidney")
@@ -272,7 +272,7 @@ def dataset_number(dataset: str) -> str:
 
 
 def trainer_name(trainer: str) -> str:
-    """The name that nnU-Net's folder gets: of ours, the one way to write it."""
+    """The name of nnU-Net's folder: for a trainer of ours, the canonical one."""
     try:
         return str(parse(trainer))
     except IllegalName:

@@ -1,4 +1,4 @@
-"""What somebody has typed by hand is seen: by its words on this machine, by its files from another."""
+"""Commands typed by hand are noticed: by their words on this machine, by their files from another one."""
 
 import json
 import os
@@ -14,16 +14,16 @@ from pathlib import Path
 import pytest
 
 from nnunet_tricks.cli import main
-from nnunet_tricks.experiment import strangers
-from nnunet_tricks.experiment.by_hand import Command, running, works_of
+from nnunet_tricks.experiment import other_workers
 from nnunet_tricks.experiment.cells import make
 from nnunet_tricks.experiment.local import DONE, ELSEWHERE, LocalQueue
 from nnunet_tricks.experiment.nnunet_cells import Evaluate, Predict, Train
+from nnunet_tricks.experiment.observer import Observer
+from nnunet_tricks.experiment.other_workers import Strangers
 from nnunet_tricks.experiment.processes import MARK, is_of_this_machine, sees_all
 from nnunet_tricks.experiment.record import Attempt, Record
+from nnunet_tricks.experiment.running_commands import RunningCommand, running, works_of
 from nnunet_tricks.experiment.spec import read_experiment
-from nnunet_tricks.experiment.strangers import Strangers
-from nnunet_tricks.experiment.witness import Witness
 from tests.experiment.conftest import DATASET
 from tests.experiment.test_cells import checkpoint
 
@@ -61,7 +61,7 @@ def command(tmp_path: Path):
             start_new_session=True,
         )
         started.append(process)
-        while not any(one.process == process.pid for one in running()):
+        while not any(listed.process == process.pid for listed in running()):
             time.sleep(0.01)
         return process
 
@@ -94,11 +94,11 @@ def test_words_of_the_same_training(trains, preprocessed, words) -> None:
     work = trains[0].work()
     assert work
     for variables in ({"nnUNet_results": str(preprocessed.results)}, None):
-        (found,) = works_of(words.split(), variables, "/")
-        assert work.is_same(found)
+        (typed,) = works_of(words.split(), variables, "/")
+        assert work.is_same(typed)
     (elsewhere,) = works_of(words.split(), {"nnUNet_results": "/data"}, "/")
     assert not work.is_same(elsewhere)
-    assert not any(other.work().is_same(found) for other in trains[1:])
+    assert not any(other.work().is_same(typed) for other in trains[1:])
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_words_of_the_same_training(trains, preprocessed, words) -> None:
     ],
 )
 def test_words_of_something_else(trains, words) -> None:
-    assert not any(trains[0].work().is_same(found) for found in works_of(words.split(), None, "/"))
+    assert not any(trains[0].work().is_same(work) for work in works_of(words.split(), None, "/"))
 
 
 def test_words_of_predictions_evaluations_plans_and_preprocessing(spec, preprocessed) -> None:
@@ -133,7 +133,7 @@ def test_words_of_predictions_evaluations_plans_and_preprocessing(spec, preproce
         (cells[1], "nnUNetv2_preprocess -d 901 -c 3d_fullres 2d -np 2 4"),
         (cells[1], "nnUNetv2_plan_and_preprocess -d 901"),
     ):
-        assert any(cell.work().is_same(found) for found in works_of(words.split(), variables, str(out.parent))), words
+        assert any(cell.work().is_same(work) for work in works_of(words.split(), variables, str(out.parent))), words
 
 
 @linux
@@ -156,12 +156,13 @@ def test_a_command_on_this_machine_is_seen_until_it_ends(trains, preprocessed, c
 
 @linux
 def test_loading_processes_that_a_killed_training_left_are_no_training(trains, command) -> None:
-    """They are copies of it, with its words, and go on for ever."""
+    """They are copies of the training with its command line, and run forever."""
     script = "import os, time\nos.fork()\nopen(f'pid{os.getpid()}', 'w').close()\ntime.sleep(600)\n"
     process = command("nnUNetv2_train", "901", "3d_fullres", "0", "-tr", "nnUNetTrainer_5epochs", script=script)
     while len(pids := list(Path(os.readlink(f"/proc/{process.pid}/cwd")).glob("pid*"))) < 2:
         time.sleep(0.01)
-    assert [one.process for one in running() if one.process in {int(pid.name[3:]) for pid in pids}] == [process.pid]
+    numbers = {int(pid.name[3:]) for pid in pids}
+    assert [listed.process for listed in running() if listed.process in numbers] == [process.pid]
     process.kill()
     process.wait()
     assert Strangers().at(trains[0]) is None
@@ -179,31 +180,31 @@ def test_a_dry_run_says_what_runs_by_hand(spec, trains, command, capsys) -> None
     process = command("nnUNetv2_train", "901", "3d_fullres", "0", "-tr", "nnUNetTrainer_5epochs")
     file = spec(SPEC)
     assert main(["run", str(file), "--dry-run", "--no-timing", "--device", "cpu"]) == 0
-    said = capsys.readouterr().out
-    (line,) = [line for line in said.splitlines() if "running by hand" in line]
+    text = capsys.readouterr().out
+    (line,) = [line for line in text.splitlines() if "running by hand" in line]
     assert line.endswith(trains[0].key)
-    assert f"by hand, process {process.pid} of this machine. 'run' waits for its end." in said
+    assert f"by hand, process {process.pid} of this machine. 'run' waits for its end." in text
     assert main(["run", str(file), "--dry-run", "--no-timing", "--device", "cpu", "--json"]) == 0
     cells = {cell["cell"]: cell for cell in json.loads(capsys.readouterr().out)}
     assert cells[trains[0].key]["state"] == "running by hand"
     assert str(process.pid) in cells[trains[0].key]["others"]
     assert main(["run", str(file), "--runner", "print", "--device", "cpu"]) == 0
-    assert "wait for its end before you run its line" in capsys.readouterr().err
+    assert "wait until it ends before you run its line" in capsys.readouterr().err
 
 
 @linux
 def test_the_queue_waits_for_what_runs_by_hand_and_does_not_begin_it(trains, command, tmp_path, monkeypatch) -> None:
     """When the other one ends well, nothing is left to do."""
-    monkeypatch.setattr(strangers, "FRESH", 0.1)
+    monkeypatch.setattr(other_workers, "FRESH", 0.1)
     train, told = trains[0], []
     made = train.model.folder / "validation" / "summary.json"
     script = f"import sys, time, pathlib\nwhile not pathlib.Path({str(tmp_path / 'go')!r}).exists(): time.sleep(0.01)\n"
     process = command("nnUNetv2_train", "901", "3d_fullres", "0", "-tr", "nnUNetTrainer_5epochs", script=script)
     queue = LocalQueue([train_alone(train)], ["cpu"], dict(os.environ))
 
-    def tell(one) -> None:
-        told.append((one.state, one.why))
-        if one.state == ELSEWHERE:
+    def tell(progress) -> None:
+        told.append((progress.state, progress.why))
+        if progress.state == ELSEWHERE:
             checkpoint(train.model, "final")
             made.parent.mkdir(parents=True)
             made.write_text("{}")
@@ -256,7 +257,7 @@ def test_slow_epochs_want_more_patience(trains) -> None:
 
 @pytest.mark.skipif(not sees_all(), reason="cannot see every process of this machine")
 def test_what_died_on_this_machine_is_known_to_be_dead_at_once(trains, monkeypatch) -> None:
-    monkeypatch.setattr(strangers, "may_train_unseen", lambda _: False)  # these very tests have loaded torch
+    monkeypatch.setattr(other_workers, "may_train_unseen", lambda _: False)  # these very tests have loaded torch
     began_elsewhere(trains[0], node=platform.node())
     assert Strangers(is_alone=shared).at(trains[0]) is None
     # A later log is not the one that the note is about: it may be anybody's.
@@ -270,16 +271,16 @@ def test_what_our_own_attempts_have_left_needs_no_second_look(trains) -> None:
     train = trains[0]
     attempt = Attempt(command="nnUNetv2_train", began=5.0, device="cpu")
     train.folder.mkdir(parents=True)
-    record = train.witness().begin(Record()).begin(train.folder, attempt)
+    record = train.observer().begin(Record()).begin(train.folder, attempt)
     folder = began_elsewhere(train)
     assert Strangers(look=list, is_alone=shared).at(train) is not None
-    train.witness().look(record).written(train.folder)
+    train.observer().look(record).written(train.folder)
     assert Record.read(train.folder).logs == {LOG: 5.0}
     assert Strangers(look=list, is_alone=shared).at(train) is None
     (folder / "training_log_2026_2_01_09_05_00.txt").write_text("")  # somebody went on by hand
     assert Strangers(look=list, is_alone=shared).at(train) is not None
-    # An attempt of ours that has begun after him has settled that he is dead.
-    record = train.witness().begin(Record.read(train.folder)).begin(train.folder, attempt)
+    # An attempt of the queue that started later has settled that the other one is dead.
+    record = train.observer().begin(Record.read(train.folder)).begin(train.folder, attempt)
     assert record.logs == {LOG: 5.0, "training_log_2026_2_01_09_05_00.txt": None}
     assert Strangers(look=list, is_alone=shared).at(train) is None
 
@@ -332,7 +333,7 @@ def test_a_container_has_other_paths_to_the_same_folder(trains, preprocessed, tm
     words = ["nnUNetv2_train", "901", "3d_fullres", "0", "-tr", "nnUNetTrainer_5epochs"]
     (work,) = works_of(words, {"nnUNet_results": "/results"}, "/", str(inside))
     assert trains[0].work().is_same(work)
-    assert not any(trains[0].work().is_same(one) for one in works_of(words, {"nnUNet_results": "/results"}, "/"))
+    assert not any(trains[0].work().is_same(work) for work in works_of(words, {"nnUNet_results": "/results"}, "/"))
 
 
 @linux
@@ -344,13 +345,13 @@ def test_disks_that_other_machines_see(tmp_path) -> None:
 
 def test_commands_without_a_cell_are_nobodys(trains) -> None:
     work = trains[0].work()
-    mine = Command(1, (work,), str(trains[0].folder))
-    theirs = Command(2, (work,), "/another/state/folder")
+    mine = RunningCommand(1, (work,), str(trains[0].folder))
+    theirs = RunningCommand(2, (work,), "/another/state/folder")
     assert Strangers(look=lambda: [mine]).at(trains[0]) is None
     assert Strangers(look=lambda: [mine, theirs]).at(trains[0]) is not None
 
 
 def test_a_witness_survives_the_way_to_its_keeper(trains) -> None:
-    witness = trains[0].witness()
-    assert Witness.of_json(witness.as_json()) == witness
-    assert witness.model.endswith(f"{DATASET}/nnUNetTrainer_5epochs__nnUNetPlans__3d_fullres/fold_0")
+    observer = trains[0].observer()
+    assert Observer.of_json(observer.as_json()) == observer
+    assert observer.model.endswith(f"{DATASET}/nnUNetTrainer_5epochs__nnUNetPlans__3d_fullres/fold_0")

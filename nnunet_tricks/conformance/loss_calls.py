@@ -1,7 +1,7 @@
-"""What a trainer asks its loss, kept so that the loss can be asked other questions: does it prefer the truth?
+"""Calls of a trainer's loss, recorded so that the loss can be called again with other output: does it prefer the truth?
 
-nnU-Net calls ``self.loss(output, target)``, with lists where there is deep supervision. Whatever a trainer adds to the
-target, the first channels say what is true, and with an ignore label what nobody annotated.
+nnU-Net calls ``self.loss(output, target)``, with lists if there is deep supervision. Whatever a trainer adds to the
+target, its first channels are the truth and, with an ignore label, the voxels that nobody annotated.
 """
 
 # mypy: untyped-calls-exclude="torch"
@@ -23,12 +23,12 @@ Levels = list[Tensor]
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredLoss:
     """A loss and its gradient.
 
     Attributes:
-        loss: The number.
-        gradients: With respect to the logits of each level; zeros where none arrived.
+        loss: Value of the loss.
+        gradients: Gradients with respect to the logits of each level; zeros where none arrived.
     """
 
     loss: float
@@ -36,20 +36,20 @@ class Measured:
 
     @property
     def largest(self) -> float:
-        """Of the gradients' absolute values."""
+        """The largest absolute value of the gradients."""
         return max(float(gradient.abs().max()) for gradient in self.gradients)
 
 
 @dataclass(frozen=True)
-class Question:
+class LossCall:
     """One call of a trainer's loss.
 
     Attributes:
-        trainer: Whose loss it is.
-        output: The network's logits, level by level.
-        target: What nnU-Net's loader made of the truth, level by level.
+        trainer: Trainer whose loss it is.
+        output: Logits of the network, level by level.
+        target: Target from nnU-Net's loader, level by level.
         nested: Whether the loss is called with lists.
-        arrived: The gradient that came back to the logits of a level, by its number; empty before there is one.
+        arrived: Gradients that came back to the logits, by number of the level; empty before there are any.
     """
 
     trainer: nnUNetTrainer
@@ -60,7 +60,7 @@ class Question:
 
     @property
     def is_nnunets(self) -> bool:
-        """Whether output and target are made as nnU-Net makes them, so that the truth can be read."""
+        """Whether output and target have nnU-Net's layout, so that the truth can be read."""
         regions = bool(self.trainer.label_manager.has_regions)
         return len(self.output) == len(self.target) and all(
             logits.shape[2:] == truth.shape[2:] and truth.shape[1] >= (logits.shape[1] if regions else 1)
@@ -72,14 +72,14 @@ class Question:
         """The loss of other logits."""
         return float(self._ask(output))
 
-    def measure(self, output: Levels) -> Measured:
+    def measure(self, output: Levels) -> MeasuredLoss:
         """The loss of other logits, and its gradient."""
         leaves = [level.detach().clone().requires_grad_() for level in output]
         with torch.enable_grad():
             loss = self._ask(leaves)
             torch.autograd.backward(loss)
-        found = [torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in leaves]
-        return Measured(float(loss.detach()), found)
+        gradients = [torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in leaves]
+        return MeasuredLoss(float(loss.detach()), gradients)
 
     def _ask(self, output: Levels) -> Tensor:
         target = [level.clone() for level in self.target]
@@ -105,8 +105,8 @@ class Question:
     def without_effect(self, level: int) -> Tensor:
         """True where a prediction must have no effect: (B, 1, *spatial).
 
-        At full size that is where nobody annotated. A loss may enlarge a smaller output to full size, so that its
-        voxels reach their neighbours: there it is where nobody annotated anything around.
+        At full size these are the voxels that nobody annotated. A loss may enlarge a smaller output to full size, so
+        that voxels reach their neighbours. Then only voxels without any annotated neighbour count.
         """
         ignored = self.ignored(level)
         if level == 0:
@@ -120,21 +120,21 @@ class Question:
 
 
 @contextmanager
-def overheard(trainer: nnUNetTrainer) -> Iterator[list[Question]]:
-    """Write down what a trainer asks its loss meanwhile."""
-    loss, questions = trainer.loss, list[Question]()
+def overheard(trainer: nnUNetTrainer) -> Iterator[list[LossCall]]:
+    """Record the calls of a trainer's loss in a with block."""
+    loss, calls = trainer.loss, list[LossCall]()
 
-    def listen(output: Any, target: Any, *more: Any, **settings: Any) -> Any:
-        if not more and not settings and _tensors(output) and _tensors(target):
-            asked = Question(trainer, _copied(output), _copied(target), nested=not isinstance(output, Tensor))
-            if asked.is_nnunets:
-                questions.append(asked)
-                _watch([output] if isinstance(output, Tensor) else output, asked.arrived)
-        return loss(output, target, *more, **settings)
+    def listen(output: Any, target: Any, *extra: Any, **settings: Any) -> Any:
+        if not extra and not settings and _tensors(output) and _tensors(target):
+            call = LossCall(trainer, _copied(output), _copied(target), nested=not isinstance(output, Tensor))
+            if call.is_nnunets:
+                calls.append(call)
+                _watch([output] if isinstance(output, Tensor) else output, call.arrived)
+        return loss(output, target, *extra, **settings)
 
     trainer.loss = listen
     try:
-        yield questions
+        yield calls
     finally:
         trainer.loss = loss
 

@@ -1,4 +1,4 @@
-"""Whether a file with a label map was written to its end, told by its content: times of files say nothing.
+"""Whether a file with a label map was written to its end, told by its content, as times of files do not tell.
 
 Standard library only.
 """
@@ -17,18 +17,18 @@ PNG_END = b"IEND\xaeB`\x82"
 
 
 def is_whole(file: Path) -> bool | None:
-    """Whether a file is whole; None where its format does not tell.
+    """Whether a file is complete; None if its format does not tell.
 
     Args:
-        file: ``.nii.gz`` and everything else that gzip has written, ``.nii``, ``.png`` and ``.bmp``.
+        file: A file of any format; ``.gz``, ``.nii``, ``.png`` and ``.bmp`` are checked.
     """
-    found = file.stat()
-    return _is_whole(file, found.st_size, found.st_mtime_ns)
+    status = file.stat()
+    return _is_whole(file, status.st_size, status.st_mtime_ns)
 
 
 @lru_cache(maxsize=65536)
 def _is_whole(file: Path, size: int, _: int) -> bool | None:
-    """Read once for as long as a file stays as it is."""
+    """Read a file once for each size and time of change."""
     if not size:
         return False
     if file.suffix == ".gz":
@@ -45,7 +45,7 @@ def _is_whole(file: Path, size: int, _: int) -> bool | None:
 
 
 def _gzip(file: Path) -> bool:
-    """Its end holds a sum and a length; a file that was cut off lacks them."""
+    """Whether gzip can read to the end, where it stores checksum and length."""
     try:
         with gzip.open(file) as opened:
             while opened.read(PIECE):

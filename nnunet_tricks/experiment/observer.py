@@ -1,4 +1,4 @@
-"""What a keeper notes of its command while that runs, so that nothing has to be guessed from clocks afterwards."""
+"""What a keeper records while its command runs, so that nothing has to be guessed from clocks afterwards."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from nnunet_tricks.experiment.split import Split
 from nnunet_tricks.nnunet.folders import read_json
 
 PACKAGES = ("nnunetv2", "batchgeneratorsv2", "dynamic_network_architectures", "torch", "nnunet_tricks")
-"""Whose versions can change what a training does."""
+"""Packages whose versions can change what a training does."""
 
 GOES_ON = re.compile(r" --(c|val)\b")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Witness:
-    """What to look at.
+class Observer:
+    """Knows what to look at while a command runs.
 
     Attributes:
-        model: Folder in which a training writes nnU-Net's logs; empty for other commands.
-        splits: The data set's split file, which nnU-Net makes if it is not there; empty if nothing more is learned.
-        fold: As nnU-Net's command takes it.
-        kept: Where splits are kept.
-        continues: Whether the training goes on from a checkpoint, so that what it has learned from before counts.
-        inputs: What the command reads, in one word.
+        model: Folder of nnU-Net's logs of a training; empty for other commands.
+        splits: Split file of the data set, which nnU-Net may still make; empty if nothing is learned any more.
+        fold: Fold as nnU-Net's command takes it.
+        kept: Folder of stored splits.
+        continues: Whether the training continues from a checkpoint, so that its earlier split counts.
+        inputs: Checksum of what the command reads; empty if it is not needed.
     """
 
     model: str = ""
@@ -40,22 +40,22 @@ class Witness:
     inputs: str = ""
 
     @classmethod
-    def of_json(cls, text: str) -> Witness:
+    def of_json(cls, text: str) -> Observer:
         """Read what ``as_json`` has written."""
         return cls(**json.loads(text))
 
     def as_json(self) -> str:
-        """As one line."""
+        """Write it as one line."""
         return json.dumps(asdict(self))
 
     def begin(self, record: Record) -> Record:
-        """The record before an attempt: logs that are there by now are settled, whoever wrote them."""
+        """The record before an attempt, with all present logs and who wrote them."""
         known = dict.fromkeys(logs_in(Path(self.model)), None) if self.model else {}
         logs = {**known, **ours(record, known)}
         return replace(record, logs=logs, inputs=self.inputs, split=record.split if self.continues else "")
 
     def look(self, record: Record) -> Record:
-        """The record of an attempt that runs, with what can be seen now."""
+        """The record of a running attempt, with what can be seen now."""
         if not self.model or not record.attempts:
             return record
         new = logs_in(Path(self.model)) - (record.logs or {}).keys()
@@ -63,9 +63,9 @@ class Witness:
             record = replace(record, logs={**(record.logs or {}), **dict.fromkeys(new, record.attempts[-1].began)})
         if self.splits and not record.split:
             with suppress(OSError, ValueError, KeyError, TypeError):
-                if found := Split.of(read_json(Path(self.splits)), self.fold):
-                    found.keep(Path(self.kept))
-                    record = replace(record, split=found.digest)
+                if split := Split.of(read_json(Path(self.splits)), self.fold):
+                    split.keep(Path(self.kept))
+                    record = replace(record, split=split.digest)
         return record
 
 
@@ -74,25 +74,25 @@ def logs_in(model: Path) -> set[str]:
     return {log.name for log in model.glob("training_log_*.txt")}
 
 
-def ours(record: Record, there: set[str] | dict[str, None]) -> dict[str, float | None]:
-    """Logs that a cell's attempts have written, with when each attempt began; None for those that somebody else wrote.
+def ours(record: Record, logs: set[str] | dict[str, None]) -> dict[str, float | None]:
+    """Logs by name, each with the start of the attempt that wrote it; None if no attempt of the cell did.
 
     Args:
-        record: What is noted of the cell. Before logs were noted, as many as attempts were its own, or nobody knows.
-        there: Names of the logs that are there.
+        record: Record of the cell. If it lists no logs, they count as its own if there are no more than attempts.
+        logs: Names of the present logs.
     """
     if record.logs is not None:
         return dict(record.logs)
-    count = len(record.attempts)  # of many the first ones are forgotten
-    if not 0 < count < KEPT or len(there) > count or GOES_ON.search(record.attempts[0].command):
+    count = len(record.attempts)  # a record forgets the first of many
+    if not 0 < count < KEPT or len(logs) > count or GOES_ON.search(record.attempts[0].command):
         return {}
-    return dict.fromkeys(there, record.attempts[0].began)
+    return dict.fromkeys(logs, record.attempts[0].began)
 
 
 def versions() -> dict[str, str]:
-    """Of the packages in this environment."""
-    found = {}
+    """Versions of the packages in this environment, by name."""
+    installed = {}
     for package in PACKAGES:
         with suppress(PackageNotFoundError):
-            found[package] = version(package)
-    return found
+            installed[package] = version(package)
+    return installed

@@ -1,7 +1,7 @@
-"""Whether somebody works at a cell's files without a queue, so that a second process would spoil both.
+"""Whether somebody works at a cell's files without a queue, so that a second process would damage them.
 
-On this machine its processes tell. Of other machines only files can: what somebody else has begun there is left alone
-until two looks, long enough apart, have found it unchanged.
+On this machine the list of processes tells. On other machines only files do: work that somebody started there is left
+alone until two looks, far enough apart, find it unchanged.
 """
 
 from __future__ import annotations
@@ -12,32 +12,32 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nnunet_tricks.experiment.by_hand import Command, may_train_unseen, running
 from nnunet_tricks.experiment.cell import Cell, Traces
 from nnunet_tricks.experiment.claims import PATIENCE, has_changed
 from nnunet_tricks.experiment.processes import is_of_this_machine, sees_all
+from nnunet_tricks.experiment.running_commands import RunningCommand, may_train_unseen, running
 from nnunet_tricks.utilities.durations import in_words
 
 FRESH = 2.0
-"""So many seconds a look at all processes counts."""
+"""Seconds for which a look at all processes counts."""
 
 EPOCHS = 3
-"""A training that has written nothing for so many of its epochs is dead."""
+"""A training that writes nothing for so many of its epochs is dead."""
 
 SOON = 20.0
-"""Seconds that are enough where files are written on this machine."""
+"""Seconds between the looks if the files are written on this machine."""
 
 LONG = 600.0
-"""Seconds for a training that has not told yet how long its epochs take, and for cases that take their time."""
+"""Seconds between the looks if the duration of an epoch is not known yet, and for slow cases."""
 
 
 @dataclass(frozen=True)
 class Sign:
-    """That somebody works at a cell's files, or may.
+    """A sign that somebody works at a cell's files or may do so.
 
     Attributes:
-        words: What was seen.
-        is_sure: Whether it is certain; else a second look must tell.
+        words: Description for people.
+        is_sure: Whether it is certain; otherwise a second look must tell.
     """
 
     words: str
@@ -46,23 +46,23 @@ class Sign:
 
 @dataclass
 class Strangers:
-    """Looks for them, and remembers what it saw.
+    """Looks for people and programs that work without a queue, and remembers what it saw.
 
     Attributes:
-        patience: Seconds without a change after which files of another machine are taken for left behind.
-        look: Lists the commands that run here.
-        is_alone: Whether a folder is seen by no other machine.
+        patience: Seconds without a change after which files of another machine count as abandoned.
+        look: Function that lists the commands that run on this machine.
+        is_alone: Function that says whether no other machine sees a folder.
     """
 
     patience: float = PATIENCE
-    look: Callable[[], list[Command]] = running
+    look: Callable[[], list[RunningCommand]] = running
     is_alone: Callable[[Path], bool] = is_of_this_machine
-    _commands: tuple[float, list[Command]] = (-FRESH, [])
+    _commands: tuple[float, list[RunningCommand]] = (-FRESH, [])
     _seen: dict[Path, tuple[str, float]] = field(default_factory=dict)
     _unseen: tuple[float, bool] = (-FRESH, True)
 
     def running(self, cell: Cell) -> Sign | None:
-        """A command that somebody has typed on this machine, and that does what the cell would do."""
+        """A command typed on this machine that does what the cell would do; None if there is none."""
         work = cell.work()
         if work is None:
             return None
@@ -75,7 +75,7 @@ class Strangers:
         return None
 
     def at(self, cell: Cell) -> Sign | None:
-        """Who works at a cell without a queue; None if nobody does."""
+        """A sign of somebody who works at a cell without a queue; None if there is none."""
         if sign := self.running(cell):
             return sign
         traces = cell.traces()
@@ -87,11 +87,12 @@ class Strangers:
         if before is not None and before[0] != traces.content:
             return Sign("by hand on another machine: its files change", is_sure=True)
         return Sign(
-            f"begun by hand; whether it still runs on another machine shows within {in_words(patience)}", is_sure=False
+            f"started by hand; a second look within {in_words(patience)} shows whether another machine still runs it",
+            is_sure=False,
         )
 
     def _is_known_dead(self, traces: Traces, results: Path) -> bool:
-        """Whether it was this machine's, whose processes are all known: its own note says so, or no other sees it."""
+        """Whether this machine wrote the files, and none of its processes can still write them."""
         if not sees_all() or not (traces.node == platform.node() or self.is_alone(traces.place)):
             return False
         now = time.monotonic()

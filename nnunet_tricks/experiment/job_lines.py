@@ -1,4 +1,4 @@
-"""Cells as lines for a shell, xargs, SLURM or LSF. Each is a bash script."""
+"""Cells as a bash script, for a shell, xargs, SLURM or LSF."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nnunet_tricks.experiment.cell import Cell
-from nnunet_tricks.experiment.nnunet_cells import Predict
 
 
 @dataclass
@@ -15,10 +14,10 @@ class Chain:
     """Cells that run one after the other in one job.
 
     Attributes:
-        name: For the job.
-        cells: In order.
-        after: Numbers of the chains that must have ended well.
-        level: 0 for chains that need no other, else one more than the highest that it needs.
+        name: Name of the job.
+        cells: Cells in their order.
+        after: Numbers of the chains that must have ended well before.
+        level: Depth in the graph of chains: 0 without predecessors, else one more than the highest of them.
     """
 
     name: str
@@ -28,33 +27,31 @@ class Chain:
 
     @property
     def line(self) -> str:
-        """The commands."""
+        """All commands in one line of bash."""
         return " && ".join(shlex.join(cell.words()) for cell in self.cells)
 
     @property
     def on_device(self) -> bool:
-        """Whether it wants a GPU."""
+        """Whether one of its cells needs a GPU."""
         return any(cell.on_device for cell in self.cells)
 
 
 def chains(cells: Sequence[Cell]) -> list[Chain]:
-    """The cells that are not done, in chains: one for each data set's plans, one for each model.
+    """The cells that are not done, in one chain for each data set's plans and one for each model.
 
     Args:
-        cells: Lowest rank first.
+        cells: Lowest rank first; whoever prints the lines links the images of predictions.
     """
     open_cells = [cell for cell in cells if not cell.is_done()]
-    found: dict[str, Chain] = {}
+    by_name: dict[str, Chain] = {}
     for cell in open_cells:
-        if isinstance(cell, Predict):
-            cell.part.link(cell.images)
         name = cell.key.rpartition("/")[0]
-        found.setdefault(name, Chain(name.replace("/", "_"))).cells.append(cell)
-    numbers = {name: number for number, name in enumerate(found)}
-    for name, chain in found.items():
+        by_name.setdefault(name, Chain(name.replace("/", "_"))).cells.append(cell)
+    numbers = {name: number for number, name in enumerate(by_name)}
+    for name, chain in by_name.items():
         needed = {key.rpartition("/")[0] for cell in chain.cells for key in cell.after}
-        chain.after = {numbers[one] for one in needed if one in numbers and one != name}
-    ordered = list(found.values())
+        chain.after = {numbers[other] for other in needed if other in numbers and other != name}
+    ordered = list(by_name.values())
     for _ in ordered:  # as many rounds as a chain of chains can be long
         for chain in ordered:
             chain.level = 1 + max((ordered[number].level for number in chain.after), default=-1)
@@ -62,12 +59,12 @@ def chains(cells: Sequence[Cell]) -> list[Chain]:
 
 
 def for_shell(chained: Sequence[Chain], *, gpu: bool, options: str = "") -> str:
-    """Plain lines; those of one paragraph may run at once, each paragraph after the one before."""
+    """Plain lines. The lines of a paragraph may run at the same time, one paragraph after the other."""
     return "\n\n".join("\n".join(chain.line for chain in level) for level in _levels(chained)) + "\n"
 
 
 def for_xargs(chained: Sequence[Chain], *, gpu: bool, options: str = "") -> str:
-    """``xargs``: ``$JOBS`` lines of a paragraph at a time."""
+    """Lines for ``xargs``, which runs ``$JOBS`` lines of a paragraph at a time."""
     words = " ".join(filter(None, ['xargs -P "${JOBS:-1}" -d "\\n" -I{}', options, "bash -c {}"]))
     return "".join(
         "\n".join([f"{words} <<'CELLS' || exit 1", *(chain.line for chain in level), "CELLS\n"])
@@ -76,12 +73,12 @@ def for_xargs(chained: Sequence[Chain], *, gpu: bool, options: str = "") -> str:
 
 
 def for_slurm(chained: Sequence[Chain], *, gpu: bool, options: str = "") -> str:
-    """``sbatch``: one job for each chain, after those that it needs."""
+    """Lines of ``sbatch``: one job for each chain, after the jobs that it needs."""
     lines = []
     for number, chain in _by_level(chained):
         after = ":".join(f"$job{needed}" for needed in sorted(chain.after))
         words = [f"job{number}=$(sbatch --parsable --job-name={shlex.quote(chain.name)}"]
-        # Else a job whose predecessor failed would wait for ever.
+        # Otherwise a job whose predecessor failed would wait forever.
         words += [f"--dependency=afterok:{after}", "--kill-on-invalid-dep=yes"] if after else []
         words += ["--gres=gpu:1"] if gpu and chain.on_device else []
         words += [options] if options else []
@@ -90,7 +87,7 @@ def for_slurm(chained: Sequence[Chain], *, gpu: bool, options: str = "") -> str:
 
 
 def for_lsf(chained: Sequence[Chain], *, gpu: bool, options: str = "") -> str:
-    """``bsub``: one job for each chain, after those that it needs."""
+    """Lines of ``bsub``: one job for each chain, after the jobs that it needs."""
     lines = []
     for _, chain in _by_level(chained):
         after = " && ".join(f"done({chained[needed].name})" for needed in sorted(chain.after))
@@ -108,7 +105,7 @@ FORMATS: Mapping[str, Callable[..., str]] = {
     "sbatch": for_slurm,
     "bsub": for_lsf,
 }
-"""What ``--runner print`` can write."""
+"""The formats of ``--runner print``."""
 
 
 def _levels(chained: Sequence[Chain]) -> list[list[Chain]]:
