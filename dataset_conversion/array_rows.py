@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dataset_conversion.errors import ConversionError
 from dataset_conversion.model import FileRecord
-from dataset_conversion.source_file import Source, source_of
+from dataset_conversion.source_file import SourceFile, source_of
 
 
 @lru_cache(maxsize=4)
@@ -49,12 +49,12 @@ def highest_value(path: Path, limit: float) -> float:
     return highest
 
 
-def read_row(path: Path, index: int) -> tuple[NDArray[Any], Source]:
+def read_row(path: Path, index: int) -> tuple[NDArray[Any], SourceFile]:
     """One row, and its bytes as a source of its own, named like ``images.npy[3]``."""
     row = np.ascontiguousarray(open_array(path)[index])
     return row, source_of(path.with_name(f"{path.name}[{index}]"), row.tobytes())
 
 
-def row_record(role: str, source: Source) -> FileRecord:
+def row_record(role: str, source: SourceFile) -> FileRecord:
     """The record of one row, hashed on its own."""
     return FileRecord(role=role, path=source.path.name, sha256=source.sha256, bytes=source.size)

@@ -10,15 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from dataset_conversion.conic_counts import centre_counts, check_channels, other_order, read_counts
 from dataset_conversion.errors import ConversionError
 from dataset_conversion.find import walk
-from dataset_conversion.model import Case, DataSet, Plan, Record, Settings
+from dataset_conversion.model import CaseRecord, ConversionPlan, ConversionSettings, DataSet, PlannedCase
 from dataset_conversion.nuclei_tasks import TASKS
 from dataset_conversion.picture_options import CHANNELS, ENDINGS, READER
 from dataset_conversion.schemes import FOLDS, MEDISEG, SOURCE
+from dataset_conversion.staging import Workplace
 from dataset_conversion.text_table import read_table
 
 _NAMES = ("images.npy", "labels.npy", "patch_info.csv")
@@ -45,7 +46,7 @@ class Conic(DataSet):
         "source": SOURCE,
     }
 
-    def plan(self, sources: Sequence[Path], settings: Settings) -> Plan:
+    def plan(self, sources: Sequence[Path], settings: ConversionSettings) -> ConversionPlan:
         """One case for each row; its group is the Lizard image it was cut from."""
         import numpy as np
 
@@ -78,7 +79,7 @@ class Conic(DataSet):
                 f"neutrophil 1, epithelial 2, lymphocyte 3, plasma 4, eosinophil 5, connective 6, or take --task nuclei"
             )
         cases = [
-            Case(
+            PlannedCase(
                 id=f"conic_{number:05d}_{patch}",
                 image=paths["images.npy"],
                 label=paths["labels.npy"],
@@ -98,7 +99,7 @@ class Conic(DataSet):
                 f"by patch_info.csv each of the {len(cases)} patches comes from an image of its own, such as "
                 f"{patches[0]}; patches of one image would leak"
             )
-        return Plan(
+        return ConversionPlan(
             cases=cases,
             warnings=warnings,
             known={
@@ -108,7 +109,7 @@ class Conic(DataSet):
             file_ending=settings.file_ending,
         )
 
-    def convert(self, case: Case, record: Record, work: Any) -> None:
+    def convert(self, case: PlannedCase, record: CaseRecord, work: Workplace) -> None:
         """Write one patch; the arrays stay on disk."""
         import numpy as np
 
@@ -132,7 +133,7 @@ class Conic(DataSet):
                 )
         write_nuclei(record, work, picture, instances, classes)
 
-    def output_bytes(self, plan: Plan, settings: Settings) -> int:
+    def output_bytes(self, plan: ConversionPlan, settings: ConversionSettings) -> int:
         """H&E pictures hardly shrink."""
         return sum(image.stat().st_size for image in {case.image for case in plan.cases})
 

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import chain, count
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from dataset_conversion.cosmos_lists import read_lists
 from dataset_conversion.cosmos_names import (
@@ -25,8 +25,18 @@ from dataset_conversion.cosmos_names import (
     part_notes,
     part_of,
 )
-from dataset_conversion.find import Found, orphan, stem_of, walk
-from dataset_conversion.model import TEST, TRAIN, Case, DataSet, Plan, Record, Settings, Task, Unused
+from dataset_conversion.find import FoundFile, orphan, stem_of, walk
+from dataset_conversion.model import (
+    TEST,
+    TRAIN,
+    CaseRecord,
+    ConversionPlan,
+    ConversionSettings,
+    DataSet,
+    LabelTask,
+    PlannedCase,
+    Unused,
+)
 from dataset_conversion.picture_options import (
     CHANNELS,
     ENDINGS,
@@ -36,9 +46,10 @@ from dataset_conversion.picture_options import (
     written_bytes,
 )
 from dataset_conversion.schemes import FOLDS, GIVEN
+from dataset_conversion.staging import Workplace
 
 PAPER = {"train": 31548, "val": 5884, "test": 17591}
-OBJECT = Task(name="object", summary="the one labelled object", labels={"object": 1}, mapping={1: 1})
+OBJECT = LabelTask(name="object", summary="the one labelled object", labels={"object": 1}, mapping={1: 1})
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
 
@@ -63,7 +74,7 @@ class Cosmos55k(DataSet):
         add_max_size(parser)
         add_any_colour(parser)
 
-    def plan(self, sources: Sequence[Path], settings: Settings) -> Plan:
+    def plan(self, sources: Sequence[Path], settings: ConversionSettings) -> ConversionPlan:
         """Pair pictures and masks; parts come from lists, else from folders."""
         pairs, unused = pair_pictures(walk(sources, _PICTURES))
         lists = read_lists(sources, pairs)
@@ -83,7 +94,7 @@ class Cosmos55k(DataSet):
                 complete.append((one.image, one.label, lists.parts.get(one.image.path) or part_of(one.image)))
         cases, notes = _cases(complete)
         notes += part_notes(image for image, _, _ in complete if image.path not in lists.parts)
-        return Plan(
+        return ConversionPlan(
             cases=cases,
             unused=unused,
             warnings=[*lists.warnings, *notes, *_notes(cases)],
@@ -91,7 +102,7 @@ class Cosmos55k(DataSet):
             file_ending=settings.file_ending,
         )
 
-    def convert(self, case: Case, record: Record, work: Any) -> None:
+    def convert(self, case: PlannedCase, record: CaseRecord, work: Workplace) -> None:
         """See `rgb.convert_rgb`."""
         from dataset_conversion.rgb import convert_rgb
 
@@ -99,19 +110,19 @@ class Cosmos55k(DataSet):
         own_picture = case.group == case.image.stem or group_of(case.image.stem) == case.image.stem
         convert_rgb(case, record, work, with_fingerprint=own_picture)
 
-    def output_bytes(self, plan: Plan, settings: Settings) -> int:
+    def output_bytes(self, plan: ConversionPlan, settings: ConversionSettings) -> int:
         """See `picture_options.written_bytes`."""
         return written_bytes(plan, settings)
 
 
-def _cases(complete: Sequence[tuple[Found, Found, str]]) -> tuple[list[Case], list[str]]:
+def _cases(complete: Sequence[tuple[FoundFile, FoundFile, str]]) -> tuple[list[PlannedCase], list[str]]:
     groups, notes = groups_of(stem_of(image.path.name) for image, _, _ in complete)
     cases = []
     for name, (image, label, part) in zip(_ids([image for image, _, _ in complete]), complete, strict=True):
         stem = stem_of(image.path.name)
         modality, structure = modality_and_structure(stem)
         cases.append(
-            Case(
+            PlannedCase(
                 id=name,
                 image=image.path,
                 label=label.path,
@@ -125,7 +136,7 @@ def _cases(complete: Sequence[tuple[Found, Found, str]]) -> tuple[list[Case], li
     return cases, notes
 
 
-def _ids(images: Sequence[Found]) -> list[str]:
+def _ids(images: Sequence[FoundFile]) -> list[str]:
     """A picture's name; with its folders where that name occurs again, with a number where that is not enough."""
     names = [_clean(stem_of(image.path.name)) for image in images]
     often = Counter(name.lower() for name in names)
@@ -145,7 +156,7 @@ def _clean(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._+-]+", "-", name).lstrip("._+-") or "picture"
 
 
-def _notes(cases: Sequence[Case]) -> list[str]:
+def _notes(cases: Sequence[PlannedCase]) -> list[str]:
     found = Counter(case.fold_part or "no part" for case in cases)
     notes = ["made of public sets (KiTS19, ISIC 2018, MSD liver ...): do not test on those what was trained on this"]
     if any(found[part] != number for part, number in PAPER.items()):

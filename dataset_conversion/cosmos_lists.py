@@ -14,7 +14,7 @@ from pathlib import Path
 from dataset_conversion.cosmos_names import part_of
 from dataset_conversion.errors import ConversionError
 from dataset_conversion.files_on_disk import size_of, why_unreadable
-from dataset_conversion.find import PARTS, Found, Pair, stem_of, walk
+from dataset_conversion.find import PARTS, FilePair, FoundFile, stem_of, walk
 from dataset_conversion.model import Unused
 from dataset_conversion.text_table import read_text
 
@@ -29,7 +29,7 @@ _LONGEST_OTHER = 20_000_000
 
 
 @dataclass(kw_only=True)
-class Lists:
+class PictureLists:
     """What the lists of a source say."""
 
     parts: dict[Path, str] = field(default_factory=dict)
@@ -43,9 +43,9 @@ class Lists:
 class _Names:
     """Finds the picture that a line means, by its name, with or without ending and folders, or by its mask's."""
 
-    def __init__(self, pairs: Sequence[Pair]) -> None:
-        self.by_name: dict[str, list[tuple[Found, Found]]] = defaultdict(list)
-        self.by_stem: dict[str, list[tuple[Found, Found]]] = defaultdict(list)
+    def __init__(self, pairs: Sequence[FilePair]) -> None:
+        self.by_name: dict[str, list[tuple[FoundFile, FoundFile]]] = defaultdict(list)
+        self.by_stem: dict[str, list[tuple[FoundFile, FoundFile]]] = defaultdict(list)
         for pair in pairs:
             picture = pair.image or pair.label
             if picture is None:
@@ -55,7 +55,7 @@ class _Names:
                     self.by_name[found.path.name.lower()].append((found, picture))
                     self.by_stem[stem_of(found.path.name).lower()].append((found, picture))
 
-    def picture(self, line: str) -> Found | None:
+    def picture(self, line: str) -> FoundFile | None:
         """The picture of a line; None if there is none or more than one."""
         for words in _readings(line):
             # A whole file name counts for more than a number that may be an index or a class.
@@ -67,7 +67,7 @@ class _Names:
         return None
 
 
-def read_lists(sources: Sequence[Path], pairs: Sequence[Pair]) -> Lists:
+def read_lists(sources: Sequence[Path], pairs: Sequence[FilePair]) -> PictureLists:
     """Read all lists below the source folders.
 
     Args:
@@ -78,7 +78,7 @@ def read_lists(sources: Sequence[Path], pairs: Sequence[Pair]) -> Lists:
         ConversionError: If a list names mostly pictures that are not there, or pictures are listed under a name that
             does not say which part they are.
     """
-    answer = Lists()
+    answer = PictureLists()
     names = _Names(pairs)
     lists = [(_part_of_list(found), found) for found in walk(sources, _ENDINGS)]
     twice: list[str] = []
@@ -102,7 +102,7 @@ def read_lists(sources: Sequence[Path], pairs: Sequence[Pair]) -> Lists:
     return answer
 
 
-def _part_of_list(found: Found) -> str:
+def _part_of_list(found: FoundFile) -> str:
     """Train, val or test from the list's name, or from its folder where the name is just ``list``."""
     words = [word for word in re.split(r"[^a-z]+", stem_of(found.path.name).lower()) if word]
     words = [
@@ -120,7 +120,7 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
             yield number, line.strip()
 
 
-def _read_list(part: str, found: Found, names: _Names, answer: Lists) -> list[str]:
+def _read_list(part: str, found: FoundFile, names: _Names, answer: PictureLists) -> list[str]:
     """Note a list's pictures; the answer are those that another list has, too."""
     answer.files.append(found.path)
     lines = list(_lines(read_text(found.path)))
@@ -145,7 +145,7 @@ def _read_list(part: str, found: Found, names: _Names, answer: Lists) -> list[st
     return [picture.relative for picture in there if answer.parts.setdefault(picture.path, part) != part]
 
 
-def _look_at_other(found: Found, names: _Names, answer: Lists) -> None:
+def _look_at_other(found: FoundFile, names: _Names, answer: PictureLists) -> None:
     """A text file that is no list by its name: mostly a readme, but it may be a list all the same."""
     try:
         lines = list(_lines(read_text(found.path)))
@@ -163,7 +163,7 @@ def _look_at_other(found: Found, names: _Names, answer: Lists) -> None:
     answer.unused.append(Unused(id=stem_of(found.path.name), path=found.relative, status="ignored", reason=reason))
 
 
-def _look_at_other_form(found: Found, names: _Names, answer: Lists, *, in_parts: bool) -> None:
+def _look_at_other_form(found: FoundFile, names: _Names, answer: PictureLists, *, in_parts: bool) -> None:
     """A table, JSON or file without ending: it may say which pictures are for test, in a form that is not read.
 
     Raises:
@@ -192,7 +192,7 @@ def _look_at_other_form(found: Found, names: _Names, answer: Lists, *, in_parts:
     answer.warnings.append(f"{found.relative} {says}, so it was not used")
 
 
-def _compare_with_folders(pairs: Sequence[Pair], answer: Lists) -> None:
+def _compare_with_folders(pairs: Sequence[FilePair], answer: PictureLists) -> None:
     """Say where a list overrules the folder that a picture lies in."""
     moved = Counter(
         (part_of(pair.image), answer.parts[pair.image.path])
@@ -223,7 +223,9 @@ def _readings(line: str) -> Iterator[Sequence[str]]:
     yield [word.strip(_QUOTES + ",;") for word in words]
 
 
-def _best(path: str, names: Mapping[str, Sequence[tuple[Found, Found]]], *, with_ending: bool) -> Found | None:
+def _best(
+    path: str, names: Mapping[str, Sequence[tuple[FoundFile, FoundFile]]], *, with_ending: bool
+) -> FoundFile | None:
     """The picture whose file shares the most folders at the end of the path, if there is one such picture."""
     wanted = path.replace("\\", "/").split("/")[::-1]
     scored = []

@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from dataset_conversion.find import PARTS, Found, Pair, of_refused, stem_of, told_apart
+from dataset_conversion.find import PARTS, FilePair, FoundFile, of_refused, stem_of, told_apart
 from dataset_conversion.model import Unused
 
 _IMAGE_FOLDERS = {"images", "image", "imgs", "img"}
@@ -150,13 +150,13 @@ def modality_and_structure(stem: str) -> tuple[str, str]:
     return modality, rest.partition("_")[0] if modality else ""
 
 
-def part_of(found: Found) -> str:
+def part_of(found: FoundFile) -> str:
     """Train, val or test from the folders below the source folder; empty if none of them says so."""
     folder = _folder_of_part(found)
     return _part_of_folder(folder) if folder else ""
 
 
-def _folder_of_part(found: Found) -> str:
+def _folder_of_part(found: FoundFile) -> str:
     """The folder that says the part: the nearest that is called just so, else the nearest that has the word in it."""
     folders = found.folders[:0:-1]
     exact = next((folder for folder in folders if folder in PARTS), "")
@@ -170,7 +170,7 @@ def _part_of_folder(folder: str) -> str:
     return parts.pop() if len(parts) == 1 else ""
 
 
-def part_notes(images: Iterable[Found]) -> list[str]:
+def part_notes(images: Iterable[FoundFile]) -> list[str]:
     """Which folders made pictures training, validation or test pictures, where they are not just called so."""
     folders = Counter(folder for found in images if (folder := _folder_of_part(found)) and folder not in PARTS)
     return [
@@ -179,7 +179,7 @@ def part_notes(images: Iterable[Found]) -> list[str]:
     ]
 
 
-def pair_pictures(files: Iterable[Found]) -> tuple[list[Pair], list[Unused]]:
+def pair_pictures(files: Iterable[FoundFile]) -> tuple[list[FilePair], list[Unused]]:
     """Pair pictures and masks: ``X.png`` with ``X_mask.png`` beside it, or ``images/X.png`` with ``masks/X.png``.
 
     Only the end of a file's name or the folder it lies in makes it a mask, never the word somewhere in the path. Where
@@ -194,8 +194,8 @@ def pair_pictures(files: Iterable[Found]) -> tuple[list[Pair], list[Unused]]:
     for found, folder, role in places:
         together[found.path.parent].add(stem_of(found.path.name))
         by_role[role].add((folder, stem_of(found.path.name)))
-    images: dict[tuple[str, str], list[Found]] = defaultdict(list)
-    masks: list[tuple[str, str, Found]] = []
+    images: dict[tuple[str, str], list[FoundFile]] = defaultdict(list)
+    masks: list[tuple[str, str, FoundFile]] = []
     for found, folder, role in places:
         stem = stem_of(found.path.name)
         beside = together[found.path.parent]
@@ -226,10 +226,10 @@ def _has_mask(stem: str, beside: Collection[str]) -> bool:
 
 
 def _joined(
-    images: Mapping[tuple[str, str], Sequence[Found]], masks: Sequence[tuple[str, str, Found]]
-) -> tuple[list[Pair], list[Unused]]:
+    images: Mapping[tuple[str, str], Sequence[FoundFile]], masks: Sequence[tuple[str, str, FoundFile]]
+) -> tuple[list[FilePair], list[Unused]]:
     unused: list[Unused] = []
-    partners: dict[tuple[str, str], list[Found]] = defaultdict(list)
+    partners: dict[tuple[str, str], list[FoundFile]] = defaultdict(list)
     for folder, stem, found in masks:
         key = (folder, stem) if (folder, stem) in images else (folder, _SUFFIX.sub("", stem))
         partners[key].append(found)
@@ -247,11 +247,11 @@ def _joined(
             unused.append(Unused(id=key[1], path=doubtful[0].relative, status="refused", reason=reason))
             unused += [of_refused(key[1], found) for found in (*own, *labels) if found is not doubtful[0]]
         else:
-            pairs.append(Pair(key=key[1], image=own[0] if own else None, label=labels[0] if labels else None))
+            pairs.append(FilePair(key=key[1], image=own[0] if own else None, label=labels[0] if labels else None))
     return pairs, unused
 
 
-def _places(files: Sequence[Found]) -> Iterator[tuple[Found, tuple[str, str]]]:
+def _places(files: Sequence[FoundFile]) -> Iterator[tuple[FoundFile, tuple[str, str]]]:
     """Each file with its folder without the part that names the role, and the role; empty where no folder names it.
 
     A source folder's own name counts if it is nothing but such a word, as when images and masks are given as two.

@@ -12,14 +12,24 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from dataset_conversion.cosmos55k import OBJECT
 from dataset_conversion.errors import ConversionError
-from dataset_conversion.model import Case, DataSet, FileRecord, Plan, Record, Settings, Task, Unused
+from dataset_conversion.model import (
+    CaseRecord,
+    ConversionPlan,
+    ConversionSettings,
+    DataSet,
+    FileRecord,
+    LabelTask,
+    PlannedCase,
+    Unused,
+)
 from dataset_conversion.picture_options import CHANNELS, ENDINGS, READER
 from dataset_conversion.raw_data_set import RawDataSet
 from dataset_conversion.schemes import FOLDS, MEDISEG
+from dataset_conversion.staging import Workplace
 
 
 class CosmosStyle(DataSet):
@@ -37,7 +47,7 @@ class CosmosStyle(DataSet):
     licence = "that of each source data set"
     file_endings = ENDINGS
     megabytes_per_second = 40.0
-    tasks: ClassVar[tuple[Task, ...]] = (OBJECT,)
+    tasks: ClassVar[tuple[LabelTask, ...]] = (OBJECT,)
     splits: ClassVar[Mapping[str, str]] = {"folds": FOLDS, "mediseg": MEDISEG}
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -52,13 +62,13 @@ class CosmosStyle(DataSet):
         )
         add("--window", type=float, nargs=2, default=[-160.0, 240.0], metavar=("LOW", "HIGH"), help=window)
 
-    def plan(self, sources: Sequence[Path], settings: Settings) -> Plan:
+    def plan(self, sources: Sequence[Path], settings: ConversionSettings) -> ConversionPlan:
         """Read every label and choose slices."""
         slices, smallest = int(settings.options["slices"]), int(settings.options["min_pixels"])
         low, high = settings.options["window"]
         if slices < 1 or smallest < 1 or low >= high:
             raise ConversionError("--slices and --min-pixels must be at least 1, and --window LOW below HIGH")
-        cases: list[Case] = []
+        cases: list[PlannedCase] = []
         unused: list[Unused] = []
         warnings = ["made of other data sets: do not test on their cases what was trained on these slices"]
         known: dict[Path, str] = {}
@@ -73,13 +83,15 @@ class CosmosStyle(DataSet):
             known |= raw.known
             warnings += raw.warnings
         if cases or not unused:
-            return Plan(cases=cases, unused=unused, warnings=warnings, known=known, file_ending=settings.file_ending)
+            return ConversionPlan(
+                cases=cases, unused=unused, warnings=warnings, known=known, file_ending=settings.file_ending
+            )
         raise ConversionError(
             f"no slice can be taken from {', '.join(str(source) for source in sources)}: {unused[0].path}: "
             f"{unused[0].reason}"
         )
 
-    def convert(self, case: Case, record: Record, work: Any) -> None:
+    def convert(self, case: PlannedCase, record: CaseRecord, work: Workplace) -> None:
         """Write one slice."""
         import numpy as np
 
@@ -117,7 +129,7 @@ class CosmosStyle(DataSet):
         for file in record.files:
             file.action = f"slice written as {ending}"
 
-    def output_bytes(self, plan: Plan, settings: Settings) -> int:
+    def output_bytes(self, plan: ConversionPlan, settings: ConversionSettings) -> int:
         """A slice of 512 x 512 has about 150 kB as PNG."""
         return len(plan.cases) * 200_000
 
@@ -134,7 +146,7 @@ def _names(sources: Sequence[Path]) -> dict[Path, str]:
     return names
 
 
-def _cases(raw: RawDataSet, slices: int, smallest: int) -> Iterator[Case | Unused]:
+def _cases(raw: RawDataSet, slices: int, smallest: int) -> Iterator[PlannedCase | Unused]:
     from dataset_conversion.errors import Refused
     from dataset_conversion.slices import chosen_slices, read_label
 
@@ -157,7 +169,7 @@ def _cases(raw: RawDataSet, slices: int, smallest: int) -> Iterator[Case | Unuse
             structure = re.sub(r"[^A-Za-z0-9]+", "-", name)
             for index in chosen_slices(voxels, values, slices, smallest):
                 taken += 1
-                yield Case(
+                yield PlannedCase(
                     id=f"{raw.name}_{structure}_{stem}_{index:04d}",
                     image=image,
                     label=label,

@@ -13,10 +13,10 @@ from dataset_conversion import geometry, nifti_header
 from dataset_conversion.errors import Refused
 from dataset_conversion.files_on_disk import size_of
 from dataset_conversion.labels import count_labels, map_labels
-from dataset_conversion.model import Case, FileRecord, Record
+from dataset_conversion.model import CaseRecord, FileRecord, PlannedCase
 from dataset_conversion.staging import Workplace
 from dataset_conversion.volume import (
-    Volume,
+    NiftiVolume,
     check_image,
     check_label_values,
     encode,
@@ -37,7 +37,7 @@ class Plausible:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rules:
+class CtRules:
     """What a data set knows about its volumes."""
 
     organ: Plausible
@@ -48,7 +48,7 @@ class Rules:
     """Warning for an image whose geometry is the unit matrix."""
 
 
-def convert_ct(case: Case, record: Record, work: Workplace, rules: Rules) -> None:
+def convert_ct(case: PlannedCase, record: CaseRecord, work: Workplace, rules: CtRules) -> None:
     """Check image and label, bring the label onto the image's grid, link or write both.
 
     Raises:
@@ -79,13 +79,13 @@ def convert_ct(case: Case, record: Record, work: Workplace, rules: Rules) -> Non
     image_record.sha256 = image.source.sha256
 
 
-def _read(path: Path, file_record: FileRecord) -> Volume:
+def _read(path: Path, file_record: FileRecord) -> NiftiVolume:
     file_record.bytes = size_of(path)
     return read_volume(path)
 
 
 def _convert_label(
-    label: Volume, file_record: FileRecord, image: Volume, record: Record, work: Workplace, rules: Rules
+    label: NiftiVolume, file_record: FileRecord, image: NiftiVolume, record: CaseRecord, work: Workplace, rules: CtRules
 ) -> None:
     alignment = _aligned(image, label)
     source = check_label_values(label)
@@ -113,7 +113,7 @@ def _convert_label(
     file_record.action = "written as uint8 on the image's grid"
 
 
-def _aligned(image: Volume, label: Volume) -> geometry.Alignment:
+def _aligned(image: NiftiVolume, label: NiftiVolume) -> geometry.Alignment:
     """How the label comes onto the image's grid; where its two forms disagree, the image decides."""
     align = partial(
         geometry.align, image.stored_affine, image.shape, image_placed=image.view.placed, label_placed=label.view.placed
@@ -141,7 +141,7 @@ def _aligned(image: Volume, label: Volume) -> geometry.Alignment:
     return replace(found[0], note="; ".join(filter(None, (note, found[0].note))))
 
 
-def _place_image(image: Volume, file_record: FileRecord, record: Record, work: Workplace) -> None:
+def _place_image(image: NiftiVolume, file_record: FileRecord, record: CaseRecord, work: Workplace) -> None:
     ending = work.settings.file_ending
     relative = work.image_path(record)
     own_ending = ".nii.gz" if image.path.name.lower().endswith(".gz") else ".nii"
@@ -165,7 +165,7 @@ class _Inside:
         return self.values[np.logical_or.reduce([self.labels == value for value in wanted])]
 
 
-def _inside(image: Volume, labels: NDArray[np.uint8]) -> _Inside:
+def _inside(image: NiftiVolume, labels: NDArray[np.uint8]) -> _Inside:
     """Pick the labelled voxels, once for all that is asked about them."""
     # Both in the order of memory; slope and intercept only for the voxels that are taken.
     flat = labels.ravel(order="F")
@@ -176,10 +176,10 @@ def _inside(image: Volume, labels: NDArray[np.uint8]) -> _Inside:
 
 
 def _check_intensity(
-    image: Volume,
+    image: NiftiVolume,
     inside: _Inside,
-    record: Record,
-    rules: Rules,
+    record: CaseRecord,
+    rules: CtRules,
     *,
     unaligned: NDArray[np.uint8] | None,
 ) -> None:

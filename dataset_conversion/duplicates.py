@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dataset_conversion import splits
-from dataset_conversion.model import Record
+from dataset_conversion.model import CaseRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,10 +19,10 @@ class Duplicate:
     """``identical`` files or ``near-identical`` pictures."""
 
 
-def search(records: Sequence[Record]) -> list[Duplicate]:
+def search(records: Sequence[CaseRecord]) -> list[Duplicate]:
     """All duplicates, in the order of their ids."""
     found = []
-    first: dict[str, Record] = {}
+    first: dict[str, CaseRecord] = {}
     identical = set()
     for record in records:
         hashes = [file.sha256 for file in record.files if file.role == "image"]
@@ -44,13 +44,13 @@ def search(records: Sequence[Record]) -> list[Duplicate]:
     return sorted(found, key=lambda duplicate: (duplicate.one, duplicate.other))
 
 
-def groups(records: Sequence[Record], found: Sequence[Duplicate]) -> dict[str, str]:
+def groups(records: Sequence[CaseRecord], found: Sequence[Duplicate]) -> dict[str, str]:
     """Case id to group, duplicates in one group."""
     own = {record.id: record.group or record.id for record in records}
     return splits.joined(own, [(duplicate.one, duplicate.other) for duplicate in found])
 
 
-def warnings(records: Sequence[Record], grouped: Mapping[str, str], found: Sequence[Duplicate]) -> list[str]:
+def warnings(records: Sequence[CaseRecord], grouped: Mapping[str, str], found: Sequence[Duplicate]) -> list[str]:
     """What the user must know: groups that stand in training and test cases."""
     parts = {record.id: record.part for record in records}
     answer = []

@@ -19,7 +19,7 @@ from dataset_conversion import destination, duplicates, leftovers, metadata, rep
 from dataset_conversion.errors import ConversionError, Refused
 from dataset_conversion.files_on_disk import state_of
 from dataset_conversion.lock import NumberLock
-from dataset_conversion.model import TRAIN, Case, DataSet, Plan, Record, Settings
+from dataset_conversion.model import TRAIN, CaseRecord, ConversionPlan, ConversionSettings, DataSet, PlannedCase
 from dataset_conversion.progress import progress
 from dataset_conversion.registry import load
 from dataset_conversion.schemes import make_splits
@@ -28,12 +28,12 @@ from dataset_conversion.staging import Staging, Workplace, dump_json, write_atom
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class ConversionRequest:
     """What the user asked for."""
 
     data_set: DataSet
     sources: Sequence[Path]
-    settings: Settings
+    settings: ConversionSettings
     raw: Path
     number: int
     folder_name: str
@@ -49,7 +49,7 @@ class Request:
 
 
 @dataclass(kw_only=True)
-class Outcome:
+class ConversionResult:
     """What came of it."""
 
     folder: Path
@@ -57,7 +57,7 @@ class Outcome:
     refused: int = 0
 
 
-def run(request: Request) -> Outcome:
+def run(request: ConversionRequest) -> ConversionResult:
     """Convert a data set.
 
     Raises:
@@ -70,7 +70,7 @@ def run(request: Request) -> Outcome:
         return _run(request, name)
 
 
-def _run(request: Request, name: str) -> Outcome:
+def _run(request: ConversionRequest, name: str) -> ConversionResult:
     data_set = request.data_set
     staging = Staging(request.raw, name)
     if request.resume and staging.final.exists() and not staging.data.exists():
@@ -90,7 +90,7 @@ def _run(request: Request, name: str) -> Outcome:
     estimated = room.estimate(data_set, plan, settings, request.raw, done=before, workers=request.workers)
     if request.dry_run:
         summary = report.dry_summary(name, data_set, settings, plan, estimated)
-        return Outcome(
+        return ConversionResult(
             folder=staging.final, summary=summary, refused=sum(one.status == "refused" for one in plan.unused)
         )
     if request.space_check:
@@ -113,7 +113,7 @@ def _run(request: Request, name: str) -> Outcome:
         records.append(record)
     records.sort(key=lambda record: record.id)
     summary = _complete(staging, request, settings, plan, records)
-    return Outcome(folder=staging.final, summary=summary, refused=summary["refused"])
+    return ConversionResult(folder=staging.final, summary=summary, refused=summary["refused"])
 
 
 def _check_sources_are_there(sources: Sequence[Path]) -> None:
@@ -125,9 +125,9 @@ def _check_sources_are_there(sources: Sequence[Path]) -> None:
             )
 
 
-def convert_one(data_set_name: str, case: Case, work: Workplace) -> Record:
+def convert_one(data_set_name: str, case: PlannedCase, work: Workplace) -> CaseRecord:
     """Convert one case; a refusal becomes part of its record."""
-    record = Record(
+    record = CaseRecord(
         id=case.id,
         part=case.part,
         fold_part=case.fold_part,
@@ -153,7 +153,7 @@ def convert_one(data_set_name: str, case: Case, work: Workplace) -> Record:
     return record
 
 
-def _refuse(record: Record, case: Case, work: Workplace, reason: str) -> None:
+def _refuse(record: CaseRecord, case: PlannedCase, work: Workplace, reason: str) -> None:
     for relative in record.outputs:
         (work.root / relative).unlink(missing_ok=True)
     record.outputs = {}
@@ -164,7 +164,7 @@ def _refuse(record: Record, case: Case, work: Workplace, reason: str) -> None:
         file.sha256 = file.sha256 or hash_of(case.label if file.role == "label" and case.label else case.image)
 
 
-def _converted(name: str, cases: Sequence[Case], work: Workplace, workers: int) -> Iterator[Record]:
+def _converted(name: str, cases: Sequence[PlannedCase], work: Workplace, workers: int) -> Iterator[CaseRecord]:
     if workers <= 1 or len(cases) <= 1:
         for case in cases:
             yield convert_one(name, case, work)
@@ -199,7 +199,9 @@ def _end_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _open_staging(staging: Staging, request: Request, settings: Settings, plan: Plan) -> dict[str, Record]:
+def _open_staging(
+    staging: Staging, request: ConversionRequest, settings: ConversionSettings, plan: ConversionPlan
+) -> dict[str, CaseRecord]:
     job = {
         "data set": request.data_set.name,
         "sources": [str(source.resolve()) for source in request.sources],
@@ -224,7 +226,7 @@ def _open_staging(staging: Staging, request: Request, settings: Settings, plan: 
     return staging.resume(job)
 
 
-def _state_of(plan: Plan) -> list[list[Any]]:
+def _state_of(plan: ConversionPlan) -> list[list[Any]]:
     """Every source file with size and time of change, so that a resumed conversion notices an exchanged file."""
     files = sorted({file for case in plan.cases for file in (case.image, case.label) if file is not None})
     states = [(str(file), state_of(file)) for file in files]
@@ -237,7 +239,11 @@ def _state_of(plan: Plan) -> list[list[Any]]:
 
 
 def _complete(
-    staging: Staging, request: Request, settings: Settings, plan: Plan, records: Sequence[Record]
+    staging: Staging,
+    request: ConversionRequest,
+    settings: ConversionSettings,
+    plan: ConversionPlan,
+    records: Sequence[CaseRecord],
 ) -> dict[str, Any]:
     data_set = request.data_set
     converted = [record for record in records if record.status == "converted"]
@@ -276,7 +282,7 @@ def _complete(
     return report.summary(staging.final, data_set, settings, plan, records, [*warnings, *extra], splits)
 
 
-def _already_complete(staging: Staging) -> Outcome:
+def _already_complete(staging: Staging) -> ConversionResult:
     if staging.exists:
         staging.discard()
     try:
@@ -287,4 +293,4 @@ def _already_complete(staging: Staging) -> Outcome:
         raise ConversionError(
             f"{staging.final} exists and was not made by this command; choose another number"
         ) from error
-    return Outcome(folder=staging.final, summary={**summary, "folder": str(staging.final)}, refused=refused)
+    return ConversionResult(folder=staging.final, summary={**summary, "folder": str(staging.final)}, refused=refused)

@@ -20,7 +20,7 @@ _IGNORED = re.compile(r"\.|__MACOSX$|Dataset\d{3}_")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class FoundFile:
     """A file below a source folder."""
 
     path: Path
@@ -42,7 +42,7 @@ def is_junk(folder: str) -> bool:
     return bool(_IGNORED.match(folder))
 
 
-def told_apart(files: Sequence[Found]) -> list[str]:
+def told_apart(files: Sequence[FoundFile]) -> list[str]:
     """A name for each file that none of the others has: as short as that allows.
 
     That is the path below its source folder, with the source folder's own name where two sources hold the same path.
@@ -53,7 +53,7 @@ def told_apart(files: Sequence[Found]) -> list[str]:
     return names if len(set(names)) == len(names) else [str(found.path) for found in files]
 
 
-def walk(sources: Sequence[Path], endings: Iterable[str]) -> Iterator[Found]:
+def walk(sources: Sequence[Path], endings: Iterable[str]) -> Iterator[FoundFile]:
     """All files with one of the endings (lower case), in sorted order, without what is no part of a download.
 
     That is what operating systems leave behind, and nnU-Net's own folders below a source folder.
@@ -77,7 +77,7 @@ def walk(sources: Sequence[Path], endings: Iterable[str]) -> Iterator[Found]:
             folders[:] = sorted(name for name in folders if not is_junk(name))
             for name in sorted(files):
                 if not name.startswith(".") and name.lower().endswith(wanted):
-                    yield Found(path=Path(folder, name), root=source)
+                    yield FoundFile(path=Path(folder, name), root=source)
 
 
 def stem_of(name: str) -> str:
@@ -94,15 +94,17 @@ def stem_of(name: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pair:
+class FilePair:
     """Image and label of one key; one of them may be missing."""
 
     key: str
-    image: Found | None
-    label: Found | None
+    image: FoundFile | None
+    label: FoundFile | None
 
 
-def pair(files: Iterable[Found], key: Callable[[Found], tuple[str, str] | None]) -> tuple[list[Pair], list[Unused]]:
+def pair(
+    files: Iterable[FoundFile], key: Callable[[FoundFile], tuple[str, str] | None]
+) -> tuple[list[FilePair], list[Unused]]:
     """Pair files whose key agrees.
 
     Args:
@@ -112,12 +114,12 @@ def pair(files: Iterable[Found], key: Callable[[Found], tuple[str, str] | None])
     Returns:
         The pairs in the order of their keys, and a refusal for each key that two files of one role share.
     """
-    roles: dict[str, dict[str, list[Found]]] = {}
+    roles: dict[str, dict[str, list[FoundFile]]] = {}
     for found in files:
         answer = key(found)
         if answer is not None:
             roles.setdefault(answer[0], {"image": [], "label": []})[answer[1]].append(found)
-    pairs: list[Pair] = []
+    pairs: list[FilePair] = []
     refused: list[Unused] = []
     for name in sorted(roles):
         images, labels = roles[name]["image"], roles[name]["label"]
@@ -132,15 +134,15 @@ def pair(files: Iterable[Found], key: Callable[[Found], tuple[str, str] | None])
             refused.append(Unused(id=name, path=double[0].relative, status="refused", reason=reason))
             refused += [of_refused(name, file) for file in (*images, *labels) if file is not double[0]]
             continue
-        pairs.append(Pair(key=name, image=images[0] if images else None, label=labels[0] if labels else None))
+        pairs.append(FilePair(key=name, image=images[0] if images else None, label=labels[0] if labels else None))
     return pairs, refused
 
 
-def of_refused(key: str, found: Found) -> Unused:
+def of_refused(key: str, found: FoundFile) -> Unused:
     """The note on the other files of a case that is refused."""
     return Unused(id=key, path=found.relative, status="ignored", reason=f"belongs to {key}, which is refused")
 
 
-def orphan(key: str, found: Found, missing: str) -> Unused:
+def orphan(key: str, found: FoundFile, missing: str) -> Unused:
     """The note on a file whose partner is missing."""
     return Unused(id=key, path=found.relative, status="orphan", reason=f"no {missing} with the key {key!r} was found")

@@ -15,13 +15,24 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from dataset_conversion.find import PARTS, Found, of_refused, orphan, pair, stem_of, walk
+from dataset_conversion.find import PARTS, FoundFile, of_refused, orphan, pair, stem_of, walk
 from dataset_conversion.isic_arrays import NOTE, convert_row, plan_arrays
-from dataset_conversion.model import TEST, TRAIN, Case, DataSet, Plan, Record, Settings, Task, Unused
+from dataset_conversion.model import (
+    TEST,
+    TRAIN,
+    CaseRecord,
+    ConversionPlan,
+    ConversionSettings,
+    DataSet,
+    LabelTask,
+    PlannedCase,
+    Unused,
+)
 from dataset_conversion.picture_options import CHANNELS, ENDINGS, READER, add_any_colour, add_max_size, written_bytes
 from dataset_conversion.schemes import FOLDS, MEDISEG
+from dataset_conversion.staging import Workplace
 
 # Folders of the official downloads, from ISBI2016_ISIC_Part1_Training_Data to ISIC2018_Task1_Test_GroundTruth.
 _OFFICIAL = re.compile(
@@ -44,7 +55,7 @@ class Isic2018(DataSet):
     licence = "see the download page and LICENSE.txt of the download"
     file_endings = ENDINGS
     megabytes_per_second = 8.0
-    tasks = (Task(name="lesion", summary="skin lesion", labels={"lesion": 1}, mapping={1: 1}),)
+    tasks = (LabelTask(name="lesion", summary="skin lesion", labels={"lesion": 1}, mapping={1: 1}),)
     splits: ClassVar[Mapping[str, str]] = {
         "folds": f"{FOLDS}, over the official training and validation pictures",
         "official": "one fold: official training pictures train, official validation pictures validate",
@@ -56,7 +67,7 @@ class Isic2018(DataSet):
         add_max_size(parser)
         add_any_colour(parser)
 
-    def plan(self, sources: Sequence[Path], settings: Settings) -> Plan:
+    def plan(self, sources: Sequence[Path], settings: ConversionSettings) -> ConversionPlan:
         """Pair by ISIC number within each part; arrays are looked for where there are no pictures."""
         cases, unused, warnings = _pictures(sources)
         known: dict[Path, str] = {}
@@ -70,9 +81,11 @@ class Isic2018(DataSet):
             unused += [Unused(id=one.id, path=one.image.name, status="ignored", reason=reason) for one in others]
             known = {file: reason for one in others for file in (one.image, one.label) if file is not None}
             cases = [case for case in cases if case.fold_part == "train"]
-        return Plan(cases=cases, unused=unused, warnings=warnings, known=known, file_ending=settings.file_ending)
+        return ConversionPlan(
+            cases=cases, unused=unused, warnings=warnings, known=known, file_ending=settings.file_ending
+        )
 
-    def convert(self, case: Case, record: Record, work: Any) -> None:
+    def convert(self, case: PlannedCase, record: CaseRecord, work: Workplace) -> None:
         """See `rgb.convert_rgb`, and `isic_arrays.convert_row` for arrays."""
         from dataset_conversion.rgb import convert_rgb
 
@@ -81,17 +94,17 @@ class Isic2018(DataSet):
         else:
             convert_rgb(case, record, work)
 
-    def output_bytes(self, plan: Plan, settings: Settings) -> int:
+    def output_bytes(self, plan: ConversionPlan, settings: ConversionSettings) -> int:
         """Lossless formats are larger than JPEG."""
         return written_bytes(plan, settings)
 
 
-def _pictures(sources: Sequence[Path]) -> tuple[list[Case], list[Unused], list[str]]:
+def _pictures(sources: Sequence[Path]) -> tuple[list[PlannedCase], list[Unused], list[str]]:
     files = list(walk(sources, (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")))
     roles = _Roles(files)
     pairs, unused = pair(files, roles.key)
     unused = [replace(one, id=one.id.rpartition("/")[2], reason=_without_part(one.reason)) for one in unused]
-    cases: list[Case] = []
+    cases: list[PlannedCase] = []
     seen: dict[str, str] = {}
     for one in pairs:
         part, _, name = one.key.partition("/")
@@ -108,7 +121,7 @@ def _pictures(sources: Sequence[Path]) -> tuple[list[Case], list[Unused], list[s
         else:
             seen[name] = part
             cases.append(
-                Case(
+                PlannedCase(
                     id=name,
                     image=one.image.path,
                     label=one.label.path if one.label else None,
@@ -128,7 +141,7 @@ def _without_part(reason: str) -> str:
 class _Roles:
     """Tells pictures from masks, by all files of a number together."""
 
-    def __init__(self, files: Sequence[Found]) -> None:
+    def __init__(self, files: Sequence[FoundFile]) -> None:
         """Look at all of them."""
         # Where X has a mask X_segmentation and no other picture, the name of its folder says nothing.
         self._has_mask: set[str] = set()
@@ -142,7 +155,7 @@ class _Roles:
             elif not _in_masks(found):
                 self._has_picture.add(match[1].upper())
 
-    def key(self, found: Found) -> tuple[str, str] | None:
+    def key(self, found: FoundFile) -> tuple[str, str] | None:
         """``train/ISIC_0000000`` and the role."""
         match = _name(found)
         if match is None:
@@ -154,7 +167,7 @@ class _Roles:
         return f"{part}/{number}", "label" if label else "image"
 
 
-def _name(found: Found) -> re.Match[str] | None:
+def _name(found: FoundFile) -> re.Match[str] | None:
     """The file's ISIC number, and what makes it a mask; None for what is no part of task 1."""
     # Task 3 (diagnosis) has other pictures, and no masks; predictions look like masks.
     if any("task3" in folder or _PREDICTIONS.match(folder) for folder in _folders(found)):
@@ -162,13 +175,13 @@ def _name(found: Found) -> re.Match[str] | None:
     return re.fullmatch(r"(isic_\d{7})(_segmentation(?:_?\d{1,2})?)?", stem_of(found.path.name), re.IGNORECASE)
 
 
-def _folders(found: Found) -> tuple[str, ...]:
+def _folders(found: FoundFile) -> tuple[str, ...]:
     """Folders whose names count. The source folder's own one only if it is one of the download's, not "my test"."""
     top = found.folders[0]
     return (top if _OFFICIAL.fullmatch(top) else "", *found.folders[1:])
 
 
-def _in_masks(found: Found) -> bool:
+def _in_masks(found: FoundFile) -> bool:
     return bool(re.search(r"mask|groundtruth|ground_truth|label|annotation|(^|_)gt($|_)", _folders(found)[-1]))
 
 
@@ -176,7 +189,7 @@ def _part_of(folder: str) -> str | None:
     return next((PARTS[word] for word in re.split(r"[^a-z]+", folder) if word in PARTS), None)
 
 
-def _parts_by_folder(files: Sequence[Found]) -> list[str]:
+def _parts_by_folder(files: Sequence[FoundFile]) -> list[str]:
     """Which folders made pictures validation or test pictures, unless they are the download's own."""
     folders: Counter[tuple[str, str]] = Counter()
     for found in files:

@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataset_conversion.errors import ConversionError
-from dataset_conversion.find import PARTS, Found, Pair, of_refused, orphan, pair, stem_of, walk
-from dataset_conversion.model import TEST, TRAIN, Case, Record, Unused
+from dataset_conversion.find import PARTS, FilePair, FoundFile, of_refused, orphan, pair, stem_of, walk
+from dataset_conversion.model import TEST, TRAIN, CaseRecord, PlannedCase, Unused
+from dataset_conversion.staging import Workplace
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dataset_conversion.mask import MaskFile
-    from dataset_conversion.picture import Picture
-    from dataset_conversion.source_file import Source
+    from dataset_conversion.picture import ColourPicture
+    from dataset_conversion.source_file import SourceFile
 
 NOTE = (
     "made of arrays: pictures are called by their row, ISIC numbers are lost, and train, val and test are those of "
@@ -28,10 +29,10 @@ NOTE = (
 )
 
 
-def plan_arrays(sources: Sequence[Path]) -> tuple[list[Case], list[Unused]]:
+def plan_arrays(sources: Sequence[Path]) -> tuple[list[PlannedCase], list[Unused]]:
     """One case for each row of the arrays."""
     pairs, unused = pair(walk(sources, (".npy",)), _key)
-    cases: list[Case] = []
+    cases: list[PlannedCase] = []
     for one in pairs:
         if one.image is None or one.label is None:
             found = one.image or one.label
@@ -47,7 +48,7 @@ def plan_arrays(sources: Sequence[Path]) -> tuple[list[Case], list[Unused]]:
     return cases, unused
 
 
-def convert_row(case: Case, record: Record, work: Any) -> None:
+def convert_row(case: PlannedCase, record: CaseRecord, work: Workplace) -> None:
     """Write one row; see `rgb.place_rgb`.
 
     Raises:
@@ -66,7 +67,7 @@ def convert_row(case: Case, record: Record, work: Any) -> None:
     place_rgb(record, work, _picture(*rows[0], brightest), _mask(*rows[1], highest))
 
 
-def _check_range(values: NDArray[Any], source: Source) -> None:
+def _check_range(values: NDArray[Any], source: SourceFile) -> None:
     from dataset_conversion.errors import Refused
 
     low, high = values.min(), values.max()
@@ -76,21 +77,21 @@ def _check_range(values: NDArray[Any], source: Source) -> None:
         raise Refused(f"{name} has values from {low} to {high}; pictures and masks have 0 to 1 or 0 to 255")
 
 
-def _picture(pixels: NDArray[Any], source: Source, brightest: float) -> Picture:
+def _picture(pixels: NDArray[Any], source: SourceFile, brightest: float) -> ColourPicture:
     """Bytes as they are; anything else from 0 to 1 or 0 to 255, whichever the values of the whole array say."""
     import numpy as np
 
-    from dataset_conversion.picture import Picture
+    from dataset_conversion.picture import ColourPicture
 
     notes = []
     if pixels.dtype != np.uint8:
         full = 1 if brightest <= 1 else 255
         notes.append(f"stored as {pixels.dtype} from 0 to {full}, written with 8 bits")
         pixels = np.rint(pixels * (255.0 / full)).astype(np.uint8)
-    return Picture(source=source, pixels=pixels, format="", orientation=1, plain=False, notes=notes)
+    return ColourPicture(source=source, pixels=pixels, format="", orientation=1, plain=False, notes=notes)
 
 
-def _mask(values: NDArray[Any], source: Source, highest: float) -> MaskFile:
+def _mask(values: NDArray[Any], source: SourceFile, highest: float) -> MaskFile:
     """See `mask_scale.cut_mask`; the object has the highest value of the whole array."""
     import numpy as np
 
@@ -106,7 +107,7 @@ def _mask(values: NDArray[Any], source: Source, highest: float) -> MaskFile:
     return MaskFile(source=source, inside=cut.inside, notes=[cut.note] if cut.note else [])
 
 
-def _key(found: Found) -> tuple[str, str] | None:
+def _key(found: FoundFile) -> tuple[str, str] | None:
     """Part and role."""
     match = re.fullmatch(r"(data|images?|masks?)_([a-z]+)", stem_of(found.path.name).lower())
     if match is None or match[2] not in PARTS:
@@ -114,7 +115,7 @@ def _key(found: Found) -> tuple[str, str] | None:
     return PARTS[match[2]], "label" if match[1].startswith("mask") else "image"
 
 
-def _mismatch(one: Pair) -> str:
+def _mismatch(one: FilePair) -> str:
     """Why two arrays do not belong together; empty if they do."""
     from dataset_conversion.array_rows import open_array
 
@@ -132,13 +133,13 @@ def _mismatch(one: Pair) -> str:
     return ""
 
 
-def _rows(one: Pair) -> list[Case]:
+def _rows(one: FilePair) -> list[PlannedCase]:
     from dataset_conversion.array_rows import open_array
 
     if one.image is None or one.label is None:
         return []
     return [
-        Case(
+        PlannedCase(
             id=f"isic2018_{one.key}_{index:05d}",
             image=one.image.path,
             label=one.label.path,

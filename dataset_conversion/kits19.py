@@ -13,13 +13,23 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from dataset_conversion.find import Found, orphan, pair, stem_of, walk
-from dataset_conversion.model import TEST, TRAIN, Case, DataSet, Plan, Record, Settings, Task, Unused
+from dataset_conversion.find import FoundFile, orphan, pair, stem_of, walk
+from dataset_conversion.model import (
+    TEST,
+    TRAIN,
+    CaseRecord,
+    ConversionPlan,
+    ConversionSettings,
+    DataSet,
+    LabelTask,
+    PlannedCase,
+    Unused,
+)
 from dataset_conversion.nifti_layout import common_ending, trained_from_test_folders
 from dataset_conversion.schemes import FOLDS, MEDISEG
-from dataset_conversion.staging import prefixes
+from dataset_conversion.staging import Workplace, prefixes
 
 FIRST_TEST_CASE = 210
 LAST_CASE = 299
@@ -44,16 +54,16 @@ class Kits19(DataSet):
     licence = "CC BY-NC-SA 4.0"
     megabytes_per_second = 80.0
     tasks = (
-        Task(
+        LabelTask(
             name="native",
             summary="kidney 1, tumor 2",
             labels={"kidney": 1, "tumor": 2},
             mapping={1: 1, 2: 2},
         ),
-        Task(name="kidney", summary="kidney with its tumor", labels={"kidney": 1}, mapping={1: 1, 2: 1}),
-        Task(name="kidney_only", summary="kidney without its tumor", labels={"kidney": 1}, mapping={1: 1, 2: 0}),
-        Task(name="tumor", summary="tumor", labels={"tumor": 1}, mapping={1: 0, 2: 1}),
-        Task(
+        LabelTask(name="kidney", summary="kidney with its tumor", labels={"kidney": 1}, mapping={1: 1, 2: 1}),
+        LabelTask(name="kidney_only", summary="kidney without its tumor", labels={"kidney": 1}, mapping={1: 1, 2: 0}),
+        LabelTask(name="tumor", summary="tumor", labels={"tumor": 1}, mapping={1: 0, 2: 1}),
+        LabelTask(
             name="regions",
             summary="regions: kidney with its tumor, tumor",
             labels={"kidney": (1, 2), "tumor": 2},
@@ -74,7 +84,7 @@ class Kits19(DataSet):
         }
     }
 
-    def plan(self, sources: Sequence[Path], settings: Settings) -> Plan:
+    def plan(self, sources: Sequence[Path], settings: ConversionSettings) -> ConversionPlan:
         """Pair by case number; cases from 210 on have no public label and become test cases."""
         files = list(walk(sources, (".nii", ".nii.gz")))
         pairs, unused = pair(files, _key)
@@ -88,7 +98,7 @@ class Kits19(DataSet):
                 unused.append(orphan(one.key, one.image, "label"))
             else:
                 cases.append(
-                    Case(
+                    PlannedCase(
                         id=one.key,
                         image=one.image.path,
                         label=one.label.path if one.label else None,
@@ -101,31 +111,33 @@ class Kits19(DataSet):
         ending, warnings = common_ending(cases)
         trained = {case.image for case in cases if case.part == TRAIN}
         warnings += trained_from_test_folders(found for found in files if found.path in trained)
-        return Plan(cases=cases, unused=unused, warnings=[*warnings, *_other_years(cases)], file_ending=ending)
+        return ConversionPlan(
+            cases=cases, unused=unused, warnings=[*warnings, *_other_years(cases)], file_ending=ending
+        )
 
-    def output_bytes(self, plan: Plan, settings: Settings) -> int:
+    def output_bytes(self, plan: ConversionPlan, settings: ConversionSettings) -> int:
         """See `volume_room.written_bytes`."""
         from dataset_conversion.volume_room import written_bytes
 
         return written_bytes(plan, settings)
 
-    def convert(self, case: Case, record: Record, work: Any) -> None:
+    def convert(self, case: PlannedCase, record: CaseRecord, work: Workplace) -> None:
         """See `ct.convert_ct`."""
-        from dataset_conversion.ct import Plausible, Rules, convert_ct
+        from dataset_conversion.ct import CtRules, Plausible, convert_ct
 
-        rules = Rules(
+        rules = CtRules(
             organ=Plausible(name="kidney", low=0.0, high=300.0, spread=100.0),
             unknown_label="label 3 is the cyst of KiTS21 and KiTS23: this is not KiTS19",
         )
         convert_ct(case, record, work, rules)
 
 
-def _is_test(image: Found) -> bool:
+def _is_test(image: FoundFile) -> bool:
     """nnU-Net's folder for test cases, which may have labels all the same."""
     return "imagests" in image.folders
 
 
-def _other_years(cases: Sequence[Case]) -> list[str]:
+def _other_years(cases: Sequence[PlannedCase]) -> list[str]:
     """A warning where numbers and labels are those of KiTS21 or KiTS23: a case without a cyst does not show it."""
     numbers = {int(case.id.rpartition("_")[2]): case for case in cases}
     beyond = sorted(number for number in numbers if number > LAST_CASE)
@@ -144,7 +156,7 @@ def _other_years(cases: Sequence[Case]) -> list[str]:
     ]
 
 
-def _with_roles(refused: Unused, files: Sequence[Found], sources: Sequence[Path]) -> Unused:
+def _with_roles(refused: Unused, files: Sequence[FoundFile], sources: Sequence[Path]) -> Unused:
     """A better reason where the two files of a case may be its image and its label, and nothing says which is which."""
     if refused.status != "refused":
         return refused
@@ -160,7 +172,7 @@ def _with_roles(refused: Unused, files: Sequence[Found], sources: Sequence[Path]
     return replace(refused, reason=reason)
 
 
-def _key(found: Found) -> tuple[str, str] | None:
+def _key(found: FoundFile) -> tuple[str, str] | None:
     """Case and role, from the file's name and, where that says nothing, the folders above it."""
     stem = stem_of(found.path.name).lower()
     number = re.match(r"case_?(\d{1,5})(?:_0000)?(?=$|[_-])", stem)

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dataset_conversion.find import is_junk, stem_of
-from dataset_conversion.model import Plan, Unused
+from dataset_conversion.model import ConversionPlan, Unused
 
 _NO_DOWNLOAD = "a folder of the operating system, of nnU-Net or hidden; it is not looked into"
 _NO_PART = "neither its name nor its folder says that it is part of the data set"
 
 
-def of(plan: Plan, sources: Sequence[Path]) -> tuple[list[Unused], list[Unused]]:
+def of(plan: ConversionPlan, sources: Sequence[Path]) -> tuple[list[Unused], list[Unused]]:
     """Every file that a plan does not mention, and every folder that could not be looked into.
 
     Args:

@@ -12,12 +12,22 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from dataset_conversion.find import Found, orphan, pair, stem_of, walk
-from dataset_conversion.model import TEST, TRAIN, Case, DataSet, Plan, Record, Settings, Task
+from dataset_conversion.find import FoundFile, orphan, pair, stem_of, walk
+from dataset_conversion.model import (
+    TEST,
+    TRAIN,
+    CaseRecord,
+    ConversionPlan,
+    ConversionSettings,
+    DataSet,
+    LabelTask,
+    PlannedCase,
+)
 from dataset_conversion.nifti_layout import common_ending, trained_from_test_folders
 from dataset_conversion.schemes import FOLDS, MEDISEG
+from dataset_conversion.staging import Workplace
 
 _DECATHLON = ("imagestr", "labelstr", "imagests", "labelsts")
 
@@ -35,10 +45,10 @@ class Lits(DataSet):
     licence = "see the download page"
     megabytes_per_second = 230.0
     tasks = (
-        Task(name="native", summary="liver 1, tumor 2", labels={"liver": 1, "tumor": 2}, mapping={1: 1, 2: 2}),
-        Task(name="liver", summary="liver with its tumors", labels={"liver": 1}, mapping={1: 1, 2: 1}),
-        Task(name="tumor", summary="tumor", labels={"tumor": 1}, mapping={1: 0, 2: 1}),
-        Task(
+        LabelTask(name="native", summary="liver 1, tumor 2", labels={"liver": 1, "tumor": 2}, mapping={1: 1, 2: 2}),
+        LabelTask(name="liver", summary="liver with its tumors", labels={"liver": 1}, mapping={1: 1, 2: 1}),
+        LabelTask(name="tumor", summary="tumor", labels={"tumor": 1}, mapping={1: 0, 2: 1}),
+        LabelTask(
             name="regions",
             summary="regions: liver with its tumors, tumor",
             labels={"liver": (1, 2), "tumor": 2},
@@ -49,7 +59,7 @@ class Lits(DataSet):
     )
     splits: ClassVar[Mapping[str, str]] = {"folds": FOLDS, "mediseg": MEDISEG}
 
-    def plan(self, sources: Sequence[Path], settings: Settings) -> Plan:
+    def plan(self, sources: Sequence[Path], settings: ConversionSettings) -> ConversionPlan:
         """Pair by volume number; training and test numbers are different things."""
         files = list(walk(sources, (".nii", ".nii.gz")))
         pairs, unused = pair(files, _key)
@@ -65,7 +75,7 @@ class Lits(DataSet):
                 unused.append(orphan(case_id, one.image, "label"))
             else:
                 cases.append(
-                    Case(
+                    PlannedCase(
                         id=case_id,
                         image=one.image.path,
                         label=one.label.path if one.label else None,
@@ -78,19 +88,19 @@ class Lits(DataSet):
         ending, warnings = common_ending(cases)
         trained = {case.image for case in cases if case.part == TRAIN}
         warnings += trained_from_test_folders(found for found in files if found.path in trained)
-        return Plan(cases=cases, unused=unused, warnings=warnings, file_ending=ending)
+        return ConversionPlan(cases=cases, unused=unused, warnings=warnings, file_ending=ending)
 
-    def output_bytes(self, plan: Plan, settings: Settings) -> int:
+    def output_bytes(self, plan: ConversionPlan, settings: ConversionSettings) -> int:
         """See `volume_room.written_bytes`."""
         from dataset_conversion.volume_room import written_bytes
 
         return written_bytes(plan, settings)
 
-    def convert(self, case: Case, record: Record, work: Any) -> None:
+    def convert(self, case: PlannedCase, record: CaseRecord, work: Workplace) -> None:
         """See `ct.convert_ct`."""
-        from dataset_conversion.ct import Plausible, Rules, convert_ct
+        from dataset_conversion.ct import CtRules, Plausible, convert_ct
 
-        rules = Rules(
+        rules = CtRules(
             organ=Plausible(name="liver", low=0.0, high=200.0, spread=80.0),
             unknown_label="LiTS has liver 1 and tumor 2",
             real_geometry_expected=(
@@ -108,7 +118,7 @@ def _case_id(key: str) -> str:
     return f"{'lits_test' if prefix.startswith('test') else 'lits'}_{int(number):03d}"
 
 
-def _key(found: Found) -> tuple[str, str] | None:
+def _key(found: FoundFile) -> tuple[str, str] | None:
     """``volume-5`` or ``test-volume-5`` and the role."""
     stem = stem_of(found.path.name).lower()
     match = re.fullmatch(r"(test[-_])?(volume|segmentation)[-_](\d{1,3})", stem)

@@ -10,14 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from dataset_conversion.find import Found, orphan, pair, stem_of, walk
+from dataset_conversion.find import FoundFile, orphan, pair, stem_of, walk
 from dataset_conversion.lizard_info import info_notes, read_info
-from dataset_conversion.model import Case, DataSet, FileRecord, Plan, Record, Settings
+from dataset_conversion.model import CaseRecord, ConversionPlan, ConversionSettings, DataSet, FileRecord, PlannedCase
 from dataset_conversion.nuclei_tasks import TASKS
 from dataset_conversion.picture_options import CHANNELS, ENDINGS, READER
 from dataset_conversion.schemes import FOLDS, MEDISEG, SOURCE, THIRDS
+from dataset_conversion.staging import Workplace
 
 _INFO = "source and split of each image"
 
@@ -38,7 +39,7 @@ class Lizard(DataSet):
     tasks = TASKS
     splits: ClassVar[Mapping[str, str]] = {"folds": FOLDS, "thirds": THIRDS, "mediseg": MEDISEG, "source": SOURCE}
 
-    def plan(self, sources: Sequence[Path], settings: Settings) -> Plan:
+    def plan(self, sources: Sequence[Path], settings: ConversionSettings) -> ConversionPlan:
         """Pair by file name; source and split come from info.csv where it is there."""
         pairs, unused = pair(walk(sources, (".png", ".mat")), _key)
         info, known = read_info(sources)
@@ -51,7 +52,7 @@ class Lizard(DataSet):
                 continue
             row = info.get(one.key, {})
             cases.append(
-                Case(
+                PlannedCase(
                     # A second download of a file may be called "consep_9 (1)".
                     id=f"lizard_{re.sub(r'[^A-Za-z0-9._+-]+', '-', one.key)}",
                     image=one.image.path,
@@ -64,7 +65,7 @@ class Lizard(DataSet):
                 )
             )
         warnings = info_notes(info, {one.key for one in pairs if one.image and one.label})
-        return Plan(
+        return ConversionPlan(
             cases=cases,
             unused=unused,
             warnings=warnings,
@@ -72,7 +73,7 @@ class Lizard(DataSet):
             file_ending=settings.file_ending,
         )
 
-    def convert(self, case: Case, record: Record, work: Any) -> None:
+    def convert(self, case: PlannedCase, record: CaseRecord, work: Workplace) -> None:
         """Write one image with its nuclei."""
         from dataset_conversion.lizard_mat import read_mat
         from dataset_conversion.nuclei import as_instances, class_map, write_nuclei
@@ -88,12 +89,12 @@ class Lizard(DataSet):
         instances, classes, label_record.sha256 = read_mat(label)
         write_nuclei(record, work, picture.pixels, as_instances(instances), class_map(instances, classes))
 
-    def output_bytes(self, plan: Plan, settings: Settings) -> int:
+    def output_bytes(self, plan: ConversionPlan, settings: ConversionSettings) -> int:
         """About what the images have."""
         return sum(2 * case.image.stat().st_size for case in plan.cases)
 
 
-def _key(found: Found) -> tuple[str, str] | None:
+def _key(found: FoundFile) -> tuple[str, str] | None:
     """File name and role; pictures with drawn-in outlines are not images."""
     if any("overlay" in folder for folder in found.folders[1:]):
         return None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dataset_conversion.errors import ConversionError
 from dataset_conversion.find import stem_of, walk
-from dataset_conversion.text_table import Table, read_table
+from dataset_conversion.text_table import TextTable, read_table
 
 _NAME = "info.csv"
 _SPLITS = ("1", "2", "3")
@@ -49,7 +49,7 @@ def read_info(sources: Sequence[Path]) -> tuple[Info, list[Path]]:
     return info, paths
 
 
-def _check(table: Table) -> None:
+def _check(table: TextTable) -> None:
     missing = [name for name in ("filename", "source", "split") if name not in table.columns]
     if missing:
         raise ConversionError(

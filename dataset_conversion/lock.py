@@ -22,7 +22,7 @@ _TRIES = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Holder:
+class LockHolder:
     """The process that has a lock.
 
     Attributes:
@@ -143,7 +143,7 @@ class NumberLock:
         self._held = True
         return True
 
-    def _take_over(self, before: Holder | None) -> None:
+    def _take_over(self, before: LockHolder | None) -> None:
         """Replace what a killed process left behind where there are no kernel locks.
 
         Two may find it at the same time: the one that can make the second file goes on, and looks again.
@@ -168,9 +168,9 @@ class NumberLock:
             os.close(descriptor)
             guard.unlink(missing_ok=True)
 
-    def _holder(self, *, kernel: bool) -> Holder:
+    def _holder(self, *, kernel: bool) -> LockHolder:
         pid = os.getpid()
-        return Holder(
+        return LockHolder(
             name=self._name,
             host=platform.node(),
             pid=pid,
@@ -184,7 +184,7 @@ class NumberLock:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, content, 0) if hasattr(os, "pwrite") else os.write(descriptor, content)
 
-    def _refusal(self, holder: Holder | None, *, kernel: bool = False) -> ConversionError:
+    def _refusal(self, holder: LockHolder | None, *, kernel: bool = False) -> ConversionError:
         who = f"process {holder.pid} on {holder.host} ({holder.name})" if holder else "another process"
         gone = "" if kernel or (holder and holder.kernel) else f"; if that process is gone, remove {self.file}"
         return ConversionError(
@@ -228,10 +228,10 @@ def _is_at(descriptor: int, path: Path) -> bool:
         return False
 
 
-def _read(file: Path) -> Holder | None:
+def _read(file: Path) -> LockHolder | None:
     """Who wrote a lock's file; None if it does not say."""
     try:
-        return Holder(**json.loads(file.read_text()))
+        return LockHolder(**json.loads(file.read_text()))
     except (OSError, ValueError, TypeError):
         return None
 

@@ -12,7 +12,7 @@ from PIL import Image
 from dataset_conversion.errors import Refused
 from dataset_conversion.mask_scale import FLAT_SHARE, cut_mask, flat_share
 from dataset_conversion.picture import decode, orientation_of, shrunk_size, turned
-from dataset_conversion.source_file import Source, open_source
+from dataset_conversion.source_file import SourceFile, open_source
 
 Mask = NDArray[np.bool_]
 
@@ -26,7 +26,7 @@ _COARSEST = 16
 class MaskFile:
     """A mask and what was done to get it."""
 
-    source: Source
+    source: SourceFile
     inside: Mask
     orientation: int = 1
     """EXIF orientation, not applied."""

@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from dataset_conversion.errors import ConversionError
-from dataset_conversion.model import Case
+from dataset_conversion.model import PlannedCase
 from dataset_conversion.splits import joined
-from dataset_conversion.text_table import Row, Table, read_table
+from dataset_conversion.text_table import TableRow, TextTable, read_table
 
 COLUMNS = {
     "id": ("id", "case", "case_ids", "image", "image_id", "image_name", "isic_id"),
@@ -36,7 +36,7 @@ _NOTHING = frozenset(
 _LARGE, _LARGE_SHARE = 10, 0.2
 
 
-def apply(cases: Sequence[Case], path: Path | None) -> tuple[list[Case], list[str]]:
+def apply(cases: Sequence[PlannedCase], path: Path | None) -> tuple[list[PlannedCase], list[str]]:
     """Cases with the columns of the csv taken over.
 
     Args:
@@ -72,7 +72,7 @@ def apply(cases: Sequence[Case], path: Path | None) -> tuple[list[Case], list[st
     return answer, _notes(cases, table, known, strangers)
 
 
-def _by_case(cases: Sequence[Case], table: Table) -> tuple[dict[str, dict[str, str]], list[Row]]:
+def _by_case(cases: Sequence[PlannedCase], table: TextTable) -> tuple[dict[str, dict[str, str]], list[TableRow]]:
     """Filled cells of each case that a row names, and the rows that name none."""
     names: dict[str, list[str]] = {}
     for case in cases:
@@ -98,7 +98,7 @@ def _by_case(cases: Sequence[Case], table: Table) -> tuple[dict[str, dict[str, s
     return known, strangers
 
 
-def _ids(row: Row) -> list[str]:
+def _ids(row: TableRow) -> list[str]:
     """What may name the case, as it stands there and without folders and ending."""
     cells = [row.cells[name] for name in COLUMNS["id"] if row.cells.get(name)]
     bare = [cell.replace("\\", "/").rpartition("/")[2] for cell in cells]
@@ -109,7 +109,7 @@ def _means_something(column: str) -> bool:
     return any(column in names for word, names in COLUMNS.items() if word != "id")
 
 
-def _groups(cases: Sequence[Case], known: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+def _groups(cases: Sequence[PlannedCase], known: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     """Group of each case: the table's, joined over its columns, in place of the one that its name gives.
 
     Where the table names only some of a group, the others keep it, and so do the named ones beside their own: else one
@@ -136,7 +136,7 @@ def _groups(cases: Sequence[Case], known: Mapping[str, Mapping[str, str]]) -> di
     }
 
 
-def _with(case: Case, known: Mapping[str, str], group: str) -> Case:
+def _with(case: PlannedCase, known: Mapping[str, str], group: str) -> PlannedCase:
     values = {word: next((known[name] for name in COLUMNS[word] if known.get(name)), "") for word in COLUMNS}
     return replace(
         case,
@@ -148,7 +148,10 @@ def _with(case: Case, known: Mapping[str, str], group: str) -> Case:
 
 
 def _notes(
-    cases: Sequence[Case], table: Table, known: Mapping[str, Mapping[str, str]], strangers: Sequence[Row]
+    cases: Sequence[PlannedCase],
+    table: TextTable,
+    known: Mapping[str, Mapping[str, str]],
+    strangers: Sequence[TableRow],
 ) -> list[str]:
     notes = []
     if strangers:

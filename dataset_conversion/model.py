@@ -7,20 +7,23 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from dataset_conversion.files_on_disk import size_of
+
+if TYPE_CHECKING:
+    from dataset_conversion.staging import Workplace
 
 TRAIN = "train"
 TEST = "test"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
+class LabelTask:
     """What is to be segmented: which source labels become which written ones.
 
     Examples:
-        >>> kidney = Task(name="kidney", summary="...", labels={"kidney": 1}, mapping={1: 1, 2: 1})
+        >>> kidney = LabelTask(name="kidney", summary="...", labels={"kidney": 1}, mapping={1: 1, 2: 1})
         >>> kidney.dataset_labels()
         {'background': 0, 'kidney': 1}
     """
@@ -48,7 +51,7 @@ class Task:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Case:
+class PlannedCase:
     """One image, with or without a label, before anything of it was read."""
 
     id: str
@@ -81,10 +84,10 @@ class Unused:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class ConversionPlan:
     """What a data set's module found in the source folders."""
 
-    cases: Sequence[Case]
+    cases: Sequence[PlannedCase]
     unused: Sequence[Unused] = ()
     warnings: Sequence[str] = ()
     known: Mapping[Path, str] = field(default_factory=dict)
@@ -95,10 +98,10 @@ class Plan:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class ConversionSettings:
     """The user's choices that change what is written. Workers get a copy."""
 
-    task: Task
+    task: LabelTask
     split: str
     folds: int = 5
     seed: int = 12345
@@ -121,7 +124,7 @@ class FileRecord:
 
 
 @dataclass(kw_only=True)
-class Record:
+class CaseRecord:
     """What happened to one case; one line of the journal, one entry of the report."""
 
     id: str
@@ -156,7 +159,7 @@ class DataSet(ABC):
     number: ClassVar[int]
     folder_name: ClassVar[str]
     """What follows ``DatasetXXX_``."""
-    tasks: ClassVar[tuple[Task, ...]]
+    tasks: ClassVar[tuple[LabelTask, ...]]
     splits: ClassVar[Mapping[str, str]]
     """Name of each split scheme and what it does; the first is the default."""
     channel_names: ClassVar[Mapping[str, str]]
@@ -176,21 +179,21 @@ class DataSet(ABC):
         return
 
     @abstractmethod
-    def plan(self, sources: Sequence[Path], settings: Settings) -> Plan:
+    def plan(self, sources: Sequence[Path], settings: ConversionSettings) -> ConversionPlan:
         """Find and pair the files; read nothing but names, lists and headers."""
 
     @abstractmethod
-    def convert(self, case: Case, record: Record, work: Any) -> None:
-        """Check, convert and write one case into ``work`` (a `staging.Workplace`) and note it; or raise `Refused`.
+    def convert(self, case: PlannedCase, record: CaseRecord, work: Workplace) -> None:
+        """Check, convert and write one case into ``work``, and note it; or raise `Refused`.
 
         Runs in worker processes.
         """
 
-    def output_bytes(self, plan: Plan, settings: Settings) -> int:
+    def output_bytes(self, plan: ConversionPlan, settings: ConversionSettings) -> int:
         """How much the conversion will write at most, roughly."""
         return sum(size_of(case.label) for case in plan.cases if case.label is not None)
 
-    def task(self, name: str | None) -> Task:
+    def task(self, name: str | None) -> LabelTask:
         """The task of that name, the default one for None."""
         for task in self.tasks:
             if name in (None, task.name):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from dataset_conversion.find import PARTS, Found
-from dataset_conversion.model import Case
+from dataset_conversion.find import PARTS, FoundFile
+from dataset_conversion.model import PlannedCase
 
 
-def common_ending(cases: Iterable[Case]) -> tuple[str, list[str]]:
+def common_ending(cases: Iterable[PlannedCase]) -> tuple[str, list[str]]:
     """The one file ending of the data set: the images' most frequent, so that most of them can be linked.
 
     Returns:
@@ -25,7 +25,7 @@ def common_ending(cases: Iterable[Case]) -> tuple[str, list[str]]:
     return ending, [warning] if others else []
 
 
-def trained_from_test_folders(images: Iterable[Found]) -> list[str]:
+def trained_from_test_folders(images: Iterable[FoundFile]) -> list[str]:
     """What is to be said of training cases that somebody put into a folder for validation or test.
 
     The download has no such folders for labelled cases, so they are training cases like the others.

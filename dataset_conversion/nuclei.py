@@ -12,7 +12,7 @@ from scipy import ndimage
 from dataset_conversion.encode import encode
 from dataset_conversion.errors import Refused
 from dataset_conversion.labels import count_labels, map_labels
-from dataset_conversion.model import Record
+from dataset_conversion.model import CaseRecord
 from dataset_conversion.nuclei_tasks import CLASSES
 from dataset_conversion.staging import Workplace
 
@@ -70,7 +70,7 @@ def as_instances(values: NDArray[np.generic]) -> Instances:
 
 
 def write_nuclei(
-    record: Record,
+    record: CaseRecord,
     work: Workplace,
     picture: NDArray[np.uint8],
     instances: Instances,

@@ -15,7 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from dataset_conversion.errors import Refused
 from dataset_conversion.picture_damage import damage_of, watched, what_it_is
 from dataset_conversion.picture_depth import colour_depth, sixteen_bit_colours
-from dataset_conversion.source_file import Source, open_source
+from dataset_conversion.source_file import SourceFile, open_source
 
 Pixels = NDArray[np.uint8]
 
@@ -46,10 +46,10 @@ _SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 
 
 @dataclass(kw_only=True)
-class Picture:
+class ColourPicture:
     """A picture as 8-bit RGB, (height, width, 3)."""
 
-    source: Source
+    source: SourceFile
     pixels: Pixels
     format: str
     orientation: int
@@ -72,7 +72,7 @@ class Picture:
         self.plain = False
 
 
-def decode(source: Source) -> Image.Image:
+def decode(source: SourceFile) -> Image.Image:
     """Decode a picture file to its end.
 
     Raises:
@@ -113,7 +113,7 @@ def orientation_of(image: Image.Image) -> int:
     return orientation if orientation in _TURNS else 1
 
 
-def read_picture(path: Path) -> Picture:
+def read_picture(path: Path) -> ColourPicture:
     """Read a picture as 8-bit RGB.
 
     Raises:
@@ -146,7 +146,7 @@ def read_picture(path: Path) -> Picture:
     elif mode != "RGB" or "transparency" in image.info:
         notes.append(f"stored as {mode}, converted to RGB" + (_alpha_note(image) or ""))
     pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
-    return Picture(
+    return ColourPicture(
         source=source,
         pixels=pixels,
         format=format_name,

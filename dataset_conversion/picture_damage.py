@@ -52,7 +52,7 @@ def what_it_is(data: Buffer) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Scan:
+class _JpegScan:
     """The one scan of a JPEG file that is neither progressive nor split: where its compressed pixels lie."""
 
     start: int
@@ -68,7 +68,7 @@ class WatchedJpeg(io.BytesIO):
     look ahead as far as it always does; a sound file needs no more than these.
     """
 
-    def __init__(self, data: Buffer, scan: _Scan) -> None:
+    def __init__(self, data: Buffer, scan: _JpegScan) -> None:
         """Put the zeros in."""
         super().__init__(b"".join((data[: scan.end], bytes(_AHEAD), data[scan.end :])))
         self._stops = (scan.end - _TAIL, scan.end + _AHEAD)
@@ -209,7 +209,7 @@ def _channels(data: Buffer) -> int:
     return next((data[place + 9] for marker, place, _ in _segments(data) if marker in _FRAMES), 0)
 
 
-def _only_scan(data: Buffer) -> _Scan | None:
+def _only_scan(data: Buffer) -> _JpegScan | None:
     """Where the compressed pixels lie; None for files with several scans and those that are not in order."""
     segments = _segments(data)
     if not segments or segments[-1][0] != 0xDA:
@@ -225,4 +225,4 @@ def _only_scan(data: Buffer) -> _Scan | None:
     if end is None:
         return None
     restarts = any(marker == 0xDD and data[at + 4 : at + 6] != b"\0\0" for marker, at, _ in segments)
-    return _Scan(start=start, end=end.start(), restarts=restarts)
+    return _JpegScan(start=start, end=end.start(), restarts=restarts)

@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 
 from dataset_conversion.files_on_disk import size_of, why_unreadable
-from dataset_conversion.model import Plan, Settings
+from dataset_conversion.model import ConversionPlan, ConversionSettings
 
 ENDINGS = (".png", ".bmp", ".tif")
 CHANNELS = {"0": "R", "1": "G", "2": "B"}
@@ -33,7 +33,7 @@ def add_any_colour(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--any-colour", action="store_true", help=what)
 
 
-def written_bytes(plan: Plan, settings: Settings) -> int:
+def written_bytes(plan: ConversionPlan, settings: ConversionSettings) -> int:
     """How much will be written, roughly.
 
     The first bytes of some pictures, evenly spread, tell how large they are: with ``--max-size`` that decides.

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from dataset_conversion.model import Record, Settings
+from dataset_conversion.model import CaseRecord, ConversionSettings
 
 CASES = 12
 TILE = 256
@@ -20,10 +20,10 @@ WINDOW = (-160.0, 240.0)
 """Soft tissue, in HU."""
 COLOURS = ((0, 255, 0), (255, 64, 64), (64, 160, 255), (255, 220, 0), (255, 0, 255), (0, 255, 255), (255, 140, 0))
 
-Picture = NDArray[np.uint8]
+Pixels = NDArray[np.uint8]
 
 
-def preview(folder: Path, records: Sequence[Record], settings: Settings) -> bytes:
+def preview(folder: Path, records: Sequence[CaseRecord], settings: ConversionSettings) -> bytes:
     """Draw up to a dozen cases: those with warnings first, the others evenly spread.
 
     Args:
@@ -52,7 +52,7 @@ def preview(folder: Path, records: Sequence[Record], settings: Settings) -> byte
     return stream.getvalue()
 
 
-def _row(folder: Path, record: Record, settings: Settings) -> list[Image.Image]:
+def _row(folder: Path, record: CaseRecord, settings: ConversionSettings) -> list[Image.Image]:
     """The tiles of one case: three planes of a volume, one of a picture."""
     image_name, label_name = (
         next(name for name in record.outputs if name.startswith(start)) for start in ("images", "labels")
@@ -86,7 +86,7 @@ def _planes(image_path: Path, label_path: Path) -> list[Image.Image]:
     return tiles
 
 
-def _tile(picture: Picture, label: NDArray[np.generic], edges: tuple[float, float]) -> Image.Image:
+def _tile(picture: Pixels, label: NDArray[np.generic], edges: tuple[float, float]) -> Image.Image:
     """A picture with its outlines, fitted into a square without distortion."""
     height, width = picture.shape[0] * edges[0], picture.shape[1] * edges[1]
     scale = TILE / max(height, width)

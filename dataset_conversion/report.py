@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dataset_conversion.duplicates import Duplicate
-from dataset_conversion.model import TEST, TRAIN, DataSet, Plan, Record, Settings, Task
+from dataset_conversion.model import TEST, TRAIN, CaseRecord, ConversionPlan, ConversionSettings, DataSet, LabelTask
 from dataset_conversion.room import Estimate, size_text
 from dataset_conversion.schemes import Splits
 
@@ -29,7 +29,9 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def dataset_json(data_set: DataSet, settings: Settings, plan: Plan, training: int) -> dict[str, Any]:
+def dataset_json(
+    data_set: DataSet, settings: ConversionSettings, plan: ConversionPlan, training: int
+) -> dict[str, Any]:
     """The file that nnU-Net reads."""
     content: dict[str, Any] = {
         "channel_names": dict(data_set.channel_names),
@@ -53,7 +55,7 @@ def dataset_json(data_set: DataSet, settings: Settings, plan: Plan, training: in
     }
 
 
-def cases_csv(records: Sequence[Record], groups: Mapping[str, str], task: Task) -> str:
+def cases_csv(records: Sequence[CaseRecord], groups: Mapping[str, str], task: LabelTask) -> str:
     """One line for each written case."""
     names = task.value_names()
     means = sorted({key for record in records for key in record.means})
@@ -76,7 +78,7 @@ def cases_csv(records: Sequence[Record], groups: Mapping[str, str], task: Task) 
     return text.getvalue()
 
 
-def numbers(plan: Plan, records: Sequence[Record]) -> dict[str, int]:
+def numbers(plan: ConversionPlan, records: Sequence[CaseRecord]) -> dict[str, int]:
     """How many cases went which way."""
     unused = Counter(one.status for one in plan.unused)
     converted = [record for record in records if record.status == "converted"]
@@ -90,7 +92,7 @@ def numbers(plan: Plan, records: Sequence[Record]) -> dict[str, int]:
     }
 
 
-def refusals(plan: Plan, records: Sequence[Record]) -> list[dict[str, str]]:
+def refusals(plan: ConversionPlan, records: Sequence[CaseRecord]) -> list[dict[str, str]]:
     """Every case that was not converted and should have been."""
     planned = [one for one in plan.unused if one.status == "refused"]
     return [{"id": one.id, "file": one.path, "reason": one.reason} for one in planned] + [
@@ -100,7 +102,7 @@ def refusals(plan: Plan, records: Sequence[Record]) -> list[dict[str, str]]:
     ]
 
 
-def ignored(plan: Plan) -> list[str]:
+def ignored(plan: ConversionPlan) -> list[str]:
     """One line for each reason why files were left alone, with how many and the first of them."""
     reasons: dict[str, list[str]] = {}
     for one in plan.unused:
@@ -115,9 +117,9 @@ def ignored(plan: Plan) -> list[str]:
 def full_report(
     name: str,
     data_set: DataSet,
-    settings: Settings,
-    plan: Plan,
-    records: Sequence[Record],
+    settings: ConversionSettings,
+    plan: ConversionPlan,
+    records: Sequence[CaseRecord],
     warnings: Sequence[str],
     splits: Splits,
     found: Sequence[Duplicate],
@@ -141,9 +143,9 @@ def full_report(
 def summary(
     folder: Path,
     data_set: DataSet,
-    settings: Settings,
-    plan: Plan,
-    records: Sequence[Record],
+    settings: ConversionSettings,
+    plan: ConversionPlan,
+    records: Sequence[CaseRecord],
     warnings: Sequence[str],
     splits: Splits,
 ) -> dict[str, Any]:
@@ -178,7 +180,9 @@ def summary(
     }
 
 
-def dry_summary(name: str, data_set: DataSet, settings: Settings, plan: Plan, estimated: Estimate) -> dict[str, Any]:
+def dry_summary(
+    name: str, data_set: DataSet, settings: ConversionSettings, plan: ConversionPlan, estimated: Estimate
+) -> dict[str, Any]:
     """What ``--dry-run`` prints: what would be done, from names alone."""
     unused = Counter(one.status for one in plan.unused)
     return {
@@ -204,7 +208,7 @@ def dry_summary(name: str, data_set: DataSet, settings: Settings, plan: Plan, es
     }
 
 
-def opening(name: str, plan: Plan, estimated: Estimate, done: int) -> str:
+def opening(name: str, plan: ConversionPlan, estimated: Estimate, done: int) -> str:
     """The first line on the terminal."""
     seconds = estimated.seconds
     time = (
@@ -255,7 +259,7 @@ def _some(title: str, lines: Sequence[str], limit: int, where: str) -> list[str]
     return [*shown, f"  {title}: {more} more {where}"] if more > 0 else shown
 
 
-def _case(record: Record) -> dict[str, Any]:
+def _case(record: CaseRecord) -> dict[str, Any]:
     """A record without what only the machinery needs."""
     content = asdict(record)
     del content["fingerprint"], content["pixels_sha256"]

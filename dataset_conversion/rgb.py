@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from dataset_conversion.encode import encode
 from dataset_conversion.errors import Refused
 from dataset_conversion.mask import MaskFile, fit_mask, read_mask, shrink_mask
-from dataset_conversion.model import Case, FileRecord, Record
-from dataset_conversion.picture import Picture, read_picture, shrink, shrunk_size
+from dataset_conversion.model import CaseRecord, FileRecord, PlannedCase
+from dataset_conversion.picture import ColourPicture, read_picture, shrink, shrunk_size
 from dataset_conversion.similarity import fingerprint
 from dataset_conversion.staging import Workplace
 
@@ -18,7 +18,7 @@ _SIDES_TURN = 5
 _MOST_OF_THE_BORDER = 0.9
 
 
-def convert_rgb(case: Case, record: Record, work: Workplace, *, with_fingerprint: bool = True) -> None:
+def convert_rgb(case: PlannedCase, record: CaseRecord, work: Workplace, *, with_fingerprint: bool = True) -> None:
     """Check picture and mask, bring both to one size, link or write them.
 
     Args:
@@ -46,7 +46,7 @@ def convert_rgb(case: Case, record: Record, work: Workplace, *, with_fingerprint
 
 
 def place_rgb(
-    record: Record, work: Workplace, picture: Picture, mask: MaskFile | None, *, with_fingerprint: bool = True
+    record: CaseRecord, work: Workplace, picture: ColourPicture, mask: MaskFile | None, *, with_fingerprint: bool = True
 ) -> None:
     """Bring an upright picture and its mask to one size, link or write them.
 
@@ -104,7 +104,7 @@ def _looks_inverted(inside: NDArray[np.bool_]) -> bool:
     return bool(corners.all() and border.mean() >= _MOST_OF_THE_BORDER and not inside.all())
 
 
-def _turn_upright(picture: Picture, mask: MaskFile | None) -> None:
+def _turn_upright(picture: ColourPicture, mask: MaskFile | None) -> None:
     """Decide what EXIF orientations are worth: the shapes say whether the mask was drawn on the turned picture.
 
     Raises:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dataset_conversion.errors import ConversionError
 from dataset_conversion.files_on_disk import size_of, state_of
-from dataset_conversion.model import Case, DataSet, Plan, Settings
+from dataset_conversion.model import ConversionPlan, ConversionSettings, DataSet, PlannedCase
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,13 @@ class Estimate:
 
 
 def estimate(
-    data_set: DataSet, plan: Plan, settings: Settings, raw: Path, *, done: Collection[str], workers: int
+    data_set: DataSet,
+    plan: ConversionPlan,
+    settings: ConversionSettings,
+    raw: Path,
+    *,
+    done: Collection[str],
+    workers: int,
 ) -> Estimate:
     """What is still to be done.
 
@@ -64,7 +70,7 @@ def estimate(
     )
 
 
-def copied_bytes(cases: Collection[Case], link: str, place: Path) -> int:
+def copied_bytes(cases: Collection[PlannedCase], link: str, place: Path) -> int:
     """Bytes of the images that cannot be linked into a folder, or shall not be."""
     if link == "symbolic":
         return 0

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dataset_conversion import splits
-from dataset_conversion.model import Record, Settings
+from dataset_conversion.model import CaseRecord, ConversionSettings
 from dataset_conversion.splits import Fold
 
 FOLDS = "cross-validation, groups kept together"
@@ -26,7 +26,7 @@ class Splits:
     warnings: list[str] = field(default_factory=list)
 
 
-def make_splits(training: Sequence[Record], groups: Mapping[str, str], settings: Settings) -> Splits:
+def make_splits(training: Sequence[CaseRecord], groups: Mapping[str, str], settings: ConversionSettings) -> Splits:
     """Split the training cases as the settings ask for."""
     own = {record.id: groups[record.id] for record in training}
     parts = {record.id: record.fold_part for record in training}

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from dataset_conversion.errors import ConversionError
 from dataset_conversion.files_on_disk import why_unreadable
-from dataset_conversion.find import Found, walk
-from dataset_conversion.model import TRAIN, Case, DataSet, Plan, Unused
+from dataset_conversion.find import FoundFile, walk
+from dataset_conversion.model import TRAIN, ConversionPlan, DataSet, PlannedCase, Unused
 
 _ARCHIVES = re.compile(r"\.(zip|tar|tgz|tbz2?|txz|7z|rar|z\d\d|r\d\d)(\.\d{3})?$|\.(tar|nii)\.(bz2|xz|zst)$", re.I)
 _DICOM_NAMES = re.compile(r"\.(dcm|dicom|ima)$|^DICOMDIR$", re.I)
@@ -22,7 +22,7 @@ _LOOKED_AT = 50
 _LONGEST_NAME = 255 - len(".") - len("_0000") - len(".tmp")
 
 
-def without_excluded(plan: Plan, data_set: DataSet, exclude: Sequence[str]) -> Plan:
+def without_excluded(plan: ConversionPlan, data_set: DataSet, exclude: Sequence[str]) -> ConversionPlan:
     """Take cases out, by id or by a preset.
 
     Raises:
@@ -68,9 +68,9 @@ def without_excluded(plan: Plan, data_set: DataSet, exclude: Sequence[str]) -> P
     )
 
 
-def without_bad_names(plan: Plan, file_ending: str) -> Plan:
+def without_bad_names(plan: ConversionPlan, file_ending: str) -> ConversionPlan:
     """Refuse the cases whose id cannot be a file's name, or only on some systems; the others go on."""
-    cases: list[Case] = []
+    cases: list[PlannedCase] = []
     refused: list[Unused] = []
     seen: dict[str, str] = {}
     for case in plan.cases:
@@ -100,7 +100,7 @@ def name_fault(name: str, file_ending: str) -> str:
     return ""
 
 
-def check_some_training_case(plan: Plan, data_set: DataSet, sources: Sequence[Path]) -> None:
+def check_some_training_case(plan: ConversionPlan, data_set: DataSet, sources: Sequence[Path]) -> None:
     """Refuse sources in which there is nothing to train on, and say what there is instead.
 
     Raises:
@@ -128,7 +128,7 @@ def hint(sources: Sequence[Path]) -> str:
     return ""
 
 
-def _without_ending(sources: Sequence[Path]) -> list[Found]:
+def _without_ending(sources: Sequence[Path]) -> list[FoundFile]:
     # Names such as 1.2.840.113619 have no ending either.
     return [found for found in walk(sources, ("",)) if not re.search(r"\.[A-Za-z][A-Za-z0-9]{0,5}$", found.path.name)]
 

@@ -33,7 +33,7 @@ class ExpectedSize(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class SourceFile:
     """A source file's bytes as they lie on disk."""
 
     path: Path
@@ -51,7 +51,7 @@ class Source:
         return len(self.data)
 
 
-def open_source(path: Path) -> Source:
+def open_source(path: Path) -> SourceFile:
     """Read a file and start hashing it.
 
     It is read, not mapped into memory: a disk that fails in the middle is then an error that can be reported, not a
@@ -79,9 +79,9 @@ def open_source(path: Path) -> Source:
     return source_of(path, data)
 
 
-def source_of(path: Path, data: Buffer) -> Source:
+def source_of(path: Path, data: Buffer) -> SourceFile:
     """Bytes that are in memory already; starts hashing them."""
-    return Source(path=path, data=data, _hash=_HASHER.submit(lambda: hashlib.sha256(data).hexdigest()))
+    return SourceFile(path=path, data=data, _hash=_HASHER.submit(lambda: hashlib.sha256(data).hexdigest()))
 
 
 def hash_of(path: Path) -> str:
@@ -107,7 +107,7 @@ def _check_memory(path: Path, size: int) -> None:
         )
 
 
-def inflate(source: Source, expected: ExpectedSize) -> Buffer:
+def inflate(source: SourceFile, expected: ExpectedSize) -> Buffer:
     """The contents of a gzip file, read to the very end and checked against its own checksum.
 
     Raises:

@@ -19,7 +19,7 @@ from typing import Any
 
 from dataset_conversion.errors import ConversionError, Refused
 from dataset_conversion.final_check import give_name
-from dataset_conversion.model import TEST, FileRecord, Record, Settings
+from dataset_conversion.model import TEST, CaseRecord, ConversionSettings, FileRecord
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -117,7 +117,7 @@ class Workplace:
     """What one case needs while it is converted. Workers get a copy."""
 
     root: Path
-    settings: Settings
+    settings: ConversionSettings
     sources: tuple[Path, ...] = ()
 
     def source_name(self, path: Path) -> str:
@@ -127,22 +127,22 @@ class Workplace:
                 return f"{prefix}{path.relative_to(source).as_posix()}"
         return path.name
 
-    def image_path(self, record: Record) -> str:
+    def image_path(self, record: CaseRecord) -> str:
         """Where the case's image goes, relative to the data set's folder."""
         return f"{'imagesTs' if record.part == TEST else 'imagesTr'}/{record.id}_0000{self.settings.file_ending}"
 
-    def label_path(self, record: Record, folder: str = "labels") -> str:
+    def label_path(self, record: CaseRecord, folder: str = "labels") -> str:
         """Where the case's label (or another map of its kind) goes, relative to the data set's folder."""
         return f"{folder}{'Ts' if record.part == TEST else 'Tr'}/{record.id}{self.settings.file_ending}"
 
-    def write(self, record: Record, relative: str, contents: bytes) -> None:
+    def write(self, record: CaseRecord, relative: str, contents: bytes) -> None:
         """Write one file of a case."""
         target = self.root / relative
         with writing(target.parent):
             target.parent.mkdir(exist_ok=True)
         record.outputs[relative] = write_atomically(target, contents)
 
-    def link(self, record: Record, relative: str, source: Path) -> str:
+    def link(self, record: CaseRecord, relative: str, source: Path) -> str:
         """Link one file of a case; returns what was done."""
         target = self.root / relative
         with writing(target.parent):
@@ -189,7 +189,7 @@ class Staging:
             self.data.mkdir()
         write_atomically(self._job, dump_json(job))
 
-    def resume(self, job: Mapping[str, Any]) -> dict[str, Record]:
+    def resume(self, job: Mapping[str, Any]) -> dict[str, CaseRecord]:
         """The cases that are done, by id.
 
         Raises:
@@ -229,7 +229,7 @@ class Staging:
         states = [path.lstat() for path in self.folder.rglob("*")] if self.exists else []
         return sum(state.st_size for state in states if state.st_nlink == 1)
 
-    def note(self, record: Record) -> None:
+    def note(self, record: CaseRecord) -> None:
         """Remember that a case is done."""
         with writing(self.folder), self._journal.open("a") as journal:
             journal.write(json.dumps(asdict(record)) + "\n")
@@ -247,7 +247,7 @@ class Staging:
         """Remove everything."""
         shutil.rmtree(self.folder)
 
-    def _done(self) -> dict[str, Record]:
+    def _done(self) -> dict[str, CaseRecord]:
         done = {}
         for line in self._journal.read_text(errors="replace").splitlines() if self._journal.exists() else []:
             try:
@@ -260,10 +260,10 @@ class Staging:
         return done
 
 
-def record_from_json(content: Mapping[str, Any]) -> Record:
+def record_from_json(content: Mapping[str, Any]) -> CaseRecord:
     """A journal line back as a record."""
     files = [FileRecord(**file) for file in content["files"]]
-    return Record(**{**content, "files": files})
+    return CaseRecord(**{**content, "files": files})
 
 
 def _size(path: Path) -> int:

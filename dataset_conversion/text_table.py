@@ -18,7 +18,7 @@ _OTHERS = {b"PK\x03\x04": "a zip or Excel file", b"\xd0\xcf\x11\xe0": "an old Ex
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class TableRow:
     """One line of a table."""
 
     line: int
@@ -28,12 +28,12 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table:
+class TextTable:
     """A csv file."""
 
     path: Path
     columns: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
 
 
 def read_text(path: Path) -> str:
@@ -62,7 +62,7 @@ def read_text(path: Path) -> str:
     return text
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: Path) -> TextTable:
     """A csv whose first line names its columns, separated by commas, semicolons or tabs.
 
     Raises:
@@ -88,12 +88,12 @@ def read_table(path: Path) -> Table:
                     f"{path} line {reader.line_num} has {len(cells)} cells, its first line names {len(columns)} columns"
                 )
             padded = [*cells, *[""] * (len(columns) - len(cells))]
-            rows.append(Row(line=reader.line_num, cells=dict(zip(columns, padded, strict=False))))
+            rows.append(TableRow(line=reader.line_num, cells=dict(zip(columns, padded, strict=False))))
     except csv.Error as error:
         raise ConversionError(f"{path} line {reader.line_num} cannot be read as csv: {error}") from error
     if not columns:
         raise ConversionError(f"{path} is empty; a table with column names is needed")
-    return Table(path=path, columns=columns, rows=tuple(rows))
+    return TextTable(path=path, columns=columns, rows=tuple(rows))
 
 
 def _check_columns(path: Path, columns: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ from dataset_conversion import geometry, nifti_header
 from dataset_conversion.errors import Refused
 from dataset_conversion.geometry import Affine, Shape
 from dataset_conversion.nifti_header import Header, HeaderView
-from dataset_conversion.source_file import Buffer, Source, inflate, open_source
+from dataset_conversion.source_file import Buffer, SourceFile, inflate, open_source
 
 Array = NDArray[np.generic]
 
@@ -30,11 +30,11 @@ _ROWS = ("srow_x", "srow_y", "srow_z", "pixdim", "xyzt_units")
 
 
 @dataclass(kw_only=True)
-class Volume:
+class NiftiVolume:
     """A NIfTI file with its voxels still as stored."""
 
     path: Path
-    source: Source
+    source: SourceFile
     view: HeaderView
     contents: Buffer
     shape: Shape
@@ -79,7 +79,7 @@ class Volume:
         return np.asarray(self.stored * np.float64(slope) + np.float64(intercept))
 
 
-def read_volume(path: Path) -> Volume:
+def read_volume(path: Path) -> NiftiVolume:
     """Read a NIfTI file to its end and check everything that does not depend on its role.
 
     Raises:
@@ -101,7 +101,7 @@ def read_volume(path: Path) -> Volume:
         raise Refused(f"{path.name} has shape {stored_shape}, not three dimensions; take the one volume that is meant")
     if len(contents) < found.size:
         raise Refused(f"{path.name} is cut off: {len(contents)} of {found.size} bytes; download it again")
-    volume = Volume(
+    volume = NiftiVolume(
         path=path,
         source=source,
         view=found,
@@ -126,7 +126,7 @@ def read_volume(path: Path) -> Volume:
     return volume
 
 
-def check_image(volume: Volume) -> float:
+def check_image(volume: NiftiVolume) -> float:
     """Check what an image must promise, and correct its header where that loses nothing.
 
     Returns:
@@ -150,7 +150,7 @@ def check_image(volume: Volume) -> float:
     return float(low)
 
 
-def check_label_values(volume: Volume) -> NDArray[np.uint8]:
+def check_label_values(volume: NiftiVolume) -> NDArray[np.uint8]:
     """The label's voxels as uint8, floats rounded where they are whole numbers but for rounding.
 
     Raises:
@@ -178,7 +178,7 @@ def check_label_values(volume: Volume) -> NDArray[np.uint8]:
     return values.astype(np.uint8)
 
 
-def header_on_grid_of(image: Volume, dtype: np.dtype[np.generic]) -> nibabel.Nifti1Header:
+def header_on_grid_of(image: NiftiVolume, dtype: np.dtype[np.generic]) -> nibabel.Nifti1Header:
     """A fresh header for voxels of that type, with exactly the image's geometry."""
     header = nibabel.Nifti1Header()
     header.set_data_dtype(dtype)
@@ -196,7 +196,7 @@ def encode(header: nibabel.Nifti1Header, voxels: Array, file_ending: str) -> byt
     return bytes(imagecodecs.gzip_encode(raw, 6)) if file_ending.endswith(".gz") else raw
 
 
-def encode_image(image: Volume, file_ending: str) -> bytes:
+def encode_image(image: NiftiVolume, file_ending: str) -> bytes:
     """The image as a file with that ending, under a new header if its own was corrected; voxels keep their bytes."""
     raw = bytes(image.contents)
     if image.corrected:
@@ -219,7 +219,7 @@ def _expected_size(beginning: bytes) -> int:
         return 1
 
 
-def _correct_geometry(volume: Volume) -> None:
+def _correct_geometry(volume: NiftiVolume) -> None:
     """Make every reader see one geometry: qform, sform and pixdim agree, axes are orthogonal.
 
     nnU-Net takes the spacing from ``pixdim`` and the axes from the affine, SimpleITK has its own order of preference;

@@ -8,7 +8,7 @@ from pathlib import Path
 from dataset_conversion import nifti_header
 from dataset_conversion.errors import Refused
 from dataset_conversion.files_on_disk import size_of, why_unreadable
-from dataset_conversion.model import Plan, Settings
+from dataset_conversion.model import ConversionPlan, ConversionSettings
 from dataset_conversion.nifti_header import HeaderView
 
 # Headers with long extensions are rare: what does not show in so many bytes is not estimated.
@@ -17,7 +17,7 @@ _BEGINNING = 1 << 16
 _IMAGE, _LABEL = 0.7, 0.02
 
 
-def written_bytes(plan: Plan, settings: Settings) -> int:
+def written_bytes(plan: ConversionPlan, settings: ConversionSettings) -> int:
     """Bytes of the labels, and of the images that cannot be linked as they are."""
     compressed = plan.file_ending.endswith(".gz")
     total = 0

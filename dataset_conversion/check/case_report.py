@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset_conversion.check.finding import Finding, fault, note
+from dataset_conversion.check.finding import CheckFinding, fault, note
 
 _AT_ONCE = 2**20
 _MANY = 64
@@ -33,7 +33,7 @@ class CaseReport:
     id: str
     part: str
     file: str
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[CheckFinding] = field(default_factory=list)
     digest: str = ""
     fingerprint: str = ""
     kind: str = ""
@@ -69,7 +69,7 @@ def _one_type(values: NDArray[Any]) -> NDArray[Any]:
     return values.astype("<f4")
 
 
-def label_findings(values: NDArray[Any], names: Mapping[int, str], file: str, case: str) -> list[Finding]:
+def label_findings(values: NDArray[Any], names: Mapping[int, str], file: str, case: str) -> list[CheckFinding]:
     """Label values that ``dataset.json`` does not know, and label maps with nothing in them.
 
     Args:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dataset_conversion.check.finding import Finding, fault
+from dataset_conversion.check.finding import CheckFinding, fault
 
 FILE = "dataset.json"
 VOLUMES = (".nii.gz", ".nii", ".nrrd", ".mha", ".gipl")
@@ -60,7 +60,7 @@ class Description:
         return self.reader == "Tiff3DIO"
 
 
-def read(folder: Path) -> tuple[Description | None, list[Finding]]:
+def read(folder: Path) -> tuple[Description | None, list[CheckFinding]]:
     """Read the description of a raw data set.
 
     Returns:
@@ -77,7 +77,7 @@ def read(folder: Path) -> tuple[Description | None, list[Finding]]:
         return None, [fault("description", FILE, f"cannot be read as JSON ({error}); write it again")]
     if not isinstance(content, dict):
         return None, [fault("description", FILE, f"holds a {type(content).__name__}, where nnU-Net needs an object")]
-    findings: list[Finding] = []
+    findings: list[CheckFinding] = []
     channels: Any = content.get("channel_names", content.get("modality"))
     for key, value in (("labels", content.get("labels")), ("channel_names", channels)):
         if not isinstance(value, dict) or not value:
@@ -105,7 +105,7 @@ def read(folder: Path) -> tuple[Description | None, list[Finding]]:
     return description, findings
 
 
-def _values(content: Mapping[str, Any], findings: list[Finding]) -> dict[int, str]:
+def _values(content: Mapping[str, Any], findings: list[CheckFinding]) -> dict[int, str]:
     """Label values and their names; regions give the values that they are made of. Empty if that is not clear."""
     names: dict[int, str] = {}
     regions = False
@@ -149,7 +149,7 @@ def _values(content: Mapping[str, Any], findings: list[Finding]) -> dict[int, st
     return names
 
 
-def _overwritten(labels: Mapping[str, Any], order: Sequence[Any]) -> Iterator[Finding]:
+def _overwritten(labels: Mapping[str, Any], order: Sequence[Any]) -> Iterator[CheckFinding]:
     """Predictions are written region by region, each with its value in the order; later ones cover earlier ones."""
     regions = [
         (name, set(value) if isinstance(value, list) else {value})
@@ -169,14 +169,14 @@ def _overwritten(labels: Mapping[str, Any], order: Sequence[Any]) -> Iterator[Fi
             yield fault("labels", FILE, says)
 
 
-def _channels(channels: Mapping[str, Any]) -> list[Finding]:
+def _channels(channels: Mapping[str, Any]) -> list[CheckFinding]:
     if sorted(channels) == sorted(str(number) for number in range(len(channels))):
         return []
     found = ", ".join(map(repr, channels))
     return [fault("description", FILE, f'\'channel_names\' must be numbered "0", "1", ... without a gap; got {found}')]
 
 
-def _reader(content: Mapping[str, Any], ending: str) -> list[Finding]:
+def _reader(content: Mapping[str, Any], ending: str) -> list[CheckFinding]:
     reader = content.get("overwrite_image_reader_writer")
     if reader in (None, "None", ""):
         return []
@@ -188,7 +188,7 @@ def _reader(content: Mapping[str, Any], ending: str) -> list[Finding]:
     return []
 
 
-def _files(content: Mapping[str, Any], findings: list[Finding]) -> dict[str, tuple[tuple[str, ...], str]]:
+def _files(content: Mapping[str, Any], findings: list[CheckFinding]) -> dict[str, tuple[tuple[str, ...], str]]:
     """The cases that ``dataset`` lists, nnU-Net's way of naming files that lie elsewhere."""
     listed = content.get("dataset")
     if not isinstance(listed, dict):

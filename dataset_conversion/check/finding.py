@@ -11,7 +11,7 @@ NOTE = "note"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class CheckFinding:
     """One thing that is wrong, or that somebody should look at.
 
     Attributes:
@@ -29,17 +29,17 @@ class Finding:
     case: str = ""
 
 
-def fault(kind: str, file: str, says: str, case: str = "") -> Finding:
+def fault(kind: str, file: str, says: str, case: str = "") -> CheckFinding:
     """Something to fix before training."""
-    return Finding(level=FAULT, kind=kind, file=file, says=says, case=case)
+    return CheckFinding(level=FAULT, kind=kind, file=file, says=says, case=case)
 
 
-def note(kind: str, file: str, says: str, case: str = "") -> Finding:
+def note(kind: str, file: str, says: str, case: str = "") -> CheckFinding:
     """Something to look at."""
-    return Finding(level=NOTE, kind=kind, file=file, says=says, case=case)
+    return CheckFinding(level=NOTE, kind=kind, file=file, says=says, case=case)
 
 
-def as_summary(folder: str, cases: int, tests: int, findings: Sequence[Finding]) -> dict[str, Any]:
+def as_summary(folder: str, cases: int, tests: int, findings: Sequence[CheckFinding]) -> dict[str, Any]:
     """What ``--json`` prints."""
     return {
         "folder": folder,

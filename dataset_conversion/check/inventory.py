@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dataset_conversion.check.description import FILE, Description
-from dataset_conversion.check.finding import Finding, fault, note
+from dataset_conversion.check.finding import CheckFinding, fault, note
 from dataset_conversion.model import TEST, TRAIN
 
 _TRIED = 5
@@ -33,7 +33,7 @@ class RawCase:
     label: Path | None = None
 
 
-def take(folder: Path, description: Description) -> tuple[list[RawCase], list[Finding]]:
+def take(folder: Path, description: Description) -> tuple[list[RawCase], list[CheckFinding]]:
     """All cases of the data set, in the order of their ids, and what is wrong with files and pairs."""
     cases, findings = [], []
     for part in (TRAIN, TEST):
@@ -72,7 +72,7 @@ def _expanded(folder: Path, path: str) -> Path:
     return Path(os.path.normpath(folder / os.path.expandvars(path)))
 
 
-def _listed(folder: Path, description: Description) -> tuple[list[RawCase], list[Finding]]:
+def _listed(folder: Path, description: Description) -> tuple[list[RawCase], list[CheckFinding]]:
     cases, findings = [], []
     for case_id, (images, label) in sorted(description.files.items()):
         paths = [_expanded(folder, image) for image in images]
@@ -85,9 +85,9 @@ def _listed(folder: Path, description: Description) -> tuple[list[RawCase], list
     ], findings
 
 
-def _in_folders(folder: Path, description: Description, part: str) -> tuple[list[RawCase], list[Finding]]:
+def _in_folders(folder: Path, description: Description, part: str) -> tuple[list[RawCase], list[CheckFinding]]:
     images_name, labels_name = FOLDERS[part]
-    findings: list[Finding] = []
+    findings: list[CheckFinding] = []
     cases: dict[str, RawCase] = {}
     pattern = re.compile(r"(.+)_(\d{4})" + re.escape(description.ending), re.DOTALL)
     spacings: list[Path] = []
@@ -124,7 +124,7 @@ def _in_folders(folder: Path, description: Description, part: str) -> tuple[list
     return [cases[name] for name in sorted(cases)], findings
 
 
-def _files(folder: Path, findings: list[Finding]) -> Iterator[Path]:
+def _files(folder: Path, findings: list[CheckFinding]) -> Iterator[Path]:
     """Regular files; what cannot be opened is a finding."""
     if not folder.is_dir():
         return
@@ -141,7 +141,7 @@ def _files(folder: Path, findings: list[Finding]) -> Iterator[Path]:
             findings.append(fault("pairs", relative, f"is {what}; nnU-Net passes it by"))
 
 
-def _spacings(files: Sequence[Path], cases: Mapping[str, RawCase], description: Description) -> Iterator[Finding]:
+def _spacings(files: Sequence[Path], cases: Mapping[str, RawCase], description: Description) -> Iterator[CheckFinding]:
     """TIFF stacks have their spacing in ``CASE.json`` beside ``CASE_0000.tif``; nnU-Net passes other names by."""
     for file in files:
         case = re.sub(r"_\d{4}$", "", file.stem)
@@ -165,7 +165,7 @@ def _not_an_image(name: str, ending: str) -> str:
     return f"has no channel number; nnU-Net needs {name.removesuffix(ending)}_0000{ending}"
 
 
-def _channels(case: RawCase, description: Description, folder: str) -> Iterator[Finding]:
+def _channels(case: RawCase, description: Description, folder: str) -> Iterator[CheckFinding]:
     numbers = sorted(case.images)
     # The files of colour pictures and 4D volumes hold several channels each.
     if numbers != list(range(len(numbers))) or len(numbers) > description.channels:
@@ -176,7 +176,7 @@ def _channels(case: RawCase, description: Description, folder: str) -> Iterator[
         )
 
 
-def _same_but_for_capitals(cases: dict[str, RawCase], folder: str) -> Iterator[Finding]:
+def _same_but_for_capitals(cases: dict[str, RawCase], folder: str) -> Iterator[CheckFinding]:
     seen: dict[str, str] = {}
     for name in sorted(cases):
         other = seen.setdefault(name.lower(), name)

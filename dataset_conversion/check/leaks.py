@@ -12,7 +12,7 @@ from typing import Any
 
 from dataset_conversion import splits
 from dataset_conversion.check.case_report import CaseReport
-from dataset_conversion.check.finding import Finding, fault, note
+from dataset_conversion.check.finding import CheckFinding, fault, note
 from dataset_conversion.errors import ConversionError
 from dataset_conversion.model import TEST, TRAIN
 from dataset_conversion.text_table import read_table
@@ -22,7 +22,7 @@ PREPROCESSED = "nnUNet_preprocessed"
 Fold = Mapping[str, list[str]]
 
 
-def find(folder: Path, reports: Sequence[CaseReport]) -> list[Finding]:
+def find(folder: Path, reports: Sequence[CaseReport]) -> list[CheckFinding]:
     """Duplicates, and leaks in the splits of the raw and of the preprocessed folder."""
     reports = _told_apart(reports)
     known, findings = _groups(folder, reports)
@@ -76,7 +76,7 @@ def _file(reports: Sequence[CaseReport], case: str) -> str:
     return next(report.file for report in reports if report.id == case)
 
 
-def _groups(folder: Path, reports: Sequence[CaseReport]) -> tuple[dict[str, str], list[Finding]]:
+def _groups(folder: Path, reports: Sequence[CaseReport]) -> tuple[dict[str, str], list[CheckFinding]]:
     """Case id to group, from the ``cases.csv`` that converters write."""
     file = folder / "cases.csv"
     if not file.is_file():
@@ -98,7 +98,7 @@ def _groups(folder: Path, reports: Sequence[CaseReport]) -> tuple[dict[str, str]
 
 def _into_the_test_part(
     reports: Sequence[CaseReport], same: Sequence[tuple[str, str, str]], groups: Mapping[str, str]
-) -> Iterator[Finding]:
+) -> Iterator[CheckFinding]:
     parts = {report.id: report.part for report in reports}
     for one, other, how in same:
         if parts[one] != parts[other]:
@@ -123,7 +123,7 @@ def _split_files(folder: Path) -> Iterator[tuple[Path, str]]:
             yield place / SPLITS, name
 
 
-def _of_split(file: Path, name: str, training: Sequence[str], groups: Mapping[str, str]) -> list[Finding]:
+def _of_split(file: Path, name: str, training: Sequence[str], groups: Mapping[str, str]) -> list[CheckFinding]:
     try:
         folds = json.loads(file.read_text(encoding="utf-8"))
         wrong = not isinstance(folds, list) or not folds or not all(_is_fold(fold) for fold in folds)
@@ -143,7 +143,7 @@ def _is_fold(fold: Any) -> bool:
 
 def _of_folds(
     folds: Sequence[Fold], name: str, groups: Mapping[str, str], training: Sequence[str] | None = None
-) -> list[Finding]:
+) -> list[CheckFinding]:
     findings = []
     for number, fold in enumerate(folds):
         unknown = sorted((set(fold["train"]) | set(fold["val"])) - set(training or groups))

@@ -14,7 +14,7 @@ from dataset_conversion.check import description as descriptions
 from dataset_conversion.check import inventory, leaks
 from dataset_conversion.check.case_report import CaseReport
 from dataset_conversion.check.description import Description
-from dataset_conversion.check.finding import Finding, as_summary, fault
+from dataset_conversion.check.finding import CheckFinding, as_summary, fault
 from dataset_conversion.check.inventory import RawCase
 from dataset_conversion.check.tiff_stacks import with_reader
 from dataset_conversion.errors import ConversionError, Refused
@@ -101,7 +101,7 @@ def _checked(cases: Sequence[RawCase], description: Description, folder: Path, w
         pool.shutdown(cancel_futures=True)
 
 
-def _mixed_types(reports: Sequence[CaseReport]) -> list[Finding]:
+def _mixed_types(reports: Sequence[CaseReport]) -> list[CheckFinding]:
     """Pictures of 8 and of 16 bits beside each other: nnU-Net reads 0 to 255 and 0 to 65535 as they are."""
     kinds = Counter(report.kind for report in reports if report.kind in ("uint8", "uint16", "bool"))
     if len(kinds) < 2:

@@ -25,7 +25,7 @@ from dataset_conversion.volume import NIFTI_ENDINGS, check_image, check_label_va
 
 
 @dataclass(frozen=True, kw_only=True)
-class Grid:
+class VoxelGrid:
     """Where the voxels of a file are.
 
     Attributes:
@@ -49,7 +49,7 @@ class Voxels:
     """
 
     values: NDArray[Any]
-    grid: Grid
+    grid: VoxelGrid
     channels: int = 1
     scaling: tuple[float, float] | None = None
 
@@ -114,7 +114,7 @@ def _nifti(file: Path, name: str, report: CaseReport, *, is_label: bool) -> Voxe
     if _dimensions(file) != 3:
         return _itk(file, is_label=is_label)
     volume = read_volume(file)
-    grid = Grid(shape=volume.shape, affine=volume.stored_affine)
+    grid = VoxelGrid(shape=volume.shape, affine=volume.stored_affine)
     if is_label:
         of_header = len(volume.notes)
         values: NDArray[Any] = volume.values()
@@ -173,7 +173,7 @@ def _itk(file: Path, *, is_label: bool) -> Voxels:
     return Voxels(values=values, grid=_itk_grid(image), channels=image.GetSize()[3] if dimensions == 4 else 1)
 
 
-def _itk_grid(image: Any) -> Grid:
+def _itk_grid(image: Any) -> VoxelGrid:
     dimensions = image.GetDimension()
     count = min(dimensions, 3)
     direction = np.asarray(image.GetDirection()).reshape(dimensions, dimensions)[:count, :count]
@@ -181,10 +181,10 @@ def _itk_grid(image: Any) -> Grid:
     affine[:count, :count] = direction * np.asarray(image.GetSpacing()[:count])
     affine[:count, 3] = image.GetOrigin()[:count]
     # SimpleITK's x and y run to the left and to the back.
-    return Grid(shape=tuple(image.GetSize()[:count]), affine=np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine)
+    return VoxelGrid(shape=tuple(image.GetSize()[:count]), affine=np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine)
 
 
-def _compare(image: Grid, other: Grid, name: str, report: CaseReport, what: str) -> None:
+def _compare(image: VoxelGrid, other: VoxelGrid, name: str, report: CaseReport, what: str) -> None:
     if image.shape != other.shape:
         says = f"has shape {other.shape}, {what} {image.shape}"
         report.findings.append(fault("geometry", name, says, report.id))

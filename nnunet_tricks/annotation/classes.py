@@ -14,7 +14,7 @@ _RESERVED = ("background", labels.IGNORE)
 
 
 @dataclass(frozen=True)
-class Classes:
+class PaintedClasses:
     """Classes in the order of their values in the data set, which are 1, 2, and so on.
 
     Attributes:
@@ -46,7 +46,7 @@ class Classes:
         return " ".join(f"{name}={number}" for name, number in zip(self.names, self.numbers, strict=True))
 
 
-def parsed(words: Sequence[str]) -> Classes:
+def parsed(words: Sequence[str]) -> PaintedClasses:
     """Classes as on the command line: ``kidney=1 tumour=7``, or names alone, whose numbers are 1, 2, and so on.
 
     Raises:
@@ -54,7 +54,7 @@ def parsed(words: Sequence[str]) -> Classes:
 
     Examples:
         >>> parsed(["tumour=7", "kidney=1"])
-        Classes(names=('kidney', 'tumour'), numbers=(1, 7))
+        PaintedClasses(names=('kidney', 'tumour'), numbers=(1, 7))
         >>> str(parsed(["kidney", "tumour"]))
         'kidney=1 tumour=2'
     """
@@ -70,7 +70,7 @@ def parsed(words: Sequence[str]) -> Classes:
     ]
     _check([name for name, _ in pairs], [number for _, number in pairs])
     pairs.sort(key=lambda pair: pair[1])
-    return Classes(tuple(name for name, _ in pairs), tuple(number for _, number in pairs))
+    return PaintedClasses(tuple(name for name, _ in pairs), tuple(number for _, number in pairs))
 
 
 def _compared(name: str) -> str:

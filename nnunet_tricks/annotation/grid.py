@@ -17,7 +17,7 @@ OBLIQUE = float(np.cos(np.deg2rad(30)))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Grid:
+class SliceGrid:
     """The slices of a case, before and after preprocessing; raw ones are counted from inferior to superior.
 
     Attributes:
@@ -30,7 +30,7 @@ class Grid:
         cosine: Of the angle between the slices' normal and the body's axis, 0 where no file says it.
 
     Examples:
-        >>> thick = Grid(axis=0, upwards=True, raw=10, first=0, cropped=10, slices=5, cosine=1.0)
+        >>> thick = SliceGrid(axis=0, upwards=True, raw=10, first=0, cropped=10, slices=5, cosine=1.0)
         >>> thick.kept([3, 8]).astype(int)
         array([0, 1, 0, 0, 1])
     """
@@ -73,7 +73,7 @@ class Grid:
         return slices if self.upwards else self.raw - 1 - slices
 
 
-def grid_of(properties: Mapping[str, Any], shape: Sequence[int], transposed: Sequence[int]) -> Grid:
+def grid_of(properties: Mapping[str, Any], shape: Sequence[int], transposed: Sequence[int]) -> SliceGrid:
     """The slices of a preprocessed case.
 
     Args:
@@ -87,7 +87,7 @@ def grid_of(properties: Mapping[str, Any], shape: Sequence[int], transposed: Seq
     raw_axis, upwards, cosine = _axial(properties)
     axis = list(transposed).index(raw_axis)
     first, last = properties["bbox_used_for_cropping"][axis]
-    return Grid(
+    return SliceGrid(
         axis=axis,
         upwards=upwards,
         raw=int(properties["shape_before_cropping"][axis]),

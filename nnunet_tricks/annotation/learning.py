@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnunet_tricks.annotation.scans import Scan
+from nnunet_tricks.annotation.scans import VolumeFile
 
 if TYPE_CHECKING:
-    from nnunet_tricks.annotation.interpolation.network_file import Trained
+    from nnunet_tricks.annotation.interpolation.network_file import TrainedCorrespondence
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Learning:
     seed: int = 0
 
 
-def learned_on(images: Sequence[Scan], learning: Learning) -> Trained:
+def learned_on(images: Sequence[VolumeFile], learning: Learning) -> TrainedCorrespondence:
     """The network, trained on these images as far as it is not yet.
 
     Args:

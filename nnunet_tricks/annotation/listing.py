@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from nnunet_tricks.annotation.formats import ENDINGS, is_volume, stem_of, whole_ending
-from nnunet_tricks.annotation.scans import Scan
+from nnunet_tricks.annotation.scans import VolumeFile
 from nnunet_tricks.utilities.wording import some
 
 Channels = Mapping[str, tuple[Path, ...]]
@@ -17,7 +17,7 @@ _OF_PAINT = re.compile(r"(.+)[._-](?:seg|segmentation|labels?|labelmap|mask)", r
 """Names of label maps that lie beside their images."""
 
 
-def in_folder(folder: Path) -> dict[str, Scan]:
+def in_folder(folder: Path) -> dict[str, VolumeFile]:
     """The volumes of a folder by the name of their case: of nnU-Net's channels the first.
 
     Args:
@@ -26,7 +26,7 @@ def in_folder(folder: Path) -> dict[str, Scan]:
     Raises:
         ValueError: See ``channels_in``.
     """
-    return {case: Scan(files[0]) for case, files in channels_in(folder).items()}
+    return {case: VolumeFile(files[0]) for case, files in channels_in(folder).items()}
 
 
 def channels_in(folder: Path) -> Channels:
@@ -92,7 +92,7 @@ def doubts(found: Channels) -> Iterator[str]:
         )
     if count > 1:
         for case, files in found.items():
-            shapes = {"x".join(map(str, Scan(file).axial.shape)) for file in files}
+            shapes = {"x".join(map(str, VolumeFile(file).axial.shape)) for file in files}
             if len(shapes) > 1:
                 raise ValueError(
                     f"{files[0]} and the other files whose names begin with {case} are no channels of one case, since "
@@ -107,7 +107,7 @@ def doubts(found: Channels) -> Iterator[str]:
         )
 
 
-def labels_in(folder: Path, cases: Collection[str] = ()) -> dict[str, Scan]:
+def labels_in(folder: Path, cases: Collection[str] = ()) -> dict[str, VolumeFile]:
     """The label maps of a folder by the name of their case.
 
     3D Slicer's ``case.seg.nrrd`` is of ``case``; ``case_0000.nii.gz``, named as its image, too, if there is no case
@@ -126,7 +126,7 @@ def labels_in(folder: Path, cases: Collection[str] = ()) -> dict[str, Scan]:
         raise ValueError(f"{folder} has no label maps: files must end in {', '.join(ENDINGS)}")
     named = {file: _case_of(stem_of(file), cases) for file in files}
     _refuse_twins(folder, named, [*named.values()])
-    return {case: Scan(file) for file, case in named.items()}
+    return {case: VolumeFile(file) for file, case in named.items()}
 
 
 def _case_of(stem: str, cases: Collection[str]) -> str:

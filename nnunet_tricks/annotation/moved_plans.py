@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nnunet_tricks.annotation.selection import Chosen
+from nnunet_tricks.annotation.selection import ChosenSlices
 from nnunet_tricks.nnunet.plans_file import Plans, resolve
 from nnunet_tricks.utilities.files import write_atomically
 
@@ -33,7 +33,7 @@ class Preprocessed:
     fingerprint: Path
 
 
-def fitted(plans: Plans, chosen: Mapping[str, Chosen], name: str) -> tuple[Plans, list[str]]:
+def fitted(plans: Plans, chosen: Mapping[str, ChosenSlices], name: str) -> tuple[Plans, list[str]]:
     """Plans under the name of another data set, without configurations that would cut across its slices.
 
     A 2D configuration trains on slices along the first of the plans' axes. Where that is not inferior-superior, each of
@@ -64,7 +64,7 @@ def fitted(plans: Plans, chosen: Mapping[str, Chosen], name: str) -> tuple[Plans
     return changed, gone
 
 
-def vanishing(plans: Plans, chosen: Mapping[str, Chosen]) -> Iterator[tuple[str, int]]:
+def vanishing(plans: Plans, chosen: Mapping[str, ChosenSlices]) -> Iterator[tuple[str, int]]:
     """Annotated slices that are lost where images are resampled to fewer slices, by configuration.
 
     Yields:

@@ -12,9 +12,9 @@ import SimpleITK
 from numpy.typing import NDArray
 
 from nnunet_tricks.annotation.axes import Axial
-from nnunet_tricks.annotation.classes import Classes
+from nnunet_tricks.annotation.classes import PaintedClasses
 from nnunet_tricks.annotation.placing import turned_like
-from nnunet_tricks.annotation.scans import Scan
+from nnunet_tricks.annotation.scans import VolumeFile
 from nnunet_tricks.annotation.segments import Segment, segments_of
 
 Flags = NDArray[np.bool_]
@@ -45,7 +45,7 @@ class Paint:
     by_number: bool = False
 
 
-def read_paint(label: Scan, image: Axial, classes: Classes) -> Paint:
+def read_paint(label: VolumeFile, image: Axial, classes: PaintedClasses) -> Paint:
     """Read one label map; voxels are matched with those of the image by where they lie.
 
     In a ``.seg.nrrd`` of 3D Slicer names of segments decide, if any of them is that of a class: the numbers there are
@@ -81,7 +81,7 @@ def read_paint(label: Scan, image: Axial, classes: Classes) -> Paint:
     return paint
 
 
-def masks_of(label: Scan, image: Axial) -> dict[str, Flags]:
+def masks_of(label: VolumeFile, image: Axial) -> dict[str, Flags]:
     """Everything that is painted, by the name of 3D Slicer's segment or by value, slices first.
 
     Args:
@@ -104,7 +104,7 @@ def masks_of(label: Scan, image: Axial) -> dict[str, Flags]:
     return {name: image.slices_first(mask) for name, mask in found.items()}
 
 
-def _stored(label: Scan, image: Axial) -> tuple[list[NDArray[np.integer]], list[Segment]]:
+def _stored(label: VolumeFile, image: Axial) -> tuple[list[NDArray[np.integer]], list[Segment]]:
     """Layers on the image's grid, and 3D Slicer's segments if the file has some."""
     header = label.header
     layers = [_placed(layer, label, image) for layer in _layers(label, header.components)]
@@ -120,13 +120,13 @@ def _stored(label: Scan, image: Axial) -> tuple[list[NDArray[np.integer]], list[
     return layers, segments
 
 
-def _layers(label: Scan, components: int) -> list[NDArray[np.integer]]:
+def _layers(label: VolumeFile, components: int) -> list[NDArray[np.integer]]:
     stored = SimpleITK.GetArrayFromImage(label.image())
     whole = label.whole(stored)
     return [whole[..., index] for index in range(components)] if components > 1 else [whole]
 
 
-def _placed(layer: NDArray[np.integer], label: Scan, image: Axial) -> NDArray[np.integer]:
+def _placed(layer: NDArray[np.integer], label: VolumeFile, image: Axial) -> NDArray[np.integer]:
     placed = turned_like(layer, label.header.axial, image)
     if placed is None:
         sizes = ["x".join(map(str, one.shape)) for one in (label.header.axial, image)]
@@ -142,7 +142,7 @@ def _placed(layer: NDArray[np.integer], label: Scan, image: Axial) -> NDArray[np
 
 
 def _by_segment(
-    layers: list[NDArray[np.integer]], segments: list[Segment], classes: Classes, paint: Paint
+    layers: list[NDArray[np.integer]], segments: list[Segment], classes: PaintedClasses, paint: Paint
 ) -> Iterator[tuple[int, Flags]]:
     known = [np.zeros(layer.shape, bool) for layer in layers]
     for segment in segments:
@@ -163,7 +163,7 @@ def _by_segment(
             yield OTHER, voxels
 
 
-def _by_number(layers: list[NDArray[np.integer]], classes: Classes, paint: Paint) -> Iterator[tuple[int, Flags]]:
+def _by_number(layers: list[NDArray[np.integer]], classes: PaintedClasses, paint: Paint) -> Iterator[tuple[int, Flags]]:
     for layer in layers:
         for number in np.unique(layer[layer != 0]):
             voxels = layer == number
@@ -173,7 +173,7 @@ def _by_number(layers: list[NDArray[np.integer]], classes: Classes, paint: Paint
             yield value, voxels
 
 
-def _add(paint: Paint, value: int, voxels: Flags, classes: Classes) -> Flags:
+def _add(paint: Paint, value: int, voxels: Flags, classes: PaintedClasses) -> Flags:
     """Add paint, what is of no class first, then classes in ascending order; returns what another class had."""
     had = voxels & (paint.values > 0) & (paint.values != value)
     for before in np.unique(paint.values[had]):

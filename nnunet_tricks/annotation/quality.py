@@ -23,7 +23,7 @@ from nnunet_tricks.nnunet.folders import read_json
 
 if TYPE_CHECKING:
     from nnunet_tricks.annotation.features import Volume
-    from nnunet_tricks.annotation.interpolation.network_file import Trained
+    from nnunet_tricks.annotation.interpolation.network_file import TrainedCorrespondence
 
 Array = NDArray[np.integer]
 Regions = Mapping[str, Sequence[int]]
@@ -36,7 +36,7 @@ GAPS = (0.0, 3.0, 6.0, 12.0, 25.0, 50.0, math.inf)
 
 
 @dataclass(frozen=True)
-class Row:
+class QualityRow:
     """One volume, region, method and density.
 
     Attributes:
@@ -73,8 +73,8 @@ def measured(
     policy: str = "fixed",
     seed: int = 0,
     volume: Volume | None = None,
-    network: Trained | None = None,
-) -> Iterator[Row]:
+    network: TrainedCorrespondence | None = None,
+) -> Iterator[QualityRow]:
     """Take slices away, interpolate, and compare.
 
     Args:
@@ -98,7 +98,7 @@ def measured(
             seconds = process_time() - start
             for name, values in regions.items():
                 ours, theirs = np.isin(filled, values), np.isin(truth, values)
-                yield Row(
+                yield QualityRow(
                     case=case,
                     region=name,
                     method=method,
@@ -137,7 +137,7 @@ class Mean:
     iou_unannotated: float
 
 
-def mean(rows: Iterable[Row]) -> Mean:
+def mean(rows: Iterable[QualityRow]) -> Mean:
     """Means over rows, without those that are NaN.
 
     Raises:
@@ -152,14 +152,14 @@ def mean(rows: Iterable[Row]) -> Mean:
     return Mean(len(everywhere), *means)
 
 
-def by_density(rows: Iterable[Row]) -> dict[str, Mean]:
+def by_density(rows: Iterable[QualityRow]) -> dict[str, Mean]:
     """Means by density, such as ``0.05``."""
     kept = list(rows)
     found = sorted({row.density for row in kept})
     return {f"{density:g}": mean(row for row in kept if row.density == density) for density in found}
 
 
-def by_gap(rows: Iterable[Row]) -> dict[str, Mean]:
+def by_gap(rows: Iterable[QualityRow]) -> dict[str, Mean]:
     """Means by classes of gaps, such as ``6-12 mm``."""
     kept = list(rows)
     found = {}
@@ -170,7 +170,7 @@ def by_gap(rows: Iterable[Row]) -> dict[str, Mean]:
     return found
 
 
-def summary(rows: Iterable[Row]) -> list[dict[str, Any]]:
+def summary(rows: Iterable[QualityRow]) -> list[dict[str, Any]]:
     """Means of each region and method, by density and by gap."""
     kept = list(rows)
     found = []
@@ -182,7 +182,7 @@ def summary(rows: Iterable[Row]) -> list[dict[str, Any]]:
     return found
 
 
-def printed(rows: Iterable[Row]) -> Iterator[str]:
+def printed(rows: Iterable[QualityRow]) -> Iterator[str]:
     """The summary as lines of text."""
     found = summary(rows)
     for title, key in (("density", "by_density"), ("gap between annotated slices", "by_gap")):
@@ -216,10 +216,10 @@ def regions_of(truth: Array) -> dict[str, list[int]]:
     return {"foreground": classes} | ({str(value): [value] for value in classes} if len(classes) > 1 else {})
 
 
-def table(rows: Iterable[Row]) -> str:
+def table(rows: Iterable[QualityRow]) -> str:
     """All rows as csv."""
     text = io.StringIO()
-    names = [field.name for field in fields(Row)]
+    names = [field.name for field in fields(QualityRow)]
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(names)
     for row in rows:

@@ -41,7 +41,7 @@ class Header:
 
 
 @dataclass(frozen=True)
-class Scan:
+class VolumeFile:
     """A volume in a file; nothing is read before it is asked for."""
 
     file: Path
@@ -152,7 +152,7 @@ def _affine(reader: Any) -> NDArray[np.float64]:
     return affine
 
 
-def same_shape(label: Scan, image: Scan) -> None:
+def same_shape(label: VolumeFile, image: VolumeFile) -> None:
     """Check that a label map has as many voxels as its image, which is what nnU-Net asks for.
 
     Raises:
@@ -189,7 +189,7 @@ def converted(source: Path, file: Path) -> None:
     Raises:
         OSError: If what is read back is not what was written.
     """
-    _write_checked(Scan(source).image(), file)
+    _write_checked(VolumeFile(source).image(), file)
 
 
 def _write_checked(image: SimpleITK.Image, file: Path) -> None:

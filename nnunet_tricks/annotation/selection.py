@@ -15,7 +15,7 @@ import numpy as np
 from nnunet_tricks.annotation import features, policies, volumes
 from nnunet_tricks.annotation.axes import STEEP
 from nnunet_tricks.annotation.progress import shown
-from nnunet_tricks.annotation.scans import Scan
+from nnunet_tricks.annotation.scans import VolumeFile
 from nnunet_tricks.utilities.wording import some
 
 FORMAT = 1
@@ -26,7 +26,7 @@ _PLACES = {"slice": "chosen", "itksnap": "itksnap", "slicer_mm": "slicer_mm"}
 
 
 @dataclass(frozen=True)
-class Settings:
+class SelectionSettings:
     """How slices are chosen.
 
     Attributes:
@@ -57,10 +57,10 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ChosenSlices:
     """Slices of one volume, from 0, the most inferior one."""
 
-    scan: Scan
+    scan: VolumeFile
     slices: tuple[int, ...]
 
     @property
@@ -74,8 +74,8 @@ class Chosen:
 
 
 def select(
-    scans: Mapping[str, Scan], settings: Settings, known: Mapping[str, tuple[int, ...]] | None = None
-) -> dict[str, Chosen]:
+    scans: Mapping[str, VolumeFile], settings: SelectionSettings, known: Mapping[str, tuple[int, ...]] | None = None
+) -> dict[str, ChosenSlices]:
     """Choose volumes and slices; only images are looked at, and only by ``ual``.
 
     Args:
@@ -105,11 +105,11 @@ def select(
             features=own,
             objective=settings.objective,
         )
-        found[case] = Chosen(scans[case], tuple(among[place] for place in places))
+        found[case] = ChosenSlices(scans[case], tuple(among[place] for place in places))
     return found
 
 
-def _features(scans: Mapping[str, Scan], settings: Settings) -> dict[str, features.Array]:
+def _features(scans: Mapping[str, VolumeFile], settings: SelectionSettings) -> dict[str, features.Array]:
     """Of all volumes, so that a choice of more volumes changes nothing in those that are chosen already."""
     if settings.features not in FEATURES:
         raise ValueError(f"features must be one of {', '.join(FEATURES)}, got '{settings.features}'")
@@ -123,7 +123,7 @@ def _features(scans: Mapping[str, Scan], settings: Settings) -> dict[str, featur
     return dict(zip(scans, rows, strict=True))
 
 
-def budget(chosen: Mapping[str, Chosen], scans: Mapping[str, Scan]) -> dict[str, Any]:
+def budget(chosen: Mapping[str, ChosenSlices], scans: Mapping[str, VolumeFile]) -> dict[str, Any]:
     """What there is to do, and how far apart it is."""
     slices = sum(len(one.slices) for one in chosen.values())
     among = sum(one.scan.axial.slices for one in chosen.values())
@@ -141,7 +141,7 @@ def budget(chosen: Mapping[str, Chosen], scans: Mapping[str, Scan]) -> dict[str,
     }
 
 
-def warnings(chosen: Mapping[str, Chosen], settings: Settings) -> Iterator[str]:
+def warnings(chosen: Mapping[str, ChosenSlices], settings: SelectionSettings) -> Iterator[str]:
     """What somebody should know who will annotate these slices."""
     steep = [case for case, one in chosen.items() if one.scan.axial.angle > STEEP]
     if steep:
@@ -167,7 +167,9 @@ def warnings(chosen: Mapping[str, Chosen], settings: Settings) -> Iterator[str]:
         )
 
 
-def document(chosen: Mapping[str, Chosen], scans: Mapping[str, Scan], settings: Settings) -> dict[str, Any]:
+def document(
+    chosen: Mapping[str, ChosenSlices], scans: Mapping[str, VolumeFile], settings: SelectionSettings
+) -> dict[str, Any]:
     """The plan as JSON: settings, budget, and for each volume its chosen slices, counted from inferior."""
     return {
         "format": FORMAT,
@@ -190,7 +192,7 @@ def document(chosen: Mapping[str, Chosen], scans: Mapping[str, Scan], settings: 
     }
 
 
-def table(chosen: Mapping[str, Chosen]) -> str:
+def table(chosen: Mapping[str, ChosenSlices]) -> str:
     """The plan as csv, a row for each slice."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -61,13 +61,13 @@ def test_where_viewers_find_slices_of_all_storage_orders(folder: Path, tmp_path:
 
 
 def test_views_with_slices_first_are_the_same_patient(folder: Path) -> None:
-    from nnunet_tricks.annotation.scans import Scan
+    from nnunet_tricks.annotation.scans import VolumeFile
 
     for file in sorted(folder.iterdir()):
-        heights = Scan(file).slices()
+        heights = VolumeFile(file).slices()
         np.testing.assert_allclose(heights[:, 0, 0], ORIGIN[2] + SPACING[2] * np.arange(SHAPE[2]), atol=1e-3)
-        assert Scan(file).axial.spacing == pytest.approx(SPACING[2], rel=1e-5)
-        assert sorted(Scan(file).axial.in_plane()) == pytest.approx([0.8, 1.1], rel=1e-5)
+        assert VolumeFile(file).axial.spacing == pytest.approx(SPACING[2], rel=1e-5)
+        assert sorted(VolumeFile(file).axial.in_plane()) == pytest.approx([0.8, 1.1], rel=1e-5)
 
 
 def test_tilted_slices_are_taken_as_stored_and_said_to_be_tilted(

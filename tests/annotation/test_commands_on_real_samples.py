@@ -11,7 +11,7 @@ import SimpleITK
 from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-from nnunet_tricks.annotation.scans import Scan
+from nnunet_tricks.annotation.scans import VolumeFile
 from nnunet_tricks.cli import main
 from nnunet_tricks.conformance.tiny_plans import tiny_plans
 from tests.annotation.slicer import Part, save_segmentation
@@ -45,7 +45,7 @@ def paint(place: Path, truths: dict[str, Path], names: list[str]) -> dict[str, n
     (place / "painted").mkdir()
     painted = {}
     for number, (case, file) in enumerate(truths.items()):
-        scan = Scan(file)
+        scan = VolumeFile(file)
         dense = SimpleITK.GetArrayFromImage(scan.image())
         sparse = np.zeros_like(dense, np.uint8)
         chosen = plan[case]["chosen"]
@@ -65,7 +65,7 @@ def check_labels(place: Path, painted: dict[str, np.ndarray]) -> None:
     """Exactly the paint, and nothing known of other slices."""
     plan = json.loads((place / "plan.json").read_text())["cases"]
     for case, sparse in painted.items():
-        scan = Scan(place / "raw" / MADE / "labelsTr" / f"{case}.nii.gz")
+        scan = VolumeFile(place / "raw" / MADE / "labelsTr" / f"{case}.nii.gz")
         expected = np.full(sparse.shape, 3, np.uint8)
         chosen = plan[case]["chosen"]
         scan.axial.slices_first(expected)[chosen] = scan.axial.slices_first(sparse)[chosen]

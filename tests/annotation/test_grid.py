@@ -16,7 +16,7 @@ from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
 from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-from nnunet_tricks.annotation.grid import Grid, grid_of
+from nnunet_tricks.annotation.grid import SliceGrid, grid_of
 from nnunet_tricks.conformance.tiny_plans import tiny_plans
 
 Z, EDGES = 12, (5.0, 1.0, 1.5)
@@ -92,7 +92,7 @@ def test_no_slice_is_lost_that_is_not_cropped_away(
     cropped: int, before: int, after: int, slices: int, upwards: bool, data: st.DataObject
 ) -> None:
     raw = cropped + before + after
-    grid = Grid(axis=0, upwards=upwards, raw=raw, first=before, cropped=cropped, slices=slices, cosine=1.0)
+    grid = SliceGrid(axis=0, upwards=upwards, raw=raw, first=before, cropped=cropped, slices=slices, cosine=1.0)
     chosen = data.draw(st.sets(st.integers(0, raw - 1), min_size=1))
     kept = grid.kept(chosen)
     assert len(kept) == slices

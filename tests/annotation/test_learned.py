@@ -11,7 +11,7 @@ import torch
 
 from nnunet_tricks.annotation.interpolation import interpolate, network_file
 from nnunet_tricks.annotation.interpolation.correspondence import Correspondence, contrasts, moved
-from nnunet_tricks.annotation.interpolation.network_file import Trained, trained
+from nnunet_tricks.annotation.interpolation.network_file import TrainedCorrespondence, trained
 from nnunet_tricks.annotation.quality import overlap
 from nnunet_tricks.cli import main
 from tests.annotation.world import array, build
@@ -34,19 +34,19 @@ def tube(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def network(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def network(tmp_path_factory: pytest.TempPathFactory) -> TrainedCorrespondence:
     images = [tube(seed)[0] for seed in range(4)]
     file = tmp_path_factory.mktemp("network") / "tubes.pt"
     return trained(file, lambda: images, [SHAPE] * 4, steps=15, on=torch.device("cpu"))
 
 
-def staying(file: Path) -> Trained:
+def staying(file: Path) -> TrainedCorrespondence:
     """A network that is sure that nothing moves."""
     network = Correspondence()
     with torch.no_grad():
         network.bias[:] = -1e4
         network.bias[len(network.bias) // 2] = 0
-    return Trained(network.eval(), 1, 0, file)
+    return TrainedCorrespondence(network.eval(), 1, 0, file)
 
 
 def test_where_nothing_moves_it_is_sdf(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_where_nothing_moves_it_is_sdf(tmp_path: Path) -> None:
         np.testing.assert_array_equal(ours[known], labels[known])
 
 
-def test_it_follows_what_moves(network: Trained) -> None:
+def test_it_follows_what_moves(network: TrainedCorrespondence) -> None:
     image, labels = tube(9)
     known = [0, 8, 16]
     scores = [
@@ -132,7 +132,7 @@ def test_large_slices_are_shrunk_for_the_network_and_labels_are_not(tmp_path: Pa
     np.testing.assert_array_equal(ours, interpolate(labels, [0, 4]))
 
 
-def test_what_it_needs_must_be_there(network: Trained) -> None:
+def test_what_it_needs_must_be_there(network: TrainedCorrespondence) -> None:
     image, labels = tube(0)
     with pytest.raises(ValueError, match="needs volume and network"):
         interpolate(labels, [0], method="learned", volume=image)

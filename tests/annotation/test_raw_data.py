@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nnunet_tricks.annotation.scans import Scan, converted, written
+from nnunet_tricks.annotation.scans import VolumeFile, converted, written
 from nnunet_tricks.cli import main
 from nnunet_tricks.nnunet.folders import Folders
 from tests.annotation.world import CASES, DATASET, array, build, labels_of, save
@@ -159,7 +159,7 @@ def test_both_sides_are_there_or_none(raw: Path, monkeypatch: pytest.MonkeyPatch
 def test_a_label_that_is_cut_short_gets_no_name(tmp_path: Path, ending: str) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (20, 30, 40)).astype(np.uint8)
     save(noise, tmp_path / "image.nii.gz")
-    like = Scan(tmp_path / "image.nii.gz").image()
+    like = VolumeFile(tmp_path / "image.nii.gz").image()
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
     try:
@@ -228,7 +228,7 @@ def test_conversion_keeps_voxels_and_grid(tmp_path: Path) -> None:
     image[0, 0, 0] = np.nan
     save(image, tmp_path / "a.mhd", direction=[[0, -1, 0], [0, 0, 1], [1, 0, 0]])
     converted(tmp_path / "a.mhd", tmp_path / "a.mha")
-    before, after = (Scan(tmp_path / f"a.{ending}") for ending in ("mhd", "mha"))
+    before, after = (VolumeFile(tmp_path / f"a.{ending}") for ending in ("mhd", "mha"))
     np.testing.assert_array_equal(array(before.file), array(after.file))
     np.testing.assert_allclose(before.axial.affine, after.axial.affine)
     assert os.path.getsize(tmp_path / "a.mha") > 0

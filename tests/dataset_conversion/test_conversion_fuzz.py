@@ -17,7 +17,7 @@ from skimage import io
 
 from dataset_conversion import command, geometry
 from dataset_conversion.engine import convert_one
-from dataset_conversion.model import Case, Settings
+from dataset_conversion.model import ConversionSettings, PlannedCase
 from dataset_conversion.registry import load
 from dataset_conversion.staging import Workplace
 
@@ -168,7 +168,7 @@ def test_damaged_files_never_end_the_conversion(image_changes, label_changes, ke
                 Image.fromarray(pixels * 255 if pixels is inside else pixels).save(stream, form)
                 whole = stream.getvalue()
             path.write_bytes(spoilt(whole, changes, keep))
-        work = Workplace(root=Path(scratch), settings=Settings(task=task, split="folds", file_ending=ending))
+        work = Workplace(root=Path(scratch), settings=ConversionSettings(task=task, split="folds", file_ending=ending))
         # Anything but these two would be raised.
-        record = convert_one(name, Case(id="case", image=paths[0], label=paths[1]), work)
+        record = convert_one(name, PlannedCase(id="case", image=paths[0], label=paths[1]), work)
         assert record.status == "converted" or (record.status == "refused" and record.reason)

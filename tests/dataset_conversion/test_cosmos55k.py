@@ -15,7 +15,7 @@ from skimage import io
 
 from dataset_conversion import cosmos_names
 from dataset_conversion.cosmos_names import group_of
-from dataset_conversion.find import Found
+from dataset_conversion.find import FoundFile
 
 
 def test_parts_as_given_and_what_spans_them(convert, data):
@@ -224,7 +224,7 @@ def test_folders_that_say_the_part_among_other_words(convert, tmp_path, folder):
 
 
 def test_a_folder_called_test_counts_for_more_than_a_word_in_another(tmp_path):
-    found = Found(path=tmp_path / "test" / "Kvasir_train" / "1.png", root=tmp_path)
+    found = FoundFile(path=tmp_path / "test" / "Kvasir_train" / "1.png", root=tmp_path)
     assert cosmos_names.part_of(found) == "test"
     assert cosmos_names.part_notes([found]) == []
 

@@ -12,7 +12,7 @@ import SimpleITK
 from scipy.spatial.transform import Rotation
 
 from dataset_conversion.engine import convert_one
-from dataset_conversion.model import Case, Settings
+from dataset_conversion.model import ConversionSettings, PlannedCase
 from dataset_conversion.registry import load
 from dataset_conversion.staging import Workplace
 
@@ -78,14 +78,14 @@ def test_every_field_is_read_alike_or_refused(tmp_path, kind):
     logging.getLogger("nibabel").setLevel(logging.CRITICAL)
     SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
     task = load("lits").tasks[0]
-    settings = Settings(task=task, split="folds", file_ending=".nii", link="copy")
+    settings = ConversionSettings(task=task, split="folds", file_ending=".nii", link="copy")
     work = Workplace(root=tmp_path / "out", settings=settings, sources=(tmp_path,))
     work.root.mkdir()
     source = tmp_path / "test-volume-0.nii"
     outcomes = []
     for what, contents in spoilt(kind):
         source.write_bytes(contents)
-        record = convert_one("lits", Case(id="case", image=source, part="test"), work)
+        record = convert_one("lits", PlannedCase(id="case", image=source, part="test"), work)
         outcomes.append(record.status if record.status == "refused" else record.files[0].action)
         if record.status == "refused":
             assert record.reason, what

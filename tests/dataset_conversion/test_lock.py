@@ -99,16 +99,16 @@ def test_two_that_find_a_dead_holder_do_not_both_take_over(raw, monkeypatch):
     dead = holding(raw, "no kernel locks")
     dead.kill()
     dead.wait()
-    is_gone = lock.Holder.is_gone
+    is_gone = lock.LockHolder.is_gone
     taken = []
 
     def slow(self):
         # The other one takes over between this one's look and its own try.
-        monkeypatch.setattr(lock.Holder, "is_gone", is_gone)
+        monkeypatch.setattr(lock.LockHolder, "is_gone", is_gone)
         taken.append(NumberLock(raw, 519, "Dataset519_Other"))
         return True
 
-    monkeypatch.setattr(lock.Holder, "is_gone", slow)
+    monkeypatch.setattr(lock.LockHolder, "is_gone", slow)
     with pytest.raises(ConversionError, match="Dataset519_Other"):
         NumberLock(raw, 519, "Dataset519_Mine")
     taken[0].release()

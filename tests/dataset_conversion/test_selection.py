@@ -8,12 +8,12 @@ import pytest
 
 from dataset_conversion import selection
 from dataset_conversion.errors import ConversionError
-from dataset_conversion.model import Case, Plan, Unused
+from dataset_conversion.model import ConversionPlan, PlannedCase, Unused
 from dataset_conversion.registry import load
 
 
 def plan(*names, unused=()):
-    return Plan(cases=[Case(id=name, image=Path(f"{name}.nii.gz")) for name in names], unused=unused)
+    return ConversionPlan(cases=[PlannedCase(id=name, image=Path(f"{name}.nii.gz")) for name in names], unused=unused)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from PIL import Image
 
 from nnunet_tricks.annotation.axes import axial
 from nnunet_tricks.annotation.paint import masks_of
-from nnunet_tricks.annotation.scans import Scan
+from nnunet_tricks.annotation.scans import VolumeFile
 from nnunet_tricks.cli import main
 from nnunet_tricks.pictures.annotation.display import display_of
 from tests.annotation.slicer import Part, save_segmentation
@@ -116,14 +116,14 @@ def test_segments_of_one_name_and_paint_of_none_have_outlines(place: Path) -> No
     image = place / "raw" / DATASET / "imagesTr" / "case0_0000.nii.gz"
     label = place / "painted" / "case0.seg.nrrd"
     save_segmentation([Part("organ", part, 0, value) for value, part in enumerate(parts[:2], 1)], image, label)
-    volume = Scan(image)
-    (found,) = masks_of(Scan(label), volume.axial).items()
+    volume = VolumeFile(image)
+    (found,) = masks_of(VolumeFile(label), volume.axial).items()
     np.testing.assert_array_equal(found[1], parts[0] | parts[1])
     stored = SimpleITK.ReadImage(str(label))
     for key in [key for key in stored.GetMetaDataKeys() if key.startswith("Segment1_")]:
         stored.EraseMetaData(key)
     SimpleITK.WriteImage(stored, str(label))
-    masks = masks_of(Scan(label), volume.axial)
+    masks = masks_of(VolumeFile(label), volume.axial)
     assert [*masks] == ["organ", "value 2"]
     np.testing.assert_array_equal(masks["value 2"], parts[1])
 

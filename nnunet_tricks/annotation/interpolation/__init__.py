@@ -12,7 +12,7 @@ from nnunet_tricks.annotation.interpolation import nearest, shapes
 
 if TYPE_CHECKING:
     from nnunet_tricks.annotation.features import Volume
-    from nnunet_tricks.annotation.interpolation.network_file import Trained
+    from nnunet_tricks.annotation.interpolation.network_file import TrainedCorrespondence
 
 Array = NDArray[np.integer]
 
@@ -27,7 +27,7 @@ def interpolate(
     method: str = "sdf",
     volume: Volume | None = None,
     spacing: tuple[float, float] = (1.0, 1.0),
-    network: Trained | None = None,
+    network: TrainedCorrespondence | None = None,
 ) -> Array:
     """Labels for all slices from those of some.
 

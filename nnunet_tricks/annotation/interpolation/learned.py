@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from nnunet_tricks.annotation.features import Volume
 from nnunet_tricks.annotation.interpolation.correspondence import moved
-from nnunet_tricks.annotation.interpolation.network_file import Trained, shrunk
+from nnunet_tricks.annotation.interpolation.network_file import TrainedCorrespondence, shrunk
 from nnunet_tricks.annotation.interpolation.propagation import propagated
 from nnunet_tricks.annotation.interpolation.shapes import signed
 
@@ -30,7 +30,7 @@ def followed(
     labels: Array,
     annotated: Sequence[int],
     volume: Volume,
-    trained: Trained,
+    trained: TrainedCorrespondence,
     spacing: tuple[float, float] = (1.0, 1.0),
 ) -> Array:
     """Labels between annotated slices, and beyond the first and the last.
@@ -81,7 +81,7 @@ def _fill(
 
 
 @torch.inference_mode()
-def handed_on(labels: Array, annotated: Sequence[int], volume: Volume, trained: Trained) -> Array:
+def handed_on(labels: Array, annotated: Sequence[int], volume: Volume, trained: TrainedCorrespondence) -> Array:
     """Labels handed on from the nearest annotated slice, one slice at a time: the paper's algorithm 1.
 
     Args:
@@ -109,7 +109,7 @@ def handed_on(labels: Array, annotated: Sequence[int], volume: Volume, trained: 
 class _Chain:
     """Moves fields from slice to slice of one volume."""
 
-    def __init__(self, labels: Array, volume: Volume, trained: Trained) -> None:
+    def __init__(self, labels: Array, volume: Volume, trained: TrainedCorrespondence) -> None:
         if volume.shape != labels.shape:
             raise ValueError(f"volume must have the shape of labels, {labels.shape}, got {volume.shape}")
         self._network, self._factor = trained.network, trained.factor

@@ -31,7 +31,7 @@ Bytes = NDArray[np.uint8]
 
 
 @dataclass
-class Trained:
+class TrainedCorrespondence:
     """A network and the factor by which slices are shrunk for it.
 
     Attributes:
@@ -98,7 +98,7 @@ def trained(
     steps: int = STEPS,
     on: torch.device | None = None,
     seed: int = 0,
-) -> Trained:
+) -> TrainedCorrespondence:
     """A network that was trained so long: read, trained on from where it was left, or from the start.
 
     What comes out does not depend on how often the training was interrupted.
@@ -143,7 +143,7 @@ def trained(
         if not images:
             raise ValueError("no volume has two slices to learn from")
         step = _train(network, optimizer, images, range(step, steps), identity, file, on)
-    return Trained(network.eval(), identity["factor"], step, file)
+    return TrainedCorrespondence(network.eval(), identity["factor"], step, file)
 
 
 def _train(

@@ -20,7 +20,7 @@ from nnunet_tricks.annotation.study.design import Point
 
 
 @dataclass(frozen=True)
-class Volume:
+class SliceCounts:
     """A volume to annotate.
 
     Attributes:
@@ -62,7 +62,7 @@ class Amount:
     cost: float
 
 
-def amount(point: Point, there: Mapping[str, Volume], prices: Prices, seed: int = 1) -> Amount:
+def amount(point: Point, there: Mapping[str, SliceCounts], prices: Prices, seed: int = 1) -> Amount:
     """What a setting needs.
 
     Args:
@@ -72,7 +72,7 @@ def amount(point: Point, there: Mapping[str, Volume], prices: Prices, seed: int 
         seed: Of the choice of volumes: the number of the run.
 
     Examples:
-        >>> there = {"a": Volume(40, 10), "b": Volume(20, 10)}
+        >>> there = {"a": SliceCounts(40, 10), "b": SliceCounts(20, 10)}
         >>> amount(Point(density=0.1), there, Prices(empty=1, object=5, volume=3))
         Amount(slices=6, volumes=2, cost=20.0)
     """
@@ -88,7 +88,7 @@ def amount(point: Point, there: Mapping[str, Volume], prices: Prices, seed: int 
 
 def volumes_in(
     folder: Path, cases: Sequence[str], transposed: Sequence[int], ignore: int | None = None
-) -> dict[str, Volume]:
+) -> dict[str, SliceCounts]:
     """Slices of preprocessed cases, as they were before preprocessing.
 
     Args:
@@ -106,5 +106,5 @@ def volumes_in(
         shows = ((slices > 0) & (slices != (-1 if ignore is None else ignore))).any(axis=(1, 2))
         # Slices that were made thicker stand for several.
         with_object = max(len(np.unique(grid.raw_of[shows])), round(int(shows.sum()) * grid.cropped / grid.slices))
-        found[case] = Volume(grid.raw, min(with_object, grid.raw) if shows.any() else 0)
+        found[case] = SliceCounts(grid.raw, min(with_object, grid.raw) if shows.any() else 0)
     return found

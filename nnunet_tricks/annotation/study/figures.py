@@ -7,17 +7,17 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from nnunet_tricks.annotation.study.outcome import Row
+from nnunet_tricks.annotation.study.outcome import TrainingRow
 from nnunet_tricks.comparison.report.figures.style import GREY, PALETTE, styled
 
-Draw = Callable[[Any, Sequence[Row]], None]
+Draw = Callable[[Any, Sequence[TrainingRow]], None]
 MARKS = {"fixed": "o", "random": "s", "ual": "^"}
 PANEL = (4.2, 3.4)
 """Inches."""
 TICKS = 8
 
 
-def picture(rows: Sequence[Row], label: str = "mean") -> bytes:
+def picture(rows: Sequence[TrainingRow], label: str = "mean") -> bytes:
     """All figures side by side, those that the table has anything for.
 
     Args:
@@ -53,7 +53,7 @@ def picture(rows: Sequence[Row], label: str = "mean") -> bytes:
     return content.getvalue()
 
 
-def over_budget(axes: Any, rows: Sequence[Row]) -> None:
+def over_budget(axes: Any, rows: Sequence[TrainingRow]) -> None:
     """IoU over annotated slices, coloured by the share of volumes they are in."""
     plain = [row for row in rows if not row.interpolated]
     shares = sorted({row.volumes for row in plain})
@@ -69,7 +69,7 @@ def over_budget(axes: Any, rows: Sequence[Row]) -> None:
     axes.legend()
 
 
-def over_density(axes: Any, rows: Sequence[Row]) -> None:
+def over_density(axes: Any, rows: Sequence[TrainingRow]) -> None:
     """IoU over density; dashed lines join settings that need as many slices."""
     plain = [row for row in rows if not row.interpolated]
     means = _means(plain, lambda row: (row.policy, row.volumes, row.density))
@@ -89,7 +89,7 @@ def over_density(axes: Any, rows: Sequence[Row]) -> None:
     axes.legend()
 
 
-def drop(axes: Any, rows: Sequence[Row]) -> None:
+def drop(axes: Any, rows: Sequence[TrainingRow]) -> None:
     """What is lost against all labels, where all volumes are annotated."""
     dense = _dense(rows)
     means = _means([row for row in rows if row.volumes == 1 and _sparse(row)], _kind)
@@ -107,7 +107,7 @@ def drop(axes: Any, rows: Sequence[Row]) -> None:
     axes.legend()
 
 
-def policies(axes: Any, rows: Sequence[Row]) -> None:
+def policies(axes: Any, rows: Sequence[TrainingRow]) -> None:
     """Each policy against the mean of all policies of the same setting."""
     means = _means(
         [row for row in rows if _sparse(row)], lambda row: (row.density, row.volumes, row.interpolated, row.policy)
@@ -127,7 +127,7 @@ def policies(axes: Any, rows: Sequence[Row]) -> None:
     axes.set_xticks(range(len(there)), there)
 
 
-def interpolation(axes: Any, rows: Sequence[Row]) -> None:
+def interpolation(axes: Any, rows: Sequence[TrainingRow]) -> None:
     """With and without interpolated masks, where all volumes are annotated."""
     means = _means([row for row in rows if row.volumes == 1 and _sparse(row)], _kind)
     for colour, policy in zip(PALETTE, sorted({key[0] for key in means}), strict=False):
@@ -155,26 +155,26 @@ def _share(volumes: float) -> str:
     return "all volumes" if volumes == 1 else f"{volumes:.4g} of volumes"
 
 
-def _kind(row: Row) -> tuple[str, bool, float]:
+def _kind(row: TrainingRow) -> tuple[str, bool, float]:
     return row.policy, row.interpolated, row.density
 
 
-def _sparse(row: Row) -> bool:
+def _sparse(row: TrainingRow) -> bool:
     return row.density < 1 or row.volumes < 1
 
 
-def _dense(rows: Sequence[Row]) -> float | None:
+def _dense(rows: Sequence[TrainingRow]) -> float | None:
     found = [row.iou for row in rows if not _sparse(row)]
     return sum(found) / len(found) if found else None
 
 
-def _dense_line(axes: Any, rows: Sequence[Row]) -> None:
+def _dense_line(axes: Any, rows: Sequence[TrainingRow]) -> None:
     dense = _dense(rows)
     if dense is not None:
         axes.axhline(dense, color=GREY, linewidth=0.8, label="all labels")
 
 
-def _means(rows: Sequence[Row], key: Callable[[Row], tuple[Any, ...]]) -> dict[tuple[Any, ...], float]:
+def _means(rows: Sequence[TrainingRow], key: Callable[[TrainingRow], tuple[Any, ...]]) -> dict[tuple[Any, ...], float]:
     """Mean IoU of the repetitions."""
     groups: dict[tuple[Any, ...], list[float]] = defaultdict(list)
     for row in rows:

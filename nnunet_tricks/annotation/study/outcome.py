@@ -15,7 +15,7 @@ from nnunet_tricks.annotation.study.design import Point
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class TrainingRow:
     """One training and one label.
 
     Attributes:
@@ -47,7 +47,7 @@ class Row:
     cases: int
 
 
-def rows_of(trainer: str, run: int, point: Point, amount: Amount, summary: Mapping[str, Any]) -> list[Row]:
+def rows_of(trainer: str, run: int, point: Point, amount: Amount, summary: Mapping[str, Any]) -> list[TrainingRow]:
     """A training's rows.
 
     Args:
@@ -68,7 +68,7 @@ def rows_of(trainer: str, run: int, point: Point, amount: Amount, summary: Mappi
         ("mean", _mean([one[1] for one in found]), _mean([one[2] for one in found]), min(one[3] for one in found))
     )
     return [
-        Row(
+        TrainingRow(
             trainer=trainer,
             density=point.density,
             volumes=point.volumes,
@@ -104,20 +104,20 @@ def label_keys(labels: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def write(rows: Sequence[Row]) -> str:
+def write(rows: Sequence[TrainingRow]) -> str:
     """The table as csv."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, [field.name for field in fields(Row)], lineterminator="\n")
+    writer = csv.DictWriter(text, [field.name for field in fields(TrainingRow)], lineterminator="\n")
     writer.writeheader()
     writer.writerows(asdict(row) for row in rows)
     return text.getvalue()
 
 
-def read(file: Path) -> list[Row]:
+def read(file: Path) -> list[TrainingRow]:
     """The table of ``write``."""
     with file.open(encoding="utf-8", newline="") as lines:
         return [
-            Row(
+            TrainingRow(
                 trainer=row["trainer"],
                 density=float(row["density"]),
                 volumes=float(row["volumes"]),

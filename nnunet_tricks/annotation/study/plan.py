@@ -10,7 +10,7 @@ from nnunet_tricks.annotation.study.design import DENSE, Point, equal_budgets
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setting:
+class StudySetting:
     """What all trainings of a study share.
 
     Attributes:
@@ -64,7 +64,7 @@ def budget_lines(amounts: Mapping[Point, Amount], prices_differ: bool) -> list[s
     return lines
 
 
-def experiment_file(setting: Setting, points: Sequence[Point], command: str) -> str:
+def experiment_file(setting: StudySetting, points: Sequence[Point], command: str) -> str:
     """The text of the file.
 
     Args:

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from nnunet_tricks.annotation.study import design, outcome
-from nnunet_tricks.annotation.study.costs import Prices, Volume, amount, volumes_in
+from nnunet_tricks.annotation.study.costs import Prices, SliceCounts, amount, volumes_in
 from nnunet_tricks.cli import main
 from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.grid import Cell
@@ -48,7 +48,7 @@ def test_the_papers_grid_has_eight_levels_of_budget_and_names_for_every_training
 
 
 def test_lines_of_equal_budgets_have_as_many_slices_where_nothing_is_rounded() -> None:
-    there = {f"case_{number}": Volume(40, 10) for number in range(8)}
+    there = {f"case_{number}": SliceCounts(40, 10) for number in range(8)}
     points = {(point.density, point.volumes): point for point in design.grid()}
     for line in design.equal_budgets(points.values()).values():
         found = [amount(points[place], there, Prices(volume=7)) for place in line]
@@ -57,7 +57,7 @@ def test_lines_of_equal_budgets_have_as_many_slices_where_nothing_is_rounded() -
 
 
 def test_slices_with_objects_cost_more() -> None:
-    there = {"a": Volume(10, 5)}
+    there = {"a": SliceCounts(10, 5)}
     assert amount(design.Point(density=0.4), there, Prices(empty=1, object=3)).cost == 2 * 1 + 2 * 3
     assert amount(design.DENSE, there, Prices(empty=0, object=1, volume=2)).cost == 5 + 2
 
