@@ -27,7 +27,7 @@ import SimpleITK
 from PIL import Image
 
 from benchmarks.measuring import paired, save
-from dataset_conversion.engine import convert_one
+from dataset_conversion.engine import convert_case
 from dataset_conversion.model import ConversionSettings, PlannedCase
 from dataset_conversion.registry import load
 from dataset_conversion.staging import Workplace
@@ -54,7 +54,7 @@ def volumes(scratch: Path, rounds: int, clock: Clock) -> Results:
         theirs.mkdir()
         functions = {"ours": convert, "SimpleITK": _simple_itk(image, label, theirs)}
         timed = paired(functions, baseline="SimpleITK", rounds=rounds, clock=clock)
-        record = convert_one(name, case, work)
+        record = convert_case(name, case, work)
         linked = (work.root / f"imagesTr/case_0000{ending}").samefile(image)
         results[f"whole case, {ending} {np.dtype(dtype).name}"] = {
             **timed,
@@ -167,7 +167,7 @@ def _converter(name: str, case: PlannedCase, work: Workplace) -> Callable[[], ob
     def convert() -> None:
         # To replace a file makes some file systems write it to disk at once, and a conversion never does that.
         _remove(work.root.glob(f"*/{case.id}*"))
-        record = convert_one(name, case, work)
+        record = convert_case(name, case, work)
         if record.status != "converted":
             raise RuntimeError(record.reason)
 

@@ -1,8 +1,8 @@
 """CoNIC 2022: 4,981 H&E patches of colon tissue, 256 x 256, with nuclei as instances in six classes.
 
-Source: conic-challenge.grand-challenge.org. One folder with ``images.npy``, ``labels.npy`` and ``patch_info.csv``, rows
-in one order. Patches were cut from the Lizard images with overlap at the edges: the same pixels occur in two patches,
-so only whole Lizard images go into a fold. Where ``counts.csv`` is there, it is compared (`conic_counts`).
+Source: conic-challenge.grand-challenge.org. One folder holds ``images.npy``, ``labels.npy`` and ``patch_info.csv``,
+with rows in the same order. Patches were cut from the Lizard images and overlap at their edges. The same pixels can
+occur in two patches, so only whole Lizard images go into a fold. If there is a ``counts.csv``, it is compared (`conic_counts`).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Conic(DataSet):
     }
 
     def plan(self, sources: Sequence[Path], settings: ConversionSettings) -> ConversionPlan:
-        """One case for each row; its group is the Lizard image it was cut from."""
+        """Plan one case for each row; its group is the Lizard image it was cut from."""
         import numpy as np
 
         from dataset_conversion.array_rows import open_array
@@ -93,7 +93,7 @@ class Conic(DataSet):
         ]
         warnings = [f"{order}; this task does not tell classes apart"] if order else []
         if counts is None and settings.task.name == "classes":
-            warnings.append("counts.csv is not there, so the order of the classes in labels.npy could not be compared")
+            warnings.append("counts.csv is missing, so the order of the classes in labels.npy could not be checked")
         if len({case.group for case in cases}) == len(cases) > 1:
             warnings.append(
                 f"by patch_info.csv each of the {len(cases)} patches comes from an image of its own, such as "
@@ -103,8 +103,8 @@ class Conic(DataSet):
             cases=cases,
             warnings=warnings,
             known={
-                paths["patch_info.csv"]: "says which image a patch was cut from",
-                counts_path: "nuclei of each class, compared with the maps",
+                paths["patch_info.csv"]: "names the image that each patch was cut from",
+                counts_path: "numbers of nuclei of each class, compared with the maps",
             },
             file_ending=settings.file_ending,
         )
@@ -123,44 +123,42 @@ class Conic(DataSet):
         classes = np.clip(maps[..., 1], 0, 255).astype(np.uint8)
         counts_path = case.image.with_name("counts.csv")
         expected = read_counts(counts_path)
-        # Where all patches have another order, that was said once.
+        # Another order of all patches is reported once, in the plan.
         if expected is not None and not other_order(case.label or case.image, counts_path):
-            found = centre_counts(instances, classes)
-            if found != expected[case.index]:
+            counts = centre_counts(instances, classes)
+            if counts != expected[case.index]:
                 record.warnings.append(
                     f"counts.csv says {list(expected[case.index])} nuclei of classes 1 to 6 in the centre, its "
-                    f"map {list(found)}: does the row belong to another patch?"
+                    f"map {list(counts)}: does the row belong to another patch?"
                 )
         write_nuclei(record, work, picture, instances, classes)
 
     def output_bytes(self, plan: ConversionPlan, settings: ConversionSettings) -> int:
-        """H&E pictures hardly shrink."""
+        """Estimate the size of the pictures: H&E pictures hardly shrink."""
         return sum(image.stat().st_size for image in {case.image for case in plan.cases})
 
 
 def _find(sources: Sequence[Path]) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for one in walk(sources, _NAMES):
-        if one.path.name in found:
-            raise ConversionError(
-                f"{found[one.path.name]} and {one.path} are both there; give the folder of one of them"
-            )
-        if one.path.name in _NAMES:
-            found[one.path.name] = one.path
-    missing = [name for name in _NAMES if name not in found]
+    paths: dict[str, Path] = {}
+    for file in walk(sources, _NAMES):
+        name = file.path.name
+        if name in paths:
+            raise ConversionError(f"{paths[name]} and {file.path} both exist; give the folder of one of them")
+        if name in _NAMES:
+            paths[name] = file.path
+    missing = [name for name in _NAMES if name not in paths]
     if missing == ["patch_info.csv"]:
         raise ConversionError(
-            "patch_info.csv is missing: without it nobody knows which patches come from one image, and every "
-            "split would leak; "
-            "it comes with the download of the challenge"
+            "patch_info.csv is missing: without it nobody knows which patches come from one image, and every split "
+            "would leak; it comes with the download of the challenge"
         )
     if missing:
         raise ConversionError(f"{', '.join(missing)} not found in {', '.join(str(source) for source in sources)}")
-    return found
+    return paths
 
 
 def _patches(path: Path) -> list[str]:
-    """The column of patch_info.csv.
+    """Names of the patches, from patch_info.csv.
 
     Raises:
         ConversionError: If a name does not say which image its patch was cut from.

@@ -1,8 +1,7 @@
-"""A set in the style of Cosmos55k out of nnU-Net raw data sets: single slices, one object in each, grouped by volume.
+"""Make a set in the style of Cosmos55k from nnU-Net raw data sets: slices with one object each, grouped by volume.
 
-Give one or more ``nnUNet_raw/DatasetXXX_Name`` folders, 3-D (axial slices are taken) or 2-D. For every volume and every
-label some slices are chosen, evenly spread over those in which the object is large enough; intensities become 8-bit
-RGB.
+The sources are ``nnUNet_raw/DatasetXXX_Name`` folders, in 3D (axial slices are taken) or 2D. For each volume and label,
+some slices are chosen, evenly spread over those in which the object is large enough. Intensities become 8-bit RGB.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ class CosmosStyle(DataSet):
     splits: ClassVar[Mapping[str, str]] = {"folds": FOLDS, "mediseg": MEDISEG}
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Which slices, and how intensities become grey."""
+        """Add the choice of slices, and how intensities become grey."""
         add = parser.add_argument
         add("--slices", type=int, default=10, metavar="N", help="slices of each object in each volume (default 10)")
         add(
@@ -70,7 +69,7 @@ class CosmosStyle(DataSet):
             raise ConversionError("--slices and --min-pixels must be at least 1, and --window LOW below HIGH")
         cases: list[PlannedCase] = []
         unused: list[Unused] = []
-        warnings = ["made of other data sets: do not test on their cases what was trained on these slices"]
+        warnings = ["made from other data sets: do not test on their cases what was trained on these slices"]
         known: dict[Path, str] = {}
         named = _names(sources)
         for source in sources:
@@ -92,7 +91,7 @@ class CosmosStyle(DataSet):
         )
 
     def convert(self, case: PlannedCase, record: CaseRecord, work: Workplace) -> None:
-        """Write one slice."""
+        """Write one slice and its object."""
         import numpy as np
 
         from dataset_conversion.encode import encode
@@ -118,10 +117,10 @@ class CosmosStyle(DataSet):
         count = int(np.count_nonzero(inside))
         record.voxels = {"0": int(inside.size) - count, "1": count}
         if image.ndim == 4:
-            # Single pictures may be copies of each other, also across data sets.
+            # Single pictures may be copies of each other, even across data sets.
             record.fingerprint = fingerprint(pixels)
         rgb = pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
-        # The same scan is in several public sets, under other names and in other files.
+        # Several public sets contain the same scan, under other names and in other files.
         record.pixels_sha256 = hashlib.sha256(repr(rgb.shape).encode() + rgb.tobytes()).hexdigest()
         ending = work.settings.file_ending
         work.write(record, work.image_path(record), encode(rgb, ending))
@@ -130,19 +129,19 @@ class CosmosStyle(DataSet):
             file.action = f"slice written as {ending}"
 
     def output_bytes(self, plan: ConversionPlan, settings: ConversionSettings) -> int:
-        """A slice of 512 x 512 has about 150 kB as PNG."""
+        """Estimate the written bytes: a slice of 512 x 512 has about 150 kB as PNG."""
         return len(plan.cases) * 200_000
 
 
 def _names(sources: Sequence[Path]) -> dict[Path, str]:
-    """What the cases of each source begin with: its folder's name, with a number where two are called the same."""
+    """How the cases of each source begin: with its folder's name, and a number if two folders have the same name."""
     names: dict[Path, str] = {}
     for source in sources:
         if source in names:
             raise ConversionError(f"{source} is given twice; give each data set once")
         name = re.sub(r"[^A-Za-z0-9]+", "-", source.resolve().name)
-        often = sum(other == name or other.startswith(f"{name}-s") for other in names.values())
-        names[source] = f"{name}-s{often + 1}" if often else name
+        namesakes = sum(other == name or other.startswith(f"{name}-s") for other in names.values())
+        names[source] = f"{name}-s{namesakes + 1}" if namesakes else name
     return names
 
 

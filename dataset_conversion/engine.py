@@ -29,7 +29,7 @@ from dataset_conversion.staging import Staging, Workplace, dump_json, write_atom
 
 @dataclass(frozen=True, kw_only=True)
 class ConversionRequest:
-    """What the user asked for."""
+    """The user's choices: what to convert, where to, and how to go about it."""
 
     data_set: DataSet
     sources: Sequence[Path]
@@ -50,7 +50,7 @@ class ConversionRequest:
 
 @dataclass(kw_only=True)
 class ConversionResult:
-    """What came of it."""
+    """The finished data set, or what a dry run says of it."""
 
     folder: Path
     summary: dict[str, Any] = field(default_factory=dict)
@@ -82,8 +82,8 @@ def _run(request: ConversionRequest, name: str) -> ConversionResult:
     settings = replace(request.settings, file_ending=plan.file_ending)
     plan = selection.without_bad_names(plan, settings.file_ending)
     plan = selection.without_excluded(plan, data_set, request.exclude)
-    cases, said = metadata.apply(plan.cases, request.metadata)
-    plan = replace(plan, cases=cases, warnings=[*plan.warnings, *said])
+    cases, notes = metadata.apply(plan.cases, request.metadata)
+    plan = replace(plan, cases=cases, warnings=[*plan.warnings, *notes])
     selection.check_some_training_case(plan, data_set, request.sources)
     plan = replace(plan, unused=[*plan.unused, *ignored])
     before = staging.done_before() if request.resume else set()
@@ -91,7 +91,7 @@ def _run(request: ConversionRequest, name: str) -> ConversionResult:
     if request.dry_run:
         summary = report.dry_summary(name, data_set, settings, plan, estimated)
         return ConversionResult(
-            folder=staging.final, summary=summary, refused=sum(one.status == "refused" for one in plan.unused)
+            folder=staging.final, summary=summary, refused=sum(file.status == "refused" for file in plan.unused)
         )
     if request.space_check:
         room.check_room(estimated, request.raw, staging.own_bytes() if request.restart else 0)
@@ -117,15 +117,15 @@ def _run(request: ConversionRequest, name: str) -> ConversionResult:
 
 
 def _check_sources_are_there(sources: Sequence[Path]) -> None:
-    """A disk that was unplugged would otherwise refuse all that is left, and leave half a data set."""
+    """Stop if a source disk was unplugged: all remaining cases would be refused, and half a data set would be left."""
     for source in sources:
         if not source.is_dir():
             raise ConversionError(
-                f"source folder {str(source)!r} is gone; bring it back, then --resume goes on from here"
+                f"source folder {str(source)!r} is gone; bring it back, then --resume continues from here"
             )
 
 
-def convert_one(data_set_name: str, case: PlannedCase, work: Workplace) -> CaseRecord:
+def convert_case(data_set_name: str, case: PlannedCase, work: Workplace) -> CaseRecord:
     """Convert one case; a refusal becomes part of its record."""
     record = CaseRecord(
         id=case.id,
@@ -139,15 +139,15 @@ def convert_one(data_set_name: str, case: PlannedCase, work: Workplace) -> CaseR
     try:
         load(data_set_name).convert(case, record, work)
     except ConversionError:
-        # From writing: the next case would have it too.
+        # An error of writing would hit the next case, too.
         raise
     except MemoryError as error:
         raise ConversionError(f"not enough memory for {case.id}; --resume with fewer --workers") from error
     except Refused as refusal:
         _refuse(record, case, work, str(refusal))
-    # Files are damaged in more ways than anybody foresees: none of them may cost the other cases.
+    # Files are damaged in more ways than anybody foresees. None of them may stop the other cases.
     except Exception as error:
-        # Without the path that the system's errors name: reports hold none.
+        # System errors name a path; reports hold no absolute paths.
         what = error.strerror if isinstance(error, OSError) else error
         _refuse(record, case, work, f"cannot be read ({type(error).__name__}: {what})")
     return record
@@ -167,17 +167,17 @@ def _refuse(record: CaseRecord, case: PlannedCase, work: Workplace, reason: str)
 def _converted(name: str, cases: Sequence[PlannedCase], work: Workplace, workers: int) -> Iterator[CaseRecord]:
     if workers <= 1 or len(cases) <= 1:
         for case in cases:
-            yield convert_one(name, case, work)
+            yield convert_case(name, case, work)
         return
     # Spawned, not forked: the parent has threads (hashing, the progress bar), and a fork would copy their locks.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(min(workers, len(cases)), mp_context=context, initializer=_end_with_parent)
     try:
-        for future in as_completed([pool.submit(convert_one, name, case, work) for case in cases]):
+        for future in as_completed([pool.submit(convert_case, name, case, work) for case in cases]):
             yield future.result()
     except BrokenProcessPool as error:
         raise ConversionError(
-            "a process was ended from outside, mostly for lack of memory; --resume with fewer --workers"
+            "a process was killed from outside, usually for lack of memory; --resume with fewer --workers"
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
@@ -186,8 +186,8 @@ def _converted(name: str, cases: Sequence[PlannedCase], work: Workplace, workers
 def _end_with_parent() -> None:
     """End this worker as soon as its parent is gone.
 
-    A kill reaches the parent only, and releases its lock: a worker that finished its case would write into the folder
-    of the next conversion.
+    A kill reaches only the parent and releases its lock. A worker that finished its case would then write into the
+    folder of the next conversion.
     """
     parent = multiprocessing.parent_process()
 
@@ -220,17 +220,16 @@ def _open_staging(
         return {}
     if not request.resume:
         raise ConversionError(
-            f"{staging.folder} holds a conversion that was not finished; --resume goes on with it, --restart "
-            f"begins anew"
+            f"{staging.folder} holds a conversion that was not finished; --resume continues it, --restart begins again"
         )
     return staging.resume(job)
 
 
 def _state_of(plan: ConversionPlan) -> list[list[Any]]:
-    """Every source file with size and time of change, so that a resumed conversion notices an exchanged file."""
+    """List source files with size and time of change, so that a resumed conversion notices an exchanged file."""
     files = sorted({file for case in plan.cases for file in (case.image, case.label) if file is not None})
     states = [(str(file), state_of(file)) for file in files]
-    # What is no file, or not there, is refused later.
+    # Whatever is not a file, or is missing, is refused later.
     described = [[name, state.st_size, state.st_mtime_ns] if state else [name] for name, state in states]
     return [
         *described,
@@ -253,16 +252,16 @@ def _complete(
         raise ConversionError(f"every training case was refused; the first, {first.id}: {first.reason}")
     for folder in ("imagesTr", "labelsTr"):
         (staging.data / folder).mkdir(exist_ok=True)
-    found = duplicates.search(converted)
-    groups = duplicates.groups(converted, found)
+    pairs = duplicates.search(converted)
+    groups = duplicates.groups(converted, pairs)
     splits = make_splits(training, groups, settings)
-    warnings = [*plan.warnings, *splits.warnings, *duplicates.warnings(converted, groups, found)]
+    warnings = [*plan.warnings, *splits.warnings, *duplicates.warnings(converted, groups, pairs)]
     warnings += [f"{record.id}: {warning}" for record in converted for warning in record.warnings]
     in_the_way = destination.splits_in_the_way(staging.final.name, splits.folds)
     write = {
         "cases.csv": report.cases_csv(converted, groups, settings.task),
         "conversion_report.json": dump_json(
-            report.full_report(staging.final.name, data_set, settings, plan, records, warnings, splits, found)
+            report.full_report(staging.final.name, data_set, settings, plan, records, warnings, splits, pairs)
         ),
     }
     if splits.folds:

@@ -1,8 +1,9 @@
 """Lizard: the 238 whole images that CoNIC was cut from, H&E of colon tissue with nuclei in six classes.
 
-Source: warwick.ac.uk/TIA/data/lizard. Layout: ``lizard_images1``, ``lizard_images2`` with PNG files, ``lizard_labels``
-with a ``.mat`` file for each (instance map, and the class of each instance number) and ``info.csv`` with the source and
-one of three splits. CoNIC and Lizard hold the same pixels: train on one of them and test on neither.
+Source: warwick.ac.uk/TIA/data/lizard. Layout: ``lizard_images1`` and ``lizard_images2`` with PNG files,
+``lizard_labels`` with a ``.mat`` file for each (instance map, and the class of each instance number), and ``info.csv``
+with the source and one of three splits. CoNIC and Lizard hold the same pixels: do not train on one and test on the
+other.
 """
 
 from __future__ import annotations
@@ -40,31 +41,32 @@ class Lizard(DataSet):
     splits: ClassVar[Mapping[str, str]] = {"folds": FOLDS, "thirds": THIRDS, "mediseg": MEDISEG, "source": SOURCE}
 
     def plan(self, sources: Sequence[Path], settings: ConversionSettings) -> ConversionPlan:
-        """Pair by file name; source and split come from info.csv where it is there."""
+        """Pair by file name; source and split come from info.csv if it exists."""
         pairs, unused = pair(walk(sources, (".png", ".mat")), _key)
         info, known = read_info(sources)
         cases = []
-        for one in pairs:
-            if one.image is None or one.label is None:
-                found = one.image or one.label
-                if found is not None:
-                    unused.append(orphan(one.key, found, "label" if one.image else "image"))
+        for image_and_nuclei in pairs:
+            key, image, label = image_and_nuclei.key, image_and_nuclei.image, image_and_nuclei.label
+            if image is None or label is None:
+                file = image or label
+                if file is not None:
+                    unused.append(orphan(key, file, "label" if image else "image"))
                 continue
-            row = info.get(one.key, {})
+            row = info.get(key, {})
             cases.append(
                 PlannedCase(
                     # A second download of a file may be called "consep_9 (1)".
-                    id=f"lizard_{re.sub(r'[^A-Za-z0-9._+-]+', '-', one.key)}",
-                    image=one.image.path,
-                    label=one.label.path,
-                    group=one.key,
+                    id=f"lizard_{re.sub(r'[^A-Za-z0-9._+-]+', '-', key)}",
+                    image=image.path,
+                    label=label.path,
+                    group=key,
                     fold_part=row.get("split", ""),
                     modality="H&E",
                     structure="nuclei",
-                    site=row.get("source") or one.key.rpartition("_")[0],
+                    site=row.get("source") or key.rpartition("_")[0],
                 )
             )
-        warnings = info_notes(info, {one.key for one in pairs if one.image and one.label})
+        warnings = info_notes(info, {entry.key for entry in pairs if entry.image and entry.label})
         return ConversionPlan(
             cases=cases,
             unused=unused,
@@ -90,15 +92,15 @@ class Lizard(DataSet):
         write_nuclei(record, work, picture.pixels, as_instances(instances), class_map(instances, classes))
 
     def output_bytes(self, plan: ConversionPlan, settings: ConversionSettings) -> int:
-        """About what the images have."""
+        """Estimate the written bytes: about twice those of the images."""
         return sum(2 * case.image.stat().st_size for case in plan.cases)
 
 
-def _key(found: FoundFile) -> tuple[str, str] | None:
-    """File name and role; pictures with drawn-in outlines are not images."""
-    if any("overlay" in folder for folder in found.folders[1:]):
+def _key(file: FoundFile) -> tuple[str, str] | None:
+    """File name and role; pictures with drawn outlines are not images."""
+    if any("overlay" in folder for folder in file.folders[1:]):
         return None
-    return stem_of(found.path.name), "label" if found.path.suffix.lower() == ".mat" else "image"
+    return stem_of(file.path.name), "label" if file.path.suffix.lower() == ".mat" else "image"
 
 
 DATA_SET = Lizard()

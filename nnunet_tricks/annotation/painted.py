@@ -40,8 +40,8 @@ class ImportReport:
         others: Number of voxels for each value or segment that belongs to no class.
         overlaps: Number of voxels for each two classes that share them.
         by_number: Meaning that numbers gave to segments, with the cases in which no segment has the name of a class.
-        left_out: Selected slices that show no class anywhere and so are not annotated, by case, as ITK-SNAP numbers
-            them.
+        left_out: Selected slices that are painted with no class throughout and so are not annotated, by case, as
+            ITK-SNAP numbers them.
     """
 
     name: str

@@ -77,8 +77,8 @@ class PaintFindings:
         slices: Number of annotated slices.
         values: Values of the data set that were painted somewhere.
         empty: Selected slices without paint, by case, as ITK-SNAP numbers them.
-        left_out: Selected slices that show no class anywhere and so are not annotated, by case, as ITK-SNAP numbers
-            them.
+        left_out: Selected slices that are painted with no class throughout and so are not annotated, by case, as
+            ITK-SNAP numbers them.
         unpainted: Cases on which nothing was painted at all.
         others: Number of voxels for each value or segment that belongs to no class.
         overlaps: Number of voxels for each two classes that share them.
@@ -86,7 +86,7 @@ class PaintFindings:
         with_others: Cases with paint of no class.
         with_overlaps: Cases in which classes share voxels.
         beyond: Cases with paint on slices that were not selected.
-        without_slices: Cases whose selected slices all show no class anywhere.
+        without_slices: Cases whose selected slices are all painted with no class throughout.
     """
 
     slices: int = 0

@@ -156,7 +156,7 @@ def test_a_volume_whose_object_was_not_hit_is_named(raw: Path, capsys: pytest.Ca
     for case in CASES[:8]:
         save(label, raw / "labelsTr" / f"{case}.nii.gz")
     sparsify()
-    assert "shows a class: these train background only" in capsys.readouterr().err
+    assert "shows a class: these cases train the background only" in capsys.readouterr().err
     manifest = read(raw.parent / SPARSE / "sparse_manifest.json")
     assert not all(one.get("shows_object", True) for one in manifest["cases"].values())
 

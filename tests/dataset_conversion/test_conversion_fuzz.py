@@ -16,7 +16,7 @@ from PIL import Image
 from skimage import io
 
 from dataset_conversion import command, geometry
-from dataset_conversion.engine import convert_one
+from dataset_conversion.engine import convert_case
 from dataset_conversion.model import ConversionSettings, PlannedCase
 from dataset_conversion.registry import load
 from dataset_conversion.staging import Workplace
@@ -170,5 +170,5 @@ def test_damaged_files_never_end_the_conversion(image_changes, label_changes, ke
             path.write_bytes(spoilt(whole, changes, keep))
         work = Workplace(root=Path(scratch), settings=ConversionSettings(task=task, split="folds", file_ending=ending))
         # Anything but these two would be raised.
-        record = convert_one(name, PlannedCase(id="case", image=paths[0], label=paths[1]), work)
+        record = convert_case(name, PlannedCase(id="case", image=paths[0], label=paths[1]), work)
         assert record.status == "converted" or (record.status == "refused" and record.reason)

@@ -11,7 +11,7 @@ import pytest
 import SimpleITK
 from scipy.spatial.transform import Rotation
 
-from dataset_conversion.engine import convert_one
+from dataset_conversion.engine import convert_case
 from dataset_conversion.model import ConversionSettings, PlannedCase
 from dataset_conversion.registry import load
 from dataset_conversion.staging import Workplace
@@ -85,7 +85,7 @@ def test_every_field_is_read_alike_or_refused(tmp_path, kind):
     outcomes = []
     for what, contents in spoilt(kind):
         source.write_bytes(contents)
-        record = convert_one("lits", PlannedCase(id="case", image=source, part="test"), work)
+        record = convert_case("lits", PlannedCase(id="case", image=source, part="test"), work)
         outcomes.append(record.status if record.status == "refused" else record.files[0].action)
         if record.status == "refused":
             assert record.reason, what

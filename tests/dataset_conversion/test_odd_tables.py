@@ -54,7 +54,7 @@ def test_what_conic_cannot_compare_is_said(convert, tmp_path):
     names = [f"consep_1_{patch}-0" for patch in range(8)]
     (tmp_path / "patch_info.csv").write_text("\n".join(["patch_info", *names]))
     warnings = convert("conic", tmp_path, "--task", "classes").summary["warnings"]
-    assert any("counts.csv is not there, so the order of the classes" in warning for warning in warnings)
+    assert any("counts.csv is missing, so the order of the classes" in warning for warning in warnings)
     assert any("each of the 8 patches comes from an image of its own" in warning for warning in warnings)
 
 

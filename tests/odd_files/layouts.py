@@ -212,7 +212,7 @@ COSMOS = [
             written("train.lst", "img/a.png\nimg/b.png"),
             written("test.lst", "img/c.png"),
         ),
-        says="stands in none of the lists",
+        says="is in none of the lists",
         cases="a b",
     ),
     source("masks-beside-in-labels", "cosmos55k", pictures("labels/{}.png", "labels/{}_mask.png"), cases=ABCD),

@@ -321,7 +321,7 @@ SOURCES = [
         data_set="conic",
         make=changed_conic(labels=lambda labels: labels[..., ::-1]),
         code=2,
-        says="channels the other way round",
+        says="has its channels swapped",
     ),
     OddSource(
         name="patches-without-hyphen",

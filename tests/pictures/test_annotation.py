@@ -82,7 +82,7 @@ def test_each_volume_has_a_picture_and_paint_has_outlines_before_and_after_the_i
     # Paint is on the second and the third of four slices in a row.
     columns = np.flatnonzero(before[int(0.35 * len(before)) :].any(axis=0)) / before.shape[1]
     assert 0.25 < columns.min() < columns.max() < 0.75
-    assert "no paint yet, and pictures without outlines: case1" in capsys.readouterr().err
+    assert "no paint yet, so the picture has no outlines: case1" in capsys.readouterr().err
     words = [str(place / "plan.json"), str(place / "raw" / DATASET), str(place / "painted"), "--to", "610"]
     assert main(["annotate", "import", *words, "--name", "A", "--classes", "organ", "--channels", "CT"]) == 0
     preview(place, "--dataset", "610")

@@ -110,7 +110,7 @@ def _warnings(report: ImportReport, other_values: str) -> Iterator[str]:
         yield f"{count} selected slices have no paint and count as background: {names}"
     if report.left_out:
         count, names = _slices(report.left_out)
-        yield f"{count} selected slices show no class anywhere and count as not annotated: {names}"
+        yield f"{count} selected slices are painted with no class throughout and count as not annotated: {names}"
     for meaning, cases in report.by_number.items():
         yield (
             f"no segment of {some(cases)} has the name of a class, so numbers decided: {meaning}. If that is wrong, "

@@ -172,7 +172,7 @@ def test_curves_of_trainings_that_are_done(bench: Bench, tmp_path: Path) -> None
             assert main(["annotate", "curves", str(spec), "--label", name, "-o", str(tmp_path / "named")]) == 0
             assert main(["annotate", "curves", str(spec), "--label", "heart"]) == 2
         said = complaints.getvalue()
-        assert f"1 trainings are left out, since nnU-Net's summary is not whole: {summary}" in said
+        assert f"1 trainings are left out, since nnU-Net's summary is not complete: {summary}" in said
         assert "--label must be one of 1, " in said
         summary.write_text(whole)
     rows = outcome.read(tmp_path / "study.csv")
