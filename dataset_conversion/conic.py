@@ -2,7 +2,8 @@
 
 Source: conic-challenge.grand-challenge.org. One folder holds ``images.npy``, ``labels.npy`` and ``patch_info.csv``,
 with rows in the same order. Patches were cut from the Lizard images and overlap at their edges. The same pixels can
-occur in two patches, so only whole Lizard images go into a fold. If there is a ``counts.csv``, it is compared (`conic_counts`).
+occur in two patches, so only whole Lizard images go into a fold. If there is a ``counts.csv``, it is
+compared (`conic_counts`).
 """
 
 from __future__ import annotations

@@ -92,6 +92,6 @@ def splits_in_the_way(name: str, splits: Sequence[Mapping[str, Any]]) -> str | N
     if same:
         return None
     return (
-        f"{path} holds other splits; nnUNetv2_plan_and_preprocess would stop with an AssertionError that explains nothing. "
-        f"Remove or rename that file first"
+        f"{path} holds other splits; nnUNetv2_plan_and_preprocess would stop with an AssertionError that explains "
+        f"nothing. Remove or rename that file first"
     )

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from dataset_conversion.source_file import SourceFile
 
 NOTE = (
-    "made from arrays: pictures are named by their row, ISIC numbers are lost, and train, val and test are those of the "
-    "arrays, not the official ones"
+    "made from arrays: pictures are named by their row, ISIC numbers are lost, and train, val and test are those of "
+    "the arrays, not the official ones"
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataset_conversion.model import LabelTask
 
 CLASSES = {1: "neutrophil", 2: "epithelial", 3: "lymphocyte", 4: "plasma", 5: "eosinophil", 6: "connective"}
-"""In the order of the arrays and of counts.csv. Some re-uses of the data number them otherwise."""
+"""Names by number, as in the arrays and counts.csv. Some copies of the data use other numbers."""
 
 TASKS = (
     LabelTask(
@@ -22,7 +22,7 @@ TASKS = (
     ),
     LabelTask(
         name="boundary",
-        summary="inside 1 and rim 2 of each nucleus; what is inside never touches another nucleus",
+        summary="inside 1 and rim 2 of each nucleus; insides of two nuclei never touch",
         labels={"inside": 1, "rim": 2},
         mapping=dict.fromkeys(CLASSES, 1),
     ),

@@ -1,6 +1,6 @@
-"""What was done, for people and for programs: summary, report, table of cases, ``dataset.json``.
+"""Records of a conversion for people and programs: summary, report, table of cases, ``dataset.json``.
 
-None of it holds times, host names or absolute paths, so that the same sources give the same bytes.
+None of them holds times, host names or absolute paths, so that the same sources give the same bytes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dataset_conversion.schemes import Splits
 
 
 def count(number: int, noun: str) -> str:
-    """A number with its noun.
+    """Write a number with its noun.
 
     Examples:
         >>> count(1, "case"), count(2, "case")
@@ -32,7 +32,7 @@ def count(number: int, noun: str) -> str:
 def dataset_json(
     data_set: DataSet, settings: ConversionSettings, plan: ConversionPlan, training: int
 ) -> dict[str, Any]:
-    """The file that nnU-Net reads."""
+    """Content of the file that nnU-Net reads."""
     content: dict[str, Any] = {
         "channel_names": dict(data_set.channel_names),
         "labels": settings.task.dataset_labels(),
@@ -56,7 +56,7 @@ def dataset_json(
 
 
 def cases_csv(records: Sequence[CaseRecord], groups: Mapping[str, str], task: LabelTask) -> str:
-    """One line for each written case."""
+    """Content of ``cases.csv``: one line for each written case."""
     names = task.value_names()
     means = sorted({key for record in records for key in record.means})
     columns = ["id", "part", "source", "label_source", "group", "modality", "structure", "site", "size", "spacing"]
@@ -79,8 +79,8 @@ def cases_csv(records: Sequence[CaseRecord], groups: Mapping[str, str], task: La
 
 
 def numbers(plan: ConversionPlan, records: Sequence[CaseRecord]) -> dict[str, int]:
-    """How many cases went which way."""
-    unused = Counter(one.status for one in plan.unused)
+    """Number of cases by what became of them."""
+    unused = Counter(file.status for file in plan.unused)
     converted = [record for record in records if record.status == "converted"]
     return {
         "training": sum(record.part == TRAIN for record in converted),
@@ -93,9 +93,9 @@ def numbers(plan: ConversionPlan, records: Sequence[CaseRecord]) -> dict[str, in
 
 
 def refusals(plan: ConversionPlan, records: Sequence[CaseRecord]) -> list[dict[str, str]]:
-    """Every case that was not converted and should have been."""
-    planned = [one for one in plan.unused if one.status == "refused"]
-    return [{"id": one.id, "file": one.path, "reason": one.reason} for one in planned] + [
+    """List every case that should have been converted and was not."""
+    planned = [file for file in plan.unused if file.status == "refused"]
+    return [{"id": file.id, "file": file.path, "reason": file.reason} for file in planned] + [
         {"id": record.id, "file": record.files[-1].path if record.files else "", "reason": record.reason}
         for record in records
         if record.status == "refused"
@@ -103,11 +103,11 @@ def refusals(plan: ConversionPlan, records: Sequence[CaseRecord]) -> list[dict[s
 
 
 def ignored(plan: ConversionPlan) -> list[str]:
-    """One line for each reason why files were left alone, with how many and the first of them."""
+    """List the reasons why files were ignored, with the number of files and the first of them."""
     reasons: dict[str, list[str]] = {}
-    for one in plan.unused:
-        if one.status == "ignored":
-            reasons.setdefault(one.reason, []).append(one.path)
+    for file in plan.unused:
+        if file.status == "ignored":
+            reasons.setdefault(file.reason, []).append(file.path)
     return [
         f"{count(len(paths), 'file')}{', such as' if len(paths) > 1 else ':'} {paths[0]}: {reason}"
         for reason, paths in reasons.items()
@@ -122,9 +122,9 @@ def full_report(
     records: Sequence[CaseRecord],
     warnings: Sequence[str],
     splits: Splits,
-    found: Sequence[Duplicate],
+    duplicates: Sequence[Duplicate],
 ) -> dict[str, Any]:
-    """``conversion_report.json``: every file, what was done to it and why."""
+    """Content of ``conversion_report.json``: every file, what was done to it and why."""
     return {
         "data_set": name,
         "source": data_set.title,
@@ -134,8 +134,8 @@ def full_report(
         "summary": numbers(plan, records),
         "warnings": list(warnings),
         "refused": refusals(plan, records),
-        "unused": [asdict(one) for one in plan.unused],
-        "duplicates": [asdict(one) for one in found],
+        "unused": [asdict(file) for file in plan.unused],
+        "duplicates": [asdict(pair) for pair in duplicates],
         "cases": [_case(record) for record in records],
     }
 
@@ -149,7 +149,7 @@ def summary(
     warnings: Sequence[str],
     splits: Splits,
 ) -> dict[str, Any]:
-    """What ``--json`` prints."""
+    """Summary that ``--json`` prints."""
     actions = Counter(
         f"{file.role}s: {file.action}"
         for record in records
@@ -175,7 +175,7 @@ def summary(
         "fixed": dict(sorted(notes.items())),
         "warnings": list(warnings),
         "refusals": refusals(plan, records),
-        "orphan_files": [one.path for one in plan.unused if one.status == "orphan"],
+        "orphan_files": [file.path for file in plan.unused if file.status == "orphan"],
         "ignored_files": ignored(plan),
     }
 
@@ -183,8 +183,8 @@ def summary(
 def dry_summary(
     name: str, data_set: DataSet, settings: ConversionSettings, plan: ConversionPlan, estimated: Estimate
 ) -> dict[str, Any]:
-    """What ``--dry-run`` prints: what would be done, from names alone."""
-    unused = Counter(one.status for one in plan.unused)
+    """Summary that ``--dry-run`` prints: what would be done, by names alone."""
+    unused = Counter(file.status for file in plan.unused)
     return {
         "data_set": data_set.name,
         "dry_run": True,
@@ -203,13 +203,13 @@ def dry_summary(
         "seconds": round(estimated.seconds, 1),
         "warnings": list(plan.warnings),
         "refusals": refusals(plan, []),
-        "orphan_files": [one.path for one in plan.unused if one.status == "orphan"],
+        "orphan_files": [file.path for file in plan.unused if file.status == "orphan"],
         "ignored_files": ignored(plan),
     }
 
 
 def opening(name: str, plan: ConversionPlan, estimated: Estimate, done: int) -> str:
-    """The first line on the terminal."""
+    """First line on the terminal."""
     seconds = estimated.seconds
     time = (
         f"{seconds:.0f} s"
@@ -226,7 +226,7 @@ def opening(name: str, plan: ConversionPlan, estimated: Estimate, done: int) -> 
 
 
 def text(content: Mapping[str, Any], limit: int = 12) -> str:
-    """The summary for people."""
+    """Write the summary for people."""
     lines = []
     cases = f"{count(content['training'], 'training case')}, {count(content['test'], 'test case')}"
     others = ", ".join(
@@ -243,7 +243,7 @@ def text(content: Mapping[str, Any], limit: int = 12) -> str:
     for title, key in (("done", "actions"), ("fixed", "fixed")):
         for what, number in list(content.get(key, {}).items())[:limit]:
             lines.append(f"  {title}: {what} ({number})")
-    refused = [f"{one['id']}: {one['reason']}" for one in content.get("refusals", [])]
+    refused = [f"{refusal['id']}: {refusal['reason']}" for refusal in content.get("refusals", [])]
     # A dry run writes no report.
     where = "with --json" if content.get("dry_run") else "in conversion_report.json"
     lines += _some("refused", refused, limit, where)
@@ -255,12 +255,12 @@ def text(content: Mapping[str, Any], limit: int = 12) -> str:
 
 def _some(title: str, lines: Sequence[str], limit: int, where: str) -> list[str]:
     shown = [f"  {title}: {line}" for line in lines[:limit]]
-    more = len(lines) - len(shown)
-    return [*shown, f"  {title}: {more} more {where}"] if more > 0 else shown
+    hidden = len(lines) - len(shown)
+    return [*shown, f"  {title}: {hidden} more {where}"] if hidden > 0 else shown
 
 
 def _case(record: CaseRecord) -> dict[str, Any]:
-    """A record without what only the machinery needs."""
+    """A record without what only the conversion itself needs."""
     content = asdict(record)
     del content["fingerprint"], content["pixels_sha256"]
     return {key: value for key, value in content.items() if value not in ("", [], {})}

@@ -1,4 +1,4 @@
-"""Text files and csv tables as people save them, with what is wrong named by file and line. Standard library only."""
+"""Text files and csv tables as people save them. Errors name file and line. Standard library only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dataset_conversion.errors import ConversionError
 
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _SEPARATORS = (",", ";", "\t")
-# What begins with these is no text, whatever its name says.
+# A file that begins with these is not text, in spite of its name.
 _OTHERS = {b"PK\x03\x04": "a zip or Excel file", b"\xd0\xcf\x11\xe0": "an old Excel file", b"\x1f\x8b": "a gzip file"}
 
 
@@ -24,7 +24,7 @@ class TableRow:
     line: int
     """Number of the line in the file, from 1."""
     cells: dict[str, str]
-    """Column name, small letters, to its text; empty where the line ends early."""
+    """Text of each column, by its name in small letters; empty if the line ends early."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,10 +37,10 @@ class TextTable:
 
 
 def read_text(path: Path) -> str:
-    """The contents of a text file in UTF-8 or, with its byte order mark, UTF-16.
+    """Read a text file in UTF-8 or, with a byte order mark, UTF-16.
 
     Raises:
-        ConversionError: If it is in another encoding, or no text.
+        ConversionError: If it has another encoding, or is not text.
     """
     try:
         data = path.read_bytes()
@@ -63,10 +63,10 @@ def read_text(path: Path) -> str:
 
 
 def read_table(path: Path) -> TextTable:
-    """A csv whose first line names its columns, separated by commas, semicolons or tabs.
+    """Read a csv whose first line names its columns, separated by commas, semicolons or tabs.
 
     Raises:
-        ConversionError: If it is no such table, names a column twice, or a line has more cells than columns.
+        ConversionError: If it is not such a table, names a column twice, or a line has more cells than columns.
     """
     text = read_text(path)
     header = next((line for line in text.splitlines() if line.strip()), "")

@@ -22,7 +22,7 @@ def plan(*names, unused=()):
         ("case (1)", "' ', '(', ')'"),
         ("_case", "'_'"),
         ("", "''"),
-        ("x" * 246, "246 letters, 238 are possible"),
+        ("x" * 246, "246 letters, and 238 are possible"),
         ("CASE", "capitals"),
         ("käse", "'ä'"),
     ],

@@ -199,8 +199,12 @@ def nifti2(path):
 
 
 CONVERTED = {
-    "trailing one": ("image", lambda path: save(path, volume()[0][..., None]), "trailing ones"),
-    "trailing one on the label": ("label", lambda path: save(path, volume()[1][..., None]), "trailing ones"),
+    "trailing one": ("image", lambda path: save(path, volume()[0][..., None]), "axes of length 1"),
+    "trailing one on the label": (
+        "label",
+        lambda path: save(path, volume()[1][..., None]),
+        "trailing axes of length 1",
+    ),
     "slope": ("image", lambda path: save(path, volume()[0] * 2, scl_slope=0.5, scl_inter=0), ""),
     "slope on the label": ("label", lambda path: save(path, volume()[1] * np.uint8(2), scl_slope=0.5, scl_inter=0), ""),
     "slope and intercept": (

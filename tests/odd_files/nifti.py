@@ -210,7 +210,7 @@ _IMAGES = (
     ("several-values-each-by-intent", _image(intent_code=1007), "intent_code"),
     ("big-endian", _big_endian, ""),
     ("nifti-2", _nifti2, "NIfTI-2"),
-    ("trailing-axes-of-one", _voxels(IMAGE[..., None, None]), "trailing ones"),
+    ("trailing-axes-of-one", _voxels(IMAGE[..., None, None]), "trailing axes of length 1"),
     ("lengths-of-axes-that-are-not", _image(dim=[3, *SHAPE, 99, -5, 0, 7]), ""),
     ("edges-rounded", _image(pixdim=[1, 1.48, 1.5, 3, 0, 0, 0, 0]), "did not fit the affine"),
     ("text-fields-of-any-bytes", _image(descrip=b"\xff\xfe\x80", aux_file=b"\xe9\xe8"), ""),
@@ -221,7 +221,7 @@ _IMAGES = (
     ("plain-under-a-gzip-name", _raw(as_bytes(IMAGE)), "its contents do not"),
 )
 _REFUSED_IMAGES = (
-    ("quaternion-no-rotation-alone", _quaternion(7, 0), "no rotation"),
+    ("quaternion-no-rotation-alone", _quaternion(7, 0), "not a rotation"),
     ("unit-that-fits-neither-way", _image(**_scaled(0.03), xyzt_units=1), "xyzt_units"),
     ("voxels-in-another-file", _image(magic=b"ni1"), "another file"),
     ("analyze", _image(magic=b""), "no readable NIfTI header"),
@@ -265,7 +265,7 @@ _REFUSED_IMAGES = (
     ("sheared", _voxels(IMAGE, _sheared(), qform_code=0), "sheared axes"),
     ("flat-affine", _image(srow_x=0, qform_code=0), "not invertible"),
     ("place-nan", _image(srow_x=np.nan, qform_code=0), "not finite"),
-    ("beyond-all-measure", _image(srow_x=[-1.5, 0, 0, 1e30], qform_code=0), "beyond all measure"),
+    ("beyond-all-measure", _image(srow_x=[-1.5, 0, 0, 1e30], qform_code=0), "not plausible"),
 )
 _LABELS = (
     ("no-orientation", _label(qform_code=0, sform_code=0), "no orientation"),
