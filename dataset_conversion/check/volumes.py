@@ -137,7 +137,7 @@ def _nifti(file: Path, name: str, report: CaseReport, *, is_label: bool) -> Voxe
 
 
 def _dimensions(file: Path) -> int:
-    """Number of axes, without trailing ones of length 1; 3 if the header cannot be read, as the next reader explains."""
+    """Number of axes, without trailing ones of length 1; 3 if the header is broken, as the next reader explains."""
     with file.open("rb") as stream:
         beginning = stream.read(2)
     try:

@@ -1,4 +1,4 @@
-"""A network of slice correspondence for the images of a data set; torch is imported when one is asked for."""
+"""A network of slice correspondence for the images of a data set; torch is imported only when one is needed."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 @dataclass
 class Learning:
-    """How it learns.
+    """How a network learns.
 
     Attributes:
-        file: Of the network.
-        steps: Of training in all; the usual number if not given.
-        device: Its name; a GPU if there is one, if not given.
-        seed: Of weights and pairs of slices.
+        file: File of the network.
+        steps: Training steps in all; the usual number if not given.
+        device: Name of the device; if not given, a GPU if there is one.
+        seed: Seed of weights and pairs of slices.
     """
 
     file: Path | None = None
@@ -31,19 +31,19 @@ class Learning:
 
 
 def learned_on(images: Sequence[VolumeFile], learning: Learning) -> TrainedCorrespondence:
-    """The network, trained on these images as far as it is not yet.
+    """Read the network, and train it on these images if steps are missing.
 
     Args:
-        images: Of training cases only; no label is looked at.
-        learning: How.
+        images: Images of training cases only; no label is read.
+        learning: How the network learns.
 
     Raises:
-        ValueError: If no file is named, or it is of other images.
+        ValueError: If no file is given, or its network was trained on other images.
     """
     from nnunet_tricks.annotation.interpolation import network_file
 
     if learning.file is None:
-        raise ValueError("file of the network must be named")
+        raise ValueError("learning needs the file of the network, got none")
     shapes = []
     for image in images:
         volume = image.axial

@@ -130,10 +130,10 @@ def test_values_names_grids_and_cases_must_fit(place: Path, capsys: pytest.Captu
     assert "does not have the voxels of its image" in capsys.readouterr().err
     save(painted("case1"), place / "painted" / "case1.nii.gz", direction=np.diag([-1, -1, 1]))
     run(place, expect=2)
-    assert "has 60 painted voxels outside of its image" in capsys.readouterr().err
+    assert "has 60 painted voxels outside its image" in capsys.readouterr().err
     save(0.5 * painted("case1"), place / "painted" / "case1.nii.gz")
     run(place, expect=2)
-    assert "is no label map: not all of its values are whole numbers" in capsys.readouterr().err
+    assert "is not a label map: some of its values are not whole numbers" in capsys.readouterr().err
     (place / "painted" / "case1.nii.gz").rename(place / "painted" / "other.nii.gz")
     run(place, expect=2)
     assert "label maps of other, which the plan does not name" in capsys.readouterr().err

@@ -142,7 +142,7 @@ def test_what_it_needs_must_be_there(network: TrainedCorrespondence) -> None:
         network_file.device("warp")
     broken = network.file.with_name("broken.pt")
     broken.write_bytes(b"no network")
-    with pytest.raises(ValueError, match="is no network of slice correspondence"):
+    with pytest.raises(ValueError, match="is not a network of slice correspondence"):
         trained(broken, lambda: [image], [SHAPE], steps=1)
     with pytest.raises(ValueError, match="no volume has two slices"):
         trained(network.file.with_name("other.pt"), lambda: [image[:1]], [(1, 40, 36)], steps=1)

@@ -40,7 +40,7 @@ def test_numbers_of_patients_that_look_like_channels_are_named_or_refused(
     assert "img_0000.nii.gz to img_0004.nii.gz are taken for 5 channels of one case, img" in said.err
     put(tmp_path, "img_0003.nii.gz", slices=5)
     assert select(tmp_path, 2) == 0
-    assert "are no channels of one case" in capsys.readouterr().err
+    assert "are not channels of one case" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

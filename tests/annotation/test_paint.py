@@ -111,7 +111,7 @@ def test_an_extra_slice_without_paint_is_no_harm_and_one_with_paint_is_refused(
     run(place, "--dry-run")
     save_painted(place, np.concatenate([values, np.ones_like(values[:1])]))
     run(place, expect=2)
-    assert "painted voxels outside of its image" in capsys.readouterr().err
+    assert "painted voxels outside its image" in capsys.readouterr().err
 
 
 def test_classes_have_numbers_and_need_not_be_painted_yet(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -208,7 +208,7 @@ def test_two_label_maps_of_one_case_are_refused(place: Path, capsys: pytest.Capt
         (["background"], "must not have the name 'background'"),
         (["a", "a"], "must each have a name and a number of their own, got name a"),
         (["a=1", "b=1"], "got number 1 more than once"),
-        (["a=1", "b"], "must all have numbers, such as kidney=1 tumour=2, or none, got 'b' without"),
+        (["a=1", "b"], "must all have numbers, such as kidney=1 tumour=2, or none; 'b' has none"),
         (["a=0"], "must be 1 or more, got 0"),
         (["a=-1"], "must be 1 or more, got -1"),
         (["a=1.5"], "must be names, or names and whole numbers"),
@@ -324,7 +324,7 @@ def test_numbers_that_are_not_whole_are_refused_in_one_line(
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         run(place, expect=2)
-    assert "is no label map: not all of its values are whole numbers" in capsys.readouterr().err
+    assert "is not a label map: some of its values are not whole numbers" in capsys.readouterr().err
 
 
 def test_images_of_two_formats_are_named_before_anybody_paints(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -85,7 +85,7 @@ def test_one_slice_volumes_and_tiny_densities_get_one_slice_and_a_word(
     assert main(["annotate", "select", str(tmp_path), "--density", "0.01", "--dry-run", "--json"]) == 0
     captured = capsys.readouterr()
     assert [one["chosen"] for one in json.loads(captured.out)["cases"].values()] == [[0], [6]]
-    assert "have one slice only" in captured.err
+    assert "have only one slice" in captured.err
     assert "less than half a slice of 2 volume(s)" in captured.err
 
 

@@ -1,4 +1,4 @@
-"""Figures of a study: what labels buy, as in Zhang et al. 2025, figures 1 to 5."""
+"""Figures of a study: quality for the labels, as in figures 1 to 5 of Zhang et al. 2025."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from nnunet_tricks.comparison.report.figures.style import GREY, PALETTE, styled
 Draw = Callable[[Any, Sequence[TrainingRow]], None]
 MARKS = {"fixed": "o", "random": "s", "ual": "^"}
 PANEL = (4.2, 3.4)
-"""Inches."""
+"""Width and height of a figure, in inches."""
 TICKS = 8
 
 
 def picture(rows: Sequence[TrainingRow], label: str = "mean") -> bytes:
-    """All figures side by side, those that the table has anything for.
+    """Draw all figures for which there are values, side by side.
 
     Args:
-        rows: Of the trainings.
-        label: Whose values are shown.
+        rows: Rows of the trainings.
+        label: Label whose values are shown.
 
     Returns:
         A PNG file.
@@ -54,14 +54,14 @@ def picture(rows: Sequence[TrainingRow], label: str = "mean") -> bytes:
 
 
 def over_budget(axes: Any, rows: Sequence[TrainingRow]) -> None:
-    """IoU over annotated slices, coloured by the share of volumes they are in."""
+    """Draw IoU over annotated slices, coloured by the share of annotated volumes."""
     plain = [row for row in rows if not row.interpolated]
     shares = sorted({row.volumes for row in plain})
     for colour, share in zip(PALETTE, shares, strict=False):
         for policy, mark in MARKS.items():
-            found = [row for row in plain if row.volumes == share and row.policy == policy and _sparse(row)]
-            if found:
-                x, y = [row.slices for row in found], [row.iou for row in found]
+            matching = [row for row in plain if row.volumes == share and row.policy == policy and _sparse(row)]
+            if matching:
+                x, y = [row.slices for row in matching], [row.iou for row in matching]
                 axes.scatter(x, y, color=colour, marker=mark, s=26, label=f"{_share(share)}, {policy}")
     _dense_line(axes, rows)
     axes.set(xlabel="annotated slices", ylabel="IoU", title="IoU over budget")
@@ -70,7 +70,7 @@ def over_budget(axes: Any, rows: Sequence[TrainingRow]) -> None:
 
 
 def over_density(axes: Any, rows: Sequence[TrainingRow]) -> None:
-    """IoU over density; dashed lines join settings that need as many slices."""
+    """Draw IoU over density; dashed lines connect settings that need equally many slices."""
     plain = [row for row in rows if not row.interpolated]
     means = _means(plain, lambda row: (row.policy, row.volumes, row.density))
     for colour, (policy, share) in zip(PALETTE, sorted({key[:2] for key in means}), strict=False):
@@ -90,7 +90,7 @@ def over_density(axes: Any, rows: Sequence[TrainingRow]) -> None:
 
 
 def drop(axes: Any, rows: Sequence[TrainingRow]) -> None:
-    """What is lost against all labels, where all volumes are annotated."""
+    """Draw the loss against all labels, for settings with all volumes."""
     dense = _dense(rows)
     means = _means([row for row in rows if row.volumes == 1 and _sparse(row)], _kind)
     for colour, (policy, interpolated) in zip(PALETTE, sorted({key[:2] for key in means}), strict=False):
@@ -108,34 +108,34 @@ def drop(axes: Any, rows: Sequence[TrainingRow]) -> None:
 
 
 def policies(axes: Any, rows: Sequence[TrainingRow]) -> None:
-    """Each policy against the mean of all policies of the same setting."""
+    """Draw each policy against the mean of all policies of the same setting."""
     means = _means(
         [row for row in rows if _sparse(row)], lambda row: (row.density, row.volumes, row.interpolated, row.policy)
     )
     settings: dict[tuple[Any, ...], dict[str, float]] = defaultdict(dict)
     for key, value in means.items():
         settings[key[:3]][key[3]] = value
-    there = [policy for policy in MARKS if any(policy in one for one in settings.values())]
-    complete = [one for one in settings.values() if len(one) == len(there)]
-    for place, policy in enumerate(there):
-        found = [one[policy] - sum(one.values()) / len(one) for one in complete]
-        axes.scatter([place] * len(found), found, color=PALETTE[place], marker=MARKS[policy], s=26)
+    present = [policy for policy in MARKS if any(policy in by_policy for by_policy in settings.values())]
+    complete = [by_policy for by_policy in settings.values() if len(by_policy) == len(present)]
+    for place, policy in enumerate(present):
+        differences = [by_policy[policy] - sum(by_policy.values()) / len(by_policy) for by_policy in complete]
+        axes.scatter([place] * len(differences), differences, color=PALETTE[place], marker=MARKS[policy], s=26)
     axes.axhline(0, color=GREY, linewidth=0.8)
     axes.set(
-        ylabel="IoU less the mean of policies", title="Policies of the same setting", xlim=(-0.5, len(there) - 0.5)
+        ylabel="IoU less the mean of policies", title="Policies of the same setting", xlim=(-0.5, len(present) - 0.5)
     )
-    axes.set_xticks(range(len(there)), there)
+    axes.set_xticks(range(len(present)), present)
 
 
 def interpolation(axes: Any, rows: Sequence[TrainingRow]) -> None:
-    """With and without interpolated masks, where all volumes are annotated."""
+    """Draw settings with and without interpolated masks, with all volumes."""
     means = _means([row for row in rows if row.volumes == 1 and _sparse(row)], _kind)
     for colour, policy in zip(PALETTE, sorted({key[0] for key in means}), strict=False):
         for interpolated, line in ((False, "-"), (True, ":")):
-            found = sorted((key[2], value) for key, value in means.items() if key[:2] == (policy, interpolated))
-            if found:
+            points = sorted((key[2], value) for key, value in means.items() if key[:2] == (policy, interpolated))
+            if points:
                 label = f"{policy}, {'interpolated' if interpolated else 'the rest ignored'}"
-                axes.plot(*zip(*found, strict=True), line, marker=MARKS[policy], color=colour, label=label)
+                axes.plot(*zip(*points, strict=True), line, marker=MARKS[policy], color=colour, label=label)
     _dense_line(axes, rows)
     axes.set(xlabel="density", ylabel="IoU", title="Interpolated or ignored")
     _logarithmic(axes, [row.density for row in rows if _sparse(row)])
@@ -143,12 +143,12 @@ def interpolation(axes: Any, rows: Sequence[TrainingRow]) -> None:
 
 
 def _logarithmic(axes: Any, values: Sequence[float]) -> None:
-    """A logarithmic axis that says the values themselves, as many as there is room for."""
+    """Make the axis logarithmic, with the values themselves as ticks, as many as there is room for."""
     axes.set_xscale("log")
     axes.minorticks_off()
-    there = sorted(set(values))
-    there = there[:: -(-len(there) // TICKS)]
-    axes.set_xticks(there, [f"{value:g}" for value in there])
+    ticks = sorted(set(values))
+    ticks = ticks[:: -(-len(ticks) // TICKS)]
+    axes.set_xticks(ticks, [f"{value:g}" for value in ticks])
 
 
 def _share(volumes: float) -> str:
@@ -164,8 +164,8 @@ def _sparse(row: TrainingRow) -> bool:
 
 
 def _dense(rows: Sequence[TrainingRow]) -> float | None:
-    found = [row.iou for row in rows if not _sparse(row)]
-    return sum(found) / len(found) if found else None
+    values = [row.iou for row in rows if not _sparse(row)]
+    return sum(values) / len(values) if values else None
 
 
 def _dense_line(axes: Any, rows: Sequence[TrainingRow]) -> None:
