@@ -54,9 +54,9 @@ def test_where_viewers_find_slices_of_all_storage_orders(folder: Path, tmp_path:
     for row in rows:
         image = nibabel.load(folder / row["file"])
         axis = "ijk".index(row["axis"])
-        one = np.take(np.asarray(image.dataobj), int(row["itksnap"]) - 1, axis)
+        plane = np.take(np.asarray(image.dataobj), int(row["itksnap"]) - 1, axis)
         expected = ORIGIN[2] + SPACING[2] * int(row["slice"])
-        assert one == pytest.approx(expected, abs=1e-3)
+        assert plane == pytest.approx(expected, abs=1e-3)
         assert float(row["slicer_mm"]) == pytest.approx(expected, abs=1e-3)
 
 
@@ -76,10 +76,10 @@ def test_tilted_slices_are_taken_as_stored_and_said_to_be_tilted(
     cos, sin = np.cos(np.radians(35)), np.sin(np.radians(35))
     affine = np.array([[1, 0, 0, 0], [0, cos, -sin, 5], [0, sin, cos, 7], [0, 0, 0, 1.0]])
     nibabel.save(nibabel.Nifti1Image(np.zeros((4, 5, 9), np.int16), affine), tmp_path / "a.nii.gz")
-    found = axial(affine, (4, 5, 9))
-    assert (found.axis, found.descending, round(found.angle)) == (2, False, 35)
+    slices = axial(affine, (4, 5, 9))
+    assert (slices.axis, slices.descending, round(slices.angle)) == (2, False, 35)
     centre = affine @ [1.5, 2, 3, 1]
-    assert found.superior(3) == pytest.approx(centre[2])
+    assert slices.superior(3) == pytest.approx(centre[2])
     assert main(["annotate", "select", str(tmp_path), "--density", "0.2", "--dry-run"]) == 0
     assert "tilted" in capsys.readouterr().err
 
@@ -112,8 +112,8 @@ def test_the_axis_is_the_one_nearest_to_feet_head_in_any_rotation() -> None:
     for rotation in Rotation.random(600, random_state=0).as_matrix():
         affine = np.eye(4)
         affine[:3, :3] = rotation @ np.diag([0.7, 0.9, 3.0])
-        found = axial(affine, (4, 5, 6))
-        assert abs(rotation[2, found.axis]) == np.abs(rotation[2]).max()
-        assert found.descending == (rotation[2, found.axis] < 0)
-        shared_out_otherwise += nibabel.orientations.io_orientation(affine)[found.axis, 0] != 2
+        slices = axial(affine, (4, 5, 6))
+        assert abs(rotation[2, slices.axis]) == np.abs(rotation[2]).max()
+        assert slices.descending == (rotation[2, slices.axis] < 0)
+        shared_out_otherwise += nibabel.orientations.io_orientation(affine)[slices.axis, 0] != 2
     assert shared_out_otherwise > 10

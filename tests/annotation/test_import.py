@@ -69,12 +69,12 @@ def test_painted_slices_become_labels_and_all_others_are_ignored(
     }
     manifest = read(made / "sparse_manifest.json")
     assert manifest["painted_values"] == {"1": 1, "7": 2}
-    assert {case: one["chosen"] for case, one in manifest["cases"].items()} == dict.fromkeys(CASES[:3], CHOSEN)
-    said = capsys.readouterr()
-    assert "6 selected slices have no paint and count as background: case0 (ITK-SNAP 3, 18)" in said.err
-    assert "7 selected cases have no label map" in said.err
-    assert "painted values became 7 -> 2" in said.out
-    assert "-fpe DatasetFingerprintExtractorAnnotated" in said.out
+    assert {case: entry["chosen"] for case, entry in manifest["cases"].items()} == dict.fromkeys(CASES[:3], CHOSEN)
+    printed = capsys.readouterr()
+    assert "6 selected slices have no paint and count as background: case0 (ITK-SNAP 3, 18)" in printed.err
+    assert "7 selected cases have no label map" in printed.err
+    assert "painted values became 7 -> 2" in printed.out
+    assert "-fpe DatasetFingerprintExtractorAnnotated" in printed.out
     assert main(["annotate", "interpolate", "610", "--to", "611"]) == 0
 
 
@@ -94,8 +94,8 @@ def test_all_orders_are_turned_into_all_others() -> None:
     for order, signs in ORDERS:
         orientation = np.stack([[order.index(axis) for axis in range(3)], signs], 1)
         stored = wanted.as_reoriented(orientation)
-        own, like = (axial(one.affine, one.shape) for one in (stored, wanted))
-        back = turned_like(np.asarray(stored.dataobj).transpose(2, 1, 0), own, like)
+        current, target = (axial(image.affine, image.shape) for image in (stored, wanted))
+        back = turned_like(np.asarray(stored.dataobj).transpose(2, 1, 0), current, target)
         assert back is not None
         np.testing.assert_array_equal(back.transpose(2, 1, 0), marks)
     assert stored_as((0, 1, 2), (1, 1, 1)).shape == SHAPE

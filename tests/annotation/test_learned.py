@@ -163,7 +163,7 @@ def test_data_sets_are_filled_and_measured_by_it(
     capsys.readouterr()
     network = ["--network", str(tmp_path / "n.pt")]
     assert main(["annotate", "quality", str(raw), "--density", "0.2", *words, *network, "--json"]) == 0
-    assert {one["method"] for one in json.loads(capsys.readouterr().out)} == {"learned"}
+    assert {entry["method"] for entry in json.loads(capsys.readouterr().out)} == {"learned"}
     assert main(["annotate", "quality", str(raw), *words]) == 2
     assert "need --network FILE" in capsys.readouterr().err
 

@@ -59,9 +59,9 @@ def save_painted(place: Path, values: np.ndarray, name: str = "case0.nii.gz") ->
 
 
 def expected(values: np.ndarray, slices: list[int]) -> np.ndarray:
-    found = np.full(SHAPE, 3, np.uint8)
-    found[..., slices] = values[..., slices]
-    return found
+    label = np.full(SHAPE, 3, np.uint8)
+    label[..., slices] = values[..., slices]
+    return label
 
 
 def test_a_round_trip_of_itksnaps_and_3d_slicers_files_loses_no_voxel(place: Path) -> None:
@@ -151,8 +151,8 @@ def test_overlapping_segments_are_refused_or_of_the_higher_class(
     parts = [Part("organ", truth == 1, 0, 1), Part("lesion", inner == 1, 1, 1)]
     save_segmentation(parts, image_of(place), place / "painted" / "case0.seg.nrrd")
     run(place, expect=2)
-    said = capsys.readouterr().err
-    assert f"two classes share voxels in case0 (organ and lesion: {np.count_nonzero(inner)} voxels; ITK-SNAP" in said
+    printed = capsys.readouterr().err
+    assert f"two classes share voxels in case0 (organ and lesion: {np.count_nonzero(inner)} voxels; ITK-SNAP" in printed
     run(place, "--overlaps", "higher")
     np.testing.assert_array_equal(made(place), expected(truth + inner, slices))
 
@@ -259,9 +259,9 @@ def test_json_says_what_was_made_of_which_paint(place: Path, capsys: pytest.Capt
     save_painted(place, on_slices(labels_of(0), chosen_of(place, "case0")))
     capsys.readouterr()
     run(place, "--json")
-    said: dict[str, Any] = json.loads(capsys.readouterr().out)
-    assert (said["classes"], said["channels"]) == ({"background": 0, "organ": 1, "lesion": 2}, 1)
-    assert said["values"] == {"1": 1, "2": 2}
+    report: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert (report["classes"], report["channels"]) == ({"background": 0, "organ": 1, "lesion": 2}, 1)
+    assert report["values"] == {"1": 1, "2": 2}
 
 
 def test_layers_without_names_of_classes_keep_all_paint_and_say_what_numbers_made_of_it(
@@ -302,10 +302,10 @@ def test_slices_of_no_class_throughout_do_not_count_as_annotated(
     save_painted(place, values)
     capsys.readouterr()
     run(place, "--other-values", "ignore")
-    said = capsys.readouterr()
-    assert "1 case of 1 channel with 1 annotated slices" in said.out
+    printed = capsys.readouterr()
+    assert "1 case of 1 channel with 1 annotated slices" in printed.out
     warning = "1 selected slices are painted with no class throughout and count as not annotated: case0 (ITK-SNAP 3)"
-    assert warning in said.err
+    assert warning in printed.err
     manifest = json.loads((place / "raw" / MADE / "sparse_manifest.json").read_text())
     assert manifest["cases"]["case0"]["chosen"] == slices[1:]
     save_painted(place, on_slices(np.full(SHAPE, 9, np.int16), slices))

@@ -25,9 +25,9 @@ import nnunet_tricks.annotation.filled, nnunet_tricks.annotation.painted, nnunet
 import nnunetv2.utilities.crossval_split
 from nnunet_tricks.cli import main
 
-def child(command, gate, said):
+def child(command, gate, complaints):
     os.read(gate, 1)  # until the other end is closed
-    os.dup2(said, 2)
+    os.dup2(complaints, 2)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     try:
         os._exit(main(command))
@@ -38,20 +38,20 @@ for line in sys.stdin:
     gate, opening = os.pipe()
     running = []
     for command in json.loads(line):
-        said = tempfile.TemporaryFile()
+        complaints = tempfile.TemporaryFile()
         number = os.fork()
         if not number:
             os.close(opening)
-            child(command, gate, said.fileno())
-        running.append((number, said))
+            child(command, gate, complaints.fileno())
+        running.append((number, complaints))
     os.close(opening)
-    found = []
-    for number, said in running:
+    outcomes = []
+    for number, complaints in running:
         code = os.waitstatus_to_exitcode(os.waitpid(number, 0)[1])
-        said.seek(0)
-        found.append((code, said.read().decode()))
+        complaints.seek(0)
+        outcomes.append((code, complaints.read().decode()))
     os.close(gate)
-    print(json.dumps(found), flush=True)
+    print(json.dumps(outcomes), flush=True)
 """
 """Forks processes that have imported everything: imports spread their beginnings, and take longer than the work."""
 
@@ -70,7 +70,7 @@ def together(raw: Path) -> Iterator[Callable[..., list[tuple[int, str]]]]:
             assert nursery.stdin
             assert nursery.stdout
             print(json.dumps(commands), file=nursery.stdin, flush=True)
-            return [(code, said) for code, said in json.loads(nursery.stdout.readline())]
+            return [(code, complaints) for code, complaints in json.loads(nursery.stdout.readline())]
 
         yield run
 
@@ -173,7 +173,7 @@ def test_a_label_that_is_cut_short_gets_no_name(tmp_path: Path, ending: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("words", "limit", "said"),
+    ("words", "limit", "named"),
     [
         (["sparsify", "501", "--to", "601", "--density", "0.2"], 1_500, "sparse_manifest.json'"),
         (["select", "RAW", "--density", "0.2", "--policy", "ual", "-o", "OUT"], 2_000, "temporary file in "),
@@ -181,7 +181,7 @@ def test_a_label_that_is_cut_short_gets_no_name(tmp_path: Path, ending: str) -> 
     ],
 )
 def test_a_full_disk_is_named_by_file_and_leaves_nothing(
-    raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], limit: int, said: str
+    raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], limit: int, named: str
 ) -> None:
     places = {"RAW": str(raw), "OUT": str(tmp_path / "plan")}
     before = sorted(tmp_path.rglob("*"))
@@ -191,7 +191,7 @@ def test_a_full_disk_is_named_by_file_and_leaves_nothing(
         assert main(["annotate", *(places.get(word, word) for word in words)]) == 2
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert said in capsys.readouterr().err
+    assert named in capsys.readouterr().err
     assert sorted(tmp_path.rglob("*")) == before
 
 

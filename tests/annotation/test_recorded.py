@@ -107,8 +107,8 @@ def test_trainings_warn_of_changed_labels(bench: Bench) -> None:
             manifest.unlink()
         (log,) = (run.folder / "results").rglob("training_log*.txt")
         label = run.data.raw / "labelsTr" / "case_0.nii.gz"
-        said = log.read_text()
-    assert f"WARNING: 1 files are not those that {run.data.name} was made from: {label} has changed" in said
+        lines = log.read_text()
+    assert f"WARNING: 1 files are not those that {run.data.name} was made from: {label} has changed" in lines
 
 
 def test_check_names_what_has_changed(raw: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,5 +120,5 @@ def test_check_names_what_has_changed(raw: Path, capsys: pytest.CaptureFixture[s
     save(np.where(array(file) == 1, 2, array(file)).astype(np.uint8), file)
     assert main(["check", "601", "--json", "--workers", "1"]) == 1
     after = json.loads(capsys.readouterr().out)["findings"]
-    said = [finding["says"] for finding in after if finding["kind"] == "changed"]
-    assert said == [f"{file} has changed since it was recorded"]
+    sentences = [finding["says"] for finding in after if finding["kind"] == "changed"]
+    assert sentences == [f"{file} has changed since it was recorded"]

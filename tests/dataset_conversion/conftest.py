@@ -33,7 +33,7 @@ class Converted:
 
     def reason(self, name: str) -> str:
         """Why a case was refused."""
-        return next(one["reason"] for one in self.summary["refusals"] if one["id"] == name)
+        return next(refusal["reason"] for refusal in self.summary["refusals"] if refusal["id"] == name)
 
 
 Convert = Callable[..., Converted]

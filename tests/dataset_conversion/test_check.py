@@ -76,13 +76,13 @@ def pictures(tmp_path: Path) -> Path:
     return folder
 
 
-def found(folder: Path) -> list[tuple[str, str, str, str]]:
+def findings_of(folder: Path) -> list[tuple[str, str, str, str]]:
     return [(f["level"], f["kind"], f["file"], f["says"]) for f in check(folder, quiet=True)["findings"]]
 
 
 def test_a_sound_data_set_has_no_findings(volumes: Path, pictures: Path) -> None:
-    assert found(volumes) == []
-    assert found(pictures) == []
+    assert findings_of(volumes) == []
+    assert findings_of(pictures) == []
 
 
 def image_file(folder: Path) -> Path:
@@ -385,13 +385,13 @@ VOLUME_FAULTS: dict[str, tuple[Callable[[Path], object], str, str, str]] = {
 def test_a_fault_among_volumes_is_found(name: str, volumes: Path) -> None:
     plant, kind, file, says = VOLUME_FAULTS[name]
     plant(volumes)
-    faults = [finding for finding in found(volumes) if finding[0] == "fault"]
+    faults = [finding for finding in findings_of(volumes) if finding[0] == "fault"]
     assert any(finding[1:3] == (kind, file) and says in finding[3] for finding in faults), faults
 
 
-def png(folder: Path, part: str, pixels: np.ndarray, **more: Any) -> None:
+def png(folder: Path, part: str, pixels: np.ndarray, **options: Any) -> None:
     name = "case_002_0000.png" if part == "imagesTr" else "case_002.png"
-    Image.fromarray(pixels).save(folder / part / name, **more)
+    Image.fromarray(pixels).save(folder / part / name, **options)
 
 
 def turned(folder: Path) -> None:
@@ -445,7 +445,7 @@ PICTURE_FAULTS: dict[str, tuple[Callable[[Path], object], str, str, str]] = {
 def test_a_fault_among_pictures_is_found(name: str, pictures: Path) -> None:
     plant, kind, file, says = PICTURE_FAULTS[name]
     plant(pictures)
-    faults = [finding for finding in found(pictures) if finding[0] == "fault"]
+    faults = [finding for finding in findings_of(pictures) if finding[0] == "fault"]
     assert any(finding[1:3] == (kind, file) and says in finding[3] for finding in faults), faults
 
 
@@ -456,14 +456,14 @@ def test_sixteen_bits_beside_eight_are_found(pictures: Path) -> None:
             grey = np.random.default_rng(number).integers(0, 255, (40, 50)).astype(kind)
             Image.fromarray(grey).save(pictures / part / f"{case}_0000.png")
     describe(pictures, channel_names={"0": "grey"}, labels={"background": 0, "object": 1}, file_ending=".png")
-    assert [finding[1:3] for finding in found(pictures)] == [("values", "imagesTr/case_002_0000.png")]
+    assert [finding[1:3] for finding in findings_of(pictures)] == [("values", "imagesTr/case_002_0000.png")]
 
 
 def test_an_empty_label_and_a_copy_in_one_fold_are_notes(volumes: Path) -> None:
     label(label_file(volumes), values=np.zeros((9, 8, 7), np.uint8))
     shutil.copy(volumes / "imagesTr" / "case_000_0000.nii.gz", volumes / "imagesTr" / "case_001_0000.nii.gz")
     splits(volumes, [{"train": list(CASES[:4]), "val": list(CASES[4:])}])
-    assert {(level, kind) for level, kind, _, _ in found(volumes)} == {("note", "labels"), ("note", "duplicate")}
+    assert {(level, kind) for level, kind, _, _ in findings_of(volumes)} == {("note", "labels"), ("note", "duplicate")}
 
 
 @pytest.mark.parametrize("ending", [".nrrd", ".mha"])
@@ -476,13 +476,13 @@ def test_other_formats_are_read_by_simpleitk(ending: str, volumes: Path) -> None
         sitk.WriteImage(sitk.ReadImage(str(file)), str(file).removesuffix(".nii.gz") + ending)
         file.unlink()
     describe(volumes, file_ending=ending)
-    assert found(volumes) == []
+    assert findings_of(volumes) == []
     moved = volumes / "labelsTr" / f"case_004{ending}"
     image = sitk.ReadImage(str(moved))
     image.SetOrigin([value + 5 for value in image.GetOrigin()])
     sitk.WriteImage(image, str(moved))
     cut(volumes / "imagesTr" / f"case_001_0000{ending}")
-    assert [finding[1:3] for finding in found(volumes)] == [
+    assert [finding[1:3] for finding in findings_of(volumes)] == [
         ("damaged", f"imagesTr/case_001_0000{ending}"),
         ("geometry", f"labelsTr/case_004{ending}"),
     ]
@@ -494,7 +494,7 @@ def test_files_that_dataset_json_lists_are_found_elsewhere(volumes: Path) -> Non
         case: {"images": [f"scans/{case}_0000.nii.gz"], "label": f"labelsTr/{case}.nii.gz"} for case in CASES[:-1]
     } | {"gone": {"images": ["scans/gone.nii.gz"], "label": f"labelsTr/{CASES[-1]}.nii.gz"}}
     describe(volumes, dataset=listed, numTraining=5)
-    assert [(finding[1], finding[2]) for finding in found(volumes)] == [("pairs", "dataset.json")]
+    assert [(finding[1], finding[2]) for finding in findings_of(volumes)] == [("pairs", "dataset.json")]
 
 
 def test_two_channels_that_hold_the_same_are_a_note(volumes: Path) -> None:
@@ -503,13 +503,13 @@ def test_two_channels_that_hold_the_same_are_a_note(volumes: Path) -> None:
         volume(volumes / "imagesTr" / f"{case}_0001.nii.gz", number if case == "case_003" else number + 50)
     describe(volumes, channel_names={"0": "T1", "1": "T2"})
     says = "is one of 2 channels, of which two hold the same"
-    assert found(volumes) == [("note", "duplicate", "imagesTr/case_003_0000.nii.gz", says)]
+    assert findings_of(volumes) == [("note", "duplicate", "imagesTr/case_003_0000.nii.gz", says)]
 
 
 def test_regions_that_share_values_are_sound(volumes: Path) -> None:
     regions = {"background": 0, "whole": [1, 2, 3], "core": [2, 3], "enhancing": 3, "ignore": 4}
     describe(volumes, labels=regions, regions_class_order=[1, 2, 3])
-    assert found(volumes) == []
+    assert findings_of(volumes) == []
 
 
 def test_cases_that_share_one_of_two_channels_are_no_copies(volumes: Path) -> None:
@@ -518,12 +518,12 @@ def test_cases_that_share_one_of_two_channels_are_no_copies(volumes: Path) -> No
         volume(volumes / "imagesTr" / f"{case}_0000.nii.gz", number)
     shutil.rmtree(volumes / "imagesTs")
     describe(volumes, channel_names={"0": "T1", "1": "prior"})
-    assert found(volumes) == []
+    assert findings_of(volumes) == []
     for case in CASES:
         (volumes / "imagesTr" / f"{case}_0000.nii.gz").rename(volumes / "imagesTr" / "kept")
         (volumes / "imagesTr" / f"{case}_0001.nii.gz").rename(volumes / "imagesTr" / f"{case}_0000.nii.gz")
         (volumes / "imagesTr" / "kept").rename(volumes / "imagesTr" / f"{case}_0001.nii.gz")
-    assert found(volumes) == []
+    assert findings_of(volumes) == []
 
 
 @pytest.fixture
@@ -548,7 +548,7 @@ def stacks(tmp_path: Path) -> Path:
 def test_sound_stacks_have_no_findings(reader: str | None, stacks: Path) -> None:
     content = json.loads((stacks / "dataset.json").read_text()) | {"overwrite_image_reader_writer": reader}
     (stacks / "dataset.json").write_text(json.dumps(content))
-    assert found(stacks) == []
+    assert findings_of(stacks) == []
 
 
 @pytest.mark.parametrize(
@@ -569,7 +569,7 @@ def test_a_wrong_spacing_of_a_stack_is_found(place: str, text: str, says: str, s
         file.write_text(text)
     else:
         file.unlink()
-    faults = [finding for finding in found(stacks) if finding[0] == "fault"]
+    faults = [finding for finding in findings_of(stacks) if finding[0] == "fault"]
     assert [says in finding[3] for finding in faults] == [True], faults
 
 

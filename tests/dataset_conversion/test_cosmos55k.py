@@ -152,8 +152,8 @@ def test_group_from_the_name(stem, group):
 )
 def test_years_and_numbers_in_names(form, volumes, groups):
     """Some are part of a data set's name, some are a volume's number; all names together tell."""
-    found, _ = cosmos_names.groups_of(form.format(volume, number) for volume in volumes for number in range(3))
-    assert len(set(found.values())) == groups
+    by_name, _ = cosmos_names.groups_of(form.format(volume, number) for volume in volumes for number in range(3))
+    assert len(set(by_name.values())) == groups
 
 
 def test_names_that_may_be_slices_are_said():
@@ -219,14 +219,14 @@ def test_folders_that_say_the_part_among_other_words(convert, tmp_path, folder):
         Image.fromarray(np.eye(40, dtype=np.uint8)).save(place / f"{number}_mask.png")
     done = convert("cosmos55k", tmp_path)
     assert (done.summary["training"], done.summary["test"]) == (4, 2)
-    said = f"pictures in folders called {folder.lower()!r} count as the part test: 2"
-    assert said in done.summary["warnings"]
+    note = f"pictures in folders called {folder.lower()!r} count as the part test: 2"
+    assert note in done.summary["warnings"]
 
 
 def test_a_folder_called_test_counts_for_more_than_a_word_in_another(tmp_path):
-    found = FoundFile(path=tmp_path / "test" / "Kvasir_train" / "1.png", root=tmp_path)
-    assert cosmos_names.part_of(found) == "test"
-    assert cosmos_names.part_notes([found]) == []
+    file = FoundFile(path=tmp_path / "test" / "Kvasir_train" / "1.png", root=tmp_path)
+    assert cosmos_names.part_of(file) == "test"
+    assert cosmos_names.part_notes([file]) == []
 
 
 def test_an_ignore_label_is_said(convert, tmp_path):
@@ -290,7 +290,7 @@ def test_label_of_another_shape_in_a_raw_data_set(convert, data, raw):
     done = convert("cosmos-style", raw / "Dataset520_LiTS2017", "--slices", 2)
     assert done.code == 1
     assert len(done.summary["refusals"]) == 3
-    assert all("its label (30," in one["reason"] for one in done.summary["refusals"])
+    assert all("its label (30," in refusal["reason"] for refusal in done.summary["refusals"])
 
 
 def test_a_folder_that_is_no_raw_data_set(convert, data):

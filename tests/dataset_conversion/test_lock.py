@@ -179,15 +179,15 @@ def test_workers_end_with_a_killed_conversion(data, raw):
 
 def in_session(session):
     """Processes of a session that are not yet gone."""
-    found = []
+    folders = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
             state, _, _, belongs = path.read_text().rpartition(")")[2].split()[:4]
         except OSError:
             continue
         if int(belongs) == session and state != "Z":
-            found.append(path)
-    return found
+            folders.append(path)
+    return folders
 
 
 def whole(raw):

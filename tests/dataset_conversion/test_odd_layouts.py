@@ -20,7 +20,7 @@ def reported(done):
     """Every path in the report, without the numbers of rows."""
     report = done.json("conversion_report.json")
     files = [file["path"].partition("[")[0] for case in report["cases"] for file in case["files"]]
-    return Counter([*files, *[one["path"] for one in report["unused"]]])
+    return Counter([*files, *[file["path"] for file in report["unused"]]])
 
 
 @pytest.mark.parametrize("odd", SOURCES, ids=lambda odd: f"{odd.data_set}-{odd.name}")

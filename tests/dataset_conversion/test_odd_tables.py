@@ -23,11 +23,11 @@ def test_odd_table_of_the_user(convert, tmp_path, odd):
     table.write_bytes(odd.data)
     done = convert("isic2018", tmp_path / "source", "--metadata", table)
     assert done.code == odd.code, done.summary
-    said = str(done.summary)
-    assert odd.says in said
+    printed = str(done.summary)
+    assert odd.says in printed
     if odd.code:
         # Which of the user's files it is.
-        assert "table.csv" in said
+        assert "table.csv" in printed
         return
     groups = {case: done.case(case).get("group", case) for case in CASES}
     expected = [{CASES[number - 1] for number in numbers} for numbers in odd.together]

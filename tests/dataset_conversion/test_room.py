@@ -43,7 +43,7 @@ def volumes(tmp_path):
     """Three cases, images .nii and labels .nii.gz, as large as a label needs to compress well."""
     source = tmp_path / "source"
     source.mkdir()
-    values, labels = (np.tile(one, (3, 3, 3)) for one in volume())
+    values, labels = (np.tile(array, (3, 3, 3)) for array in volume())
     for number in range(3):
         save(source / f"volume-{number}.nii.gz", values + number)
         (source / f"volume-{number}.nii").write_bytes(

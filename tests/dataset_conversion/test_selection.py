@@ -55,7 +55,7 @@ def test_excluded_are_only_those_that_are_there():
 def test_a_refused_case_can_be_excluded():
     refused = Unused(id="case_00001", path="x", status="refused", reason="2 files claim to be the image")
     done = selection.without_excluded(plan("case_00000", unused=[refused]), load("kits19"), ["case_00001"])
-    assert [(one.id, one.status) for one in done.unused] == [("case_00001", "excluded")]
+    assert [(file.id, file.status) for file in done.unused] == [("case_00001", "excluded")]
     assert "2 files" in done.unused[0].reason
 
 
@@ -77,5 +77,5 @@ def test_a_refused_case_can_be_excluded():
 )
 def test_hints_say_what_is_there_instead(tmp_path, name, contents, hint):
     (tmp_path / name).write_bytes(contents)
-    found = selection.hint([tmp_path])
-    assert (hint in found) if hint else not found
+    sentence = selection.hint([tmp_path])
+    assert (hint in sentence) if hint else not sentence

@@ -97,14 +97,14 @@ def check(done, values, labels, image_affine=AFFINE, case="lits_000"):
     """Image and label of a converted case, as three readers see them."""
     ending = done.json("dataset.json")["file_ending"]
     image, label = done.folder / f"imagesTr/{case}_0000{ending}", done.folder / f"labelsTr/{case}{ending}"
-    one, other = nibabel.load(image), nibabel.load(label)
-    assert one.shape == other.shape == SHAPE
-    assert other.get_data_dtype() == np.uint8
-    np.testing.assert_allclose(one.get_fdata(), values, atol=1e-3)
-    np.testing.assert_array_equal(np.asanyarray(other.dataobj), labels)
-    np.testing.assert_allclose(one.affine, image_affine, atol=0.05)
-    np.testing.assert_array_equal(one.affine, other.affine)
-    np.testing.assert_array_equal(one.header.get_zooms(), other.header.get_zooms())
+    written, mask = nibabel.load(image), nibabel.load(label)
+    assert written.shape == mask.shape == SHAPE
+    assert mask.get_data_dtype() == np.uint8
+    np.testing.assert_allclose(written.get_fdata(), values, atol=1e-3)
+    np.testing.assert_array_equal(np.asanyarray(mask.dataobj), labels)
+    np.testing.assert_allclose(written.affine, image_affine, atol=0.05)
+    np.testing.assert_array_equal(written.affine, mask.affine)
+    np.testing.assert_array_equal(written.header.get_zooms(), mask.header.get_zooms())
     first, second = SimpleITK.ReadImage(str(image)), SimpleITK.ReadImage(str(label))
     assert (first.GetSpacing(), first.GetOrigin(), first.GetDirection()) == (
         second.GetSpacing(),
