@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace, data_set: DataSet) -> int:
     """Convert; the exit code is 1 if anything was refused.
 
     Raises:
-        ValueError: With a sentence for the user, if the conversion cannot start or go on.
+        ValueError: With a sentence for the user, if the conversion cannot start or continue.
     """
     from dataset_conversion import engine, report
 

@@ -74,8 +74,8 @@ def read_lists(sources: Sequence[Path], pairs: Sequence[FilePair]) -> PictureLis
     """Read all lists below the source folders.
 
     Args:
-        sources: Where to look.
-        pairs: The pictures and masks found there.
+        sources: Source folders.
+        pairs: Pictures and masks in them.
 
     Raises:
         ConversionError: If most pictures that a list names do not exist, or the name of a list does not say which part

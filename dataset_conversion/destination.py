@@ -1,4 +1,4 @@
-"""The number and name of the new data set, and what stands in their way."""
+"""The number and name of the new data set, and what is in their way."""
 
 from __future__ import annotations
 

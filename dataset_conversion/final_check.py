@@ -16,7 +16,7 @@ def give_name(folder: Path, final: Path, outputs: Mapping[str, int]) -> None:
     """Rename a complete data set to what nnU-Net will see; the caller holds the `lock.NumberLock` of its number.
 
     Args:
-        folder: Where it was written, on the same file system.
+        folder: Folder in which it was written, on the same file system.
         final: Its final place, ``nnUNet_raw/DatasetXXX_Name``.
         outputs: Size in bytes of each file that was written, by its path below the folder.
 

@@ -301,7 +301,7 @@ def _settle_units(view: HeaderView, name: str) -> None:
     if view.other_affine is not None:
         view.other_affine = view.other_affine * np.array([[factor], [factor], [factor], [1.0]])
     unit = {1: "metres", 3: "micrometres"}.get(code, f"a unit that is not defined ({code})")
-    done = "the numbers are in mm all the same" if factor == 1 else "converted to mm"
+    done = "the numbers are in mm" if factor == 1 else "converted to mm"
     view.notes.append(f"the header gives lengths in {unit}: {done}")
 
 

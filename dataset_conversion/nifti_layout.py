@@ -13,7 +13,7 @@ def common_ending(cases: Iterable[PlannedCase]) -> tuple[str, list[str]]:
     """Choose the data set's file ending: the most frequent of the images, so that most of them can be linked.
 
     Returns:
-        The ending, and a warning if some images will have to be written anew.
+        The ending, and a warning if some images must be written again.
     """
     images = [case.image.name.lower() for case in cases]
     counts = Counter(".nii.gz" if name.endswith(".gz") else ".nii" for name in images)
@@ -21,7 +21,7 @@ def common_ending(cases: Iterable[PlannedCase]) -> tuple[str, list[str]]:
         return ".nii.gz", []
     ending = max(sorted(counts), key=lambda name: counts[name])
     others = len(images) - counts[ending]
-    warning = f"{others} of {len(images)} images are not {ending} and are written anew: a data set has one file ending"
+    warning = f"{others} of {len(images)} images are not {ending} and are written again: a data set has one file ending"
     return ending, [warning] if others else []
 
 

@@ -19,7 +19,7 @@ def progress(
         total: Number of items in all.
         done: Number of items that were done before.
         quiet: Show nothing.
-        verb: What is done to an item, in the past tense.
+        verb: Past tense of the work on an item.
     """
     if quiet:
         yield from items

@@ -65,5 +65,5 @@ def make_splits(training: Sequence[CaseRecord], groups: Mapping[str, str], setti
     if settings.split not in ("folds", "mediseg"):
         for group, ids in splits.spanning(group_of, parts).items():
             shown = ", ".join(ids[:4]) + (", ..." if len(ids) > 4 else "")
-            answer.warnings.append(f"group {group} stands on both sides of the split {settings.split!r}: {shown}")
+            answer.warnings.append(f"group {group} is on both sides of the split {settings.split!r}: {shown}")
     return answer

@@ -104,7 +104,7 @@ class Interpolation:
 
     Attributes:
         method: See ``interpolate``.
-        network: What ``learned`` and ``chain`` need.
+        network: Network that ``learned`` and ``chain`` need.
     """
 
     method: str
@@ -171,7 +171,7 @@ def fill(
         dataset: Number or full name of a data set that ``sparsify`` or ``import`` made.
         number: Number of the new data set.
         method: See ``interpolate``.
-        learning: How ``learned`` and ``chain`` learn from the images of sparse cases; the defaults if not given.
+        learning: Settings of the network that ``learned`` and ``chain`` train on the images of sparse cases.
         accept_changed: Accept labels that differ from those that the manifest recorded.
         dry_run: Write nothing.
 

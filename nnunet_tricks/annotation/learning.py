@@ -35,7 +35,7 @@ def learned_on(images: Sequence[VolumeFile], learning: Learning) -> TrainedCorre
 
     Args:
         images: Images of training cases only; no label is read.
-        learning: How the network learns.
+        learning: Settings of the training.
 
     Raises:
         ValueError: If no file is given, or its network was trained on other images.

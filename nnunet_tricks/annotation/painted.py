@@ -78,14 +78,14 @@ def import_painted(
 
     Args:
         folders: nnU-Net's folders.
-        plan: What ``select`` wrote as JSON.
+        plan: Plan that ``select`` wrote as JSON.
         images: Folder of the images.
         painted: Folder of the label maps, named like their cases.
         number: Number of the new data set.
         name: Its name, without the number.
         classes: Names, or names and painted values such as ``kidney=1``.
         channels: Names of the channels; nnU-Net normalises by them.
-        rules: What is done with paint that can be understood in two ways.
+        rules: Rules for paint that can be understood in two ways.
         dry_run: Write nothing.
 
     Raises:

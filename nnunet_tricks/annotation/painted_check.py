@@ -26,8 +26,8 @@ class PaintRules:
     Attributes:
         other_values: Meaning of painted values and segments that belong to no class: refused, background, or voxels
             that nobody annotated.
-        overlaps: What happens where two of 3D Slicer's segments share voxels: they are refused, or go to the class with
-            the higher number.
+        overlaps: Fate of voxels that two of 3D Slicer's segments share: they are refused, or go to the class with the
+            higher number.
         accept_unpainted: Whether cases on which nothing was painted are background.
     """
 

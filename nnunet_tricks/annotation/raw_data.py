@@ -56,7 +56,7 @@ class SparseLabel:
     Attributes:
         slices: Label values, slices first, from inferior to superior; only annotated slices are written.
         annotated: Indices of the annotated slices.
-        axial: How slices are stored.
+        axial: Places of the stored slices.
         like: Image whose grid the label map has.
         ignore: Value that all other slices get.
     """
@@ -99,7 +99,7 @@ class RawData:
     """
 
     def __init__(self, folders: Folders, name: str, ending: str) -> None:
-        """See the class."""
+        """Name the folders; they are made on entering."""
         self._folders, self.name, self._ending = folders, name, ending
         self._place = folders.raw / f".{name}{_PARTIAL}"
         self._preprocessed = folders.preprocessed / f".{name}{_PARTIAL}"
@@ -207,9 +207,9 @@ class RawData:
 
         Args:
             description: Content of ``dataset.json``; the number of cases is counted.
-            settings: What the manifest says beside the entries of the cases.
+            settings: Entries of the manifest beside those of the cases.
             splits: Folds, if any are known.
-            preprocessed: What nnU-Net's folder of preprocessed data begins with, if anything.
+            preprocessed: First files of nnU-Net's folder of preprocessed data, if there are any.
 
         Returns:
             The folder of the raw data.

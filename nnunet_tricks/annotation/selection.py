@@ -80,7 +80,7 @@ def select(
 
     Args:
         scans: All volumes by the name of their case.
-        settings: How slices are chosen.
+        settings: Settings of the choice.
         known: Slices that can be chosen, for cases where not all can; density is a share of these.
 
     Returns:

@@ -37,7 +37,7 @@ class SparsifiedReport:
         plans: Names of the plans that were copied.
         configurations: Configurations of the first plans.
         without_object: Cases none of whose annotated slices shows a class.
-        notes: What else the user should know.
+        notes: Other notes for the user.
     """
 
     name: str
@@ -126,7 +126,7 @@ def sparsify(
         folders: nnU-Net's folders.
         dataset: Number or full name of the dense data set, which must be planned.
         number: Number of the new data set.
-        settings: How slices are chosen.
+        settings: Settings of the choice of slices.
         fold: Fold whose training cases become sparse.
         dry_run: Write nothing.
 

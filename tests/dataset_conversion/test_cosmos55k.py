@@ -33,7 +33,7 @@ def test_same_volume_on_both_sides_is_reported(convert, copied):
     for name in ("CT_liver_MSD_flipped_10108_113.png", "CT_liver_MSD_flipped_10108_113_mask.png"):
         os.replace(source / "train" / name, source / "val" / name)
     done = convert("cosmos55k", source)
-    assert any("CT_liver_MSD_10108 stands on both sides" in warning for warning in done.summary["warnings"])
+    assert any("CT_liver_MSD_10108 is on both sides" in warning for warning in done.summary["warnings"])
     folds = convert("cosmos55k", source, "--split", "folds", "-d", 600).json("splits_final.json")
     for fold in folds:
         assert not {group_of(name) for name in fold["train"]} & {group_of(name) for name in fold["val"]}

@@ -142,7 +142,7 @@ REFUSED = {
     "labels between": ("label", lambda path: save(path, volume()[1] * 0.5), "between whole numbers"),
     "labels NaN": ("label", lambda path: save(path, np.where(volume()[1] > 1, np.nan, 0.0)), "NaN or infinite"),
     "CT as label": ("label", lambda path: save(path, volume()[0]), "an image, not a label"),
-    "label 255": ("label", lambda path: save(path, (volume()[1] > 0).astype(np.uint8) * 255), "0 and 255 only"),
+    "label 255": ("label", lambda path: save(path, (volume()[1] > 0).astype(np.uint8) * 255), "only 0 and 255"),
     "label 5": ("label", lambda path: save(path, volume()[1] * np.uint8(5)), r"value\(s\) 5, 10; allowed are 0, 1, 2"),
     "other shape": ("label", lambda path: save(path, volume()[1][:-2]), "not on one grid"),
     "other shape, unit matrix": ("label", lambda path: save(path, volume()[1][:-2], np.eye(4)), "nothing says how"),

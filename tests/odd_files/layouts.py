@@ -167,7 +167,7 @@ ISIC = [
         "isic2018",
         several(isic_at(names=[ONE, TWO]), isic_at(names=[ONE], top="test")),
         1,
-        "also stands in the test part",
+        "is also in the test part",
         TWO,
     ),
     source(
@@ -269,7 +269,7 @@ COSMOS = [
         "cosmos55k",
         lists("{}.png", "x{}.png"),
         2,
-        "test.txt lists 2 pictures, and 2 of them are not",
+        "test.txt lists 2 pictures; 2 of them are not",
     ),
     source(
         "list-with-one-line-too-many",
