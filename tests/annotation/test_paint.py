@@ -310,7 +310,7 @@ def test_slices_of_no_class_throughout_do_not_count_as_annotated(
     assert manifest["cases"]["case0"]["chosen"] == slices[1:]
     save_painted(place, on_slices(np.full(SHAPE, 9, np.int16), slices))
     run(place, "--to", "611", "--other-values", "ignore", "--accept-unpainted", expect=2)
-    assert "all selected slices of case0 are painted with what" in capsys.readouterr().err
+    assert "all selected slices of case0 are painted with values" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1.5])

@@ -502,7 +502,7 @@ def test_two_channels_that_hold_the_same_are_a_note(volumes: Path) -> None:
     for number, case in enumerate(CASES):
         volume(volumes / "imagesTr" / f"{case}_0001.nii.gz", number if case == "case_003" else number + 50)
     describe(volumes, channel_names={"0": "T1", "1": "T2"})
-    says = "is one of 2 channels, of which two hold the same"
+    says = "is one of 2 channels, and two of them hold the same"
     assert findings_of(volumes) == [("note", "duplicate", "imagesTr/case_003_0000.nii.gz", says)]
 
 
@@ -558,7 +558,7 @@ def test_sound_stacks_have_no_findings(reader: str | None, stacks: Path) -> None
         ("imagesTr/case_002", '{"spacing": [3, 1', "is not JSON with a 'spacing' of three numbers"),
         ("imagesTr/case_002", '{"spacing": [3, 0, 1]}', "needs three lengths above 0"),
         ("imagesTr/case_002", '{"voxel": [3, 1, 1]}', "is not JSON with a 'spacing' of three numbers"),
-        ("imagesTr/case_002", "", "takes 1, 1, 1 where there is no such file"),
+        ("imagesTr/case_002", "", "takes 1, 1, 1 if there is no such file"),
         ("imagesTr/case_002_0000", '{"spacing": [3, 1, 1]}', "nnU-Net looks for the spacing in case_002.json"),
         ("imagesTr/other", '{"spacing": [3, 1, 1]}', "belongs to no image of this data set"),
     ],

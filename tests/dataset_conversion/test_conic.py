@@ -118,7 +118,10 @@ def test_arrays_that_were_cut_off(convert, copied, name):
 
 @pytest.mark.parametrize(
     ("name", "text", "message"),
-    [("patch_info.csv", "consep_1-0000\n", "no column 'patch_info'"), ("counts.csv", "a,b\n1,\n", "than counts")],
+    [
+        ("patch_info.csv", "consep_1-0000\n", "no column 'patch_info'"),
+        ("counts.csv", "a,b\n1,\n", "does not hold counts"),
+    ],
 )
 def test_tables_that_are_something_else(convert, copied, name, text, message):
     source = copied("conic")

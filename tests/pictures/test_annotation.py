@@ -152,4 +152,4 @@ def test_a_name_has_one_colour_in_all_pictures_and_many_names_fit(place: Path) -
 
 def test_the_plan_without_its_ending_is_named(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["annotate", "preview", str(place / "plan"), str(place / "raw" / DATASET)]) == 2
-    assert f"plan is no file: give {place / 'plan.json'}" in capsys.readouterr().err
+    assert f"plan is not a file: give {place / 'plan.json'}" in capsys.readouterr().err
