@@ -79,19 +79,7 @@ class Conic(DataSet):
                 f"{order}, so the names of the classes would be wrong; put labels.npy[..., 1] in the order of "
                 f"neutrophil 1, epithelial 2, lymphocyte 3, plasma 4, eosinophil 5, connective 6, or take --task nuclei"
             )
-        cases = [
-            PlannedCase(
-                id=f"conic_{number:05d}_{patch}",
-                image=paths["images.npy"],
-                label=paths["labels.npy"],
-                group=patch.rpartition("-")[0],
-                modality="H&E",
-                structure="nuclei",
-                site=patch.rpartition("-")[0].rpartition("_")[0],
-                index=number,
-            )
-            for number, patch in enumerate(patches)
-        ]
+        cases = [_case(paths, number, patch) for number, patch in enumerate(patches)]
         warnings = [f"{order}; this task does not tell classes apart"] if order else []
         if counts is None and settings.task.name == "classes":
             warnings.append("counts.csv is missing, so the order of the classes in labels.npy could not be checked")
@@ -137,6 +125,21 @@ class Conic(DataSet):
     def output_bytes(self, plan: ConversionPlan, settings: ConversionSettings) -> int:
         """Estimate the size of the pictures: H&E pictures hardly shrink."""
         return sum(image.stat().st_size for image in {case.image for case in plan.cases})
+
+
+def _case(paths: Mapping[str, Path], number: int, patch: str) -> PlannedCase:
+    """The case of one row; ``consep_1-0000`` is patch 0 of the Lizard image ``consep_1``."""
+    image = patch.rpartition("-")[0]
+    return PlannedCase(
+        id=f"conic_{number:05d}_{patch}",
+        image=paths["images.npy"],
+        label=paths["labels.npy"],
+        group=image,
+        modality="H&E",
+        structure="nuclei",
+        site=image.rpartition("_")[0],
+        index=number,
+    )
 
 
 def _find(sources: Sequence[Path]) -> dict[str, Path]:

@@ -130,13 +130,8 @@ def align(
         moved = label @ inv_ornt_aff(transform, label_shape)
         apart = displacement(image, moved, image_shape) if moved_shape == image_shape else apart
         if apart <= SAME_GRID:
-            without_origin = np.allclose([image[:3, 3], label[:3, 3]], 0)
-            if image_shape == label_shape and is_placeholder(label) and without_origin:
-                raise Refused(
-                    "the label's header is the unit matrix with origin 0: either that is true, and its axes are in "
-                    "another order than the image's, or it stands for no geometry at all; copy the image's header "
-                    "into the label if voxels correspond one to one, or give it any other true header"
-                )
+            if image_shape == label_shape:
+                _refuse_unit_matrix(image, label)
             return Alignment(
                 note="label was stored in another voxel order; aligned in world space", transform=transform
             )
@@ -158,6 +153,16 @@ def align(
         f"image and label are in different places: their corners are {apart:.3g} voxels apart, and "
         f"both geometries look real; look at them in a viewer, correct the wrong header and convert again"
     )
+
+
+def _refuse_unit_matrix(image: Affine, label: Affine) -> None:
+    """Refuse a label that fits in world space, but whose header may mean that it has no geometry."""
+    if is_placeholder(label) and np.allclose([image[:3, 3], label[:3, 3]], 0):
+        raise Refused(
+            "the label's header is the unit matrix with origin 0: either that is true, and its axes are in another "
+            "order than the image's, or it stands for no geometry at all; copy the image's header into the label if "
+            "voxels correspond one to one, or give it any other true header"
+        )
 
 
 def _without_orientation(

@@ -13,7 +13,7 @@ from nnunet_tricks.annotation import labels, listing, painted_check
 from nnunet_tricks.annotation.classes import PaintedClasses
 from nnunet_tricks.annotation.formats import whole_ending
 from nnunet_tricks.annotation.paint import OTHER
-from nnunet_tricks.annotation.painted_check import PaintedCase, PaintRules
+from nnunet_tricks.annotation.painted_check import PaintedCase, PaintFindings, PaintRules
 from nnunet_tricks.annotation.progress import shown
 from nnunet_tricks.annotation.raw_data import RawData, SparseLabel, sha256, target_name
 from nnunet_tricks.annotation.scans import VolumeFile
@@ -60,6 +60,36 @@ class ImportReport:
     by_number: dict[str, list[str]] = field(default_factory=dict)
     left_out: dict[str, list[int]] = field(default_factory=dict)
 
+    @classmethod
+    def of(
+        cls,
+        findings: PaintFindings,
+        classes: PaintedClasses,
+        name: str,
+        *,
+        cases: int,
+        channels: int,
+        waiting: list[str],
+    ) -> ImportReport:
+        """Make the report from what the paint amounts to."""
+        return cls(
+            name=name,
+            cases=cases,
+            channels=channels,
+            slices=findings.slices,
+            classes=classes.described,
+            values=classes.values,
+            absent=findings.absent(classes),
+            waiting=waiting,
+            ignore=labels.with_ignore(classes.described)[labels.IGNORE],
+            empty=findings.empty,
+            unpainted=findings.unpainted,
+            others=findings.others,
+            overlaps=findings.overlaps,
+            by_number=findings.by_number,
+            left_out=findings.left_out,
+        )
+
 
 def import_painted(
     folders: Folders,
@@ -101,23 +131,7 @@ def import_painted(
     ending = _ending(cases)
     findings = painted_check.look_at(cases, known, rules)
     painted_check.refuse(findings, known, rules)
-    report = ImportReport(
-        name=full_name,
-        cases=len(cases),
-        channels=len(channels),
-        slices=findings.slices,
-        classes=known.described,
-        values=known.values,
-        absent=findings.absent(known),
-        waiting=waiting,
-        ignore=described[labels.IGNORE],
-        empty=findings.empty,
-        unpainted=findings.unpainted,
-        others=findings.others,
-        overlaps=findings.overlaps,
-        by_number=findings.by_number,
-        left_out=findings.left_out,
-    )
+    report = ImportReport.of(findings, known, full_name, cases=len(cases), channels=len(channels), waiting=waiting)
     if dry_run:
         return report
     description = {
