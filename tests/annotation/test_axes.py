@@ -22,7 +22,7 @@ ORDERS = [(order, signs) for order in permutations(range(3)) for signs in produc
 
 
 def stored_as(order: tuple[int, ...], signs: tuple[int, ...]) -> nibabel.Nifti1Image:
-    """A volume whose voxels hold how far superior they lie, in one of 48 storage orders."""
+    """A volume whose voxels hold their superior coordinate, in one of 48 storage orders."""
     superior = ORIGIN[2] + SPACING[2] * np.arange(SHAPE[2])
     anatomical = np.broadcast_to(superior, SHAPE).astype(np.float32)
     affine = np.diag([*SPACING, 1.0])
@@ -107,13 +107,13 @@ def test_sheared_volumes_are_refused(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 
 def test_the_axis_is_the_one_nearest_to_feet_head_in_any_rotation() -> None:
-    """nibabel shares axes out among directions, which gives another one now and then where all are tilted steeply."""
-    shared_out_otherwise = 0
+    """nibabel gives each axis a direction of its own, which is sometimes another one if all are tilted steeply."""
+    assigned_otherwise = 0
     for rotation in Rotation.random(600, random_state=0).as_matrix():
         affine = np.eye(4)
         affine[:3, :3] = rotation @ np.diag([0.7, 0.9, 3.0])
         slices = axial(affine, (4, 5, 6))
         assert abs(rotation[2, slices.axis]) == np.abs(rotation[2]).max()
         assert slices.descending == (rotation[2, slices.axis] < 0)
-        shared_out_otherwise += nibabel.orientations.io_orientation(affine)[slices.axis, 0] != 2
-    assert shared_out_otherwise > 10
+        assigned_otherwise += nibabel.orientations.io_orientation(affine)[slices.axis, 0] != 2
+    assert assigned_otherwise > 10

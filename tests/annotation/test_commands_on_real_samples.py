@@ -62,7 +62,7 @@ def paint(place: Path, truths: dict[str, Path], names: list[str]) -> dict[str, n
 
 
 def check_labels(place: Path, painted: dict[str, np.ndarray]) -> None:
-    """Exactly the paint, and nothing known of other slices."""
+    """Labels are exactly the paint, and all other slices are ignored."""
     plan = json.loads((place / "plan.json").read_text())["cases"]
     for case, sparse in painted.items():
         scan = VolumeFile(place / "raw" / MADE / "labelsTr" / f"{case}.nii.gz")
@@ -73,7 +73,7 @@ def check_labels(place: Path, painted: dict[str, np.ndarray]) -> None:
 
 
 def preprocess(place: Path, dataset: str) -> None:
-    """As nnU-Net does it, in this process, by plans of the tiny images: its own commands take minutes here."""
+    """Preprocess like nnU-Net, in this process and with plans of the tiny images: its own commands take minutes."""
     raw, made = place / "raw" / dataset, place / "preprocessed" / dataset
     plans = tiny_plans(dataset, flat=False, intensities={"0": {}})
     made.mkdir()

@@ -20,7 +20,7 @@ from nnunet_tricks.annotation.grid import SliceGrid, grid_of
 from nnunet_tricks.conformance.tiny_plans import tiny_plans
 
 Z, EDGES = 12, (5.0, 1.0, 1.5)
-"""Slices, and the edges of a voxel along the body, and across it."""
+"""Number of slices, and the edges of a voxel along the body and across it."""
 CHOSEN = (2, 9)
 
 

@@ -1,4 +1,4 @@
-"""``annotate import``: labels as annotators save them, and what is not accepted of them."""
+"""``annotate import``: labels as annotators save them, and which of them are refused."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def test_plans_must_be_plans_of_these_images(place: Path, capsys: pytest.Capture
 
 
 def test_before_a_split_is_known_none_is_written(place: Path) -> None:
-    """nnU-Net makes its split in the first training; until then plans alone are moved."""
+    """nnU-Net makes its split in the first training; until then only plans are copied."""
     run(place)
     preprocessed = place / "preprocessed" / PAINTED
     preprocessed.mkdir()

@@ -20,7 +20,7 @@ SHAPE = (17, 40, 36)
 
 
 def tube(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """A bright disk that swings to and fro from slice to slice, as no blend of its ends can know, in noise."""
+    """A bright disk in noise that swings from slice to slice, which no blend of its ends can show."""
     generator = np.random.default_rng(seed)
     rows, columns = np.ogrid[: SHAPE[1], : SHAPE[2]]
     labels = np.zeros(SHAPE, np.uint8)

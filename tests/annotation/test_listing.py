@@ -1,4 +1,4 @@
-"""Which file is of which case: channels, cases, formats."""
+"""Which file belongs to which case: channels, cases, formats."""
 
 from __future__ import annotations
 

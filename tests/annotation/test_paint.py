@@ -33,7 +33,7 @@ def chosen_of(place: Path, case: str) -> list[int]:
 
 
 def on_slices(values: np.ndarray, slices: list[int]) -> np.ndarray:
-    """Of a label map that is stored in the order of ``TURNED`` only some slices; these run along its last axis."""
+    """Keep some slices of a label map in the order of ``TURNED``; its slices run along the last axis."""
     kept = np.zeros_like(values)
     kept[..., slices] = values[..., slices]
     return kept
@@ -239,7 +239,7 @@ def test_a_mark_of_bytes_and_an_edited_table_are_known(place: Path, capsys: pyte
     table.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode())
     run(place, "--dry-run")
     assert "plan.csv has other slices of case0 than plan.json, which alone counts" in capsys.readouterr().err
-    # Who paints in ITK-SNAP or 3D Slicer changes the numbers that these show.
+    # Annotators may change the numbers that ITK-SNAP or 3D Slicer show.
     for column, changed in ((5, "1"), (6, "-3,5")):
         cells = first.copy()
         cells[column] = changed
@@ -267,7 +267,7 @@ def test_json_says_what_was_made_of_which_paint(place: Path, capsys: pytest.Capt
 def test_layers_without_names_of_classes_keep_all_paint_and_say_what_numbers_made_of_it(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Two layers whose values differ; and names that nearly are those of classes, the other way round."""
+    """Two layers with different values, and names that resemble those of classes, swapped."""
     slices = chosen_of(place, "case0")
     truth = np.zeros(SHAPE, np.uint8)
     truth[4:9], truth[5:7] = 1, 2
@@ -295,7 +295,7 @@ def test_accents_may_be_stored_in_two_ways(place: Path) -> None:
 def test_slices_of_no_class_throughout_do_not_count_as_annotated(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Somebody marks whole slices as not to be told, and says that this means not annotated."""
+    """An annotator marks whole slices as unclear, and says that this means not annotated."""
     slices = chosen_of(place, "case0")
     values = on_slices(labels_of(0).astype(np.int16), slices)
     values[..., slices[0]] = 9

@@ -1,4 +1,4 @@
-"""How many slices, which, and what a higher density adds."""
+"""Number and choice of slices, and what a higher density adds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Data sets that are written whole or not at all, by one process at a time."""
+"""Data sets are written completely or not at all, by one process at a time."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ for line in sys.stdin:
     os.close(gate)
     print(json.dumps(outcomes), flush=True)
 """
-"""Forks processes that have imported everything: imports spread their beginnings, and take longer than the work."""
+"""Forks processes that have already imported everything, since imports take longer than the work."""
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def test_what_a_killed_process_left_is_removed_by_the_next(raw: Path) -> None:
 def test_what_a_preprocessed_folder_would_mix_is_refused_before_anything_is_written(
     raw: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Raw data removed by hand, the rest left: its split is of other validation cases."""
+    """Raw data were removed by hand, the rest was left: its split has other validation cases."""
     import shutil
 
     words = ["annotate", "sparsify", "501", "--to", "601", "--density", "0.2"]
@@ -215,7 +215,7 @@ def test_headers_with_voxels_elsewhere_become_one_file(
     assert [file.name for file in (made / "labelsTr").iterdir()] == [f"a{whole}"]
     description = json.loads((made / "dataset.json").read_text())
     assert (description["file_ending"], description["numTraining"]) == (whole, 1)
-    # The hash is of the voxels, too.
+    # The hash covers the voxels, too.
     voxels = next(file for file in (tmp_path / "painted").iterdir() if file.suffix != detached)
     save(np.roll(label, 1, axis=1) + label, tmp_path / "painted" / f"a{detached}")
     assert voxels.is_file()

@@ -1,4 +1,4 @@
-"""``annotate select``: what it writes, and what it makes of data that have no such slices."""
+"""``annotate select``: what it writes, and how it treats data without such slices."""
 
 from __future__ import annotations
 

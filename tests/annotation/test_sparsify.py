@@ -199,7 +199,7 @@ def test_what_is_missing_is_said(raw: Path, capsys: pytest.CaptureFixture[str]) 
 
 
 def partly_ignored(raw: Path, slices: list[int]) -> None:
-    """Nobody annotated other slices of the data set, which says so in ``dataset.json``."""
+    """Leave other slices of the data set without annotation; ``dataset.json`` has the ignore label."""
     for case in CASES:
         label = np.full((20, 12, 10), 3, np.uint8)
         label[slices] = labels_of(int(case[4:]))[slices]

@@ -1,4 +1,4 @@
-"""A sound raw data set has no findings; each planted fault is found, and named where it is."""
+"""A sound raw data set has no findings; each planted fault is found, with its place."""
 
 from __future__ import annotations
 
@@ -110,14 +110,14 @@ def with_value(file: Path, value: float) -> None:
 
 
 def two_geometries(file: Path) -> None:
-    """nibabel takes numbers for millimetres whatever the unit, SimpleITK does not."""
+    """nibabel takes numbers for millimetres in any unit, SimpleITK does not."""
     loaded = nibabel.load(file)
     loaded.header.set_xyzt_units("meter")
     nibabel.save(loaded.__class__(np.asarray(loaded.dataobj), loaded.affine, loaded.header), file)
 
 
 def copy_as_scaled_floats(folder: Path) -> None:
-    """What another program may make of the same scan."""
+    """The same scan as another program may store it."""
     values = np.asarray(nibabel.load(image_file(folder)).dataobj).astype(np.float32)
     copy = nibabel.Nifti1Image((values + 1024) / 2, AFFINE)
     copy.header.set_slope_inter(2, -1024)
@@ -528,7 +528,7 @@ def test_cases_that_share_one_of_two_channels_are_no_copies(volumes: Path) -> No
 
 @pytest.fixture
 def stacks(tmp_path: Path) -> Path:
-    """TIFF stacks with their spacing beside them, as nnU-Net looks for it, and no word on the reader."""
+    """TIFF stacks with their spacing in the files that nnU-Net reads, and no reader in ``dataset.json``."""
     folder = tmp_path / "Dataset702_Stacks"
     for name in ("imagesTr", "labelsTr"):
         (folder / name).mkdir(parents=True)

@@ -87,7 +87,7 @@ def test_any_header(
         np.testing.assert_array_equal(np.asanyarray(by_image.dataobj), place % 1000 + 20)
         assert geometry.displacement(affine, by_image.affine, size) < geometry.SAME_GRID
         np.testing.assert_array_equal(by_image.affine, by_label.affine)
-        # Reads without a complaint, onto one grid.
+        # It is read without a complaint, onto one grid.
         images = [SimpleITK.ReadImage(str(path)) for path in (first, second)]
         assert images[0].GetDirection() == images[1].GetDirection()
         assert images[0].GetOrigin() == images[1].GetOrigin()
@@ -137,7 +137,7 @@ def test_any_picture(size, names, layout, mode, mask_mode, high, empty):
 
 
 def spoilt(data, changes, keep):
-    """Some bytes exchanged, and cut off after a part."""
+    """Exchange some bytes, and cut the file off."""
     answer = bytearray(data)
     for place, value in changes:
         answer[place % len(answer)] = value

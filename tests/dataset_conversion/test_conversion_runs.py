@@ -22,7 +22,7 @@ MODULES = {"cosmos55k": "cosmos55k", "lits": "lits"}
 
 
 def contents(folder):
-    """Every file of a data set, by hash."""
+    """Hash of every file of a data set."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
@@ -33,7 +33,7 @@ def words(name, source, raw, *options):
 
 
 def kill_after(process, journal, lines, seconds):
-    """Kill a conversion once so many cases are done, or after some time."""
+    """Kill a conversion when some cases are done, or after some time."""
     start = time.monotonic()
     while process.poll() is None:
         done = journal.read_bytes().count(b"\n") if journal.exists() else 0
@@ -56,7 +56,7 @@ def test_kill_and_resume_give_the_same_bytes(data, tmp_path, name, workers):
     killed = 0
     for attempt in range(4):
         options = ["--workers", str(workers), *(["--resume"] if attempt else [])]
-        # A session of its own, so that the workers go with it.
+        # A session of its own, so that the workers are killed, too.
         process = subprocess.Popen(
             words(name, source, raw, *options),
             start_new_session=True,
@@ -214,7 +214,7 @@ def test_other_splits_in_the_preprocessed_folder_are_announced(convert, data, ra
     old.write_text(json.dumps([{"train": ["a"], "val": ["b"]}]))
     done = convert("lits", data / "lits")
     assert any("AssertionError" in text and str(old) in text for text in done.summary["warnings"])
-    # The same splits are no reason to warn.
+    # Equal splits give no warning.
     shutil.copyfile(done.folder / "splits_final.json", old)
     shutil.rmtree(done.folder)
     assert not any("AssertionError" in text for text in convert("lits", data / "lits").summary["warnings"])
@@ -337,7 +337,7 @@ def test_links_in_a_ring_and_sources_within_each_other(convert, copied):
 
 def test_full_disk_names_the_folder_and_how_to_go_on(convert, data, raw):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    # Labels are longer, as on a disk that is full.
+    # Labels are longer than the limit, as on a full disk.
     resource.setrlimit(resource.RLIMIT_FSIZE, (700, limits[1]))
     try:
         done = convert("kits19", data / "kits19", "--restart")

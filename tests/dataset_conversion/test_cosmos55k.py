@@ -151,7 +151,7 @@ def test_group_from_the_name(stem, group):
     ],
 )
 def test_years_and_numbers_in_names(form, volumes, groups):
-    """Some are part of a data set's name, some are a volume's number; all names together tell."""
+    """Numbers are part of a data set's name, or a volume's: only all names together tell."""
     by_name, _ = cosmos_names.groups_of(form.format(volume, number) for volume in volumes for number in range(3))
     assert len(set(by_name.values())) == groups
 
@@ -273,7 +273,7 @@ def test_slices_of_raw_data_sets(convert, data, raw):
 
 
 def test_one_scan_in_two_raw_data_sets_is_one_group(convert, data, raw):
-    """The samples of KiTS19 and LiTS have one scan in common, in files that differ, as the public sets have."""
+    """The samples of KiTS19 and LiTS have one scan in common, in different files, like the public sets."""
     convert("lits", data / "lits")
     convert("kits19", data / "kits19")
     done = convert("cosmos-style", raw / "Dataset519_KiTS2019", raw / "Dataset520_LiTS2017", "--slices", 10)

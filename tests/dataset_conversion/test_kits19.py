@@ -44,7 +44,7 @@ def test_every_reader_sees_one_grid(convert, data, case):
 
 @pytest.mark.parametrize(("folder", "test", "warned"), [("imagesTs", ["case_00010"], False), ("test", [], True)])
 def test_cases_that_somebody_set_aside(convert, copied, folder, test, warned):
-    """Test cases of nnU-Net's layout stay what they are; of another folder nothing is known, and it is said."""
+    """Test cases of nnU-Net's layout stay test cases; other folders have no meaning, and a warning says so."""
     source = copied("kits19")
     (source / folder).mkdir()
     os.rename(source / "data/case_00010/imaging.nii.gz", source / folder / "case_00010_0000.nii.gz")

@@ -1,4 +1,4 @@
-"""Two processes never make data sets of one number, and what was changed behind a conversion's back gets no name."""
+"""Two processes never make data sets of one number, and data that were changed meanwhile get no name."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_without_kernel_locks_a_holder_elsewhere_is_believed(raw, monkeypatch):
         file.write_text(json.dumps({**content, "pid": 4_000_000, **change}))
         with pytest.raises(ConversionError, match=f"if that process is gone, remove {file}"):
             NumberLock(raw, 519, "Dataset519_Mine")
-    # A number that another process got since, and half a file.
+    # A number that another process took meanwhile, and half a file.
     file.write_text(json.dumps({**content, "started": "1"}))
     NumberLock(raw, 519, "Dataset519_Mine").release()
     file.write_text(json.dumps(content)[:20])

@@ -1,4 +1,4 @@
-"""Stock nnU-Net plans a converted 2-D and a converted 3-D data set, with its own integrity check.
+"""Stock nnU-Net plans a converted 2D and a converted 3D data set, with its own integrity check.
 
 Slow (half a minute and more): it starts the real command, once for both.
 """

@@ -39,7 +39,7 @@ def test_odd_table_of_the_user(convert, tmp_path, odd):
 
 
 def test_a_group_of_many_cases_is_said(convert, tmp_path):
-    """Its word may stand for nothing known."""
+    """Its word may mean that nothing is known."""
     names = [f"ISIC_{number:07d}" for number in range(30)]
     isic(tmp_path / "source", np.random.default_rng(0), names)
     rows = [f"{name},{'x' if number < 12 else number}" for number, name in enumerate(names)]
@@ -88,5 +88,5 @@ def test_odd_table_of_the_data_set(convert, tmp_path, odd):
         return
     assert sorted(path.stem for path in (done.folder / "labelsTr").iterdir()) == sorted(odd.cases)
     if not odd.says:
-        # Nothing is said about classes or rows that is not so.
+        # There is no false warning about classes or rows.
         assert not [warning for warning in done.summary["warnings"] if "csv" in warning or "class" in warning]

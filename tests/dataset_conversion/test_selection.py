@@ -1,4 +1,4 @@
-"""Which planned cases go on: names that work everywhere, and exclusions of cases that are there, or could be."""
+"""Which planned cases remain: names that work on every system, and exclusions of cases that exist, or could."""
 
 from __future__ import annotations
 

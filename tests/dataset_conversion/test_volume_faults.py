@@ -1,4 +1,4 @@
-"""Every known fault of a NIfTI file, made from a good one: converted rightly or refused with the reason."""
+"""Every known fault of a NIfTI file, made from a good one: converted correctly or refused with the reason."""
 
 from __future__ import annotations
 

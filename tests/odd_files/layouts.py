@@ -67,7 +67,7 @@ def lists(train: str, test: str, names: tuple[str, str] = ("train.txt", "test.tx
 
 
 def raw(name: str, cases: Mapping[str, str], **changes: object) -> Maker:
-    """A raw data set of pictures; each case has a group, which ``cases.csv`` says where it is not empty."""
+    """A raw data set of pictures; each case has a group, which ``cases.csv`` has if it is not empty."""
 
     def make(folder: Path, generator: np.random.Generator) -> None:
         place = folder / name

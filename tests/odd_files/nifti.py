@@ -1,4 +1,4 @@
-"""NIfTI files that are odd in one way each, beside a sound partner. `IMAGE` and `LABEL` are what is meant."""
+"""NIfTI files that are odd in one way each, beside a sound partner. `IMAGE` and `LABEL` are the right content."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def _socket(path: Path, _: Generator) -> None:
 
 
 def _moved(axes: tuple[int, int, int], flips: tuple[int, ...] = ()) -> tuple[np.ndarray, np.ndarray]:
-    """The label with its axes in another order, and the affine that is true for it."""
+    """The label with its axes in another order, and its true affine."""
     moved = np.flip(LABEL, flips).transpose(axes)
     back = np.eye(4)
     for flipped in flips:

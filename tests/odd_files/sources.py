@@ -35,7 +35,7 @@ def pair(picture: Path, mask: Path, generator: np.random.Generator) -> None:
 
 
 def isic(folder: Path, generator: np.random.Generator, names: Sequence[str], pattern: Sequence[str] = ("", "")) -> None:
-    """Pictures and masks; the pattern says where they lie, such as ``images/{}.png``."""
+    """Pictures and masks; the pattern gives their places, such as ``images/{}.png``."""
     picture, mask = (text or default for text, default in zip(pattern, ("images/{}.png", "masks/{}.png"), strict=True))
     for name in names:
         pair(folder / picture.format(name), folder / mask.format(name), generator)

@@ -151,7 +151,7 @@ def test_what_nobody_annotated_is_no_object(bench: Bench) -> None:
 
 
 def test_curves_of_trainings_that_are_done(bench: Bench, tmp_path: Path) -> None:
-    """Trained, validated, collected and drawn; one training is missing, and the table says so by leaving it out."""
+    """Trainings are validated, collected and drawn; one is missing, and the table leaves it out."""
     names = ["SparseSlices", "SparseSlices_density0p3", "SparseSlices_density0p3_random", "SparseSlices_density0p3_mi"]
     with bench.room(trainers.find("nnUNetTrainer"), VOLUMES) as run:  # type: ignore[arg-type]
         for name in names:
