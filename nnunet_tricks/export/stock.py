@@ -81,8 +81,8 @@ def _stock_trainer_of(trick: Trick) -> type[nnUNetTrainer] | None:
         return nnUNetTrainer
     if trick.changed or trick.info.module.partition(".")[0] != "nnunetv2":
         return None
-    found: type[nnUNetTrainer] = getattr(import_module(trick.info.module), trick.info.implementation)
-    return found
+    trainer: type[nnUNetTrainer] = getattr(import_module(trick.info.module), trick.info.trainer)
+    return trainer
 
 
 def _send_along(trainer: type[nnUNetTrainer], folder: Path) -> str:
