@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnunet_tricks.nnunet.folders import Case, Folders, read_json
+from nnunet_tricks.utilities.files import replacing
 
 TEST_SPLITS = "splits_test.json"
 
@@ -111,6 +112,5 @@ def _link(image: Path, place: Path) -> None:
     except FileExistsError:
         raise
     except OSError:
-        temporary = place.with_name(f".{os.getpid()}.{place.name}")
-        shutil.copy2(image, temporary)
-        temporary.replace(place)
+        with replacing(place) as temporary:
+            shutil.copy2(image, temporary)
