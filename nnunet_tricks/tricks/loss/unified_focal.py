@@ -16,6 +16,7 @@ because it also averages over the two channels.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -39,6 +40,8 @@ class UnifiedFocal:
         rows: Ones, by decision and right answer.
         batch: Whether the batch counts as one image for Tversky.
     """
+
+    with_logs: ClassVar[bool] = True
 
     share: float
     delta: float
