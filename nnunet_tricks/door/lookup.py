@@ -6,16 +6,16 @@ import io
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
+from functools import partial
 from os.path import join
 from typing import Any
 
 import nnunetv2
-from nnunetv2.inference import predict_from_raw_data
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.find_class_by_name import recursive_find_python_class
 
 from nnunet_tricks.door import trainers
-from nnunet_tricks.nnunet.sandbox import replaced
+from nnunet_tricks.nnunet import patches
 
 try:
     from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name as _stock
@@ -60,12 +60,8 @@ def find_trainer(name: str) -> type[nnUNetTrainer]:
 @contextmanager
 def findable(trainer: type[nnUNetTrainer]) -> Iterator[None]:
     """Let nnU-Net's prediction find ``trainer`` by its name where its own search finds nothing."""
-    for name in ("recursive_find_trainer_class_by_name", "recursive_find_python_class"):
-        if name in vars(predict_from_raw_data):
-            with replaced(predict_from_raw_data, name, _with_fallback(getattr(predict_from_raw_data, name), trainer)):
-                yield
-            return
-    raise ImportError("this version of nnU-Net looks trainers up in a way that nnunet_tricks does not know yet")
+    with patches.search_of_prediction(partial(_with_fallback, trainer=trainer)):
+        yield
 
 
 def _with_fallback(search: Callable[..., Any], trainer: type[nnUNetTrainer]) -> Callable[..., Any]:

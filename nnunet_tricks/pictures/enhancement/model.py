@@ -64,20 +64,21 @@ class EnhancedModel:
         ending: Of its images' files.
     """
 
-    def __init__(self, folder: Path, fold: str | None = None, checkpoint: str = FINAL) -> None:
+    def __init__(self, folder: Path, fold: str | None = None, checkpoint: str = FINAL, *, trust: bool = False) -> None:
         """Load it.
 
         Args:
             folder: ``<trainer>__<plans>__<configuration>``.
             fold: Which one; the first that is there if not given.
             checkpoint: File in the fold.
+            trust: Whether the checkpoint may hold more than data, see ``nnunet.checkpoint``.
 
         Raises:
-            ValueError: If it is no model folder, the model has no enhanced skip connections, or it is the second stage
-                of a cascade.
+            ValueError: If it is no model folder, the checkpoint holds more than data, the model has no enhanced skip
+                connections, or it is the second stage of a cascade.
         """
         model = find_model(folder, [fold] if fold else (), (checkpoint,))
-        self.trainer = load(folder / model.checkpoints[0])["trainer_name"]
+        self.trainer = load(folder / model.checkpoints[0], trust=trust)["trainer_name"]
         # nnU-Net says on stdout that there is no GPU, asked or not.
         with findable(find_trainer(self.trainer)), redirect_stdout(io.StringIO()):
             self._predictor = nnUNetPredictor(device=torch.device("cpu"), allow_tqdm=False)
