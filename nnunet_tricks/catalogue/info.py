@@ -157,8 +157,8 @@ class TrickInfo:
 
         A claim of a whole hook clashes with a claim of any of its slots.
         """
-        for mine in self.hooks:
-            for theirs in other.hooks:
-                if mine == theirs or mine.startswith(f"{theirs}.") or theirs.startswith(f"{mine}."):
-                    return mine
+        for own in self.hooks:
+            for others in other.hooks:
+                if own == others or own.startswith(f"{others}.") or others.startswith(f"{own}."):
+                    return own
         return ""

@@ -124,5 +124,5 @@ def broken_rule(given: Sequence[str], wanted: Sequence[str]) -> str:
 
 def _letters(token: str) -> str:
     """The first word in a token, ``epoch`` in all of its forms."""
-    found = re.search(r"[a-z]+", token, re.IGNORECASE)
-    return found[0].casefold().removesuffix("s") if found else ""
+    letters = re.search(r"[a-z]+", token, re.IGNORECASE)
+    return letters[0].casefold().removesuffix("s") if letters else ""

@@ -36,7 +36,7 @@ from nnunet_tricks.conformance.tiny_data import TRAINING_CASES, UNSEEN_CASE
 from nnunet_tricks.conformance.travelling import obstacle
 from nnunet_tricks.door.lookup import findable
 from nnunet_tricks.nnunet.checkpoint import read
-from nnunet_tricks.nnunet.patches import Patch
+from nnunet_tricks.nnunet.patches import Replacement
 from nnunet_tricks.nnunet.sandbox import seed_everything
 from nnunet_tricks.training.trainer import TrickTrainer
 
@@ -166,7 +166,10 @@ def compiled(run: Run) -> None:
     weights = deepcopy(run.probe.network.state_dict())
     seed_everything(0)
     exact = train_step(run.probe, batch)
-    with torch._dynamo.config.patch(_DYNAMO), Patch(torch, "compile", partial(torch.compile, backend="aot_eager")):
+    with (
+        torch._dynamo.config.patch(_DYNAMO),
+        Replacement(torch, "compile", partial(torch.compile, backend="aot_eager")),
+    ):
         trainer = run.build(compiled=True)
         trainer.set_deep_supervision_enabled(trainer.enable_deep_supervision)
         trainer.network._orig_mod.load_state_dict(weights)

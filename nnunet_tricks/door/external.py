@@ -89,5 +89,5 @@ def release_numbers(release: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", release)[:2])
 
 
-def _same(one: str, other: str) -> bool:
-    return os.path.realpath(one) == os.path.realpath(other)
+def _same(folder: str, another: str) -> bool:
+    return os.path.realpath(folder) == os.path.realpath(another)

@@ -75,11 +75,11 @@ class Linked:
 
 def places() -> list[Place]:
     """Where ``link`` may put the link, best place first."""
-    found = [Place(Path(sysconfig.get_path("purelib")), "environment")]
+    folders = [Place(Path(sysconfig.get_path("purelib")), "environment")]
     # Isolated environments do not read it, nor does a Python started with -s or PYTHONNOUSERSITE.
     if site.ENABLE_USER_SITE:
-        found.append(Place(Path(site.getusersitepackages()), "user site"))
-    return found
+        folders.append(Place(Path(site.getusersitepackages()), "user site"))
+    return folders
 
 
 def state() -> list[Place]:

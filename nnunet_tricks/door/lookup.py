@@ -22,12 +22,12 @@ try:
 except ModuleNotFoundError:  # nnU-Net 2.7
 
     def _stock(trainer_name: str) -> Any:
-        found = recursive_find_python_class(
+        trainer = recursive_find_python_class(
             join(nnunetv2.__path__[0], "training", "nnUNetTrainer"), trainer_name, "nnunetv2.training.nnUNetTrainer"
         )
-        if found is None:
+        if trainer is None:
             raise RuntimeError(f"Could not find requested nnunet trainer {trainer_name}")
-        return found
+        return trainer
 
 
 def find_trainer(name: str) -> type[nnUNetTrainer]:
@@ -48,13 +48,13 @@ def find_trainer(name: str) -> type[nnUNetTrainer]:
             warnings.simplefilter("ignore")
             return _stock(name)
     except RuntimeError as error:
-        found = trainers.find(name)
-        if found is None:
+        ours = trainers.find(name)
+        if ours is None:
             raise ValueError(
                 f"no trainer is called '{name}': nnU-Net has none, nor have the folders in nnUNet_extTrainer, and ours "
                 "start with nnUNetTrainer"
             ) from error
-        return found
+        return ours
 
 
 @contextmanager

@@ -62,16 +62,16 @@ def find_model(folder: Path, folds: Sequence[str] = (), names: Sequence[str] = (
         ValueError: If it is no model folder, or a fold or a checkpoint is not there.
     """
     missing = [name for name in _NEEDED if not (folder / name).is_file()]
-    there = sorted(path.name.removeprefix("fold_") for path in folder.glob("fold_*") if path.is_dir())
-    if missing or not there:
+    present = sorted(path.name.removeprefix("fold_") for path in folder.glob("fold_*") if path.is_dir())
+    if missing or not present:
         lacks = " and ".join(missing or ["fold_X"])
         raise ValueError(f"{folder} is no model folder of nnU-Net, it has no {lacks}{_instead(folder)}")
-    chosen = tuple(dict.fromkeys(folds)) or tuple(there)
+    chosen = tuple(dict.fromkeys(folds)) or tuple(present)
     checkpoints = [Path(f"fold_{fold}", name) for fold in chosen for name in names]
     for file in checkpoints:
         if not (folder / file).is_file():
             raise ValueError(
-                f"{folder} has no {file}: choose finished folds with -f (there are {', '.join(there)}), or another "
+                f"{folder} has no {file}: choose finished folds with -f (there are {', '.join(present)}), or another "
                 "checkpoint with -chk, such as checkpoint_best.pth"
             )
     others = [Path(name) for name in _BESIDE_FOLDS]

@@ -143,19 +143,19 @@ def _one_by_one(files: Sequence[Path]) -> Iterable[Path]:
     return track(files, "Exporting", console=bar, transient=True, disable=not bar.is_terminal or len(files) == 1)
 
 
-def _same(mine: Any, theirs: Any) -> bool:
+def _same(own: Any, other: Any) -> bool:
     """Whether two checkpoints hold the same; a score that is not a number equals itself here."""
-    if type(mine) is not type(theirs):
+    if type(own) is not type(other):
         return False
-    if isinstance(mine, dict):
-        return mine.keys() == theirs.keys() and all(_same(value, theirs[key]) for key, value in mine.items())
-    if isinstance(mine, (list, tuple)):
-        return len(mine) == len(theirs) and all(map(_same, mine, theirs))
-    if isinstance(mine, torch.Tensor):
-        return torch.equal(mine, theirs)
-    if isinstance(mine, (float, np.ndarray, np.floating)):
-        return np.array_equal(mine, theirs, equal_nan=True)
-    return bool(mine == theirs)
+    if isinstance(own, dict):
+        return own.keys() == other.keys() and all(_same(value, other[key]) for key, value in own.items())
+    if isinstance(own, (list, tuple)):
+        return len(own) == len(other) and all(map(_same, own, other))
+    if isinstance(own, torch.Tensor):
+        return torch.equal(own, other)
+    if isinstance(own, (float, np.ndarray, np.floating)):
+        return np.array_equal(own, other, equal_nan=True)
+    return bool(own == other)
 
 
 @contextmanager

@@ -27,7 +27,7 @@ MakeLoader = Callable[..., Any]
 and what nnU-Net would call with these arguments and settings."""
 
 
-class Patch:
+class Replacement:
     """An attribute of somebody else's module or class, and what stands in for it.
 
     Attributes:
@@ -57,7 +57,7 @@ class Patch:
         if self._replaced and self.is_on:
             setattr(self.owner, self.name, self._replaced.pop())
 
-    def __enter__(self) -> Patch:
+    def __enter__(self) -> Replacement:
         """Put it on."""
         self.put_on()
         return self
@@ -88,8 +88,8 @@ def loaders(make: MakeLoader, *, processes: type | None = None) -> Iterator[None
         return make(part, stock, *arguments, **settings)
 
     with (
-        Patch(module, "nnUNetDataLoader", build),
-        Patch(module, "NonDetMultiThreadedAugmenter", processes or module.NonDetMultiThreadedAugmenter),
+        Replacement(module, "nnUNetDataLoader", build),
+        Replacement(module, "NonDetMultiThreadedAugmenter", processes or module.NonDetMultiThreadedAugmenter),
     ):
         yield
 
@@ -109,7 +109,7 @@ def reader_of_fingerprints(wrap: Callable[[Any], Any]) -> Iterator[None]:
     def determine(*arguments: Any, **settings: Any) -> Any:
         return wrap(stock(*arguments, **settings))
 
-    with Patch(fingerprint_extractor, "determine_reader_writer_from_dataset_json", determine):
+    with Replacement(fingerprint_extractor, "determine_reader_writer_from_dataset_json", determine):
         yield
 
 
@@ -127,13 +127,13 @@ def search_of_prediction(wrap: Callable[[Callable[..., Any]], Callable[..., Any]
 
     for name in ("recursive_find_trainer_class_by_name", "recursive_find_python_class"):
         if name in vars(module):
-            with Patch(module, name, wrap(vars(module)[name])):
+            with Replacement(module, name, wrap(vars(module)[name])):
                 yield
             return
     raise ImportError("this version of nnU-Net looks trainers up in a way that nnunet_tricks does not know yet")
 
 
-def accept_weights(wrap: Callable[[Callable[..., None]], Callable[..., None]]) -> Patch:
+def accept_weights(wrap: Callable[[Callable[..., None]], Callable[..., None]]) -> Replacement:
     """For ``nnUNetv2_train -pretrained_weights``, which nnU-Net loads between two calls of the trainer.
 
     Args:
@@ -144,17 +144,17 @@ def accept_weights(wrap: Callable[[Callable[..., None]], Callable[..., None]]) -
     """
     from nnunetv2.run import run_training
 
-    return Patch(run_training, "load_pretrained_weights", wrap(run_training.load_pretrained_weights))
+    return Replacement(run_training, "load_pretrained_weights", wrap(run_training.load_pretrained_weights))
 
 
-def no_progress_plot() -> Patch:
+def no_progress_plot() -> Replacement:
     """Let nnU-Net's log draw no ``progress.png``."""
     from nnunetv2.training.logging.nnunet_logger import LocalLogger
 
-    return Patch(LocalLogger, "plot_progress_png", lambda self, output_folder: None)
+    return Replacement(LocalLogger, "plot_progress_png", lambda self, output_folder: None)
 
 
-def unmeasured_blur() -> Patch:
+def unmeasured_blur() -> Replacement:
     """Let Gaussian blur take one way to compute.
 
     It measures which of two is faster, since the answer differs from run to run, and the two in the last digits.
@@ -164,10 +164,10 @@ def unmeasured_blur() -> Patch:
     def blur(self: Any, image: Tensor, sigma: float, dim_to_blur: int) -> Tensor:
         return gaussian_blur.blur_dimension(image, sigma, dim_to_blur)
 
-    return Patch(gaussian_blur.GaussianBlurTransform, "_benchmark_wrapper", blur)
+    return Replacement(gaussian_blur.GaussianBlurTransform, "_benchmark_wrapper", blur)
 
 
-def threads_for_spawned_processes() -> Patch:
+def threads_for_spawned_processes() -> Replacement:
     """Let pools of spawned processes be threads, since nnU-Net starts some for each validation and prediction."""
     get_context: Any = multiprocessing.get_context
 
@@ -175,7 +175,7 @@ def threads_for_spawned_processes() -> Patch:
         context = get_context(method)
         return _ThreadContext(context) if method == "spawn" else context
 
-    return Patch(multiprocessing, "get_context", replacement)
+    return Replacement(multiprocessing, "get_context", replacement)
 
 
 class _ThreadContext:

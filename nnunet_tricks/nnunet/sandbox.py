@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from nnunet_tricks.nnunet import patches
-from nnunet_tricks.nnunet.patches import Patch
+from nnunet_tricks.nnunet.patches import Replacement
 
 _PATHS = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
 
@@ -101,7 +101,7 @@ def _one_thread() -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with Patch(torch, "set_num_threads", lambda number: None):
+        with Replacement(torch, "set_num_threads", lambda number: None):
             yield
     finally:
         torch.set_num_threads(before)

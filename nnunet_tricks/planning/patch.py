@@ -145,7 +145,7 @@ def _topology(spacing: Sequence[float], patch_size: Sequence[int]) -> tuple[list
     if fitting != list(patch_size):
         by = [prod(axis) for axis in zip(*strides, strict=True)]
         below = [edge // step * step for edge, step in zip(patch_size, by, strict=True)]
-        nearest = [str(one) for one in (below, fitting) if _can_be(spacing, one)]
+        nearest = [str(size) for size in (below, fitting) if _can_be(spacing, size)]
         hint = {0: "", 1: ": the nearest is ", 2: ": the nearest are "}[len(nearest)] + " and ".join(nearest)
         raise ValueError(f"a patch of {list(patch_size)} cannot be pooled as nnU-Net would pool it, by {by}{hint}")
     return strides, kernels

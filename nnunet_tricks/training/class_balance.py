@@ -23,7 +23,7 @@ class VoxelCounts(NamedTuple):
 
     Attributes:
         names: Background and labels, or regions.
-        voxels: One number for each.
+        voxels: Number of voxels of each.
         annotated: Number of all voxels that are annotated.
         regions: Whether classes overlap.
     """

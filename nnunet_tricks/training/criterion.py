@@ -85,13 +85,13 @@ class Prediction:
     """Logits beside their truth: what a loss can ask for.
 
     Attributes:
-        logits: (B, C, *spatial), at least float32.
+        logits: Logits (B, C, *spatial), at least float32.
         target: nnU-Net's target, as it came.
         regions: Whether the C channels are overlapping regions (sigmoid) and not classes of a label map (softmax).
         ddp: Whether this process is one of several that share the batch.
-        maps: (B, foreground classes or regions, or decisions, *spatial), what the loader made of the truth; ``None``
-            where there are none, as at the lower levels of deep supervision.
-        progress: The share of the training that is done.
+        maps: Maps (B, foreground classes or regions, or decisions, *spatial) that the loader made of the truth;
+            ``None`` where there are none, as at the lower levels of deep supervision.
+        progress: Share of the training that is done.
         with_logs: Whether the loss needs log-probabilities beside probabilities, which then are their exponentials.
     """
 
@@ -107,7 +107,7 @@ class Prediction:
         progress: float = 0,
         with_logs: bool = False,
     ) -> None:
-        """Take one level of what nnU-Net hands to its loss.
+        """Prepare one level of what nnU-Net hands to its loss.
 
         Args:
             logits: (B, C, *spatial), any float type.
@@ -341,7 +341,7 @@ class Criterion(nn.Module):
 
     Attributes:
         maps: Maps of the batch at full size, for losses that need some; set before each step.
-        progress: The share of the training that is done, for losses with a schedule; set before each epoch.
+        progress: Share of the training that is done, for losses with a schedule; set before each epoch.
     """
 
     def __init__(

@@ -54,8 +54,8 @@ class SharedLoader(nnUNetDataLoader):
     """Draws batch by batch from its own seed, so that it does not matter which process makes it, or what came before.
 
     Attributes:
-        words: What the training shares with others.
-        made: How many batches all processes have begun.
+        words: Values that the training shares with others.
+        made: Number of batches that all processes have begun.
     """
 
     def __init__(self, *arguments: Any, words: tuple[object, ...], first: int = 0, **settings: Any) -> None:

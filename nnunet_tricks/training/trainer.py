@@ -34,10 +34,10 @@ class TrickTrainer(nnUNetTrainer):
     """nnU-Net's trainer, set up by its own class name; without any trick it is nnU-Net's bit for bit.
 
     Attributes:
-        trainer_name: What the class name says; a subclass with a name of its own inherits its parent's.
-        parameters: The settings of each trick in the name, ``self.parameters["Tversky"].alpha``; also in debug.json.
-        nnunet_tricks_version: For debug.json.
-        nnunetv2_version: For debug.json, as nnU-Net does not say it anywhere; the same for what it trains with.
+        trainer_name: Reading of the class name; a subclass with a name of its own inherits its parent's.
+        parameters: Settings of each trick in the name, ``self.parameters["Tversky"].alpha``; also in debug.json.
+        nnunet_tricks_version: Version of this package, for debug.json.
+        nnunetv2_version: Version of nnU-Net, which debug.json says nowhere else; so for the packages it trains with.
     """
 
     trainer_name: ClassVar[TrainerName] = TrainerName()
@@ -280,7 +280,7 @@ class LossTrainer(TrickTrainer):
         """Class balance for losses on voxels, from the training fold.
 
         Args:
-            beta: Of the effective number of samples; 0 weighs all alike, and nothing is counted.
+            beta: Beta of the effective number of samples; 0 weighs all alike, and nothing is counted.
 
         Returns:
             Weights with a mean of 1, among the classes or, region by region, between outside and inside.
@@ -296,7 +296,7 @@ class LossTrainer(TrickTrainer):
         """Class balance for losses on overlap, from the training fold.
 
         Args:
-            beta: Of the effective number of samples.
+            beta: Beta of the effective number of samples.
 
         Returns:
             Weights of the foreground classes or regions, with a mean of 1; ``None`` where ``beta`` is 0.

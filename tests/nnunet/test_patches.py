@@ -14,7 +14,7 @@ from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as trainer_module
 
 import nnunet_tricks
 from nnunet_tricks.nnunet import patches
-from nnunet_tricks.nnunet.patches import Patch
+from nnunet_tricks.nnunet.patches import Replacement
 from tests.checkout import ROOT
 
 PACKAGE = Path(nnunet_tricks.__file__).parent
@@ -24,7 +24,7 @@ THEIRS = ("nnunetv2", "batchgenerators", "batchgeneratorsv2", "dynamic_network_a
 
 def test_a_patch_is_put_back_also_after_an_exception() -> None:
     owner = SimpleNamespace(name="theirs")
-    patch = Patch(owner, "name", "ours")
+    patch = Replacement(owner, "name", "ours")
     assert not patch.is_on
 
     def fail() -> None:
@@ -40,7 +40,7 @@ def test_a_patch_is_put_back_also_after_an_exception() -> None:
 
 def test_a_patch_that_lasts_is_put_on_once_and_taken_off_once() -> None:
     owner = SimpleNamespace(name="theirs")
-    patch = Patch(owner, "name", "ours")
+    patch = Replacement(owner, "name", "ours")
     patch.take_off()
     patch.put_on()
     patch.put_on()
@@ -51,7 +51,7 @@ def test_a_patch_that_lasts_is_put_on_once_and_taken_off_once() -> None:
 
 def test_what_others_have_put_on_since_stays() -> None:
     owner = SimpleNamespace(name="theirs")
-    patch = Patch(owner, "name", "ours")
+    patch = Replacement(owner, "name", "ours")
     patch.put_on()
     owner.name = "somebody else's"
     patch.take_off()
@@ -60,7 +60,7 @@ def test_what_others_have_put_on_since_stays() -> None:
 
 def test_an_attribute_that_is_not_there_is_not_made() -> None:
     owner = SimpleNamespace()
-    with pytest.raises(KeyError), Patch(owner, "name", "ours"):
+    with pytest.raises(KeyError), Replacement(owner, "name", "ours"):
         pass
     assert not vars(owner)
 
@@ -95,7 +95,7 @@ def test_nobody_else_assigns_to_modules_of_nnunet() -> None:
         "from batchgenerators.a import B\ndef f():\n    setattr(B, 'c', 1)",
         "from nnunetv2 import paths; vars(paths)['nnUNet_raw'] = 'x'",
         "from nnunetv2 import paths; paths.__dict__['nnUNet_raw'] = 'x'",
-        "def f():\n    from nnunetv2.a import b\n    with Patch(b, 'c', 1): pass",
+        "def f():\n    from nnunetv2.a import b\n    with Replacement(b, 'c', 1): pass",
         "from nnunetv2.a import b; del b.c",
         "from nnunetv2.a import b; b.c += 1",
     ],
@@ -134,7 +134,7 @@ def assignments(source: str) -> Iterator[int]:
             targets = [node.target]
         elif isinstance(node, ast.Call) and node.args:
             called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            targets = [node.args[0]] if called in ("setattr", "delattr", "Patch", "object") else []
+            targets = [node.args[0]] if called in ("setattr", "delattr", "Replacement", "object") else []
         if any(_root(target) in theirs for target in targets):
             yield node.lineno
 

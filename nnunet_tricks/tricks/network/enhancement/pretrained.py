@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from nnunet_tricks.nnunet import checkpoint
-from nnunet_tricks.nnunet.patches import Patch, accept_weights
+from nnunet_tricks.nnunet.patches import Replacement, accept_weights
 from nnunet_tricks.tricks.network.enhancement.decoder import EnhancedDecoder, enhanced_decoder, widened
 
 ADVICE = (
@@ -40,7 +40,7 @@ def leave_it_to_nnunet() -> None:
 
 
 @cache
-def _patch() -> Patch:
+def _patch() -> Replacement:
     return accept_weights(_widening)
 
 
