@@ -32,26 +32,26 @@ class At:
 
     @property
     def token(self) -> str:
-        """The one."""
+        """The token itself."""
         return self.tokens[self.position]
 
     def replaced(self, token: str) -> Tokens:
-        """Another in its place."""
+        """All tokens, with another in its place."""
         return (*self.tokens[: self.position], token, *self.tokens[self.position + 1 :])
 
     def removed(self) -> Tokens:
-        """All others."""
+        """All tokens but this one."""
         return self.tokens[: self.position] + self.tokens[self.position + 1 :]
 
     def removed_with_parameters(self) -> Tokens:
-        """All others but those that follow as its parameters."""
+        """All tokens but this one and those that follow as its parameters."""
         end = self.position + 1
         while end < len(self.tokens) and not (self.tokens[end][0].isupper() or RESERVED.fullmatch(self.tokens[end])):
             end += 1
         return self.tokens[: self.position] + self.tokens[end:]
 
     def moved_or_removed(self) -> list[Tokens]:
-        """It stands behind its successor, or is removed.
+        """All tokens with this one behind its successor, and without it.
 
         Examples:
             >>> At(("alpha0p2", "Tversky"), 0).moved_or_removed()
@@ -81,7 +81,7 @@ def nearest(flaw: Flaw, read: Callable[[Tokens], object], count: int = 3) -> lis
     """Legal names that lack a flaw, without repetition.
 
     Args:
-        flaw: What is wrong.
+        flaw: Flaw of the name that was asked for.
         read: Reader of tokens: what it gives is a legal name as text, or it raises the next ``Flaw``.
         count: Number of names at most.
     """

@@ -62,7 +62,7 @@ class Checkup:
     mend: str = ""
 
     def __str__(self) -> str:
-        """For the terminal."""
+        """Level, subject, sentence and command, for the terminal."""
         return f"{self.level:<8} {self.topic}: {self.says}" + (f"\n{'':<8} fix: {self.mend}" if self.mend else "")
 
 

@@ -39,7 +39,7 @@ def assignment(*, shell: str = "bash", present: str = "", folder: Path = FOLDER)
 
     Args:
         shell: One of ``SHELLS``.
-        present: What the variable holds now.
+        present: Value of the variable now.
         folder: The folder with our bridge.
 
     Returns:

@@ -49,7 +49,7 @@ class Place:
         return "current" if same else "outdated"
 
     def __str__(self) -> str:
-        """For messages."""
+        """Folder and kind, for messages."""
         return f"{self.folder} ({self.kind})"
 
 
@@ -59,7 +59,7 @@ class Linked:
 
     Attributes:
         outcome: ``unchanged`` if a current link was there.
-        place: Where the link is.
+        place: Folder of the link.
         passed_over: Better places, each with the reason why it is not there.
     """
 

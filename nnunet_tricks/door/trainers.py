@@ -13,7 +13,7 @@ def find(name: str) -> type | None:
     """The trainer class of a name.
 
     Args:
-        name: As it follows nnU-Net's ``-tr``.
+        name: Name as it follows nnU-Net's ``-tr``.
 
     Returns:
         The class, the same one each time, or ``None`` where the name does not begin as trainers' names do.

@@ -38,7 +38,7 @@ class ModelFolder:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Everything that travels."""
+        """All files that travel."""
         return self.others + self.checkpoints
 
     @property
@@ -52,7 +52,7 @@ def find_model(folder: Path, folds: Sequence[str] = (), names: Sequence[str] = (
 
     Args:
         folder: The model folder.
-        folds: Which to take; every fold that is there if not given.
+        folds: Folds to take; every fold that is there if not given.
         names: File names of the checkpoints to take from each fold.
 
     Returns:

@@ -35,7 +35,7 @@ def stock_trainer(name: str, folder: Path) -> type[nnUNetTrainer]:
     """The trainer of nnU-Net that builds the same network as another trainer; prediction asks it for nothing else.
 
     Args:
-        name: What the checkpoint says.
+        name: Name in the checkpoint.
         folder: The model folder, for the advice.
 
     Returns:

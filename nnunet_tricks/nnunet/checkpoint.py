@@ -34,7 +34,7 @@ def read(file: Path, *, trust: bool = False, advice: str = TRUST) -> dict[str, A
     Args:
         file: File that torch wrote.
         trust: Whether the file may run code while it is opened, as in nnU-Net's own commands.
-        advice: What to do if it would have to.
+        advice: Words for what to do if it would have to.
 
     Raises:
         ValueError: If it is no checkpoint, is damaged, or holds more than data and ``trust`` is not given.

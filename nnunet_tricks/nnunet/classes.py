@@ -86,7 +86,7 @@ class Classes:
         """Unions of labels in place of the classes.
 
         Args:
-            words: Such as ``kidney=1+2``; names of classes may stand for their labels.
+            words: Regions such as ``kidney=1+2``; names of classes may stand for their labels.
 
         Raises:
             ValueError: If one is written otherwise, or has a label that the data set does not have.

@@ -62,7 +62,7 @@ class Folders:
         """The full name of a data set.
 
         Args:
-            dataset: Its number or its full name.
+            dataset: Number or full name.
 
         Raises:
             ValueError: If no folder has it, or more than one name has the number.

@@ -49,7 +49,7 @@ def find(dataset: str, *, plans_name: str = DEFAULT_PLANS, preprocessed: Path | 
     """The plans file of a data set.
 
     Args:
-        dataset: Its number or its full name, as nnU-Net's ``-d``.
+        dataset: Number or full name, as nnU-Net's ``-d``.
         plans_name: The file's stem, as nnU-Net's ``-p``.
         preprocessed: Folder of the preprocessed data sets; that of ``nnUNet_preprocessed`` if not given.
 
@@ -110,7 +110,7 @@ def refuse_pretrained(plans: Mapping[str, Any], file: Path | str) -> None:
 
     Args:
         plans: Content of the plans file.
-        file: For what is said.
+        file: File, for messages.
 
     Raises:
         ValueError: If they do.
@@ -128,8 +128,8 @@ def read_object(file: Path, *keys: str) -> dict[str, Any]:
     """Content of another JSON file of the data set.
 
     Args:
-        file: Which.
-        keys: What it must have.
+        file: File to read.
+        keys: Keys that it must have.
 
     Raises:
         ValueError: If it is broken, or lacks a key.
@@ -148,8 +148,8 @@ def check_complete(file: Path, plans: Plans, names: Iterable[str]) -> None:
     """Refuse plans in which something is missing that nnU-Net writes.
 
     Args:
-        file: For what is said.
-        plans: Its content.
+        file: File, for messages.
+        plans: Content of it.
         names: Names of the configurations to look at.
 
     Raises:
@@ -283,8 +283,8 @@ def write_new(file: Path, plans: Plans, *, dry_run: bool = False) -> Literal["ad
     """Write a plans file that is not there yet.
 
     Args:
-        file: Where.
-        plans: Its content.
+        file: File to write.
+        plans: Content of it.
         dry_run: Only say what would happen.
 
     Returns:

@@ -33,8 +33,8 @@ def sandbox(*, raw: Path, preprocessed: Path, results: Path, seed: int = 0, log:
         raw: Takes the place of ``nnUNet_raw``.
         preprocessed: Takes the place of ``nnUNet_preprocessed``.
         results: Takes the place of ``nnUNet_results``.
-        seed: For Python's, NumPy's and torch's generators.
-        log: Where to append what is printed; dropped if not given.
+        seed: Start of Python's, NumPy's and torch's generators.
+        log: File to append what is printed to; dropped if not given.
 
     Yields:
         Nothing.

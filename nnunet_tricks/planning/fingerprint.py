@@ -46,7 +46,7 @@ def find(name: str) -> type | None:
     """The extractor class of a name.
 
     Args:
-        name: As it follows nnU-Net's ``-fpe``.
+        name: Name as it follows nnU-Net's ``-fpe``.
 
     Returns:
         The class, the same one each time, or ``None`` where the name does not begin as extractors' names do.

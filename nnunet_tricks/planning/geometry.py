@@ -109,7 +109,7 @@ def give_spacing(plans: Plans, spacing: Sequence[float]) -> None:
 
     Args:
         plans: Changed in place; configurations with other axes, of low resolution and those that inherit go.
-        spacing: In millimetres, in the order of the plans.
+        spacing: Spacing in millimetres, in the order of the plans.
 
     Raises:
         ValueError: If a spacing is out of range, no configuration has these axes, or images are not resampled to a
@@ -130,7 +130,7 @@ def give_shape(plans: Plans, shape: Sequence[int]) -> None:
 
     Args:
         plans: Changed in place; configurations with other axes, of low resolution and those that inherit go.
-        shape: In voxels, in the order of the plans.
+        shape: Size in voxels, in the order of the plans.
 
     Raises:
         ValueError: If no configuration has these axes, or images are not resampled to a spacing.

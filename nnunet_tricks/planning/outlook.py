@@ -28,7 +28,7 @@ class Outlook:
     padding: str
 
     def report(self) -> dict[str, float | bool | str | None]:
-        """For JSON."""
+        """Memory, data and padding, as ``plan --json`` prints them."""
         size = None if self.gigabytes is None else round(self.gigabytes, 2)
         return {"gigabytes": size, "preprocessed": self.preprocessed, "padding": self.padding}
 

@@ -32,7 +32,7 @@ def find(name: str) -> type | None:
     """The planner class of a name.
 
     Args:
-        name: As it follows nnU-Net's ``-pl``.
+        name: Name as it follows nnU-Net's ``-pl``.
 
     Returns:
         The class, the same one each time, or ``None`` where the name does not begin as planners' names do.

@@ -39,7 +39,7 @@ def nnunet_tricks_resize(
 
     Args:
         data: Channels x axes.
-        new_shape: What nnU-Net made of the spacings; taken for axes that ``shape`` does not name, slices in 2D.
+        new_shape: Size that nnU-Net made of the spacings; taken for axes that ``shape`` does not name, slices in 2D.
         current_spacing: Spacing of the data.
         new_spacing: Spacing of the plans.
         shape: Voxels along the last axes.

@@ -44,7 +44,7 @@ class Variant:
 
     Attributes:
         name: Part of the names of plans and planners.
-        summary: What it does to the images.
+        summary: Line about what it does to the images.
         edit: Changes plans in place; its second argument is nnU-Net's fingerprint of the data set.
     """
 
@@ -165,7 +165,7 @@ VARIANTS = (
     ),
     Variant("ImageNet", "8-bit colours with ImageNet's mean and std", _imagenet),
 )
-"""All there are."""
+"""All variants without numbers."""
 
 
 EXAMPLES = ("Spacing3p22x1p62x1p62", "Resize200x200")

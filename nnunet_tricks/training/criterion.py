@@ -64,7 +64,7 @@ class Probabilities(Function):
         Args:
             ctx: Context of the backward pass.
             logits: (B, C, *spatial).
-            values: Their softmax or, for regions, sigmoid.
+            values: Values of their softmax or, for regions, sigmoid.
             regions: Which of the two.
         """
         ctx.save_for_backward(values)
@@ -116,7 +116,7 @@ class Prediction:
             regions: Whether ``target`` holds regions.
             ignore_label: Value of ignored voxels in a label map; for regions only whether it is ``None`` matters.
             ddp: Whether several processes share the batch.
-            maps: What the loader made of the truth, for each foreground class or region, or for each decision.
+            maps: Maps that the loader made of the truth, for each foreground class or region, or for each decision.
             progress: The share of the training that is done, from 0.
             with_logs: Whether the loss needs both probabilities and log-probabilities. This only saves time:
                 probabilities of a label map are then made of the others.
@@ -254,7 +254,7 @@ class Prediction:
         """The weight of each decision by what is right, (B, D, *spatial), 0 where a voxel is ignored.
 
         Args:
-            weights: By decision and right answer.
+            weights: Weights by decision and right answer.
         """
         answers = self.decisions
         images = [
@@ -350,7 +350,7 @@ class Criterion(nn.Module):
         """Tell the layout once; every call then brings logits and target.
 
         Args:
-            loss: What to compute.
+            loss: Function to compute.
             regions: Whether targets hold regions.
             ignore_label: Label of ignored voxels, ``None`` if there is none.
             ddp: Whether several processes share each batch.

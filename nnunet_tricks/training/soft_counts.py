@@ -40,7 +40,7 @@ class SoftCounts(Function):
         Args:
             ctx: Context of the backward pass.
             logits: (B, C, *spatial), only to hang the gradient on.
-            probabilities: Their softmax or, for regions, sigmoid; no gradient is taken from it.
+            probabilities: Softmax of them or, for regions, sigmoid; no gradient is taken from it.
             target: (B, 1, *spatial) class indices, or (B, C or more, *spatial) regions.
             annotated: (B, *spatial), true where a voxel counts; ``None`` where all do.
             regions: Which of the two the target is.
@@ -108,7 +108,7 @@ def class_truth(target: Tensor, annotated: Tensor | None, channel: int, regions:
     Args:
         target: (B, 1, *spatial) class indices, or (B, C or more, *spatial) regions.
         annotated: (B, *spatial), true where a voxel counts; ``None`` where all do.
-        channel: Which class or region.
+        channel: Number of the class or region.
         regions: Which of the two the target is.
     """
     if not regions:

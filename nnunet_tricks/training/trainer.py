@@ -65,7 +65,7 @@ class TrickTrainer(nnUNetTrainer):
             configuration: One of its configurations.
             fold: Fold of the split, or ``"all"``.
             dataset_json: Content of dataset.json.
-            device: Where to train.
+            device: Device to train on.
 
         Raises:
             ValueError: If the training could not work, or not as asked; see ``preconditions.check`` and
@@ -89,7 +89,7 @@ class TrickTrainer(nnUNetTrainer):
         """Refuse what could not be trained, as far as name, plans and data set tell; no folder is made by then.
 
         Args:
-            planned: What there is to know.
+            planned: Plans, configuration and labels.
 
         Raises:
             ValueError: If settings do not fit each other, the plans or the data set.

@@ -21,7 +21,7 @@ def edges_of_case(
     """Edges of the voxels of one preprocessed case in mm.
 
     Args:
-        properties: What nnU-Net's preprocessing stored with the case.
+        properties: Properties that nnU-Net's preprocessing stored with the case.
         shape: Shape of the preprocessed image, without channels.
         transposed: ``transpose_forward`` of the plans.
 

@@ -49,7 +49,7 @@ def write_atomically(file: Path, content: str | bytes) -> None:
 
     Args:
         file: File to write or to replace.
-        content: What it will hold; text in UTF-8.
+        content: Content to write; text in UTF-8.
 
     Raises:
         OSError: If it cannot be written. It names the file.

@@ -26,7 +26,7 @@ def tables_7_and_8(
     """Changes of Dice that the trick paper prints in a row of its tables 7 and 8.
 
     Args:
-        row: What the paper calls the trick.
+        row: Name of the trick in the paper.
         isic: Points of Dice on ISIC 2018.
         conic: Points of Dice on CoNIC.
         kidney: Points of Dice for the kidney of KiTS19.
@@ -71,7 +71,7 @@ def mediseg(what: str, *, excludes: tuple[str, ...] = ()) -> Parameter:
     """The flag for what the trick paper's published code computes.
 
     Args:
-        what: How that differs from the mathematics.
+        what: Words for how that differs from the mathematics.
         excludes: Parameters that it does not have.
     """
     return Parameter(

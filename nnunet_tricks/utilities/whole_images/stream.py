@@ -42,7 +42,7 @@ def check_stored(stored: Stored, needed: Callable[[bytes], int]) -> None:
 
     Args:
         stored: The bytes.
-        needed: Their number, from the first of them; 0 if nobody knows.
+        needed: Function from the first bytes to the number of all; 0 if nobody knows.
 
     Raises:
         ValueError: If there are fewer, or they do not fit their check sum.
