@@ -42,14 +42,14 @@ def read(file: Path, *, trust: bool = False, advice: str = TRUST) -> dict[str, A
     try:
         content = _read_trusted(file) if trust else _read_data(file)
     except _DAMAGED as error:
-        if isinstance(error, pickle.UnpicklingError) and not trust and is_zipfile(file):
-            unknown = re.search(r"GLOBAL (\S+)", str(error))
+        unknown = re.search(r"GLOBAL (\S+)", str(error))
+        if isinstance(error, pickle.UnpicklingError) and not trust and (unknown or is_zipfile(file)):
             what = f" ({unknown[1]})" if unknown else ""
             raise ValueError(
                 f"{file} holds more than weights, numbers and settings{what}, so opening it would run code that came "
                 f"with it: {advice}"
             ) from error
-        raise ValueError(f"{file} cannot be read, it may be damaged or no checkpoint: {_first_line(error)}") from error
+        raise ValueError(f"{file} cannot be read, it may be damaged or no checkpoint: {_reason(error)}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{file} is no checkpoint: it holds one object of type {type(content).__name__}")
     return content
@@ -85,5 +85,8 @@ def _named(function: Callable[..., Any], module: str) -> Callable[..., Any]:
     return scalar
 
 
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
+def _reason(error: Exception) -> str:
+    # torch begins with its advice, of which the first line says nothing of the file.
+    told = re.search(r"WeightsUnpickler error: (.*)", str(error))
+    lines = [told[1]] if told else str(error).splitlines()
+    return next(iter(lines), "") or type(error).__name__

@@ -84,6 +84,14 @@ def test_a_file_that_would_run_something_is_refused_and_runs_nothing(tmp_path: P
     assert made.exists()
 
 
+def test_a_bare_pickle_that_would_run_something_is_refused(tmp_path: Path) -> None:
+    made, file = tmp_path / "made", tmp_path / "checkpoint_final.pth"
+    file.write_bytes(pickle.dumps({"network_weights": Harmful(made)}, protocol=2))
+    with pytest.raises(ValueError, match=r"checkpoint_final\.pth (holds more than|cannot be read)"):
+        checkpoint.read(file)
+    assert not made.exists()
+
+
 def test_settings_of_other_libraries_need_trust(tmp_path: Path) -> None:
     file = saved(tmp_path, {"args": argparse.Namespace(lr=0.01)})
     with pytest.raises(ValueError, match=r"\(argparse\.Namespace\).*--trust"):
