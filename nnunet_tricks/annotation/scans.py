@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from nnunet_tricks.annotation.axes import Axial, axial
 from nnunet_tricks.annotation.features import Volume, as_numbers
 from nnunet_tricks.annotation.formats import ending_of, reader_of
+from nnunet_tricks.utilities.files import replacing
 
 Array = NDArray[np.generic]
 
@@ -197,8 +198,7 @@ def _write_checked(image: SimpleITK.Image, file: Path) -> None:
 
     ITK's NIfTI writer does not report a write that a quota cut short, and its reader reads the stump without an error.
     """
-    temporary = file.with_name(f".{file.name}.partial{ending_of(file)}")
-    try:
+    with replacing(file, ending=ending_of(file)) as temporary:
         try:
             SimpleITK.WriteImage(image, str(temporary), useCompression=True)
             whole = _same_volume(image, SimpleITK.ReadImage(str(temporary)))
@@ -208,9 +208,6 @@ def _write_checked(image: SimpleITK.Image, file: Path) -> None:
             raise OSError(
                 f"{file} could not be written: it was read back differently. Is the disk full, or a quota reached?"
             )
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _same_volume(image: SimpleITK.Image, other: SimpleITK.Image) -> bool:

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from nnunet_tricks.annotation.features import Volume, scaled
 from nnunet_tricks.annotation.interpolation.correspondence import Correspondence, moved
+from nnunet_tricks.utilities.files import replacing
 
 STEPS = 1500
 BATCH = 4
@@ -205,6 +206,5 @@ def _states(network: Correspondence, optimizer: torch.optim.Optimizer) -> dict[s
 
 def _save(file: Path, content: dict[str, object]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{file.name}.partial")
-    torch.save(content, temporary)
-    temporary.replace(file)
+    with replacing(file) as temporary:
+        torch.save(content, temporary)
