@@ -1,4 +1,4 @@
-"""A bar on a terminal while cases are worked on; silence elsewhere."""
+"""A bar on a terminal while cases are processed; nothing elsewhere."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ Item = TypeVar("Item")
 
 
 def shown(items: Iterable[Item], what: str, total: int) -> Iterator[Item]:
-    """The same items, with a bar on standard error.
+    """Yield the items, with a bar on standard error.
 
     Args:
-        items: What is worked on.
-        what: In words.
-        total: How many there are.
+        items: The items.
+        what: Description of the work.
+        total: Number of items.
     """
     if not sys.stderr.isatty():
         yield from items
