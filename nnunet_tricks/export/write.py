@@ -16,8 +16,8 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
-from nnunet_tricks.export.model import FINAL, ModelFolder, find_model, load
 from nnunet_tricks.export.stock import StockModel
+from nnunet_tricks.nnunet.model_folder import FINAL, ModelFolder, find_model, load
 
 TRAINED_BY = "nnunet_tricks_trainer_name"
 """Key of an exported checkpoint that holds the name of the trainer that made it."""

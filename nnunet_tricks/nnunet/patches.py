@@ -147,6 +147,17 @@ def accept_weights(wrap: Callable[[Callable[..., None]], Callable[..., None]]) -
     return Replacement(run_training, "load_pretrained_weights", wrap(run_training.load_pretrained_weights))
 
 
+def writer_of_predictions(write: Callable[..., None]) -> Replacement:
+    """Let nnU-Net's predictor write its cases with another function.
+
+    Args:
+        write: Function of the form of nnU-Net's ``export_prediction_from_logits``. Its processes get it by pickle.
+    """
+    from nnunetv2.inference import predict_from_raw_data
+
+    return Replacement(predict_from_raw_data, "export_prediction_from_logits", write)
+
+
 def no_progress_plot() -> Replacement:
     """Let nnU-Net's log draw no ``progress.png``."""
     from nnunetv2.training.logging.nnunet_logger import LocalLogger

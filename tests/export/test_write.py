@@ -20,8 +20,8 @@ from nnunet_tricks.cli import main
 from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.door.lookup import findable
 from nnunet_tricks.door.trainers import find
-from nnunet_tricks.export.model import FINAL, load
 from nnunet_tricks.export.write import TRAINED_BY, export
+from nnunet_tricks.nnunet.model_folder import FINAL, load
 from tests.export.conftest import TRAINER
 
 Train = Callable[[str, Situation], Path]

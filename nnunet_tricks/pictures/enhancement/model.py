@@ -14,7 +14,7 @@ from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from torch import Tensor, nn
 
 from nnunet_tricks.door.lookup import find_trainer, findable
-from nnunet_tricks.export.model import FINAL, find_model, load
+from nnunet_tricks.nnunet.model_folder import FINAL, find_model, load
 from nnunet_tricks.tricks.network.enhancement.decoder import EnhancedDecoder, enhanced_decoder
 from nnunet_tricks.tricks.network.enhancement.selection import Enhancement
 
