@@ -23,7 +23,7 @@ from functools import cache
 from nnunet_tricks.comparison.metrics import Metric, all_metrics
 
 Numbers = Mapping[str, Mapping[str, tuple[float, str]]]
-"""What was measured in a case: for each class and metric the number and its unit."""
+"""Number and unit for each class and metric of a case."""
 
 
 def better_of(metric: str) -> str:

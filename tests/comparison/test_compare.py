@@ -37,8 +37,8 @@ def both(world: World) -> list[Path]:
 
 
 def dice_of(case: int, skill: int, label: int) -> float:
-    found, there = predicted(case, skill) == label, truth(case) == label
-    return 2 * (found & there).sum() / (found.sum() + there.sum())
+    prediction, label_map = predicted(case, skill) == label, truth(case) == label
+    return 2 * (prediction & label_map).sum() / (prediction.sum() + label_map.sum())
 
 
 def test_means_over_cases_and_differences(both: list[Path], capsys) -> None:
@@ -445,8 +445,8 @@ def test_regions(both: list[Path], capsys) -> None:
     (table,) = compared([*both, "--regions", "kidney=1+2", "tumor=2", "--metrics", "Dice"], capsys)
     expected = []
     for case in range(6):
-        found, there = predicted(case, 2) > 0, truth(case) > 0
-        expected.append(2 * (found & there).sum() / (found.sum() + there.sum()))
+        prediction, label_map = predicted(case, 2) > 0, truth(case) > 0
+        expected.append(2 * (prediction & label_map).sum() / (prediction.sum() + label_map.sum()))
     assert table["methods"][0]["scores"]["kidney"]["Dice"]["mean"] == pytest.approx(np.mean(expected))
 
 

@@ -156,4 +156,4 @@ def test_what_nnunet_writes_lies_where_its_image_does(reader: str, tmp_path: Pat
     io.write_seg(values[0].astype(np.uint8), str(tmp_path / "prediction.nii.gz"), properties)
     image, prediction = (images.read(tmp_path / f"{name}.nii.gz") for name in ("image", "prediction"))
     np.testing.assert_array_equal(image.values, prediction.values)
-    assert not positions.apart(prediction.grid, image.grid).matters
+    assert not positions.displacement(prediction.grid, image.grid).matters

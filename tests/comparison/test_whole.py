@@ -8,7 +8,7 @@ import pytest
 import SimpleITK as sitk  # noqa: N813
 
 from nnunet_tricks.cli import main
-from nnunet_tricks.comparison.scans import Scan
+from nnunet_tricks.comparison.scans import ImageVolume
 from tests.comparison.world import World, predicted, truth, write
 
 ONE = ["--workers", "1"]
@@ -82,7 +82,7 @@ def test_an_image_that_was_cut_off_is_named_by_whoever_reads_it(tmp_path: Path) 
     sitk.WriteImage(sitk.GetImageFromArray(np.random.default_rng(0).normal(size=(5, 9, 9))), str(tmp_path / "a.nii"))
     cut(tmp_path / "a.nii", 0.5)
     with pytest.raises(ValueError, match=r"a\.nii cannot be read as an image: it is cut off: [\d,]+ of [\d,]+ bytes"):
-        Scan.read([tmp_path / "a.nii"])
+        ImageVolume.read([tmp_path / "a.nii"])
 
 
 def test_two_plain_folders_and_named_labels(tmp_path: Path, capsys) -> None:
@@ -98,10 +98,10 @@ def test_two_plain_folders_and_named_labels(tmp_path: Path, capsys) -> None:
 
     named = measured("--labels", "kidney=1", "tumour=2")
     assert list(named) == ["kidney", "tumour"]
-    found, there = predicted(0, 2), truth(0)
+    prediction, label_map = predicted(0, 2), truth(0)
     for label, value in enumerate(named.values(), 1):
-        both = ((found == label) & (there == label)).sum()
-        assert value == pytest.approx(2 * both / ((found == label).sum() + (there == label).sum()))
+        both = ((prediction == label) & (label_map == label)).sum()
+        assert value == pytest.approx(2 * both / ((prediction == label).sum() + (label_map == label).sum()))
     assert measured("--labels", "1", "2") == {"1": named["kidney"], "2": named["tumour"]}
     # As nnUNetv2_evaluate_simple writes it; what else is in the files is no matter.
     assert measured("-l", "2") == {"2": named["tumour"]}

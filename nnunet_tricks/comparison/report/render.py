@@ -1,4 +1,4 @@
-"""From the stored table and facts to every file of a report; the same bytes each time."""
+"""From the stored table and facts to every file of a report: the same bytes each time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SOURCES = (CASES, FACTS)
 
 
 def rendered(cases: str, facts: str) -> dict[str, str]:
-    """All files that are made of the two stored ones, by name.
+    """All files that are made from the two stored ones, by name.
 
     Args:
         cases: Content of ``cases.csv``.
@@ -35,13 +35,13 @@ def rendered(cases: str, facts: str) -> dict[str, str]:
         ValueError: If they are not what a report has stored.
     """
     known = Facts.of_json(facts)
-    made = views(rows_in(cases), known)
+    sections = views(rows_in(cases), known)
     sums = {CASES: digest(cases), FACTS: digest(facts)}
     return {
-        "report.html": page.document(made, known, sums),
-        "report.md": markdown.document(made, known, sums),
-        "report.tex": latex.document(made, known),
-        "report.csv": tables.as_csv([table for view in made for table in (view.table, *view.subgroups.values())]),
+        "report.html": page.document(sections, known, sums),
+        "report.md": markdown.document(sections, known, sums),
+        "report.tex": latex.document(sections, known),
+        "report.csv": tables.as_csv([table for view in sections for table in (view.table, *view.subgroups.values())]),
     }
 
 
@@ -49,12 +49,12 @@ def write(folder: Path, rows: Iterable[Row], facts: Facts) -> list[Path]:
     """Write a report.
 
     Args:
-        folder: Where to; made if it is not there.
-        rows: The long table.
-        facts: All else.
+        folder: Folder to write; made if it is not there.
+        rows: Rows of the long table.
+        facts: What the rows do not say.
 
     Returns:
-        The files, those that people read first.
+        The written files, those for people first.
 
     Raises:
         OSError: If the folder cannot be written; an older report in it is whole then.
@@ -80,7 +80,7 @@ def rows_in(cases: str) -> Sequence[Row]:
     """The rows of a long table.
 
     Raises:
-        ValueError: Naming the line that is none.
+        ValueError: Naming the line that is no row.
     """
     lines = csv.reader(_lines(cases))
     header = next(lines, [])

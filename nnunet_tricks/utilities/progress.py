@@ -14,8 +14,8 @@ def shown(items: Iterable[Item], what: str, total: int) -> Iterator[Item]:
 
     Args:
         items: What is worked on.
-        what: In words.
-        total: How many there are.
+        what: Words beside the bar.
+        total: Number of items.
     """
     if not sys.stderr.isatty():
         yield from items
