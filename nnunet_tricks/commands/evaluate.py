@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.description = (
-        "Measure predictions: per case and class, and the mean over cases. With one folder, nnU-Net's results of a "
-        "model or a fold, labels are found where nnU-Net has them. What was measured is kept beside the predictions "
-        "and taken from there as long as files and definitions stay the same."
+        "Measure predictions: per case and class, and the mean over cases. If the only folder holds nnU-Net's results "
+        "of a model or a fold, labels are found where nnU-Net has them. Results are kept beside the predictions and "
+        "used again until files or definitions change."
     )
     add = parser.add_argument
     add("predictions", type=Path, metavar="PREDICTIONS", help="folder of predictions, or a model's result folder")

@@ -15,7 +15,7 @@ from nnunet_tricks.comparison.text_table import NOTHING, TextTable
 FEWEST = 2
 """Number of data sets from which on there is a table across them."""
 
-NOTE = "Exact two-sided sign test over data sets: five with the same sign have p = 0.06, six 0.03."
+NOTE = "Exact two-sided sign test over data sets: five with the same sign give p = 0.06, six give 0.03."
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def sign_comparisons(tables: Iterable[ComparisonTable]) -> Iterator[SignComparis
 
 
 def sign_tables(tables: Iterable[ComparisonTable]) -> Iterator[TextTable]:
-    """The same as tables, to print."""
+    """The sign comparisons as tables, to print."""
     for comparison in sign_comparisons(tables):
         title = f"{comparison.metric}, {comparison.configuration}, {comparison.part}"
         header = ("method", *comparison.datasets, "better/worse", "sign test, p (Holm)")
@@ -65,7 +65,7 @@ def sign_tables(tables: Iterable[ComparisonTable]) -> Iterator[TextTable]:
 
 
 def as_data(tables: Iterable[ComparisonTable]) -> list[dict[str, Any]]:
-    """The same for JSON."""
+    """The sign comparisons for JSON."""
     return [
         {
             "metric": comparison.metric,
@@ -83,7 +83,7 @@ def _signs_data(signs: Signs) -> dict[str, Any]:
 
 
 def as_markdown(tables: Iterable[ComparisonTable]) -> str:
-    """All of these tables; empty if there are none."""
+    """All sign tables as Markdown; empty if there are none."""
     return "\n".join(
         replace(table, title=f"Across data sets: {table.title}").markdown_section for table in sign_tables(tables)
     )

@@ -16,7 +16,7 @@ from nnunet_tricks.utilities.files import write_atomically
 FILE = "nnunet_tricks_metrics.json"
 
 Values = dict[str, dict[str, tuple[float, str]]]
-"""For each class, written as its label values, and metric: the number and its unit."""
+"""Number and unit for each class, written as its label values, and metric."""
 
 
 @dataclass
@@ -35,7 +35,7 @@ class MetricsCache:
 
     @classmethod
     def of(cls, predictions: Path, name: str = FILE) -> MetricsCache:
-        """The cache of a folder; empty if there is none, or one of other definitions."""
+        """The cache of a folder; empty if there is none, or if its definitions are others."""
         with suppress(OSError, ValueError, KeyError, TypeError):
             content = json.loads((predictions / name).read_text(encoding="utf-8"))
             if content["version"] == VERSION:
@@ -43,7 +43,7 @@ class MetricsCache:
         return cls(predictions, name=name)
 
     def get(self, case: str, stamp: str) -> Values:
-        """What was measured in a case while its files were as they are."""
+        """What was measured in a case; empty if its files have changed since."""
         known = self.cases.get(case, {})
         if known.get("stamp") != stamp:
             return {}
@@ -53,7 +53,7 @@ class MetricsCache:
         }
 
     def displacement(self, case: str) -> Displacement:
-        """How far the headers of a case that is known put its voxels apart."""
+        """How far the headers of a measured case put its voxels apart."""
         return Displacement(*self.cases[case].get("apart", ()))
 
     def put(
@@ -78,7 +78,7 @@ class MetricsCache:
 
 
 def stamp(prediction: Path, truth: Path, ignore: int | None) -> str:
-    """Changes when a file does.
+    """A text that changes whenever one of the files does.
 
     Examples:
         >>> stamp(Path(__file__), Path(__file__), None) == stamp(Path(__file__), Path(__file__), 3)

@@ -67,7 +67,7 @@ def column(file: Path, name: str, cases: Collection[str], *, option: str) -> dic
 
 
 def _lines(file: Path, request: str) -> list[tuple[int, list[str]]]:
-    """Fields of every line that has any, with its number, from 1."""
+    """Fields of every line that is not empty, with the line's number, from 1."""
     try:
         # Spreadsheets begin such files with a mark that is no part of the first column's name.
         text = file.read_text(encoding="utf-8-sig")
@@ -101,7 +101,7 @@ def _check_spelling(words: Iterable[str], where: str) -> None:
 
 
 def _meant(word: str) -> str:
-    """The same for all spellings of a word.
+    """What a word means: the same text for all its spellings.
 
     Examples:
         >>> _meant("Site  A") == _meant("site a"), _meant("1.0") == _meant("01"), _meant("1") == _meant("2")

@@ -36,7 +36,8 @@ EMPTY = "(empty)"
 """Name of the subgroup of cases whose column is empty."""
 
 ON_SUBGROUPS = (
-    "Words and p values of subgroups are not corrected for their number: of twenty one shows what is not there."
+    "Verdicts and p values are not corrected for the number of subgroups: one in twenty shows an effect that is not "
+    "there."
 )
 
 Measurements = Mapping[Predictions, Sequence[MeasuredCase]]
@@ -275,7 +276,7 @@ def _absent(models: PredictedGroup, measured: Measurements) -> Iterator[str]:
     cases = [case for predictions in models.baseline for case in measured[predictions]]
     for label in cases[0].values:
         if not any(case.values[label]["TP"][0] + case.values[label]["FN"][0] for case in cases):
-            yield f"{label} is in none of the labels: its numbers say only whether it is invented."
+            yield f"{label} is in none of the labels: its numbers only say whether a model invents it."
 
 
 def _versions(models: PredictedGroup) -> Iterator[str]:

@@ -37,7 +37,7 @@ class Collapse:
     run: int | None = None
 
     def __str__(self) -> str:
-        """In words, as reports and csv files have it."""
+        """The collapse in words, as reports and csv files have it."""
         return f"{self.label} in fold {self.fold}" + ("" if self.run is None else f" of run {self.run}")
 
 
@@ -54,7 +54,7 @@ class Subgroup:
     value: str
 
     def __str__(self) -> str:
-        """In words, as titles have it."""
+        """The subgroup in words, as titles have it."""
         return f"{self.column} = {self.value}"
 
 

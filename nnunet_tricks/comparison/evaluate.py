@@ -123,7 +123,7 @@ def _elsewhere(files: CaseFiles, cache: MetricsCache) -> str:
 
 
 def _lies_with_image(files: CaseFiles) -> bool:
-    """Whether a prediction lies where its image does: then the label lies elsewhere, and training saw it so, too."""
+    """Whether a prediction lies where its image does. Then the label's header differs, as it did in training."""
     if files.image is None:
         return False
     image, prediction = positions.grid_in(files.image), positions.grid_in(files.prediction)
@@ -176,7 +176,7 @@ def _run(jobs: Sequence[_MeasuringJob], workers: int) -> Iterator[_MeasuringOutc
 
 
 def _measure(job: _MeasuringJob) -> _MeasuringOutcome:
-    """The values, or what is wrong with the case."""
+    """Measure one case: its values, or what is wrong with it."""
     try:
         prediction, truth = images.read(job.files.prediction), images.read(job.files.truth)
         spacing, unit = images.shared_grid(prediction, truth)

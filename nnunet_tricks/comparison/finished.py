@@ -40,5 +40,5 @@ def finished(predictions: Sequence[Predictions], *, baseline: str | None = None)
             )
     trainers = {prediction.trainer for prediction in predictions if prediction.model in lacking}
     return kept, (
-        f"Not all that was asked: left out, as not finished, {some(sorted(trainers))}; corrections are for the rest."
+        f"Not finished and left out: {some(sorted(trainers))}. Corrections for several tricks count only the rest."
     )

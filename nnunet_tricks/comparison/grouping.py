@@ -13,7 +13,7 @@ from nnunet_tricks.utilities.wording import some
 
 @dataclass(frozen=True)
 class PredictedGroup:
-    """A group of methods, and where the predictions of each are.
+    """A group of methods, and the predictions of each.
 
     Attributes:
         group: What is compared.

@@ -31,7 +31,7 @@ class Score:
 
 
 Scores = Mapping[str, Mapping[str, Score]]
-"""By class and metric."""
+"""Score by class and metric."""
 
 
 def scores_of(cases: Sequence[Values], names: Sequence[str], baseline: Scores | None = None) -> Scores:
@@ -74,7 +74,7 @@ def _score(cases: Sequence[Values], label: str, name: str) -> Score:
 
 
 def _mean_of(scores: Sequence[Score]) -> Score:
-    """As nnU-Net's foreground mean: undefined if it is for one class."""
+    """The mean over classes, as nnU-Net's foreground mean: undefined if a class is."""
     means = [score.mean for score in scores]
     total = math.nan if any(map(math.isnan, means)) else sum(means) / len(means)
     return Score(total, min(score.counted for score in scores), scores[0].unit)

@@ -14,7 +14,7 @@ from nnunet_tricks.utilities.files import write_atomically
 
 
 def summary(measured: Sequence[MeasuredCase], classes: Classes) -> dict[str, Any]:
-    """Per case, per class over cases, and over classes.
+    """Numbers per case, per class over cases, and over classes.
 
     As in nnU-Net a case in which a metric is undefined does not count for its class, and a class in which it is
     undefined everywhere makes the mean over classes NaN.

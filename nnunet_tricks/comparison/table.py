@@ -18,7 +18,7 @@ from nnunet_tricks.utilities.files import write_atomically
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """One metric of one class in one case; empty where a folder says nothing of it.
+    """One metric of one class in one case; columns are empty where a folder does not tell them.
 
     Attributes:
         dataset: Full name of the data set.
@@ -61,7 +61,7 @@ _columns = attrgetter(*COLUMNS)
 
 
 def rows_of(measured: Iterable[MeasuredCase], **columns: Any) -> list[Row]:
-    """The rows of some cases.
+    """The rows of measured cases.
 
     Args:
         measured: Measured cases.

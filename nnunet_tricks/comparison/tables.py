@@ -19,9 +19,12 @@ from nnunet_tricks.comparison.text_table import NOTHING, TextTable
 
 COLLAPSED = "collapsed"
 WIDE = 10_000
-"""Characters; no table is wider."""
+"""Width in characters that no table exceeds."""
 
-SIGNED = "Signed: difference to {baseline}. Mean over cases of all folds; in brackets how many count, if not all."
+SIGNED = (
+    "Signed numbers: difference to {baseline}. Means over the cases of all folds; square brackets: how many cases "
+    "count, if not all."
+)
 CSV_COLUMNS = (
     "dataset",
     "part",
@@ -64,7 +67,7 @@ class TableNotes:
 
     @property
     def lines(self) -> list[str]:
-        """All of them."""
+        """All notes, in the order of reading."""
         return [self.signed, *self.remarks, *self.reasons]
 
 
@@ -132,7 +135,7 @@ def notes(table: ComparisonTable) -> TableNotes:
     """All that has to be known to read a table."""
     collapsed = [
         f"{table.group.short(row.method)} {COLLAPSED}: it predicts no {', no '.join(map(str, row.collapses))}. "
-        "Counted, not left out: 0 in Dice, IoU, recall and precision, the image's diagonal in distances."
+        "These cases count as 0 in Dice, IoU, recall and precision, and as the image's diagonal in distances."
         for row in table.rows
         if row.collapses
     ]
@@ -199,7 +202,7 @@ def _stacked(table: TextTable) -> TextTable:
 
 
 def as_csv(tables: Iterable[ComparisonTable]) -> str:
-    """One line for each number."""
+    """The tables as csv, one line for each number."""
     text = io.StringIO()
     writer = csv.DictWriter(text, CSV_COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -209,7 +212,7 @@ def as_csv(tables: Iterable[ComparisonTable]) -> str:
 
 
 def as_data(tables: Iterable[ComparisonTable]) -> list[dict[str, Any]]:
-    """The same for JSON."""
+    """The tables for JSON."""
     return [
         {
             "dataset": table.group.dataset,
@@ -312,7 +315,7 @@ def _text_tables(table: ComparisonTable) -> Iterator[TextTable]:
 
 
 def _cell(score: Score, row: MethodRow) -> str:
-    """``0.873 (+0.012)``, as the papers print it."""
+    """A score as the papers print it: ``0.873 (+0.012)``."""
     if math.isnan(score.mean):
         return "undefined"
     digits = 3 if score.unit == "1" else 2

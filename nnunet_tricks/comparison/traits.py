@@ -33,7 +33,7 @@ TRAITS = {
 """Name and definition. Size, count and spacing span decades, so their logarithms count."""
 
 Values = dict[str, dict[str, float]]
-"""For each class its traits; NaN where one is not defined."""
+"""Traits of each class; NaN where a trait is not defined."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class TraitSource:
 
     @property
     def stamp(self) -> str:
-        """Changes when a file does."""
+        """A text that changes whenever one of the files does."""
         return " ".join(f"{file.stat().st_size} {file.stat().st_mtime_ns}" for file in (self.truth, *self.channels))
 
 

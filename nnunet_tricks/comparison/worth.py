@@ -1,4 +1,4 @@
-"""Tables and sentences of what differences are worth."""
+"""Tables and sentences that say what differences are worth."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ EXTREMES = 3
 """Number of the best and of the worst cases that are named."""
 
 CASES_ALONE = (
-    "Intervals without reruns are of cases alone: what these very models would differ by on other images, not what "
-    "training them again would."
+    "Without reruns, intervals cover cases only: how much these models would differ on other images, not how much "
+    "newly trained ones would."
 )
 TESTS = (
-    "Two-sided p values on the metric of the verdicts; in brackets after Holm's correction over the tricks. Only the "
-    "first knows of reruns; the others hold for the very models that were trained. * is the IFE paper's star: p < 0.05 "
-    "in the paired t-test, uncorrected. False claim: probability that the true difference has the other sign. "
-    "Detectable: smallest true difference that this design finds with a power of 80 %."
+    "Two-sided p values for the metric of the verdicts; in brackets after Holm's correction over the tricks. Only the "
+    "first takes reruns into account; the others hold only for the models that were trained. * is the IFE paper's "
+    "star: p < 0.05 in the paired t-test, uncorrected. False claim: probability that the true difference has the other "
+    "sign. Detectable: smallest true difference that this design finds with a power of 80 %."
 )
 
 
@@ -38,7 +38,7 @@ def number(value: float, unit: str = "1", *, signed: bool = False) -> str:
 
 
 def chance(p: float) -> str:
-    """A probability.
+    """A probability in words: three digits, or less than 0.001.
 
     Examples:
         >>> chance(0.0312), chance(0.00002), chance(float("nan"))
@@ -50,7 +50,7 @@ def chance(p: float) -> str:
 
 
 def verdicts(statistics: Statistics) -> TextTable:
-    """The difference of each trick, its interval, and one word."""
+    """The difference of each trick, its interval and its verdict."""
     header = ("method", "difference", "95 % interval", "p (Holm)", "better/tie/worse", "verdict")
     rows = []
     for trick in statistics.tricks:
@@ -134,7 +134,7 @@ def reasons(statistics: Statistics) -> list[str]:
 
 def stability(statistics: Statistics) -> str:
     """How stable the ranking is, as statisticians measure it."""
-    return f"{statistics.draws} draws; mean Kendall's tau to the ranking found: {statistics.stability:.2f}."
+    return f"{statistics.draws} draws; mean Kendall's tau with the ranking found: {statistics.stability:.2f}."
 
 
 def _interaction_in_words(interaction: Interaction) -> str:

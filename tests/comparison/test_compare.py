@@ -501,7 +501,7 @@ def test_an_experiment_file(both: list[Path], world: World, tmp_path: Path, caps
     assert "fold_1 is unfinished" in refused([spec], capsys)
     (table,) = compared([spec, "--metrics", "Dice", "--finished"], capsys)
     assert [method["trainer"] for method in table["methods"]] == ["nnUNetTrainer", "nnUNetTrainerCE"]
-    assert "left out, as not finished, nnUNetTrainerTversky;" in " ".join(table["notes"])
+    assert "Not finished and left out: nnUNetTrainerTversky." in " ".join(table["notes"])
     shutil.rmtree(both[1] / "fold_0")
     assert "nnUNetTrainer__nnUNetPlans__3d and something to compare it with" in refused([spec, "--finished"], capsys)
     shutil.rmtree(both[0])

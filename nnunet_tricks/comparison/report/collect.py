@@ -220,5 +220,5 @@ def of_folders(comparisons: Sequence[ReportedComparison]) -> ReportQuestion:
     """What is asked where folders are compared."""
     return ReportQuestion(
         name=", ".join(dict.fromkeys(comparison.result.group.dataset for comparison in comparisons)),
-        lock="There is no experiment file, so nothing says what was asked before the trainings.",
+        lock="There is no experiment file, so there is no record of what was asked before the trainings.",
     )

@@ -21,8 +21,9 @@ def gallery(view: SectionView) -> Iterator[str]:
     )
     yield f'<ul class="key">{"".join(colours)}</ul>'
     yield (
-        '<p class="note">The slice in which one prediction is wrong most often where the other is right; of several '
-        "runs the one nearest to their mean is shown. Numbers are of the whole case, means over runs.</p>"
+        '<p class="note">Each picture is the slice in which one prediction is wrong most often where the other is '
+        "right. Of several runs the one nearest to their mean is shown. Numbers are of the whole case, as means over "
+        "runs.</p>"
     )
     for trick in statistics.tricks:
         effect = statistics.primary(trick)

@@ -103,7 +103,7 @@ def _across(table: TextTable) -> Iterator[str]:
 
 
 def _cell(score: Score, star: str, mark: str) -> str:
-    r"""Such as ``0.874{\scriptsize\,($+0.003$)}``."""
+    r"""A score, such as ``0.874{\scriptsize\,($+0.003$)}``."""
     if math.isnan(score.mean):
         return "--"
     digits = 3 if score.unit == "1" else 2
@@ -126,13 +126,13 @@ def _caption(view: SectionView) -> str:
         f"Two trainings of the baseline differ by less than {floor.limit:.2g} in 19 of 20 pairs "
         f"({floor.metric}, {floor.label})."
         if floor.is_known
-        else "Without reruns of the baseline the noise floor is not known."
+        else "Without reruns of the baseline the noise floor is unknown."
     )
     outcome = f"{statistics.metric}, {statistics.label}"
     verdicts = "; ".join(f"{trick.name}: {trick.verdict.word}" for trick in statistics.tricks)
     return (
         f"{escaped(view.title)}. In brackets: difference to the baseline; "
-        r"$^{*}$: $p < 0.05$ in a paired t-test over cases, not corrected, blind to reruns. "
+        r"$^{*}$: $p < 0.05$ in a paired t-test over cases, not corrected, ignoring reruns. "
         + escaped(f"Verdicts with reruns and Holm's correction on {outcome}: {verdicts}. {noise}")
     )
 

@@ -37,5 +37,5 @@ def document(views: Sequence[SectionView], facts: Facts, sums: Mapping[str, str]
     parts += [paragraphs(words.methods(view, facts)) for view in views]
     parts.append("```bibtex\n" + "\n\n".join(paper.bibtex for paper in words.papers(views)) + "\n```")
     sources = ", ".join(f"`{name}` {digest}" for name, digest in sums.items())
-    parts.append(f"Made of {sources} (SHA-256); `nnunet-tricks verify` makes it again and compares every byte.")
+    parts.append(f"Made from {sources} (SHA-256); `nnunet-tricks verify` makes it again and compares every byte.")
     return "\n\n".join(part for part in parts if part) + "\n"

@@ -1,4 +1,4 @@
-"""Names as a reader wants them: what differs between the methods, and nothing else."""
+"""Names for readers: what differs between the methods, and nothing else."""
 
 from __future__ import annotations
 

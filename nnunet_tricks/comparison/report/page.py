@@ -102,13 +102,13 @@ def _section(view: SectionView, number: int, *, several: bool) -> Iterator[str]:
     yield _table(grids.verdicts(view))
     yield _list(worth.reasons(statistics))
     floor = (
-        "The grey band is the noise floor: what two trainings of the baseline differ by in 19 of 20 pairs."
+        "The grey band is the noise floor: two trainings of the baseline differ by less in 19 of 20 pairs."
         if statistics.noise_floor.is_known
-        else "No grey band: without reruns of the baseline the noise floor is not known."
+        else "There is no grey band: without reruns of the baseline the noise floor is unknown."
     )
     yield _figure(
         forest.forest(statistics, f"{name}f"),
-        f"Difference of each trick to the baseline in {statistics.metric}, with its 95 % interval. {floor}",
+        f"Difference between each trick and the baseline in {statistics.metric}, with its 95 % interval. {floor}",
     )
     yield _heading(name, "Scores", "Means and differences")
     yield f'<p class="note">{escape(notes.signed)}</p>'
@@ -132,7 +132,7 @@ def _section(view: SectionView, number: int, *, several: bool) -> Iterator[str]:
     yield _heading(name, "Cost", "What it costs")
     priced = price.price(statistics, f"{name}p")
     if priced:
-        yield _figure(priced, f"Difference in {metric} over the time of an epoch, both beside the baseline.")
+        yield _figure(priced, f"Difference in {metric} against the time of an epoch, both relative to the baseline.")
     yield _table(grids.costs(view))
     calibration = grids.calibration(statistics)
     if calibration:
@@ -179,15 +179,15 @@ def _patterns(view: SectionView, name: str) -> Iterator[str]:
         return
     yield _heading(name, "Patterns", "When does it help?")
     yield (
-        '<p class="note">Gain of each case, explained by size, number and contrast of its objects and by its spacing: '
-        "ridge regression, each case predicted by a fit to others; p by permutation within folds and by drawn signs, "
-        "the larger of both, after Holm's correction over all lines.</p>"
+        '<p class="note">Gain of each case, explained by size, number and contrast of its objects and by its spacing. '
+        "Ridge regression predicts each case from a fit to other cases. Of two p values, one from permutations within "
+        "folds and one from random signs, the larger counts, after Holm's correction over all lines.</p>"
     )
     tested = [answer for answer in view.patterns if answer.p is not None]
     sentences = _list([answer.sentence for answer in view.patterns])
     if tested and not any(answer.has_pattern for answer in tested):
         lowest = min(answer.p for answer in tested if answer.p is not None)
-        yield f"<p><strong>No pattern found</strong> in any trick and class (smallest p = {lowest:.2g}).</p>"
+        yield f"<p><strong>No pattern found</strong> for any trick and class (smallest p = {lowest:.2g}).</p>"
         yield f"<details><summary>Each trick and class</summary>{sentences}</details>"
     else:
         yield sentences
@@ -195,12 +195,15 @@ def _patterns(view: SectionView, name: str) -> Iterator[str]:
         likeliest = min(tested, key=lambda answer: (answer.p, -answer.fit.explained if answer.fit else 0.0))
         yield _figure(
             patterns.pattern(likeliest, f"{name}w"),
-            f"{likeliest.question.trick}, {likeliest.question.label}: gain of each case, less the mean in its fold, "
-            "over its traits"
-            + ("." if likeliest.has_pattern else ", the nearest to a pattern; lines are fits to one trait at a time."),
+            f"{likeliest.question.trick}, {likeliest.question.label}: gain of each case, less the mean of its fold, "
+            "against its traits; each line is a fit to one trait."
+            + ("" if likeliest.has_pattern else " No other trick and class is closer to a pattern."),
         )
     if not any(view.statistics.primary(trick).has_runs for trick in view.statistics.tricks):
-        yield ('<p class="note">Each was trained once: a pattern may be one of these trainings, not of the trick.</p>')
+        yield (
+            '<p class="note">Each method was trained once, so a pattern may belong to these trainings and not to the '
+            "trick.</p>"
+        )
 
 
 def _extremes(view: SectionView) -> str:
@@ -219,8 +222,8 @@ def _closing(views: Sequence[SectionView], facts: Facts, sums: Mapping[str, str]
         yield f"<h3>Experiment file</h3>\n<pre>{escape(facts.question.spec.rstrip())}</pre>"
     yield '<h2 id="verify">Verify</h2>'
     yield (
-        "<p>Every number and figure here is made of the table of all cases, <code>cases.csv</code>, and of "
-        "<code>facts.json</code>. This makes them again and compares every byte:</p>\n"
+        "<p>Every number and figure here is made from the table of all cases, <code>cases.csv</code>, and from "
+        "<code>facts.json</code>. This command makes them again and compares every byte:</p>\n"
         "<pre>nnunet-tricks verify FOLDER_OF_THIS_PAGE</pre>"
     )
     sources = "; ".join(f"{name} {digest}" for name, digest in sums.items())

@@ -113,7 +113,7 @@ def _codes(labels: Mask, classes: Classes) -> NDArray[np.uint8]:
 
 
 def _box(masks: Sequence[NDArray[np.bool_]]) -> tuple[slice, slice]:
-    """What is shown: all objects with some room around them."""
+    """The part of a slice that is shown: all objects with some room around them."""
     union = np.logical_or.reduce(masks)
     sides = []
     for axis in (0, 1):
@@ -142,7 +142,7 @@ def _resized(plane: NDArray[np.uint8], size: tuple[int, int], *, smooth: bool = 
 
 
 def _layer(codes: NDArray[np.uint8], classes: int) -> str:
-    """Areas lightly, borders fully in the classes' colours."""
+    """A layer in the classes' colours: areas almost transparent, borders opaque."""
     padded = np.pad(codes, 1, mode="edge")
     inner = padded[1:-1, 1:-1]
     neighbours = (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:])

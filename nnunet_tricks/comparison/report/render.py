@@ -67,7 +67,7 @@ def write(folder: Path, rows: Iterable[Row], facts: Facts) -> list[Path]:
 
 
 def rewrite(folder: Path) -> None:
-    """Write a report again from its own table and facts, after what makes reports has changed.
+    """Write a report again from its own table and facts, after the code that makes reports has changed.
 
     Raises:
         ValueError: If they are not what a report has stored.
@@ -98,7 +98,7 @@ def rows_in(cases: str) -> Sequence[Row]:
 
 
 def _row(line: Sequence[str], words: dict[str, str]) -> Row:
-    """One line; names stand in thousands of rows, and each is kept once."""
+    """A row of the table. Names occur in thousands of rows, so each is kept once."""
     dataset, configuration, plans, trainer, fold, run, part, case, label, metric, value, unit = line
     known = words.setdefault
     return Row(
@@ -118,7 +118,7 @@ def _row(line: Sequence[str], words: dict[str, str]) -> Row:
 
 
 def _lines(text: str) -> Iterator[str]:
-    """One after the other: a file-like object would hold all of a large text once more, four times as wide."""
+    """The lines one by one: a file-like object would hold a copy of a large text, four times as wide."""
     start = 0
     while start < len(text):
         end = text.find("\n", start) + 1 or len(text)

@@ -77,7 +77,7 @@ def _runs(view: SectionView) -> str:
     baseline, *tricks = view.section.ways
     counts = {len(trick.runs) for trick in tricks}
     if len(baseline.runs) == 1 and counts == {1}:
-        return "Each was trained once, so the run-to-run variation of training is not known."
+        return "Each was trained once, so the run-to-run variation of training is unknown."
     times = f"{min(counts)}" if len(counts) == 1 else f"{min(counts)} to {max(counts)}"
     sentence = f"The baseline was trained {len(baseline.runs)} times and each trick {times} times on every fold"
     return f"{sentence}{_shared(view)}."
@@ -101,7 +101,7 @@ def _statistics(view: SectionView) -> str:
     variation = (
         f"include the variation of {drawn} and of reruns"
         if has_runs
-        else f"include the variation of {drawn}, not that of training anew"
+        else f"include the variation of {drawn}, not that of retraining"
     )
     return (
         f"Differences are paired by case; their 95 % intervals, from {statistics.draws} bootstrap draws stratified by "

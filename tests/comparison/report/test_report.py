@@ -390,7 +390,7 @@ def test_a_report_of_what_is_finished_names_the_rest(world: World, tmp_path: Pat
     out = tmp_path / "report"
     assert main(["compare", str(spec), "--finished", "--workers", "1", "--report", str(out)]) == 0
     question = json.loads((out / "facts.json").read_text())["question"]
-    left_out = "Not all that was asked: left out, as not finished, nnUNetTrainerTversky; corrections are for the rest."
+    left_out = "Not finished and left out: nnUNetTrainerTversky. Corrections for several tricks count only the rest."
     assert question["left_out"] == left_out
     assert left_out not in question["lock"]
     for form in ("report.html", "report.md", "report.tex"):
