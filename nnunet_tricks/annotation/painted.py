@@ -18,10 +18,10 @@ from nnunet_tricks.annotation.axes import Axial
 from nnunet_tricks.annotation.classes import Classes
 from nnunet_tricks.annotation.formats import whole_ending
 from nnunet_tricks.annotation.paint import OTHER, Paint, read_paint
+from nnunet_tricks.annotation.progress import shown
 from nnunet_tricks.annotation.raw_data import RawData, sha256, target_name
 from nnunet_tricks.annotation.scans import Scan
 from nnunet_tricks.nnunet.folders import Folders
-from nnunet_tricks.utilities.progress import shown
 from nnunet_tricks.utilities.wording import some
 
 OTHER_VALUES = ("refuse", "background", "ignore")

@@ -406,8 +406,8 @@ def _learning(arguments: argparse.Namespace) -> Learning:
 
 def _quality(arguments: argparse.Namespace) -> int:
     from nnunet_tricks.annotation import listing, policies, quality
+    from nnunet_tricks.annotation.progress import shown
     from nnunet_tricks.utilities.files import write_atomically
-    from nnunet_tricks.utilities.progress import shown
 
     for density in arguments.density:
         policies.number(1, density)

@@ -130,7 +130,6 @@ def run_curves(arguments: argparse.Namespace) -> int:
     from nnunet_tricks.annotation.study.costs import amount
     from nnunet_tricks.experiment.spec import read_experiment
     from nnunet_tricks.nnunet.folders import Folders, read_json
-    from nnunet_tricks.nnunet.model import Model
     from nnunet_tricks.utilities.files import write_atomically
 
     folders, prices = Folders.of_environment(), _prices(arguments)
@@ -151,8 +150,8 @@ def run_curves(arguments: argparse.Namespace) -> int:
                 continue
             for run in part.runs_of(arm):
                 trainer = arm.trainer(run)
-                model = Model(folders, dataset, trainer, part.plans[0], configuration, fold)
-                summary = model.validation / "summary.json"
+                folder = folders.results / dataset / f"{trainer}__{part.plans[0]}__{configuration}" / f"fold_{fold}"
+                summary = folder / "validation" / "summary.json"
                 if not summary.is_file():
                     missing += 1
                     continue

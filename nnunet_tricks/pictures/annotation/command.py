@@ -53,8 +53,8 @@ def add_arguments(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Draw a picture for each volume of the plan, and print what was written."""
     from nnunet_tricks.annotation import listing, selection
+    from nnunet_tricks.annotation.progress import shown
     from nnunet_tricks.utilities.files import write_atomically
-    from nnunet_tricks.utilities.progress import shown
 
     if arguments.window and not arguments.window[0] < arguments.window[1]:
         raise ValueError(f"--window must be a lower and a higher intensity, got {arguments.window}")
