@@ -107,7 +107,7 @@ def made(cases: int, tricks: int) -> tuple[list[Any], Any]:
 
     from nnunet_tricks.comparison.curves import EpochLog
     from nnunet_tricks.comparison.report.facts import Facts, ReportMethod, ReportQuestion, ReportSection, TrainingLog
-    from nnunet_tricks.comparison.table import Row
+    from nnunet_tricks.comparison.table import MetricRow
 
     generator = np.random.default_rng(0)
     names = ["nnUNetTrainer", *(f"nnUNetTrainerTversky_alpha0p{number + 100}1" for number in range(tricks))]
@@ -116,7 +116,7 @@ def made(cases: int, tricks: int) -> tuple[list[Any], Any]:
     values = generator.normal(0.85, 0.08, (1, 1, CLASSES, cases)) + generator.normal(0, 0.03, (len(names), 1, 1, cases))
     values = np.clip(values + generator.normal(0, 0.02, shape), 0, 1)
     rows = [
-        Row(
+        MetricRow(
             dataset="Dataset001_Made",
             configuration="3d_fullres",
             plans="nnUNetPlans",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nnunet_tricks.comparison.evaluate import MeasuredCase, MeasuringSettings
-    from nnunet_tricks.comparison.table import Row
+    from nnunet_tricks.comparison.table import MetricRow
     from nnunet_tricks.nnunet.classes import Classes
 
 
@@ -174,7 +174,7 @@ def _settings(arguments: argparse.Namespace, classes: Classes) -> MeasuringSetti
     return MeasuringSettings(classes, metrics, tolerances, workers, by_index="positions" in arguments.accept)
 
 
-def _in_results(arguments: argparse.Namespace) -> tuple[list[Row], list[MeasuredCase], Classes]:
+def _in_results(arguments: argparse.Namespace) -> tuple[list[MetricRow], list[MeasuredCase], Classes]:
     from nnunet_tricks.comparison import folders
     from nnunet_tricks.comparison.evaluate import evaluate
     from nnunet_tricks.comparison.table import rows_of
@@ -182,7 +182,7 @@ def _in_results(arguments: argparse.Namespace) -> tuple[list[Row], list[Measured
     predictions = folders.find(arguments.predictions, part=arguments.part, folds=arguments.folds)
     classes = folders.classes_of(predictions[0].description, arguments.regions)
     settings = _settings(arguments, classes)
-    rows: list[Row] = []
+    rows: list[MetricRow] = []
     measured: list[MeasuredCase] = []
     for prediction in predictions:
         cases = evaluate(prediction.folder, prediction.files(), settings)
@@ -191,7 +191,7 @@ def _in_results(arguments: argparse.Namespace) -> tuple[list[Row], list[Measured
     return rows, measured, classes
 
 
-def _in_folder(arguments: argparse.Namespace) -> tuple[list[Row], list[MeasuredCase], Classes]:
+def _in_folder(arguments: argparse.Namespace) -> tuple[list[MetricRow], list[MeasuredCase], Classes]:
     from nnunet_tricks.comparison import folders
     from nnunet_tricks.comparison.evaluate import evaluate
     from nnunet_tricks.comparison.table import rows_of
@@ -239,7 +239,7 @@ def _description(arguments: argparse.Namespace) -> dict[str, Any]:
     )
 
 
-def _print_means(rows: Sequence[Row], cases: int, names: Sequence[str]) -> None:
+def _print_means(rows: Sequence[MetricRow], cases: int, names: Sequence[str]) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table

@@ -25,7 +25,7 @@ from nnunet_tricks.comparison import images
 from nnunet_tricks.comparison.cache import MetricsCache, stamp
 from nnunet_tricks.comparison.evaluate import CaseFiles
 from nnunet_tricks.comparison.folders import Predictions
-from nnunet_tricks.comparison.table import Row
+from nnunet_tricks.comparison.table import MetricRow
 from nnunet_tricks.nnunet.classes import Classes
 
 ECE, BRIER = "ECE", "Brier"
@@ -38,7 +38,7 @@ ROUNDING = 1e-5
 Array = NDArray[np.floating]
 
 
-def rows(predictions: Predictions, files: Sequence[CaseFiles], classes: Classes) -> list[Row]:
+def rows(predictions: Predictions, files: Sequence[CaseFiles], classes: Classes) -> list[MetricRow]:
     """ECE and Brier score of every case of a fold; nothing if a case has no probabilities.
 
     Args:
@@ -60,7 +60,7 @@ def rows(predictions: Predictions, files: Sequence[CaseFiles], classes: Classes)
             values = {ECE: (ece, "1"), BRIER: (brier, "1")}
             cache.put(case.case, current, {LABEL: values})
         made += [
-            Row(**predictions.columns, case=case.case, label=LABEL, metric=metric, value=value, unit=unit)
+            MetricRow(**predictions.columns, case=case.case, label=LABEL, metric=metric, value=value, unit=unit)
             for metric, (value, unit) in values.items()
         ]
     cache.save()

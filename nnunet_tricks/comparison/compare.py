@@ -26,7 +26,7 @@ from nnunet_tricks.comparison.methods import Group, Method
 from nnunet_tricks.comparison.metrics import TOLERANCES, shown
 from nnunet_tricks.comparison.positions import Displacement
 from nnunet_tricks.comparison.statistics.analyse import COUNTS
-from nnunet_tricks.comparison.table import Row, rows_of
+from nnunet_tricks.comparison.table import MetricRow, rows_of
 from nnunet_tricks.nnunet.classes import Classes
 from nnunet_tricks.nnunet.folders import Folders
 from nnunet_tricks.utilities.wording import some
@@ -107,7 +107,7 @@ class ComparisonResult:
 
     question: ComparisonQuestion
     classes: Classes
-    rows: tuple[Row, ...]
+    rows: tuple[MetricRow, ...]
     facts: TableFacts
     tables: tuple[ComparisonTable, ...]
     subgroups: Mapping[str, str]
@@ -180,7 +180,7 @@ def _compared(models: PredictedGroup, question: ComparisonQuestion, names: tuple
 def _table(
     models: PredictedGroup,
     measured: Measurements,
-    rows: Sequence[Row],
+    rows: Sequence[MetricRow],
     facts: TableFacts,
     subgroup: Subgroup | None = None,
 ) -> ComparisonTable:
@@ -239,7 +239,7 @@ def _folds_in_split(group: Group) -> int:
     return DEFAULT_FOLDS
 
 
-def _rows(models: PredictedGroup, measured: Measurements, names: Collection[str]) -> list[Row]:
+def _rows(models: PredictedGroup, measured: Measurements, names: Collection[str]) -> list[MetricRow]:
     """Rows of the long table: the chosen metrics, and calibration where all models have kept probabilities."""
     rows = [
         row

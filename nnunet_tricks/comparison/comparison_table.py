@@ -15,7 +15,7 @@ from nnunet_tricks.comparison.statistics.analyse import AnalysisOptions, analyse
 from nnunet_tricks.comparison.statistics.bootstrap import DRAWS
 from nnunet_tricks.comparison.statistics.model import Statistics
 from nnunet_tricks.comparison.statistics.values import key_of
-from nnunet_tricks.comparison.table import Row
+from nnunet_tricks.comparison.table import MetricRow
 from nnunet_tricks.comparison.undefined import Numbers, completed
 
 DEFAULT_FOLDS = 5
@@ -125,7 +125,7 @@ class ComparisonTable:
     statistics: Statistics
 
 
-def build_table(rows: Sequence[Row], facts: TableFacts) -> ComparisonTable:
+def build_table(rows: Sequence[MetricRow], facts: TableFacts) -> ComparisonTable:
     """Build the table of a comparison, statistics included.
 
     Args:
@@ -154,7 +154,7 @@ def build_table(rows: Sequence[Row], facts: TableFacts) -> ComparisonTable:
     return ComparisonTable(group, facts.subgroup, tuple(method_rows), facts.notes, analyse(rows, settings))
 
 
-def _cases(rows: Iterable[Row], facts: TableFacts) -> list[list[tuple[str, Numbers]]]:
+def _cases(rows: Iterable[MetricRow], facts: TableFacts) -> list[list[tuple[str, Numbers]]]:
     """The numbers of every prediction with the name of its case, for each method."""
     methods = {(method.trainer, method.plans, method.configuration): method for method in facts.group.methods}
     predictions: dict[tuple[str, str, str], dict[tuple[str, str, str], dict[str, dict[str, tuple[float, str]]]]]

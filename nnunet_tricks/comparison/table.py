@@ -17,7 +17,7 @@ from nnunet_tricks.utilities.files import write_atomically
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
+class MetricRow:
     """One metric of one class in one case; columns are empty where a folder does not tell them.
 
     Attributes:
@@ -53,14 +53,14 @@ class Row:
         return asdict(self) | {"value": as_json(self.value)}
 
 
-COLUMNS = tuple(field.name for field in fields(Row))
+COLUMNS = tuple(field.name for field in fields(MetricRow))
 AT_ONCE = 10_000
 """Number of rows that become text together, so that a large table stays in little memory."""
 
 _columns = attrgetter(*COLUMNS)
 
 
-def rows_of(measured: Iterable[MeasuredCase], **columns: Any) -> list[Row]:
+def rows_of(measured: Iterable[MeasuredCase], **columns: Any) -> list[MetricRow]:
     """The rows of measured cases.
 
     Args:
@@ -68,7 +68,7 @@ def rows_of(measured: Iterable[MeasuredCase], **columns: Any) -> list[Row]:
         **columns: Columns that are the same in all rows.
     """
     return [
-        Row(**columns, case=case.files.case, label=label, metric=metric, value=value, unit=unit)
+        MetricRow(**columns, case=case.files.case, label=label, metric=metric, value=value, unit=unit)
         for case in measured
         for label, metrics in case.values.items()
         for metric, (value, unit) in metrics.items()
@@ -80,7 +80,7 @@ def as_json(value: float) -> float | str | None:
     return None if math.isnan(value) else value if math.isfinite(value) else str(value)
 
 
-def write(rows: Iterable[Row], file: Path) -> None:
+def write(rows: Iterable[MetricRow], file: Path) -> None:
     """Write the table; undefined values are empty.
 
     Args:
@@ -98,7 +98,7 @@ def write(rows: Iterable[Row], file: Path) -> None:
         raise ValueError(f"--out is {file}, and its ending must be .csv or .parquet")
 
 
-def as_csv(rows: Iterable[Row]) -> str:
+def as_csv(rows: Iterable[MetricRow]) -> str:
     """The table as text: numbers with all their digits, undefined ones empty."""
     value = COLUMNS.index("value")
     parts, lines = [], [list(COLUMNS)]

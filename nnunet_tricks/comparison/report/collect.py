@@ -25,7 +25,7 @@ from nnunet_tricks.comparison.report.facts import (
 from nnunet_tricks.comparison.report.pictures import picture
 from nnunet_tricks.comparison.statistics.effects import MEAN
 from nnunet_tricks.comparison.statistics.model import CaseDifference, Effect
-from nnunet_tricks.comparison.table import Row
+from nnunet_tricks.comparison.table import MetricRow
 from nnunet_tricks.comparison.undefined import best_of
 from nnunet_tricks.nnunet.classes import Classes
 from nnunet_tricks.nnunet.folders import STATE, Case, Folders
@@ -50,7 +50,7 @@ class ReportedComparison:
     name: str = ""
 
 
-def collect(comparisons: Sequence[ReportedComparison], question: ReportQuestion) -> tuple[list[Row], Facts]:
+def collect(comparisons: Sequence[ReportedComparison], question: ReportQuestion) -> tuple[list[MetricRow], Facts]:
     """The long table and the facts of a report.
 
     Args:
@@ -69,9 +69,9 @@ def collect(comparisons: Sequence[ReportedComparison], question: ReportQuestion)
     return _rows(comparisons), Facts(question=question, sections=sections, draws=first.draws, seed=first.seed)
 
 
-def _rows(comparisons: Sequence[ReportedComparison]) -> list[Row]:
+def _rows(comparisons: Sequence[ReportedComparison]) -> list[MetricRow]:
     """Every number once: comparisons of one experiment share their baseline."""
-    rows: dict[tuple[Any, ...], Row] = {}
+    rows: dict[tuple[Any, ...], MetricRow] = {}
     for row in (row for comparison in comparisons for row in comparison.result.rows):
         model = (row.dataset, row.configuration, row.plans, row.trainer, row.fold, row.part)
         known = rows.setdefault((*model, row.case, row.label, row.metric), row)
@@ -182,7 +182,7 @@ def chosen(effect: Effect) -> list[CaseDifference]:
 
 
 def _nearest(
-    predictions: Sequence[Predictions], rows: Sequence[Row], effect: Effect, case: CaseDifference, mean: float
+    predictions: Sequence[Predictions], rows: Sequence[MetricRow], effect: Effect, case: CaseDifference, mean: float
 ) -> Predictions:
     """The prediction of a case whose value is nearest to the mean over runs."""
     values: dict[tuple[str, str], list[float]] = {}

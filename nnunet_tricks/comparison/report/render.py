@@ -15,7 +15,7 @@ from nnunet_tricks.comparison.report import latex, markdown, page
 from nnunet_tricks.comparison.report.facts import Facts, versions
 from nnunet_tricks.comparison.report.together import write_together
 from nnunet_tricks.comparison.report.view import views
-from nnunet_tricks.comparison.table import COLUMNS, Row, as_csv
+from nnunet_tricks.comparison.table import COLUMNS, MetricRow, as_csv
 
 CASES, FACTS = "cases.csv", "facts.json"
 SUMS = "SHA256SUMS"
@@ -45,7 +45,7 @@ def rendered(cases: str, facts: str) -> dict[str, str]:
     }
 
 
-def write(folder: Path, rows: Iterable[Row], facts: Facts) -> list[Path]:
+def write(folder: Path, rows: Iterable[MetricRow], facts: Facts) -> list[Path]:
     """Write a report.
 
     Args:
@@ -76,7 +76,7 @@ def rewrite(folder: Path) -> None:
     write(folder, rows_in(cases), replace(Facts.of_json(facts), versions=versions()))
 
 
-def rows_in(cases: str) -> Sequence[Row]:
+def rows_in(cases: str) -> Sequence[MetricRow]:
     """The rows of a long table.
 
     Raises:
@@ -97,11 +97,11 @@ def rows_in(cases: str) -> Sequence[Row]:
     return rows
 
 
-def _row(line: Sequence[str], words: dict[str, str]) -> Row:
+def _row(line: Sequence[str], words: dict[str, str]) -> MetricRow:
     """A row of the table. Names occur in thousands of rows, so each is kept once."""
     dataset, configuration, plans, trainer, fold, run, part, case, label, metric, value, unit = line
     known = words.setdefault
-    return Row(
+    return MetricRow(
         dataset=known(dataset, dataset),
         configuration=known(configuration, configuration),
         plans=known(plans, plans),

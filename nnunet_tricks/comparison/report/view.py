@@ -16,7 +16,7 @@ from nnunet_tricks.comparison.report.facts import Facts, ReportSection
 from nnunet_tricks.comparison.report.names import display
 from nnunet_tricks.comparison.statistics.analyse import BRIER, ECE
 from nnunet_tricks.comparison.statistics.model import Statistics
-from nnunet_tricks.comparison.table import Row
+from nnunet_tricks.comparison.table import MetricRow
 from nnunet_tricks.comparison.when import PatternAnswer, PatternQuestion, answers, question_of
 
 CALIBRATION = (ECE, BRIER)
@@ -62,7 +62,7 @@ class SectionView:
         return {name: trainings for name, trainings in curves.items() if trainings}
 
 
-def views(rows: Sequence[Row], facts: Facts) -> list[SectionView]:
+def views(rows: Sequence[MetricRow], facts: Facts) -> list[SectionView]:
     """Compute every section.
 
     Args:
@@ -82,7 +82,7 @@ def renamed(statistics: Statistics, names: Mapping[str, str]) -> Statistics:
     return replace(statistics, baseline=baseline, tricks=tricks)
 
 
-def _view(section: ReportSection, rows: Sequence[Row], facts: Facts) -> SectionView:
+def _view(section: ReportSection, rows: Sequence[MetricRow], facts: Facts) -> SectionView:
     own = _rows_of(section, rows)
     names = display([method.name for method in section.ways])
     table_facts = _table_facts(section, own, facts)
@@ -95,7 +95,7 @@ def _view(section: ReportSection, rows: Sequence[Row], facts: Facts) -> SectionV
     return SectionView(section, table, subgroups, tuple(patterns), names)
 
 
-def _rows_of(section: ReportSection, rows: Sequence[Row]) -> list[Row]:
+def _rows_of(section: ReportSection, rows: Sequence[MetricRow]) -> list[MetricRow]:
     """The rows of the long table that a section is about, metrics in their order, calibration last."""
     methods = {(method.trainer, method.plans, method.configuration) for method in section.ways}
     place = {metric: number for number, metric in enumerate((*section.metrics, *CALIBRATION))}
@@ -116,7 +116,7 @@ def _rows_of(section: ReportSection, rows: Sequence[Row]) -> list[Row]:
     return sorted(own, key=lambda row: place[row.metric])
 
 
-def _table_facts(section: ReportSection, rows: Sequence[Row], facts: Facts) -> TableFacts:
+def _table_facts(section: ReportSection, rows: Sequence[MetricRow], facts: Facts) -> TableFacts:
     """What ``compare`` knew of all cases when the predictions were at hand."""
     group = Group(section.dataset, section.part, tuple(_methods(section, rows)))
     return TableFacts(
@@ -132,7 +132,7 @@ def _table_facts(section: ReportSection, rows: Sequence[Row], facts: Facts) -> T
     )
 
 
-def _methods(section: ReportSection, rows: Sequence[Row]) -> list[Method]:
+def _methods(section: ReportSection, rows: Sequence[MetricRow]) -> list[Method]:
     """The methods of a section with the runs and folds that have rows."""
     trainings: dict[tuple[str, str, str], set[tuple[int, str]]] = {}
     for trainer, plans, configuration, run, fold in {
