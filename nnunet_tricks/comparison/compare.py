@@ -46,7 +46,7 @@ Measurements = Mapping[Predictions, Sequence[MeasuredCase]]
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonQuestion:
-    """What is asked of models.
+    """A question to trained models: metrics, subgroups, and what must hold.
 
     Attributes:
         metrics: Names or families of metrics.
@@ -57,7 +57,7 @@ class ComparisonQuestion:
         column: Column of ``cases.csv`` whose values make a table each; empty for one table of all cases.
         grouped_by: Column of ``cases.csv`` with what a case belongs to, such as a patient: intervals draw these. Empty
             if each case stands for itself.
-        cases_csv: That file, if it is not in the raw data set.
+        cases_csv: Path of ``cases.csv``; None for the one in the raw data set.
         left_out: Sentence that names the models that should have been compared but are not finished; empty if none.
         seed: Seed of all random draws.
         workers: Number of processes that measure.
@@ -97,10 +97,10 @@ class ComparisonResult:
     """What came out for one group of methods.
 
     Attributes:
-        question: What was asked.
+        question: Question that was asked.
         classes: Classes or regions that were measured.
         rows: Every number of every case, as the long table has them.
-        facts: What the rows do not say, about all cases.
+        facts: Facts about all cases that the rows do not hold.
         tables: One table of all cases, or one for each subgroup.
         subgroups: Subgroup of each case, by its value; empty if cases were not sorted.
     """
@@ -127,8 +127,8 @@ def compare(groups: Iterable[PredictedGroup], question: ComparisonQuestion) -> l
     """Compare models with their baseline.
 
     Args:
-        groups: What to compare, as ``grouping.grouped`` sorts it.
-        question: What to measure, and how.
+        groups: Groups of models, as ``grouping.grouped`` sorts them.
+        question: Metrics, subgroups and conditions of the comparison.
 
     Raises:
         ValueError: Naming what is missing or differs.

@@ -47,7 +47,7 @@ class Subgroup:
 
     Attributes:
         column: Name of the column.
-        value: What it says of these cases.
+        value: Word in that column.
     """
 
     column: str
@@ -60,16 +60,16 @@ class Subgroup:
 
 @dataclass(frozen=True, kw_only=True)
 class TableFacts:
-    """What a table needs besides the numbers of the cases.
+    """Facts that a table needs besides the numbers of the cases.
 
     Attributes:
-        group: What is compared.
+        group: Methods that are compared.
         metrics: Names of the metrics in the order of the columns; verdicts are on the first.
-        subgroup: Which cases the table is about; None for all.
+        subgroup: Cases that the table is about; None for all.
         notes: Sentences that a reader has to know.
         costs: Costs of the trainings, by name of the method.
         collapses: Trainings that predict nothing of a class, by name of the method.
-        case_groups: What each case belongs to, such as a patient; empty if each case stands for itself.
+        case_groups: Group of each case, such as its patient; empty if each case stands for itself.
         folds_in_split: Number of folds in the split file.
         seed: Seed of all random draws.
         draws: Number of draws of bootstrap and permutations.
@@ -92,7 +92,7 @@ class MethodRow:
     """One method's line of a table.
 
     Attributes:
-        method: How it was trained.
+        method: Method of the row.
         scores: Mean scores by class and metric.
         cases: Number of predictions, of all runs.
         collapses: Trainings that predict nothing at all of a class that is there.
@@ -111,11 +111,11 @@ class ComparisonTable:
     """Methods on the same cases.
 
     Attributes:
-        group: What is compared.
-        subgroup: Which cases the table is about; None for all.
+        group: Methods that are compared.
+        subgroup: Cases that the table is about; None for all.
         rows: One row for each method, the baseline first.
         notes: Sentences that a reader has to know.
-        statistics: What the differences are worth.
+        statistics: Statistics of the differences.
     """
 
     group: Group
@@ -130,7 +130,7 @@ def build_table(rows: Sequence[MetricRow], facts: TableFacts) -> ComparisonTable
 
     Args:
         rows: Rows of the long table, of these methods and cases only.
-        facts: What the rows do not say.
+        facts: Facts that the rows do not hold.
 
     Raises:
         ValueError: If a method has no rows, or the rows do not fit together.

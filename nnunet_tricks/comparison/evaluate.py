@@ -27,7 +27,7 @@ LONG = 20
 
 @dataclass(frozen=True)
 class MeasuringSettings:
-    """What to measure, and how.
+    """Classes and metrics to measure, and how.
 
     Attributes:
         classes: Classes or regions to measure.
@@ -68,12 +68,12 @@ class CaseFiles:
 
 @dataclass(frozen=True)
 class MeasuredCase:
-    """What came out for a case.
+    """The numbers of a case.
 
     Attributes:
         files: Files of the case.
         values: A number and its unit for each class and metric.
-        displacement: How far the headers of prediction and label put their voxels apart.
+        displacement: Distance by which the headers of prediction and label put their voxels apart.
     """
 
     files: CaseFiles
@@ -87,7 +87,7 @@ def evaluate(folder: Path, files: Sequence[CaseFiles], settings: MeasuringSettin
     Args:
         folder: Folder of the predictions, which holds the cache too.
         files: Cases to measure.
-        settings: What to measure.
+        settings: Classes and metrics to measure.
 
     Raises:
         ValueError: Naming the cases, if some cannot be compared.

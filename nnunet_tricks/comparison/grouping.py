@@ -16,7 +16,7 @@ class PredictedGroup:
     """A group of methods, and the predictions of each.
 
     Attributes:
-        group: What is compared.
+        group: Methods that are compared.
         predictions: Predictions of every fold and run, by method.
     """
 

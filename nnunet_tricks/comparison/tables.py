@@ -53,12 +53,12 @@ CSV_COLUMNS = (
 
 @dataclass(frozen=True)
 class TableNotes:
-    """What has to be known to read a table.
+    """Sentences that a reader of a table has to know.
 
     Attributes:
-        signed: What the numbers in brackets are.
-        remarks: What is special about these trainings and cases.
-        reasons: Why each verdict is what it is.
+        signed: Meaning of the numbers in brackets.
+        remarks: Peculiarities of these trainings and cases.
+        reasons: Reasons of each verdict.
     """
 
     signed: str
@@ -86,7 +86,7 @@ def scores(table: ComparisonTable, label: str, names: Mapping[str, str] | None =
     Args:
         table: Table of a comparison.
         label: Name of the class.
-        names: What to call each method, by its short name; None for the short names.
+        names: Names to print, by the short names of the methods; None for the short names themselves.
     """
     metrics = table.rows[0].scores[label]
     units = (f" [{score.unit}]" if score.unit != "1" else "" for score in metrics.values())
@@ -105,7 +105,7 @@ def costs(table: ComparisonTable, names: Mapping[str, str] | None = None) -> Tex
 
     Args:
         table: Table of a comparison.
-        names: What to call each method, by its short name; None for the short names.
+        names: Names to print, by the short names of the methods; None for the short names themselves.
     """
     header = ("method", "folds", "runs", "s/epoch", "memory [GB]", "GPU memory [GB]")
     baseline = table.rows[0].cost

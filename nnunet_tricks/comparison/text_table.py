@@ -15,10 +15,10 @@ class TextTable:
     """Words in rows and columns.
 
     Attributes:
-        title: What the table shows.
+        title: Title of the table.
         header: Names of the columns; the first column holds names, all others numbers.
         rows: Cells, as many in each row as in the header.
-        note: What a reader has to know; empty if nothing.
+        note: Sentence that a reader has to know; empty if there is none.
         verdict_column: Place of the column with verdicts; None if there is none.
     """
 

@@ -194,10 +194,10 @@ class PatternQuestion:
 
 @dataclass(frozen=True)
 class PatternAnswer:
-    """What was found.
+    """The answer to a question for a pattern.
 
     Attributes:
-        question: What was looked for.
+        question: Question that is answered.
         fit: Result of the fit; None where there was too little to look at.
         p: P value after Holm's correction over all questions of the report; None without a fit.
         trait: Name of the trait that goes with the gain most.
@@ -251,7 +251,7 @@ def question_of(
         gains: Gain of each case; undefined ones do not count.
         traits: Measured values by case and name of the trait.
         folds: Fold of each case.
-        groups: What each case belongs to, such as a patient. Cases of one group are not independent, so the means of
+        groups: Group of each case, such as its patient. Cases of one group are not independent, so the means of
             their gains and traits count. None if each case stands for itself.
 
     Examples:

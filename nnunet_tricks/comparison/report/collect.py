@@ -40,8 +40,8 @@ class ReportedComparison:
     """A comparison, and the models that it is about.
 
     Attributes:
-        result: What came out.
-        models: Where the predictions are.
+        result: Result of the comparison.
+        models: Predictions of the models.
         name: Name of the comparison; empty for the only one of an experiment.
     """
 
@@ -54,8 +54,8 @@ def collect(comparisons: Sequence[ReportedComparison], question: ReportQuestion)
     """The long table and the facts of a report.
 
     Args:
-        comparisons: What the report is about.
-        question: What was asked.
+        comparisons: Comparisons that the report shows.
+        question: Question that was asked.
 
     Raises:
         ValueError: If there is nothing to compare, an image is broken, or the same name stands for two regions.

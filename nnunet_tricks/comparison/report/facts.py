@@ -1,4 +1,4 @@
-"""What a report needs beside the numbers of the cases: settings, costs, curves, traits, pictures. Stored as JSON."""
+"""What a report needs beside the numbers of the cases, stored as JSON: settings, costs, curves, traits, pictures."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class ReportSection:
         column: Column of ``cases.csv`` that sorts cases into subgroups; empty if there are none.
         subgroups: Value of that column for each case.
         grouped_by: Column that says which cases belong together; empty if each stands for itself.
-        groups: What each case belongs to.
+        groups: Group of each case.
         traits: Traits of each case and class.
         shown: Cases of the gallery.
     """
@@ -136,7 +136,7 @@ class ReportSection:
 
 @dataclass(frozen=True, kw_only=True)
 class ReportQuestion:
-    """What was asked.
+    """The question that a report answers.
 
     Attributes:
         name: Name of the experiment, or of the data set.
@@ -160,7 +160,7 @@ class Facts:
     """Everything that a report needs beside the numbers of the cases.
 
     Attributes:
-        question: What was asked.
+        question: Question that was asked.
         sections: Data sets, parts and configurations, one section each.
         draws: Number of draws of the bootstrap.
         seed: Seed of all random draws.

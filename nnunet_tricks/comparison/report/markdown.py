@@ -16,7 +16,7 @@ def document(views: Sequence[SectionView], facts: Facts, sums: Mapping[str, str]
 
     Args:
         views: View of each section.
-        facts: What was asked, and how.
+        facts: Facts of the report.
         sums: SHA-256 of the files that the report was made of.
     """
     question = facts.question

@@ -51,7 +51,7 @@ def write(folder: Path, rows: Iterable[MetricRow], facts: Facts) -> list[Path]:
     Args:
         folder: Folder to write; made if it is not there.
         rows: Rows of the long table.
-        facts: What the rows do not say.
+        facts: Facts that the rows do not hold.
 
     Returns:
         The written files, those for people first.

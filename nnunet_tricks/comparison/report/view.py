@@ -67,7 +67,7 @@ def views(rows: Sequence[MetricRow], facts: Facts) -> list[SectionView]:
 
     Args:
         rows: Rows of the long table.
-        facts: What the rows do not say.
+        facts: Facts that the rows do not hold.
 
     Raises:
         ValueError: If the table lacks what the facts name.

@@ -18,7 +18,7 @@ def methods(view: SectionView, facts: Facts, *, cite: bool = False) -> str:
 
     Args:
         view: Section that the paragraph is about.
-        facts: How the report was made.
+        facts: Facts of the report.
         cite: Whether papers are cited by their keys, as LaTeX does.
     """
     statistics, section = view.statistics, view.section
