@@ -51,7 +51,7 @@ def rows(predictions: Predictions, files: Sequence[CaseFiles], classes: Classes)
     """
     if not files or not all(_probabilities(case).is_file() for case in files):
         return []
-    cache, made = MetricsCache.of(predictions.folder, CACHE), []
+    cache, case_rows = MetricsCache.of(predictions.folder, CACHE), []
     for case in files:
         current = stamp(_probabilities(case), case.truth, classes.ignore)
         values = cache.get(case.case, current).get(LABEL)
@@ -59,12 +59,12 @@ def rows(predictions: Predictions, files: Sequence[CaseFiles], classes: Classes)
             ece, brier = _of_case(case, classes)
             values = {ECE: (ece, "1"), BRIER: (brier, "1")}
             cache.put(case.case, current, {LABEL: values})
-        made += [
+        case_rows += [
             MetricRow(**predictions.columns, case=case.case, label=LABEL, metric=metric, value=value, unit=unit)
             for metric, (value, unit) in values.items()
         ]
     cache.save()
-    return made
+    return case_rows
 
 
 def calibration(probabilities: Array, truth: NDArray[np.bool_]) -> tuple[float, float]:

@@ -99,9 +99,9 @@ def fit(
         for member in members:
             shuffled[member] = generator.permuted(shuffled[member], axis=0)
         flipped = targets[:, None] * (2.0 * generator.integers(0, 2, (len(gains), count), np.int8) - 1)
-        for place, drawn in enumerate((shuffled, _centred(flipped, members))):
+        for place, resampled in enumerate((shuffled, _centred(flipped, members))):
             # What differs by rounding only, is as much.
-            as_much[place] += np.count_nonzero(_explained(drawn, parts) >= explained - 1e-12)
+            as_much[place] += np.count_nonzero(_explained(resampled, parts) >= explained - 1e-12)
     return PatternFit(explained, float(as_much.max() + 1) / (draws + 1), weights)
 
 
@@ -312,14 +312,14 @@ def answers(questions: Sequence[PatternQuestion], *, seed: int = 0, draws: int =
 
     fits = [_fit(question, seed=seed, draws=draws) for question in questions]
     corrected = iter(holm([result.p for result in fits if result]))
-    made = []
+    results = []
     for question, result in zip(questions, fits, strict=True):
         if result is None:
-            made.append(PatternAnswer(question))
+            results.append(PatternAnswer(question))
         else:
             trait, correlation = _strongest(question)
-            made.append(PatternAnswer(question, result, float(next(corrected)), trait, correlation))
-    return made
+            results.append(PatternAnswer(question, result, float(next(corrected)), trait, correlation))
+    return results
 
 
 def _fit(question: PatternQuestion, *, seed: int, draws: int) -> PatternFit | None:

@@ -11,7 +11,7 @@ from nnunet_tricks.comparison import cache
 from nnunet_tricks.comparison.table import COLUMNS
 from tests.comparison.world import SHAPE, SPACING, World, predicted, truth, write
 
-ONE = ["--workers", "1"]
+ONE_WORKER = ["--workers", "1"]
 
 
 @pytest.fixture
@@ -24,13 +24,13 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def rows_of(words: list, capsys: pytest.CaptureFixture[str]) -> dict[tuple[str, str, str], float]:
-    assert main(["evaluate", *map(str, words), *ONE, "--json"]) == 0, capsys.readouterr().err
+    assert main(["evaluate", *map(str, words), *ONE_WORKER, "--json"]) == 0, capsys.readouterr().err
     rows = json.loads(capsys.readouterr().out)
     return {(row["case"], row["label"], row["metric"]): row["value"] for row in rows}
 
 
 def refused(words: list, capsys: pytest.CaptureFixture[str]) -> str:
-    assert main(["evaluate", *ONE, *map(str, words)]) == 2
+    assert main(["evaluate", *ONE_WORKER, *map(str, words)]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     return error
@@ -79,7 +79,7 @@ def test_summary_as_nnunet_writes_it(labels: str, tmp_path: Path, monkeypatch) -
         str(references), str(predictions), str(expected_file), SimpleITKIO(), ".nii.gz", keys, ignore, 1
     )
     monkeypatch.undo()
-    words = ["evaluate", predictions, references, "--metrics", "Dice", "IoU", "--summary", ours, *ONE]
+    words = ["evaluate", predictions, references, "--metrics", "Dice", "IoU", "--summary", ours, *ONE_WORKER]
     assert main([str(word) for word in words]) == 0
     expected, summary = (load_summary_json(str(file)) for file in (expected_file, ours))
     assert list(summary["mean"]) == list(expected["mean"]) == sorted(keys, key=str)
@@ -106,7 +106,7 @@ def test_regions_are_unions(folders, capsys) -> None:
 
 def test_the_long_table(folders, tmp_path: Path, capsys) -> None:
     out = tmp_path / "table.csv"
-    assert main(["evaluate", *map(str, folders), "--out", str(out), *ONE]) == 0
+    assert main(["evaluate", *map(str, folders), "--out", str(out), *ONE_WORKER]) == 0
     assert "Mean over 3 cases" in capsys.readouterr().out
     with out.open() as file:
         rows = list(csv.DictReader(file))
@@ -116,17 +116,17 @@ def test_the_long_table(folders, tmp_path: Path, capsys) -> None:
 
 
 def test_counts_are_printed_where_they_are_asked_for(folders, capsys) -> None:
-    assert main(["evaluate", *map(str, folders), "--metrics", "counts", *ONE]) == 0
+    assert main(["evaluate", *map(str, folders), "--metrics", "counts", *ONE_WORKER]) == 0
     shown = capsys.readouterr().out
     assert all(f" {name} " in shown for name in ("TP", "FP", "FN", "TN", "voxels"))
-    assert main(["evaluate", *map(str, folders), "--metrics", "Dice", *ONE]) == 0
+    assert main(["evaluate", *map(str, folders), "--metrics", "Dice", *ONE_WORKER]) == 0
     assert "TP" not in capsys.readouterr().out
 
 
 def test_parquet_holds_the_same_table(folders, tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     for ending in (".csv", ".parquet"):
-        assert main(["evaluate", *map(str, folders), "--out", str(tmp_path / f"table{ending}"), *ONE]) == 0
+        assert main(["evaluate", *map(str, folders), "--out", str(tmp_path / f"table{ending}"), *ONE_WORKER]) == 0
     with (tmp_path / "table.csv").open() as file:
         expected = [float(row["value"] or "nan") for row in csv.DictReader(file)]
     table = parquet.read_table(tmp_path / "table.parquet")
@@ -147,7 +147,7 @@ def test_png_has_pixels(tmp_path: Path, capsys) -> None:
     for case in range(2):
         write(tmp_path / "predictions" / f"case_{case}.png", predicted(case, 1, SHAPE[1:]))
     words = [tmp_path / "predictions", world.raw / "labelsTr", "--metrics", "HD", "HD_px", "volume_difference"]
-    assert main(["evaluate", *map(str, words), *ONE, "--json"]) == 0
+    assert main(["evaluate", *map(str, words), *ONE_WORKER, "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert {row["unit"] for row in rows} == {"px", "voxels"}
     values = {(row["case"], row["label"], row["metric"]): row["value"] for row in rows}
@@ -337,7 +337,7 @@ def test_definitions_are_shown(capsys) -> None:
 def test_result_folders_say_everything(world: World, tmp_path: Path, capsys) -> None:
     model = world.train("nnUNetTrainerTversky_run2", skill=2)
     out = tmp_path / "table.csv"
-    assert main(["evaluate", str(model), "--out", str(out), *ONE]) == 0
+    assert main(["evaluate", str(model), "--out", str(out), *ONE_WORKER]) == 0
     with out.open() as file:
         rows = list(csv.DictReader(file))
     assert {(row["fold"], row["case"]) for row in rows} == {(str(case % 3), f"case_{case}") for case in range(6)}

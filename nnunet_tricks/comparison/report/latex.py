@@ -141,11 +141,11 @@ def _cited(text: str) -> str:
     """The methods, escaped but for their citations."""
     pieces = text.split("~\\cite{")
     first, rest = pieces[0], pieces[1:]
-    made = escaped(first)
+    latex = escaped(first)
     for piece in rest:
         keys, _, after = piece.partition("}")
-        made += f"~\\cite{{{keys}}}{escaped(after)}"
-    return made
+        latex += f"~\\cite{{{keys}}}{escaped(after)}"
+    return latex
 
 
 def _comments(views: Sequence[SectionView]) -> Iterator[str]:

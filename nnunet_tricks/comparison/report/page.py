@@ -227,8 +227,8 @@ def _closing(views: Sequence[SectionView], facts: Facts, sums: Mapping[str, str]
         "<pre>nnunet-tricks verify FOLDER_OF_THIS_PAGE</pre>"
     )
     sources = "; ".join(f"{name} {digest}" for name, digest in sums.items())
-    made = ", ".join(f"{name} {version}" for name, version in facts.versions.items() if version)
-    yield f"<footer><p>SHA-256: {escape(sources)}</p><p>Made with {escape(made)}; seed {facts.seed}.</p></footer>"
+    packages = ", ".join(f"{name} {version}" for name, version in facts.versions.items() if version)
+    yield f"<footer><p>SHA-256: {escape(sources)}</p><p>Made with {escape(packages)}; seed {facts.seed}.</p></footer>"
 
 
 def _heading(name: str, part: str, title: str) -> str:

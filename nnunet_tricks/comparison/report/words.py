@@ -97,11 +97,11 @@ def _shared(view: SectionView) -> str:
 def _statistics(view: SectionView) -> str:
     statistics = view.statistics
     has_runs = any(statistics.primary(trick).has_runs for trick in statistics.tricks)
-    drawn = f"groups of cases ({view.section.grouped_by})" if view.section.grouped_by else "cases"
+    units = f"groups of cases ({view.section.grouped_by})" if view.section.grouped_by else "cases"
     variation = (
-        f"include the variation of {drawn} and of reruns"
+        f"include the variation of {units} and of reruns"
         if has_runs
-        else f"include the variation of {drawn}, not that of retraining"
+        else f"include the variation of {units}, not that of retraining"
     )
     return (
         f"Differences are paired by case; their 95 % intervals, from {statistics.draws} bootstrap draws stratified by "

@@ -25,11 +25,11 @@ def forest(statistics: Statistics, name: str) -> str:
     labels = [statistics.label, *(label for label in statistics.noise if label != statistics.label)]
     rows, _ = style.grid_of(len(labels), MOST)
     with style.styled():
-        drawn = style.figure(rows * (ROW * len(statistics.tricks) + 0.95))
-        for axis, label in zip(style.panels(drawn, len(labels), MOST, sharey=True), labels, strict=True):
+        figure = style.figure(rows * (ROW * len(statistics.tricks) + 0.95))
+        for axis, label in zip(style.panels(figure, len(labels), MOST, sharey=True), labels, strict=True):
             _panel(axis, statistics, label)
         title = f"Differences in {statistics.metric} to the baseline with their 95 % intervals, for each class"
-        return style.as_svg(drawn, name, title)
+        return style.as_svg(figure, name, title)
 
 
 def _panel(axis: Any, statistics: Statistics, label: str) -> None:

@@ -27,8 +27,8 @@ def dice(curves: Curves, name: str) -> str:
         return ""
     shades = style.colours(list(curves))
     with style.styled():
-        drawn = style.figure(style.height_for(len(curves), 3.3), width=style.WIDTH * 0.85)
-        axis = drawn.subplots()
+        figure = style.figure(style.height_for(len(curves), 3.3), width=style.WIDTH * 0.85)
+        axis = figure.subplots()
         for method, trainings in curves.items():
             for training in trainings:
                 axis.plot(*_line(training, "dice"), color=shades[method], linewidth=0.6, alpha=0.35)
@@ -36,7 +36,7 @@ def dice(curves: Curves, name: str) -> str:
         _epochs(axis)
         axis.set_ylabel("pseudo Dice on patches")
         axis.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=7.5)
-        return style.as_svg(drawn, name, "Pseudo Dice of each method over the epochs")
+        return style.as_svg(figure, name, "Pseudo Dice of each method over the epochs")
 
 
 def losses(curves: Curves, name: str) -> str:
@@ -55,8 +55,8 @@ def losses(curves: Curves, name: str) -> str:
         return ""
     rows, columns = style.grid_of(len(logged), MOST)
     with style.styled():
-        drawn = style.figure(rows * 1.75, width=columns * 2.4)
-        for axis, (method, trainings) in zip(style.panels(drawn, len(logged), MOST), logged.items(), strict=True):
+        figure = style.figure(rows * 1.75, width=columns * 2.4)
+        for axis, (method, trainings) in zip(style.panels(figure, len(logged), MOST), logged.items(), strict=True):
             for key, colour, word in (
                 ("train", style.PALETTE[0], "training"),
                 ("validation", style.PALETTE[1], "validation"),
@@ -66,8 +66,8 @@ def losses(curves: Curves, name: str) -> str:
                 axis.plot(*_mean(trainings, key), color=colour, linewidth=1.6, label=word)
             axis.set_title(method, loc="left", fontsize=7.5)
             _epochs(axis)
-        drawn.axes[0].legend(fontsize=7)
-        return style.as_svg(drawn, name, "Training and validation loss of each method over the epochs")
+        figure.axes[0].legend(fontsize=7)
+        return style.as_svg(figure, name, "Training and validation loss of each method over the epochs")
 
 
 def _epochs(axis: Any) -> None:

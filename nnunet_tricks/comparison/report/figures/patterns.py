@@ -25,13 +25,13 @@ def pattern(answer: PatternAnswer, name: str) -> str:
         return ""
     gains = within_folds(question.gains, question.folds)
     with style.styled():
-        drawn = style.figure(2.2, width=2.4 * len(question.traits))
-        axes = style.panels(drawn, len(question.traits), 4, sharey=True)
+        figure = style.figure(2.2, width=2.4 * len(question.traits))
+        axes = style.panels(figure, len(question.traits), 4, sharey=True)
         for axis, (trait, values) in zip(axes, question.traits.items(), strict=True):
             _panel(axis, trait, scale(trait, values), gains, width=1.4 if answer.has_pattern else 0.7)
         axes[0].set_ylabel("gain, less its mean in the fold")
         title = f"Gain of {question.trick} in each case over the traits of the case, {question.label}"
-        return style.as_svg(drawn, name, title)
+        return style.as_svg(figure, name, title)
 
 
 def _panel(axis: Any, trait: str, column: NDArray[np.float64], gains: NDArray[np.float64], *, width: float) -> None:

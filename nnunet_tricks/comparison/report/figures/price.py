@@ -21,8 +21,8 @@ def price(statistics: Statistics, name: str) -> str:
     shades = style.colours([method.name for method in (statistics.baseline, *statistics.tricks)])
     floor = statistics.noise_floor
     with style.styled():
-        drawn = style.figure(style.height_for(len(known) + 1, 3.1), width=6.4)
-        axis = drawn.subplots()
+        figure = style.figure(style.height_for(len(known) + 1, 3.1), width=6.4)
+        axis = figure.subplots()
         if floor.is_known:
             axis.axhspan(-floor.limit, floor.limit, color=style.GREY, alpha=0.18, linewidth=0)
         axis.axhline(0, color=style.INK, linewidth=0.8)
@@ -39,4 +39,4 @@ def price(statistics: Statistics, name: str) -> str:
         axis.set_ylabel(f"difference in {style.with_unit(statistics.metric, floor.unit)}")
         axis.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=7.5)
         title = f"Difference in {statistics.metric} of each trick over its time per epoch"
-        return style.as_svg(drawn, name, title)
+        return style.as_svg(figure, name, title)

@@ -25,13 +25,13 @@ def ranks(statistics: Statistics, name: str) -> str:
     )
     shades = style.colours([method.name for method in (statistics.baseline, *statistics.tricks)])
     with style.styled():
-        drawn = style.figure(0.36 * len(methods) + 0.75, width=min(style.WIDTH, 3.2 + 0.75 * len(methods)))
-        axis = drawn.subplots()
+        figure = style.figure(0.36 * len(methods) + 0.75, width=min(style.WIDTH, 3.2 + 0.75 * len(methods)))
+        axis = figure.subplots()
         for height, method in enumerate(methods):
-            drawn_at = [(place, share) for place, share in enumerate(method.ranks.shares, 1) if share > 0]
-            places, sizes = [place for place, _ in drawn_at], [LARGEST * share for _, share in drawn_at]
+            taken = [(place, share) for place, share in enumerate(method.ranks.shares, 1) if share > 0]
+            places, sizes = [place for place, _ in taken], [LARGEST * share for _, share in taken]
             axis.scatter(places, [height] * len(places), s=sizes, color=shades[method.name], alpha=0.85, linewidths=0)
-            for place, share in drawn_at:
+            for place, share in taken:
                 if share >= NAMED:
                     axis.text(place, height, f"{100 * share:.0f}", color="white", ha="center", va="center", fontsize=7)
         axis.set_xticks(range(1, len(methods) + 1))
@@ -41,4 +41,4 @@ def ranks(statistics: Statistics, name: str) -> str:
         axis.set_ylim(len(methods) - 0.4, -0.6)
         axis.tick_params(axis="y", length=0)
         title = f"How often each method takes each place in {statistics.metric}, {statistics.label}"
-        return style.as_svg(drawn, name, title)
+        return style.as_svg(figure, name, title)

@@ -24,13 +24,13 @@ def scatter(statistics: Statistics, name: str) -> str:
     """
     rows, columns = style.grid_of(len(statistics.tricks), MOST)
     with style.styled():
-        drawn = style.figure(rows * (SIDE + 0.3), width=columns * SIDE)
-        for axis, trick in zip(style.panels(drawn, len(statistics.tricks), MOST), statistics.tricks, strict=True):
+        figure = style.figure(rows * (SIDE + 0.3), width=columns * SIDE)
+        for axis, trick in zip(style.panels(figure, len(statistics.tricks), MOST), statistics.tricks, strict=True):
             axis.set_title(_broken(trick.name), loc="left", fontsize=8)
             _panel(axis, statistics.primary(trick))
         metric = statistics.metric
         title = f"{metric} of each case with the trick against {metric} with the baseline, {statistics.label}"
-        return style.as_svg(drawn, name, title)
+        return style.as_svg(figure, name, title)
 
 
 def _broken(name: str) -> str:

@@ -87,21 +87,21 @@ def figure(height: float, width: float = WIDTH) -> Any:
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    drawn = Figure(figsize=(width, height), layout="compressed")
-    FigureCanvasSVG(drawn)
-    return drawn
+    empty = Figure(figsize=(width, height), layout="compressed")
+    FigureCanvasSVG(empty)
+    return empty
 
 
-def as_svg(drawn: Any, name: str, title: str) -> str:
+def as_svg(figure: Any, name: str, title: str) -> str:
     """A figure as an element of a page.
 
     Args:
-        drawn: Figure of matplotlib.
+        figure: Figure of matplotlib.
         name: Name that no other figure of the page has: identifiers in the figure begin with it.
         title: Words for those who cannot see the figure.
     """
     text = io.StringIO()
-    drawn.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     svg = text.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"\s*<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
@@ -115,7 +115,7 @@ def as_svg(drawn: Any, name: str, title: str) -> str:
     )
     svg = svg.replace("xlink:href", "href")
     head = re.match(r"<svg[^>]*>", svg)
-    width, height = (72 * float(inches) for inches in drawn.get_size_inches())
+    width, height = (72 * float(inches) for inches in figure.get_size_inches())
     start = f'<svg viewBox="0 0 {width:g} {height:g}" style="width:{SCALE * width:.0f}px" role="img" {JOINTS}'
     return f'{start} aria-label="{_escaped(title)}">{svg[head.end() if head else 0 :].rstrip()}\n'
 
@@ -133,17 +133,17 @@ def colours(names: Sequence[str]) -> Mapping[str, str]:
     return {name: PALETTE[(index - 1) % len(PALETTE)] if index else BASELINE for index, name in enumerate(names)}
 
 
-def panels(drawn: Any, count: int, most: int, **settings: Any) -> list[Any]:
+def panels(figure: Any, count: int, most: int, **settings: Any) -> list[Any]:
     """Axes of some panels, at most ``most`` of them side by side.
 
     Args:
-        drawn: Figure of matplotlib.
+        figure: Figure of matplotlib.
         count: Number of panels.
         most: Largest number of panels in a row.
         **settings: Arguments of matplotlib's ``subplots``.
     """
     rows, columns = grid_of(count, most)
-    axes = list(drawn.subplots(rows, columns, squeeze=False, **settings).flat)
+    axes = list(figure.subplots(rows, columns, squeeze=False, **settings).flat)
     for axis in axes[count:]:
         axis.remove()
     return axes[:count]
