@@ -10,7 +10,7 @@ from itertools import combinations
 
 import numpy as np
 
-from nnunet_tricks.catalogue.naming import IllegalName, parse
+from nnunet_tricks.catalogue.naming import IllegalName, model_folder, parse
 from nnunet_tricks.comparison.cost import Cost
 from nnunet_tricks.comparison.statistics.bootstrap import DRAWS, signs, weights
 from nnunet_tricks.comparison.statistics.components import common_runs, contrast
@@ -175,7 +175,7 @@ def _order(methods: Sequence[MethodKey], baseline: str) -> list[int]:
 
 
 def _folder(method: MethodKey) -> str:
-    return "__".join(method)
+    return model_folder(*method)
 
 
 def _short(methods: Sequence[MethodKey]) -> list[str]:
