@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations, product
+
 import pytest
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
@@ -10,7 +12,7 @@ from nnunet_tricks.catalogue.info import TrickInfo
 from nnunet_tricks.conformance.baseline import check_baseline
 from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.contract import check_contract
-from nnunet_tricks.conformance.grid import Situation, pairwise
+from nnunet_tricks.conformance.grid import DEEP_SUPERVISION, DIMENSIONS, LABEL_MODES, Situation, pairwise
 from nnunet_tricks.conformance.ranks import RankPair
 from nnunet_tricks.conformance.steps import STEPS
 from nnunet_tricks.door import trainers
@@ -24,11 +26,34 @@ STEP = {"optimizer", "schedule"}
 MIXED = "augmentation.mixing"
 """The exception: patches are mixed where the loss is."""
 
+LOSS = {"loss", "targets"}
+"""Hooks whose tricks end where the gradient of the logits is: what becomes of it, of checkpoints and of predictions is
+nnU-Net's own, and the same in every cell."""
+
+NETWORK = {"network"}
+"""Hooks whose tricks are between image and logits: what labels mean is the number of channels of the last layer."""
+
+END = ("epochs", "--val", "--c", "predict")
 UP_TO_THE_PATCHES = ("first stage", "build", "train steps", "val step")
-TO_THE_END = (*UP_TO_THE_PATCHES, "epochs", "--val", "--c", "predict")
+UP_TO_THE_GRADIENT = tuple(step for step in STEPS if step not in END)
+TO_THE_END = (*UP_TO_THE_PATCHES, *END)
 CELLS = pairwise()
 WHOLE = (CELLS[0], CELLS[-1])
-"""Where tricks that only change the data or the step are trained and predicted with: images, and a cascade."""
+"""Where tricks that change only the data, the loss or the step are trained to the end: images, and a cascade."""
+ONE_CASCADE = tuple(cell for cell in CELLS if cell.dimension != "cascade" or cell in WHOLE)
+"""For a loss, patches of a cascade are those of a volume: any two other circumstances meet, flat or in a volume."""
+
+
+def shapes_of_networks() -> tuple[Situation, ...]:
+    """Every dimension meets deep supervision on and off, and each kind of labels occurs."""
+    chosen = list(WHOLE)
+    while missing := [
+        cell
+        for cell in CELLS
+        if all((cell.dimension, cell.deep_supervision) != (c.dimension, c.deep_supervision) for c in chosen)
+    ]:
+        chosen.append(max(missing, key=lambda cell: cell.labels not in {c.labels for c in chosen}))
+    return tuple(chosen)
 
 
 def claims_only(info: TrickInfo, hooks: set[str]) -> bool:
@@ -37,7 +62,18 @@ def claims_only(info: TrickInfo, hooks: set[str]) -> bool:
 
 def cells_of(info: TrickInfo) -> tuple[Situation, ...]:
     """What nnU-Net does anyway is compared with it bit for bit below."""
-    return WHOLE if info.own or claims_only(info, STEP) else CELLS
+    if info.own or claims_only(info, STEP):
+        return WHOLE
+    if claims_only(info, NETWORK):
+        return shapes_of_networks()
+    return ONE_CASCADE if claims_only(info, {"loss"}) else CELLS
+
+
+def steps_of(info: TrickInfo, situation: Situation) -> tuple[str, ...]:
+    """What the trick can have an effect on there."""
+    if claims_only(info, DATA | STEP):
+        return TO_THE_END if situation in WHOLE else UP_TO_THE_PATCHES
+    return UP_TO_THE_GRADIENT if claims_only(info, LOSS) and situation not in WHOLE else tuple(STEPS)
 
 
 every_trick = pytest.mark.parametrize("info", CATALOGUE, ids=lambda info: info.name)
@@ -58,10 +94,18 @@ def trainer_of(info: TrickInfo) -> type[nnUNetTrainer]:
     ],
 )
 def test_it_holds_wherever_two_circumstances_meet(bench: Bench, info: TrickInfo, situation: Situation) -> None:
-    steps = tuple(STEPS)
-    if claims_only(info, DATA | STEP):
-        steps = TO_THE_END if situation in WHOLE else UP_TO_THE_PATCHES
-    assert bench.check(trainer_of(info), situation, steps=steps).explain() == []
+    assert bench.check(trainer_of(info), situation, steps=steps_of(info, situation)).explain() == []
+
+
+def test_losses_and_networks_meet_their_pairs() -> None:
+    """Of what a loss sees, any two; of what a network is made for, any two, and each kind of labels."""
+    seen = {(cell.labels, cell.dimension == "2d", cell.deep_supervision) for cell in ONE_CASCADE}
+    for first, second in combinations(range(3), 2):
+        values = [sorted({entry[place] for entry in seen}) for place in (first, second)]
+        assert set(product(*values)) == {(entry[first], entry[second]) for entry in seen}
+    made = shapes_of_networks()
+    assert {(cell.dimension, cell.deep_supervision) for cell in made} == set(product(DIMENSIONS, DEEP_SUPERVISION))
+    assert {cell.labels for cell in made} == set(LABEL_MODES)
 
 
 @every_trick
