@@ -26,21 +26,21 @@ STEP = {"optimizer", "schedule"}
 MIXED = "augmentation.mixing"
 """The exception: patches are mixed where the loss is."""
 
-LOSS = {"loss", "targets"}
-"""Hooks whose tricks end where the gradient of the logits is: what becomes of it, of checkpoints and of predictions is
-nnU-Net's own, and the same in every cell."""
+LOSS = {"loss", "targets", "supervision"}
+"""Hooks whose tricks end where the gradient of the logits is. What checkpoints, validation and prediction make of a
+network is nnU-Net's own then, and the same in every situation."""
 
 NETWORK = {"network"}
-"""Hooks whose tricks are between image and logits: what labels mean is the number of channels of the last layer."""
+"""Hooks whose tricks are between image and logits, where labels are only the number of channels of the last layer."""
 
 END = ("epochs", "--val", "--c", "predict")
 UP_TO_THE_PATCHES = ("first stage", "build", "train steps", "val step")
 UP_TO_THE_GRADIENT = tuple(step for step in STEPS if step not in END)
 TO_THE_END = (*UP_TO_THE_PATCHES, *END)
-CELLS = pairwise()
-WHOLE = (CELLS[0], CELLS[-1])
-"""Where tricks that change only the data, the loss or the step are trained to the end: images, and a cascade."""
-ONE_CASCADE = tuple(cell for cell in CELLS if cell.dimension != "cascade" or cell in WHOLE)
+SITUATIONS = pairwise()
+WHOLE = (SITUATIONS[0], SITUATIONS[-1])
+"""Where tricks of data, loss and step are trained to the end and predicted with: images, and a cascade."""
+ONE_CASCADE = tuple(situation for situation in SITUATIONS if situation.dimension != "cascade" or situation in WHOLE)
 """For a loss, patches of a cascade are those of a volume: any two other circumstances meet, flat or in a volume."""
 
 
@@ -48,32 +48,36 @@ def shapes_of_networks() -> tuple[Situation, ...]:
     """Every dimension meets deep supervision on and off, and each kind of labels occurs."""
     chosen = list(WHOLE)
     while missing := [
-        cell
-        for cell in CELLS
-        if all((cell.dimension, cell.deep_supervision) != (c.dimension, c.deep_supervision) for c in chosen)
+        situation
+        for situation in SITUATIONS
+        if all((situation.dimension, situation.deep_supervision) != (c.dimension, c.deep_supervision) for c in chosen)
     ]:
-        chosen.append(max(missing, key=lambda cell: cell.labels not in {c.labels for c in chosen}))
+        chosen.append(max(missing, key=lambda situation: situation.labels not in {c.labels for c in chosen}))
     return tuple(chosen)
 
 
+def claims_within(info: TrickInfo, hooks: set[str]) -> bool:
+    return {hook.partition(".")[0] for hook in info.hooks} <= hooks
+
+
 def claims_only(info: TrickInfo, hooks: set[str]) -> bool:
-    return {hook.partition(".")[0] for hook in info.hooks} <= hooks and MIXED not in info.hooks
+    return claims_within(info, hooks) and MIXED not in info.hooks
 
 
-def cells_of(info: TrickInfo) -> tuple[Situation, ...]:
+def situations_of(info: TrickInfo) -> tuple[Situation, ...]:
     """What nnU-Net does anyway is compared with it bit for bit below."""
     if info.own or claims_only(info, STEP):
         return WHOLE
     if claims_only(info, NETWORK):
         return shapes_of_networks()
-    return ONE_CASCADE if claims_only(info, {"loss"}) else CELLS
+    return ONE_CASCADE if claims_only(info, {"loss"}) else SITUATIONS
 
 
 def steps_of(info: TrickInfo, situation: Situation) -> tuple[str, ...]:
     """What the trick can have an effect on there."""
     if claims_only(info, DATA | STEP):
         return TO_THE_END if situation in WHOLE else UP_TO_THE_PATCHES
-    return UP_TO_THE_GRADIENT if claims_only(info, LOSS) and situation not in WHOLE else tuple(STEPS)
+    return UP_TO_THE_GRADIENT if claims_within(info, LOSS | DATA | STEP) and situation not in WHOLE else tuple(STEPS)
 
 
 every_trick = pytest.mark.parametrize("info", CATALOGUE, ids=lambda info: info.name)
@@ -90,7 +94,7 @@ def trainer_of(info: TrickInfo) -> type[nnUNetTrainer]:
     [
         pytest.param(info, situation, id=f"{situation}-{info.name}")
         for info in CATALOGUE
-        for situation in cells_of(info)
+        for situation in situations_of(info)
     ],
 )
 def test_it_holds_wherever_two_circumstances_meet(bench: Bench, info: TrickInfo, situation: Situation) -> None:
@@ -99,13 +103,13 @@ def test_it_holds_wherever_two_circumstances_meet(bench: Bench, info: TrickInfo,
 
 def test_losses_and_networks_meet_their_pairs() -> None:
     """Of what a loss sees, any two; of what a network is made for, any two, and each kind of labels."""
-    seen = {(cell.labels, cell.dimension == "2d", cell.deep_supervision) for cell in ONE_CASCADE}
+    seen = {(situation.labels, situation.dimension == "2d", situation.deep_supervision) for situation in ONE_CASCADE}
     for first, second in combinations(range(3), 2):
         values = [sorted({entry[place] for entry in seen}) for place in (first, second)]
         assert set(product(*values)) == {(entry[first], entry[second]) for entry in seen}
     made = shapes_of_networks()
-    assert {(cell.dimension, cell.deep_supervision) for cell in made} == set(product(DIMENSIONS, DEEP_SUPERVISION))
-    assert {cell.labels for cell in made} == set(LABEL_MODES)
+    assert {(s.dimension, s.deep_supervision) for s in made} == set(product(DIMENSIONS, DEEP_SUPERVISION))
+    assert {situation.labels for situation in made} == set(LABEL_MODES)
 
 
 @every_trick
