@@ -40,7 +40,7 @@ next(iter(entry_points(group="console_scripts", name=name))).load()()
 
 SHORTER = '''
 import torch
-from nnunet_tricks import trainers
+from nnunet_tricks.door import trainers
 
 class nnUNetTrainerOurs(trainers.find("nnUNetTrainerTverskyCE")):
     """A user's trainer on top of one of ours: a single step per epoch."""
