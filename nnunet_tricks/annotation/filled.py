@@ -15,11 +15,11 @@ from nnunet_tricks.annotation import labels, moved_plans, recorded
 from nnunet_tricks.annotation.interpolation import LEARNED, interpolate
 from nnunet_tricks.annotation.learning import Learning, learned_on
 from nnunet_tricks.annotation.moved_plans import Preprocessed
-from nnunet_tricks.annotation.progress import shown
 from nnunet_tricks.annotation.raw_data import RawData, read_manifest, sha256, target_name
 from nnunet_tricks.annotation.scans import VolumeFile
 from nnunet_tricks.nnunet import plans_file
 from nnunet_tricks.nnunet.folders import Case, Folders
+from nnunet_tricks.utilities.progress import shown
 
 if TYPE_CHECKING:
     from nnunet_tricks.annotation.interpolation.network_file import TrainedCorrespondence

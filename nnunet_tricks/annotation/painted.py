@@ -14,10 +14,10 @@ from nnunet_tricks.annotation.classes import PaintedClasses
 from nnunet_tricks.annotation.formats import whole_ending
 from nnunet_tricks.annotation.paint import OTHER
 from nnunet_tricks.annotation.painted_check import PaintedCase, PaintFindings, PaintRules
-from nnunet_tricks.annotation.progress import shown
 from nnunet_tricks.annotation.raw_data import RawData, SparseLabel, sha256, target_name
 from nnunet_tricks.annotation.scans import VolumeFile
 from nnunet_tricks.nnunet.folders import Folders
+from nnunet_tricks.utilities.progress import shown
 from nnunet_tricks.utilities.wording import some
 
 

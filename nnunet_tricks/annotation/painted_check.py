@@ -11,8 +11,8 @@ import numpy as np
 from nnunet_tricks.annotation.axes import Axial
 from nnunet_tricks.annotation.classes import PaintedClasses
 from nnunet_tricks.annotation.paint import OTHER, Paint, read_paint
-from nnunet_tricks.annotation.progress import shown
 from nnunet_tricks.annotation.scans import VolumeFile
+from nnunet_tricks.utilities.progress import shown
 from nnunet_tricks.utilities.wording import some
 
 OTHER_VALUES = ("refuse", "background", "ignore")

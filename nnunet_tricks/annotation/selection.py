@@ -14,8 +14,8 @@ import numpy as np
 
 from nnunet_tricks.annotation import features, policies, volumes
 from nnunet_tricks.annotation.axes import STEEP
-from nnunet_tricks.annotation.progress import shown
 from nnunet_tricks.annotation.scans import VolumeFile
+from nnunet_tricks.utilities.progress import shown
 from nnunet_tricks.utilities.wording import some
 
 FORMAT = 1

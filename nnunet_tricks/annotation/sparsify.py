@@ -13,13 +13,13 @@ import SimpleITK
 from nnunet_tricks import __version__
 from nnunet_tricks.annotation import labels, moved_plans, recorded, selection
 from nnunet_tricks.annotation.moved_plans import Preprocessed
-from nnunet_tricks.annotation.progress import shown
 from nnunet_tricks.annotation.raw_data import RawData, SparseLabel, sha256, target_name
 from nnunet_tricks.annotation.scans import VolumeFile, same_shape
 from nnunet_tricks.annotation.selection import ChosenSlices, SelectionSettings
 from nnunet_tricks.annotation.split import fold_of
 from nnunet_tricks.nnunet import plans_file
 from nnunet_tricks.nnunet.folders import Case, Folders
+from nnunet_tricks.utilities.progress import shown
 from nnunet_tricks.utilities.wording import some
 
 

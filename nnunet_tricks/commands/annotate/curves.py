@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnunet_tricks.annotation.study import design
+from nnunet_tricks.catalogue.naming import model_folder
 from nnunet_tricks.commands.annotate.shared import warn
 from nnunet_tricks.commands.annotate.study_costs import add_prices, prices_of
 from nnunet_tricks.utilities.wording import some
@@ -105,7 +106,7 @@ def _collect(
             continue
         for run_number in comparison.runs_of(arm):
             trainer = arm.trainer(run_number)
-            folder = folders.results / dataset / f"{trainer}__{plans}__{configuration}" / f"fold_{fold}"
+            folder = folders.results / dataset / model_folder(trainer, plans, configuration) / f"fold_{fold}"
             summary = folder / "validation" / "summary.json"
             if not summary.is_file():
                 collected.missing += 1

@@ -52,9 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Draw a picture of each case."""
     from nnunet_tricks.annotation import listing, selection
-    from nnunet_tricks.annotation.progress import shown
     from nnunet_tricks.pictures.annotation.volume import picture_of
     from nnunet_tricks.utilities.files import write_atomically
+    from nnunet_tricks.utilities.progress import shown
 
     if arguments.window and not arguments.window[0] < arguments.window[1]:
         raise ValueError(f"--window must be a lower and a higher intensity, got {arguments.window}")

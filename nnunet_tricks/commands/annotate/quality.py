@@ -82,7 +82,7 @@ def _rows(
     network: TrainedCorrespondence | None,
 ) -> list[quality.QualityRow]:
     from nnunet_tricks.annotation import quality
-    from nnunet_tricks.annotation.progress import shown
+    from nnunet_tricks.utilities.progress import shown
 
     rows: list[quality.QualityRow] = []
     ignore = quality.ignore_of(arguments.folder)

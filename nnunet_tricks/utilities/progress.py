@@ -1,4 +1,4 @@
-"""A bar on a terminal while cases are processed; nothing elsewhere."""
+"""A bar on a terminal while cases are worked on; silence elsewhere."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ Item = TypeVar("Item")
 
 
 def shown(items: Iterable[Item], what: str, total: int) -> Iterator[Item]:
-    """Yield the items, with a bar on standard error.
+    """The same items, with a bar on standard error.
 
     Args:
-        items: The items.
-        what: Description of the work.
+        items: What is worked on.
+        what: Words beside the bar.
         total: Number of items.
     """
     if not sys.stderr.isatty():
