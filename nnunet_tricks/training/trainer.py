@@ -25,6 +25,7 @@ from nnunet_tricks.training import class_balance, declared_labels, preconditions
 from nnunet_tricks.training.class_balance import VoxelCounts
 from nnunet_tricks.training.criterion import Criterion, DecisionWeights, Loss
 from nnunet_tricks.training.planned import Planned, class_names
+from nnunet_tricks.training.resampling.exact_augmentation import WithExactLabels
 
 MakeTransforms = Callable[..., ComposeTransforms]
 """What nnU-Net's ``get_training_transforms`` and ``get_validation_transforms`` are."""
@@ -197,8 +198,9 @@ class TrickTrainer(nnUNetTrainer):
     @contextmanager
     def _own_transforms(self) -> Iterator[None]:
         # nnU-Net asks the trainer for its transforms while it starts the workers, and the two are static methods.
+        training = self.training_transforms(self.get_training_transforms)
         makers = {
-            "get_training_transforms": self.training_transforms(self.get_training_transforms),
+            "get_training_transforms": WithExactLabels(training, self._log_plainly),
             "get_validation_transforms": self.validation_transforms(self.get_validation_transforms),
         }
         for name, make in makers.items():
@@ -208,6 +210,9 @@ class TrickTrainer(nnUNetTrainer):
         finally:
             for name in makers:
                 delattr(self, name)
+
+    def _log_plainly(self, line: str) -> None:
+        self.print_to_log_file(line, add_timestamp=False)
 
     def _make_loader(self, part: str, stock: Callable[..., Any], *arguments: Any, **settings: Any) -> Any:
         if self.trainer_name.shared:
