@@ -13,8 +13,8 @@ from typing import Any
 from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
 
-from nnunet_tricks.training.resampling.exact_spatial import ExactSpatialTransform
 from nnunet_tricks.training.resampling.fingerprint import reproduced
+from nnunet_tricks.training.resampling.swap import with_replaced
 
 VARIABLE = "nnunet_tricks_exact_augmentation"
 ON = ("", "on", "true", "t", "1")
@@ -59,26 +59,4 @@ class WithExactLabels:
                 f"{version('batchgeneratorsv2')}, or this processor rounds in a way of its own"
             )
             return transforms
-        return replaced(transforms, kind)
-
-
-def replaced(transform: Any, kind: type[ExactSpatialTransform]) -> Any:
-    """Ours in place of batchgeneratorsv2's spatial transforms, however deep they are.
-
-    Args:
-        transform: A transform, or a list of them; those that hold others are changed.
-        kind: Ours.
-    """
-    if isinstance(transform, list):
-        return [replaced(part, kind) for part in transform]
-    if type(transform) is SpatialTransform:
-        return kind.in_place_of(transform) or transform
-    if isinstance(transform, BasicTransform):
-        for name, part in vars(transform).items():
-            if isinstance(part, BasicTransform) or (isinstance(part, list) and _holds_transforms(part)):
-                setattr(transform, name, replaced(part, kind))
-    return transform
-
-
-def _holds_transforms(parts: list[Any]) -> bool:
-    return bool(parts) and all(isinstance(part, BasicTransform) for part in parts)
+        return with_replaced(transforms, {SpatialTransform: kind.in_place_of})

@@ -1,7 +1,7 @@
 """batchgeneratorsv2's spatial transform, bit for bit, with label maps sampled in a fraction of the time.
 
-What draws random numbers and what touches images is inherited. Label maps that are not known to be sampled alike go to
-the inherited code, too.
+What draws random numbers and what touches images is inherited. Label maps and patches that are not known to be sampled
+alike go to the inherited code, too.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
 from torch import Tensor
 
 from nnunet_tricks.training.resampling.label_sampler import Rule, sample_labels
+from nnunet_tricks.training.resampling.lattice import affine_grid, is_reproduced, is_transposed
+from nnunet_tricks.training.resampling.swap import in_place_of
 
 SETTINGS = frozenset(
     {
@@ -41,6 +43,7 @@ class ExactSpatialTransform(SpatialTransform):
     """
 
     releases: ClassVar[str]
+    patch_size: Any
 
     @classmethod
     def in_place_of(cls, transform: SpatialTransform) -> ExactSpatialTransform | None:
@@ -49,11 +52,10 @@ class ExactSpatialTransform(SpatialTransform):
         Args:
             transform: batchgeneratorsv2's own, and of no subclass.
         """
-        settings = transform.__dict__
+        settings = vars(transform)
         if type(transform) is not SpatialTransform or not settings.keys() <= SETTINGS:
             return None
-        made = cls.__new__(cls)
-        made.__dict__.update(settings)
+        made = in_place_of(transform, cls)
         return made if made._settings_are_known() else None
 
     def _settings_are_known(self) -> bool:
@@ -67,6 +69,25 @@ class ExactSpatialTransform(SpatialTransform):
     @property
     def _padding(self) -> float:
         return self.padding_value_seg if self.border_mode_seg == "constant" else 0
+
+    def get_parameters(self, **data_dict: Any) -> dict[str, Any]:
+        """What is drawn, and the points of the patch."""
+        patch = tuple(int(side) for side in self.patch_size)
+        transposed = is_transposed()
+        if transposed is None or self.p_elastic_deform > 0 or not is_reproduced(patch):
+            drawn: dict[str, Any] = super().get_parameters(**data_dict)
+            return drawn
+        size, self.patch_size = self.patch_size, (1,) * len(patch)
+        try:
+            # The same draws for a patch of one point.
+            drawn = super().get_parameters(**data_dict)
+        finally:
+            self.patch_size = size
+        if drawn["grid"] is not None:
+            matrix = torch.from_numpy(drawn["affine"].T if transposed else drawn["affine"]).float()
+            centre, source = drawn["center_location_in_pixels"], data_dict["image"].shape[1:]
+            drawn["grid"] = affine_grid(patch, matrix, centre, source)
+        return drawn
 
     def _apply_to_segmentation(self, segmentation: Tensor, **params: Any) -> Tensor:
         grid = params["grid"]
