@@ -38,6 +38,7 @@ from nnunet_tricks.training.resampling.fingerprint import reproduced
 from nnunet_tricks.tricks.augmentation.fast_da import fast
 
 STOCK, EXACT, FAST = "nnU-Net", "exact", "FastDA"
+ALONE = "label sampler alone"
 WARM_UP = 3
 SAMPLER_DRAWS = 10
 
@@ -107,7 +108,7 @@ def main() -> None:
             row["megabytes"] = memory_of(name, arm)
             row["at_least"] = situation.at_least.get(arm, 0)
         if situation.sampler:
-            rows["label sampler alone"] = sampler_alone(situation)
+            rows[ALONE] = sampler_alone(situation)
         show(name, arguments.draws, rows)
         if arguments.out:
             before = json.loads(arguments.out.read_text())["results"] if arguments.out.exists() else {}
@@ -125,6 +126,29 @@ def show(name: str, draws: int, rows: dict[str, dict[str, float]]) -> None:
             f"  {arm:20} {row['milliseconds']:9.1f} ms {row['ratio']:7.2f}x {between:>13} of {row['at_least']} {memory}"
         )
     sys.stdout.flush()
+
+
+def page(results: dict[str, dict[str, dict[str, float]]]) -> str:
+    """The tables of docs/waiting.md."""
+    lines = [
+        "| patch, labels beside background | nnU-Net | ours, bit for bit | `FastDA` | memory of a process |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    alone = [
+        "| patch, labels beside background | nnU-Net | ours | | the floor |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for name, rows in results.items():
+        cells = [f"{rows[STOCK]['milliseconds']:.0f} ms"]
+        cells += [f"{rows[arm]['milliseconds']:.0f} ms, {rows[arm]['ratio']:.1f}x" for arm in (EXACT, FAST)]
+        memory = " / ".join(f"{rows[arm]['megabytes']:.0f}" for arm in (STOCK, EXACT, FAST))
+        lines.append(f"| {name} | {' | '.join(cells)} | {memory} MB |")
+        row = rows.get(ALONE)
+        if row:
+            times = [f"{row[key]:.0f} ms" for key in ("stock_milliseconds", "milliseconds")]
+            floor = f"{row['floor_milliseconds']:.0f} ms"
+            alone.append(f"| {name} | {' | '.join(times)} | {row['ratio']:.1f}x | {floor} |")
+    return "\n".join([*lines, "", "The label map alone, when it is turned and scaled:", "", *alone])
 
 
 def transforms_of(situation: Situation, arm: str) -> BasicTransform:

@@ -100,7 +100,7 @@ class Loading:
         return lines
 
 
-def measured(trainer: Any, each: Callable[[Callable[[], object], int], float], steps: int) -> dict[str, Any]:
+def measure_loading(trainer: Any, each: Callable[[Callable[[], object], int], float], steps: int) -> dict[str, Any]:
     """What ``Loading`` needs, but for what can be asked at any time.
 
     Args:

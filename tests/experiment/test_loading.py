@@ -7,9 +7,9 @@ import pytest
 
 from nnunet_tricks.cli import main
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.door import trainers
-from nnunet_tricks.experiment.loading import Loading, cores, measured
+from nnunet_tricks.experiment.loading import Loading, cores, measure_loading
 
 ROOM = Loading(
     step=0.2, stock=3.0, ours=0.5, stock_memory=900_000_000, ours_memory=600_000_000, workers=12, cores=8, free=64 << 30
@@ -52,10 +52,10 @@ def test_what_was_timed_before_loading_was_measured_says_nothing() -> None:
 def test_both_augmentations_are_measured(bench: Bench) -> None:
     trainer = trainers.find("nnUNetTrainer_run2")
     assert trainer is not None
-    with bench.room(trainer, Cell("labels", "2d", True)) as run:
+    with bench.room(trainer, Situation("labels", "2d", True)) as run:
         built = run.build()
         built.on_train_start()
-        figures = measured(built, lambda work, _: (work(), 0.01)[1], 1)
+        figures = measure_loading(built, lambda work, _: (work(), 0.01)[1], 1)
     assert json.loads(json.dumps(figures)) == figures
     loading = Loading.of({"loading": figures})
     assert loading is not None
@@ -69,5 +69,5 @@ def test_a_data_set_that_is_not_preprocessed_is_refused(
     data = bench.data("labels", flat=True)
     for name in ("raw", "preprocessed", "results"):
         monkeypatch.setenv(f"nnUNet_{name}", str(bench.folder / name))
-    assert main(["doctor", "--workers", data.name, "-p", "OtherPlans"]) == 1
+    assert main(["doctor", "--workers", data.name, "-p", "OtherPlans"]) == 2
     assert f"{data.name} has no OtherPlans: 'nnUNetv2_plan_and_preprocess" in capsys.readouterr().err

@@ -12,7 +12,9 @@ from typing import Any
 
 from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
+from batchgeneratorsv2.transforms.utils.seg_to_regions import ConvertSegmentationToRegionsTransform
 
+from nnunet_tricks.training.resampling.exact_regions import ExactRegionsTransform
 from nnunet_tricks.training.resampling.fingerprint import reproduced
 from nnunet_tricks.training.resampling.swap import with_replaced
 
@@ -59,4 +61,8 @@ class WithExactLabels:
                 f"{version('batchgeneratorsv2')}, or this processor rounds in a way of its own"
             )
             return transforms
-        return with_replaced(transforms, {SpatialTransform: kind.in_place_of})
+        ours: dict[type[BasicTransform], Callable[[Any], BasicTransform | None]] = {
+            SpatialTransform: kind.in_place_of,
+            ConvertSegmentationToRegionsTransform: ExactRegionsTransform.in_place_of,
+        }
+        return with_replaced(transforms, ours)

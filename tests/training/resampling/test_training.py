@@ -11,7 +11,7 @@ from batchgeneratorsv2.transforms.utils.random import RandomTransform
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.door import trainers
 from nnunet_tricks.nnunet.sandbox import seed_everything
 from nnunet_tricks.training.resampling import fingerprint
@@ -21,9 +21,9 @@ from nnunet_tricks.training.resampling.exact_spatial import ExactSpatialTransfor
 STEPS = 20
 RUN = "nnUNetTrainer_run2"
 SITUATIONS = [
-    pytest.param(Cell("labels", "2d", True), "2d", id="2D"),
-    pytest.param(Cell("labels+ignore", "3d", True), "3d_fullres", id="slice by slice"),
-    pytest.param(Cell("regions", "3d", True), "3d_lowres", id="3D"),
+    pytest.param(Situation("labels", "2d", True), "2d", id="2D"),
+    pytest.param(Situation("labels+ignore", "3d", True), "3d_fullres", id="slice by slice"),
+    pytest.param(Situation("regions", "3d", True), "3d_lowres", id="3D"),
 ]
 
 
@@ -37,7 +37,7 @@ def transforms_of(trainer: nnUNetTrainer) -> ComposeTransforms:
     return trainer.dataloader_train.data_loader.transforms
 
 
-def trained(bench: Bench, trainer: type[nnUNetTrainer], cell: Cell, configuration: str) -> nnUNetTrainer:
+def trained(bench: Bench, trainer: type[nnUNetTrainer], cell: Situation, configuration: str) -> nnUNetTrainer:
     with bench.room(trainer, cell) as run:
         seed_everything(1)
         built = run.build(configuration=configuration)
@@ -60,7 +60,7 @@ def one_way_to_blur(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("one_way_to_blur")
 @pytest.mark.parametrize(("cell", "configuration"), SITUATIONS)
-def test_twenty_steps_end_in_the_same_weights(bench: Bench, cell: Cell, configuration: str) -> None:
+def test_twenty_steps_end_in_the_same_weights(bench: Bench, cell: Situation, configuration: str) -> None:
     ours = trained(bench, found(RUN), cell, configuration)
     theirs = trained(bench, nnUNetTrainer, cell, configuration)
     assert spatial_transforms(transforms_of(ours)) == {fingerprint.reproduced()}
@@ -82,7 +82,7 @@ def fresh_fingerprint() -> Iterator[None]:
 
 def begun(bench: Bench, name: str) -> tuple[ComposeTransforms, str]:
     """Transforms of a trainer that has begun, and its log."""
-    with bench.room(found(name), Cell("labels", "2d", True)) as run:
+    with bench.room(found(name), Situation("labels", "2d", True)) as run:
         trainer = run.build()
         trainer.on_train_start()
         with open(trainer.log_file, encoding="utf-8") as log:

@@ -15,7 +15,7 @@ from scipy.stats import ks_2samp
 from torch import Tensor
 
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.door import trainers
 from nnunet_tricks.nnunet.sandbox import seed_everything
 from nnunet_tricks.tricks.augmentation.fast_da import FastBlur, FastGamma, fast, gaussian
@@ -72,8 +72,9 @@ def test_a_blur_is_nnunets_to_rounding(size: list[int], sigma: float, together: 
     assert type(ours) is FastBlur
     image = torch.randn(3, *size, generator=torch.Generator().manual_seed(seed))
     if together:
-        # nnU-Net then draws from the size of the patch.
+        # nnU-Net then draws from the size of the patch, and fails if it blurs no channel.
         theirs.blur_sigma = ours.blur_sigma = sigma
+        theirs.p_per_channel = ours.p_per_channel = 1
     if len(gaussian(sigma)) // 2 >= min(size):
         # nnU-Net refuses patches that are narrower than its kernel, unless it blurs no channel.
         theirs.p_per_channel = ours.p_per_channel = 1
@@ -165,7 +166,7 @@ def test_patches_have_nnunets_statistics() -> None:
 def test_it_goes_with_any_augmentation(bench: Bench, name: str) -> None:
     cls = trainers.find(name)
     assert cls is not None
-    with bench.room(cls, Cell("labels", "2d", True)) as run:
+    with bench.room(cls, Situation("labels", "2d", True)) as run:
         trainer = run.build()
         trainer.on_train_start()
         shown = str([vars(part) for part in trainer.dataloader_train.data_loader.transforms.transforms])
