@@ -107,13 +107,14 @@ def main() -> None:
         for arm, row in rows.items():
             row["megabytes"] = memory_of(name, arm)
             row["at_least"] = situation.at_least.get(arm, 0)
+            row["draws"] = arguments.draws
         if situation.sampler:
             rows[ALONE] = sampler_alone(situation)
         show(name, arguments.draws, rows)
         if arguments.out:
             before = json.loads(arguments.out.read_text())["results"] if arguments.out.exists() else {}
             order = {key: (before | {name: rows})[key] for key in SITUATIONS if key in before | {name: rows}}
-            save(arguments.out, {"draws": arguments.draws, "results": order})
+            save(arguments.out, {"results": order})
 
 
 def show(name: str, draws: int, rows: dict[str, dict[str, float]]) -> None:
@@ -131,8 +132,8 @@ def show(name: str, draws: int, rows: dict[str, dict[str, float]]) -> None:
 def page(results: dict[str, dict[str, dict[str, float]]]) -> str:
     """The tables of docs/waiting.md."""
     lines = [
-        "| patch, labels beside background | nnU-Net | ours, bit for bit | `FastDA` | memory of a process |",
-        "|---|---:|---:|---:|---:|",
+        "| patch, labels beside background | nnU-Net | ours, bit for bit | `FastDA` | draws | memory of a process |",
+        "|---|---:|---:|---:|---:|---:|",
     ]
     alone = [
         "| patch, labels beside background | nnU-Net | ours | | the floor |",
@@ -141,8 +142,9 @@ def page(results: dict[str, dict[str, dict[str, float]]]) -> str:
     for name, rows in results.items():
         cells = [f"{rows[STOCK]['milliseconds']:.0f} ms"]
         cells += [f"{rows[arm]['milliseconds']:.0f} ms, {rows[arm]['ratio']:.1f}x" for arm in (EXACT, FAST)]
-        memory = " / ".join(f"{rows[arm]['megabytes']:.0f}" for arm in (STOCK, EXACT, FAST))
-        lines.append(f"| {name} | {' | '.join(cells)} | {memory} MB |")
+        held = [rows[arm].get("megabytes") for arm in (STOCK, EXACT, FAST)]
+        memory = " / ".join("?" if count is None else f"{count:.0f}" for count in held)
+        lines.append(f"| {name} | {' | '.join(cells)} | {rows[STOCK]['draws']} | {memory} MB |")
         row = rows.get(ALONE)
         if row:
             times = [f"{row[key]:.0f} ms" for key in ("stock_milliseconds", "milliseconds")]
