@@ -155,7 +155,7 @@ def test_patches_have_nnunets_statistics() -> None:
             done, _ = outcome(transform, seed, image=image, segmentation=labels)
             patch = done["image"]
             steps = (patch[:, 1:] - patch[:, :-1]).abs().mean()
-            rows.append([float(one) for one in (patch.mean(), patch.std(), patch.max(), patch.median(), steps)])
+            rows.append([float(value) for value in (patch.mean(), patch.std(), patch.max(), patch.median(), steps)])
         return np.transpose(rows).tolist()
 
     pairs = zip(statistics(ours, range(200)), statistics(theirs, range(200, 400)), strict=True)
