@@ -7,9 +7,11 @@ from nnunet_tricks.catalogue.entries import (
     augmentation,
     bases,
     enhancement,
+    inference,
     norm,
     optimizer,
     overlap,
+    postprocessing,
     sampling,
     shape,
     supervision,
@@ -30,3 +32,6 @@ CATALOGUE: tuple[TrickInfo, ...] = (
     *optimizer.ENTRIES,
     *bases.ENTRIES,
 )
+
+AFTER_TRAINING: tuple[TrickInfo, ...] = (*inference.ENTRIES, *postprocessing.ENTRIES)
+"""Tricks for trained models. No trainer's name holds them."""

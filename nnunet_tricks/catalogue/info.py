@@ -32,6 +32,7 @@ HOOKS = (
     "optimizer",
     "schedule",
     "inference",
+    "postprocessing",
 )
 """The parts of nnU-Net's shared configuration that a trick can claim. A trainer's name lists its tricks in this
 order."""

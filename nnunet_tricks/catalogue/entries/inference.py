@@ -1,0 +1,64 @@
+"""What is done at prediction. No trainer's name holds these: ``nnunet-tricks predict`` and ``ensemble`` take them."""
+
+from __future__ import annotations
+
+from nnunet_tricks.catalogue.entries.tables_10_to_13 import INFERENCE, tables_10_and_11
+from nnunet_tricks.catalogue.info import Parameter, TrickInfo
+from nnunet_tricks.catalogue.papers import cited
+
+_AVERAGE = Parameter(
+    name="average",
+    default="usual",
+    choices=("usual", "logits", "probabilities"),
+    help="what of the views is averaged; usual: logits for none and mirror, as in nnU-Net, else probabilities",
+)
+_VIEWS = "mean over views v of v^-1(network(v(x)))"
+_MODULE = "nnunet_tricks.tricks.inference.view_sets"
+
+ENTRIES: tuple[TrickInfo, ...] = (
+    TrickInfo(
+        name="TTA",
+        hooks=("inference.views",),
+        phase=INFERENCE,
+        module=_MODULE,
+        class_name="view_set",
+        summary="the mean over several views of the image at prediction",
+        formula=_VIEWS,
+        parameters=(
+            Parameter(
+                name="views",
+                default="mediseg",
+                choices=("none", "mirror", "mediseg", "rotate90", "gtauga", "gtaugb"),
+                help="none; mirror: nnU-Net's own; mediseg: the trick paper's code; gtauga, gtaugb: as in training",
+            ),
+            _AVERAGE,
+        ),
+        paper=cited("zhang2022tricks"),
+        challenges=("orientation", "robustness"),
+        measured=tables_10_and_11("TTAbaseline", isic=0.53, conic=2.14, kidney=-11.12, tumour=-7.82, lits=-3.79),
+    ),
+    TrickInfo(
+        name="EnsembleAverage",
+        hooks=("inference.ensemble",),
+        phase=INFERENCE,
+        module="nnunet_tricks.tricks.inference.ensemble",
+        class_name="ensemble",
+        summary="the mean probabilities of several trained models",
+        formula="argmax_c of mean over models m of p_mc",
+        paper=cited("zhang2022tricks"),
+        challenges=("robustness",),
+        measured=tables_10_and_11("EnsAvg", isic=1.63, conic=2.22, kidney=1.89, tumour=-0.48, lits=2.66),
+    ),
+    TrickInfo(
+        name="EnsembleVote",
+        hooks=("inference.ensemble",),
+        phase=INFERENCE,
+        module="nnunet_tricks.tricks.inference.voting",
+        class_name="majority",
+        summary="the label that most of several trained models predict",
+        formula="argmax_c of the number of models m with argmax p_m = c; ties: higher mean p_c, then lower c",
+        paper=cited("zhang2022tricks"),
+        challenges=("robustness",),
+        measured=tables_10_and_11("EnsVot", isic=1.57, conic=2.11, kidney=1.81, tumour=-0.19, lits=1.98),
+    ),
+)

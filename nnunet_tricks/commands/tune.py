@@ -1,0 +1,97 @@
+"""``nnunet-tricks tune``: what a trained model can still gain, measured on folds that did not choose."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nnunet_tricks.tricks.inference.tuning.tune import Tuned
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.description = (
+        "Choose thresholds, keep-largest and size cuts for a trained model, on the predictions of its "
+        "cross-validation. Each fold is measured with what the other folds chose. Beside it stands the naive gain, "
+        "measured on the cases that chose. What survives is written into a file for predict --with and postprocess "
+        "--with."
+    )
+    add = parser.add_argument
+    add("model", type=Path, metavar="MODEL_FOLDER", help="folder with at least two folds, validated with --npz")
+    add("-o", dest="output", type=Path, default=Path("tuned.yaml"), help="file to write (default: %(default)s)")
+    add("--workers", type=int, default=1, help="processes (default: %(default)s)")
+    add("--overwrite", action="store_true", help="replace the file if it is there")
+    add("--disable_progress_bar", action="store_true", help="no progress bars")
+    add("--json", action="store_true", help="print the result as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Tune, print what each step is worth, and write what survives."""
+    from nnunet_tricks.tricks.inference.tuning.tune import tune
+
+    if arguments.workers < 1:
+        raise ValueError(f"--workers is {arguments.workers}, and at least 1 is needed")
+    if arguments.output.exists() and not arguments.overwrite:
+        raise ValueError(f"{arguments.output} is there already: give another file with -o, or --overwrite")
+    if not arguments.output.absolute().parent.is_dir():
+        raise ValueError(
+            f"{arguments.output} cannot be written: there is no folder {arguments.output.absolute().parent}"
+        )
+    silent = arguments.disable_progress_bar or arguments.json
+    tuned = tune(arguments.model, workers=arguments.workers, progress=not silent)
+    data = _as_data(tuned)
+    tuned.settings.write(arguments.output, {**data, "model": str(arguments.model.absolute())})
+    if arguments.json:
+        print(json.dumps(data, indent=1))
+        return 0
+    _print(tuned)
+    print(f"Written: {arguments.output}")
+    return 0
+
+
+def _as_data(tuned: Tuned) -> dict[str, Any]:
+    return {
+        "cases": tuned.cases,
+        "folds": tuned.folds,
+        "dice": {name: round(value, 4) for name, value in tuned.before.items()},
+        "steps": [
+            {
+                "kind": step.kind,
+                "class": step.label,
+                "setting": step.setting,
+                "gain": round(step.choice.gain, 5),
+                "naive_gain": round(step.choice.naive, 5),
+                "p": round(step.choice.p, 5),
+                "survives": step.survives,
+            }
+            for step in tuned.steps
+        ],
+        "together": {name: round(value, 5) for name, value in tuned.together.items()},
+    }
+
+
+def _print(tuned: Tuned) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("step", "class", "setting", box=box.SIMPLE_HEAD)
+    for name in ("gain", "naive", "optimism", "p"):
+        table.add_column(name, justify="right")
+    table.add_column("")
+    for step in tuned.steps:
+        choice = step.choice
+        numbers = (f"{choice.gain:+.4f}", f"{choice.naive:+.4f}", f"{choice.optimism:+.4f}", f"{choice.p:.4f}")
+        table.add_row(step.kind, step.label, step.setting, *numbers, "survives" if step.survives else "")
+    before = ", ".join(f"{name} {value:.4f}" for name, value in tuned.before.items())
+    print(f"{tuned.cases} cases of {tuned.folds} folds. Mean Dice: {before}.")
+    print("gain: Dice on folds that did not choose the setting; naive: on the cases that chose it.")
+    Console().print(table)
+    if any(step.survives for step in tuned.steps):
+        gains = ", ".join(f"{name} {value:+.4f}" for name, value in tuned.together.items())
+        print(f"All that survives, together, on folds that did not choose: {gains}.")
+    else:
+        print("Nothing survives: no setting gains more than chance would.")

@@ -1,0 +1,1 @@
+"""What is done at prediction: test-time augmentation, thresholds, uncertainty, ensembles."""

@@ -1,0 +1,222 @@
+"""One segmentation of several: the mean of probabilities, or a vote of label maps.
+
+Zhang D. et al., "Deep Learning for Medical Image Segmentation: Tricks, Challenges and Future Directions",
+section 3.5.2. Members may be of different configurations, trainers and seeds: all their predictions lie in the grid of
+the image.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from batchgenerators.utilities.file_and_folder_operations import load_pickle, save_pickle
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+from rich.progress import track
+
+from nnunet_tricks.tricks.inference.doubt import doubts
+from nnunet_tricks.tricks.inference.members import DESCRIPTION, PLANS, Members, members, missing_probabilities
+from nnunet_tricks.tricks.inference.output_folder import OutputFolder
+from nnunet_tricks.tricks.inference.uncertainty import DISAGREEMENT, ENTROPY, maps_of_probabilities
+from nnunet_tricks.tricks.inference.voting import majority, shares
+from nnunet_tricks.tricks.inference.writing import PARTIAL, write_cases, write_map
+from nnunet_tricks.utilities.files import write_atomically
+
+METHODS = ("average", "vote")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnsembleSettings:
+    """What decides the result.
+
+    Attributes:
+        method: One of ``METHODS``.
+        weights: Of the members; alike if empty.
+        probabilities: Whether mean probabilities are written, too.
+        uncertainty: Whether maps of uncertainty are written, too.
+    """
+
+    method: str = "average"
+    weights: tuple[float, ...] = ()
+    probabilities: bool = False
+    uncertainty: bool = False
+
+
+@dataclass(frozen=True)
+class EnsembleResult:
+    """What was made.
+
+    Attributes:
+        cases: All cases.
+        seconds: Time of the cases that were made now.
+    """
+
+    cases: tuple[str, ...]
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+def ensemble(
+    folders: Sequence[Path],
+    output: Path,
+    settings: EnsembleSettings,
+    *,
+    processes: int = 1,
+    resume: bool = False,
+    overwrite: bool = False,
+    dry_run: bool = False,
+    progress: bool = True,
+) -> EnsembleResult:
+    """Make one folder of predictions of several.
+
+    Args:
+        folders: Predictions of the same cases, a folder for each member.
+        output: Where the result is written; none of the folders.
+        settings: How.
+        processes: How many cases are worked at.
+        resume: Whether cases that are complete are kept.
+        overwrite: Whether older results are deleted first.
+        dry_run: Whether everything is checked and nothing written.
+        progress: Whether there is a progress bar.
+
+    Raises:
+        ValueError: If the members do not go together, or ``output`` has results of other settings.
+    """
+    if settings.method not in METHODS:
+        raise ValueError(f"method is '{settings.method}', and must be one of {', '.join(METHODS)}")
+    group = members(folders)
+    _check(group, settings, output)
+    beside = (".npz", ".pkl") if settings.probabilities else ()
+    maps = (ENTROPY, DISAGREEMENT) if settings.uncertainty else ()
+    content = {
+        "method": settings.method,
+        "members": [str(folder.resolve()) for folder in group.folders],
+        "weights": list(settings.weights),
+        "probabilities": settings.probabilities,
+        "uncertainty": settings.uncertainty,
+    }
+    folder = OutputFolder(output, content, group.ending, beside, maps)
+    missing = folder.missing(group.cases, resume=resume, overwrite=overwrite, shared=False)
+    if dry_run:
+        return EnsembleResult(group.cases)
+    folder.begin(overwrite=overwrite)
+    for name, data in ((DESCRIPTION, group.description), (PLANS, group.plans)):
+        write_atomically(output / name, json.dumps(data, indent=1) + "\n")
+    seconds: dict[str, float] = {}
+    maker = _CaseMaker(group, output, settings)
+    if processes == 1:
+        for case in track(missing, "ensemble", disable=not progress):
+            seconds[case] = maker(case)
+    elif missing:
+        with ProcessPoolExecutor(min(processes, len(missing)), get_context("spawn")) as pool:
+            made = pool.map(maker, missing)
+            for case in track(missing, "ensemble", disable=not progress):
+                seconds[case] = next(made)
+    folder.end(seconds)
+    if maps:
+        write_cases(doubts(output, group.cases, maps, group.ending), output / "cases.csv")
+    return EnsembleResult(group.cases, seconds)
+
+
+def _check(group: Members, settings: EnsembleSettings, output: Path) -> None:
+    if output.resolve() in {folder.resolve() for folder in group.folders}:
+        raise ValueError(f"{output} is one of the members: give another folder for the result")
+    if settings.weights:
+        if len(settings.weights) != len(group.folders):
+            raise ValueError(f"weights has {len(settings.weights)} numbers for {len(group.folders)} folders")
+        if min(settings.weights) < 0 or not sum(settings.weights) > 0:
+            raise ValueError(f"weights are {', '.join(map(str, settings.weights))}: none may be negative, or all 0")
+    needed = settings.method == "average" or settings.probabilities
+    if needed and (lacking := missing_probabilities(group.folders, group.cases)):
+        what = "average" if settings.method == "average" else "--save_probabilities"
+        raise ValueError(
+            f"{lacking} is missing, and {what} needs probabilities: predict with --save_probabilities, or take "
+            "--method vote"
+        )
+
+
+@dataclass(frozen=True)
+class _CaseMaker:
+    """Makes the ensemble of a case; travels to other processes."""
+
+    group: Members
+    output: Path
+    settings: EnsembleSettings
+
+    def __call__(self, case: str) -> float:
+        begin = perf_counter()
+        torch.set_num_threads(1)
+        plans = PlansManager(self.group.plans)
+        labels = plans.get_label_manager(self.group.description)
+        reader = plans.image_reader_writer_class()
+        ending = self.group.ending
+        each: list[Any] = []
+        mean = None
+        if self.group.probabilities:
+            each, mean = self._probabilities(case, keep=self.settings.uncertainty)
+        if self.settings.method == "average":
+            segmentation = np.asarray(labels.convert_probabilities_to_segmentation(mean))
+            properties = load_pickle(str(self.group.folders[0] / f"{case}.pkl"))
+        else:
+            read = [reader.read_seg(str(folder / f"{case}{ending}")) for folder in self.group.folders]
+            properties = read[0][1]
+            votes = [found[0][0].astype(np.uint16) for found in read]
+            self._check_shapes(case, votes)
+            # Regions overlap, so their probabilities are none of the labels'.
+            chance = None if mean is None or labels.has_regions else mean
+            segmentation = majority(votes, weights=self.settings.weights, probabilities=chance)
+            if self.settings.uncertainty and not each:
+                every = sorted(set().union(*(np.unique(vote).tolist() for vote in votes)))
+                each = [shares([vote], every) for vote in votes]
+        if self.settings.uncertainty:
+            regions = labels.has_regions and self.group.probabilities
+            maps = maps_of_probabilities([torch.from_numpy(np.asarray(member)) for member in each], regions=regions)
+            for name, values in maps.items():
+                write_map(values.numpy(), name, self.output / case, properties, reader, ending)
+        self._write(case, segmentation, mean, properties, reader)
+        return perf_counter() - begin
+
+    def _probabilities(self, case: str, *, keep: bool) -> tuple[list[Any], Any]:
+        """Those of each member, where they are kept, and their mean."""
+        weights = self.settings.weights or (1.0,) * len(self.group.folders)
+        each = []
+        total = None
+        for folder, weight in zip(self.group.folders, weights, strict=True):
+            probabilities = np.load(folder / f"{case}.npz")["probabilities"].astype(np.float32, copy=False)
+            if total is not None and probabilities.shape != total.shape:
+                raise ValueError(
+                    f"{folder / case}.npz has the shape {probabilities.shape}, and that of {self.group.folders[0]} "
+                    f"{total.shape}: they are not predictions of the same image by models of the same labels"
+                )
+            if keep:
+                each.append(probabilities.copy())
+            if weight != 1:
+                probabilities = probabilities * np.float32(weight)
+            total = probabilities if total is None else np.add(total, probabilities, out=total)
+        return each, total / np.float32(sum(weights))
+
+    def _check_shapes(self, case: str, votes: Sequence[Any]) -> None:
+        for folder, vote in zip(self.group.folders, votes, strict=True):
+            if vote.shape != votes[0].shape:
+                raise ValueError(
+                    f"{folder / case}{self.group.ending} has the shape {vote.shape}, and that of "
+                    f"{self.group.folders[0]} {votes[0].shape}: they are not predictions of the same image"
+                )
+
+    def _write(self, case: str, segmentation: Any, mean: Any, properties: Any, reader: Any) -> None:
+        partial = self.output / f".{case}.{PARTIAL}"
+        written = {self.group.ending: f"{partial}{self.group.ending}"}
+        if self.settings.probabilities:
+            np.savez_compressed(f"{partial}.npz", probabilities=mean)
+            save_pickle(properties, f"{partial}.pkl")
+            written = {".npz": f"{partial}.npz", ".pkl": f"{partial}.pkl", **written}
+        reader.write_seg(segmentation, written[self.group.ending], properties)
+        for ending, file in written.items():
+            Path(file).replace(self.output / f"{case}{ending}")

@@ -1,0 +1,104 @@
+"""The folders of predictions that an ensemble is made of, and whether they go together."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+DESCRIPTION = "dataset.json"
+PLANS = "plans.json"
+
+
+@dataclass(frozen=True)
+class Members:
+    """Folders of predictions of the same cases.
+
+    Attributes:
+        folders: One for each member.
+        cases: Names of the cases, sorted.
+        description: Content of ``dataset.json``.
+        plans: Content of ``plans.json``.
+        probabilities: Whether all cases of all members have probabilities.
+    """
+
+    folders: tuple[Path, ...]
+    cases: tuple[str, ...]
+    description: dict[str, Any]
+    plans: dict[str, Any]
+    probabilities: bool
+
+    @property
+    def ending(self) -> str:
+        """Ending of the segmentations."""
+        return str(self.description["file_ending"])
+
+
+def members(folders: Sequence[Path]) -> Members:
+    """Look the folders through.
+
+    A folder is one that was predicted, or ``fold_X/validation`` of a model.
+
+    Args:
+        folders: At least two.
+
+    Raises:
+        ValueError: If there is only one, a folder is given twice, one lacks a case or says other labels than the first,
+            or has no ``dataset.json``.
+    """
+    if len(folders) < 2:
+        raise ValueError(f"an ensemble needs at least two folders, and {len(folders)} was given")
+    absolute = [folder.resolve() for folder in folders]
+    for position, folder in enumerate(absolute):
+        if not folder.is_dir():
+            raise ValueError(f"{folders[position]} is no folder")
+        if folder in absolute[:position]:
+            raise ValueError(f"{folders[position]} is given twice: give weights for a member that counts more")
+    descriptions = [read_beside(folder, DESCRIPTION) for folder in folders]
+    first = descriptions[0]
+    for folder, description in zip(folders[1:], descriptions[1:], strict=True):
+        for key in ("labels", "regions_class_order", "file_ending"):
+            if description.get(key) != first.get(key):
+                theirs, ours = _short(description.get(key)), _short(first.get(key))
+                raise ValueError(
+                    f"{folder} has {key} {theirs}, and {folders[0]} has {ours}: models of other labels are no ensemble"
+                )
+    ending = str(first["file_ending"])
+    cases = [_cases(folder, ending) for folder in folders]
+    everything = sorted(set().union(*cases))
+    if not everything:
+        raise ValueError(f"{folders[0]} has no prediction that ends in {ending}")
+    for folder, there in zip(folders, cases, strict=True):
+        if missing := [case for case in everything if case not in there]:
+            raise ValueError(
+                f"{folder} has no {missing[0]}{ending} ({len(missing)} of {len(everything)} cases are missing): "
+                "predict all cases with all members"
+            )
+    complete = all((folder / f"{case}.npz").is_file() for folder in folders for case in everything)
+    return Members(tuple(folders), tuple(everything), first, read_beside(folders[0], PLANS), complete)
+
+
+def missing_probabilities(folders: Sequence[Path], cases: Sequence[str]) -> str:
+    """The first file of probabilities that is not there, or an empty string."""
+    return next(
+        (f"{folder / case}.npz" for folder in folders for case in cases if not (folder / f"{case}.npz").is_file()), ""
+    )
+
+
+def _cases(folder: Path, ending: str) -> set[str]:
+    return {file.name.removesuffix(ending) for file in folder.glob(f"[!.]*{ending}")}
+
+
+def read_beside(folder: Path, name: str) -> dict[str, Any]:
+    """A file that nnU-Net leaves beside predictions, or two folders above those of a validation."""
+    for place in (folder, folder.parent.parent):
+        if (place / name).is_file():
+            return dict(json.loads((place / name).read_text(encoding="utf-8")))
+    raise ValueError(f"{folder} has no {name}: copy that of the model, which nnUNetv2_predict leaves there, too")
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

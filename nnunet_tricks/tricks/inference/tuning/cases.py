@@ -1,0 +1,105 @@
+"""The validation cases of a model, read and measured."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+from nnunet_tricks.nnunet.classes import Classes
+from nnunet_tricks.tricks.inference.thresholds import logit_shifts
+from nnunet_tricks.tricks.inference.tuning.overlap import ClassOverlap, Floats, dice, overlaps
+from nnunet_tricks.tricks.inference.tuning.settings import TunedSettings
+from nnunet_tricks.tricks.postprocessing.planned import planned_steps
+
+
+@dataclass(frozen=True)
+class ValidationCase:
+    """A case that was predicted by the fold that had not trained on it.
+
+    Attributes:
+        case: Its name.
+        fold: The fold.
+        prediction: The segmentation; its probabilities lie beside it.
+        truth: The label map.
+    """
+
+    case: str
+    fold: str
+    prediction: Path
+    truth: Path
+
+    @property
+    def probabilities(self) -> Path:
+        """The file of its probabilities."""
+        return self.prediction.with_name(f"{self.case}.npz")
+
+
+@dataclass(frozen=True)
+class ValidationReader:
+    """Reads cases; travels to other processes.
+
+    Attributes:
+        description: Content of ``dataset.json``.
+        plans: Content of ``plans.json``.
+    """
+
+    description: dict[str, Any]
+    plans: dict[str, Any]
+
+    def overlaps(self, case: ValidationCase) -> dict[str, ClassOverlap]:
+        """Count the voxels of a case."""
+        probabilities, segmentation, truth, _ = self._read(case)
+        classes = Classes.of(self.description)
+        regions = bool(self.description.get("regions_class_order"))
+        return overlaps(
+            probabilities, segmentation, truth, dict(classes.values), regions=regions, ignore=classes.ignore
+        )
+
+    def dice_with(self, work: tuple[ValidationCase, TunedSettings]) -> Floats:
+        """Dice of each class of a case with other settings."""
+        case, settings = work
+        probabilities, segmentation, truth, voxel = self._read(case)
+        classes = Classes.of(self.description)
+        if settings.thresholds:
+            segmentation = self._segmented(probabilities, settings.thresholds, list(classes.values))
+        for step in planned_steps(settings.steps, self.description):
+            segmentation = step(segmentation, voxel)
+        counted = truth != classes.ignore if classes.ignore is not None else np.ones(truth.shape, bool)
+        found = [np.isin(segmentation, labels) & counted for labels in classes.values.values()]
+        wanted = [np.isin(truth, labels) for labels in classes.values.values()]
+        hits = [int((mask & there).sum()) for mask, there in zip(found, wanted, strict=True)]
+        return dice(np.array(hits), np.array([m.sum() for m in found]), np.array([m.sum() for m in wanted]))
+
+    def _segmented(
+        self, probabilities: npt.NDArray[np.float32], thresholds: Mapping[str, float], names: list[str]
+    ) -> npt.NDArray[Any]:
+        # nnU-Net says on stdout that old plans name no label manager, and a script reads our JSON there.
+        with redirect_stdout(io.StringIO()):
+            manager = PlansManager(self.plans).get_label_manager(self.description)
+        outputs = names if manager.has_regions else ["background", *names]
+        shifts = np.array(logit_shifts(thresholds, outputs, regions=manager.has_regions), np.float32)
+        shifts = shifts.reshape(-1, *[1] * (probabilities.ndim - 1))
+        clipped = np.clip(probabilities, 1e-7, 1 - 1e-7)
+        logits = np.log(clipped) - (np.log1p(-clipped) if manager.has_regions else 0)
+        return np.asarray(manager.convert_logits_to_segmentation((logits + shifts).astype(np.float32)))
+
+    def _read(self, case: ValidationCase) -> tuple[npt.NDArray[np.float32], npt.NDArray[Any], npt.NDArray[Any], float]:
+        reader = PlansManager(self.plans).image_reader_writer_class()
+        segmentation, properties = reader.read_seg(str(case.prediction))
+        truth, _ = reader.read_seg(str(case.truth))
+        probabilities = np.load(case.probabilities)["probabilities"].astype(np.float32, copy=False)
+        for name, shape in (("probabilities", probabilities.shape[1:]), ("label map", truth.shape[1:])):
+            if shape != segmentation.shape[1:]:
+                raise ValueError(
+                    f"{case.prediction} has the shape {segmentation.shape[1:]}, and its {name} {shape}: they are not "
+                    "of the same image"
+                )
+        return probabilities, segmentation[0], truth[0], float(np.prod(properties["spacing"]))

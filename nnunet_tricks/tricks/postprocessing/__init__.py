@@ -1,0 +1,1 @@
+"""What is done to finished segmentations: components kept, small ones removed, holes filled."""
