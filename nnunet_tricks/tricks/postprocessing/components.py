@@ -25,6 +25,9 @@ CONNECTIVITY = "corner"
 CC3D_REFUSES = 3
 """Voxels of an image for which cc3d may fail: it expects one component at most in three voxels in a line."""
 
+SLAB = 1 << 18
+"""Voxels that are compared at once, so that they stay in the processor's cache."""
+
 WORTH_CROPPING = 0.8
 """Bounding boxes of a larger share of the image are not cut out."""
 
@@ -120,8 +123,11 @@ def _runs(mask: Mask) -> tuple[Positions, Positions]:
     if not mask.size:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     flat = mask.reshape(-1)
-    changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-    bounds = np.concatenate([[0] if flat[0] else [], changes, [len(flat)] if flat[-1] else []]).astype(np.int64)
+    changes = []
+    for start in range(0, len(flat), SLAB):
+        slab = flat[start : start + SLAB + 1]
+        changes.append(np.flatnonzero(slab[1:] != slab[:-1]) + (start + 1))
+    bounds = np.concatenate([[0] if flat[0] else [], *changes, [len(flat)] if flat[-1] else []]).astype(np.int64)
     # A run that goes over the end of a line is two.
     ends = np.arange(mask.shape[-1], len(flat), mask.shape[-1])
     cut = ends[flat[ends] & flat[ends - 1]]

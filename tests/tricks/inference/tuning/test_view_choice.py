@@ -106,10 +106,7 @@ def test_a_search_goes_on_where_it_was_killed_and_predict_takes_what_it_found(
     assert predict((validated, slices[1]), tmp_path / "own", "--with", str(file), "--tta", "none") == 0
     assert "with 1 view (identity)" in capsys.readouterr().out
 
-
-def test_views_that_cannot_be_tried_are_refused(
-    validated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+    # What cannot be tried is refused.
     words = ["tune", str(validated), "-o", str(tmp_path / "t.yaml"), "-device", "cpu", "--disable_progress_bar"]
     assert main([*words, "--tta", "flip0,flip1"]) == 2
     assert "choosing needs identity and 1 to 7 others" in capsys.readouterr().err
