@@ -66,7 +66,7 @@ def main() -> None:
 def views(rounds: int) -> dict[str, Any]:
     """Time and memory of sets of views, of a 3D and a 2D model."""
     result: dict[str, Any] = {}
-    for kind, image in (("3d", torch.randn(1, 35, 50, 35)), ("2d", torch.randn(3, 1, 288, 288))):
+    for kind, image in (("3d", torch.randn(1, 35, 50, 35)), ("2d", torch.randn(3, 1, 384, 384))):
         one = _predictor(kind, "none")
         stock = _predictor(kind, None)
         mirror = _predictor(kind, "mirror")
@@ -103,7 +103,7 @@ class _Plans:
     """What a predictor asks of nnU-Net's plans, labels and configuration."""
 
     def __init__(self, kind: str) -> None:
-        self.patch_size = [40, 56, 40] if kind == "3d" else [192, 192]
+        self.patch_size = [40, 56, 40] if kind == "3d" else [256, 256]
         self.spacing = [1.0] * len(self.patch_size)
         self.num_segmentation_heads = 3
         self.has_regions = False
