@@ -28,6 +28,7 @@ from typing import Any
 
 from benchmarks.measuring import save
 from nnunet_tricks.experiment.cell import Cell
+from nnunet_tricks.experiment.cluster import rounds
 from nnunet_tricks.experiment.cluster.environment import Environment
 from nnunet_tricks.experiment.cluster.profile import read_profile
 from nnunet_tricks.experiment.cluster.rounds import Round, new_folder
@@ -131,8 +132,9 @@ def _measured(words: Sequence[str], variables: Mapping[str, str]) -> dict[str, f
 
 def _overheads(folder: Path, variables: Mapping[str, str], count: int) -> tuple[list[float], ...]:
     """Seconds of empty jobs within a plan of 5,000 cells, seconds of an empty program, and CPU seconds of the jobs."""
-    # The class is taken from its module, so that a job finds it again.
-    empty_cell = import_module("benchmarks.cluster").EmptyCell
+    # A job makes cells of known kinds only; this module adds ours.
+    module = import_module("benchmarks.cluster_job")
+    rounds.JOB, empty_cell = module.__name__, module.EmptyCell
     cells = [empty_cell(key=f"c{number}/train", states=folder / "states", rank=(number,)) for number in range(5000)]
     folders = Folders(folder / "raw", folder / "preprocessed", folder / "results")
     exported = {**variables, "PYTHONPATH": os.pathsep.join(filter(None, [os.getcwd(), os.environ.get("PYTHONPATH")]))}

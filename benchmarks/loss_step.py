@@ -20,7 +20,7 @@ from benchmarks.measuring import paired, save
 from benchmarks.memory import peak_memory
 from nnunet_tricks.catalogue import CATALOGUE
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.door import trainers
 from nnunet_tricks.training.criterion import Criterion
 from nnunet_tricks.tricks.targets.maps import AppendMaps
@@ -113,7 +113,7 @@ def criteria() -> tuple[dict[str, nn.Module], dict[str, AppendMaps]]:
             trainer = trainers.find(info.trainer)
             if "loss" in info.hooks and trainer:
                 # A tiny 3D data set has no batch Dice; nor has the baseline here.
-                with bench.room(trainer, Cell("labels", "3d", False)) as run:
+                with bench.room(trainer, Situation("labels", "3d", False)) as run:
                     built = run.build()
                     losses[info.name] = built.loss
                     if isinstance(built, MappedLossTrainer):

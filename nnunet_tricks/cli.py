@@ -17,11 +17,11 @@ COMMANDS = {
     "link": "let stock nnU-Net commands find our trainers",
     "unlink": "undo link",
     "env": "the environment variable that does what link does, where nothing may be installed",
-    "doctor": "what works, what does not, and how to mend it",
+    "doctor": "what works, what does not, and how to fix it",
     "plan": "add a configuration to a plans file, such as a small network for pilot studies",
     "preview-augmentation": "what a trainer's augmentation does to a patch of a data set: a picture of 16 draws",
     "show-ife": "which feature maps a model with IFE shows twice: a picture, and counts over a folder of images",
-    "annotate": "which slices to annotate, data sets of sparse annotation, and masks in between",
+    "annotate": "which slices to annotate, data sets with sparse annotation, and masks in between",
     "predict": "predict with any trained model: test-time augmentation, thresholds, uncertainty",
     "ensemble": "one segmentation of several: mean probabilities, or a vote",
     "postprocess": "keep the largest components, remove small ones, fill holes",
@@ -34,9 +34,9 @@ COMMANDS = {
     "evaluate": "measure predictions: Dice, HD95, surface Dice, lesions, ... per case and class",
     "compare": "baseline and tricks side by side, from trained folds: means, differences, costs",
     "verify": "make every number of a report again from its table, and say if one byte differs",
-    "conformance": "run a trainer through every label mode and show what it stands",
+    "conformance": "run a trainer through every label mode and show where it fails",
 }
-"""Every command and what it is for; each lives in the module of its name in ``nnunet_tricks.commands``."""
+"""Every command and its purpose; each has a module of its name in ``nnunet_tricks.commands``."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -52,11 +52,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser(words[0] if words else "").parse_args(words or ["--help"])
     try:
         code = int(import_module(_module(arguments.command)).run(arguments))
-        # Here, and not when Python ends, where a closed pipe is a complaint on stderr.
+        # Here, and not when Python ends, where a closed pipe would print an error.
         sys.stdout.flush()
         return code
     except BrokenPipeError:
-        # The reader, a pager or head, has seen enough. Python would complain once more when it closes stdout.
+        # The reader, a pager or head, has seen enough. Python would print an error when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (ValueError, OSError) as error:
@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser(chosen: str) -> argparse.ArgumentParser:
-    """The parser; only the chosen command's arguments are filled in, so that the others' modules stay unimported."""
+    """The parser, with the arguments of the chosen command only, so that no other module is imported."""
     parser = argparse.ArgumentParser(
         prog="nnunet-tricks",
         description="Training tricks for nnU-Net v2.",

@@ -83,14 +83,14 @@ def test_list_narrows_down(words: list[str], expected: set[str], capsys: pytest.
 
 def test_an_unknown_problem_is_answered_with_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "--for", "class-imbalence"]) == 2
-    said = capsys.readouterr().err
-    assert all(challenge.replace(" ", "-") in said for info in CATALOGUE for challenge in info.challenges)
-    assert said.endswith("did you mean class-imbalance?\n")
+    message = capsys.readouterr().err
+    assert all(challenge.replace(" ", "-") in message for info in CATALOGUE for challenge in info.challenges)
+    assert message.endswith("did you mean class-imbalance?\n")
 
 
 def test_nothing_that_fits_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "--for", "class-imbalance", "Nothing*"]) == 2
-    assert "no trick fits" in capsys.readouterr().err
+    assert "no trick matches" in capsys.readouterr().err
 
 
 def test_tricks_for_a_problem_come_with_what_papers_measured_best_first(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nnunet_tricks.catalogue import CATALOGUE
 from nnunet_tricks.catalogue import table as tricks_table
+from nnunet_tricks.catalogue.naming import parse
 from tests.checkout import ROOT
 
 OURS = ("nnunet_tricks", "dataset_conversion")
@@ -56,11 +57,21 @@ def test_ci_runs_the_readmes_lines() -> None:
     assert line in script.splitlines()
 
 
-def test_the_readmes_table_is_the_catalogues() -> None:
-    readme = (ROOT / "README.md").read_text()
-    expected = tricks_table.inserted(readme, tricks_table.as_markdown())
-    assert readme == expected, "the catalogue has changed: run 'python -m nnunet_tricks.catalogue.table'"
-    assert all(f"| `{info.trainer}` |" in readme for info in CATALOGUE)
+def test_the_tables_of_tricks_are_the_catalogues() -> None:
+    page = (ROOT / "docs" / "tricks.md").read_text()
+    expected = tricks_table.inserted(page, tricks_table.as_markdown())
+    assert page == expected, "the catalogue has changed: run 'python -m nnunet_tricks.catalogue.table'"
+    assert all(f"| `{info.trainer}` |" in page for info in CATALOGUE)
+
+
+def test_the_readmes_digest_names_tricks_that_there_are() -> None:
+    digest = (ROOT / "README.md").read_text().partition("| problem | trick | command |")[2].partition("\n\n")[0]
+    rows = [line.split("|")[1:-1] for line in digest.splitlines() if line.startswith("| ") and "---" not in line]
+    assert len(rows) == 7
+    for _, names, command in rows:
+        (trainer,) = re.findall(r"-tr (\w+)", command)
+        for name in (*re.findall(r"`(\w+)`", names), trainer.removeprefix("nnUNetTrainer")):
+            assert parse(f"nnUNetTrainer{name}").tricks
 
 
 def _imported_packages(folder: Path) -> dict[str, str]:
@@ -90,3 +101,21 @@ def test_the_map_names_each_package_and_imports_follow_its_layers() -> None:
     for height, package in enumerate(layers):
         for imported, where in _imported_packages(ROOT / OURS[0] / package).items():
             assert layers.index(imported) <= height, f"{where} imports {imported}/, which lies above {package}/"
+
+
+def test_each_class_has_a_name_of_its_own_and_no_variable_is_called_one() -> None:
+    places: dict[str, list[str]] = {}
+    unnamed = []
+    for folder in (*OURS, "tests", "benchmarks"):
+        for file in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text())):
+                where = f"{file.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"
+                if isinstance(node, ast.ClassDef) and folder in OURS:
+                    places.setdefault(node.name, []).append(where)
+                elif (isinstance(node, ast.Name) and node.id == "one" and isinstance(node.ctx, ast.Store)) or (
+                    isinstance(node, ast.arg) and node.arg == "one"
+                ):
+                    unnamed.append(where)
+    assert {name: where for name, where in places.items() if len(where) > 1} == {}
+    # A key of stored reports.
+    assert [where for where in unnamed if not where.startswith("dataset_conversion/duplicates.py")] == []

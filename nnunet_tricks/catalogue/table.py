@@ -1,4 +1,4 @@
-"""The README's table of tricks, written from the catalogue: ``python -m nnunet_tricks.catalogue.table``.
+"""The tables of ``docs/tricks.md``, written from the catalogue: ``python -m nnunet_tricks.catalogue.table``.
 
 Standard library only.
 """
@@ -6,26 +6,39 @@ Standard library only.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from textwrap import wrap
 
 from nnunet_tricks.catalogue import CATALOGUE
-from nnunet_tricks.catalogue.info import HOOKS, PHASES, TrickInfo
+from nnunet_tricks.catalogue.info import HOOKS, PHASES, Measurement, TrickInfo
 
 BEGIN = "<!-- tricks: begin, written by 'python -m nnunet_tricks.catalogue.table' -->"
 END = "<!-- tricks: end -->"
 
-_HEAD = ("| `-tr` | switches | what it is | for | Dice in papers |", "|---|---|---|---|---|")
+WIDTH = 160
+"""Characters of a line of Markdown, at most."""
+
+_BASES = (
+    "A base is no trick. It sets several hooks at once, as the training of a paper does, and a trick after it replaces"
+    " what it set: [bases](bases.md)."
+)
 
 
 def as_markdown(catalogue: Sequence[TrickInfo] = CATALOGUE) -> str:
-    """One table per phase, its rows by hook, and what the papers' figures are differences to."""
+    """All tricks: a table for each hook and one of the bases, indices by problem and phase, and the papers' figures."""
+    tricks = [info for info in catalogue if not info.base]
     parts = []
-    for phase in PHASES:
-        tricks = sorted((info for info in catalogue if info.phase == phase), key=_by_hook)
-        if tricks:
-            parts.append("\n".join([f"**{phase.capitalize()}**", "", *_HEAD, *map(_row, tricks)]))
-    return "\n\n".join([*parts, *_sources(catalogue)])
+    for hook in HOOKS:
+        parts += _section(hook.capitalize(), [info for info in tricks if _first_hook(info) == hook], hook)
+    bases = _section("Bases", [info for info in catalogue if info.base], "")
+    parts += [bases[0], "\n".join(_wrapped(_BASES)), *bases[1:]] if bases else []
+    problems = sorted({problem for info in catalogue for problem in info.challenges})
+    for_problem = {problem: [info.name for info in catalogue if problem in info.challenges] for problem in problems}
+    of_phase = {phase: [info.name for info in catalogue if info.phase == phase] for phase in PHASES}
+    parts += _index("By problem", "As `nnunet-tricks list --for` takes them.", for_problem)
+    parts += _index("By phase", "The trick paper's phases of a segmentation pipeline.", of_phase)
+    return "\n\n".join([*parts, *_measured(catalogue)])
 
 
 def inserted(text: str, table: str) -> str:
@@ -51,37 +64,90 @@ def inserted(text: str, table: str) -> str:
     return f"{before}{BEGIN}\n\n{table}\n\n{END}{after}"
 
 
-def _by_hook(info: TrickInfo) -> int:
-    return min(HOOKS.index(hook.partition(".")[0]) for hook in info.hooks)
+def _first_hook(info: TrickInfo) -> str:
+    """The hook that a trick stands under. Targets only serve another hook, wherever there is one."""
+    hooks = {hook.partition(".")[0] for hook in info.hooks}
+    return min(hooks - {"targets"} or hooks, key=HOOKS.index)
 
 
-def _row(info: TrickInfo) -> str:
-    cells = (f"`{info.trainer}`", ", ".join(info.hooks), info.summary, ", ".join(info.challenges), _deltas(info))
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
-
-
-def _deltas(info: TrickInfo) -> str:
-    rows: dict[str, list[str]] = {}
-    for measured in info.measured:
-        rows.setdefault(measured.row, []).append(f"{measured.dataset} {measured.delta:+.2f}")
-    return "; ".join(f"{row}: {', '.join(deltas)}" for row, deltas in rows.items())
-
-
-def _sources(catalogue: Iterable[TrickInfo]) -> Iterator[str]:
-    baselines: dict[str, dict[str, float]] = {}
-    for measured in (measured for info in catalogue for measured in info.measured):
-        baselines.setdefault(measured.source, {})[measured.dataset] = measured.baseline
-    figures = [
-        f"{source}: {', '.join(f'{dataset} {baseline:.2f}' for dataset, baseline in datasets.items())}"
-        for source, datasets in baselines.items()
+def _section(title: str, tricks: Sequence[TrickInfo], hook: str) -> list[str]:
+    """Heading, table, and what those tricks switch whose hooks are not just ``hook``."""
+    if not tricks:
+        return []
+    switches: dict[tuple[str, ...], list[str]] = {}
+    for info in tricks:
+        if info.hooks != (hook,):
+            switches.setdefault(info.hooks, []).append(info.name)
+    lines = [
+        line
+        for hooks, names in switches.items()
+        for line in _wrapped(f"- {_listed(names)}: {', '.join(hooks)}", indent="  ")
     ]
-    if figures:
-        yield f"Dice in papers: points that one trick adds to the paper's own bare baseline. {'; '.join(figures)}."
+    table = _table(("`-tr`", "what it is"), [(f"`{info.trainer}`", info.summary) for info in tricks])
+    return [f"## {title}", table, *(["\n".join(["Hooks:", "", *lines])] if lines else [])]
+
+
+def _index(title: str, intro: str, names: Mapping[str, Sequence[str]]) -> list[str]:
+    lines = [
+        line
+        for word, listed in names.items()
+        if listed
+        for line in _wrapped(f"- {word}: {_listed(listed)}", indent="  ")
+    ]
+    return [f"## {title}", intro, "\n".join(lines)] if lines else []
+
+
+def _measured(catalogue: Iterable[TrickInfo]) -> Iterator[str]:
+    figures = [(info, measured) for info in catalogue for measured in info.measured]
+    if not figures:
+        return
+    datasets = list(dict.fromkeys(measured.dataset for _, measured in figures))
+    rows: dict[tuple[str, str], list[Measurement]] = {}
+    for info, measured in figures:
+        # Tables of one paper spell a row with other capitals.
+        rows.setdefault((info.name, measured.row.casefold()), []).append(measured)
+    yield "## Dice in papers"
+    yield "\n".join(
+        _wrapped("Points of Dice that one trick adds to the paper's own bare baseline, and its name there.")
+    )
+    yield _table(
+        ("trick", "name there", *datasets),
+        [
+            (f"`{name}`", " / ".join(dict.fromkeys(measured.row for measured in row)), *_deltas(row, datasets))
+            for (name, _), row in rows.items()
+        ],
+    )
+    baselines: dict[str, dict[str, float]] = {}
+    for _, measured in figures:
+        baselines.setdefault(measured.source, {})[measured.dataset] = measured.baseline
+    lines = [
+        f"- {source}: {', '.join(f'{dataset} {baseline:.2f}' for dataset, baseline in dice.items())}"
+        for source, dice in sorted(baselines.items())
+    ]
+    yield "\n".join(["Baselines:", "", *lines])
+
+
+def _deltas(row: Iterable[Measurement], datasets: Iterable[str]) -> Iterator[str]:
+    for dataset in datasets:
+        yield ", ".join(f"{measured.delta:+.2f}" for measured in row if measured.dataset == dataset)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *([cell.replace("|", r"\|") for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _wrapped(text: str, indent: str = "") -> list[str]:
+    return wrap(text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the table into a README, ``README.md`` here if not given."""
-    file = Path(arguments[0] if arguments else "README.md")
+    """Write the tables into a file, ``docs/tricks.md`` here if not given."""
+    file = Path(arguments[0] if arguments else "docs/tricks.md")
     text = inserted(file.read_text(encoding="utf-8"), as_markdown())
     file.write_text(text, encoding="utf-8")
     return 0

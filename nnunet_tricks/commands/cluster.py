@@ -12,26 +12,30 @@ from nnunet_tricks.utilities.durations import seconds_in
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
+    """Add the arguments of the command to its parser."""
     parser.description = (
-        "Prepare for a cluster. 'setup' installs Snakemake, in an environment of its own; 'profile' prints a profile "
-        "that you can edit; 'check' submits one tiny cell of each kind, and says what is wrong."
+        "Prepare for a cluster. 'setup' installs Snakemake in an environment of its own, 'profile' prints a profile "
+        "for you to edit, and 'check' submits one tiny job of each kind and reports what is wrong."
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     setup = actions.add_parser("setup", help="install Snakemake with executors")
-    setup.add_argument("schedulers", nargs="*", metavar="SCHEDULER", help=f"of {', '.join(SCHEDULERS)}")
-    setup.add_argument("--folder", type=Path, help=f"where to; nodes must see it (default: ${VARIABLE}, else yours)")
+    setup.add_argument("schedulers", nargs="*", metavar="SCHEDULER", help=f"any of {', '.join(SCHEDULERS)}")
+    setup.add_argument(
+        "--folder",
+        type=Path,
+        help=f"folder to install to, which nodes must see (default: ${VARIABLE}, else in your home)",
+    )
     setup.add_argument("--python", default=sys.executable, help="interpreter, 3.11 or later (default: this one)")
-    profile = actions.add_parser("profile", help="print a profile, to be edited")
+    profile = actions.add_parser("profile", help="print a profile for you to edit")
     profile.add_argument("scheduler", choices=SCHEDULERS, metavar="SCHEDULER", help=f"one of {', '.join(SCHEDULERS)}")
-    check = actions.add_parser("check", help="submit one tiny cell of each kind")
-    check.add_argument("--profile", default=LOCAL, help="one that is shipped, or a file (default: %(default)s)")
+    check = actions.add_parser("check", help="submit one tiny job of each kind")
+    check.add_argument("--profile", default=LOCAL, help="a shipped profile, or a file (default: %(default)s)")
     check.add_argument("--device", choices=("cpu", "cuda"), default="cuda", help="as in 'run' (default: %(default)s)")
-    check.add_argument("--timeout", default="10min", metavar="TIME", help="wait so long (default: %(default)s)")
+    check.add_argument("--timeout", default="10min", metavar="TIME", help="time to wait (default: %(default)s)")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do it."""
+    """Run the chosen action."""
     if arguments.action == "profile":
         print((FOLDER / f"{arguments.scheduler}.yaml").read_text(encoding="utf-8"), end="")
         return 0
@@ -46,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _setup(arguments: argparse.Namespace) -> int:
     unknown = [name for name in arguments.schedulers if name not in SCHEDULERS]
     if unknown:
-        raise ValueError(f"'{unknown[0]}' is not a scheduler that we know: {', '.join(SCHEDULERS)}")
+        raise ValueError(f"SCHEDULER must be one of {', '.join(SCHEDULERS)}, got '{unknown[0]}'")
     environment = Environment(arguments.folder.expanduser().absolute()) if arguments.folder else Environment.usual()
     done = environment.install(arguments.schedulers, python=arguments.python)
     print(

@@ -13,12 +13,12 @@ QUICK = {"train": 5, "unseen": 1}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
+    """Add the arguments of the command to its parser."""
     parser.description = (
-        "Make a small CT-like 3D data set, plan, preprocess, train and predict with nnU-Net's own commands, with "
-        "nnUNetTrainer and with a trick under the same small configuration, and compare them on unseen cases: a table "
-        "and a picture. Takes about five minutes on two CPU cores. Everything goes into one folder; your nnU-Net "
-        "folders are not touched. Interrupted, it goes on where it was when started again."
+        "Make a small CT-like 3D data set, then plan, preprocess, train and predict with nnU-Net's own commands. "
+        "nnUNetTrainer and a trick are trained with the same small configuration and compared on unseen cases, in a "
+        "table and a picture. Takes about five minutes on two CPU cores. Everything goes into one folder; your nnU-Net "
+        "folders are not touched. If it is interrupted, start it again and it goes on."
     )
     add = parser.add_argument
     add("--out", type=Path, default=Path("nnunet_tricks_demo"), metavar="FOLDER", help="(default: ./%(default)s)")
@@ -26,27 +26,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--source",
         type=Path,
         metavar="FOLDER",
-        help="a raw data set of nnU-Net to use instead; only read, and a few cases are held out as unseen",
+        help="a raw data set of nnU-Net to use instead; it is only read, and a few cases are held out as unseen",
     )
-    add("-c", dest="configuration", metavar="CONFIGURATION", help="make this one small (default: 3d_fullres or 2d)")
+    add(
+        "-c",
+        dest="configuration",
+        metavar="CONFIGURATION",
+        help="configuration to make small (default: 3d_fullres or 2d)",
+    )
     add(
         "-tr",
         dest="trainers",
         nargs="+",
         default=["nnUNetTrainerTversky"],
         metavar="TRAINER",
-        help="compare with these, named without epochs (default: nnUNetTrainerTversky)",
+        help="trainers to compare, named without epochs (default: nnUNetTrainerTversky)",
     )
     add(
         "--epochs",
         type=int,
-        help=f"nnU-Net's, of 250 steps each (default: {EPOCHS}; images of patients need 10 and more)",
+        help=f"nnU-Net's epochs, 250 steps each (default: {EPOCHS}; images of patients need 10 or more)",
     )
     add("--train", type=int, metavar="N", help="cases to train on (default: 10 phantoms; all of the source)")
     add("--unseen", type=int, metavar="N", help=f"cases to predict (default: {PHANTOMS['unseen']})")
-    add("--quick", action="store_true", help="one epoch, few cases: shows that all works, not which trainer is better")
+    add("--quick", action="store_true", help="one epoch, few cases: shows that it works, not which trainer is better")
     add("--device", choices=["cpu", "cuda", "mps"], help="where to compute (default: a GPU if torch finds one)")
-    add("--restart", action="store_true", help="throw away what an earlier demo left in the folder")
+    add("--restart", action="store_true", help="remove what an earlier demo left in the folder")
     add("--json", action="store_true", help="print the result as JSON")
 
 
@@ -62,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     baseline = next(iter(result["scores"]))
     print(f"{result['data']}, {result['configuration']}, unseen: {', '.join(result['unseen'])}")
-    print(f"Signed: difference to {baseline}\n")
+    print(f"With sign: difference from {baseline}\n")
     print(as_text(result["scores"]))
     print(f"\n{DEFINITIONS}")
     if arguments.quick:
@@ -73,20 +78,18 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _setting(arguments: argparse.Namespace) -> Any:
     from nnunet_tricks.demo import source
-    from nnunet_tricks.demo.setting import Setting, with_epochs
+    from nnunet_tricks.demo.setting import DemoSetting, with_epochs
 
     counts = QUICK if arguments.quick else PHANTOMS
     epochs = arguments.epochs if arguments.epochs is not None else 1 if arguments.quick else EPOCHS
     folder = arguments.source.resolve() if arguments.source else None
     for name in ("train", "unseen"):
         if getattr(arguments, name) is not None and getattr(arguments, name) < 1:
-            raise ValueError(f"--{name} is {getattr(arguments, name)}, and at least 1 case is needed")
+            raise ValueError(f"--{name} must be at least 1, got {getattr(arguments, name)}")
     if not folder and arguments.train is not None and arguments.train < source.MIN_TRAIN:
-        raise ValueError(
-            f"--train is {arguments.train}, and nnU-Net's five folds need at least {source.MIN_TRAIN} cases"
-        )
+        raise ValueError(f"--train must be at least {source.MIN_TRAIN} for nnU-Net's five folds, got {arguments.train}")
     given: dict[str, Any] = {"patch": ()} if folder else {}
-    return Setting(
+    return DemoSetting(
         out=arguments.out.resolve(),
         trainers=with_epochs(arguments.trainers, epochs),
         source=folder,

@@ -1,4 +1,4 @@
-"""``nnunet-tricks doctor``: what works, what does not, and how to mend it."""
+"""``nnunet-tricks doctor``: what works, what does not, and how to fix it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from nnunet_tricks.door import doctor
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
+    """Add the arguments of the command to its parser."""
     parser.description = (
-        "Look at this Python, nnU-Net, its paths and the door between us, look a trainer up as nnU-Net does, in an "
-        "interpreter of its own, and name the command that mends what is wrong. Exit code 1 if something needed is "
-        "missing."
+        "Check this Python, nnU-Net, its folders and whether it finds our trainers. A trainer is looked up as nnU-Net "
+        "does, in an interpreter of its own. For each problem the command that fixes it is shown. Exit code 1 if "
+        "something needed is missing."
     )
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
 
@@ -30,5 +30,5 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps({"ok": not missing, "findings": [asdict(finding) for finding in findings]}, indent=2))
     else:
-        print(f"\n{len(missing)} to mend." if missing else "\nAll that is needed is there.")
+        print(f"\n{len(missing)} to fix." if missing else "\nEverything needed is there.")
     return 1 if missing else 0

@@ -1,4 +1,4 @@
-"""``nnunet-tricks env``: nnU-Net's environment variable for trainers of others, set to our folder."""
+"""``nnunet-tricks env``: nnU-Net's environment variable for external trainers, set to our folder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nnunet_tricks.door import external
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
+    """Add the arguments of the command to its parser."""
     parser.description = (
         "Print the line that adds our trainers' folder to those that nnU-Net's nnUNet_extTrainer holds (nnU-Net "
         '2.8 and later). Use it as: eval "$(nnunet-tricks env)", or append it to the start-up file of your shell.'
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--shell",
         choices=list(external.SHELLS),
         default="bash",
-        help="whose language to print (default: bash, also right for sh and zsh)",
+        help="shell to print the line for (default: bash, also for sh and zsh)",
     )
 
 
@@ -28,8 +28,8 @@ def run(arguments: argparse.Namespace) -> int:
     print(external.assignment(shell=arguments.shell, present=os.environ.get(external.VARIABLE, "")))
     if not external.is_read():
         print(
-            f"nnunet-tricks: {external.VARIABLE} is read by nnunetv2 2.8 and later, and no such one is installed here: "
-            "use 'nnunet-tricks link', or update nnunetv2",
+            f"nnunet-tricks: only nnunetv2 2.8 and later reads {external.VARIABLE}, and it is not installed here: use "
+            "'nnunet-tricks link', or update nnunetv2",
             file=sys.stderr,
         )
     return 0

@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
+    """Add the arguments of the command to its parser."""
     parser.description = (
-        "Make a model folder whose checkpoints name nnU-Net's own nnUNetTrainer, so that colleagues predict with it "
-        "who have nnU-Net and nothing else; the trainer's real name stays in each checkpoint, under "
-        "nnunet_tricks_trainer_name. What else nnUNetv2_export_model_to_zip takes goes along. Works for every trainer, "
-        "of ours or not, whose network is nnU-Net's: losses, sampling, augmentation, deep supervision. Others are "
-        "refused, with what to send along. The source stays as it is."
+        "Make a model folder whose checkpoints name nnU-Net's own nnUNetTrainer, so that colleagues who have nothing "
+        "but nnU-Net can predict with it. The trainer's real name stays in each checkpoint, under "
+        "nnunet_tricks_trainer_name. All files that nnUNetv2_export_model_to_zip takes are copied. It works for every "
+        "trainer whose network is nnU-Net's, ours or not: losses, sampling, augmentation, deep supervision. Others are "
+        "refused, with a note on what to send along. The source is not changed."
     )
-    parser.usage = "%(prog)s MODEL_FOLDER OUT [-f FOLD ...] [-chk FILE ...] [--dry-run] [--json]"
+    parser.usage = "%(prog)s MODEL_FOLDER OUT [-f FOLD ...] [-chk FILE ...] [--trust] [--dry-run] [--json]"
     parser.add_argument(
         "model", metavar="MODEL_FOLDER", type=Path, help="<trainer>__<plans>__<configuration> in nnUNet_results"
     )
@@ -31,7 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="model folder to make; call it nnUNet_results/<data set>/nnUNetTrainer__<plans>__<configuration> where "
         "nnUNetv2_predict -d or nnUNetv2_export_model_to_zip is to find it",
     )
-    parser.add_argument("-f", dest="folds", metavar="FOLD", nargs="+", default=(), help="only these (default: all)")
+    parser.add_argument(
+        "-f", dest="folds", metavar="FOLD", nargs="+", default=(), help="folds to export (default: all)"
+    )
     parser.add_argument(
         "-chk",
         dest="checkpoints",
@@ -40,16 +42,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=["checkpoint_final.pth"],
         help="checkpoints to take from each fold (default: checkpoint_final.pth)",
     )
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="also open checkpoints that hold more than data; opening one runs what its author put there",
+    )
     parser.add_argument("--dry-run", action="store_true", help="check everything, write nothing")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Export it, and say how to predict with it."""
+    """Export the model, and print how to predict with it."""
     from nnunet_tricks.export.write import export
 
     done = export(
-        arguments.model, arguments.out, folds=arguments.folds, names=arguments.checkpoints, dry_run=arguments.dry_run
+        arguments.model,
+        arguments.out,
+        folds=arguments.folds,
+        names=arguments.checkpoints,
+        trust=arguments.trust,
+        dry_run=arguments.dry_run,
     )
     print(_json(done, arguments) if arguments.json else _text(done, arguments))
     return 0
@@ -72,7 +84,7 @@ def _json(done: Exported, arguments: argparse.Namespace) -> str:
 def _text(done: Exported, arguments: argparse.Namespace) -> str:
     model, previous = done.model, done.stock.configuration.previous_stage_name
     stock = done.stock.trainer.__name__
-    says = {"exported": "exported to", "unchanged": "is there already, the same:"}[done.outcome]
+    says = {"exported": "exported to", "unchanged": "is already, unchanged, in"}[done.outcome]
     predict = (
         f"nnUNetv2_predict_from_modelfolder -i IMAGES -o PREDICTIONS -m {arguments.out} -f {' '.join(model.folds)}"
     )
@@ -81,10 +93,10 @@ def _text(done: Exported, arguments: argparse.Namespace) -> str:
     lines = [
         f"{'Dry run: ' if arguments.dry_run else ''}{model.folder.name} {says} {arguments.out}",
         f"  {len(model.checkpoints)} checkpoints, {len(model.others)} other files, {model.size / 1e6:.1f} MB",
-        f"  checked: the weights of each load into the network that {stock} builds from these plans",
+        f"  checked: all weights load into the network that {stock} builds from these plans",
         f"  trained by {done.trainer}; the checkpoints now say {stock}",
     ]
     if previous:
         predict += f" -prev_stage_predictions PREDICTIONS_OF_{previous}"
-        lines.append(f"  a cascade's second stage: your colleague needs the model of {previous} too, export it as well")
+        lines.append(f"  a cascade's second stage: your colleague also needs the model of {previous}, so export it too")
     return "\n".join([*lines, f"Predict with it: {predict}"])

@@ -9,18 +9,18 @@ from nnunet_tricks.door import link
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
+    """Add the arguments of the command to its parser."""
     parser.description = (
         "Let the stock nnU-Net commands of this Python find our trainers, after nnU-Net's own and yours. Writes three "
         "small files into this environment's site-packages, or, where that cannot be written, into your user "
         "site-packages. Nothing in nnU-Net's folder is touched; 'nnunet-tricks unlink' removes them."
     )
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be written")
+    parser.add_argument("--dry-run", action="store_true", help="only print what would be written")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Link, and say where."""
+    """Link, and print where."""
     linked = link.link(dry_run=arguments.dry_run)
     if arguments.json:
         report = {
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     if linked.outcome != "unchanged":
         print(*(f"  {path.name}" for path in linked.files), sep="\n")
         print(
-            "Nothing was written; without --dry-run nnU-Net finds our trainers from then on."
+            "Nothing was written. Without --dry-run, nnU-Net will find our trainers."
             if arguments.dry_run
             else "nnU-Net now finds our trainers by name (try -tr nnUNetTrainerTversky). Undo: nnunet-tricks unlink"
         )

@@ -19,21 +19,23 @@ from nnunet_tricks.catalogue.info import HOOKS, PHASES, TrickInfo
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what ``list`` takes."""
-    parser.add_argument("pattern", nargs="?", default="*", help="only names that fit, such as 'Dice*'; case is ignored")
-    parser.add_argument("--phase", metavar="WORD", help=f"only this phase: {', '.join(PHASES)}; its beginning will do")
+    """Add the arguments of the command to its parser."""
+    parser.add_argument("pattern", nargs="?", default="*", help="only matching names, such as 'Dice*'; case is ignored")
+    parser.add_argument(
+        "--phase", metavar="WORD", help=f"only this phase: {', '.join(PHASES)}; the first letters are enough"
+    )
     parser.add_argument("--hook", choices=HOOKS, help="only tricks that claim this part of nnU-Net")
     parser.add_argument(
         "--for",
         dest="challenge",
         metavar="PROBLEM",
-        help="only tricks for this problem, such as class-imbalance, with what papers measured, best first",
+        help="only tricks for this problem, such as class-imbalance, with the papers' results, best first",
     )
-    parser.add_argument("--json", action="store_true", help="for scripts")
+    parser.add_argument("--json", action="store_true", help="print the tricks as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the tricks that fit."""
+    """Print the matching tricks."""
     if arguments.challenge is not None:
         _check_challenge(arguments.challenge)
     tricks = [info for info in CATALOGUE if _fits(info, arguments)]
@@ -43,21 +45,21 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps([as_data(info) for info in tricks], indent=2))
         return 0
     if not tricks:
-        raise ValueError("no trick fits all of this; 'nnunet-tricks list' shows every trick")
+        raise ValueError("no trick matches all of these; 'nnunet-tricks list' shows every trick")
     for phase in PHASES:
         rows = [info for info in tricks if info.phase == phase]
         if rows:
             print(f"{phase}")
             print(*_lines(rows, tricks, with_deltas=bool(arguments.challenge)), sep="\n")
     print("\nnnUNetv2_train DATASET CONFIGURATION FOLD -tr nnUNetTrainer<Name>")
-    print("'nnunet-tricks show Name' says more.")
+    print("'nnunet-tricks show Name' shows more.")
     if arguments.challenge:
-        print("Figures: points of Dice that a trick adds to a paper's own bare baseline,\nmean (range) of data sets.")
+        print("Numbers: points of Dice that a trick adds to a paper's bare baseline,\nmean (range) over data sets.")
     return 0
 
 
 def _lines(rows: Sequence[TrickInfo], tricks: Sequence[TrickInfo], *, with_deltas: bool) -> Iterator[str]:
-    """A line for each trick; on a terminal that is too narrow for it, the summary below."""
+    """A line for each trick; on a narrow terminal the summary goes below."""
     width = max(len(info.name) for info in tricks)
     hooks_width = max(len(_hooks(info)) for info in tricks)
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
@@ -72,7 +74,7 @@ def _lines(rows: Sequence[TrickInfo], tricks: Sequence[TrickInfo], *, with_delta
 
 
 def _hooks(info: TrickInfo) -> str:
-    """The parts of nnU-Net that it claims; of a base just that it is one, since it claims most."""
+    """The parts of nnU-Net that a trick claims; just ``base`` for a base, which claims most."""
     return "base" if info.base else ", ".join(dict.fromkeys(hook.partition(".")[0] for hook in info.hooks))
 
 
@@ -99,16 +101,16 @@ def _check_challenge(challenge: str) -> None:
     if _dashed(challenge) not in known:
         near = get_close_matches(_dashed(challenge), known, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        raise ValueError(f"--for knows no '{challenge}', but {', '.join(known)}{hint}")
+        raise ValueError(f"--for must be one of {', '.join(known)}, got '{challenge}'{hint}")
 
 
 def _mean_delta(info: TrickInfo) -> float:
-    """Mean of what papers measured; below everything where they measured nothing."""
+    """Mean of the papers' results; minus infinity if there are none, so that they come last."""
     return fmean(measured.delta for measured in info.measured) if info.measured else -inf
 
 
 def _deltas(info: TrickInfo) -> str:
-    """What papers measured, in one word or two."""
+    """Mean and range of the papers' results in short."""
     if not info.measured:
         return "-"
     deltas = [measured.delta for measured in info.measured]
@@ -125,7 +127,7 @@ def _fits(info: TrickInfo, arguments: argparse.Namespace) -> bool:
 
 
 def _words(phase: str) -> list[str]:
-    """The phase from each of its words on, so that 'model imp' and 'augmentation' both find theirs."""
+    """The ends of a phase, from each of its words on, so that 'model imp' and 'augmentation' both match."""
     words = phase.split(" ")
     return [" ".join(words[start:]) for start in range(len(words))]
 

@@ -1,4 +1,4 @@
-"""``nnunet-tricks plan``: other patches, small networks, other preprocessing, from plans that are there."""
+"""``nnunet-tricks plan``: other patches, small networks and other preprocessing, derived from existing plans."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ NORMALIZATIONS = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
+    """Add the arguments of the command to its parser."""
     parser.description = (
-        "Make other plans of those that nnU-Net made. A small network or another patch size becomes one more "
-        "configuration of the plans file: it inherits from one that is there and shares its preprocessed data, so do "
-        "not run nnUNetv2_preprocess for it, which would delete and rebuild them. Other preprocessing becomes a plans "
-        "file of its own, with its own data. Plans name only what stock nnU-Net has, which trains and predicts with it."
+        "Derive plans from those that nnU-Net made. A small network or another patch size becomes one more "
+        "configuration of the plans file. It inherits from an existing one and shares its preprocessed data, so do not "
+        "run nnUNetv2_preprocess for it, which would delete and rebuild them. Other preprocessing becomes a plans file "
+        "of its own, with its own data. Plans name only what stock nnU-Net has, so it trains and predicts with them."
     )
     parser.add_argument("dataset", metavar="DATASET", help="number or full name of the data set, as nnU-Net's -d")
     parser.add_argument(
@@ -49,8 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         nargs="+",
         metavar="VOXELS",
-        help="patch size, in the order of the plans; one number stands for all axes. Strides and depth are those that "
-        "nnU-Net would plan for it; with --small, as many stages as fit",
+        help="patch size, in the order of the plans; one number stands for all axes. Strides and depth are as nnU-Net "
+        "would plan them; with --small, as many stages as fit",
     )
     configurations.add_argument(
         "--sweep",
@@ -81,12 +81,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-p", dest="plans", metavar="PLANS", default="nnUNetPlans", help="plans file (default: %(default)s)"
     )
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be added")
+    parser.add_argument("--dry-run", action="store_true", help="only print what would be added")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Add what is asked for, and say how to train with it."""
+    """Add the configurations or plans, and print how to train with them."""
     variants = _geometry(arguments)
     variants += [NORMALIZATIONS[arguments.normalization]] if arguments.normalization else []
     _check(arguments, variants)
@@ -94,7 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _geometry(arguments: argparse.Namespace) -> list[str]:
-    """Names of the variants that say where voxels lie."""
+    """Names of the variants that set the voxel grid."""
     from nnunet_tricks.planning.geometry import SPACINGS, resize_name, spacing_name
 
     _check_numbers("--spacing", arguments.spacing, *SPACINGS)
@@ -103,7 +103,7 @@ def _geometry(arguments: argparse.Namespace) -> list[str]:
     names += [spacing_name(arguments.spacing)] if arguments.spacing else []
     names += [resize_name(arguments.resize)] if arguments.resize else []
     if len(names) > 1:
-        raise ValueError("--no-resampling, --spacing and --resize exclude each other: each says where voxels lie")
+        raise ValueError("--no-resampling, --spacing and --resize exclude each other: each sets the voxel grid")
     return names
 
 
@@ -111,7 +111,7 @@ def _check_numbers(option: str, numbers: list[float] | None, least: float, most:
     if numbers is not None and (len(numbers) not in (2, 3) or not all(least <= number <= most for number in numbers)):
         given = " ".join(f"{number:g}" for number in numbers)
         allowed = f"of at least {least:g}" if most == inf else f"from {least:g} to {most:g}"
-        raise ValueError(f"{option} takes two or three numbers {allowed}, one for each axis, not '{given}'")
+        raise ValueError(f"{option} must be two or three numbers {allowed}, one for each axis, got '{given}'")
 
 
 def _check(arguments: argparse.Namespace, variants: list[str]) -> None:
@@ -124,12 +124,12 @@ def _check(arguments: argparse.Namespace, variants: list[str]) -> None:
     if configuration and variants:
         raise ValueError(
             "--small, --patch and --sweep add a configuration, --no-resampling, --spacing, --resize and "
-            "--normalization make plans of their own: first the plans, then with -p the configuration"
+            "--normalization make new plans: make the plans first, then add the configuration to them with -p"
         )
     if arguments.batch is not None and (arguments.small or variants):
-        raise ValueError("--batch goes with --patch or --sweep")
+        raise ValueError("--batch needs --patch or --sweep, and not --small")
     if arguments.sweep is not None and (arguments.small or arguments.patch or arguments.name):
-        raise ValueError("--sweep stands alone: it makes patches and names")
+        raise ValueError("--sweep excludes --small, --patch and --name: it makes its own patches and names")
 
 
 def _new_configurations(arguments: argparse.Namespace) -> int:
@@ -193,9 +193,9 @@ def _wanted(plans: Plans, arguments: argparse.Namespace) -> Iterator[tuple[str, 
         yield name, small.small_configuration(plans, source, patch_size=size)
         return
     edges = [[edge] * axes for edge in arguments.sweep or patch.SWEEP] if arguments.sweep is not None else [size]
-    for one in edges:
-        name = small.check_name(arguments.name or patch.default_name(source, one))
-        yield name, patch.patch_configuration(plans, source, one, batch_size=arguments.batch)
+    for edge in edges:
+        name = small.check_name(arguments.name or patch.default_name(source, edge))
+        yield name, patch.patch_configuration(plans, source, edge, batch_size=arguments.batch)
 
 
 def _new_plans(arguments: argparse.Namespace, variants: list[str]) -> int:
@@ -216,9 +216,9 @@ def _new_plans(arguments: argparse.Namespace, variants: list[str]) -> int:
     changed = varied(plans, variants, fingerprint, name)
     new = file.with_name(f"{name}.json")
     outcome = plans_file.write_new(new, changed, dry_run=True)
-    own = [one for one, configuration in changed["configurations"].items() if "inherits_from" not in configuration]
-    was = {one: outlook(file.parent, plans, one, labels) for one in own}
-    will = {one: outlook(file.parent, changed, one, labels) for one in own}
+    own = [each for each, configuration in changed["configurations"].items() if "inherits_from" not in configuration]
+    before = {each: outlook(file.parent, plans, each, labels) for each in own}
+    after = {each: outlook(file.parent, changed, each, labels) for each in own}
     # Written last: whatever cannot be is refused before.
     plans_file.write_new(new, changed, dry_run=arguments.dry_run)
     if arguments.json:
@@ -226,19 +226,19 @@ def _new_plans(arguments: argparse.Namespace, variants: list[str]) -> int:
             "dry_run": arguments.dry_run,
             "file": str(new),
             "outcome": outcome,
-            "configurations": [{"name": one, **expected.report()} for one, expected in will.items()],
+            "configurations": [{"name": each, **expected.report()} for each, expected in after.items()],
             "plans": changed,
         }
         print(json.dumps(report, indent=2))
         return 0
     print(f"{'Dry run: ' if arguments.dry_run else ''}{new} {_says(outcome, 'written', arguments.dry_run)}")
-    gone = [one for one in plans["configurations"] if one not in changed["configurations"]]
+    gone = [each for each in plans["configurations"] if each not in changed["configurations"]]
     if gone:
         print(f"  without {', '.join(gone)}")
-    for one in own:
-        print(f"  {one}")
-        _print_difference(plans["configurations"][one], changed["configurations"][one], indent=4)
-        _print_notes(memory_note(was[one], will[one]), will[one].padding, indent=4)
+    for each in own:
+        print(f"  {each}")
+        _print_difference(plans["configurations"][each], changed["configurations"][each], indent=4)
+        _print_notes(memory_note(before[each], after[each]), after[each].padding, indent=4)
     key = "foreground_intensity_properties_per_channel"
     _print_difference(plans.get(key, {}), changed.get(key, {}))
     source = arguments.source if arguments.source in changed["configurations"] else own[0]
@@ -264,11 +264,11 @@ def _print_notes(*notes: str, indent: int = 2) -> None:
 
 
 def _print_preprocessing(file: Path, plans_name: str, configuration: str, expected: Outlook) -> None:
-    """Whether the data are there, since preprocessing deletes and rebuilds them."""
+    """Print whether there are data, since preprocessing would delete and rebuild them."""
     from nnunet_tricks.nnunet.plans_file import DEFAULT_PLANS
 
     if expected.preprocessed:
-        print(f"Its data are preprocessed already, in {expected.data}: nnUNetv2_preprocess would delete them first")
+        print(f"Its data are already preprocessed, in {expected.data}: nnUNetv2_preprocess would delete them first")
         return
     which = "" if plans_name == DEFAULT_PLANS else f" -plans_name {plans_name}"
     print(f"Its data are not preprocessed yet: nnUNetv2_preprocess -d {_number(file)}{which} -c {configuration}")

@@ -75,13 +75,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--with", dest="tuned", type=Path, metavar="FILE", help="thresholds and views that 'nnunet-tricks tune' chose")
     add("--uncertainty", action="store_true", help="write maps of entropy and disagreement, and cases.csv")
     add("--overwrite", action="store_true", help="delete older results in the output folder first")
+    add("--trust", action="store_true", help="open checkpoints that hold more than data; they can run code")
     add("--dry-run", action="store_true", help="check everything, predict nothing")
     add("--json", action="store_true", help="print the result as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Predict, and say what it took."""
-    from nnunet_tricks.tricks.inference.predict import PredictionSettings, Work, predict
+    from nnunet_tricks.tricks.inference.predict import PredictionSettings, PredictionWork, predict
     from nnunet_tricks.tricks.inference.thresholds import thresholds_of
 
     model = _model(arguments)
@@ -99,7 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
         uncertainty=arguments.uncertainty,
         previous_stage=arguments.previous_stage,
     )
-    work = Work(
+    work = PredictionWork(
         device=arguments.device,
         on_device=not arguments.not_on_device,
         batch=_batch(arguments.tta_batch),
@@ -111,6 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
         overwrite=arguments.overwrite,
         verbose=arguments.verbose,
         progress=not arguments.disable_progress_bar,
+        trust=arguments.trust,
     )
     # nnU-Net talks on stdout, and a script reads our JSON there.
     with redirect_stdout(sys.stderr) if arguments.json else nullcontext():

@@ -1,4 +1,4 @@
-"""``nnunet-tricks run``: all that an experiment file says, on this machine or as lines for a cluster."""
+"""``nnunet-tricks run``: everything in an experiment file, on this machine or on a cluster."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from typing import Any
 from nnunet_tricks.door import link
 from nnunet_tricks.door.commands import with_our_trainers
 from nnunet_tricks.experiment import preview, stale
-from nnunet_tricks.experiment.board import Board, summary
 from nnunet_tricks.experiment.cell import Cell
 from nnunet_tricks.experiment.cells import make, missing
-from nnunet_tricks.experiment.cluster.head import Head
+from nnunet_tricks.experiment.cluster.head import HeadProcess
 from nnunet_tricks.experiment.cluster.profile import Profile, read_profile
 from nnunet_tricks.experiment.costs import Costs, timed
 from nnunet_tricks.experiment.forecast import forecast
 from nnunet_tricks.experiment.frozen import freeze, place, state_of
-from nnunet_tricks.experiment.local import CPU, LocalQueue, Progress
-from nnunet_tricks.experiment.nnunet_cells import Plan
-from nnunet_tricks.experiment.printing import FORMATS, chains
+from nnunet_tricks.experiment.job_lines import FORMATS, chains
+from nnunet_tricks.experiment.local import CPU, CellProgress, LocalQueue
+from nnunet_tricks.experiment.nnunet_cells import MakePlans, Predict
+from nnunet_tricks.experiment.other_workers import Strangers
+from nnunet_tricks.experiment.queue_display import QueueDisplay, summary
 from nnunet_tricks.experiment.record import Record
 from nnunet_tricks.experiment.spec import Experiment, read_experiment
-from nnunet_tricks.experiment.strangers import Strangers
 from nnunet_tricks.nnunet.folders import Folders
 from nnunet_tricks.utilities.durations import seconds_in
 from nnunet_tricks.utilities.signals import told_to_end
@@ -40,11 +40,11 @@ RUNNERS = ("local", "print", "snakemake")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
+    """Add the arguments of the command to its parser."""
     parser.description = (
         "Run an experiment file: plan and preprocess once, train baseline and tricks on all folds, predict and "
-        "evaluate test parts, each with one of nnU-Net's own commands. What is done already is not done again; "
-        "after a kill at any point the same command goes on."
+        "evaluate test parts, each with one of nnU-Net's own commands. Finished work is not repeated: after a kill at "
+        "any point, start the same command again and it goes on."
     )
     add = parser.add_argument
     add("spec", type=Path, metavar="SPEC", help="experiment file (YAML)")
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--runner",
         choices=RUNNERS,
         default="local",
-        help="run here, print lines for others, or let Snakemake submit jobs (default: local)",
+        help="run here, print lines for other programs, or let Snakemake submit jobs (default: local)",
     )
     add("--profile", help="with --runner snakemake: slurm, lsf, kubernetes, local, or a file (default: local)")
     add(
@@ -66,28 +66,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="nnU-Net's -device (default: cuda if there is a GPU, or to print)",
     )
     add("--workers", type=int, default=1, help="cells at a time without a GPU (default: %(default)s)")
-    add("--retries", type=int, help="how often a cell that failed is tried again (default: 1, or as the profile says)")
-    add("--dry-run", action="store_true", help="only show the cells, their state, hours, disk and order")
+    add("--retries", type=int, help="how often a failed cell is tried again (default: 1, or as in the profile)")
+    add(
+        "--dry-run", action="store_true", help="only show the cells with their order, state, duration and space on disk"
+    )
     add("--no-timing", action="store_true", help="do not time 20 steps of each configuration")
-    add("--budget", metavar="TIME", help="begin no cell that would not end in this time: 48h, 90min, 2d")
+    add("--budget", metavar="TIME", help="start no cell that would not end in this time: 48h, 90min, 2d")
     add(
         "--format",
         choices=tuple(FORMATS),
         default="shell",
-        help="of the lines that --runner print writes, each time a bash script (default: %(default)s)",
+        help="format of --runner print, always a bash script (default: %(default)s)",
     )
     add("--options", default="", help="words for each xargs, sbatch or bsub, such as --options='--time=2-0'")
-    add("--skip-missing", action="store_true", help="run all that needs no trick that does not exist yet")
-    add("--json", action="store_true", help="print what became of each cell as JSON")
+    add("--skip-missing", action="store_true", help="leave out trainings that need a trick that does not exist yet")
+    add("--json", action="store_true", help="print the outcome of each cell as JSON")
     add(
         "--lock",
         action="store_true",
-        help="only freeze the file, in SPEC.lock.json, before any training has begun: reports then say so",
+        help="only lock the file, in SPEC.lock.json, before any training has started: reports then say so",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do it."""
+    """Run the experiment, or show what would run."""
     experiment = read_experiment(arguments.spec)
     if experiment.description:
         print(experiment.description, file=sys.stderr)
@@ -95,9 +97,9 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"note: {note}", file=sys.stderr)
     _tell_missing(experiment, skip=arguments.skip_missing)
     if arguments.workers < 1:
-        raise ValueError(f"--workers is {arguments.workers}, and at least 1 is needed")
+        raise ValueError(f"--workers must be at least 1, got {arguments.workers}")
     if arguments.retries is not None and arguments.retries < 0:
-        raise ValueError(f"--retries is {arguments.retries}, and cannot be negative")
+        raise ValueError(f"--retries must not be negative, got {arguments.retries}")
     budget = seconds_in(arguments.budget) if arguments.budget else None
     if arguments.lock:
         return _lock(experiment)
@@ -121,9 +123,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _tell_missing(experiment: Experiment, *, skip: bool) -> None:
     absent = missing(experiment)
-    for one in absent:
-        where = f"{one.comparison}: " if one.comparison else ""
-        print(f"missing: {where}{one.arm} needs {', '.join(one.tricks)}", file=sys.stderr)
+    for lack in absent:
+        where = f"{lack.comparison}: " if lack.comparison else ""
+        print(f"missing: {where}{lack.arm} needs {', '.join(lack.tricks)}", file=sys.stderr)
     if absent and not skip:
         raise ValueError(f"{len(absent)} ways to train need tricks that do not exist yet: --skip-missing runs the rest")
 
@@ -131,7 +133,7 @@ def _tell_missing(experiment: Experiment, *, skip: bool) -> None:
 def _lock(experiment: Experiment) -> int:
     lock = freeze(experiment, Folders.of_environment())
     print(f"Locked on {lock.locked_at}, before the first of {lock.trainings} trainings: {place(experiment.file)}")
-    print("Commit it with the experiment file before you run, and others can see when.")
+    print("Commit it with the experiment file before you run, so that others can see the time.")
     return 0
 
 
@@ -144,19 +146,19 @@ def _tell_lock(spec: Path) -> None:
 def _profile(arguments: argparse.Namespace) -> Profile | None:
     if arguments.runner != "snakemake":
         if arguments.profile:
-            raise ValueError("--profile is for --runner snakemake")
+            raise ValueError("--profile needs --runner snakemake")
         return None
     profile = read_profile(arguments.profile or "local")
     if arguments.gpus and not profile.is_local:
-        raise ValueError(f"--gpus is for this machine; on {profile.scheduler} each training gets one GPU")
+        raise ValueError(f"--gpus is for this machine only; on {profile.scheduler} each training gets one GPU")
     return profile if arguments.retries is None else replace(profile, retries=arguments.retries)
 
 
 def _devices(arguments: argparse.Namespace, *, here: bool) -> tuple[list[str], str]:
-    """The workers' devices, and nnU-Net's ``-device``.
+    """The devices of the workers, and nnU-Net's ``-device``.
 
     Args:
-        arguments: The command line's.
+        arguments: Arguments of the command.
         here: Whether cells run on this machine; a login node has no GPU.
     """
     if arguments.gpus:
@@ -164,7 +166,7 @@ def _devices(arguments: argparse.Namespace, *, here: bool) -> tuple[list[str], s
         if arguments.device not in (None, "cuda"):
             raise ValueError(f"--gpus {arguments.gpus} and --device {arguments.device} contradict each other")
         if not all(number.isdecimal() for number in numbers) or len(set(numbers)) < len(numbers):
-            raise ValueError(f"--gpus takes numbers, each once, such as 0,1; got '{arguments.gpus}'")
+            raise ValueError(f"--gpus must be different numbers such as 0,1, got '{arguments.gpus}'")
         return numbers, "cuda"
     if arguments.device == "mps":
         return ["mps"], "mps"
@@ -179,7 +181,7 @@ def _devices(arguments: argparse.Namespace, *, here: bool) -> tuple[list[str], s
 
 
 def _cpus(workers: int) -> list[str]:
-    """Names of workers: each is one lock, so that a second queue on this machine does not double them."""
+    """Names of workers. Each has a lock, so that a second queue on this machine does not double them."""
     return [CPU, *(f"{CPU}_{number}" for number in range(2, workers + 1))]
 
 
@@ -188,17 +190,17 @@ def _gpus() -> list[str]:
         return []
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
-        # What a cluster or a colleague has left to us.
+        # The GPUs that a cluster or a colleague has assigned to us.
         numbers = [number.strip() for number in visible.split(",")]
         if not all(number.isdecimal() for number in numbers) and visible not in ("", "-1"):
             raise ValueError(f"CUDA_VISIBLE_DEVICES is '{visible}': name the GPUs by their numbers, with --gpus 0,1")
         return [number for number in numbers if number.isdecimal()]
-    asked = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
-    return [line.split()[1].rstrip(":") for line in asked.stdout.splitlines() if line.startswith("GPU ")]
+    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
+    return [line.split()[1].rstrip(":") for line in listed.stdout.splitlines() if line.startswith("GPU ")]
 
 
 def _variables() -> dict[str, str]:
-    # Threads that wait by spinning make a step many times slower as soon as the cores do other things too.
+    # Threads that wait by spinning make a step many times slower as soon as the cores have other work.
     return with_our_trainers({"OMP_WAIT_POLICY": "PASSIVE", "PYTHONUNBUFFERED": "1", **os.environ})
 
 
@@ -225,7 +227,7 @@ def _snakemake(
     budget: float | None,
 ) -> int:
     variables = _variables()
-    # A login node is no measure of the nodes: there only what was timed on them counts.
+    # A login node may be slower or faster than the nodes: only times measured on the nodes count.
     timings = timed(cells, None, machine=profile.name)
     costs = Costs(cells, timings)
     workers = len(devices) if profile.is_local else profile.jobs
@@ -233,7 +235,7 @@ def _snakemake(
     slots = forecast(cells, costs.seconds, workers=workers, budget=budget, strangers=strangers)
     if arguments.dry_run:
         print(preview.as_text(slots, costs, workers=workers, budget=budget))
-    head = Head(
+    head = HeadProcess(
         arguments.spec,
         [slot.cell for slot in slots if slot.fits],
         profile,
@@ -264,16 +266,19 @@ def _print(
     strangers = Strangers()
     for cell in cells:
         if sign := strangers.running(cell) if cell.is_done() else strangers.at(cell):
-            print(f"note: {cell.key}: {sign.words}; wait for its end before you run its line", file=sys.stderr)
+            print(f"note: {cell.key}: {sign.words}; wait until it ends before you run its line", file=sys.stderr)
+    for cell in cells:
+        if isinstance(cell, Predict) and not cell.is_done():
+            cell.link_images()  # nobody else will, before its line runs
     print(FORMATS[arguments.format](chains(cells), gpu=device == "cuda", options=arguments.options), end="")
     return 0
 
 
 def _check_planners(cells: Sequence[Cell]) -> None:
-    unfound = sorted({cell.plans for cell in cells if isinstance(cell, Plan) and cell.needs_link})
+    unfound = sorted({cell.plans for cell in cells if isinstance(cell, MakePlans) and cell.needs_link})
     if unfound and not link.state():
         raise ValueError(
-            f"{', '.join(unfound)}: nnU-Net finds our planners only after 'nnunet-tricks link': run it once"
+            f"{', '.join(unfound)}: nnU-Net finds our planners only after 'nnunet-tricks link': run that once"
         )
 
 
@@ -285,7 +290,7 @@ def _local(arguments: argparse.Namespace, cells: Sequence[Cell], devices: Sequen
     def fits(cell: Cell) -> bool:
         return end is None or time.monotonic() + (board.costs.seconds(cell) or 0.0) <= end
 
-    with told_to_end(), Board(costs) as board:
+    with told_to_end(), QueueDisplay(costs) as board:
         retries = 1 if arguments.retries is None else arguments.retries
         queue = LocalQueue(cells, devices, variables, retries=retries, fits=fits, tell=board.tell)
         complete = queue.run(lambda: board.look(queue))
@@ -293,25 +298,25 @@ def _local(arguments: argparse.Namespace, cells: Sequence[Cell], devices: Sequen
     return 0 if complete else 1
 
 
-def _tell(progress: Mapping[str, Progress], as_json: bool, stopped: str = "") -> None:
-    """What became of the cells."""
+def _tell(progress: Mapping[str, CellProgress], as_json: bool, stopped: str = "") -> None:
+    """Print the outcome of the cells."""
     if as_json:
-        print(json.dumps([_as_data(one) for one in progress.values()], indent=2))
+        print(json.dumps([_as_data(each) for each in progress.values()], indent=2))
         if stopped:
             print(stopped, file=sys.stderr)
     else:
         print(summary(progress, stopped), file=sys.stderr)
 
 
-def _as_data(one: Progress) -> dict[str, Any]:
-    record = Record.read(one.cell.folder)
+def _as_data(progress: CellProgress) -> dict[str, Any]:
+    record = Record.read(progress.cell.folder)
     return {
-        "cell": one.cell.key,
-        "state": one.state,
-        "command": one.cell.words(),
+        "cell": progress.cell.key,
+        "state": progress.state,
+        "command": progress.cell.words(),
         "attempts": len(record.attempts),
         "seconds": record.seconds,
         "memory": record.device_memory or record.memory,
-        "why": one.why or None,
-        "log": str(one.cell.folder / "log.txt"),
+        "why": progress.why or None,
+        "log": str(progress.cell.folder / "log.txt"),
     }

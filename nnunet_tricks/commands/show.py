@@ -16,14 +16,14 @@ from nnunet_tricks.door import external
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what ``show`` takes."""
+    """Add the arguments of the command to its parser."""
     parser.add_argument("name", help="a trick (Tversky) or a trainer (nnUNetTrainerTversky_alpha0p2_100epochs)")
-    parser.add_argument("--cite", action="store_true", help="only the BibTeX entries")
-    parser.add_argument("--json", action="store_true", help="for scripts")
+    parser.add_argument("--cite", action="store_true", help="print only the BibTeX entries")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print what is known."""
+    """Print everything about the trick or trainer."""
     name, builds_on = _read(arguments.name)
     if arguments.cite:
         papers = dict.fromkeys(
@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(report, indent=2))
     else:
         if builds_on:
-            print(f"{builds_on} is yours and builds on this one; what it changes is not known here.\n")
+            print(f"{builds_on} is yours and builds on this one; its own changes are not shown.\n")
         print(f"{name}: {name.epochs} epochs, run {name.run}")
         if any(trick.info.base for trick in name.tricks):
             print(f"trains with {', '.join(map(str, name.switched))}")
@@ -51,20 +51,20 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _read(given: str) -> tuple[TrainerName, str]:
-    """What a name says; and the name itself, where it is that of a user's trainer that builds on one of ours."""
+    """The parsed name; and the given name, if it is a user's trainer that builds on one of ours."""
     try:
         return parse(given if is_ours(given) else PREFIX + given), ""
     except IllegalName:
         if not os.environ.get(external.VARIABLE):
             raise
-        # Only now, since it takes seconds, and only where there can be trainers of a user.
+        # Imported only now, since it takes seconds, and only if the user can have trainers.
         from nnunet_tricks.door.lookup import find_trainer
         from nnunet_tricks.training.trainer import TrickTrainer
 
         with suppress(ValueError):
-            found = find_trainer(given)
-            if issubclass(found, TrickTrainer):
-                return found.trainer_name, given
+            trainer = find_trainer(given)
+            if issubclass(trainer, TrickTrainer):
+                return trainer.trainer_name, given
         raise
 
 

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
+    """Add the arguments of the command to its parser."""
     parser.description = (
         "Draw the most and the least instructive channels of a model that was trained with IFECurvature, IFEEntropy or "
-        "IFERandom, with their scores, at each enhanced skip connection. A green frame: the channel is shown twice. "
-        "Looks at the middle of the preprocessed image, as large as a training patch. Over the images of a folder it "
-        "also counts how often each channel is chosen; the picture shows the first of them."
+        "IFERandom, with their scores, at each enhanced skip connection. A green frame marks channels that are shown "
+        "twice. The model sees the middle of the preprocessed image, as large as a training patch. For a folder of "
+        "images it also counts how often each channel is chosen; the picture shows the first image."
     )
     parser.add_argument(
         "model", metavar="MODEL_FOLDER", type=Path, help="<trainer>__<plans>__<configuration> in nnUNet_results"
@@ -27,22 +27,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "image", metavar="IMAGE", type=Path, help="CASE_0000 with the data set's ending, or a folder of such images"
     )
-    parser.add_argument("-f", dest="fold", metavar="FOLD", help="default: the first that is there")
+    parser.add_argument("-f", dest="fold", metavar="FOLD", help="default: the first that exists")
     parser.add_argument("-chk", dest="checkpoint", metavar="FILE", default="checkpoint_final.pth")
     parser.add_argument(
         "-o", dest="out", metavar="FILE", type=Path, default=Path("show_ife.png"), help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="also open checkpoints that hold more than data; opening one runs what its author put there",
     )
     parser.add_argument("--json", action="store_true", help="print scores and counts as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Draw it, and say in words what there is to see."""
+    """Draw the picture, and print it in words."""
     from nnunet_tricks.pictures.enhancement.counts import frequencies
     from nnunet_tricks.pictures.enhancement.images import cases
     from nnunet_tricks.pictures.enhancement.model import EnhancedModel
     from nnunet_tricks.pictures.enhancement.picture import draw
 
-    model = EnhancedModel(arguments.model, arguments.fold, arguments.checkpoint)
+    model = EnhancedModel(arguments.model, arguments.fold, arguments.checkpoint, trust=arguments.trust)
     looks = (model.look(case, files) for case, files in cases(arguments.image, model.ending).items())
     first = next(looks)
     counted = frequencies(chain([first], looks))

@@ -9,14 +9,14 @@ from nnunet_tricks.door import link
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    parser.description = "Remove what 'nnunet-tricks link' wrote for this Python, and nothing else."
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+    """Add the arguments of the command to its parser."""
+    parser.description = "Remove the files that 'nnunet-tricks link' wrote for this Python, and nothing else."
+    parser.add_argument("--dry-run", action="store_true", help="only print what would be removed")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Unlink, and say what is gone and what still links."""
+    """Unlink, and print what was removed and what still links."""
     removed = link.unlink(dry_run=arguments.dry_run)
     remaining = [place for place in link.state() if place.kind == "inherited"]
     if arguments.json:

@@ -1,7 +1,7 @@
-"""A trick changes what it claims, and nothing else: two trainers, one seed, bit for bit.
+"""A trick changes what it claims and nothing else: two trainers with one seed, compared bit for bit.
 
-Both are watched: what they build, what they draw, what they compute. Every observation names the hooks whose claim
-excuses a difference. One that the trick's hooks do not excuse is a fault, and so is a trick that makes no difference.
+Both are observed: what they build, what they draw, what they compute. Each observation names the hooks that may change
+it. A difference that the trick's hooks do not explain is a fault, and so is a trick that makes no difference.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.checks import equal
-from nnunet_tricks.conformance.grid import Cell
-from nnunet_tricks.conformance.outcome import NotApplicableError, Outcome, Report, Status, one_line
+from nnunet_tricks.conformance.grid import Situation
+from nnunet_tricks.conformance.outcome import ConformanceReport, NotApplicableError, Status, StepOutcome, one_line
 from nnunet_tricks.conformance.run import Run
 from nnunet_tricks.nnunet.sandbox import seed_everything
 
 BATCHES = 2
 EPOCHS = (0, 1, 100, 999)
-"""Where the learning rate is looked at."""
+"""Epochs whose learning rates are compared."""
 
 _DRAWN = ("sampling", "augmentation", "mirroring")
 _TARGETS = ("targets", "labels", "supervision")
@@ -48,19 +48,19 @@ EXCUSED_BY = {
     "loss": _COMPUTED,
     "trained weights": (*_COMPUTED, "optimizer", "schedule"),
 }
-"""What is looked at, and the hooks whose claim allows it to differ."""
+"""Observations, each with the hooks whose claim allows a difference."""
 
-CELL = Cell("labels", "3d", True)
-"""Where trainers are compared, unless the caller wants another situation."""
+SITUATION = Situation("labels", "3d", True)
+"""Default situation in which trainers are compared."""
 
 
 def observe(run: Run, seed: int = 0) -> dict[str, Any]:
-    """Everything that a trainer does, from a seed.
+    """Observe everything that a trainer does from a seed.
 
     Args:
-        run: The trainer in its cell.
-        seed: Set anew before each thing that draws, so that a trick that draws more often in one place, such as an
-            augmentation, does not shift what comes after it.
+        run: The trainer in its situation.
+        seed: Seed, set again before each random part. So a trick that draws more numbers in one place, such as an
+            augmentation, does not shift later parts.
 
     Returns:
         One value for each key of ``EXCUSED_BY``.
@@ -107,46 +107,48 @@ def check_baseline(
     hooks: Collection[str],
     *,
     base: type[nnUNetTrainer] = nnUNetTrainer,
-    cell: Cell = CELL,
-) -> Report:
-    """Hold a trainer against its baseline.
+    situation: Situation = SITUATION,
+) -> ConformanceReport:
+    """Compare a trainer with its baseline.
 
     Args:
-        bench: Where to work.
+        bench: Bench to work on.
         trainer: The trainer with the trick.
-        hooks: What the trick claims, as the catalogue says it; empty for a trainer that switches nothing.
+        hooks: Hooks that the trick claims in the catalogue; empty for a trainer that switches nothing.
         base: The trainer without the trick.
-        cell: The situation.
+        situation: The situation of both.
 
     Returns:
-        One step per observation: passed where both are equal, not applicable where the trick claims the difference.
+        One step per observation: passed if both are equal, not applicable if the trick claims the difference.
     """
     claimed = {hook.partition(".")[0] for hook in hooks}
     try:
-        with bench.room(base, cell) as run:
+        with bench.room(base, situation) as run:
             theirs = observe(run)
-        with bench.room(trainer, cell) as run:
+        with bench.room(trainer, situation) as run:
             mine = observe(run)
     except NotApplicableError as nothing:
-        return Report(
-            trainer.__name__, f"as {base.__name__}", (Outcome("observe", Status.NOT_APPLICABLE, str(nothing)),)
+        return ConformanceReport(
+            trainer.__name__, f"as {base.__name__}", (StepOutcome("observe", Status.NOT_APPLICABLE, str(nothing)),)
         )
     except Exception as error:
-        return Report(trainer.__name__, f"as {base.__name__}", (Outcome("observe", Status.FAIL, one_line(error)),))
+        return ConformanceReport(
+            trainer.__name__, f"as {base.__name__}", (StepOutcome("observe", Status.FAIL, one_line(error)),)
+        )
     outcomes = [_judge(name, equal(mine[name], theirs[name]), claimed, base.__name__) for name in EXCUSED_BY]
     if claimed and all(outcome.status is Status.PASS for outcome in outcomes):
-        outcomes.append(Outcome("effect", Status.FAIL, f"claims {', '.join(sorted(claimed))}, but changes nothing"))
-    return Report(trainer.__name__, f"as {base.__name__}", tuple(outcomes))
+        outcomes.append(StepOutcome("effect", Status.FAIL, f"claims {', '.join(sorted(claimed))}, but changes nothing"))
+    return ConformanceReport(trainer.__name__, f"as {base.__name__}", tuple(outcomes))
 
 
-def _judge(name: str, same: bool, claimed: set[str], base: str) -> Outcome:
+def _judge(name: str, same: bool, claimed: set[str], base: str) -> StepOutcome:
     if same:
-        return Outcome(name, Status.PASS)
+        return StepOutcome(name, Status.PASS)
     excuse = sorted(claimed & set(EXCUSED_BY[name]))
     if excuse:
-        return Outcome(name, Status.NOT_APPLICABLE, f"differs, as {', '.join(excuse)} may")
+        return StepOutcome(name, Status.NOT_APPLICABLE, f"differs, as {', '.join(excuse)} may")
     claims = ", ".join(sorted(claimed)) or "nothing"
-    return Outcome(name, Status.FAIL, f"not as in {base}, although the trick claims {claims}")
+    return StepOutcome(name, Status.FAIL, f"not as in {base}, although the trick claims {claims}")
 
 
 def _draw(loader: Iterator[dict[str, Any]], seed: int) -> list[dict[str, Any]]:
@@ -158,7 +160,7 @@ def _draw(loader: Iterator[dict[str, Any]], seed: int) -> list[dict[str, Any]]:
 
 
 def _settings(optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
-    """Without the rate, which is the schedule's to set; the one to start from is there as ``initial_lr``."""
+    """Settings of an optimizer without its rate, which the schedule sets; the first one is in ``initial_lr``."""
     return [
         {key: value for key, value in group.items() if key not in ("params", "lr")}
         | {"shapes": [p.shape for p in group["params"]]}

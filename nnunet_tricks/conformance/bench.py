@@ -1,4 +1,4 @@
-"""Runs trainers through cells, on tiny data that are made once."""
+"""Runs trainers through situations, on tiny data that are made once."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from types import TracebackType
 
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
-from nnunet_tricks.conformance.grid import Cell
-from nnunet_tricks.conformance.outcome import NotApplicableError, Outcome, Report, Status, one_line
+from nnunet_tricks.conformance.grid import Situation
+from nnunet_tricks.conformance.outcome import ConformanceReport, NotApplicableError, Status, StepOutcome, one_line
 from nnunet_tricks.conformance.run import Run
 from nnunet_tricks.conformance.steps import NEEDS, STEPS
 from nnunet_tricks.conformance.tiny_data import TinyData, make_tiny_data
@@ -27,10 +27,10 @@ class Bench:
     """A folder with tiny data sets, and room for trainings.
 
     Examples:
-        >>> from nnunet_tricks.conformance.grid import Cell
+        >>> from nnunet_tricks.conformance.grid import Situation
         >>> from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
         >>> with Bench() as bench:
-        ...     bench.check(nnUNetTrainer, Cell("labels", "2d", True), steps=("build", "train steps")).passed
+        ...     bench.check(nnUNetTrainer, Situation("labels", "2d", True), steps=("build", "train steps")).passed
         True
     """
 
@@ -46,7 +46,7 @@ class Bench:
         self._number = count()
 
     def __enter__(self) -> Bench:
-        """Nothing to do."""
+        """Return the bench."""
         return self
 
     def __exit__(
@@ -56,28 +56,32 @@ class Bench:
         if self._temporary:
             self._temporary.cleanup()
 
-    def check(self, trainer: type[nnUNetTrainer], cell: Cell, *, steps: tuple[str, ...] = tuple(STEPS)) -> Report:
-        """Take a trainer through the steps of a cell.
+    def check(
+        self, trainer: type[nnUNetTrainer], situation: Situation, *, steps: tuple[str, ...] = tuple(STEPS)
+    ) -> ConformanceReport:
+        """Take a trainer through the steps of a situation.
 
         Args:
             trainer: The class.
-            cell: The situation.
+            situation: The situation.
             steps: Names from ``STEPS``.
 
         Returns:
             How each step went. Never raises for what the trainer does.
         """
-        with self.room(trainer, cell) as run:
-            outcomes: dict[str, Outcome] = {}
+        with self.room(trainer, situation) as run:
+            outcomes: dict[str, StepOutcome] = {}
             for name in steps:
                 outcomes[name] = _attempt(name, STEPS[name], run, outcomes)
-        return Report(trainer.__name__, cell, tuple(outcomes.values()))
+        return ConformanceReport(trainer.__name__, situation, tuple(outcomes.values()))
 
     @contextmanager
-    def room(self, trainer: type[nnUNetTrainer], cell: Cell) -> Iterator[Run]:
-        """A sandbox with an empty results folder, for one trainer in one cell."""
-        data = self.data(cell.labels, flat=cell.dimension == "2d")
-        folder = self.folder / "runs" / f"{next(self._number):03d}_{trainer.__name__}_{str(cell).replace(' ', '_')}"
+    def room(self, trainer: type[nnUNetTrainer], situation: Situation) -> Iterator[Run]:
+        """A sandbox with an empty results folder, for one trainer in one situation."""
+        data = self.data(situation.labels, flat=situation.dimension == "2d")
+        folder = (
+            self.folder / "runs" / f"{next(self._number):03d}_{trainer.__name__}_{str(situation).replace(' ', '_')}"
+        )
         folder.mkdir(parents=True)
         with sandbox(
             raw=self.folder / "raw",
@@ -85,7 +89,7 @@ class Bench:
             results=folder / "results",
             log=folder / "output.txt",
         ):
-            yield Run(trainer, cell, data, folder)
+            yield Run(trainer, situation, data, folder)
         if self._temporary:
             shutil.rmtree(folder)
 
@@ -98,13 +102,13 @@ class Bench:
         return self._data[labels, flat]
 
 
-def _attempt(name: str, step: Callable[[Run], None], run: Run, before: dict[str, Outcome]) -> Outcome:
+def _attempt(name: str, step: Callable[[Run], None], run: Run, before: dict[str, StepOutcome]) -> StepOutcome:
     needed = before.get(NEEDS.get(name, ""))
     if needed and needed.status is Status.FAIL:
-        return Outcome(name, Status.NOT_APPLICABLE, f"not reached: {needed.step}")
-    lone = needed and needed.step == "first stage" and run.cell.dimension != "cascade"
+        return StepOutcome(name, Status.NOT_APPLICABLE, f"not reached: {needed.step}")
+    lone = needed and needed.step == "first stage" and run.situation.dimension != "cascade"
     if needed and needed.status is Status.NOT_APPLICABLE and not lone:
-        return Outcome(name, Status.NOT_APPLICABLE, needed.reason)
+        return StepOutcome(name, Status.NOT_APPLICABLE, needed.reason)
     start = perf_counter()
     try:
         step(run)
@@ -115,4 +119,4 @@ def _attempt(name: str, step: Callable[[Run], None], run: Run, before: dict[str,
         status, reason = Status.FAIL, one_line(error)
         traceback.print_exc(file=sys.stdout)  # the sandbox's log
         run.forget()
-    return Outcome(name, status, reason, perf_counter() - start)
+    return StepOutcome(name, status, reason, perf_counter() - start)

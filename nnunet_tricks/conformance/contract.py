@@ -1,8 +1,9 @@
-"""What can be seen on the class alone: the promises that nnU-Net relies on without checking them.
+"""What the class alone shows: the promises that nnU-Net relies on without checking them.
 
-It copies a trainer's constructor arguments by their names, looks at the parameters of ``build_network_architecture``
-to tell old trainers from new ones, and calls that function on the class when it predicts. The other hooks are called as
-its own trainer defines them: one that follows another version of nnU-Net breaks late or mistakes its arguments.
+nnU-Net copies a trainer's constructor arguments by their names. It looks at the parameters of
+``build_network_architecture`` to distinguish old trainers from new ones, and calls that function on the class when it
+predicts. It calls other hooks as its own trainer defines them. A hook written for another version of nnU-Net fails late
+or misinterprets its arguments.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from inspect import Parameter
 
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
-from nnunet_tricks.conformance.outcome import Outcome, Report, Status
+from nnunet_tricks.conformance.outcome import ConformanceReport, Status, StepOutcome
 
 NETWORK = "build_network_architecture"
 
 
-def check_contract(trainer: type[nnUNetTrainer]) -> Report:
+def check_contract(trainer: type[nnUNetTrainer]) -> ConformanceReport:
     """Compare the class with the trainer of the installed nnU-Net.
 
     Args:
@@ -36,10 +37,10 @@ def check_contract(trainer: type[nnUNetTrainer]) -> Report:
         NETWORK: _network(trainer),
         "hooks": "; ".join(filter(None, (_hook(trainer, name) for name in overridden_hooks(trainer)))),
     }
-    return Report(
+    return ConformanceReport(
         trainer.__name__,
         "contract",
-        tuple(Outcome(step, Status.FAIL if fault else Status.PASS, fault) for step, fault in faults.items()),
+        tuple(StepOutcome(step, Status.FAIL if fault else Status.PASS, fault) for step, fault in faults.items()),
     )
 
 
@@ -74,7 +75,7 @@ def _constructor(trainer: type[nnUNetTrainer]) -> str:
         return ""
     return (
         f"__init__ takes ({', '.join(mine)}), it must take exactly ({', '.join(theirs)}), since nnU-Net copies "
-        "arguments by these names; settings belong into class attributes or the body of __init__"
+        "arguments by these names; put settings into class attributes or the body of __init__"
     )
 
 
@@ -86,9 +87,9 @@ def _network(trainer: type[nnUNetTrainer]) -> str:
 
 
 def _hook(trainer: type[nnUNetTrainer], name: str) -> str:
-    """How a hook cannot be called like nnU-Net's. Own parameters may follow where they have a default."""
+    """Why a hook cannot be called like nnU-Net's; empty if it can. Extra parameters need defaults."""
     if not callable(getattr(trainer, name)):
-        return f"{name} is no function, but nnU-Net calls it"
+        return f"{name} is not a function, but nnU-Net calls it"
     own, expected = _parameters(trainer, name), list(_parameters(nnUNetTrainer, name))
     if {Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD} <= {parameter.kind for parameter in own.values()}:
         return ""

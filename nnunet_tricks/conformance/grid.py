@@ -1,4 +1,4 @@
-"""The situations that a trainer has to hold in, and a selection that meets every pair. Standard library only."""
+"""The situations in which a trainer must work, and a selection that covers every pair. Standard library only."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass
 from itertools import combinations, product
 
 LABEL_MODES = ("labels", "labels+ignore", "regions", "regions+ignore")
-"""Whether classes exclude each other or overlap (``regions``), and whether some voxels lack annotation (``ignore``)."""
+"""Classes that exclude each other or overlap (``regions``), with or without unannotated voxels (``ignore``)."""
 
 DIMENSIONS = ("2d", "3d", "cascade")
 """RGB images, anisotropic volumes, and the second stage of a cascade whose first stage the same trainer trains."""
@@ -16,13 +16,13 @@ DEEP_SUPERVISION = (True, False)
 
 
 @dataclass(frozen=True, order=True)
-class Cell:
-    """One situation.
+class Situation:
+    """A situation that nnU-Net can put a trainer in.
 
     Attributes:
         labels: One of ``LABEL_MODES``.
         dimension: One of ``DIMENSIONS``.
-        deep_supervision: Whether the trainer's own switch ``enable_deep_supervision`` is left on.
+        deep_supervision: Whether the trainer's switch ``enable_deep_supervision`` is left on.
     """
 
     labels: str
@@ -33,7 +33,7 @@ class Cell:
         """Short and unique, for tables and test names.
 
         Examples:
-            >>> str(Cell("regions+ignore", "3d", False))
+            >>> str(Situation("regions+ignore", "3d", False))
             '3d regions+ignore no-ds'
         """
         return f"{self.dimension} {self.labels} {'ds' if self.deep_supervision else 'no-ds'}"
@@ -49,18 +49,18 @@ class Cell:
         return self.labels.endswith("ignore")
 
 
-FULL_GRID = tuple(Cell(*values) for values in product(LABEL_MODES, DIMENSIONS, DEEP_SUPERVISION))
+FULL_GRID = tuple(Situation(*values) for values in product(LABEL_MODES, DIMENSIONS, DEEP_SUPERVISION))
 """Every situation."""
 
 
-def pairwise(grid: Sequence[Cell] = FULL_GRID) -> tuple[Cell, ...]:
-    """Few cells of ``grid`` in which any two values that meet somewhere in ``grid`` still meet.
+def pairwise(grid: Sequence[Situation] = FULL_GRID) -> tuple[Situation, ...]:
+    """Few situations of ``grid`` that have every pair of values that ``grid`` has.
 
-    Most faults of a trainer need two circumstances at once ("regions", "no deep supervision"), hardly any needs three.
-    Greedy and deterministic: each time the first of the cells that bring the most new pairs.
+    Most faults of a trainer need two circumstances at once ("regions", "no deep supervision"), and hardly any needs
+    three. The selection is greedy and deterministic: it adds the first situation that has the most new pairs.
 
     Args:
-        grid: The cells to select from.
+        grid: The situations to select from.
 
     Returns:
         The selection, in the order of ``grid``.
@@ -70,12 +70,12 @@ def pairwise(grid: Sequence[Cell] = FULL_GRID) -> tuple[Cell, ...]:
         (24, 12)
     """
     missing = set().union(*map(_pairs, grid)) if grid else set()
-    chosen: list[Cell] = []
+    chosen: list[Situation] = []
     while missing:
-        chosen.append(max(grid, key=lambda cell: len(_pairs(cell) & missing)))
+        chosen.append(max(grid, key=lambda situation: len(_pairs(situation) & missing)))
         missing -= _pairs(chosen[-1])
-    return tuple(cell for cell in grid if cell in chosen)
+    return tuple(situation for situation in grid if situation in chosen)
 
 
-def _pairs(cell: Cell) -> set[tuple[tuple[int, object], ...]]:
-    return set(combinations(enumerate(astuple(cell)), 2))
+def _pairs(situation: Situation) -> set[tuple[tuple[int, object], ...]]:
+    return set(combinations(enumerate(astuple(situation)), 2))

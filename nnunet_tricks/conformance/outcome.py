@@ -1,4 +1,4 @@
-"""What came out of a step, a cell and a trainer, and how an error becomes one line. Standard library only."""
+"""Results of steps and situations, and how an error becomes one line. Standard library only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")  # torch writes some messages in bold
 
@@ -26,18 +26,18 @@ class NotApplicableError(Exception):
 
 
 class ViolationError(Exception):
-    """Raised by a step whose check went wrong; the message says what and, where known, how to mend it."""
+    """Raised by a step whose check fails; the message says what is wrong and, if known, how to fix it."""
 
 
 @dataclass(frozen=True)
-class Outcome:
+class StepOutcome:
     """Result of one step.
 
     Attributes:
         step: Name of the step.
-        status: How it went.
+        status: Whether it passed.
         reason: One line; empty if it passed.
-        seconds: What it cost.
+        seconds: Duration.
     """
 
     step: str
@@ -47,27 +47,27 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Report:
-    """What a trainer did in one situation.
+class ConformanceReport:
+    """Results of a trainer in one situation.
 
     Attributes:
         trainer: Name of the trainer.
-        situation: The cell, or the name of a check that is no cell.
-        outcomes: Its steps in order.
+        situation: The situation, or the name of a check that needs none.
+        outcomes: Results of its steps, in order.
     """
 
     trainer: str
-    situation: Cell | str
-    outcomes: tuple[Outcome, ...] = field(default=())
+    situation: Situation | str
+    outcomes: tuple[StepOutcome, ...] = field(default=())
 
     @property
-    def failures(self) -> tuple[Outcome, ...]:
-        """The steps that went wrong."""
+    def failures(self) -> tuple[StepOutcome, ...]:
+        """The steps that failed."""
         return tuple(outcome for outcome in self.outcomes if outcome.status is Status.FAIL)
 
     @property
     def passed(self) -> bool:
-        """Whether nothing went wrong."""
+        """Whether no step failed."""
         return not self.failures
 
     @property
@@ -77,11 +77,11 @@ class Report:
 
     @property
     def seconds(self) -> float:
-        """What all steps cost."""
+        """Duration of all steps."""
         return sum(outcome.seconds for outcome in self.outcomes)
 
     def explain(self) -> list[str]:
-        """One line per reason for failing: the steps that it broke, then the reason."""
+        """One line per reason of failure: the failed steps, then the reason."""
         steps: dict[str, list[str]] = {}
         for outcome in self.failures:
             steps.setdefault(outcome.reason, []).append(outcome.step)
@@ -89,9 +89,9 @@ class Report:
 
 
 def one_line(error: BaseException) -> str:
-    """The plain reason behind an exception: its type, the first line of its message, where it was raised.
+    """An exception in one line: its type, the first line of its message, where it was raised.
 
-    An assertion without a message is told by its code.
+    For an assertion without a message the line of code stands in.
 
     Examples:
         >>> try:
@@ -105,5 +105,5 @@ def one_line(error: BaseException) -> str:
         return lines[0]
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno} in {frames[-1].name})" if frames else ""
-    said = lines[0] if lines else (frames[-1].line or "" if frames else "")
-    return f"{type(error).__name__}: {said}{where}"
+    message = lines[0] if lines else (frames[-1].line or "" if frames else "")
+    return f"{type(error).__name__}: {message}{where}"

@@ -1,4 +1,4 @@
-"""Whether stock nnU-Net's prediction computes with a network what the training did."""
+"""Whether stock nnU-Net's prediction computes the same as the trained network."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def require_same_network(predictor: nnUNetPredictor, trainer: nnUNetTrainer) -> 
         "the network's outputs all lie from 0 to 1: a softmax or sigmoid is in it, and nnU-Net's prediction applies "
         "its own to what must be logits",
     )
-    # As training may go on from other weights than those that predict, such as those before an average.
+    # Training may continue from other weights than those that predict, such as weights before averaging.
     trainer.network.load_state_dict(network.state_dict(), strict=False)
     trainer.set_deep_supervision_enabled(False)
     trained = _logits(trainer.network, image)

@@ -1,8 +1,8 @@
 """A trainer's loss in two processes that share a batch, as with ``nnUNetv2_train -num_gpus 2``; on the CPU, with gloo.
 
-DDP averages the gradients of the processes, so what is trained is the mean of their losses. Without batch Dice each
-process must compute what it computes alone on its half. With batch Dice the overlap is that of the joined batch; where
-the loss is a mean over the samples otherwise, the mean over the processes is that of one process on the joined batch.
+DDP averages the gradients of the processes, so the mean of their losses is trained. Without batch Dice each process
+must compute the same as alone on its half. With batch Dice the overlap is that of the joined batch. If the loss is
+otherwise a mean over samples, the mean over the processes must equal that of one process on the joined batch.
 """
 
 from __future__ import annotations
@@ -31,8 +31,15 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import Tensor
 
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import LABEL_MODES, Cell
-from nnunet_tricks.conformance.outcome import NotApplicableError, Outcome, Report, Status, ViolationError, one_line
+from nnunet_tricks.conformance.grid import LABEL_MODES, Situation
+from nnunet_tricks.conformance.outcome import (
+    ConformanceReport,
+    NotApplicableError,
+    Status,
+    StepOutcome,
+    ViolationError,
+    one_line,
+)
 from nnunet_tricks.conformance.run import Run
 from nnunet_tricks.conformance.tiny_images import tiny_labels
 from nnunet_tricks.door.lookup import find_trainer
@@ -46,7 +53,7 @@ TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True)
-class Measured:
+class LossAndGradient:
     """A loss and its gradient with respect to the logits of full resolution."""
 
     loss: float
@@ -54,22 +61,22 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What one process found.
+class RankResult:
+    """Losses that one process computed.
 
     Attributes:
-        together: The loss on this process' half, in the group of processes.
-        alone: The same without a group.
-        joined: The whole batch without a group; its gradient is that of this half.
-        per_sample_alone: As ``alone``, without batch Dice.
-        per_sample_joined: As ``joined``, without batch Dice.
+        together: Loss on this process's half, in the group of processes.
+        alone: Loss on the half without a group.
+        joined: Loss on the whole batch without a group, with the gradient of this half.
+        per_sample_alone: Loss like ``alone``, without batch Dice.
+        per_sample_joined: Loss like ``joined``, without batch Dice.
     """
 
-    together: Measured
-    alone: Measured
-    joined: Measured
-    per_sample_alone: Measured
-    per_sample_joined: Measured
+    together: LossAndGradient
+    alone: LossAndGradient
+    joined: LossAndGradient
+    per_sample_alone: LossAndGradient
+    per_sample_joined: LossAndGradient
 
 
 class RankPair:
@@ -83,7 +90,7 @@ class RankPair:
     """
 
     def __init__(self) -> None:
-        """Start the processes; they get ready while the caller does other things."""
+        """Start the processes, which get ready while the caller does other things."""
         self._folder = tempfile.TemporaryDirectory(prefix="nnunet_tricks_ranks_")
         context = multiprocessing.get_context("spawn")
         pipes = [context.Pipe() for _ in range(WORLD)]
@@ -97,7 +104,7 @@ class RankPair:
             theirs.close()
 
     def __enter__(self) -> RankPair:
-        """Nothing to do."""
+        """Return the pair."""
         return self
 
     def __exit__(
@@ -114,11 +121,11 @@ class RankPair:
             process.join()
         self._processes = []
 
-    def check(self, trainer: type[nnUNetTrainer]) -> Report:
-        """Hold a trainer's loss against what it is on one process, in every label mode, with and without batch Dice.
+    def check(self, trainer: type[nnUNetTrainer]) -> ConformanceReport:
+        """Compare a trainer's loss with that of one process, in every label mode, with and without batch Dice.
 
         Args:
-            trainer: The class; the processes import it or look it up by its name.
+            trainer: Class of the trainer, which the processes import or look up by its name.
 
         Returns:
             One step per situation.
@@ -134,14 +141,14 @@ class RankPair:
                 except Exception as error:
                     status, reason = Status.FAIL, one_line(error)
                 step = f"{labels}, {'batch' if batch_dice else 'sample'} Dice"
-                outcomes.append(Outcome(step, status, reason, perf_counter() - start))
-        return Report(trainer.__name__, "two processes", tuple(outcomes))
+                outcomes.append(StepOutcome(step, status, reason, perf_counter() - start))
+        return ConformanceReport(trainer.__name__, "two processes", tuple(outcomes))
 
-    def measure(self, trainer: type[nnUNetTrainer], labels: str, *, batch_dice: bool) -> list[Answer]:
-        """What each process finds.
+    def measure(self, trainer: type[nnUNetTrainer], labels: str, *, batch_dice: bool) -> list[RankResult]:
+        """Let each process compute its losses.
 
         Args:
-            trainer: The class.
+            trainer: Class of the trainer.
             labels: One of ``grid.LABEL_MODES``.
             batch_dice: Whether the plans ask for batch Dice.
 
@@ -149,7 +156,7 @@ class RankPair:
             The answers in the order of ranks.
 
         Raises:
-            ViolationError: If a process could not answer; the message says why.
+            ViolationError: If a process gave no answer; the message says why.
         """
         if not self._processes:
             raise ViolationError("the two processes are gone")
@@ -162,7 +169,7 @@ class RankPair:
                 connection.send((who, labels, batch_dice))
             answers = self._receive()
         except (EOFError, OSError) as error:
-            # What still comes would be taken for the answer to the next question.
+            # A late answer would be taken for the answer to the next question.
             self.close()
             reason = str(error) if isinstance(error, TimeoutError) else "a process ended without an answer"
             raise ViolationError(reason) from error
@@ -182,7 +189,7 @@ class RankPair:
         return [answers[connection] for connection in self._connections]
 
 
-def _judge(answers: list[Answer], *, batch_dice: bool) -> tuple[Status, str]:
+def _judge(answers: list[RankResult], *, batch_dice: bool) -> tuple[Status, str]:
     if not batch_dice:
         faults = [
             f"process {rank} computes {a.together.loss:.6g}, alone on the same half {a.alone.loss:.6g}"
@@ -211,12 +218,12 @@ def _verdict(faults: list[str]) -> tuple[Status, str]:
     return (Status.FAIL, "; ".join(faults)) if faults else (Status.PASS, "")
 
 
-def _average(measured: list[Measured], rank: int) -> Measured:
-    """What DDP makes of the losses of all processes, with the gradient on the half of one of them."""
-    return Measured(sum(m.loss for m in measured) / WORLD, measured[rank].gradient / WORLD)
+def _average(measured: list[LossAndGradient], rank: int) -> LossAndGradient:
+    """The mean loss of all processes as DDP trains it, with the gradient on the half of one of them."""
+    return LossAndGradient(sum(m.loss for m in measured) / WORLD, measured[rank].gradient / WORLD)
 
 
-def _close(mine: Measured, theirs: Measured) -> bool:
+def _close(mine: LossAndGradient, theirs: LossAndGradient) -> bool:
     return (
         abs(mine.loss - theirs.loss) <= TOLERANCE * abs(theirs.loss)
         and _distance(mine.gradient, theirs.gradient) <= TOLERANCE
@@ -251,7 +258,7 @@ def _serve(rank: int, connection: Connection, folder: str) -> None:
 
 def _answer(
     bench: Bench, trainer: type[nnUNetTrainer], labels: str, batch_dice: bool, rank: int, store: Path
-) -> Answer:
+) -> RankResult:
     with _built(bench, trainer, labels, batch_dice=False) as built:
         per_sample = built.loss
     with _built(bench, trainer, labels, batch_dice=batch_dice) as built:
@@ -263,7 +270,7 @@ def _answer(
             built.is_ddp = True
             built.local_rank = rank
             together = _measure(built._build_loss(), logits, target, half, half)
-        return Answer(
+        return RankResult(
             together=together,
             alone=_measure(built.loss, logits, target, half, half),
             joined=_measure(built.loss, logits, target, whole, half),
@@ -276,11 +283,11 @@ def _answer(
 def _built(bench: Bench, trainer: type[nnUNetTrainer], labels: str, *, batch_dice: bool) -> Iterator[nnUNetTrainer]:
     """A trainer, and nnU-Net's folders for as long as it is used: a loss may read them, or write to the log."""
     for deep_supervision in (True, False):
-        with bench.room(trainer, Cell(labels, "2d", deep_supervision)) as run:
+        with bench.room(trainer, Situation(labels, "2d", deep_supervision)) as run:
             plans = deepcopy(run.data.plans)
             plans["configurations"]["2d"]["batch_dice"] = batch_dice
             try:
-                built = Run(trainer, run.cell, replace(run.data, plans=plans), run.folder).build()
+                built = Run(trainer, run.situation, replace(run.data, plans=plans), run.folder).build()
             except NotApplicableError:
                 continue
             yield built
@@ -329,11 +336,13 @@ def _batch(trainer: nnUNetTrainer) -> tuple[list[Tensor], list[Tensor]]:
     return [level.movedim(-1, 0).contiguous() for level in logits], target
 
 
-def _measure(loss: Any, logits: list[Tensor], target: list[Tensor], use: slice, keep: slice) -> Measured:
+def _measure(loss: Any, logits: list[Tensor], target: list[Tensor], use: slice, keep: slice) -> LossAndGradient:
     """The loss on the samples ``use``, and the part of its gradient that belongs to the samples ``keep``."""
     leaves = [level.clone().requires_grad_() for level in logits]
     output, truth = [level[use] for level in leaves], [level[use].clone() for level in target]
     value = loss(output, truth) if len(output) > 1 else loss(output[0], truth[0])
     value.backward()
     gradient = leaves[0].grad
-    return Measured(float(value.detach()), torch.zeros_like(leaves[0])[keep] if gradient is None else gradient[keep])
+    return LossAndGradient(
+        float(value.detach()), torch.zeros_like(leaves[0])[keep] if gradient is None else gradient[keep]
+    )

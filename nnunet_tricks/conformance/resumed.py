@@ -1,6 +1,6 @@
-"""A training that is interrupted after one epoch, beside the same training that is not.
+"""A training that is interrupted after one epoch, and the same training without interruption.
 
-Both get the same batches and the same random numbers, so that only what a checkpoint forgets can differ.
+Both get the same batches and random numbers, so only what a checkpoint forgets can make a difference.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from nnunet_tricks.nnunet.sandbox import seed_everything
 
 
 class Batches:
-    """A loader whose batches of the last epoch are kept, or are those of another training.
+    """A loader that keeps the batches of the last epoch, or replays those of another training.
 
     Attributes:
-        last: The batches of the last epoch.
-        drawn: The batches that the loader itself made for it.
+        last: Batches of the last epoch.
+        drawn: Batches that the loader itself made for that epoch.
     """
 
     def __init__(self, loader: Any, given: list[dict[str, Any]]) -> None:
-        """Take a loader, and what to hand out in place of its first batches."""
+        """Wrap a loader; ``given`` replaces its first batches."""
         self.loader = loader
         self.given = list(given)
         self.last: list[dict[str, Any]] = []
         self.drawn: list[dict[str, Any]] = []
 
     def __next__(self) -> dict[str, Any]:
-        """A batch; what is random from here on does not depend on how it was drawn."""
+        """The next batch; the seed is set, so that later random numbers do not depend on how it was drawn."""
         own = next(self.loader)
         batch: dict[str, Any] = self.given.pop(0) if self.given else own
         self.drawn.append(own)
@@ -40,30 +40,29 @@ class Batches:
         return deepcopy(batch)
 
     def __iter__(self) -> Batches:
-        """Itself."""
+        """Return the loader itself."""
         return self
 
     def __getattr__(self, name: str) -> Any:
-        """As the loader."""
+        """Forward other attributes to the loader."""
         return getattr(self.loader, name)
 
 
 class Recorded:
-    """What two epochs of a training saw, so that another one can see the same.
+    """The batches of two epochs of a training, so that another training can get the same.
 
     Attributes:
-        training: Batches of the last epoch.
-        validation: The same of validation.
-        epochs: How many were begun.
+        epochs: Number of epochs that were started.
+        loaders: Loaders of training and validation.
     """
 
     def __init__(self, trainer: nnUNetTrainer, *, keep: Path | None = None, like: Recorded | None = None) -> None:
-        """Listen to a trainer, before it starts.
+        """Record a trainer that has not started yet.
 
         Args:
             trainer: The trainer.
-            keep: Where to save a checkpoint once the first epoch is over.
-            like: The training whose batches it gets.
+            keep: File for a checkpoint after the first epoch; None for none.
+            like: Training whose batches it gets; None for its own.
         """
         self.epochs = 0
         self.loaders: list[Batches] = []
@@ -104,6 +103,6 @@ class Recorded:
         """Require that the loaders themselves made the same batches of the last epoch as those of ``other``."""
         for what, mine, theirs in zip(("training", "validation"), self.loaders, other.loaders, strict=True):
             same = len(mine.drawn) == len(theirs.drawn) and all(
-                equal(one["data"], two["data"]) for one, two in zip(mine.drawn, theirs.drawn, strict=True)
+                equal(batch["data"], expected["data"]) for batch, expected in zip(mine.drawn, theirs.drawn, strict=True)
             )
-            require(same, f"the {what} patches of epoch 1 after --c are others than without interruption")
+            require(same, f"the {what} patches of epoch 1 after --c differ from those without interruption")

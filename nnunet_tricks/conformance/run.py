@@ -1,4 +1,4 @@
-"""One trainer in one cell: how instances of it come to be, and where they leave things."""
+"""One trainer in one situation: how its instances are made, and where they write."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from pathlib import Path
 import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
-from nnunet_tricks.conformance.asked import Question
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.catalogue.naming import model_folder
+from nnunet_tricks.conformance.grid import Situation
+from nnunet_tricks.conformance.loss_calls import LossCall
 from nnunet_tricks.conformance.outcome import NotApplicableError
 from nnunet_tricks.conformance.resumed import Recorded
 from nnunet_tricks.conformance.tiny_data import TinyData
@@ -22,28 +23,28 @@ TRAIN_STEPS = 2
 
 
 class Run:
-    """One trainer in one cell: makes instances as ``nnUNetv2_train`` does, and keeps what several steps need.
+    """One trainer in one situation: makes instances as ``nnUNetv2_train`` does, and keeps what several steps need.
 
     Attributes:
-        questions: What the validation step asked the loss.
-        uninterrupted: What the training of the epochs saw, for one that goes on after the first.
-        validated: The trainer that predicted the validation cases.
+        loss_calls: Calls of the loss in the validation step.
+        uninterrupted: Record of the training without interruption.
+        validated: Trainer that predicted the validation cases.
     """
 
-    def __init__(self, trainer: type[nnUNetTrainer], cell: Cell, data: TinyData, folder: Path) -> None:
+    def __init__(self, trainer: type[nnUNetTrainer], situation: Situation, data: TinyData, folder: Path) -> None:
         """Make nothing yet.
 
         Args:
-            trainer: The class under test.
-            cell: The situation.
-            data: The data set of that situation.
-            folder: For predictions.
+            trainer: Class under test.
+            situation: Situation of the trainer.
+            data: Data set of the situation.
+            folder: Folder for results and predictions.
         """
         self.trainer = trainer
-        self.cell = cell
+        self.situation = situation
         self.data = data
         self.folder = folder
-        self.questions: list[Question] = []
+        self.loss_calls: list[LossCall] = []
         self.uninterrupted: Recorded | None = None
         self.validated: nnUNetTrainer | None = None
 
@@ -59,22 +60,22 @@ class Run:
         """A trainer, made as ``nnUNetv2_train`` does; initialized, unless it is to continue.
 
         Args:
-            configuration: That of the cell if not given.
+            configuration: Name of a configuration; empty for that of the situation.
             fold: Fold of the split, or ``"all"``.
-            continue_training: What ``--c`` says.
-            compiled: Whether to take nnU-Net's path for ``torch.compile``, which it leaves out on the CPU.
-            untouched: Whether to leave the trainer its own length of an epoch and its own switch of deep supervision.
+            continue_training: Whether ``--c`` was given.
+            compiled: Whether to take nnU-Net's path for ``torch.compile``, which it skips on the CPU.
+            untouched: Whether the trainer keeps its own length of an epoch and its own switch of deep supervision.
 
         Returns:
             The trainer.
 
         Raises:
-            NotApplicableError: If the cell wants deep supervision and the trainer never has it.
+            NotApplicableError: If the situation needs deep supervision and the trainer switches it off.
         """
         # nnU-Net takes continue_training out of the plans that it is given, so each trainer gets its own copy.
         trainer = self.trainer(
             plans={**deepcopy(self.data.plans), "continue_training": continue_training},
-            configuration=configuration or CONFIGURATIONS[self.cell.dimension],
+            configuration=configuration or CONFIGURATIONS[self.situation.dimension],
             fold=fold,
             dataset_json=deepcopy(self.data.dataset_json),
             device=torch.device("cpu"),
@@ -88,25 +89,25 @@ class Run:
         return trainer
 
     def _fit(self, trainer: nnUNetTrainer) -> None:
-        if self.cell.deep_supervision and not trainer.enable_deep_supervision:
+        if self.situation.deep_supervision and not trainer.enable_deep_supervision:
             raise NotApplicableError("the trainer itself switches deep supervision off")
-        trainer.enable_deep_supervision = self.cell.deep_supervision
+        trainer.enable_deep_supervision = self.situation.deep_supervision
         trainer.num_iterations_per_epoch = TRAIN_STEPS
         trainer.num_val_iterations_per_epoch = 1
 
     @cached_property
     def probe(self) -> nnUNetTrainer:
-        """The instance for the steps that need no whole epoch."""
+        """The instance for steps that need no complete epoch."""
         trainer = self.build()
         trainer.on_train_start()
         return trainer
 
     def forget(self) -> None:
-        """Give the next step a new probe: a failed one may hold weights that are not finite."""
+        """Drop the probe, so that the next step makes a new one: after a failure its weights may not be finite."""
         self.__dict__.pop("probe", None)
 
     def model_folder(self, configuration: str = "") -> Path:
-        """Where a configuration's results are."""
-        configuration = configuration or CONFIGURATIONS[self.cell.dimension]
-        name = f"{self.trainer.__name__}__{self.data.plans['plans_name']}__{configuration}"
+        """Folder of a configuration's results."""
+        configuration = configuration or CONFIGURATIONS[self.situation.dimension]
+        name = model_folder(self.trainer.__name__, self.data.plans["plans_name"], configuration)
         return self.folder / "results" / self.data.name / name

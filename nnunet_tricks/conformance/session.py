@@ -1,4 +1,4 @@
-"""Checks trainers one after the other and shows what comes out: what ``nnunet-tricks conformance`` does."""
+"""Checks trainers one after the other and shows the results, for ``nnunet-tricks conformance``."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from nnunet_tricks.catalogue import CATALOGUE, naming
 from nnunet_tricks.conformance.baseline import check_baseline
 from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.contract import check_contract
-from nnunet_tricks.conformance.grid import FULL_GRID, Cell, pairwise
-from nnunet_tricks.conformance.outcome import Report
+from nnunet_tricks.conformance.grid import FULL_GRID, Situation, pairwise
+from nnunet_tricks.conformance.outcome import ConformanceReport
 from nnunet_tricks.conformance.ranks import RankPair
 from nnunet_tricks.conformance.table import explanations, line, overview, show_tables
 from nnunet_tricks.door import trainers
@@ -30,30 +30,30 @@ def run(names: Sequence[str], *, whole_grid: bool, as_json: bool, keep: Path | N
     """Check trainers.
 
     Args:
-        names: Trainers or tricks; every trick of the catalogue if there are none.
-        whole_grid: Every cell rather than a pairwise selection.
-        as_json: Print JSON rather than tables.
-        keep: Folder for what is written, ``None`` for a temporary one.
+        names: Names of trainers or tricks; empty for every trick of the catalogue.
+        whole_grid: Whether to take every situation rather than a pairwise selection.
+        as_json: Whether to print JSON rather than tables.
+        keep: Folder for everything that is written, ``None`` for a temporary one.
 
     Returns:
         1 if something failed, else 0.
 
     Raises:
-        ValueError: If a name is no trainer's, or the folder holds something.
+        ValueError: If there is no trainer of a name, or the folder is not empty.
     """
     if keep is not None and keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
-        raise ValueError(f"--keep {keep}: there is something already, name a new or an empty folder")
+        raise ValueError(f"--keep {keep} must be a new or an empty folder, and this one is not")
     checked = [_find(name) for name in names or [info.trainer for info in CATALOGUE]]
-    cells = FULL_GRID if whole_grid else pairwise()
-    console = Console(file=sys.stdout)  # this one, wherever the sandbox sends what others print
+    situations = FULL_GRID if whole_grid else pairwise()
+    console = Console(file=sys.stdout)  # this stream, even while the sandbox redirects others' output
     reports = []
     with (
         RankPair() as pair,
         Bench(keep and keep.resolve()) as bench,
         _progress(console, shown=console.is_terminal and not as_json) as bar,
     ):
-        task = bar.add_task("", total=sum(len(cells) + (3 if _is_ours(trainer) else 2) for trainer in checked))
-        for report in _check(checked, cells, bench, pair):
+        task = bar.add_task("", total=sum(len(situations) + (3 if _is_ours(trainer) else 2) for trainer in checked))
+        for report in _check(checked, situations, bench, pair):
             reports.append(report)
             bar.update(task, advance=1, description=f"{report.trainer}, {report.situation}")
             if not console.is_terminal and not as_json:
@@ -71,11 +71,11 @@ def run(names: Sequence[str], *, whole_grid: bool, as_json: bool, keep: Path | N
     return 0 if all(report.passed for report in reports) else 1
 
 
-def to_json(reports: Sequence[Report]) -> str:
-    """Everything that came out, for scripts.
+def to_json(reports: Sequence[ConformanceReport]) -> str:
+    """All results as JSON.
 
     Examples:
-        >>> json.loads(to_json([Report("nnUNetTrainer", "contract")]))["ok"]
+        >>> json.loads(to_json([ConformanceReport("nnUNetTrainer", "contract")]))["ok"]
         True
     """
     return json.dumps({"ok": all(report.passed for report in reports), "reports": list(map(_data, reports))}, indent=2)
@@ -87,12 +87,12 @@ def _find(name: str) -> type[nnUNetTrainer]:
 
 
 def _check(
-    checked: Sequence[type[nnUNetTrainer]], cells: Sequence[Cell], bench: Bench, pair: RankPair
-) -> Iterator[Report]:
+    checked: Sequence[type[nnUNetTrainer]], situations: Sequence[Situation], bench: Bench, pair: RankPair
+) -> Iterator[ConformanceReport]:
     for trainer in checked:
         yield check_contract(trainer)
-        for cell in cells:
-            yield bench.check(trainer, cell)
+        for situation in situations:
+            yield bench.check(trainer, situation)
         yield pair.check(trainer)
         if _is_ours(trainer):
             yield check_baseline(bench, trainer, _claims(naming.parse(trainer.__name__)))
@@ -114,7 +114,7 @@ def _progress(console: Console, *, shown: bool) -> Progress:
     )
 
 
-def _data(report: Report) -> dict[str, Any]:
-    situation = asdict(report.situation) if isinstance(report.situation, Cell) else {"check": report.situation}
+def _data(report: ConformanceReport) -> dict[str, Any]:
+    situation = asdict(report.situation) if isinstance(report.situation, Situation) else {"check": report.situation}
     steps = [asdict(outcome) | {"status": outcome.status.value} for outcome in report.outcomes]
     return {"trainer": report.trainer, **situation, "ok": report.passed, "steps": steps}

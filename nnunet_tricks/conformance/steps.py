@@ -1,4 +1,4 @@
-"""What a trainer goes through in one cell, step by step, each on nnU-Net's own path."""
+"""The steps that a trainer goes through in a situation, each on nnU-Net's own code path."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from nnunetv2.run.run_training import maybe_load_checkpoint
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
-from nnunet_tricks.conformance.asked import overheard
 from nnunet_tricks.conformance.checks import (
     equal,
     float32_loss,
@@ -28,14 +27,17 @@ from nnunet_tricks.conformance.checks import (
     validation_loss,
 )
 from nnunet_tricks.conformance.learning import require_ignorance, require_learning, require_no_count, require_sense
+from nnunet_tricks.conformance.loss_calls import overheard
 from nnunet_tricks.conformance.outcome import NotApplicableError, ViolationError
+from nnunet_tricks.conformance.pickling import obstacle
 from nnunet_tricks.conformance.prediction import require_same_network
 from nnunet_tricks.conformance.resumed import Recorded
 from nnunet_tricks.conformance.run import CONFIGURATIONS, FIRST_STAGE, TRAIN_STEPS, Run
 from nnunet_tricks.conformance.tiny_data import TRAINING_CASES, UNSEEN_CASE
-from nnunet_tricks.conformance.travelling import obstacle
 from nnunet_tricks.door.lookup import findable
-from nnunet_tricks.nnunet.sandbox import replaced, seed_everything
+from nnunet_tricks.nnunet.checkpoint import read
+from nnunet_tricks.nnunet.patches import Replacement
+from nnunet_tricks.nnunet.sandbox import seed_everything
 from nnunet_tricks.training.trainer import TrickTrainer
 
 CHECKPOINT = "checkpoint_final.pth"
@@ -45,14 +47,14 @@ EPOCHS = 2
 VALIDATION_CASES = TRAINING_CASES[2:]
 
 LOSS_TOLERANCE = 1e-4
-"""A compiled loss adds in another order."""
+"""Tolerance for a compiled loss, which adds in another order."""
 RESUMED_TOLERANCE = 1e-5
-"""The same numbers, added in the same order."""
+"""Tolerance for the same numbers, added in the same order."""
 BFLOAT16_TOLERANCE = 0.1
-"""bfloat16 has three digits, and a network of a few layers loses one of them."""
+"""Tolerance for bfloat16, which has three digits; a network of a few layers loses one of them."""
 
-# What was compiled for one cell serves the next where nothing changed, which halves the time. But torch gives up,
-# silently, after eight variants of a function, and with the second size it begins to compile for any size.
+# Code that was compiled for one situation serves the next if nothing changed, which halves the time. But torch silently
+# gives up after eight variants of a function, and from the second size on it compiles for any size.
 _DYNAMO = {
     name: value
     for name, value in {
@@ -65,8 +67,8 @@ _DYNAMO = {
 
 
 def first_stage(run: Run) -> None:
-    """The cascade's first stage: train, and predict all training cases for the second."""
-    if run.cell.dimension != "cascade":
+    """The cascade's first stage: train, and predict all training cases for the second stage."""
+    if run.situation.dimension != "cascade":
         raise NotApplicableError("no cascade")
     trainer = run.build(configuration=FIRST_STAGE, fold="all")
     _train_until(trainer, epochs=1)
@@ -77,7 +79,7 @@ def first_stage(run: Run) -> None:
 
 
 def build(run: Run) -> None:
-    """Make the trainer and its loaders as ``nnUNetv2_train`` does; every attribute can be read (for debug.json)."""
+    """Make the trainer and its loaders as ``nnUNetv2_train`` does; every attribute must be readable for debug.json."""
     trainer = run.build()
     for name in dir(trainer):
         try:
@@ -91,7 +93,7 @@ def build(run: Run) -> None:
 
 
 def travel(run: Run) -> None:
-    """Loaders go to other processes."""
+    """Send the loaders to other processes."""
     for what, loader in (("training", run.probe.dataloader_train), ("validation", run.probe.dataloader_val)):
         reason = obstacle(getattr(loader, "data_loader", loader))
         require(
@@ -102,7 +104,7 @@ def travel(run: Run) -> None:
 
 
 def train_steps(run: Run) -> None:
-    """Some training steps on augmented batches of training cases, in which the network learns."""
+    """Take some training steps on augmented batches of training cases, in which the network must learn."""
     seen = set(getattr(getattr(run.probe.dataloader_train, "data_loader", None), "indices", None) or ())
 
     def batches() -> Iterator[dict[str, Any]]:
@@ -117,38 +119,38 @@ def train_steps(run: Run) -> None:
 
 
 def validation_step(run: Run) -> None:
-    """One validation step."""
-    with overheard(run.probe) as run.questions:
+    """Take one validation step."""
+    with overheard(run.probe) as run.loss_calls:
         validation_loss(run.probe, next(run.probe.dataloader_val))
 
 
 def sense(run: Run) -> None:
-    """The loss of that step is lowest at the truth, and its gradient leads there."""
-    if not run.questions:
+    """Check that the loss of that step is lowest at the truth, and that its gradient leads there."""
+    if not run.loss_calls:
         raise NotApplicableError("the validation step does not call self.loss(output, target) as nnU-Net's does")
-    require_sense(run.questions[0])
+    require_sense(run.loss_calls[0])
 
 
 def ignored_only(run: Run) -> None:
-    """What nobody annotated has no effect; a patch in which nothing is annotated."""
-    if not run.cell.ignore:
+    """Check that voxels without annotation have no effect, also in a patch without any annotation."""
+    if not run.situation.ignore:
         raise NotApplicableError("no ignore label")
-    # Directly after the step in which it was asked: what a trainer keeps of its last batch still belongs to it.
-    for question in run.questions[:1]:
-        require_ignorance(question)
+    # Directly after the step of this call, while everything that a trainer keeps of its last batch still fits.
+    for call in run.loss_calls[:1]:
+        require_ignorance(call)
     with relabelled(run.probe, run.probe.label_manager.ignore_label) as batches:
         train_step(run.probe, next(batches))
     require_no_count(run.probe)
 
 
 def background_only(run: Run) -> None:
-    """A patch in which everything is background."""
+    """Train on a patch in which everything is background."""
     with relabelled(run.probe, 0) as batches:
         train_step(run.probe, next(batches))
 
 
 def bfloat16(run: Run) -> None:
-    """A training step under autocast; the loss is that of float32, but for rounding."""
+    """Take a training step under autocast; up to rounding, the loss must be that of float32."""
     batch = next(run.probe.dataloader_val)
     seed_everything(0)
     exact = validation_loss(run.probe, batch)
@@ -159,12 +161,15 @@ def bfloat16(run: Run) -> None:
 
 
 def compiled(run: Run) -> None:
-    """nnU-Net's compiled path, on a backend that needs no compiler, and a compiled loss: the same training step."""
+    """Repeat a training step with nnU-Net's compiled network and a compiled loss; the backend needs no compiler."""
     batch = next(run.probe.dataloader_val)
     weights = deepcopy(run.probe.network.state_dict())
     seed_everything(0)
     exact = train_step(run.probe, batch)
-    with torch._dynamo.config.patch(_DYNAMO), replaced(torch, "compile", partial(torch.compile, backend="aot_eager")):
+    with (
+        torch._dynamo.config.patch(_DYNAMO),
+        Replacement(torch, "compile", partial(torch.compile, backend="aot_eager")),
+    ):
         trainer = run.build(compiled=True)
         trainer.set_deep_supervision_enabled(trainer.enable_deep_supervision)
         trainer.network._orig_mod.load_state_dict(weights)
@@ -174,7 +179,7 @@ def compiled(run: Run) -> None:
 
 
 def epochs(run: Run) -> None:
-    """A training of two epochs, from start to final checkpoint; one after the first is kept."""
+    """Train two epochs, from the start to the final checkpoint; the checkpoint after the first is kept."""
     trainer = run.build()
     run.uninterrupted = Recorded(trainer, keep=run.folder / INTERRUPTED)
     _train_until(trainer, epochs=EPOCHS)
@@ -196,7 +201,7 @@ def epochs(run: Run) -> None:
 
 
 def validate(run: Run) -> None:
-    """Validation of whole images with the trained model, as ``nnUNetv2_train --val`` does it."""
+    """Validate whole images with the trained model, as ``nnUNetv2_train --val`` does."""
     trainer = run.build(continue_training=False)
     maybe_load_checkpoint(trainer, False, True)
     trainer.perform_actual_validation()
@@ -208,7 +213,7 @@ def validate(run: Run) -> None:
 
 
 def continue_training(run: Run) -> None:
-    """``nnUNetv2_train --c`` after the first epoch: everything is back, and the second is as without interruption."""
+    """Continue after the first epoch like ``nnUNetv2_train --c``; the second must be as without interruption."""
     trainer = run.build(continue_training=True)
     folder = Path(trainer.output_folder)
     whole = _load(trainer)
@@ -216,7 +221,7 @@ def continue_training(run: Run) -> None:
     final = (folder / CHECKPOINT).rename(run.folder / CHECKPOINT)
     try:
         maybe_load_checkpoint(trainer, True, False)
-        checkpoint = torch.load(run.folder / INTERRUPTED, map_location="cpu", weights_only=False)
+        checkpoint = _read(run.folder / INTERRUPTED)
         require(trainer.current_epoch == 1, f"continues at epoch {trainer.current_epoch}, not at 1")
         restored = equal(trainer.network.state_dict(), checkpoint["network_weights"])
         require(
@@ -230,7 +235,7 @@ def continue_training(run: Run) -> None:
         try:
             _require_same_epoch(continued["logging"], whole["logging"])
         except ViolationError as error:
-            # A trainer may keep other weights to go on from than those that predict.
+            # A trainer may store other weights to continue from than those that predict.
             require(restored, f"the network weights after continuing are not what the checkpoint holds, and {error}")
             raise
         if isinstance(trainer, TrickTrainer) and trainer.trainer_name.shared and run.uninterrupted:
@@ -241,9 +246,9 @@ def continue_training(run: Run) -> None:
 
 
 def predict(run: Run) -> None:
-    """Prediction of an unseen image by stock nnU-Net, which finds the trainer by the name in the checkpoint."""
+    """Predict an unseen image with stock nnU-Net, which finds the trainer by the name in the checkpoint."""
     previous = None
-    if run.cell.dimension == "cascade":
+    if run.situation.dimension == "cascade":
         previous = run.folder / FIRST_STAGE
         _predict(run, run.model_folder(FIRST_STAGE), "all", previous)
     target = run.folder / "prediction"
@@ -253,10 +258,10 @@ def predict(run: Run) -> None:
     for what in ("GetSize", "GetSpacing", "GetOrigin", "GetDirection"):
         mine, theirs = getattr(predicted, what)(), getattr(image, what)()
         require(np.allclose(mine, theirs), f"the prediction's {what[3:].lower()} is {mine}, the image's {theirs}")
-    found = set(np.unique(SimpleITK.GetArrayFromImage(predicted)).tolist())
+    labels = set(np.unique(SimpleITK.GetArrayFromImage(predicted)).tolist())
     require(
-        found <= run.data.legal_labels,
-        f"the prediction holds the labels {sorted(found)}, allowed are {sorted(run.data.legal_labels)}",
+        labels <= run.data.legal_labels,
+        f"the prediction holds the labels {sorted(labels)}, allowed are {sorted(run.data.legal_labels)}",
     )
 
 
@@ -276,7 +281,7 @@ STEPS: dict[str, Callable[[Run], None]] = {
     "--c": continue_training,
     "predict": predict,
 }
-"""The steps of a cell, in order."""
+"""The steps of a situation, in order."""
 
 NEEDS = {
     "build": "first stage",
@@ -286,11 +291,11 @@ NEEDS = {
     "loss": "val step",
     **dict.fromkeys(("--val", "--c", "predict"), "epochs"),
 }
-"""Without what a step cannot be tried."""
+"""The step that each step needs."""
 
 
 def _train_until(trainer: nnUNetTrainer, *, epochs: int) -> None:
-    # Only now, so that the learning rate's schedule is that of the trainer's own number of epochs.
+    # Set only now, so that the schedule of the learning rate has the trainer's own number of epochs.
     trainer.num_epochs = epochs
     trainer.run_training()
 
@@ -300,8 +305,8 @@ def _require_same_epoch(continued: dict[str, Any], whole: dict[str, Any]) -> Non
         mine, theirs = float(np.mean(continued[key][-1])), float(np.mean(whole[key][-1]))
         require(
             abs(mine - theirs) <= RESUMED_TOLERANCE * abs(theirs),
-            f"the {what} of epoch 1 is {mine:.6g} after --c and {theirs:.6g} without interruption: what it depends on "
-            "is not in the checkpoint",
+            f"the {what} of epoch 1 is {mine:.6g} after --c and {theirs:.6g} without interruption: something that it "
+            "depends on is not in the checkpoint",
         )
 
 
@@ -318,7 +323,12 @@ def _check_mirroring(trainer: nnUNetTrainer) -> None:
 def _load(trainer: nnUNetTrainer) -> dict[str, Any]:
     file = Path(trainer.output_folder) / CHECKPOINT
     require(file.is_file(), f"no {CHECKPOINT} was written")
-    return torch.load(file, map_location="cpu", weights_only=False)
+    return _read(file)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    # A trainer may keep more than data there. It has just written the file, in this process.
+    return read(file, trust=True)
 
 
 def _predict(run: Run, model_folder: Path, fold: int | str, target: Path, previous: Path | None = None) -> None:
@@ -328,7 +338,7 @@ def _predict(run: Run, model_folder: Path, fold: int | str, target: Path, previo
         predictor.initialize_from_trained_model_folder(str(model_folder), (fold,), CHECKPOINT)
     if run.validated is not None and model_folder == run.model_folder():
         require_same_network(predictor, run.validated)
-    # What nnUNetv2_predict does, but that preprocessing stays in this process.
+    # As nnUNetv2_predict does, but preprocessing stays in this process.
     cases = PreprocessAdapter(
         [[str(run.data.raw / "imagesTs" / f"{UNSEEN_CASE}_0000{run.data.ending}")]],
         [str(previous / f"{UNSEEN_CASE}{run.data.ending}") if previous else None],

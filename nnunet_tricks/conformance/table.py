@@ -8,17 +8,17 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-from nnunet_tricks.conformance.grid import Cell
-from nnunet_tricks.conformance.outcome import Report, Status
+from nnunet_tricks.conformance.grid import Situation
+from nnunet_tricks.conformance.outcome import ConformanceReport, Status
 
 _SIGNS = {Status.PASS: "[green]ok[/]", Status.FAIL: "[bold red]FAIL[/]", Status.NOT_APPLICABLE: "[dim]-[/]"}
 
 
-def line(report: Report) -> str:
+def line(report: ConformanceReport) -> str:
     """One situation in one line.
 
     Examples:
-        >>> line(Report("nnUNetTrainer", "contract"))
+        >>> line(ConformanceReport("nnUNetTrainer", "contract"))
         'nnUNetTrainer, contract: ok (0.0 s)'
     """
     broken = ", ".join(outcome.step for outcome in report.failures)
@@ -26,34 +26,34 @@ def line(report: Report) -> str:
     return f"{report.trainer}, {report.situation}: {verdict} ({report.seconds:.1f} s)"
 
 
-def show_tables(console: Console, reports: Sequence[Report]) -> None:
-    """Print one table per trainer, a row per cell and a column per step, and below it the checks that are no cells.
+def show_tables(console: Console, reports: Sequence[ConformanceReport]) -> None:
+    """Print one table per trainer: a row per situation, a column per step. Below it stand all other checks.
 
-    Where a table does not fit, there is a line per cell.
+    Where a table is wider than the terminal, each situation gets a line.
     """
     for trainer in dict.fromkeys(report.trainer for report in reports):
         mine = [report for report in reports if report.trainer == trainer]
-        cells = [report for report in mine if isinstance(report.situation, Cell)]
-        table = _table(trainer, cells)
+        situations = [report for report in mine if isinstance(report.situation, Situation)]
+        table = _table(trainer, situations)
         fits = Measurement.get(console, console.options.update(width=1000), table).maximum <= console.width
-        if fits and cells:
+        if fits and situations:
             console.print(table)
         for report in mine:
-            if not fits or report not in cells:
+            if not fits or report not in situations:
                 console.print(line(report), highlight=False, soft_wrap=True)
 
 
-def explanations(reports: Iterable[Report]) -> list[str]:
+def explanations(reports: Iterable[ConformanceReport]) -> list[str]:
     """One line for each reason why something failed."""
     return [reason for report in reports for reason in report.explain()]
 
 
-def overview(reports: Sequence[Report]) -> list[str]:
-    r"""One line per trainer: in how many situations of each label mode it holds, and the checks that are no cells.
+def overview(reports: Sequence[ConformanceReport]) -> list[str]:
+    r"""One line per trainer: how many situations of each label mode it passes, and its other checks.
 
     Examples:
-        >>> cells = [Report("nnUNetTrainer", Cell("regions", dimension, True)) for dimension in ("2d", "3d")]
-        >>> print(*overview([*cells, Report("nnUNetTrainer", "contract")]), sep="\n")
+        >>> situations = [Situation("regions", dimension, True) for dimension in ("2d", "3d")]
+        >>> print(*overview([ConformanceReport("nnUNetTrainer", of) for of in (*situations, "contract")]), sep="\n")
                        regions  contract
         nnUNetTrainer  2/2      ok
     """
@@ -66,25 +66,25 @@ def overview(reports: Sequence[Report]) -> list[str]:
     return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
 
 
-def _column(report: Report) -> str:
-    return report.situation.labels if isinstance(report.situation, Cell) else report.situation
+def _column(report: ConformanceReport) -> str:
+    return report.situation.labels if isinstance(report.situation, Situation) else report.situation
 
 
-def _held(reports: Sequence[Report]) -> str:
-    asked = [report for report in reports if not report.skipped]
-    held = sum(report.passed for report in asked)
-    if not asked:
+def _held(reports: Sequence[ConformanceReport]) -> str:
+    applicable = [report for report in reports if not report.skipped]
+    held = sum(report.passed for report in applicable)
+    if not applicable:
         return "-"
-    if isinstance(asked[0].situation, Cell):
-        return f"{held}/{len(asked)}"
+    if isinstance(applicable[0].situation, Situation):
+        return f"{held}/{len(applicable)}"
     return "ok" if held else "FAIL"
 
 
-def _table(trainer: str, cells: Sequence[Report]) -> Table:
+def _table(trainer: str, situations: Sequence[ConformanceReport]) -> Table:
     table = Table(title=trainer, title_justify="left", box=None, pad_edge=False, collapse_padding=True)
-    table.add_column("cell", no_wrap=True)
-    for outcome in cells[0].outcomes if cells else ():
+    table.add_column("situation", no_wrap=True)
+    for outcome in situations[0].outcomes if situations else ():
         table.add_column(outcome.step.replace(" ", "\n"), no_wrap=True)
-    for report in cells:
+    for report in situations:
         table.add_row(str(report.situation), *(_SIGNS[outcome.status] for outcome in report.outcomes))
     return table

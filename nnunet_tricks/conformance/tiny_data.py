@@ -21,8 +21,8 @@ from nnunet_tricks.conformance.tiny_plans import PLANS_NAME, tiny_plans
 TRAINING_CASES = ("case_0", "case_1", "case_2")
 UNSEEN_CASE = "case_3"
 
-# Sizes differ. The second image is smaller than the patch and is padded; the third, for validation, must not be, since
-# padding becomes background, and a patch without annotation is to have none at all.
+# Sizes differ. The second image is smaller than the patch and is padded. The third, for validation, must not be padded:
+# padding becomes background, and a patch without annotation must not have any.
 _SHAPES_2D = ((36, 40), (28, 40), (44, 33), (38, 35))
 _SHAPES_3D = ((7, 26, 30), (5, 30, 25), (8, 22, 28), (7, 28, 26))
 _SPACINGS = ((3.0, 1.0, 1.0), (3.0, 0.9, 1.1), (2.5, 1.2, 1.0), (3.5, 0.9, 0.9))
@@ -48,12 +48,12 @@ class TinyData:
 
     @property
     def ending(self) -> str:
-        """What file names of images end with."""
+        """Ending of image files."""
         return str(self.dataset_json["file_ending"])
 
     @property
     def legal_labels(self) -> frozenset[int]:
-        """What a predicted label map may hold: everything but the ignore label."""
+        """Labels that a prediction may have: all but the ignore label."""
         return frozenset((0, ORGAN, CORE))
 
 
@@ -67,7 +67,7 @@ def make_tiny_data(raw: Path, preprocessed: Path, *, labels: str, flat: bool) ->
         flat: 2D RGB PNG rather than 3D NIfTI.
 
     Returns:
-        Where it lies and what it is.
+        The data set.
     """
     number = 901 + LABEL_MODES.index(labels) + (0 if flat else len(LABEL_MODES))
     name = f"Dataset{number}_Tiny{'2D' if flat else '3D'}{labels.title().replace('+', '')}"
@@ -134,7 +134,7 @@ def _write(file: Path, array: NDArray[np.uint8], spacing: tuple[float, ...] | No
 
 
 def _fingerprint(images: list[tuple[NDArray[np.uint8], NDArray[np.uint8]]], flat: bool) -> dict[str, Any]:
-    """What nnU-Net's fingerprint says, without its pools of processes."""
+    """The fingerprint that nnU-Net would write, made without its pools of processes."""
     channels = images[0][0].shape[-1]
     intensities = {}
     for channel in range(channels):

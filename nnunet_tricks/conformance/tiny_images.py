@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 ORGAN, CORE, IGNORED = 1, 2, 3
-"""The organ, the core inside it, and what nobody annotated; nnU-Net wants the ignore label to be the highest."""
+"""Organ, core inside it, and voxels that nobody annotated; nnU-Net requires the ignore label to be the highest."""
 
 
 def tiny_labels(shape: Sequence[int], *, core: bool = True, ignore: bool = False) -> NDArray[np.uint8]:
-    """An ellipsoid with a smaller one inside; a quarter of the rows can be without annotation.
+    """A label map of an ellipsoid with a smaller one inside; a quarter of the rows can be without annotation.
 
     Args:
         shape: Size of the image in voxels.
@@ -42,7 +42,7 @@ def tiny_image(labels: NDArray[np.uint8], *, channels: int, seed: int) -> NDArra
     Args:
         labels: What the image shows; unannotated voxels look like background.
         channels: Number of channels, the last axis of the image.
-        seed: Of the noise.
+        seed: Seed of the noise.
 
     Returns:
         Values from 0 to 255, shape ``(*labels.shape, channels)``.
@@ -54,6 +54,6 @@ def tiny_image(labels: NDArray[np.uint8], *, channels: int, seed: int) -> NDArra
     noise = np.random.default_rng(seed).normal(0, 12, (*labels.shape, channels))
     grey = np.array([60, 120, 180, 60])[labels]
     image = np.clip(grey[..., None] + noise, 1, 255).astype(np.uint8)
-    # nnU-Net marks what lies outside the non-zero part as -1, which later becomes background.
+    # nnU-Net marks voxels outside the non-zero part as -1, which later becomes background.
     image[tuple(slice(0, 3) for _ in labels.shape)] = 0
     return image

@@ -7,7 +7,7 @@ from typing import Any
 PLANS_NAME = "nnUNetPlans"
 
 STRIDES = {2: [[1, 1], [2, 2], [2, 2], [2, 2]], 3: [[1, 1, 1], [1, 2, 2], [2, 2, 2], [1, 2, 2]]}
-"""Four stages, so that deep supervision has three levels, of which nnU-Net's weights leave out the last."""
+"""Strides of four stages, so that deep supervision has three levels; nnU-Net gives the last one no weight."""
 
 _RESAMPLING = {
     "resampling_fn_data": "resample_data_or_seg_to_shape",

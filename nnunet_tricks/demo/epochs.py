@@ -1,4 +1,4 @@
-"""How far a training is, from nnU-Net's log."""
+"""The progress of a training, read from nnU-Net's log."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from collections.abc import Callable
 from pathlib import Path
 
 MARK = "Epoch time: "
-"""What nnU-Net prints at the end of each epoch."""
+"""Text that nnU-Net prints at the end of each epoch."""
 
 AFTERWARDS = 0.3
-"""Final validation, in epochs."""
+"""Duration of the final validation, in epochs."""
 
 
 class EpochWatch:
-    """The share of a training that is done.
+    """Tells which share of a training is done.
 
     Args:
-        log: What the training prints.
-        epochs: How many it has.
-        now: Gives the time in seconds.
+        log: File with the training's output.
+        epochs: Number of epochs.
+        now: Function that gives the time in seconds.
     """
 
     def __init__(self, log: Path, epochs: int, *, now: Callable[[], float] = time.monotonic) -> None:
-        """See the class."""
+        """Start the clock."""
         self._log, self._epochs, self._now = log, epochs, now
         self._began = self._ended = now()
         self._seen = 0
 
     def share(self) -> float | None:
-        """Between epochs, by the time that those before took; unknown in the first."""
+        """The share that is done, estimated within an epoch from the earlier ones; None in the first epoch."""
         seen = self._log.read_text(encoding="utf-8", errors="replace").count(MARK)
         if seen > self._seen:
             self._seen, self._ended = seen, self._now()

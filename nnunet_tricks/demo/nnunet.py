@@ -1,4 +1,4 @@
-"""nnU-Net's own commands as child processes, shut into the demo's folders."""
+"""nnU-Net's own commands as child processes that see only the demo's folders."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ TAIL = 12
 """Lines of a failed command's log that the error message shows."""
 
 
-class Failed(ValueError):
-    """One of nnU-Net's commands did not succeed."""
+class CommandFailed(ValueError):
+    """Raised when a command of nnU-Net fails."""
 
 
 def environment(folder: Path, *, processes: int) -> dict[str, str]:
-    """The variables for nnU-Net's commands: the caller's, but with other folders and the way to our trainers.
+    """The environment for nnU-Net's commands: the caller's, but with the demo's folders and our trainers.
 
     Args:
-        folder: Its folders raw, preprocessed and results are made if they are not there.
-        processes: How many processes load and augment data in a training.
+        folder: Folder of the demo; its folders raw, preprocessed and results are made if they do not exist.
+        processes: Number of processes that load and augment data in a training.
 
     Raises:
         ValueError: If this nnU-Net could not find our trainers.
@@ -44,8 +44,8 @@ def environment(folder: Path, *, processes: int) -> dict[str, str]:
         "nnUNet_n_proc_DA": str(processes),
         # Compiling the network takes longer than the whole demo.
         "nnUNet_compile": "f",
-        # Threads that wait for each other by spinning make a step 100 times slower as soon as the cores do other things
-        # too; sleeping costs nothing that can be measured.
+        # Threads that wait for each other by spinning make a step 100 times slower as soon as the cores have other
+        # work; sleeping costs nothing measurable.
         "OMP_WAIT_POLICY": "PASSIVE",
         "nnUNet_wandb_enabled": "0",
         "PYTHONUNBUFFERED": "1",
@@ -59,12 +59,12 @@ def run(words: Sequence[str], *, variables: Mapping[str, str], log: Path, watch:
 
     Args:
         words: The command and its arguments.
-        variables: Its environment.
+        variables: Environment variables of the command.
         log: File for everything that it prints.
-        watch: Called a few times per second meanwhile.
+        watch: Function that is called a few times per second.
 
     Raises:
-        Failed: If it ends with an error.
+        CommandFailed: If it ends with an error.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w", encoding="utf-8") as file:
@@ -83,13 +83,13 @@ def run(words: Sequence[str], *, variables: Mapping[str, str], log: Path, watch:
             _end(process)
     if process.returncode:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL:]
-        raise Failed(
+        raise CommandFailed(
             f"'{' '.join(words)}' failed with exit code {process.returncode}; the end of {log}:\n" + "\n".join(lines)
         )
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a child that still runs, and whatever it has started."""
+    """End a child that still runs, with everything that it has started."""
     if process.poll() is not None:
         return
     if os.name == "posix":

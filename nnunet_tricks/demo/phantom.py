@@ -22,8 +22,8 @@ class Phantom:
     """One case.
 
     Attributes:
-        image: Hounsfield units; axes z (to the head), y (to the back), x (to the patient's left).
-        labels: 0 background, 1 kidney, 2 tumour.
+        image: CT values in Hounsfield units; axes z (to the head), y (to the back), x (to the patient's left).
+        labels: Label map: 0 background, 1 kidney, 2 tumour.
         spacing: Edges of a voxel in mm, in the order of the axes.
     """
 
@@ -39,7 +39,7 @@ def make_phantom(seed: int) -> Phantom:
     muscle and liver.
 
     Args:
-        seed: Any whole number, not negative.
+        seed: Whole number, not negative.
 
     Examples:
         >>> phantom = make_phantom(3)
@@ -69,7 +69,7 @@ def make_phantom(seed: int) -> Phantom:
 
 
 class _Canvas:
-    """An image that ellipsoids are painted over, later ones on top, with soft edges as voxels of finite size have."""
+    """An image to paint ellipsoids on, each over the earlier ones, with soft edges as voxels of finite size have."""
 
     def __init__(self, spacing: Point) -> None:
         self.grid = np.meshgrid(
@@ -92,7 +92,7 @@ class _Canvas:
             self.labels[radius < 1] = label
 
     def with_noise(self, rng: np.random.Generator) -> NDArray[np.int16]:
-        """The image as a scanner would give it: noise with some correlation between neighbours."""
+        """The image with a scanner's noise, which is slightly correlated between neighbours."""
         white = rng.normal(0, 12, SHAPE).astype(np.float32)
         noise = white + 0.5 * (np.roll(white, 1, axis=1) + np.roll(white, 1, axis=2))
         return np.clip(np.rint(self.image + noise), -1024, 3071).astype(np.int16)

@@ -1,8 +1,7 @@
-"""One picture of some unseen cases: image, truth, and what each trainer predicts."""
+"""A picture of some unseen cases: image, truth, and the prediction of each trainer."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from nnunet_tricks.demo.results import Results, Slice
+from nnunet_tricks.utilities.files import replacing
 
 ROWS = 3
 TILE = 2.6
@@ -24,8 +24,8 @@ def draw(results: Results, file: Path) -> None:
     """Write a PNG file.
 
     Args:
-        results: What to show.
-        file: Its name.
+        results: Results to show.
+        file: Path of the picture.
     """
     rows = results.slices[:ROWS]
     columns = ["image", *rows[0].labels]
@@ -50,9 +50,8 @@ def draw(results: Results, file: Path) -> None:
         for index, name in enumerate(results.classes.values)
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 6), frameon=False, fontsize=8)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    figure.savefig(temporary, format="png", dpi=150)
-    temporary.replace(file)
+    with replacing(file) as temporary:
+        figure.savefig(temporary, format="png", dpi=150)
 
 
 def _overlay(case: Slice, column: str, results: Results) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
@@ -66,9 +65,9 @@ def _overlay(case: Slice, column: str, results: Results) -> np.ndarray[tuple[int
 
 
 def _dice(case: Slice, column: str) -> str:
-    """What stands below a prediction."""
+    """The text below a prediction."""
     lines = []
     for name, scores in list(case.scores.get(column, {}).items())[:4]:
         dice = scores["Dice"]
-        lines.append(f"{name}: neither there nor predicted" if dice is None else f"{name} Dice {dice:.2f}")
+        lines.append(f"{name}: neither present nor predicted" if dice is None else f"{name} Dice {dice:.2f}")
     return "\n".join(lines)

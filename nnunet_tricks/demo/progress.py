@@ -1,4 +1,4 @@
-"""How far the demo is and how long it still takes: a bar on a terminal, plain lines elsewhere. On standard error."""
+"""Progress and time left of the demo, on standard error: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Any
 from nnunet_tricks.utilities.durations import in_words
 
 CAUTION = 20.0
-"""So many seconds at the expected pace count as seen in advance: a short first stage says little about long ones."""
+"""Seconds at the expected pace that are added to what was seen, since a short first stage says little about others."""
 
 
 class Clock:
-    """The share that is done of some stages, and the time left.
+    """Estimates the share of stages that is done, and the time left.
 
-    Expected durations come from one machine; finished stages, and what the present one says of itself, tell how much
-    slower or faster this one is.
+    Expected durations come from another machine. Finished stages and the progress of the current one tell how much
+    slower or faster this machine is.
 
     Args:
         expected: Seconds of each stage that is still to do, in order.
-        now: Gives the time in seconds.
+        now: Function that gives the time in seconds.
 
     Examples:
         >>> times = iter([0, 200])
@@ -34,7 +34,7 @@ class Clock:
     """
 
     def __init__(self, expected: Mapping[str, float], *, now: Callable[[], float] = time.monotonic) -> None:
-        """See the class."""
+        """Start with nothing done."""
         self._expected = dict(expected)
         self._now = now
         self._done_expected = self._done_seconds = 0.0
@@ -47,11 +47,11 @@ class Clock:
         self._stage, self._began, self._share = stage, self._now(), None
 
     def tell(self, share: float | None) -> None:
-        """What the present stage says of itself: the share of it that is done, if it knows."""
+        """Set the share of the current stage that is done; None if it is not known."""
         self._share = share
 
     def finish(self) -> float:
-        """The present stage ends; returns its seconds."""
+        """End the current stage; returns its seconds."""
         seconds = self._now() - self._began
         self._done_expected += self._expected[self._stage]
         self._done_seconds += seconds
@@ -60,30 +60,30 @@ class Clock:
 
     @property
     def share(self) -> float:
-        """Of all stages, by their expected durations."""
+        """Share of all stages that is done, by their expected durations."""
         return (self._done_expected + self._current()[0]) / (sum(self._expected.values()) or 1.0)
 
     @property
     def left(self) -> float:
-        """Seconds."""
+        """Seconds until all stages are done."""
         current, seconds = self._current()
         expected = self._done_expected + current
         pace = (self._done_seconds + seconds + CAUTION) / (expected + CAUTION)
         return pace * (sum(self._expected.values()) - expected)
 
     def _current(self) -> tuple[float, float]:
-        """Of the present stage: the expected seconds that are done, and those that it took."""
+        """Expected and actual seconds of the current stage so far."""
         if not self._stage:
             return 0.0, 0.0
         whole, seconds = self._expected[self._stage], self._now() - self._began
         if self._share is not None:
             return self._share * whole, seconds
-        # It says nothing: at the pace of the stages before, but it is not done before it says so.
+        # Unknown: assume the pace of earlier stages, but never that it is done.
         pace = (self._done_seconds + CAUTION) / (self._done_expected + CAUTION)
         return min(seconds / pace, 0.95 * whole), seconds
 
 
-class Display:
+class StageDisplay:
     """Shows a clock while stages run.
 
     Args:
@@ -91,14 +91,14 @@ class Display:
     """
 
     def __init__(self, expected: Mapping[str, float]) -> None:
-        """See the class."""
+        """Show nothing yet."""
         self.clock = Clock(expected)
         self._count, self._number = len(expected), 0
         self._bar: Any = None
         self._task: Any = None
 
-    def __enter__(self) -> Display:
-        """Begin to show."""
+    def __enter__(self) -> StageDisplay:
+        """Show the bar, if standard error is a terminal."""
         if sys.stderr.isatty() and self._count:
             from rich.console import Console
             from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
@@ -116,7 +116,7 @@ class Display:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave the terminal as it was."""
+        """Remove the bar."""
         if self._bar:
             self._bar.stop()
 
@@ -130,13 +130,13 @@ class Display:
             print(f"[{self._number}/{self._count}] {stage} ...", file=sys.stderr, flush=True)
 
     def tell(self, share: float | None = None) -> None:
-        """Time passes."""
+        """Refresh the bar."""
         self.clock.tell(share)
         if self._bar:
             self._bar.update(self._task, completed=self.clock.share, left=f"{in_words(self.clock.left)} left")
 
     def finish(self) -> float:
-        """The stage is done; returns its seconds."""
+        """End the current stage; returns its seconds."""
         seconds = self.clock.finish()
         if not self._bar:
             left = f", {in_words(self.clock.left)} left" if self._number < self._count else ""

@@ -16,13 +16,13 @@ FILE_ENDING = ".nii.gz"
 
 
 def write_phantoms(folder: Path, *, train: int, unseen: int, seed: int = 0) -> None:
-    """Write a raw data set; a half-written one never has its name.
+    """Write a raw data set, which gets its name only when it is complete.
 
     Args:
         folder: The data set's folder, which must not exist.
         train: Number of cases to train on, in ``imagesTr``.
         unseen: Number of cases to predict, in ``imagesTs``, with their truth in ``labelsTs``.
-        seed: Of the first phantom.
+        seed: Seed of the first phantom.
     """
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Predictions of unseen cases beside the truth: scores, and the slices to look at."""
+"""Predictions of unseen cases and the truth: scores, and slices to look at."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnunet_tricks.demo.scores import Scores, mean_scores, scores_of
-from nnunet_tricks.demo.setting import Setting
+from nnunet_tricks.demo.setting import DemoSetting
 from nnunet_tricks.nnunet.classes import Classes
 
 CT_WINDOW = (-160.0, 240.0)
-"""Soft tissue, in HU."""
+"""Window for soft tissue, in HU."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,11 @@ class Slice:
     """A slice of a case, for the picture.
 
     Attributes:
-        case: Its identifier.
+        case: Identifier of the case.
         image: Grey values or RGB in [0, 1].
-        labels: The truth and each trainer's prediction.
-        scores: Of each trainer and class, in the whole case.
-        aspect: Height of a pixel by its width.
+        labels: Truth and each trainer's prediction.
+        scores: Scores of each trainer and class, in the whole case.
+        aspect: Height of a pixel divided by its width.
     """
 
     case: str
@@ -40,11 +40,11 @@ class Slice:
 
 @dataclass(frozen=True)
 class Results:
-    """What came out.
+    """Results of a demo.
 
     Attributes:
-        classes: What was to be segmented.
-        slices: One of each unseen case.
+        classes: Classes to segment.
+        slices: One slice of each unseen case.
     """
 
     classes: Classes
@@ -52,14 +52,14 @@ class Results:
 
     @property
     def scores(self) -> dict[str, dict[str, dict[str, float | None]]]:
-        """By trainer, class and score; None where a score is defined in no case."""
+        """Mean scores by trainer, class and score; None where a score is undefined in every case."""
         return {
             trainer: mean_scores([case.scores[trainer] for case in self.slices]) for trainer in self.slices[0].scores
         }
 
 
-def read(setting: Setting) -> Results:
-    """Compare what was predicted with the truth."""
+def read(setting: DemoSetting) -> Results:
+    """Compare the predictions with the truth."""
     from nnunetv2.imageio.reader_writer_registry import recursive_find_reader_writer_by_name
 
     dataset = json.loads((setting.raw / "dataset.json").read_text(encoding="utf-8"))
@@ -94,14 +94,14 @@ def _labels(reader: Any, file: Path) -> NDArray[np.generic]:
 
 
 def _most_telling(truth: NDArray[np.generic], classes: Classes) -> int:
-    """The slice that shows most of the rarest class that is there."""
+    """The slice with the largest area of the rarest class of the case."""
     areas = [np.isin(truth, values).sum(axis=(1, 2)) for values in classes.values.values()]
-    there = [area for area in areas if area.any()]
-    return int(np.argmax(min(there, key=lambda area: int(area.sum())))) if there else len(truth) // 2
+    present = [area for area in areas if area.any()]
+    return int(np.argmax(min(present, key=lambda area: int(area.sum())))) if present else len(truth) // 2
 
 
 def _shown(image: NDArray[np.float32], index: int, channels: Mapping[str, str]) -> NDArray[np.float64]:
-    """A slice as it is drawn: CT in a soft-tissue window, everything else between its own percentiles."""
+    """A slice as it is drawn: CT in a soft-tissue window, other images between their own percentiles."""
     plane = np.asarray(image[:, index], dtype=np.float64)
     if len(plane) == 3 and len(image[0]) == 1:
         return np.clip(np.moveaxis(plane, 0, -1) / max(255.0, plane.max()), 0, 1)

@@ -9,18 +9,18 @@ from typing import Any
 from nnunet_tricks.catalogue.naming import parse
 from nnunet_tricks.demo import nnunet
 from nnunet_tricks.demo.epochs import EpochWatch
-from nnunet_tricks.demo.progress import Display
+from nnunet_tricks.demo.progress import StageDisplay
 from nnunet_tricks.demo.raw_data import write_phantoms
-from nnunet_tricks.demo.setting import FOLD, Setting
-from nnunet_tricks.demo.source import Selection, adopt, select
-from nnunet_tricks.demo.stages import Stage, State
+from nnunet_tricks.demo.setting import FOLD, DemoSetting
+from nnunet_tricks.demo.source import DemoCases, adopt, select
+from nnunet_tricks.demo.stages import DemoState, Stage
 from nnunet_tricks.door.commands import command as find_command
 from nnunet_tricks.nnunet import plans_file
 from nnunet_tricks.planning.small import small_configuration
 from nnunet_tricks.utilities.files import write_atomically
 
 VOXELS = {2: 128**2, 3: 32**3}
-"""Patches smaller still than those of ``plan --small``: more steps in the time that a demo has."""
+"""Voxels of a patch, fewer than with ``plan --small``: more steps in the time of a demo."""
 
 PICTURE = "comparison.png"
 RESULT = "result.json"
@@ -28,24 +28,24 @@ RESULT = "result.json"
 Watch = Callable[[float | None], None]
 
 
-def run(setting: Setting, *, restart: bool = False) -> dict[str, Any]:
-    """Do all that is not done yet, and compare.
+def run(setting: DemoSetting, *, restart: bool = False) -> dict[str, Any]:
+    """Do everything that is not done yet, and compare.
 
     Args:
-        setting: What to do.
-        restart: Throw away what is there.
+        setting: Settings of the demo.
+        restart: Whether to remove what an earlier demo left.
 
     Returns:
-        Scores by trainer, class and score, and where things are.
+        Scores by trainer, class and score, and paths of the results.
 
     Raises:
-        ValueError: If the folder holds something else, the source will not do, or a command of nnU-Net fails.
+        ValueError: If the folder has other content, the source is not suitable, or a command of nnU-Net fails.
     """
     # Before anything is written.
     selection = _select(setting)
-    state = State(setting.out, setting.decisive, restart=restart)
+    state = DemoState(setting.out, setting.decisive, restart=restart)
     todo = [stage for stage in _stages(setting, selection) if not state.is_done(stage)]
-    with Display({stage.name: stage.seconds for stage in todo}) as display:
+    with StageDisplay({stage.name: stage.seconds for stage in todo}) as display:
         for stage in todo:
             state.begin(stage)
             display.start(stage.name)
@@ -54,7 +54,7 @@ def run(setting: Setting, *, restart: bool = False) -> dict[str, Any]:
     return _compare(setting, state)
 
 
-def _stages(setting: Setting, selection: Selection | None) -> list[Stage]:
+def _stages(setting: DemoSetting, selection: DemoCases | None) -> list[Stage]:
     data = [
         Stage(
             name="link the files of the source" if setting.source else "make phantoms",
@@ -78,12 +78,12 @@ def _stages(setting: Setting, selection: Selection | None) -> list[Stage]:
     return data + [stage for trainer in setting.trainers for stage in _train_and_predict(setting, trainer)]
 
 
-def _train_and_predict(setting: Setting, trainer: str) -> list[Stage]:
+def _train_and_predict(setting: DemoSetting, trainer: str) -> list[Stage]:
     epochs = parse(trainer).epochs
     train = ["nnUNetv2_train", setting.dataset, setting.small, FOLD, "-tr", trainer, "-device", setting.device]
     predict = ["nnUNetv2_predict", "-d", setting.dataset, "-c", setting.small, "-f", FOLD, "-tr", trainer]
     files = ["-i", str(setting.raw / "imagesTs"), "-o", str(setting.predictions(trainer))]
-    # Without processes of its own: to start them takes longer than to predict a few small cases.
+    # Without extra processes: starting them takes longer than predicting a few small cases.
     how = ["-npp", "0", "-nps", "0", "-device", setting.device, "--disable_progress_bar"]
     return [
         Stage(
@@ -101,8 +101,8 @@ def _train_and_predict(setting: Setting, trainer: str) -> list[Stage]:
     ]
 
 
-def _command(setting: Setting, name: str, *words: Sequence[str], epochs: int = 0) -> Callable[[Watch], None]:
-    """The work of a stage that is one of nnU-Net's commands."""
+def _command(setting: DemoSetting, name: str, *words: Sequence[str], epochs: int = 0) -> Callable[[Watch], None]:
+    """The work of a stage that runs a command of nnU-Net."""
     command, *arguments = [word for part in words for word in part]
     log = setting.out / "logs" / f"{name}.txt"
 
@@ -118,13 +118,13 @@ def _command(setting: Setting, name: str, *words: Sequence[str], epochs: int = 0
     return work
 
 
-def _select(setting: Setting) -> Selection | None:
+def _select(setting: DemoSetting) -> DemoCases | None:
     if setting.source in (setting.out, *setting.out.parents):
-        raise ValueError(f"{setting.out} lies in the source, which is only read: choose another folder with --out")
+        raise ValueError(f"--out {setting.out} is inside the source, which is only read: choose another folder")
     return select(setting.source, train=setting.train, unseen=setting.unseen) if setting.source else None
 
 
-def _make_raw(setting: Setting, selection: Selection | None) -> None:
+def _make_raw(setting: DemoSetting, selection: DemoCases | None) -> None:
     setting.raw.parent.mkdir(parents=True, exist_ok=True)
     if selection:
         adopt(selection, setting.raw)
@@ -132,25 +132,25 @@ def _make_raw(setting: Setting, selection: Selection | None) -> None:
         write_phantoms(setting.raw, train=setting.train, unseen=setting.unseen)
 
 
-def _add_small(setting: Setting) -> None:
+def _add_small(setting: DemoSetting) -> None:
     plans = plans_file.read(setting.plans)
     small = small_configuration(plans, setting.configuration, patch_size=setting.patch or None, voxels=VOXELS)
     plans_file.add(setting.plans, setting.small, small)
 
 
-def _compare(setting: Setting, state: State) -> dict[str, Any]:
-    # Both import much, and a demo that fails earlier should not wait for it.
+def _compare(setting: DemoSetting, state: DemoState) -> dict[str, Any]:
+    # Both imports take long, and a demo that fails earlier should not wait for them.
     from nnunet_tricks.demo import picture, results
 
-    found = results.read(setting)
-    picture.draw(found, setting.out / PICTURE)
+    comparison = results.read(setting)
+    picture.draw(comparison, setting.out / PICTURE)
     result = {
         "folder": str(setting.out),
         "data": setting.dataset,
         "configuration": setting.small,
         "device": setting.device,
-        "unseen": [case.case for case in found.slices],
-        "scores": found.scores,
+        "unseen": [case.case for case in comparison.slices],
+        "scores": comparison.scores,
         "picture": str(setting.out / PICTURE),
         "seconds": state.seconds,
     }

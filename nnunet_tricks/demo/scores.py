@@ -1,4 +1,4 @@
-"""How well predictions cover the truth, per class."""
+"""Overlap of predictions and truth, per class."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nnunet_tricks.nnunet.classes import Classes
 
 LabelMap = NDArray[np.generic]
 Scores = Mapping[str, float | None]
-"""Numbers in [0, 1] by name; None where one is not defined, as for a class that is neither there nor predicted."""
+"""Numbers in [0, 1] by name; None where a score is undefined, as for a class neither present nor predicted."""
 
 METRICS = tuple(metric for metric in chosen(["Dice", "IoU", "recall", "precision"]) if metric.group == "overlap")
 DEFINITIONS = "Mean over cases; a case counts where the score is defined. Dice 2TP/(2TP+FP+FN), IoU TP/(TP+FP+FN), \
@@ -41,7 +41,7 @@ def scores_of(prediction: LabelMap, truth: LabelMap, classes: Classes) -> dict[s
 
 
 def mean_scores(cases: Sequence[Mapping[str, Scores]]) -> dict[str, dict[str, float | None]]:
-    """The mean over cases of each class's scores, leaving out cases where a score is undefined."""
+    """Mean scores of each class over cases, leaving out cases where a score is undefined."""
     return {name: {score: _mean(case[name][score] for case in cases) for score in cases[0][name]} for name in cases[0]}
 
 

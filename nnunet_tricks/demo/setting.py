@@ -1,4 +1,4 @@
-"""What a demo does, and where its files are."""
+"""Settings of a demo, and the places of its files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nnunet_tricks.catalogue.naming import DEFAULT_EPOCHS, parse
+from nnunet_tricks.catalogue.naming import DEFAULT_EPOCHS, model_folder, parse
 from nnunet_tricks.demo import source as any_source
 from nnunet_tricks.demo.raw_data import NAME
 from nnunet_tricks.nnunet.plans_file import DEFAULT_PLANS
@@ -18,17 +18,17 @@ FOLD = "0"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setting:
-    """What a demo does.
+class DemoSetting:
+    """Settings of a demo.
 
     Attributes:
         out: Folder for everything.
-        trainers: Full names, the baseline first.
-        source: A raw data set instead of phantoms.
-        configuration: Which one to make small.
-        train: Number of cases to train on; 0 for all that there are.
+        trainers: Full names of trainers, the baseline first.
+        source: Raw data set to use instead of phantoms; None for phantoms.
+        configuration: Configuration to make small.
+        train: Number of cases to train on; 0 for all.
         unseen: Number of cases to predict.
-        patch: Patch size of the small configuration; empty for its own choice.
+        patch: Patch size of the small configuration; empty for the default.
         device: nnU-Net's ``-device``.
     """
 
@@ -43,7 +43,7 @@ class Setting:
 
     @property
     def decisive(self) -> dict[str, Any]:
-        """What a demo that was begun must not change."""
+        """Settings that must stay the same when a demo goes on."""
         return {
             "trainers": list(self.trainers),
             "source": str(self.source) if self.source else "phantoms",
@@ -65,12 +65,12 @@ class Setting:
 
     @property
     def processes(self) -> int:
-        """How many nnU-Net may start for one purpose. To start one takes longer than to preprocess the phantoms."""
+        """Number of processes that nnU-Net may start; starting one takes longer than preprocessing the phantoms."""
         return 1 if self.source is None and self.device == "cpu" else min(os.cpu_count() or 1, 8)
 
     @property
     def number(self) -> str:
-        """nnU-Net's ``-d``, where it takes no name."""
+        """The number for nnU-Net's ``-d``, where it takes no name."""
         return str(int(self.dataset[len("Dataset") :].partition("_")[0]))
 
     @property
@@ -89,33 +89,35 @@ class Setting:
         return self.preprocessed / f"{DEFAULT_PLANS}.json"
 
     def predictions(self, trainer: str) -> Path:
-        """Where a trainer's predictions of the unseen cases are."""
+        """Folder of a trainer's predictions of the unseen cases."""
         return self.out / "predictions" / trainer
 
     def model(self, trainer: str) -> Path:
-        """Where nnU-Net puts a trainer's model."""
-        return self.out / "results" / self.dataset / f"{trainer}__{DEFAULT_PLANS}__{self.small}"
+        """Folder of a trainer's model."""
+        return self.out / "results" / self.dataset / model_folder(trainer, DEFAULT_PLANS, self.small)
 
 
 def with_epochs(names: Sequence[str], epochs: int) -> tuple[str, ...]:
     """Trainers' full names, the baseline first.
 
     Args:
-        names: Without their epochs.
-        epochs: The same for all.
+        names: Names without epochs.
+        epochs: Number of epochs of all.
 
     Raises:
-        ValueError: If a name is not legal, or the epochs are none.
+        ValueError: If a name is not legal or contains epochs, or the number is below 1.
 
     Examples:
         >>> with_epochs(["nnUNetTrainerTversky"], 6)
         ('nnUNetTrainer_6epochs', 'nnUNetTrainerTversky_6epochs')
     """
     if epochs < 1:
-        raise ValueError(f"epochs is {epochs}, and a training has at least 1")
+        raise ValueError(f"--epochs must be at least 1, got {epochs}")
     plain = [str(replace(parse(name), epochs=DEFAULT_EPOCHS)) for name in names]
-    for name, without in zip(names, plain, strict=True):
-        if name != without:
-            raise ValueError(f"{name} says how many epochs: name it {without} and give --epochs, the same for all")
+    for name, bare in zip(names, plain, strict=True):
+        if name != bare:
+            raise ValueError(
+                f"{name} contains a number of epochs: write {bare}, and --epochs, which is the same for all"
+            )
     full = [str(replace(parse(name), epochs=epochs)) for name in (BASELINE, *names)]
     return tuple(dict.fromkeys(full))

@@ -1,4 +1,4 @@
-"""Any raw data set as the demo's: links to its files, with some cases held out as unseen."""
+"""A user's raw data set in the demo: links to its files, with some cases held out as unseen."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Any
 
 MIN_TRAIN = 5
-"""nnU-Net draws five folds."""
+"""Fewest training cases, since nnU-Net makes five folds."""
 
 
 @dataclass(frozen=True)
-class Case:
+class SourceCase:
     """One case of a raw data set.
 
     Attributes:
-        name: Its identifier.
+        name: Identifier of the case.
         images: One file per channel.
-        label: Its truth.
+        label: File of its label map.
     """
 
     name: str
@@ -31,17 +31,17 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Selection:
+class DemoCases:
     """The cases that a demo takes from a source.
 
     Attributes:
-        train: To train on.
-        unseen: To predict.
+        train: Cases to train on.
+        unseen: Cases to predict.
         dataset: Content of the source's ``dataset.json``.
     """
 
-    train: tuple[Case, ...]
-    unseen: tuple[Case, ...]
+    train: tuple[SourceCase, ...]
+    unseen: tuple[SourceCase, ...]
     dataset: dict[str, Any]
 
 
@@ -66,8 +66,8 @@ def read_dataset_json(source: Path) -> dict[str, Any]:
     file = source / "dataset.json"
     if not file.is_file():
         raise ValueError(
-            f"{source} is not a raw data set of nnU-Net v2: it has no dataset.json. It needs dataset.json, "
-            "imagesTr and labelsTr"
+            f"{source} is not a raw data set of nnU-Net v2, which has dataset.json, imagesTr and labelsTr: there is no "
+            "dataset.json"
         )
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
@@ -96,7 +96,7 @@ def configuration(source: Path) -> str:
     return "2d" if reader.read_images([image])[0].shape[1] == 1 else "3d_fullres"
 
 
-def select(source: Path, *, train: int, unseen: int) -> Selection:
+def select(source: Path, *, train: int, unseen: int) -> DemoCases:
     """Choose the cases to train on and to predict.
 
     Unseen are those of ``imagesTs`` that have a truth in ``labelsTs``; where there are none, cases spread evenly over
@@ -112,13 +112,13 @@ def select(source: Path, *, train: int, unseen: int) -> Selection:
     """
     dataset = read_dataset_json(source)
     known = _known(source, dataset)
-    held_out = _spread(_found(source, "Ts", dataset["file_ending"], labelled_only=True), unseen)
+    held_out = _spread(_cases_in(source, "Ts", dataset["file_ending"], labelled_only=True), unseen)
     needed = MIN_TRAIN if held_out else MIN_TRAIN + 1
     if len(known) < needed or 0 < train < MIN_TRAIN:
         given = min(train or len(known), len(known))
         raise ValueError(
-            f"{source} gives {given} cases to train on, and at least {needed} are needed: {MIN_TRAIN} for nnU-Net's "
-            f"folds{'' if held_out else ', one to be predicted'}"
+            f"{source} has {given} cases to train on, and at least {needed} are needed: {MIN_TRAIN} for nnU-Net's "
+            f"folds{'' if held_out else ', one to predict'}"
         )
     if not held_out:
         held_out = _spread(known, min(unseen, len(known) - MIN_TRAIN))
@@ -128,10 +128,10 @@ def select(source: Path, *, train: int, unseen: int) -> Selection:
     for file in (file for case in (*known, *held_out) for file in (*case.images, case.label)):
         if not file.is_file():
             raise ValueError(f"{file}, a file of {source}, does not exist")
-    return Selection(tuple(known), tuple(held_out), dataset)
+    return DemoCases(tuple(known), tuple(held_out), dataset)
 
 
-def adopt(selection: Selection, folder: Path) -> None:
+def adopt(selection: DemoCases, folder: Path) -> None:
     """Make a raw data set of links to the files of another one.
 
     Args:
@@ -153,12 +153,12 @@ def adopt(selection: Selection, folder: Path) -> None:
     partial.rename(folder)
 
 
-def _known(source: Path, dataset: dict[str, Any]) -> list[Case]:
+def _known(source: Path, dataset: dict[str, Any]) -> list[SourceCase]:
     """The cases that could be trained on."""
-    return _listed(source, dataset) or _found(source, "Tr", dataset["file_ending"])
+    return _listed(source, dataset) or _cases_in(source, "Tr", dataset["file_ending"])
 
 
-def _listed(source: Path, dataset: dict[str, Any]) -> list[Case]:
+def _listed(source: Path, dataset: dict[str, Any]) -> list[SourceCase]:
     """The training cases that ``dataset.json`` itself lists, each with the paths of its files."""
 
     def path(word: str) -> Path:
@@ -167,7 +167,7 @@ def _listed(source: Path, dataset: dict[str, Any]) -> list[Case]:
     listed = dataset.get("dataset", {})
     try:
         return [
-            Case(name, tuple(path(image) for image in files["images"]), path(files["label"]))
+            SourceCase(name, tuple(path(image) for image in files["images"]), path(files["label"]))
             for name, files in sorted(listed.items())
         ]
     except (AttributeError, KeyError, TypeError) as error:
@@ -177,7 +177,7 @@ def _listed(source: Path, dataset: dict[str, Any]) -> list[Case]:
         ) from error
 
 
-def _found(source: Path, part: str, ending: str, *, labelled_only: bool = False) -> list[Case]:
+def _cases_in(source: Path, part: str, ending: str, *, labelled_only: bool = False) -> list[SourceCase]:
     """The cases of ``imagesTr`` or ``imagesTs``."""
     pattern = re.compile(r"(.+)_\d{4}" + re.escape(ending))
     channels: dict[str, list[Path]] = {}
@@ -186,7 +186,7 @@ def _found(source: Path, part: str, ending: str, *, labelled_only: bool = False)
         if match := pattern.fullmatch(file.name):
             channels.setdefault(match[1], []).append(file)
     labels = source / f"labels{part}"
-    cases = [Case(name, tuple(files), labels / f"{name}{ending}") for name, files in sorted(channels.items())]
+    cases = [SourceCase(name, tuple(files), labels / f"{name}{ending}") for name, files in sorted(channels.items())]
     unlabelled = [case.name for case in cases if not case.label.is_file()]
     if labelled_only:
         return [case for case in cases if case.label.is_file()]
@@ -201,15 +201,15 @@ def _found(source: Path, part: str, ending: str, *, labelled_only: bool = False)
     return cases
 
 
-def _spread(cases: Sequence[Case], count: int) -> list[Case]:
-    """So many of the cases, evenly over the whole list."""
+def _spread(cases: Sequence[SourceCase], count: int) -> list[SourceCase]:
+    """A number of cases, spread evenly over the list."""
     if count >= len(cases):
         return list(cases)
     return [cases[(2 * index + 1) * len(cases) // (2 * count)] for index in range(count)]
 
 
 def _link(file: Path, link: Path) -> None:
-    """A symbolic link, or a copy where there are no such links."""
+    """Make a symbolic link, or a copy where there are no symbolic links."""
     link.parent.mkdir(parents=True, exist_ok=True)
     try:
         link.symlink_to(file.resolve())

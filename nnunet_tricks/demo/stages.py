@@ -1,4 +1,4 @@
-"""What has been done already, so that an interrupted demo goes on where it was."""
+"""The stages that are done, so that an interrupted demo goes on where it was."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nnunet_tricks.utilities.files import write_atomically
 STATE = "demo.json"
 
 FOLDERS = ("raw", "preprocessed", "results", "predictions", "logs")
-"""What a demo fills; nothing else in its folder is ever removed."""
+"""Folders that a demo fills; nothing else in its folder is ever removed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,10 +22,11 @@ class Stage:
     """One step of the demo.
 
     Attributes:
-        name: Unique among the stages.
-        seconds: How long it takes on two CPU cores, roughly.
-        work: Does it; is given a function to call a few times per second, with the share that is done, if known.
-        made: Folders that it leaves behind; removed before it begins, in case an earlier attempt was interrupted.
+        name: Name, unique among the stages.
+        seconds: Rough duration on two CPU cores.
+        work: Function that does it. Its argument is a function to call a few times per second with the share that is
+            done, or None.
+        made: Folders that it makes; removed before it starts, in case an earlier attempt was interrupted.
     """
 
     name: str
@@ -34,27 +35,27 @@ class Stage:
     made: tuple[Path, ...] = ()
 
 
-class State:
+class DemoState:
     """A demo's folder and the stages finished in it.
 
     Args:
-        folder: Made if it is not there.
-        settings: What decides about the results; a demo cannot go on with other ones.
-        restart: Whether to throw away what is there.
+        folder: Folder of the demo; made if it does not exist.
+        settings: Settings that affect results; a demo cannot go on with other ones.
+        restart: Whether to remove what an earlier demo left.
 
     Raises:
-        ValueError: If the folder holds something else, or a demo with other settings.
+        ValueError: If the folder has other content, or a demo with other settings.
     """
 
     def __init__(self, folder: Path, settings: Mapping[str, Any], *, restart: bool = False) -> None:
-        """See the class."""
+        """Read the state of an earlier demo, or start a new one."""
         self.file = folder / STATE
         if restart and self.file.exists():
             for name in FOLDERS:
                 shutil.rmtree(folder / name, ignore_errors=True)
             self.file.unlink()
         elif folder.exists() and not self.file.exists() and any(folder.iterdir()):
-            raise ValueError(f"{folder} is not empty and no demo of ours: choose another folder with --out")
+            raise ValueError(f"{folder} is not empty and has no demo in it: choose another folder with --out")
         content = {"settings": dict(settings), "seconds": {}}
         if self.file.exists():
             content = self._read()
@@ -62,8 +63,8 @@ class State:
             changed = sorted(key for key in {*begun, *settings} if begun.get(key) != settings.get(key))
             if changed:
                 raise ValueError(
-                    f"{folder} was begun with another {', '.join(changed)}: give the same arguments again, another "
-                    "folder with --out, or --restart to throw it away"
+                    f"{folder} was started with another {', '.join(changed)}: repeat the arguments, or give "
+                    "another folder with --out, or --restart to remove it"
                 )
         self.settings = content["settings"]
         self.seconds: dict[str, float] = content["seconds"]
@@ -71,7 +72,7 @@ class State:
         self._write()
 
     def is_done(self, stage: Stage) -> bool:
-        """Whether a stage was finished and what it made is still there."""
+        """Whether a stage was finished and its folders still exist."""
         return stage.name in self.seconds and all(path.exists() for path in stage.made)
 
     def begin(self, stage: Stage) -> None:
@@ -91,7 +92,7 @@ class State:
             content = json.loads(self.file.read_text(encoding="utf-8"))
             return {"settings": content["settings"], "seconds": content["seconds"]}
         except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{self.file} cannot be read ({error}): begin anew with --restart") from error
+            raise ValueError(f"{self.file} cannot be read ({error}): start again with --restart") from error
 
     def _write(self) -> None:
         write_atomically(self.file, json.dumps({"settings": self.settings, "seconds": self.seconds}, indent=2))

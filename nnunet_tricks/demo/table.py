@@ -12,7 +12,7 @@ def as_text(scores: Mapping[str, Scores]) -> str:
     """A plain-text table, one row for each class and trainer.
 
     Args:
-        scores: Of each trainer, the baseline first.
+        scores: Scores of each trainer, the baseline first.
 
     Examples:
         >>> print(as_text({"A": {"kidney": {"Dice": 0.8}}, "B": {"kidney": {"Dice": 0.85}}}))
@@ -38,7 +38,7 @@ def as_text(scores: Mapping[str, Scores]) -> str:
 
 
 def _cell(value: float | None, baseline: float | None) -> str:
-    """A number and, signed, its difference to the baseline's; always as wide."""
+    """A number and its signed difference from the baseline's, always of the same width."""
     number = "  -  " if value is None else f"{value:.3f}"
     difference = "" if value is None or baseline is None else f"{value - baseline:+.3f}"
     return f"{number}  {difference:6}"

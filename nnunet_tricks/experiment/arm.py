@@ -1,4 +1,4 @@
-"""One way to train within a comparison: a trainer, how the file calls it, and what of it does not exist yet."""
+"""One way to train within a comparison: the trainer, its label in the file, and tricks in it that do not exist yet."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 
 from nnunet_tricks.catalogue.naming import DEFAULT_EPOCHS, PREFIX, IllegalName, TrainerName, combine, parse
-from nnunet_tricks.experiment.known import is_there
+from nnunet_tricks.experiment.foreign_trainers import is_there
 
 SIMILAR = 0.8
-"""From this likeness to a legal name on, an unknown one is taken for a slip."""
+"""An unknown name that is at least this similar to a legal one is taken for a typing error."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,11 +18,11 @@ class Arm:
     """One way to train.
 
     Attributes:
-        label: As the file calls it; ``baseline`` for that.
-        name: The trainer of the first run.
-        ours: What the name says, if it is one of ours.
-        missing: Tricks in it that the file knows not to exist yet.
-        note: What the user should know.
+        label: Its name in the file; ``baseline`` for the baseline.
+        name: Name of the trainer in the first run.
+        ours: The parsed name, if the trainer is one of ours.
+        missing: Tricks in the name that do not exist yet, by the file's ``needs``.
+        note: Something that the user should know.
     """
 
     label: str
@@ -32,7 +32,7 @@ class Arm:
     note: str = ""
 
     def trainer(self, run: int) -> str:
-        """The trainer's name in that run; nnU-Net's folders are named after it, so each run has its own."""
+        """The trainer's name in a run. Each run has its own, because nnU-Net names folders after the trainer."""
         if run == 1:
             return self.name
         return str(replace(self.ours, run=run)) if self.ours else f"{self.name}_run{run}"
@@ -41,17 +41,17 @@ class Arm:
 def of_tricks(
     label: str, parts: Sequence[str], *, epochs: int | None, needs: Collection[str], shared: bool = False
 ) -> Arm:
-    """The trainer that is several tricks together.
+    """The trainer that combines several tricks.
 
     Args:
-        label: As the file calls it.
+        label: Its name in the file.
         parts: Tricks or trainers of ours.
-        epochs: Length, nnU-Net's own if not given.
+        epochs: Number of epochs; ``None`` for nnU-Net's own.
         needs: Tricks that do not exist yet.
-        shared: Whether its randomness is that of the other arms.
+        shared: Whether it shares its randomness with the other arms.
 
     Raises:
-        ValueError: If they are no trainer.
+        ValueError: If no trainer combines them.
 
     Examples:
         >>> of_tricks("both", ["OHEM", "NoDeepSupervision"], epochs=20, needs=()).trainer(2)
@@ -66,16 +66,16 @@ def of_tricks(
 
 
 def of_trainer(label: str, name: str, *, epochs: int | None, needs: Collection[str], shared: bool = False) -> Arm:
-    """A trainer by its name: ours, nnU-Net's or somebody's.
+    """A trainer by its name: one of ours, nnU-Net's or the user's.
 
     Raises:
-        ValueError: If the name is none, or nearly one of ours.
+        ValueError: If the name is not a class name, or is a misspelled name of ours.
 
     Examples:
         >>> of_trainer("DA5", "nnUNetTrainerDA5", epochs=None, needs=()).name
         'nnUNetTrainerDA5'
         >>> of_trainer("mine", "nnUNetTrainerVeryOwn", epochs=None, needs=()).note[:43]
-        'nnUNetTrainerVeryOwn is not known here: nei'
+        'nnUNetTrainerVeryOwn is not known: neither '
     """
     if any(token in needs for token in name.removeprefix(PREFIX).split("_")):
         return of_tricks(label, [name], epochs=epochs, needs=needs, shared=shared)
@@ -83,7 +83,7 @@ def of_trainer(label: str, name: str, *, epochs: int | None, needs: Collection[s
         ours = parse(name)
     except IllegalName as error:
         if shared:
-            raise ValueError(f"{name} is not ours, and cannot share its randomness") from error
+            raise ValueError(f"shared_randomness works for our trainers only, and {name} is not one of them") from error
         return _others(label, name, error, epochs)
     ours = _of_length(ours, epochs, shared=shared)
     return Arm(label=label, name=str(ours), ours=ours)
@@ -92,22 +92,22 @@ def of_trainer(label: str, name: str, *, epochs: int | None, needs: Collection[s
 def _others(label: str, name: str, error: IllegalName, epochs: int | None) -> Arm:
     if not name.isidentifier() or "__" in name:
         raise error
-    length = f"; 'epochs: {epochs}' does not reach it, its length is its own" if epochs else ""
+    length = f"; 'epochs: {epochs}' has no effect on it, it sets its own number of epochs" if epochs else ""
     if is_there(name):
         return Arm(label=label, name=name, note=f"{name} is not ours{length}" if length else "")
     own = name.removeprefix(PREFIX)
     if any(SequenceMatcher(None, own, near.removeprefix(PREFIX)).ratio() >= SIMILAR for near in error.nearest):
         raise error
-    note = f"{name} is not known here: neither ours nor nnU-Net's nor in a folder of nnUNet_extTrainer{length}"
+    note = f"{name} is not known: neither our name, nor nnU-Net's, nor in a folder of nnUNet_extTrainer{length}"
     return Arm(label=label, name=name, note=note)
 
 
 def _of_length(name: TrainerName, epochs: int | None, *, shared: bool) -> TrainerName:
     """The trainer with the file's number of epochs, and its randomness shared if the file says so."""
     if name.run != 1:
-        raise ValueError(f"{name} says which run it is: leave that out, and say 'runs'")
+        raise ValueError(f"{name} contains the number of a run: leave it out and set 'runs' instead")
     if epochs is not None:
         if name.epochs not in (DEFAULT_EPOCHS, epochs):
-            raise ValueError(f"{name} says another number of epochs than 'epochs: {epochs}': leave one of them out")
+            raise ValueError(f"{name} contradicts 'epochs: {epochs}': leave one of them out")
         name = replace(name, epochs=epochs)
     return parse(str(replace(name, shared=name.shared or shared)))

@@ -1,4 +1,4 @@
-"""A cell: one command, whether what it makes is there, and which cells must come first."""
+"""A cell: one command, the files that show whether it is done, and the cells that must come first."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from nnunet_tricks.experiment.by_hand import Work
+from nnunet_tricks.experiment.observer import Observer
 from nnunet_tricks.experiment.record import Record
-from nnunet_tricks.experiment.witness import Witness
+from nnunet_tricks.experiment.running_commands import Work
 
 
 @dataclass(frozen=True, kw_only=True)
 class Traces:
-    """What somebody has left who is no queue.
+    """Files that were not made by a queue, and may still be written by someone.
 
     Attributes:
-        place: The folder.
-        content: Names, sizes and times of its files; compared with itself only, as clocks differ.
-        node: The machine that wrote last, if that is known; else empty.
-        is_slow: Whether minutes may pass between two changes of its files.
-        epoch: Seconds of a training's longest epoch so far; None if it has not ended one.
+        place: Their folder.
+        content: Names, sizes and times of the files. It is only compared with an earlier look, as clocks differ.
+        node: Machine that wrote last; empty if it is not known.
+        is_slow: Whether minutes may pass between two changes.
+        epoch: Seconds of a training's longest epoch so far; None before its first epoch ends.
     """
 
     place: Path
@@ -33,29 +33,29 @@ class Traces:
     epoch: float | None = None
 
     @classmethod
-    def in_folder(cls, place: Path, **more: Any) -> Traces:
-        """The present ones of a folder and of those directly below it."""
+    def in_folder(cls, place: Path, **known: Any) -> Traces:
+        """Look at a folder and the folders directly below it."""
         files = []
         for file in sorted([*place.glob("*"), *place.glob("*/*")]):
             with suppress(OSError):
-                found = file.stat()
-                files.append((str(file.relative_to(place)), found.st_size, found.st_mtime_ns))
-        return cls(place=place, content=json.dumps(files), **more)
+                status = file.stat()
+                files.append((str(file.relative_to(place)), status.st_size, status.st_mtime_ns))
+        return cls(place=place, content=json.dumps(files), **known)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cell(ABC):
     """One command of an experiment.
 
-    What is done is told by files alone, so that it does not matter who did it and how often it was interrupted.
+    Only files say what is done, so it does not matter who did it or how often it was interrupted.
 
     Attributes:
-        key: Unique; also the path of its log, record and lock within the folder of states.
-        states: That folder.
+        key: Unique name; also the path of its log, record and lock within the folder of states.
+        states: Folder of states, for all cells.
         after: Keys of the cells that it needs.
-        rank: Cells of lower rank go first.
-        on_device: Whether it wants a GPU.
-        fragile: Whether a kill can leave files that look whole: then it must also have been seen to end well.
+        rank: Place in the queue; lower ranks go first.
+        on_device: Whether it needs a GPU.
+        fragile: Whether a kill can leave files that look complete. Then its record must also say that it ended well.
     """
 
     key: str
@@ -67,35 +67,35 @@ class Cell(ABC):
 
     @property
     def folder(self) -> Path:
-        """Its log, record and lock."""
+        """Folder of its log, record and lock."""
         return self.states / self.key
 
     @abstractmethod
     def words(self) -> list[str]:
-        """The command that does it, or what is left of it to do."""
+        """The command that does it, or does what is left."""
 
     @abstractmethod
     def is_made(self) -> bool:
-        """Whether what it makes is there."""
+        """Whether everything that it makes exists."""
 
     def is_begun(self) -> bool:
-        """Whether a part of what it makes is there."""
+        """Whether a part of what it makes exists."""
         return False
 
     def prepare(self) -> None:  # noqa: B027, most cells need no preparation
-        """Make ready what the command needs, and put away what a kill has left broken."""
+        """Provide what the command needs, and remove what a kill has left broken."""
 
     def work(self) -> Work | None:
-        """What its command writes, to be compared with commands that somebody types; None for what nobody would."""
+        """What its command writes, to compare with commands typed by hand; None if nobody would type it."""
         return None
 
     def traces(self) -> Traces | None:
-        """What somebody has left who is no queue; None if there is nothing, or no attempt could spoil it."""
+        """Files that were not made by a queue; None if there are none, or if an attempt could not damage them."""
         return None
 
-    def witness(self) -> Witness:
-        """What its keeper notes."""
-        return Witness()
+    def observer(self) -> Observer:
+        """What its keeper records while the command runs."""
+        return Observer()
 
     def is_done(self) -> bool:
         """Whether there is nothing left to do."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import Any, TypeVar
 
 from nnunet_tricks.experiment.arm import Arm
@@ -13,13 +14,13 @@ from nnunet_tricks.experiment.entry import SpecError
 from nnunet_tricks.experiment.nnunet_cells import (
     AddConfiguration,
     Evaluate,
-    Plan,
+    MakePlans,
     Predict,
     Preprocess,
     Train,
     planner_of,
 )
-from nnunet_tricks.experiment.spec import Added, Comparison, Experiment
+from nnunet_tricks.experiment.spec import AddedConfiguration, Comparison, Experiment
 from nnunet_tricks.nnunet.classes import Classes
 from nnunet_tricks.nnunet.folders import Folders, is_json, read_json
 from nnunet_tricks.nnunet.model import CASCADE, FIRST_STAGE, Model
@@ -31,20 +32,20 @@ PLANNED = ("2d", "3d_fullres", "3d_lowres", CASCADE)
 
 SMALL = "_small"
 PATCH = re.compile(r"(.+)_patch(\d+(?:x\d+)*)")
-"""What ``nnunet-tricks plan --patch`` calls its configurations."""
+"""The names that ``nnunet-tricks plan --patch`` gives its configurations."""
 
 Anything = TypeVar("Anything")
 DEFAULT_FOLDS = 5
 
 
 @dataclass(frozen=True)
-class Missing:
-    """What cannot run, because a trick does not exist yet.
+class MissingTricks:
+    """A way to train that cannot run, because a trick does not exist yet.
 
     Attributes:
-        comparison: Its name.
-        arm: As the file calls it.
-        tricks: Those that do not exist.
+        comparison: Name of the comparison.
+        arm: Label in the file.
+        tricks: Tricks that do not exist.
     """
 
     comparison: str
@@ -53,14 +54,14 @@ class Missing:
 
 
 @dataclass(frozen=True)
-class Trained:
+class ComparedModel:
     """One model of a comparison.
 
     Attributes:
         comparison: The comparison.
-        arm: How it was trained.
-        run: From 1.
-        model: Where it is.
+        arm: The way in which it is trained.
+        run: Number of the run, from 1.
+        model: The model and its files.
     """
 
     comparison: Comparison
@@ -69,45 +70,89 @@ class Trained:
     model: Model
 
     def parts(self) -> list[Part]:
-        """The parts of the data that it is judged on."""
+        """The parts of the data on which it is judged."""
         model = self.model
         return [Part(model.folders, model.dataset, name, model.fold) for name in self.comparison.parts]
 
 
-def missing(experiment: Experiment) -> list[Missing]:
-    """All that cannot run yet."""
+def missing(experiment: Experiment) -> list[MissingTricks]:
+    """Every way to train that cannot run yet."""
     return [
-        Missing(comparison.name, arm.label, arm.missing)
+        MissingTricks(comparison.name, arm.label, arm.missing)
         for comparison in experiment.comparisons
         for arm in comparison.arms
         if arm.missing
     ]
 
 
-def trained(experiment: Experiment, folders: Folders) -> Iterator[tuple[tuple[int, ...], Trained]]:
+@dataclass(frozen=True)
+class Axes:
+    """What the models of a comparison differ in, each axis in the order of the file.
+
+    Attributes:
+        arms: Ways to train, the baseline first.
+        datasets: Full names.
+        configurations: Names within the plans.
+        plans: Stems of plans files.
+        folds: As nnU-Net's command takes them.
+    """
+
+    arms: tuple[Arm, ...]
+    datasets: tuple[str, ...]
+    configurations: tuple[str, ...]
+    plans: tuple[str, ...]
+    folds: tuple[str, ...]
+
+    @classmethod
+    def of(cls, comparison: Comparison, folders: Folders) -> Axes:
+        """The axes of a comparison, checked against the data.
+
+        Raises:
+            SpecError: If a data set, a fold or the label of a region is not there.
+        """
+        names = tuple(_full_name(comparison, dataset, folders) for dataset in comparison.datasets)
+        for name in names:
+            _check_folds(comparison, name, folders)
+            _check_regions(comparison, name, folders)
+        return cls(comparison.arms, names, comparison.configurations, comparison.plans, comparison.folds)
+
+    def points(self) -> Iterator[tuple[Arm, str, str, str, str]]:
+        """Every combination that can be trained: arm, data set, configuration, plans, fold."""
+        arms = [arm for arm in self.arms if not arm.missing]
+        return product(arms, self.datasets, self.configurations, self.plans, self.folds)
+
+    def rank(self, arm: Arm, model: Model, run: int) -> tuple[int, ...]:
+        """The place of a model in the order of training; lower ranks come first.
+
+        The baseline and the first trick go through all runs, data sets and folds before the second trick begins: so
+        there is something to look at early.
+        """
+        number = self.arms.index(arm)
+        return (
+            max(number, 1),
+            run,
+            self.datasets.index(model.dataset),
+            self.configurations.index(model.configuration),
+            self.plans.index(model.plans),
+            self.folds.index(model.fold),
+            number,
+        )
+
+
+def trained(experiment: Experiment, folders: Folders) -> Iterator[tuple[tuple[int, ...], ComparedModel]]:
     """Every model of an experiment that can be trained, with its rank.
 
-    The baseline and the first trick go through all runs, data sets and folds before the second trick begins: so
-    there is something to look at early.
-
     Raises:
-        SpecError: If a data set, a configuration or a fold is not there.
+        SpecError: If a data set, a fold or the label of a region is not there.
     """
     for comparison in experiment.comparisons:
-        for number, arm in enumerate(comparison.arms):
-            if arm.missing:
-                continue
-            for d, dataset in enumerate(comparison.datasets):
-                name = _full_name(comparison, dataset, folders)
-                _check_folds(comparison, name, folders)
-                _check_regions(comparison, name, folders)
-                for c, configuration in enumerate(comparison.configurations):
-                    for p, plans in enumerate(comparison.plans):
-                        for f, fold in enumerate(comparison.folds):
-                            for run in comparison.runs_of(arm):
-                                model = Model(folders, name, arm.trainer(run), plans, configuration, fold)
-                                rank = (max(number, 1), run, d, c, p, f, number)
-                                yield rank, Trained(comparison, arm, run, model)
+        if all(arm.missing for arm in comparison.arms):
+            continue
+        axes = Axes.of(comparison, folders)
+        for arm, dataset, configuration, plans, fold in axes.points():
+            for run in comparison.runs_of(arm):
+                model = Model(folders, dataset, arm.trainer(run), plans, configuration, fold)
+                yield axes.rank(arm, model, run), ComparedModel(comparison, arm, run, model)
 
 
 def make(experiment: Experiment, folders: Folders, *, device: str = "cuda") -> list[Cell]:
@@ -115,30 +160,30 @@ def make(experiment: Experiment, folders: Folders, *, device: str = "cuda") -> l
 
     Args:
         experiment: What to do.
-        folders: nnU-Net's.
+        folders: nnU-Net's folders.
         device: nnU-Net's ``-device``.
 
     Raises:
         SpecError: If a data set, a configuration, a fold or a test part is not there.
     """
     maker = _Maker(folders, device)
-    for rank, one in trained(experiment, folders):
-        maker.add(rank, one)
+    for rank, compared in trained(experiment, folders):
+        maker.add(rank, compared)
     return sorted(maker.cells.values(), key=lambda cell: cell.rank)
 
 
 @dataclass
 class _Maker:
-    """Collects cells; the lowest rank of those that are the same one counts."""
+    """Collects cells. A cell that is needed several times exists once, with its lowest rank."""
 
     folders: Folders
     device: str
     cells: dict[str, Cell] = field(default_factory=dict)
     last_edit: dict[str, str] = field(default_factory=dict)
 
-    def add(self, rank: tuple[int, ...], one: Trained) -> None:
-        """The cells of one model."""
-        model, comparison = one.model, one.comparison
+    def add(self, rank: tuple[int, ...], compared: ComparedModel) -> None:
+        """Collect the cells of one model."""
+        model, comparison = compared.model, compared.comparison
         prepared = self._prepare(rank, comparison, model)
         train = self._keep(
             Train(
@@ -148,7 +193,7 @@ class _Maker:
                 after=(*prepared, *self._first_stages(comparison, model)),
             )
         )
-        for part in one.parts():
+        for part in compared.parts():
             if part.name == "validation" and comparison.checkpoint == "final":
                 continue
             _with_line(comparison, "on", part.check)
@@ -164,7 +209,7 @@ class _Maker:
         self._keep(Evaluate(**named, **what, after=(predict,)))
 
     def _prepare(self, rank: tuple[int, ...], comparison: Comparison, model: Model) -> tuple[str, ...]:
-        """Plans, added configuration, preprocessed data: the keys of the cells that must come before a training."""
+        """Collect the cells of plans, added configuration and preprocessed data; returns their keys."""
         where: dict[str, Any] = {"folders": self.folders, "dataset": model.dataset, "plans": model.plans}
         stem = f"{model.dataset}/{model.plans}"
         file = self.folders.preprocessed / model.dataset / f"{model.plans}.json"
@@ -173,9 +218,9 @@ class _Maker:
             _with_line(comparison, "plans", refuse_pretrained, plans, file)
         if plans is None and not planner_of(model.plans):
             raise comparison.lines.get("plans", comparison.lines["datasets"]).error(
-                f"{file} is not there, and which planner makes it is not known: plan it first"
+                f"{file} does not exist, and no known planner makes it: plan it first"
             )
-        plan = self._keep(Plan(**self._named(f"{stem}/plan", rank, 0), **where))
+        plan = self._keep(MakePlans(**self._named(f"{stem}/plan", rank, 0), **where))
         added = _added(comparison, model.configuration, plans)
         source = added.source if added else model.configuration
         before = [plan]
@@ -201,13 +246,13 @@ class _Maker:
         return tuple(before)
 
     def _first_stages(self, comparison: Comparison, model: Model) -> tuple[str, ...]:
-        """A cascade reads the first stage's predictions of all training cases, so of all folds."""
+        """A cascade reads the first stage's predictions of all training cases, and so needs all its folds."""
         if not model.first_stage:
             return ()
         if FIRST_STAGE not in comparison.configurations or len(comparison.folds) < DEFAULT_FOLDS:
             raise comparison.lines["configurations"].error(
-                f"{CASCADE} needs {FIRST_STAGE} among the configurations and all folds: it reads the predictions that "
-                "the first stage makes of each case while that is in the validation part"
+                f"{CASCADE} needs {FIRST_STAGE} in 'configurations' and all folds: it reads the first stage's "
+                "predictions, which each fold makes for its validation cases"
             )
         return tuple(f"{replace(model.first_stage, fold=fold).name}/train" for fold in comparison.folds)
 
@@ -226,34 +271,34 @@ def _full_name(comparison: Comparison, dataset: str, folders: Folders) -> str:
 
 
 def _check_folds(comparison: Comparison, dataset: str, folders: Folders) -> None:
-    """nnU-Net would train a fold that the split does not have on some other split, with one line in its log."""
+    """Refuse folds that the split does not have: nnU-Net would train them on a random split and only log it."""
     splits = _with_line(comparison, "datasets", folders.splits, dataset)
     count = len(splits) if splits is not None else DEFAULT_FOLDS
     for fold in comparison.folds:
         if fold == "all":
             if "validation" in comparison.parts:
-                raise comparison.lines["folds"].error("fold 'all' trains on every case: judge it 'on: test'")
+                raise comparison.lines["folds"].error("fold 'all' trains on every case, so it needs 'on: test'")
         elif int(fold) >= count:
             line = comparison.lines.get("folds", comparison.lines["datasets"])
-            raise line.error(f"the split of {dataset} has folds 0 to {count - 1}, and no fold {fold}")
+            raise line.error(f"the split of {dataset} has folds 0 to {count - 1}, got fold {fold}")
 
 
 def _check_regions(comparison: Comparison, dataset: str, folders: Folders) -> None:
-    """Else a label that is not there would be noticed after days of training."""
+    """Refuse labels that do not exist; otherwise this would be noticed after days of training."""
     if comparison.regions:
         classes = _with_line(comparison, "datasets", lambda: Classes.of(folders.description(dataset)))
         _with_line(comparison, "regions", classes.with_regions, comparison.region_words)
 
 
-def _added(comparison: Comparison, configuration: str, plans: Plans | None) -> Added | None:
-    """How a configuration comes into the plans, if nnU-Net does not plan it itself."""
+def _added(comparison: Comparison, configuration: str, plans: Plans | None) -> AddedConfiguration | None:
+    """How to add a configuration to the plans; ``None`` if nnU-Net plans it or it is there already."""
     line = comparison.lines["configurations"]
     if configuration in comparison.small:
         small = comparison.small[configuration]
-        there = plans["configurations"].get(configuration) if plans else None
-        if there and small.patch and list(small.patch) != list(there.get("patch_size", small.patch)):
+        planned = plans["configurations"].get(configuration) if plans else None
+        if planned and small.patch and list(small.patch) != list(planned.get("patch_size", small.patch)):
             raise comparison.lines["small"].error(
-                f"the plans have another '{configuration}', with patch {there['patch_size']}: choose another name"
+                f"the plans already have a '{configuration}' with patch {planned['patch_size']}: choose another name"
             )
         return small
     if plans and configuration in plans["configurations"]:
@@ -261,20 +306,20 @@ def _added(comparison: Comparison, configuration: str, plans: Plans | None) -> A
     if configuration in PLANNED:
         if plans:
             raise line.error(
-                f"nnU-Net planned no {configuration} for this data set: {', '.join(plans['configurations'])}"
+                f"nnU-Net planned no {configuration} for this data set, only {', '.join(plans['configurations'])}"
             )
         return None
     if configuration.endswith(SMALL):
-        return Added(configuration[: -len(SMALL)])
+        return AddedConfiguration(configuration[: -len(SMALL)])
     if patch := PATCH.fullmatch(configuration):
-        return Added(patch[1], tuple(map(int, patch[2].split("x"))), small=False)
-    raise line.error(f"nnU-Net plans no '{configuration}', and 'small' does not say what it comes from")
+        return AddedConfiguration(patch[1], tuple(map(int, patch[2].split("x"))), small=False)
+    raise line.error(f"nnU-Net plans no '{configuration}': say under 'small' which configuration it comes from")
 
 
 def _root(plans: Plans | None, configuration: str) -> str:
     """The configuration whose preprocessed data it reads.
 
-    nnU-Net's preprocessing deletes what it finds, so data that are shared must be made under one name only.
+    nnU-Net's preprocessing deletes existing data, so shared data must be made under one name only.
     """
     if plans is None or configuration not in plans["configurations"]:
         return "3d_fullres" if configuration == CASCADE else configuration
@@ -286,7 +331,7 @@ def _root(plans: Plans | None, configuration: str) -> str:
 
 
 def _with_line(comparison: Comparison, key: str, function: Callable[..., Anything], *arguments: Any) -> Anything:
-    """What ``function`` gives; what it complains of gets the line of ``key``."""
+    """Call ``function``; its errors are raised again with the file's line of ``key``."""
     try:
         return function(*arguments)
     except SpecError:

@@ -1,8 +1,8 @@
 """Locks for file systems that have none: numbered files, each made by one process only, and signs of life.
 
-``lock.7`` says who took the lock for the seventh time. Whoever wants it next must be the one who makes ``lock.8``, and
-may only try where the one before has let go or is dead. Who is on this machine is asked of the system. Of others it is
-known by two looks: neither their file nor their sign of life has changed for a while.
+``lock.7`` names the process that took the lock for the seventh time. The next owner is the process that creates
+``lock.8``. It may try only if the last owner has let go or is dead. The system tells whether a process of this machine
+lives. A process of another machine counts as dead if neither its file nor its sign of life changes between two looks.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from nnunet_tricks.utilities.files import write_atomically
 
 PATIENCE = 120.0
-"""Seconds without a sign of life after which somebody on another machine is taken for dead; NFS may show files a
+"""Seconds without a sign of life after which a process of another machine is taken for dead; NFS may show files a
 minute late."""
 
 BEAT = "beat"
@@ -32,8 +32,8 @@ class Claim:
     """The right to a file.
 
     Attributes:
-        file: What was claimed.
-        number: How often it has been claimed, this time too.
+        file: The claimed file.
+        number: Count of all claims of the file, including this one.
     """
 
     file: Path
@@ -41,7 +41,7 @@ class Claim:
 
     @classmethod
     def take(cls, file: Path) -> Claim | None:
-        """Claim a file; None if somebody who may be alive has it."""
+        """Claim a file; None if a process that may be alive has it."""
         number, content = _newest(file)
         if content and _lives(file, content):
             return None
@@ -50,20 +50,20 @@ class Claim:
             with mine._place.open("x", encoding="utf-8") as made:
                 made.write(identity(os.getpid()))
         except FileExistsError:
-            return None  # somebody was faster
+            return None  # another process was faster
         if _newest(file)[0] != mine.number:
-            mine._place.unlink(missing_ok=True)  # our view was an old one
+            mine._place.unlink(missing_ok=True)  # our view of the folder was out of date
             return None
         for old in range(1, mine.number):
             cls(file, old)._place.unlink(missing_ok=True)
         return mine
 
     def hand_to(self, process: int) -> None:
-        """Make it that of another process on this machine."""
+        """Give the claim to another process on this machine."""
         write_atomically(self._place, identity(process))
 
     def let_go(self) -> None:
-        """Say that it is free; the file stays, so that nobody counts from 1 again."""
+        """Mark the file as free; the claim stays on disk, so that nobody counts from 1 again."""
         with suppress(OSError):
             write_atomically(self._place, FREE)
 
@@ -73,18 +73,18 @@ class Claim:
 
 
 def is_claimed(file: Path) -> bool:
-    """Whether somebody who may be alive has a file."""
+    """Whether a process that may be alive has claimed a file."""
     content = _newest(file)[1]
     return bool(content) and _lives(file, content)
 
 
 def identity(process: int) -> str:
-    """Names a process for ever: its machine, the view of processes that it is numbered in, and when it began there."""
+    """A unique name of a process: its machine, the container that its number belongs to, and when it started."""
     return f"{_here()} {process} {_began(process)}"
 
 
 def is_alive(process: int, began: str = "") -> bool:
-    """Whether a process of this machine is there, and is still the same one."""
+    """Whether a process of this machine lives, and its number was not given to another one."""
     if _PROC.is_dir():
         now = _began(process)
         return bool(now) and (not began or now == began)
@@ -98,11 +98,11 @@ def is_alive(process: int, began: str = "") -> bool:
 
 
 def _newest(file: Path) -> tuple[int, str]:
-    """The last claim: its number, 0 if there is none, and what it says; a claim that is being written says ``?``."""
+    """Number and content of the last claim: 0 if there is none, and ``?`` while it is being written."""
     numbers = [
-        int(found[1])
+        int(match[1])
         for place in file.parent.glob(f"{file.name}.*")
-        if (found := re.fullmatch(re.escape(file.name) + r"\.(\d+)", place.name))
+        if (match := re.fullmatch(re.escape(file.name) + r"\.(\d+)", place.name))
     ]
     number = max(numbers, default=0)
     if not number:
@@ -124,7 +124,7 @@ def _lives(file: Path, content: str) -> bool:
 
 
 def has_changed(seen: dict[Path, tuple[str, float]], place: Path, content: str, patience: float) -> bool:
-    """Whether something has changed within some seconds, by this process's clock; the first look is a change."""
+    """Whether something has changed within some seconds, by the clock of this process; a first look counts as one."""
     now = time.monotonic()
     before, since = seen.get(place, ("", now))
     if content != before:
@@ -134,7 +134,7 @@ def has_changed(seen: dict[Path, tuple[str, float]], place: Path, content: str, 
 
 
 def _here() -> str:
-    """This machine, since it was started, and the view of its processes that a container has."""
+    """This machine since its last start, and the container that process numbers belong to."""
     space = _read_link(_PROC / "self" / "ns" / "pid")
     boot = ""
     with suppress(OSError):
@@ -150,7 +150,7 @@ def _read_link(place: Path) -> str:
 
 
 def _began(process: int) -> str:
-    """When a process began, in ticks since its machine did; empty if it is not there, or is dead and not buried."""
+    """When a process started, in ticks since its machine did; empty if there is none, or it is a zombie."""
     try:
         words = (_PROC / str(process) / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     except OSError:

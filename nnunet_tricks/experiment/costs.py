@@ -42,8 +42,8 @@ class Costs:
     """What cells cost on this machine.
 
     Attributes:
-        cells: All of an experiment.
-        timings: Timed steps by group, see ``timed``.
+        cells: All cells of an experiment.
+        timings: Timed steps by group, as ``timed`` returns them.
     """
 
     cells: Sequence[Cell]
@@ -52,7 +52,7 @@ class Costs:
     _peaks: dict[str, int] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Look at what was measured while cells ran."""
+        """Read what was measured while cells ran."""
         times: dict[str, list[float]] = {}
         self._peaks = {}
         for cell in self.cells:
@@ -64,19 +64,19 @@ class Costs:
         self._recorded = {alike: fmean(seconds) for alike, seconds in times.items()}
 
     def seconds(self, cell: Cell) -> float | None:
-        """What is left of a cell takes so long; None if nobody knows."""
+        """Seconds that the rest of a cell takes; None if they are not known."""
         whole = self._recorded.get(_alike(cell)) or self._from_steps(cell)
         if whole is None or not isinstance(cell, Train):
             return whole
         return whole * (1 - _share_done(cell))
 
     def memory(self, cell: Cell) -> int | None:
-        """The highest peak of all of a cell's processes together, in bytes; None if nobody knows."""
+        """Peak memory of all processes of a cell together, in bytes; None if it is not known."""
         timing = self.timings.get(group(cell), {}) if isinstance(cell, Train | Predict) else {}
         return self._peaks.get(_alike(cell)) or timing.get("memory")
 
     def bytes(self, cell: Cell) -> int | None:
-        """What a cell will leave on the disk; None if nobody knows."""
+        """Bytes that a cell will leave on disk; None if they are not known."""
         if isinstance(cell, Train):
             timing = self.timings.get(group(cell))
             if timing is None:
@@ -101,7 +101,7 @@ class Costs:
 
 
 def epochs_of(trainer: str) -> int:
-    """How long a trainer trains, as far as its name says.
+    """Number of epochs, as far as the trainer's name tells.
 
     Examples:
         >>> epochs_of("nnUNetTrainerTversky_100epochs"), epochs_of("nnUNetTrainerDA5_10epochs"), epochs_of("Mine")
@@ -110,12 +110,12 @@ def epochs_of(trainer: str) -> int:
     try:
         return parse(trainer).epochs
     except IllegalName:
-        said = re.search(r"_(\d+)ep", trainer)
-        return int(said[1]) if said else DEFAULT_EPOCHS
+        match = re.search(r"_(\d+)ep", trainer)
+        return int(match[1]) if match else DEFAULT_EPOCHS
 
 
 def group(cell: Cell) -> str:
-    """Cells of one group are timed once: those of one data set, plans and configuration."""
+    """The group of a cell: data set, plans and configuration. Each group is timed once."""
     model = getattr(cell, "model", None)
     return f"{model.dataset}/{model.plans}__{model.configuration}" if model else ""
 
@@ -123,15 +123,15 @@ def group(cell: Cell) -> str:
 def timed(
     cells: Sequence[Cell], variables: Mapping[str, str] | None, *, steps: int = 20, machine: str | None = None
 ) -> dict[str, dict[str, Any]]:
-    """Time training steps of each group that is preprocessed and has something left to train.
+    """Time training steps of each group that is preprocessed and still has trainings to do.
 
-    What was timed once on a machine is kept beside the cells.
+    Times are stored beside the cells, so that each group is timed once on a machine.
 
     Args:
-        cells: Of an experiment.
-        variables: The environment for nnU-Net; without one nothing is timed, and only what is kept counts.
-        steps: How many.
-        machine: What to call this machine; all nodes of a cluster share a name.
+        cells: All cells of an experiment.
+        variables: The environment for nnU-Net; ``None`` to time nothing and only read stored times.
+        steps: Number of steps.
+        machine: Name under which times are stored; all nodes of a cluster share one.
 
     Returns:
         What ``timing`` measures, by group; groups that cannot be timed yet are left out.
@@ -171,7 +171,7 @@ def _time(cell: Train, variables: Mapping[str, str], file: Path, steps: int) -> 
 
 
 def _alike(cell: Cell) -> str:
-    """Cells of which one tells how long the others take."""
+    """A key that is the same for cells that take about as long."""
     model = getattr(cell, "model", None)
     if model is None:
         return cell.key
@@ -203,19 +203,19 @@ def _inference(model: Model, part: Part, timing: Mapping[str, Any]) -> float:
 def _count(model: Model, part: Part) -> int:
     with suppress(ValueError, OSError):
         return len(part.cases())
-    there = len(model.folders.cases(model.dataset, "Tr"))
-    return there if model.fold == "all" else there // 5
+    training_cases = len(model.folders.cases(model.dataset, "Tr"))
+    return training_cases if model.fold == "all" else training_cases // 5
 
 
 def _label_bytes(model: Model) -> int:
-    """Predictions of a fold's cases are about as large as their labels."""
+    """Bytes of the predictions of a fold, estimated as those of its labels."""
     labels = model.folders.preprocessed / model.dataset / "gt_segmentations"
     sizes = [entry.stat().st_size for entry in os.scandir(labels)] if labels.is_dir() else []
     return sum(sizes) // 5
 
 
 def size_in_words(count: float) -> str:
-    """Bytes for people.
+    """A number of bytes in words.
 
     Examples:
         >>> size_in_words(350e6), size_in_words(2.5e9), size_in_words(0)

@@ -15,7 +15,7 @@ BASELINE = "baseline"
 
 
 def add_one(factors: Sequence[Alternatives]) -> list[Combination]:
-    """The baseline, and it with each trick alone: the papers' question.
+    """The baseline, and the baseline with each trick alone. This is the papers' question.
 
     Examples:
         >>> add_one([("Tversky",), ("OHEM",)])
@@ -25,15 +25,15 @@ def add_one(factors: Sequence[Alternatives]) -> list[Combination]:
 
 
 def leave_one_out(factors: Sequence[Alternatives]) -> list[Combination]:
-    """All tricks together, which is the baseline here, and all but each one.
+    """All tricks together as the baseline, and all tricks except each one in turn.
 
     Examples:
         >>> leave_one_out([("Tversky",), ("NoDeepSupervision",)])[1:]
         [('without Tversky', ('NoDeepSupervision',)), ('without NoDeepSupervision', ('Tversky',))]
     """
     tricks = [trick for factor in factors for trick in factor]
-    without = [(f"without {out}", tuple(trick for trick in tricks if trick != out)) for out in tricks]
-    return [(BASELINE, tuple(tricks)), *without]
+    reduced = [(f"without {out}", tuple(trick for trick in tricks if trick != out)) for out in tricks]
+    return [(BASELINE, tuple(tricks)), *reduced]
 
 
 def factorial(factors: Sequence[Alternatives]) -> list[Combination]:
@@ -51,4 +51,4 @@ def factorial(factors: Sequence[Alternatives]) -> list[Combination]:
 
 
 DESIGNS = {"add-one": add_one, "leave-one-out": leave_one_out, "factorial": factorial}
-"""By the word that an experiment file says; ``list`` is no combination at all."""
+"""Designs by their words in an experiment file; ``list`` combines nothing."""

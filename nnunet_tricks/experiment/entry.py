@@ -1,4 +1,4 @@
-"""YAML whose every value knows its line, so that every complaint can name it."""
+"""YAML in which every value knows its line, so that every error can name it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import yaml
 
 MOST_BYTES = 1_000_000
 MOST_VALUES = 20_000
-"""A file with more is none that somebody wrote; aliases of aliases make millions of values from ten lines."""
+"""Nobody writes a file with more values by hand, but aliases of aliases make millions from ten lines."""
 
 TAG = "tag:yaml.org,2002:"
 NUMBER = re.compile(r"[-+]?\d+")
@@ -21,7 +21,7 @@ NUMBER = re.compile(r"[-+]?\d+")
 
 
 LONGEST = 18
-"""Digits of a number that a file may hold."""
+"""Most digits of a number."""
 
 
 class SpecError(ValueError):
@@ -33,11 +33,11 @@ class Entry:
     """A value of a YAML file.
 
     Attributes:
-        file: Where it stands.
-        line: From 1.
-        what: What to call it in a complaint.
+        file: The YAML file.
+        line: Number of the line, from 1.
+        what: Name of the value in error messages.
         value: A scalar, a list of entries, or a mapping of names to entries.
-        written: The very letters of a scalar, as they stand in the file; empty for all else.
+        written: Text of a scalar exactly as in the file; empty for lists and mappings.
     """
 
     file: Path
@@ -47,17 +47,17 @@ class Entry:
     written: str = ""
 
     def error(self, message: str) -> SpecError:
-        """The complaint ``message``, to be raised, with file and line before it."""
+        """An error to raise: ``message`` after file and line."""
         return SpecError(f"{self.file}, line {self.line}: {message}")
 
     def text(self) -> str:
-        """It as one word or number, the way it is written: YAML reads 007, no and 2026-01-31 as something else."""
+        """The value as it is written: YAML would read 007, no and 2026-01-31 as something else."""
         if self.value is None or isinstance(self.value, list | dict):
             raise self.error(f"{self.what} must be a word or a number, got {self._kind()}")
         return self.written or str(self.value)
 
     def whole(self, *, least: int) -> int:
-        """It as a whole number."""
+        """The value as a whole number."""
         if isinstance(self.value, bool) or not isinstance(self.value, int) or self.value < least:
             got = f"'{self.value}'" if isinstance(self.value, str) else self._kind()
             hint = (
@@ -67,28 +67,28 @@ class Entry:
         return self.value
 
     def flag(self) -> bool:
-        """It as true or false."""
+        """The value as true or false."""
         if not isinstance(self.value, bool):
             got = f"'{self.value}'" if isinstance(self.value, str) else self._kind()
             raise self.error(f"{self.what} must be true or false, got {got}")
         return self.value
 
     def choice(self, allowed: Collection[str]) -> str:
-        """It as one of the allowed words."""
+        """The value as one of the allowed words."""
         word = self.text()
         if word not in allowed:
             raise self.error(f"{self.what} must be one of {', '.join(allowed)}, got '{word}'{nearest(word, allowed)}")
         return word
 
     def items(self) -> list[Entry]:
-        """It as a list that is not empty; a single value is a list of one."""
+        """The value as a list that is not empty; a single value becomes a list of one."""
         entries: list[Entry] = self.value if isinstance(self.value, list) else [self]
         if not entries or self.value is None:
             raise self.error(f"{self.what} is empty: name at least one")
         return entries
 
     def fields(self, allowed: Collection[str] | None = None) -> dict[str, Entry]:
-        """It as a mapping, with no other keys than the allowed ones."""
+        """The value as a mapping without other keys than the allowed ones."""
         if not isinstance(self.value, dict):
             raise self.error(f"{self.what} must be a mapping ('key: value' lines), got {self._kind()}")
         for key, entry in self.value.items():
@@ -107,7 +107,7 @@ class Entry:
 
 
 def nearest(word: str, allowed: Collection[str]) -> str:
-    """A question that offers the nearest allowed word, or nothing.
+    """A question that suggests the nearest allowed word; empty if none is near.
 
     Examples:
         >>> nearest("epoch", ["epochs", "folds"])
@@ -121,11 +121,11 @@ def read(file: Path) -> Entry:
     """A YAML file.
 
     Raises:
-        SpecError: If it is no YAML, has a key twice, or is far larger than such a file can be.
+        SpecError: If it is not YAML, has a key twice, or is far too large.
         OSError: If it cannot be read.
     """
     if file.stat().st_size > MOST_BYTES:
-        raise SpecError(f"{file}, line 1: the file has {file.stat().st_size} bytes, and may have {MOST_BYTES}")
+        raise SpecError(f"{file}, line 1: the file has {file.stat().st_size} bytes, at most {MOST_BYTES} are read")
     try:
         text = file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -134,23 +134,23 @@ def read(file: Path) -> Entry:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         if root is None:
             raise SpecError(f"{file}, line 1: the file is empty")
-        return _Reader(file).entry(root, "the file", ())
+        return _EntryReader(file).entry(root, "the file", ())
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else text.count("\n") + 1
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise SpecError(f"{file}, line {line}: not valid YAML: {problem}") from error
     except RecursionError as error:
-        raise SpecError(f"{file}, line 1: lists or mappings stand too deep within each other") from error
+        raise SpecError(f"{file}, line 1: lists or mappings are nested too deeply") from error
 
 
 @dataclass
-class _Reader:
+class _EntryReader:
     """Turns nodes of YAML into entries, and counts them.
 
     Attributes:
-        file: Where they stand.
-        count: Entries so far; what an alias names counts each time.
+        file: The YAML file.
+        count: Number of entries so far; each use of an alias counts.
     """
 
     file: Path
@@ -164,8 +164,8 @@ class _Reader:
         self.count += 1
         if self.count > MOST_VALUES:
             raise SpecError(
-                f"{self.file}, line {line}: the file has more than {MOST_VALUES} values, what aliases ('*name') stand "
-                "for counted each time: write out what is meant"
+                f"{self.file}, line {line}: the file has more than {MOST_VALUES} values, counting each use of an alias "
+                "('*name'): write the values out instead"
             )
         above = (*above, node)
         if isinstance(node, yaml.SequenceNode):
@@ -183,14 +183,14 @@ class _Reader:
                 raise SpecError(f"{self.file}, line {line}: a key of {what} must be a word, not a list or a mapping")
             if key_node.tag == f"{TAG}merge":
                 raise SpecError(
-                    f"{self.file}, line {line}: '<<' is not read here: write out the keys that it stands for"
+                    f"{self.file}, line {line}: '<<' is not supported: write out the keys that it stands for"
                 )
             if key in fields:
                 raise SpecError(
-                    f"{self.file}, line {line}: '{key}' stands twice in {what}, first in line {fields[key].line}"
+                    f"{self.file}, line {line}: '{key}' appears twice in {what}, first in line {fields[key].line}"
                 )
             entry = self.entry(value_node, f"'{key}'", above)
-            # A value on a line of its own is complained about where its key stands.
+            # An error in a value on a line of its own names the line of its key.
             fields[key] = Entry(self.file, line, entry.what, entry.value, entry.written)
         return fields
 

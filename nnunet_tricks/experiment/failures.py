@@ -1,4 +1,4 @@
-"""When cells fail one after the other for the same reason: then a queue need not try the rest."""
+"""Cells that fail one after the other for the same reason: then a queue stops before it tries the rest."""
 
 from __future__ import annotations
 
@@ -11,60 +11,60 @@ from nnunet_tricks.experiment.keeper import FULL, NO_SPACE
 from nnunet_tricks.experiment.record import last_lines
 
 QUICK = 60.0
-"""Seconds within which a cell fails that has hardly begun: nnU-Net needs some to import."""
+"""A cell that fails within so many seconds has hardly begun: importing nnU-Net takes some."""
 
 ALIKE = 3
-"""So many ways to train that fail alike speak for all others; one alone may be wrong on every fold."""
+"""So many ways to train that fail alike speak for all others; a single one may be broken on every fold."""
 
 
 @dataclass
 class Failures:
-    """Cells that have failed within seconds since one was done, by what they said last."""
+    """Cells that failed within seconds since the last success, with the last line of their logs."""
 
     _reasons: dict[str, str] = field(default_factory=dict)
     _whole: str = ""
 
     def add(self, cell: Cell, why: str, seconds: float) -> None:
-        """One more.
+        """Note a failure.
 
         Args:
-            cell: Which one.
-            why: In words.
-            seconds: How long its attempt took.
+            cell: The cell that failed.
+            why: Reason in words.
+            seconds: Duration of the attempt.
         """
         if any(words in why for words in NO_SPACE):
             self._whole = why
         if seconds <= QUICK:
-            said = [line for line in last_lines(cell.folder, 1) if not line.startswith("$ ")]
-            self._reasons[cell.key] = "; ".join([why, *said])
+            last = [line for line in last_lines(cell.folder, 1) if not line.startswith("$ ")]
+            self._reasons[cell.key] = "; ".join([why, *last])
         else:
             self.forget()
 
     def forget(self) -> None:
-        """Something was done, or failed in its own way."""
+        """Start counting again: a cell was done, or failed for a reason of its own."""
         self._reasons.clear()
 
     def has(self, key: str) -> bool:
-        """Whether a cell is among them, or another fold of the same model."""
+        """Whether a cell or another fold of its model has failed."""
         return _family(key) in self._families
 
     def reason(self, others: Collection[str]) -> str:
-        """Why nothing more should be begun, in a sentence; empty if it should.
+        """Why nothing more should be started, in a sentence; empty to go on.
 
         Args:
-            others: Keys of the cells that could be done or are.
+            others: Keys of the cells that run or could run.
         """
         if self._whole:
-            return f"stopped: {self._whole}; nothing more is begun, and no retries are spent"
-        alike = {_without_names(said) for said in self._reasons.values()}
+            return f"stopped: {self._whole}; nothing more is started, and no retries are used up"
+        alike = {_without_names(reason) for reason in self._reasons.values()}
         untried = {_family(key) for key in others} - self._families
         enough = len(self._families) >= ALIKE if untried else len(self._families) > 1 or len(self._reasons) >= ALIKE
         if len(alike) != 1 or not enough:
             return ""
-        said = list(self._reasons.values())[-1]
+        reason = list(self._reasons.values())[-1]
         return (
-            f"stopped: {len(self._reasons)} cells in a row failed within seconds, all with '{said}'; nothing more is "
-            "begun, and no retries are spent. Once that is put right, start the same command again"
+            f"stopped: {len(self._reasons)} cells in a row failed within seconds, all with '{reason}'; nothing more is "
+            "started, and no retries are used up. Fix that, then start the same command again"
         )
 
     @property
@@ -73,18 +73,18 @@ class Failures:
 
 
 def refuse_full(error: OSError) -> str:
-    """The sentence for a disk that is full; empty if that is not the error."""
+    """The sentence for a full disk; empty for any other error."""
     if error.errno not in FULL:
         return ""
     where = f" ({error.filename})" if error.filename else ""
-    return f"stopped: {error.strerror}{where}; nothing more is begun. Make room, then start the same command again"
+    return f"stopped: {error.strerror}{where}; nothing more is started. Make room, then start the same command again"
 
 
 def _family(key: str) -> str:
-    """What a cell's key says but for the fold: the model, or the plans of a data set."""
+    """The key of a cell without the fold: the model, or the plans of a data set."""
     return "/".join(key.split("/")[:2])
 
 
-def _without_names(said: str) -> str:
-    """Without numbers and paths, in which cells that fail alike differ."""
-    return re.sub(r"\S*/\S*|\d+", "", said)
+def _without_names(reason: str) -> str:
+    """The reason without numbers and paths, which differ between cells that fail alike."""
+    return re.sub(r"\S*/\S*|\d+", "", reason)

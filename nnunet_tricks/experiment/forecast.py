@@ -1,4 +1,4 @@
-"""When each cell would begin and end, and what a budget leaves out."""
+"""When each cell would start and end, and which ones a budget leaves out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from nnunet_tricks.experiment.cell import Cell
 from nnunet_tricks.experiment.local import BY_HAND, DONE, LOCK, RUNNING
 from nnunet_tricks.experiment.lock import is_held
-from nnunet_tricks.experiment.strangers import Sign, Strangers
+from nnunet_tricks.experiment.other_workers import Sign, Strangers
 
 
 @dataclass(frozen=True)
@@ -17,11 +17,11 @@ class Slot:
 
     Attributes:
         cell: The cell.
-        state: What files and lock say of it.
-        seconds: What is left of it takes so long; None if nobody knows.
-        ends: Seconds from now; None if that, or the end of one that it needs, is not known.
-        fits: Whether it ends within the budget; without a budget everything does.
-        sign: That somebody works at it without a queue, or may.
+        state: State by its files and its lock.
+        seconds: Duration of what is left; None if it is not known.
+        ends: Seconds from now to its end; None if its duration, or that of a cell it needs, is not known.
+        fits: Whether it ends within the budget; always true without a budget.
+        sign: Sign that somebody works at it without a queue; None if there is none.
     """
 
     cell: Cell
@@ -40,17 +40,17 @@ def forecast(
     budget: float | None = None,
     strangers: Strangers | None = None,
 ) -> list[Slot]:
-    """What happens when, if workers take cells by rank.
+    """When each cell runs, if workers take cells by rank.
 
     Args:
-        cells: Lowest rank first.
-        seconds: How long what is left of a cell takes.
-        workers: How many work at a time.
-        budget: In seconds.
-        strangers: To look for those who work without a queue.
+        cells: All cells, lowest rank first.
+        seconds: Gives the duration of what is left of a cell.
+        workers: Number of cells at a time.
+        budget: Seconds that there are; None for no limit.
+        strangers: Looks for those who work without a queue; None to skip that.
 
     Returns:
-        One slot for each cell. A cell whose length nobody knows takes no time here; ``ends`` then says so.
+        One slot for each cell. A cell of unknown duration counts as 0 seconds; its ``ends`` is None.
     """
     free = [0.0] * max(workers, 1)
     known: dict[str, float | None] = {}
@@ -68,15 +68,15 @@ def forecast(
             state, sign = RUNNING, None
         elif sign and sign.is_sure:
             state = BY_HAND
-        takes, before = seconds(cell), [known.get(key) for key in cell.after]
+        needed, before = seconds(cell), [known.get(key) for key in cell.after]
         worker = free.index(min(free))
         begins = max(free[worker], *(end or 0.0 for end in before), 0.0)
-        end = begins + (takes or 0.0)
+        end = begins + (needed or 0.0)
         fits = budget is None or (end <= budget and not late & set(cell.after))
         if fits:
             free[worker] = end
         else:
             late.add(cell.key)
-        known[cell.key] = None if takes is None or None in before else end
-        slots.append(Slot(cell, state, takes, known[cell.key], fits, sign))
+        known[cell.key] = None if needed is None or None in before else end
+        slots.append(Slot(cell, state, needed, known[cell.key], fits, sign))
     return slots

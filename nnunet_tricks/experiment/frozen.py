@@ -1,7 +1,7 @@
-"""An experiment file frozen before results exist, so that nobody can choose afterwards what was asked.
+"""An experiment file that is locked before results exist, so that nobody can change the question afterwards.
 
-``nnunet-tricks run SPEC --lock`` writes ``SPEC.lock.json`` beside the file. Whoever commits both before the first
-training has a witness outside of this machine.
+``nnunet-tricks run SPEC --lock`` writes ``SPEC.lock.json`` beside the file. Commit both before the first training, and
+the history of the repository shows the time as well.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from pathlib import Path
 
 from nnunet_tricks import __version__
 from nnunet_tricks.experiment.cells import trained
+from nnunet_tricks.experiment.observer import logs_in, ours
 from nnunet_tricks.experiment.record import Record
 from nnunet_tricks.experiment.spec import Experiment, read_experiment
-from nnunet_tricks.experiment.witness import logs_in, ours
 from nnunet_tricks.nnunet.folders import Folders, read_json
 from nnunet_tricks.nnunet.model import CHECKPOINTS, Model
 from nnunet_tricks.utilities.files import write_atomically
@@ -28,15 +28,15 @@ ENDING = ".lock.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Frozen:
-    """What a lock says.
+    """Content of a lock.
 
     Attributes:
-        locked_at: Date and time, UTC, as ISO 8601 writes it.
-        sha256: Sum of the experiment file, with the line ends of Unix.
-        text: The experiment file as it was.
-        trainings: How many the file asks for.
-        version: Of this package.
-        earlier: Locks that this one replaced before any result existed: time and sum of each.
+        locked_at: Date and time, UTC, in ISO 8601.
+        sha256: Checksum of the experiment file with Unix line ends.
+        text: Text of the experiment file when it was locked.
+        trainings: Number of trainings that the file describes.
+        version: Version of this package.
+        earlier: Time and checksum of each lock that this one replaced before any result existed.
     """
 
     locked_at: str
@@ -62,22 +62,22 @@ class Frozen:
             frozen = cls(**content, earlier=earlier)
             _time(frozen.locked_at)
         except (TypeError, KeyError, AttributeError, ValueError):
-            raise ValueError(f"{file} is no lock that 'run --lock' has written") from None
+            raise ValueError(f"{file} is not a lock of 'run --lock': restore it, or remove it and lock again") from None
         # Earlier versions took the sum of the bytes as they were.
         if frozen.sha256 not in (_digest(frozen.text), hashlib.sha256(frozen.text.encode()).hexdigest()):
-            raise ValueError(f"{file} was changed by hand: its text does not have its sum")
+            raise ValueError(f"{file} was changed by hand: its text does not match its checksum")
         return frozen
 
 
 @dataclass(frozen=True, kw_only=True)
 class FrozenState:
-    """What a reader of results should know of the lock.
+    """What a reader of results should know about the lock.
 
     Attributes:
         lock: The lock; None if the file was never locked.
-        matches: Whether the experiment file still is what was locked.
-        began_before: Trainings that had begun when it was locked, by the records of the queue, in seconds since 1970.
-        untold: Trainings that no queue has begun, so that nothing but local clocks says when.
+        matches: Whether the experiment file is still the same as when it was locked.
+        began_before: Trainings that had already started when it was locked, by the records of the queue.
+        untold: Trainings that no queue started, so that only local clocks say when.
     """
 
     lock: Frozen | None = None
@@ -104,11 +104,11 @@ class FrozenState:
         if self.began_before:
             return f"{when}, when {len(self.began_before)} of its trainings had begun: {some(self.began_before)}."
         if not self.matches:
-            return f"{when} and was changed afterwards: what was asked then is in the lock."
+            return f"{when} and was changed afterwards: the lock has the original text."
         if self.untold:
             return (
-                f"{when} and has not changed since; whether {len(self.untold)} of its trainings had begun by then "
-                f"cannot be told, as they were begun by hand: {some(self.untold)}."
+                f"{when} and has not changed since; {len(self.untold)} of its trainings were started by hand, so it is "
+                f"not known whether they began earlier: {some(self.untold)}."
             )
         return f"{when}, before the first training, and has not changed since."
 
@@ -128,13 +128,13 @@ def freeze(experiment: Experiment, folders: Folders) -> Frozen:
 
     Args:
         experiment: What the file says.
-        folders: nnU-Net's; none of the experiment's trainings may have begun there.
+        folders: nnU-Net's folders; none of the experiment's trainings may have started there.
 
     Returns:
-        The lock, the same one as before if the file has not changed.
+        The lock; the existing one if the file has not changed since.
 
     Raises:
-        ValueError: If a training has begun already.
+        ValueError: If a training has already started.
     """
     models = _models(experiment, folders)
     known, content = Frozen.read(experiment.file), _text(experiment.file)
@@ -145,7 +145,7 @@ def freeze(experiment: Experiment, folders: Folders) -> Frozen:
         before = f" (locked on {known.locked_at}, changed since)" if known else ""
         raise ValueError(
             f"{experiment.file}{before} cannot be locked now: {len(begun)} of its {len(models)} trainings have begun, "
-            f"{some(begun)}. A lock shows that the question stood before the answers"
+            f"{some(begun)}. A lock must be older than every result"
         )
     lock = Frozen(
         locked_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -163,7 +163,7 @@ def state_of(spec: Path, folders: Folders | None = None) -> FrozenState:
 
     Args:
         spec: The experiment file.
-        folders: nnU-Net's, to see which trainings began before; None to leave that out.
+        folders: nnU-Net's folders, to see which trainings started before; None to skip that.
 
     Raises:
         ValueError: If the lock is broken.
@@ -187,7 +187,7 @@ def state_of(spec: Path, folders: Folders | None = None) -> FrozenState:
 
 
 def _models(experiment: Experiment, folders: Folders) -> Sequence[Model]:
-    return list(dict.fromkeys(one.model for _, one in trained(experiment, folders)))
+    return list(dict.fromkeys(compared.model for _, compared in trained(experiment, folders)))
 
 
 def _has_begun(model: Model) -> bool:
@@ -196,26 +196,25 @@ def _has_begun(model: Model) -> bool:
 
 
 def _began(model: Model) -> tuple[float | None, bool]:
-    """When the first training of a model that a queue has begun did so; and whether there is no other.
+    """When a queue first started to train a model, and whether all its trainings were started by a queue.
 
-    Seconds since 1970 by the clock of the machine that ran it: nnU-Net's own logs have local times, which say something
-    else wherever they are read in another time zone.
+    The time is in seconds since 1970. nnU-Net's own logs have local times, which are ambiguous in another time zone.
     """
-    there = logs_in(model.folder)
-    known = ours(Record.read(model.folders.state / model.name / "train"), there)
+    logs = logs_in(model.folder)
+    known = ours(Record.read(model.folders.state / model.name / "train"), logs)
     times = [time for time in known.values() if time is not None]
-    is_told = there <= {log for log, time in known.items() if time is not None}
-    without_log = not there and any(model.has(which) for which in CHECKPOINTS)
+    is_told = logs <= {log for log, time in known.items() if time is not None}
+    without_log = not logs and any(model.has(which) for which in CHECKPOINTS)
     return min(times, default=None), is_told and not without_log
 
 
 def _text(file: Path) -> str:
-    """With the line ends of Unix: git may give a file others on another machine."""
+    """The file's text with Unix line ends: git may change line ends from machine to machine."""
     return _unix(file.read_bytes().decode("utf-8"))
 
 
-def _is_same(one: str, other: str) -> bool:
-    return _unix(one) == _unix(other)
+def _is_same(text: str, other: str) -> bool:
+    return _unix(text) == _unix(other)
 
 
 def _unix(text: str) -> str:

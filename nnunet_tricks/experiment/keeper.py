@@ -1,7 +1,7 @@
-"""Runs one cell's command to its end, even if the queue that began it is killed meanwhile.
+"""Runs one cell's command to its end, even if the queue that started it is killed.
 
-A process of its own: it holds the cell's lock, writes its log and record, and takes the command along when it ends. So
-a killed queue loses nothing, and the next one waits for what still runs.
+It is a process of its own. It holds the cell's lock, writes log and record, and ends the command when it is ended. So a
+killed queue loses nothing, and the next queue waits for what still runs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, NoReturn
 
-from nnunet_tricks.experiment.beat import Beat
+from nnunet_tricks.experiment.observer import Observer, versions
 from nnunet_tricks.experiment.processes import (
     MARK,
     dying_with_parent,
@@ -30,29 +30,29 @@ from nnunet_tricks.experiment.processes import (
     memory_of_session,
 )
 from nnunet_tricks.experiment.record import LOG, Attempt, Record, last_lines
-from nnunet_tricks.experiment.witness import Witness, versions
+from nnunet_tricks.experiment.signs_of_life import SignsOfLife
 
 SAMPLE = 2.0
 """Seconds between two looks at the memory."""
 
 GPU_SAMPLE = 10.0
 PATIENCE = 20.0
-"""Seconds that a command has to end by itself."""
+"""Seconds that a command is given to end by itself."""
 
 RESERVE = "reserve"
 RESERVED = 65536
-"""Bytes on the disk that are given back where it is full, so that the record can still say so."""
+"""Bytes of a file that is removed when the disk is full, so that the record can still be written."""
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 NO_SPACE = ("No space left on device", "Disk quota exceeded")
 NOT_BEGUN = 74
-"""Exit code where there was no command: the system's for errors of input and output."""
+"""Exit code if the command did not start: the system's code for input and output errors."""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Keep one command.
 
-    What to note is one line on standard input. Without it whoever began this has died before he could hand over the
+    One line on standard input says what to record. If it is missing, the queue died before it could hand over the
     cell's lock, and nothing is done.
 
     Args:
@@ -66,36 +66,36 @@ def main(arguments: Sequence[str]) -> int:
     if not line:
         return NOT_BEGUN
     try:
-        return keep(Path(folder), device, words, Witness.of_json(line))
+        return keep(Path(folder), device, words, Observer.of_json(line))
     except OSError as error:
         with suppress(OSError):
             print(_told(error, Path(folder)), file=sys.stderr, flush=True)
         return NOT_BEGUN
 
 
-def keep(folder: Path, device: str, words: Sequence[str], witness: Witness | None = None) -> int:
-    """Keep one command; whoever calls it holds the cell's lock, and is the main thread.
+def keep(folder: Path, device: str, words: Sequence[str], observer: Observer | None = None) -> int:
+    """Keep one command. The caller holds the cell's lock and is the main thread.
 
     Args:
-        folder: The cell's.
-        device: ``cpu`` or a GPU's number.
+        folder: Folder of the cell.
+        device: ``cpu`` or the number of a GPU.
         words: The command.
-        witness: What to note of it.
+        observer: Looks at what the command writes; None to look at nothing.
 
     Returns:
-        As ``main``.
+        Exit code, as for ``main``.
 
     Raises:
         OSError: If the cell's folder cannot be written to.
     """
     end_leftovers(folder)
-    witness = witness or Witness()
+    observer = observer or Observer()
     attempt = Attempt(command=shlex.join(words), began=time.time(), device=device, versions=versions())
-    record = witness.begin(Record.read(folder)).begin(folder, attempt)
+    record = observer.begin(Record.read(folder)).begin(folder, attempt)
     (folder / RESERVE).write_bytes(os.urandom(RESERVED))
     signal.signal(signal.SIGTERM, _leave)
     peak, gpu, start = 0, None, time.monotonic()
-    with Beat(folder), (folder / LOG).open("a", encoding="utf-8") as log:
+    with SignsOfLife(folder), (folder / LOG).open("a", encoding="utf-8") as log:
         log.write(f"$ {attempt.command}\n")
         log.flush()
         process = _start(words, folder, log)
@@ -105,7 +105,7 @@ def keep(folder: Path, device: str, words: Sequence[str], witness: Witness | Non
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(SAMPLE)
                     break
-                record = _seen(record, witness, folder)
+                record = _seen(record, observer, folder)
                 peak = max(peak, memory_of_session(process.pid))
                 if time.monotonic() - looked > GPU_SAMPLE:
                     looked, used = time.monotonic(), memory_of_gpu(device)
@@ -118,19 +118,19 @@ def keep(folder: Path, device: str, words: Sequence[str], witness: Witness | Non
             why = out_of_space(folder) if code else ""
             (folder / RESERVE).unlink(missing_ok=True)
             ended = replace(attempt, seconds=round(seconds, 2), returncode=code, memory=memory, device_memory=gpu)
-            witness.look(record).end(folder, replace(ended, why=why))
+            observer.look(record).end(folder, replace(ended, why=why))
     return code if code >= 0 else 128 - code
 
 
 def out_of_space(folder: Path) -> str:
-    """Whether a command failed because there is no space left, in words; empty if nothing says so.
+    """A sentence if a command failed because the disk is full; empty if it did not.
 
     Args:
-        folder: The cell's, with the command's log.
+        folder: Folder of the cell, with the command's log.
     """
     told = next((words for line in last_lines(folder) for words in NO_SPACE if words in line), "")
     try:
-        # What the command wanted to say may be lost for the same reason.
+        # The command's own message may be lost for the same reason.
         (folder / f"{RESERVE}.more").write_bytes(os.urandom(RESERVED))
     except OSError as error:
         told = told or (str(error.strerror) if error.errno in FULL else "")
@@ -144,7 +144,7 @@ def _no_space(told: str, folder: Path) -> str:
     free = ""
     with suppress(OSError):
         left = shutil.disk_usage(folder).free / 1e9
-        # Loading processes share memory as files, and containers have little room for that.
+        # Loading processes share memory through files, and containers have little room for those.
         free = f", {left:.2f} GB free{'; perhaps it was /dev/shm or the folder of temporary files' if left > 2 else ''}"
     return f"{told} ({folder}{free}): make room, then start the same command again"
 
@@ -153,12 +153,12 @@ def _told(error: OSError, folder: Path) -> str:
     return _no_space(str(error.strerror), folder) if error.errno in FULL else str(error)
 
 
-def _seen(record: Record, witness: Witness, folder: Path) -> Record:
-    """The record with what the command has made by now; a disk that is full for a while must not end it."""
-    found = witness.look(record)
-    if found is not record:
+def _seen(record: Record, observer: Observer, folder: Path) -> Record:
+    """The record with what the command has written by now; a disk that is full for a while must not end it."""
+    now = observer.look(record)
+    if now is not record:
         with suppress(OSError):
-            return found.written(folder)
+            return now.written(folder)
     return record
 
 
@@ -169,7 +169,7 @@ def _start(words: Sequence[str], folder: Path, log: IO[str]) -> subprocess.Popen
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,
-        # A session of its own, so that all that it starts can be ended with it.
+        # A session of its own, so that everything it starts can be ended with it.
         start_new_session=True,
         preexec_fn=dying_with_parent(),
     )
@@ -180,7 +180,7 @@ def _leave(number: int, _: object) -> NoReturn:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a command that still runs, and whatever it has left running."""
+    """End a command that still runs, and everything that it has started."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError, PermissionError):

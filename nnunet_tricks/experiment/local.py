@@ -1,4 +1,4 @@
-"""The local queue: one worker per device, each cell by one worker only, whoever else runs the same experiment."""
+"""The local queue: one worker per device. Each cell runs once, even if others run the same experiment."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nnunet_tricks.door.commands import command
-from nnunet_tricks.experiment.beat import Others
 from nnunet_tricks.experiment.cell import Cell
 from nnunet_tricks.experiment.failures import Failures, refuse_full
 from nnunet_tricks.experiment.lock import Lock
+from nnunet_tricks.experiment.other_workers import Strangers
 from nnunet_tricks.experiment.record import Record
-from nnunet_tricks.experiment.strangers import Strangers
+from nnunet_tricks.experiment.signs_of_life import OtherMachines
 
 POLL = 0.25
 """Seconds between two looks where there is nothing to do yet."""
 
 CPU = "cpu"
-"""What the names of workers begin with that take every cell."""
+"""Start of the names of workers that take every cell."""
 
 HOST = "host"
-"""Worker for what needs no GPU, so that no GPU waits for it."""
+"""Name of the worker for cells that need no GPU, so that no GPU waits for them."""
 
 LOCK = "lock"
 
@@ -43,24 +43,24 @@ DONE, STARTED, OPEN, RUNNING, ELSEWHERE, FAILED, BLOCKED, LATE = (
 )
 
 BY_HAND = "running by hand"
-"""What a dry run calls a cell that somebody has begun without a queue; a queue waits for it as for any other."""
+"""State in a dry run of a cell that somebody runs without a queue; a queue waits for it as for any other."""
 
 Fits = Callable[[Cell], bool]
 
 
 @dataclass
-class Progress:
-    """What became of a cell so far.
+class CellProgress:
+    """How far a cell is.
 
     Attributes:
         cell: The cell.
         state: One of this module's words.
-        device: Where it runs or ran.
-        began: When its present attempt began, by ``time.monotonic``.
-        failures: Attempts of this queue that failed.
-        seconds: Of the attempts of this queue.
-        why: Reason of a failure, or who else is at it, in words.
-        told: Whether that says all, and the cell's log nothing more.
+        device: Device on which it runs or ran.
+        began: Start of its current attempt, by ``time.monotonic``.
+        failures: Number of failed attempts of this queue.
+        seconds: Duration of this queue's attempts.
+        why: Reason of a failure, or who else works at it, in words.
+        told: Whether ``why`` is complete, so that the cell's log need not be shown.
     """
 
     cell: Cell
@@ -78,13 +78,13 @@ class LocalQueue:
     """Runs cells on the devices of this machine.
 
     Attributes:
-        cells: Lowest rank first; all that they need must be among them.
-        devices: ``cpu`` (``cpu_2`` and so on for more at a time), or numbers of GPUs; each gets a worker.
-        variables: The environment of the commands.
-        retries: How often a cell that failed is tried again.
-        fits: Whether there is time for a cell; others are left out.
-        tell: Called from the workers with each change.
-        stopped: Reason to begin nothing more, in a sentence; empty as long as there is none.
+        cells: All cells, lowest rank first, with every cell that they need.
+        devices: ``cpu`` (``cpu_2`` and so on for several at a time), or numbers of GPUs; each gets a worker.
+        variables: Environment variables of the commands.
+        retries: Number of times that a failed cell is tried again.
+        fits: Says whether there is time for a cell; other cells are left out.
+        tell: Function that the workers call with each change.
+        stopped: Reason to start nothing more, in a sentence; empty as long as there is none.
     """
 
     cells: Sequence[Cell]
@@ -92,30 +92,30 @@ class LocalQueue:
     variables: Mapping[str, str]
     retries: int = 1
     fits: Fits = lambda _: True
-    tell: Callable[[Progress], None] = lambda _: None
-    progress: dict[str, Progress] = field(init=False)
+    tell: Callable[[CellProgress], None] = lambda _: None
+    progress: dict[str, CellProgress] = field(init=False)
     stopped: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
-        """Look at what is done already."""
-        self.progress = {cell.key: Progress(cell, cell.state) for cell in self.cells}
+        """Find out what is done already."""
+        self.progress = {cell.key: CellProgress(cell, cell.state) for cell in self.cells}
         self._strangers = Strangers()
         self._failures = Failures()
-        for one in self.progress.values():
-            # What looks done is not, as long as somebody does it again.
-            if one.state == DONE and (sign := self._strangers.running(one.cell)):
-                one.state, one.why = ELSEWHERE, sign.words
+        for progress in self.progress.values():
+            # A cell that looks done is not, as long as somebody does it again.
+            if progress.state == DONE and (sign := self._strangers.running(progress.cell)):
+                progress.state, progress.why = ELSEWHERE, sign.words
         self._changed = threading.Condition()
         self._stopped = False
         self._keepers: dict[str, subprocess.Popen[bytes]] = {}
         self._errors: list[BaseException] = []
-        self._others = Others()
+        self._others = OtherMachines()
 
     def run(self, look: Callable[[], None] = lambda: None) -> bool:
-        """Work until nothing is left that can be done.
+        """Work until no cell is left that can be done.
 
         Args:
-            look: Called a few times per second meanwhile.
+            look: Function that is called a few times per second.
 
         Returns:
             Whether every cell is done.
@@ -131,7 +131,7 @@ class LocalQueue:
             self._stop(workers)
         if self._errors:
             raise self._errors[0]
-        return all(one.state == DONE for one in self.progress.values())
+        return all(progress.state == DONE for progress in self.progress.values())
 
     def _lanes(self) -> list[str]:
         only_host = not any(cell.on_device for cell in self.cells)
@@ -150,34 +150,34 @@ class LocalQueue:
     def _work(self, device: str) -> None:
         """One worker: takes a cell, keeps it, takes the next."""
         while (taken := self._next(device)) is not None:
-            one, locks = taken
+            progress, locks = taken
             try:
-                if one.cell.is_done():  # by somebody else, between our look and our lock
-                    self._set(one, DONE)
+                if progress.cell.is_done():  # by somebody else, between our look and our lock
+                    self._set(progress, DONE)
                     continue
-                keeper = self._start(one.cell, device, locks)
+                keeper = self._start(progress.cell, device, locks)
             except (OSError, ValueError) as error:
-                self._failed(one, str(error))
+                self._failed(progress, str(error))
                 continue
             finally:
                 for lock in locks:
                     lock.release()
-            said = keeper.communicate()[1].decode(errors="replace").strip()
+            message = keeper.communicate()[1].decode(errors="replace").strip()
             for lock in locks:
                 lock.end()
             with self._changed:
-                self._keepers.pop(one.cell.key, None)
-                one.seconds += time.monotonic() - one.began
+                self._keepers.pop(progress.cell.key, None)
+                progress.seconds += time.monotonic() - progress.began
             if self._stopped:
-                self._set(one, one.cell.state)
-            elif one.cell.is_done():
+                self._set(progress, progress.cell.state)
+            elif progress.cell.is_done():
                 self._failures.forget()
-                self._set(one, DONE)
+                self._set(progress, DONE)
             else:
-                self._failed(one, _why(one.cell, keeper.returncode, said))
+                self._failed(progress, _why(progress.cell, keeper.returncode, message))
 
-    def _next(self, device: str) -> tuple[Progress, tuple[Lock, ...]] | None:
-        """The cell of lowest rank that can begin, with its lock and the device's; None if there will be none."""
+    def _next(self, device: str) -> tuple[CellProgress, tuple[Lock, ...]] | None:
+        """The next cell that can start, with its lock and the device's; None if there will be none."""
         while not self._stopped and not self.stopped:
             with self._changed:
                 waiting = self._look(device)
@@ -188,17 +188,17 @@ class LocalQueue:
                 self._changed.wait(POLL)
         return None
 
-    def _look(self, device: str) -> list[Progress]:
-        """What this worker could do now or later."""
-        for one in self.progress.values():
-            if one.state == ELSEWHERE and one.cell.is_done() and not self._strangers.running(one.cell):
-                self._set(one, DONE)
-            if one.state in (OPEN, STARTED) and any(self._is_lost(key) for key in one.cell.after):
-                self._set(one, BLOCKED)
-            if one.state in (OPEN, STARTED) and not self.fits(one.cell):
-                self._set(one, LATE)
-        mine = [one for one in self.progress.values() if self._is_for(one.cell, device)]
-        return [one for one in mine if one.state in (OPEN, STARTED, ELSEWHERE, RUNNING)]
+    def _look(self, device: str) -> list[CellProgress]:
+        """The cells that this worker could do now or later."""
+        for progress in self.progress.values():
+            if progress.state == ELSEWHERE and progress.cell.is_done() and not self._strangers.running(progress.cell):
+                self._set(progress, DONE)
+            if progress.state in (OPEN, STARTED) and any(self._is_lost(key) for key in progress.cell.after):
+                self._set(progress, BLOCKED)
+            if progress.state in (OPEN, STARTED) and not self.fits(progress.cell):
+                self._set(progress, LATE)
+        mine = [progress for progress in self.progress.values() if self._is_for(progress.cell, device)]
+        return [progress for progress in mine if progress.state in (OPEN, STARTED, ELSEWHERE, RUNNING)]
 
     def _is_lost(self, key: str) -> bool:
         return self.progress[key].state in (FAILED, BLOCKED, LATE)
@@ -208,47 +208,47 @@ class LocalQueue:
             return True
         return cell.on_device == (device != HOST)
 
-    def _take(self, device: str, waiting: Sequence[Progress]) -> tuple[Progress, tuple[Lock, ...]] | None:
-        ready = [one for one in waiting if one.state != RUNNING and self._is_ready(one.cell)]
-        # Whoever failed within seconds comes after the others: they show whether it is his fault.
-        ready.sort(key=lambda one: self._failures.has(one.cell.key))
+    def _take(self, device: str, waiting: Sequence[CellProgress]) -> tuple[CellProgress, tuple[Lock, ...]] | None:
+        ready = [progress for progress in waiting if progress.state != RUNNING and self._is_ready(progress.cell)]
+        # A cell that failed within seconds comes after the others: they show whether the fault is its own.
+        ready.sort(key=lambda progress: self._failures.has(progress.cell.key))
         own: Lock | None = None
         try:
             # One cell at a time on a device, even if an earlier queue was killed and its last cell still runs.
             own = device_lock(self.cells[0].states, device) if ready else None
-            for one in ready:
-                lock = self._lock_of(one)
+            for progress in ready:
+                lock = self._lock_of(progress)
                 if lock is None:
                     continue
                 if own is None:
                     lock.release()
                     continue
-                one.began, one.device, one.why = time.monotonic(), device, ""
-                self._set(one, RUNNING)
+                progress.began, progress.device, progress.why = time.monotonic(), device, ""
+                self._set(progress, RUNNING)
                 taken, own = (own, lock), None
-                return one, taken
+                return progress, taken
         except OSError as error:
-            # What runs goes on: a full disk that is no trouble to them must not end them.
+            # Cells that run go on: the full disk may not affect them.
             self._stop_beginning(refuse_full(error) or str(error))
         finally:
             if own is not None:
                 own.release()
         return None
 
-    def _lock_of(self, one: Progress) -> Lock | None:
-        """A cell's lock, unless somebody works at it, with a queue or without."""
-        lock = Lock.take(one.cell.folder / LOCK)
-        if lock is None or self._others.work_at(one.cell.folder):
+    def _lock_of(self, progress: CellProgress) -> Lock | None:
+        """A cell's lock; None if somebody works at it, with or without a queue."""
+        lock = Lock.take(progress.cell.folder / LOCK)
+        if lock is None or self._others.work_at(progress.cell.folder):
             why = ""
-        elif sign := self._strangers.at(one.cell):
+        elif sign := self._strangers.at(progress.cell):
             why = sign.words
         else:
             return lock
         if lock is not None:
             lock.release()
-        if one.state != ELSEWHERE or one.why != why:
-            one.why = why
-            self._set(one, ELSEWHERE)
+        if progress.state != ELSEWHERE or progress.why != why:
+            progress.why = why
+            self._set(progress, ELSEWHERE)
         return None
 
     def _is_ready(self, cell: Cell) -> bool:
@@ -256,7 +256,7 @@ class LocalQueue:
 
     def _start(self, cell: Cell, device: str, locks: Sequence[Lock]) -> subprocess.Popen[bytes]:
         cell.prepare()
-        witness = cell.witness()
+        observer = cell.observer()
         program, *arguments = cell.words()
         words = [program if Path(program).is_absolute() else command(program), *arguments]
         variables = {**self.variables, **({"CUDA_VISIBLE_DEVICES": device} if device.isdecimal() else {})}
@@ -267,15 +267,15 @@ class LocalQueue:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             pass_fds=[lock.descriptor for lock in locks],
-            # Ctrl-C is for the queue, which then tells its keepers.
+            # Ctrl-C reaches only the queue, which then ends its keepers.
             start_new_session=True,
         )
         for lock in locks:
             lock.hand_to(keeper.pid)
         if keeper.stdin is not None:
-            # It waits for this line, so that nothing runs without its lock.
+            # The keeper waits for this line, so that nothing runs without its lock.
             with suppress(BrokenPipeError):
-                keeper.stdin.write(f"{witness.as_json()}\n".encode())
+                keeper.stdin.write(f"{observer.as_json()}\n".encode())
                 keeper.stdin.flush()
         with self._changed:
             self._keepers[cell.key] = keeper
@@ -283,39 +283,39 @@ class LocalQueue:
                 _tell_to_end(keeper)
         return keeper
 
-    def _failed(self, one: Progress, why: str) -> None:
+    def _failed(self, progress: CellProgress, why: str) -> None:
         with self._changed:
-            one.failures += 1
-            one.why = why
-            self._failures.add(one.cell, why, time.monotonic() - one.began)
+            progress.failures += 1
+            progress.why = why
+            self._failures.add(progress.cell, why, time.monotonic() - progress.began)
             others = [
                 each.cell.key
                 for each in self.progress.values()
-                if each.state in (OPEN, STARTED, RUNNING) and each is not one and self._is_ready(each.cell)
+                if each.state in (OPEN, STARTED, RUNNING) and each is not progress and self._is_ready(each.cell)
             ]
             self._stop_beginning(self._failures.reason(others))
-        self._set(one, FAILED if one.failures > self.retries or self.stopped else one.cell.state)
+        self._set(progress, FAILED if progress.failures > self.retries or self.stopped else progress.cell.state)
 
     def _stop_beginning(self, why: str) -> None:
-        """Begin nothing more; what runs goes on to its end."""
+        """Start nothing more; what runs goes on to its end."""
         if why and not self.stopped:
             with self._changed:
                 self.stopped = why
-                for one in self.progress.values():
-                    if one.failures and one.state in (OPEN, STARTED):
-                        self._set(one, FAILED)
+                for waiting in self.progress.values():
+                    if waiting.failures and waiting.state in (OPEN, STARTED):
+                        self._set(waiting, FAILED)
                 self._changed.notify_all()
 
-    def _set(self, one: Progress, state: str) -> None:
+    def _set(self, progress: CellProgress, state: str) -> None:
         with self._changed:
-            if one.state != state:
-                one.state = state
-                self.tell(one)
-                # Only then, else workers that wait would wake each other all the time.
+            if progress.state != state:
+                progress.state = state
+                self.tell(progress)
+                # Only after a change, or waiting workers would wake each other all the time.
                 self._changed.notify_all()
 
     def _stop(self, workers: Sequence[threading.Thread]) -> None:
-        """End what still runs: after a Ctrl-C, or when told to end."""
+        """End what still runs, after a Ctrl-C or a signal."""
         with self._changed:
             self._stopped = True
             for keeper in self._keepers.values():
@@ -329,24 +329,24 @@ def device_lock(states: Path, device: str) -> Lock | None:
     """The lock of a device of this machine, or None if a cell runs on it.
 
     Args:
-        states: The folder of states.
-        device: As the queue calls it.
+        states: Folder of states.
+        device: Name of the device in the queue.
     """
     return Lock.take(states / "devices" / f"{platform.node()}_{device}.lock")
 
 
 def _tell_to_end(keeper: subprocess.Popen[bytes]) -> None:
-    """It takes its command along."""
+    """End a keeper, which ends its command."""
     with suppress(ProcessLookupError):
         keeper.terminate()
 
 
-def _why(cell: Cell, code: int, said: str) -> str:
-    """Why a cell failed: what its keeper said, or has recorded."""
-    if said:
-        return said.splitlines()[-1]
+def _why(cell: Cell, code: int, message: str) -> str:
+    """Why a cell failed: the last message of its keeper, or the reason in its record."""
+    if message:
+        return message.splitlines()[-1]
     if not code:
-        return "ended well, but what it should make is not there"
+        return "ended with exit code 0, but did not make what it should"
     attempts = Record.read(cell.folder).attempts
     told = attempts[-1].why if attempts else ""
     return f"exit code {code}: {told}" if told else f"exit code {code}"

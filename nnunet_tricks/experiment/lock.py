@@ -1,4 +1,4 @@
-"""Locks that end with whoever holds them, however he ends."""
+"""File locks that are released when their process exits, even if it is killed."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from pathlib import Path
 from nnunet_tricks.experiment.claims import Claim, is_claimed
 
 WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
-"""What systems say of a file system that has no such locks."""
+"""Errors by which systems report a file system without such locks."""
 
 _told: set[int] = set()
 
 
 class Lock:
-    """A lock on a file, held until it is released and by every process that was given its descriptor.
+    """A lock on a file. It is held until this process and every child with its descriptor have let go.
 
-    On a file system without locks it is a claim, see ``claims``: then it must also be handed over by ``hand_to``.
+    On a file system without locks it is a claim (see ``claims``), and ``hand_to`` must give it to a child.
 
     Attributes:
-        descriptor: To hand to a child, which then holds the lock too.
+        descriptor: Descriptor to pass to a child, which then holds the lock too.
     """
 
     def __init__(self, descriptor: int, claim: Claim | None = None) -> None:
@@ -33,7 +33,7 @@ class Lock:
 
     @classmethod
     def take(cls, file: Path) -> Lock | None:
-        """The lock on a file, or None if somebody has it.
+        """The lock on a file; None if another process has it.
 
         Raises:
             ValueError: If the system knows no such locks.
@@ -73,13 +73,13 @@ class Lock:
         return self._claim is not None
 
     def hand_to(self, process: int) -> None:
-        """Make it the lock of a child that was given the descriptor, before it begins its work."""
+        """Give the lock to a child that has the descriptor, before it starts to work."""
         if self._claim is not None:
             self._claim.hand_to(process)
             self._is_handed_over = True
 
     def release(self) -> None:
-        """Let go; children that were given it still hold it."""
+        """Let go; children with the descriptor still hold the lock."""
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1
@@ -87,7 +87,7 @@ class Lock:
                 self._claim.let_go()
 
     def end(self) -> None:
-        """Let go, now that the child which it was handed to has ended."""
+        """Let go after the end of the child that ``hand_to`` gave it to."""
         self.release()
         if self._claim is not None and self._is_handed_over:
             self._claim.let_go()
@@ -103,12 +103,12 @@ class Lock:
 
 
 def is_held(file: Path) -> bool:
-    """Whether somebody has the lock on a file; makes no file."""
+    """Whether a process has the lock on a file; creates no file."""
     if not file.exists():
         return False
     import fcntl
 
-    # To write, as NFS wants it, unless it is somebody else's file.
+    # Opened for writing, which NFS requires, unless it is another user's file.
     with file.open("rb+" if os.access(file, os.W_OK) else "rb") as opened:
         try:
             fcntl.flock(opened.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -122,13 +122,13 @@ def is_held(file: Path) -> bool:
 
 
 def _tell(file: Path, error: OSError) -> None:
-    """Say once for each file system that it has no locks."""
+    """Print a note, once for each file system without locks."""
     with suppress(OSError):
         device = file.stat().st_dev
         if device not in _told:
             _told.add(device)
             print(
                 f"note: {file.parent} is on a file system without locks ({error.strerror}): signs of life take their "
-                "place, so what another machine left behind is free only after two minutes without one",
+                "place, so work that another machine left behind is free only after two minutes without one",
                 file=sys.stderr,
             )

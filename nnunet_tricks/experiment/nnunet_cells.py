@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import ClassVar
 
-from nnunet_tricks.experiment import by_hand
-from nnunet_tricks.experiment.by_hand import Work, dataset_number, trainer_name
+from nnunet_tricks.experiment import running_commands
 from nnunet_tricks.experiment.cell import Cell, Traces
+from nnunet_tricks.experiment.observer import Observer, logs_in, ours
 from nnunet_tricks.experiment.record import Record
-from nnunet_tricks.experiment.spec import Added
+from nnunet_tricks.experiment.running_commands import Work, dataset_number, trainer_name
+from nnunet_tricks.experiment.spec import AddedConfiguration
 from nnunet_tricks.experiment.split import FILE as SPLITS
 from nnunet_tricks.experiment.split import KEPT
-from nnunet_tricks.experiment.whole import is_whole
-from nnunet_tricks.experiment.witness import Witness, logs_in, ours
+from nnunet_tricks.experiment.whole_file import is_whole
 from nnunet_tricks.nnunet.folders import Folders, is_json, read_json
 from nnunet_tricks.nnunet.model import CHECKPOINTS, Model
 from nnunet_tricks.nnunet.parts import Part
@@ -32,11 +32,11 @@ PLANNERS = {
     "nnUNetResEncUNetLPlans": "nnUNetPlannerResEncL",
     "nnUNetResEncUNetXLPlans": "nnUNetPlannerResEncXL",
 }
-"""Plans that nnU-Net's own planners write."""
+"""Planners of nnU-Net by the plans that they write."""
 
 
 def planner_of(plans: str) -> str | None:
-    """The planner that writes plans of this name: nnU-Net's, or one of ours; ``None`` if that is not known.
+    """The planner that writes plans of this name, nnU-Net's or ours; ``None`` if it is not known.
 
     Examples:
         >>> planner_of("nnUNetPlansNoResampling"), planner_of("nnUNetPlansOfMine")
@@ -51,20 +51,20 @@ def planner_of(plans: str) -> str | None:
 EPOCH = re.compile(r"Epoch time: (\d+(?:\.\d+)?) s")
 
 PROCESSES = 8
-"""nnU-Net's own default; never more than there are cores."""
+"""nnU-Net's own default."""
 
 
 def processes(most: int = PROCESSES) -> str:
-    """How many processes a command may start."""
+    """Number of processes that a command may start, at most one for each core."""
     return str(min(os.cpu_count() or 1, most))
 
 
 @dataclass(frozen=True, kw_only=True)
 class _OnPlans(Cell):
-    """What is done once per data set and plans.
+    """A cell that is done once per data set and plans.
 
     Attributes:
-        folders: nnU-Net's.
+        folders: nnU-Net's folders.
         dataset: Full name.
         plans: Stem of the plans file.
     """
@@ -77,21 +77,21 @@ class _OnPlans(Cell):
 
     @property
     def number(self) -> str:
-        """nnU-Net's ``-d``, where it takes no name."""
+        """The number for nnU-Net's ``-d``, where it takes no name."""
         return dataset_number(self.dataset)
 
     def work(self) -> Work | None:
         """The plans file."""
-        return Work.at(by_hand.PLAN, self.folders.preprocessed, self.number, self.plans)
+        return Work.at(running_commands.PLAN, self.folders.preprocessed, self.number, self.plans)
 
     def content(self) -> Plans | None:
-        """The plans file, if it is there and whole."""
+        """The content of the plans file; None if it is missing or cut off."""
         file = self.folders.preprocessed / self.dataset / f"{self.plans}.json"
         return dict(read_json(file)) if is_json(file) else None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan(_OnPlans):
+class MakePlans(_OnPlans):
     """Fingerprint and plans."""
 
     fragile: ClassVar[bool] = True
@@ -104,7 +104,7 @@ class Plan(_OnPlans):
 
     @property
     def needs_link(self) -> bool:
-        """Whether nnU-Net still has to find a planner of ours, for which it reads no variable as for trainers."""
+        """Whether nnU-Net must find a planner of ours, for which it has no variable as it has for trainers."""
         return self.plans not in PLANNERS and planner_of(self.plans) is not None and not self.is_made()
 
     def is_made(self) -> bool:
@@ -112,7 +112,7 @@ class Plan(_OnPlans):
         return self.content() is not None
 
     def prepare(self) -> None:
-        """Remove a fingerprint that was cut off: nnU-Net would take it as it is."""
+        """Remove a fingerprint that was cut off, which nnU-Net would use."""
         fingerprint = self.folders.preprocessed / self.dataset / "dataset_fingerprint.json"
         if fingerprint.is_file() and not is_json(fingerprint):
             fingerprint.unlink()
@@ -123,12 +123,12 @@ class AddConfiguration(_OnPlans):
     """One more configuration in the plans.
 
     Attributes:
-        configuration: Its name.
-        added: What it is made of.
+        configuration: Name of the new configuration.
+        added: Settings from which it is made.
     """
 
     configuration: str
-    added: Added
+    added: AddedConfiguration
 
     def words(self) -> list[str]:
         """``nnunet-tricks plan``."""
@@ -138,7 +138,7 @@ class AddConfiguration(_OnPlans):
         return words + (["--patch", *map(str, self.added.patch)] if self.added.patch else [])
 
     def is_made(self) -> bool:
-        """Whether the plans have it."""
+        """Whether the plans have the configuration."""
         content = self.content()
         return content is not None and self.configuration in content["configurations"]
 
@@ -148,7 +148,7 @@ class Preprocess(_OnPlans):
     """The preprocessed cases of a configuration.
 
     Attributes:
-        configuration: One that inherits from no other.
+        configuration: A configuration that inherits from no other.
     """
 
     fragile: ClassVar[bool] = True
@@ -156,23 +156,25 @@ class Preprocess(_OnPlans):
     configuration: str
 
     def words(self) -> list[str]:
-        """``nnUNetv2_preprocess``, which begins anew each time."""
+        """``nnUNetv2_preprocess``, which starts from the beginning each time."""
         words = ["nnUNetv2_preprocess", "-d", self.number, "-plans_name", self.plans, "-c", self.configuration]
         return [*words, "-np", processes(4), "--no_pbar"]
 
     def work(self) -> Work | None:
         """The preprocessed cases."""
-        return Work.at(by_hand.PREPROCESS, self.folders.preprocessed, self.number, self.plans, self.configuration)
+        return Work.at(
+            running_commands.PREPROCESS, self.folders.preprocessed, self.number, self.plans, self.configuration
+        )
 
     def traces(self) -> Traces | None:
-        """Cases that no attempt of ours has preprocessed: beginning anew would take them from whoever does it."""
+        """Cases that no queue has preprocessed: a new attempt would delete them while somebody may write them."""
         place = self._place()
         if place is None or Record.read(self.folder).attempts or not any(place.glob("*.pkl")):
             return None
         return Traces.in_folder(place, is_slow=True)
 
     def _place(self) -> Path | None:
-        """Where the cases are, if there are plans."""
+        """The folder of the preprocessed cases; None without plans."""
         content = self.content()
         if content is None or self.configuration not in content["configurations"]:
             return None
@@ -180,25 +182,25 @@ class Preprocess(_OnPlans):
         return self.folders.preprocessed / self.dataset / str(identifier)
 
     def is_made(self) -> bool:
-        """Whether every raw case is preprocessed, and its truth copied."""
+        """Whether every raw case is preprocessed and its label map copied."""
         place = self._place()
         if place is None:
             return False
         folder = self.folders.preprocessed / self.dataset
-        there = {file.name[: -len(".pkl")] for file in place.glob("*.pkl")}
+        preprocessed = {file.name[: -len(".pkl")] for file in place.glob("*.pkl")}
         if not (self.folders.raw / self.dataset).is_dir():
-            return bool(there)  # preprocessed elsewhere: the raw data need not be on this machine
+            return bool(preprocessed)  # preprocessed elsewhere: the raw data need not be on this machine
         ending = self.folders.description(self.dataset)["file_ending"]
         truth = {file.name[: -len(ending)] for file in (folder / "gt_segmentations").glob(f"*{ending}")}
-        return set(self.folders.cases(self.dataset, "Tr")) <= there & truth
+        return set(self.folders.cases(self.dataset, "Tr")) <= preprocessed & truth
 
 
 @dataclass(frozen=True, kw_only=True)
 class _OnModel(Cell):
-    """What is done with a model.
+    """A cell of one model.
 
     Attributes:
-        model: Which one.
+        model: The model.
         device: nnU-Net's ``-device``.
     """
 
@@ -207,16 +209,16 @@ class _OnModel(Cell):
 
     @property
     def to_device(self) -> list[str]:
-        """Words of the command; none for nnU-Net's default."""
+        """The words of the command that name the device; none for nnU-Net's default."""
         return [] if self.device == "cuda" else ["-device", self.device]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Train(_OnModel):
-    """A training, and the validation that nnU-Net appends."""
+    """A training, with the validation that nnU-Net appends."""
 
     def words(self) -> list[str]:
-        """``nnUNetv2_train``, continued where there is something to continue."""
+        """``nnUNetv2_train``, which continues from a checkpoint if there is one."""
         model = self.model
         words = ["nnUNetv2_train", model.dataset, model.configuration, model.fold, "-tr", model.trainer]
         words += [] if model.plans == DEFAULT_PLANS else ["-p", model.plans]
@@ -226,7 +228,7 @@ class Train(_OnModel):
         return [*words, "--c"] if model.has("latest") or model.has("best") else words
 
     def is_made(self) -> bool:
-        """Whether it is trained and validated."""
+        """Whether the model is trained and validated."""
         return self.model.is_trained and self.model.is_validated
 
     def is_begun(self) -> bool:
@@ -234,45 +236,45 @@ class Train(_OnModel):
         return any(self.model.folder.glob("training_log_*.txt"))
 
     def prepare(self) -> None:
-        """Put away checkpoints that were cut off."""
+        """Remove checkpoints that were cut off."""
         self.model.put_away_broken()
 
     @property
     def continues(self) -> bool:
-        """Whether it has learned something that a next attempt goes on from."""
+        """Whether there is a checkpoint from which the next attempt continues."""
         return any(self.model.has(which) for which in CHECKPOINTS)
 
     @property
     def kept_splits(self) -> Path:
-        """Where the splits are kept that something was trained on."""
+        """Folder of all splits that a model of the data set was trained on."""
         return self.states / self.model.dataset / KEPT
 
     def work(self) -> Work | None:
         """The fold's folder."""
         model = self.model
         names = (trainer_name(model.trainer), model.plans, model.configuration, model.fold)
-        return Work.at(by_hand.TRAIN, model.folders.results, dataset_number(model.dataset), *names)
+        return Work.at(running_commands.TRAIN, model.folders.results, dataset_number(model.dataset), *names)
 
     def traces(self) -> Traces | None:
-        """A training that no attempt of ours has begun, by the names of its logs."""
+        """A training that no queue has started, told by the names of its logs."""
         folder = self.model.folder
-        there = logs_in(folder)
-        strange = there - ours(Record.read(self.folder), there).keys()
+        logs = logs_in(folder)
+        strange = logs - ours(Record.read(self.folder), logs).keys()
         if not strange:
             return None
         node = ""
         with suppress(OSError, ValueError, KeyError, TypeError):
             told = read_json(folder / "debug.json")
-            # nnU-Net writes it when a training begins, and says which log is that training's.
+            # nnU-Net writes it when a training starts, and names that training's log in it.
             node = str(told["hostname"]) if {PurePath(str(told["log_file"])).name} == strange else ""
         times = [float(time) for log in strange for time in EPOCH.findall(_text(folder / log))]
         return Traces.in_folder(folder, node=node, is_slow=True, epoch=max(times, default=None))
 
-    def witness(self) -> Witness:
-        """Its logs, and the split that it learns from."""
+    def observer(self) -> Observer:
+        """Looks at its logs and at the split that it learns from."""
         model = self.model
         splits = model.folders.preprocessed / model.dataset / SPLITS
-        return Witness(
+        return Observer(
             model=str(model.folder),
             splits="" if model.is_trained else str(splits),
             fold=model.fold,
@@ -286,7 +288,7 @@ class Predict(_OnModel):
     """Predictions of a part of the data.
 
     Attributes:
-        part: Which one.
+        part: The part to predict.
         checkpoint: ``final`` or ``best``.
     """
 
@@ -296,7 +298,7 @@ class Predict(_OnModel):
     checkpoint: str = "final"
 
     def words(self) -> list[str]:
-        """``nnUNetv2_predict``, continued where there is something to continue."""
+        """``nnUNetv2_predict``, which continues if there are predictions."""
         model, out = self.model, self.model.predictions(self.part.name, self.checkpoint)
         words = ["nnUNetv2_predict", "-i", str(self.images), "-o", str(out), "-d", model.dataset]
         words += ["-c", model.configuration, "-f", model.fold, "-tr", model.trainer, "-p", model.plans]
@@ -309,45 +311,51 @@ class Predict(_OnModel):
 
     @property
     def images(self) -> Path:
-        """A folder with what is to be predicted."""
+        """Folder with the images to predict."""
         fold = self.part.fold if self.part.source == "Tr" else "every_fold"
         return self.states / self.part.dataset / f"images_{self.part.name}" / fold
 
     def is_made(self) -> bool:
-        """Whether every case of the part has a prediction; one made by hand was not seen to end, so it is looked at."""
-        there = self._there()
-        if not there or not self.model.has(self.checkpoint) or not set(self.part.cases()) <= set(there):
+        """Whether every case of the part has a prediction. Files that were made by hand are checked for their ends."""
+        predictions = self._predictions_by_case()
+        if not predictions or not self.model.has(self.checkpoint) or not set(self.part.cases()) <= set(predictions):
             return False
-        return bool(Record.read(self.folder).attempts) or not any(is_whole(file) is False for file in there.values())
+        return bool(Record.read(self.folder).attempts) or not any(
+            is_whole(file) is False for file in predictions.values()
+        )
 
     def work(self) -> Work | None:
         """The folder of the predictions."""
-        return Work.at(by_hand.PREDICT, self.model.predictions(self.part.name, self.checkpoint))
+        return Work.at(running_commands.PREDICT, self.model.predictions(self.part.name, self.checkpoint))
 
     def traces(self) -> Traces | None:
-        """Predictions that no attempt of ours has begun."""
+        """Predictions that no queue has started."""
         if Record.read(self.folder).attempts or not self.is_begun():
             return None
         return Traces.in_folder(self.model.predictions(self.part.name, self.checkpoint), is_slow=True)
 
     def is_begun(self) -> bool:
         """Whether there is a prediction."""
-        return bool(self._there())
+        return bool(self._predictions_by_case())
 
     def prepare(self) -> None:
-        """Collect the images; put away what may have been cut off."""
-        self.part.link(self.images)
-        for file in self._there().values():
-            # Where a format does not tell, all are made again.
+        """Link the images, and remove predictions that may have been cut off."""
+        self.link_images()
+        for file in self._predictions_by_case().values():
+            # Formats that do not tell are predicted again.
             if not is_whole(file):
                 file.unlink()
 
+    def link_images(self) -> None:
+        """Fill the folder of images that the command reads."""
+        self.part.link(self.images)
+
     @property
     def strays(self) -> list[str]:
-        """Cases that are predicted and that the part does not have."""
-        return sorted(set(self._there()) - set(self.part.cases()))
+        """Predicted cases that are not in the part."""
+        return sorted(set(self._predictions_by_case()) - set(self.part.cases()))
 
-    def _there(self) -> dict[str, Path]:
+    def _predictions_by_case(self) -> dict[str, Path]:
         ending = self.model.folders.description(self.model.dataset)["file_ending"]
         folder = self.model.predictions(self.part.name, self.checkpoint)
         return {file.name[: -len(ending)]: file for file in folder.glob(f"*{ending}")}
@@ -358,7 +366,7 @@ class Evaluate(_OnModel):
     """nnU-Net's summary of predictions.
 
     Attributes:
-        part: What was predicted.
+        part: The predicted part.
         checkpoint: ``final`` or ``best``.
     """
 
@@ -373,17 +381,17 @@ class Evaluate(_OnModel):
         out = self.model.predictions(self.part.name, self.checkpoint)
         words = ["nnUNetv2_evaluate_folder", str(self.part.truth), str(out), "-djfile", str(out / "dataset.json")]
         words += ["-pfile", str(out / "plans.json"), "-o", str(out / "summary.json"), "-np", processes()]
-        # The folder of the truth holds other cases too.
+        # The folder of label maps has other cases too.
         return [*words, "--chill"]
 
     def is_made(self) -> bool:
-        """Whether the summary is there, and is of the predictions that are there now, told by their content."""
+        """Whether there is a summary of the present predictions, told by their content."""
         file = self.model.predictions(self.part.name, self.checkpoint) / "summary.json"
         if not is_json(file):
             return False
         if inputs := Record.read(self.folder).inputs:
             return inputs == self._inputs()
-        # By hand, or before inputs were noted: then names must do.
+        # Made by hand, or before inputs were recorded: then names must do.
         summary = read_json(file)
         cases = summary.get("metric_per_case", []) if isinstance(summary, dict) else []
         evaluated = {Path(str(case.get("prediction_file", ""))).name for case in cases}
@@ -391,18 +399,20 @@ class Evaluate(_OnModel):
 
     def work(self) -> Work | None:
         """The summary."""
-        return Work.at(by_hand.EVALUATE, self.model.predictions(self.part.name, self.checkpoint) / "summary.json")
+        return Work.at(
+            running_commands.EVALUATE, self.model.predictions(self.part.name, self.checkpoint) / "summary.json"
+        )
 
-    def witness(self) -> Witness:
-        """The predictions that it reads."""
-        return Witness(inputs=self._inputs())
+    def observer(self) -> Observer:
+        """Records the predictions that it reads."""
+        return Observer(inputs=self._inputs())
 
     def _predictions(self) -> list[Path]:
         ending = self.model.folders.description(self.model.dataset)["file_ending"]
         return sorted(self.model.predictions(self.part.name, self.checkpoint).glob(f"*{ending}"))
 
     def _inputs(self) -> str:
-        """A sum over the predictions: names, sizes, ends, and the attempt that made them, which its beginning names."""
+        """A checksum of the predictions: names, sizes, last bytes, and the start time of the attempt that made them."""
         predicted = Record.read(self.states / self.after[0]).attempts if self.after else ()
         files = [(prediction.name, prediction.stat().st_size, _end(prediction)) for prediction in self._predictions()]
         told = json.dumps([files, predicted[-1].began if predicted else None])
@@ -410,7 +420,7 @@ class Evaluate(_OnModel):
 
 
 def _end(file: Path) -> str:
-    """The last bytes, in which gzip and PNG have a sum over all others."""
+    """The last bytes, where gzip and PNG store a checksum of all others."""
     with file.open("rb") as opened:
         opened.seek(max(file.stat().st_size - 16, 0))
         return opened.read().hex()

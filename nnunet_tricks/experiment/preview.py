@@ -13,24 +13,24 @@ from nnunet_tricks.utilities.durations import in_words
 from nnunet_tricks.utilities.wording import some
 
 EARLY = 1
-"""Rank of the baseline and the first trick."""
+"""First number in the rank of the baseline and the first trick."""
 
 
 def as_text(slots: Sequence[Slot], costs: Costs, *, workers: int, budget: float | None) -> str:
-    """A table of the cells in their order, and the sums.
+    """A table of the cells in their order, and the totals.
 
     Args:
-        slots: What happens when.
-        costs: For the disk.
-        workers: How many work at a time.
-        budget: In seconds.
+        slots: Forecast of each cell.
+        costs: Costs of the cells, for the space on disk.
+        workers: Number of cells at a time.
+        budget: Seconds that there are; None for no limit.
     """
     rows = [("", "state", "takes", "ends after", "cell")]
     for number, slot in enumerate(slots, 1):
         outside = "" if slot.fits else "  (out of budget)"
-        takes = "" if slot.state == DONE else _time(slot.seconds)
+        seconds = "" if slot.state == DONE else _time(slot.seconds)
         ends = "" if slot.state == DONE else _time(slot.ends)
-        rows.append((str(number), slot.state, takes, ends, slot.cell.key + outside))
+        rows.append((str(number), slot.state, seconds, ends, slot.cell.key + outside))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = [
         "  ".join([*(cell.rjust(width) for cell, width in zip(row, widths, strict=False)), row[4]]) for row in rows
@@ -39,7 +39,7 @@ def as_text(slots: Sequence[Slot], costs: Costs, *, workers: int, budget: float 
 
 
 def as_data(slots: Sequence[Slot], costs: Costs) -> list[dict[str, Any]]:
-    """The same for programs."""
+    """The forecast as data for programs."""
     return [
         {
             "cell": slot.cell.key,
@@ -64,14 +64,14 @@ def _sums(slots: Sequence[Slot], costs: Costs, workers: int, budget: float | Non
     work = sum(slot.seconds or 0.0 for slot in todo)
     lines = [f"{len(slots) - len(todo)} of {len(slots)} cells done; {in_words(work)} of work left"]
     if unknown:
-        lines[0] += f" and {unknown} cells of unknown length: what is not preprocessed yet cannot be timed"
+        lines[0] += f" and {unknown} cells of unknown duration: only preprocessed data can be timed"
     else:
         lines[0] += f", {in_words(max(slot.ends or 0.0 for slot in todo))} with {workers} at a time"
         early = [slot.ends for slot in todo if slot.cell.rank[:1] == (EARLY,) and slot.ends is not None]
         lines += [f"Baseline and first trick on all folds: after {in_words(max(early))}"] if early else []
     sizes = [costs.bytes(slot.cell) for slot in todo]
-    more = " and more: not all is known yet" if None in sizes else ""
-    lines.append(f"Disk: {size_in_words(sum(filter(None, sizes)))}{more}")
+    at_least = " or more: some sizes are not known yet" if None in sizes else ""
+    lines.append(f"Disk: {size_in_words(sum(filter(None, sizes)))}{at_least}")
     if budget is not None:
         trainings = [slot for slot in slots if isinstance(slot.cell, Train)]
         fit = sum(slot.fits for slot in trainings)
@@ -80,14 +80,14 @@ def _sums(slots: Sequence[Slot], costs: Costs, workers: int, budget: float | Non
 
 
 def _strangers(slots: Sequence[Slot]) -> list[str]:
-    """Who works at cells without a queue."""
-    found: dict[tuple[str, bool], list[str]] = {}
+    """One line for each person or program that works at cells without a queue."""
+    cells: dict[tuple[str, bool], list[str]] = {}
     for slot in slots:
         if slot.sign:
-            found.setdefault((slot.sign.words, slot.sign.is_sure), []).append(slot.cell.key)
+            cells.setdefault((slot.sign.words, slot.sign.is_sure), []).append(slot.cell.key)
     return [
         f"{some(keys)}: {words}. 'run' {'waits for its end' if is_sure else 'looks twice before it goes on with it'}."
-        for (words, is_sure), keys in found.items()
+        for (words, is_sure), keys in cells.items()
     ]
 
 

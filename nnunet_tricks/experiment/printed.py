@@ -1,4 +1,4 @@
-"""What a paper printed for a comparison, to stand beside what came out."""
+"""The numbers that a paper printed for a comparison, to show beside our results."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 from nnunet_tricks.experiment.entry import Entry, nearest
 
 COLLAPSED = "collapsed"
-"""A model that predicts nothing; the papers print NaN."""
+"""Stands for a model that predicts nothing, where the papers print NaN."""
 
 WHOLE = ""
-"""Stands for the one label of a data set that has no more."""
+"""Stands for the only label of a data set."""
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,12 @@ class Printed:
 
     Attributes:
         source: The paper.
-        table: As it numbers them.
-        metrics: Column -> our names of what each of its rows holds; the empty column stands for all others.
-        times: How often our number the printed ones are: 100 for percent.
-        datasets: Data set of ours -> label or region -> column of the table.
-        labels: Arm -> row of the table.
-        rows: Column -> row -> numbers, ``collapsed``, or None where nothing is printed.
+        table: Number of the table in the paper.
+        metrics: Our names of the numbers in each row, by column; the empty column stands for all others.
+        times: Factors from our numbers to the printed ones: 100 for percent.
+        datasets: Columns of the table, by our data set and then by label or region.
+        labels: Rows of the table, by arm.
+        rows: Numbers by column and row, ``collapsed``, or None where nothing is printed.
     """
 
     source: str
@@ -40,25 +40,25 @@ class Printed:
     rows: Mapping[str, Mapping[str, Sequence[float | str | None]]]
 
     def column(self, dataset: str, label: str) -> str | None:
-        """The column of a label or region of a data set of ours, if there is one."""
+        """The column of a label or region of our data set; None if there is none."""
         columns = self._columns(dataset)
         return columns.get(label, columns.get(WHOLE))
 
     def named(self, dataset: str) -> Sequence[str]:
-        """The labels and regions of a data set of ours that the table tells apart."""
+        """The labels and regions of our data set that have their own columns."""
         return [label for label in self._columns(dataset) if label != WHOLE]
 
     def metrics_of(self, column: str) -> Sequence[str]:
-        """Our names of what a column's rows hold."""
+        """Our names of the numbers in a column's rows."""
         return self.metrics.get(column, self.metrics[WHOLE])
 
     def value(self, column: str, arm: str, metric: str) -> float | str | None:
         """The printed number, ``collapsed``, or None where there is none.
 
         Args:
-            column: Of the table.
-            arm: What the experiment calls the way of training.
-            metric: Our name of one of the column's.
+            column: Column of the table.
+            arm: Label of the way to train.
+            metric: Our name of one of the column's metrics.
         """
         row, metrics = self.labels.get(arm), list(self.metrics_of(column))
         numbers = self.rows.get(column, {}).get(row or "")
@@ -74,18 +74,18 @@ def read_printed(file: Path, entry: Entry, ways: Sequence[str], needs: Sequence[
     """The part of an experiment file that says what was published.
 
     Args:
-        file: The experiment file; the tables lie relative to it.
-        entry: Its key ``published``.
-        ways: What the comparison's ways to train are called.
-        needs: What does not exist yet: rows may already be named for it.
+        file: The experiment file; paths of tables are relative to it.
+        entry: Value of its key ``published``.
+        ways: Labels of the comparison's ways to train.
+        needs: Tricks that do not exist yet, whose rows may be named already.
 
     Raises:
-        SpecError: If the tables do not have what it names.
+        SpecError: If it names something that is not in the tables.
     """
     fields = entry.fields(("file", "table", "datasets", "rows"))
     for key in ("file", "table", "datasets", "rows"):
         if key not in fields:
-            raise entry.error(f"'published' says no '{key}'")
+            raise entry.error(f"'published' needs '{key}'")
     content = _load(fields["file"], file.parent / fields["file"].text())
     table = fields["table"].choice(list(content["tables"]))
     printed = content["tables"][table]
@@ -99,7 +99,7 @@ def read_printed(file: Path, entry: Entry, ways: Sequence[str], needs: Sequence[
     for arm, row in fields["rows"].fields().items():
         if arm not in ways and arm not in needs:
             raise row.error(
-                f"'{arm}' is none of the ways to train ({', '.join(ways)}) and not under 'needs'{nearest(arm, ways)}"
+                f"'{arm}' is neither a way to train ({', '.join(ways)}) nor under 'needs'{nearest(arm, ways)}"
             )
         labels[arm] = row.choice(rows)
     return Printed(content["source"], table, content["metrics"], content["times"], datasets, labels, printed)
@@ -109,9 +109,9 @@ def _load(entry: Entry, file: Path) -> dict[str, Any]:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise entry.error(f"{file} is not there") from error
+        raise entry.error(f"{file} does not exist") from error
     except ValueError as error:
         raise entry.error(f"{file} is not valid JSON: {error}") from error
     if not isinstance(content, dict) or not {"source", "metrics", "times", "tables"} <= set(content):
-        raise entry.error(f"{file} holds no printed tables: it needs 'source', 'metrics', 'times' and 'tables'")
+        raise entry.error(f"{file} is not a file of printed tables: it needs 'source', 'metrics', 'times' and 'tables'")
     return content

@@ -1,4 +1,4 @@
-"""The processes of a cell: who they are, how much memory they take, and how they end."""
+"""The processes of a cell: how to find them, how much memory they take, and how to end them."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from contextlib import suppress
 from pathlib import Path
 
 MARK = "NNUNET_TRICKS_CELL"
-"""Variable that a cell's processes, and theirs, carry."""
+"""Environment variable of a cell's processes and their children."""
 
 _PROC = Path("/proc")
 _DIES_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux
 _ONLY_FORKED = 0x40  # PF_FORKNOEXEC
 _FIRST_SPACE = "pid:[4026531836]"
-"""What Linux calls the view of processes that has them all, and that no container has."""
+"""Linux's name for the view that shows all processes, which no container has."""
 
 
 def end_leftovers(folder: Path) -> int:
-    """Kill what an earlier attempt at a cell has left running; returns how many.
+    """Kill processes that an earlier attempt has left running, and return their number.
 
-    Linux only. Loading processes of a training that was killed go on for ever otherwise.
+    Linux only. Loading processes of a killed training would run forever.
     """
     mark = f"{MARK}={folder}".encode()
     ended = 0
@@ -38,7 +38,7 @@ def end_leftovers(folder: Path) -> int:
 
 
 def dying_with_parent() -> Callable[[], None] | None:
-    """What a child has to do first so that it is killed when its parent is; None where the system cannot."""
+    """A function that a child calls first, so that it is killed with its parent; None where the system cannot."""
     if not sys.platform.startswith("linux"):
         return None
     import ctypes
@@ -48,7 +48,7 @@ def dying_with_parent() -> Callable[[], None] | None:
 
 
 def memory_of_session(session: int) -> int:
-    """Bytes that all processes of a session take together, what they share counted once; 0 where it cannot be told."""
+    """Memory of all processes of a session in bytes, shared memory counted once; 0 where it is not known."""
     total = 0
     for process in processes():
         with suppress(OSError, ValueError, IndexError):
@@ -58,7 +58,7 @@ def memory_of_session(session: int) -> int:
 
 
 def memory_of(processes: Iterable[int]) -> int:
-    """Bytes that some processes take together, what they share counted once; 0 where it cannot be told."""
+    """Memory of some processes in bytes, shared memory counted once; 0 where it is not known."""
     total = 0
     for process in processes:
         with suppress(OSError, ValueError, IndexError):
@@ -67,13 +67,13 @@ def memory_of(processes: Iterable[int]) -> int:
 
 
 def memory_of_children() -> int:
-    """The largest of all children that have ended, in bytes."""
+    """Memory of the largest child that has ended, in bytes."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
 
 
 def memory_of_gpu(device: str) -> int | None:
-    """Bytes in use on a GPU, by whomever; None if it cannot be asked."""
+    """Memory in use on a GPU by all programs, in bytes; None if it is not known."""
     if not device.isdecimal() or not shutil.which("nvidia-smi"):
         return None
     query = ["nvidia-smi", f"--id={device}", "--query-gpu=memory.used", "--format=csv,noheader,nounits"]
@@ -83,23 +83,23 @@ def memory_of_gpu(device: str) -> int | None:
 
 
 def processes() -> Iterator[Path]:
-    """The folders of all processes that can be seen; none where the system has no ``/proc``."""
+    """The ``/proc`` folders of all visible processes; none where the system has no ``/proc``."""
     if _PROC.is_dir():
         yield from (entry for entry in _PROC.iterdir() if entry.name.isdecimal())
 
 
 def has_only_forked(process: Path) -> bool:
-    """Whether a process is the copy of another one, or dead, and not a program that somebody has started.
+    """Whether a process is a fork of another one, or dead, and not a program of its own.
 
     Raises:
-        OSError: If it is gone.
+        OSError: If it has ended.
     """
     words = (process / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     return words[0] in "ZX" or bool(int(words[6]) & _ONLY_FORKED)
 
 
 def sees_all() -> bool:
-    """Whether every process of this machine can be seen from here: not in a container, and nothing is hidden."""
+    """Whether every process of this machine is visible: not in a container, and nothing is hidden."""
     try:
         return os.readlink(_PROC / "self" / "ns" / "pid") == _FIRST_SPACE and bool(
             (_PROC / "1" / "cmdline").read_bytes()
@@ -126,7 +126,7 @@ _EXPORTS = (Path("/etc/exports"), _PROC / "fs" / "nfsd" / "exports")
 
 
 def is_of_this_machine(place: Path) -> bool:
-    """Whether a folder is on a disk of this machine that no other one sees, as far as the system tells."""
+    """Whether a folder is on a disk that no other machine sees, as far as the system tells."""
     try:
         if any(line.strip() and not line.lstrip().startswith("#") for file in _EXPORTS for line in _lines(file)):
             return False
@@ -135,7 +135,7 @@ def is_of_this_machine(place: Path) -> bool:
     except OSError:
         return False
     number = f"{os.major(device)}:{os.minor(device)}"
-    # Of several mounts the nearest counts, and of those the last; btrfs has numbers of its own below it.
+    # The nearest mount counts, and the last of several at one place; btrfs numbers what lies below it.
     above = [(words.split()[4], words.split()[2], rest.split()[0]) for words, _, rest in mounts]
     nearest = max(
         (mount for mount in reversed(above) if _is_below(wanted, mount[0])),

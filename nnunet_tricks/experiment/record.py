@@ -1,4 +1,4 @@
-"""What is known of a cell's attempts: a small JSON file beside its log."""
+"""The attempts at a cell, in a small JSON file beside its log."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from nnunet_tricks.utilities.files import write_atomically
 FILE = "record.json"
 LOG = "log.txt"
 TAIL = 4000
-"""So many bytes at the end of a log hold its last epoch."""
+"""Bytes at the end of a log that are enough to find its last epoch."""
 
 KEPT = 20
-"""So many attempts are remembered."""
+"""Number of attempts that are remembered."""
 
 
 @dataclass(frozen=True)
@@ -25,15 +25,15 @@ class Attempt:
     """One time that a cell's command was started.
 
     Attributes:
-        command: The words.
-        began: Seconds since 1970.
-        device: ``cpu`` or a GPU's number.
-        seconds: How long it took; None while it runs, and for ever if it was killed together with its keeper.
-        returncode: Its exit code; negative for a signal, None as above.
-        memory: Peak of all its processes together, in bytes.
-        device_memory: Peak of the GPU's used memory in bytes, if it could be asked.
-        why: Reason of a failure that the exit code does not tell.
-        versions: What packages were there, by name.
+        command: Command line.
+        began: Start in seconds since 1970.
+        device: ``cpu`` or the number of a GPU.
+        seconds: Duration; None while it runs, and if it was killed together with its keeper.
+        returncode: Exit code, negative for a signal; None like ``seconds``.
+        memory: Peak memory of all its processes together, in bytes.
+        device_memory: Peak of the GPU's memory in use, in bytes; None if it is not known.
+        why: Reason of a failure, if the exit code does not show it.
+        versions: Versions of packages, by name.
     """
 
     command: str
@@ -49,14 +49,14 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Record:
-    """What is known of a cell.
+    """The attempts at a cell, and what its keepers have seen.
 
     Attributes:
-        attempts: The last ones, oldest first.
-        logs: Names of nnU-Net's logs that attempts have written, with the seconds since 1970 at which each attempt
-            began, or None where somebody else wrote it; no names at all in records from before this was noted.
-        split: Sum of the split that the training learns from; empty where nobody has seen it.
-        inputs: What an evaluation has read, in one word; empty where nobody has noted it.
+        attempts: Last attempts, oldest first.
+        logs: Names of nnU-Net's logs, each with the start of the attempt that wrote it in seconds since 1970, or None
+            if no attempt wrote it. None in records of versions that did not store logs.
+        split: Checksum of the split that the training learns from; empty if it is not known.
+        inputs: Checksum of what an evaluation has read; empty if it is not known.
     """
 
     attempts: tuple[Attempt, ...] = ()
@@ -71,46 +71,46 @@ class Record:
 
     @property
     def seconds(self) -> float | None:
-        """Of all attempts together; None if one was killed with its keeper, or there is none."""
+        """Duration of all attempts together; None if there is none, or one was killed with its keeper."""
         times = [attempt.seconds for attempt in self.attempts]
         return sum(time for time in times if time is not None) if times and None not in times else None
 
     @property
     def memory(self) -> int | None:
-        """The highest peak of any attempt, in bytes."""
+        """Peak memory of any attempt, in bytes."""
         return max((attempt.memory for attempt in self.attempts if attempt.memory), default=None)
 
     @property
     def device_memory(self) -> int | None:
-        """The highest peak on a GPU of any attempt, in bytes."""
+        """Peak memory of any attempt on a GPU, in bytes."""
         return max((attempt.device_memory for attempt in self.attempts if attempt.device_memory), default=None)
 
     @classmethod
     def read(cls, folder: Path) -> Record:
-        """The record in a cell's folder; empty if there is none or it cannot be read."""
+        """Read the record in a cell's folder; an empty one if there is none or it is broken."""
         try:
             content = json.loads((folder / FILE).read_text(encoding="utf-8"))
-            known = {one.name for one in fields(Attempt)}  # a later version may have noted more
-            attempts = [{key: value for key, value in one.items() if key in known} for one in content["attempts"]]
-            more = {key: content[key] for key in ("logs", "split", "inputs") if key in content}
-            return cls(tuple(Attempt(**attempt) for attempt in attempts), **more)
+            known = {attribute.name for attribute in fields(Attempt)}  # a later version may have noted more
+            attempts = [{key: noted[key] for key in noted.keys() & known} for noted in content["attempts"]]
+            details = {key: content[key] for key in ("logs", "split", "inputs") if key in content}
+            return cls(tuple(Attempt(**attempt) for attempt in attempts), **details)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return cls()
 
     def begin(self, folder: Path, attempt: Attempt) -> Record:
-        """The record with one more attempt, written."""
+        """Write the record with one more attempt, and return it."""
         return replace(self, attempts=(*self.attempts, attempt)[-KEPT:]).written(folder)
 
     def end(self, folder: Path, attempt: Attempt) -> Record:
-        """The record with its last attempt replaced by what became of it, written."""
+        """Write the record with the result of its last attempt, and return it."""
         return replace(self, attempts=(*self.attempts[:-1], attempt)).written(folder)
 
     def with_split(self, digest: str) -> Record:
-        """The record of a training that learns from this split."""
+        """A copy of the record with the checksum of a split."""
         return replace(self, split=digest)
 
     def written(self, folder: Path) -> Record:
-        """The record, written."""
+        """Write the record, and return it."""
         content: dict[str, object] = {"attempts": [asdict(attempt) for attempt in self.attempts]}
         content |= {"split": self.split, "inputs": self.inputs}
         content |= {} if self.logs is None else {"logs": dict(self.logs)}
@@ -128,7 +128,7 @@ def last_lines(folder: Path, count: int = 12) -> list[str]:
 
 
 def last_epoch(folder: Path) -> str:
-    """The last epoch that a cell's log tells of, or an empty string."""
+    """The last epoch in a cell's log, or an empty string."""
     with suppress(OSError), (folder / LOG).open("rb") as log:
         log.seek(0, 2)
         log.seek(max(log.tell() - TAIL, 0))

@@ -1,7 +1,7 @@
-"""What an experiment file says, checked.
+"""The content of an experiment file, checked.
 
-A file is a mapping. ``comparisons`` is a list of such mappings, each of which is the file's other keys plus its own; a
-file without it is one comparison.
+A file is a mapping of keys. With ``comparisons`` it has several comparisons: a list of such mappings. Each adds its own
+keys to the file's others. A file without it is a single comparison.
 """
 
 from __future__ import annotations
@@ -42,27 +42,27 @@ KEYS = (
     "regions",
     "published",
 )
-"""Of a comparison; in a file with several, those that hold for all stand at the top."""
+"""Keys of a comparison. In a file with several, keys at the top hold for all."""
 
 PARTS = ("validation", "test")
 CHECKPOINTS = ("final", "best")
 FOLDS = ("0", "1", "2", "3", "4")
 MOST_RUNS = 1000
 ENOUGH = 3
-"""Runs of the baseline after which differences can be judged, on however few folds."""
+"""Runs of the baseline that are enough to judge differences, even on one fold."""
 
 LEAST_FREEDOM = 2
-"""Degrees of freedom of trainings with fewer of which ``compare`` gives no word."""
+"""Degrees of freedom of trainings that ``compare`` needs for a verdict."""
 
 
 @dataclass(frozen=True)
-class Added:
+class AddedConfiguration:
     """A configuration that is added to the plans.
 
     Attributes:
-        source: The configuration that it comes from.
-        patch: Patch size in voxels, one number for all axes alike; empty for our choice.
-        small: Whether the network is a light one.
+        source: Configuration that it is derived from.
+        patch: Patch size in voxels, one number for all axes or one for each; empty for the default.
+        small: Whether the network is small.
     """
 
     source: str
@@ -75,20 +75,20 @@ class Comparison:
     """Trainers against their baseline, on the same data.
 
     Attributes:
-        name: What it is called in tables; empty for the only one of a file.
-        lines: Of each key, for complaints that only the data can raise.
+        name: Name in tables; empty for the only comparison of a file.
+        lines: Entry of each key, so that errors which only the data show can name the line.
         datasets: Numbers or full names.
-        configurations: Of nnU-Net, or added ones.
+        configurations: Names of nnU-Net's configurations or of added ones.
         plans: Stems of plans files.
         small: Configurations to add, by name.
-        arms: The baseline, then the others in the file's order.
-        folds: As nnU-Net's command takes them.
-        runs: From 1.
-        baseline_runs: Of the baseline: all differences share it, so a run more of it serves every trick.
+        arms: Ways to train: the baseline, then the others in the file's order.
+        folds: Folds as nnU-Net's command takes them.
+        runs: Numbers of the runs, from 1.
+        baseline_runs: Numbers of the baseline's runs. One more of them serves every trick.
         parts: ``validation``, ``test``.
         checkpoint: ``final`` or ``best``.
-        regions: Unions of labels to evaluate: name to what ``evaluate --regions`` takes.
-        printed: What a paper printed for the same comparison.
+        regions: Unions of labels to evaluate, by name, as ``evaluate --regions`` takes them.
+        printed: Numbers that a paper printed for the same comparison; None if there are none.
     """
 
     name: str
@@ -96,7 +96,7 @@ class Comparison:
     datasets: tuple[str, ...]
     configurations: tuple[str, ...]
     plans: tuple[str, ...]
-    small: Mapping[str, Added]
+    small: Mapping[str, AddedConfiguration]
     arms: tuple[Arm, ...]
     folds: tuple[str, ...]
     runs: tuple[int, ...]
@@ -108,19 +108,19 @@ class Comparison:
 
     @property
     def baseline(self) -> Arm:
-        """The arm that all others are compared with."""
+        """The arm with which all others are compared."""
         return self.arms[0]
 
     def runs_of(self, arm: Arm) -> tuple[int, ...]:
-        """How often an arm is trained."""
+        """The numbers of an arm's runs."""
         return self.baseline_runs if arm is self.baseline else self.runs
 
     @property
     def ways(self) -> dict[str, tuple[str, str, str]]:
-        """Trainer, configuration and plans of all that is compared, by what a paper's rows are named for.
+        """Trainer, configuration and plans of everything that is compared, by the label of a row.
 
-        That is the arm; where there are several configurations or plans, the arm of the first, and after a comma what
-        differs from the first. The baseline is left out there: ``3d_fullres_patch32``.
+        The label is the arm's. If there are several configurations or plans, what differs from the first follows after
+        a comma; then the baseline's own label is left out: ``3d_fullres_patch32``.
         """
         return ways(self.arms, self.configurations, self.plans)
 
@@ -131,23 +131,23 @@ class Comparison:
 
     @property
     def undecided(self) -> str:
-        """Why no word of ``compare`` can be another than ``undecided``, and what to write; empty if one can."""
+        """Why every verdict of ``compare`` must be ``undecided``, and what to write; empty if it need not."""
         if len(self.arms) < 2 or self._freedom >= LEAST_FREEDOM:
             return ""
         times = {1: "once", 2: "twice"}[len(self.baseline_runs)]
         where = "" if len(self.baseline_runs) == 1 else ", on a single fold"
         places = len(self.datasets) * len(self.configurations) * len(self.plans) * len(self.folds)
-        more = (ENOUGH - len(self.baseline_runs)) * places
+        trainings = (ENOUGH - len(self.baseline_runs)) * places
         named = f"{self.name}: " if self.name else ""
         if not self.baseline.ours:
-            what = f"{self.baseline.name} is not ours and has one run only, so take a baseline of ours, nnUNetTrainer"
+            what = f"{self.baseline.name} is not ours and has one run only, so use nnUNetTrainer"
         elif self._is_shared and len(self.runs) < ENOUGH:
             what = f"write 'runs: {ENOUGH}'"
         else:
-            what = f"write 'baseline_runs: {ENOUGH}', which is {more} more trainings for all tricks together"
+            what = f"write 'baseline_runs: {ENOUGH}', which is {trainings} more trainings for all tricks together"
         return (
-            f"{named}the baseline is trained {times}{where}, which does not tell how much trainings differ that differ "
-            f"in nothing: every word of 'compare' will be 'undecided'; {what}"
+            f"{named}the baseline is trained {times}{where}, which does not show how much reruns differ: every "
+            f"verdict of 'compare' will be 'undecided'; {what}"
         )
 
     @property
@@ -160,7 +160,7 @@ class Comparison:
 
     @property
     def _freedom(self) -> int:
-        """Of trainings, as the statistics of ``compare`` count them; none where the baseline has no rerun."""
+        """Degrees of freedom of trainings, as ``compare`` counts them; 0 if the baseline has no rerun."""
         baseline, trick = len(self.baseline_runs), len(self.runs)
         if baseline < 2:
             return 0
@@ -173,13 +173,13 @@ class Comparison:
 
 
 def ways(arms: Sequence[Arm], configurations: Sequence[str], plans: Sequence[str]) -> dict[str, tuple[str, str, str]]:
-    """See ``Comparison.ways``."""
-    found = {}
+    """Trainer, configuration and plans of each way to train, by its label; see ``Comparison.ways``."""
+    named_ways = {}
     for arm, configuration, of_plans in product(arms, configurations, plans):
         differs = [configuration] * (configuration != configurations[0]) + [of_plans] * (of_plans != plans[0])
         named = [] if differs and arm is arms[0] else [arm.label]
-        found[", ".join([*named, *differs])] = (arm.name, configuration, of_plans)
-    return found
+        named_ways[", ".join([*named, *differs])] = (arm.name, configuration, of_plans)
+    return named_ways
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,11 +187,11 @@ class Experiment:
     """An experiment file.
 
     Attributes:
-        file: Where it stands.
-        name: Its own, or the file's.
-        description: In the author's words.
-        needs: What does not exist yet, tricks or anything else.
-        comparisons: At least one.
+        file: Path of the file.
+        name: Name in the file, or the name of the file.
+        description: Description by its author.
+        needs: Names of tricks that do not exist yet.
+        comparisons: Comparisons, at least one.
     """
 
     file: Path
@@ -202,21 +202,21 @@ class Experiment:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the user should know before it runs."""
+        """Notes for the user before it runs."""
         notes = [arm.note for comparison in self.comparisons for arm in comparison.arms if arm.note]
         return tuple(dict.fromkeys(notes))
 
     @property
     def undecided(self) -> tuple[str, ...]:
-        """The comparisons whose every word will be ``undecided``, with what to write; see ``Comparison.undecided``."""
+        """Sentences about comparisons that will stay ``undecided``; see ``Comparison.undecided``."""
         return tuple(filter(None, (comparison.undecided for comparison in self.comparisons)))
 
 
 def read_experiment(file: Path) -> Experiment:
-    """An experiment file, checked as far as it can be without the data.
+    """Read an experiment file, and check what can be checked without the data.
 
     Raises:
-        SpecError: With file and line.
+        SpecError: If something in it is wrong; the message names file and line.
         OSError: If the file cannot be read.
     """
     fields = read(file).fields((*FILE_KEYS, *KEYS))
@@ -245,8 +245,8 @@ def _comparisons(file: Path, entry: Entry, top: Mapping[str, Entry], needs: Mapp
             raise item.error("each of 'comparisons' needs a 'name'")
         name = own.pop("name").text()
         if name in [comparison.name for comparison in comparisons]:
-            raise item.error(f"two of 'comparisons' are called '{name}'")
-        # What is trained is one thing: a comparison that says it replaces all that the file says of it.
+            raise item.error(f"two of 'comparisons' have the name '{name}'")
+        # A comparison with trainers or tricks of its own replaces everything that the file says about them.
         replaced = ("design", "trainers", "tricks") if {"trainers", "tricks"} & set(own) else ()
         merged = {key: value for key, value in top.items() if key not in replaced} | own
         comparisons.append(_comparison(file, name, merged, needs, item.line))
@@ -259,7 +259,7 @@ def _comparison(
     here = Entry(file, line, name or "the file", None)
     for key in ("datasets", "configurations"):
         if key not in fields:
-            raise here.error(f"{here.what} says no '{key}'")
+            raise here.error(f"{here.what} needs '{key}'")
     arms = _arms(here, fields, needs)
     configurations = _list(fields, "configurations", _plain_name)
     runs = _runs(fields, "runs", arms) or (1,)
@@ -298,9 +298,9 @@ def _arms(here: Entry, fields: Mapping[str, Entry], needs: Mapping[str, Entry]) 
     arms = _listed(fields, settings) if design == "list" else _designed(design, fields, settings)
     names = [arm.name for arm in arms]
     for twice in (name for name in names if names.count(name) > 1):
-        raise fields[wanted].error(f"{twice} would be trained twice for '{wanted}': name it once")
+        raise fields[wanted].error(f"'{wanted}' would train {twice} twice: name it once")
     if len(arms) < 2 and wanted == "tricks":
-        raise fields[wanted].error("one trainer alone is no comparison")
+        raise fields[wanted].error("a comparison needs at least two ways to train, got one")
     return tuple(arms)
 
 
@@ -326,7 +326,7 @@ def _designed(design: str, fields: Mapping[str, Entry], settings: Mapping[str, A
     bare = fields["baseline"].text() if "baseline" in fields else PREFIX
     if "baseline" in fields:
         _or_line(fields["baseline"], of_tricks, BASELINE, [bare], **settings)
-    # Each by itself first: what is wrong with it then gets its own line.
+    # Each trick by itself first, so that an error names its own line.
     for trick, line in lines.items():
         _or_line(line, of_tricks, trick, [trick], **{**settings, "epochs": None})
     return [
@@ -336,24 +336,24 @@ def _designed(design: str, fields: Mapping[str, Entry], settings: Mapping[str, A
 
 
 def _or_line(entry: Entry, make: Callable[..., Arm], *arguments: Any, **settings: Any) -> Arm:
-    """What ``make`` makes; what it complains of gets the line of ``entry``."""
+    """Call ``make``; its errors are raised again with the line of ``entry``."""
     try:
         return make(*arguments, **settings)
     except IllegalName as error:
-        raise entry.error(f"{error} A trick that does not exist yet goes under 'needs'.") from error
+        raise entry.error(f"{error} List a trick that does not exist yet under 'needs'.") from error
     except ValueError as error:
         raise entry.error(str(error)) from error
 
 
 def _list(fields: Mapping[str, Entry], key: str, convert: Callable[[Entry], str]) -> tuple[str, ...]:
-    """The values of a key, none twice; empty if it is not there."""
+    """The values of a key, each once; empty if the key is missing."""
     if key not in fields:
         return ()
     values: list[str] = []
     for entry in fields[key].items():
         value = convert(entry)
         if value in values:
-            raise entry.error(f"'{value}' stands twice in '{key}'")
+            raise entry.error(f"'{value}' appears twice in '{key}'")
         values.append(value)
     return tuple(values)
 
@@ -361,7 +361,7 @@ def _list(fields: Mapping[str, Entry], key: str, convert: Callable[[Entry], str]
 def _dataset(entry: Entry) -> str:
     word = entry.text()
     if not re.fullmatch(r"\d{1,3}|Dataset\d{3}_[\w.-]+", word) or "__" in word or not word.strip("0"):
-        raise entry.error(f"'{word}' is no data set: give its number, or its full name as Dataset501_Name")
+        raise entry.error(f"'{word}' is not a data set: give its number, or its full name such as Dataset501_Name")
     return str(int(word)) if word.isdecimal() else word
 
 
@@ -381,7 +381,7 @@ def _fold(entry: Entry) -> str:
 
 
 def _runs(fields: Mapping[str, Entry], key: str, arms: Sequence[Arm]) -> tuple[int, ...]:
-    """The runs that a key says; empty if it is not there."""
+    """The runs under a key; empty if the key is missing."""
     if key not in fields:
         return ()
     entry = fields[key]
@@ -390,31 +390,31 @@ def _runs(fields: Mapping[str, Entry], key: str, arms: Sequence[Arm]) -> tuple[i
     else:
         count = entry.whole(least=1)
         if count > MOST_RUNS:
-            raise entry.error(f"'{key}' is {count}, and nobody trains more than {MOST_RUNS} runs")
+            raise entry.error(f"'{key}' must be at most {MOST_RUNS}, got {count}")
         runs = tuple(range(1, count + 1))
     foreign = [arm.name for arm in arms if not arm.ours and not arm.missing]
     if runs != (1,) and foreign:
         raise entry.error(
-            f"{foreign[0]} is not ours and has one run only: nnU-Net's folders are named after the trainer, and only "
-            "ours carry the number of a run in their name"
+            f"{foreign[0]} is not ours and can have one run only: nnU-Net's folders are named after the trainer, and "
+            "only our names contain the number of a run"
         )
     return runs
 
 
-def _small(fields: Mapping[str, Entry], configurations: Sequence[str]) -> dict[str, Added]:
+def _small(fields: Mapping[str, Entry], configurations: Sequence[str]) -> dict[str, AddedConfiguration]:
     if "small" not in fields:
         return {}
-    found = {}
+    added = {}
     for name, entry in fields["small"].fields().items():
         _plain_name(Entry(entry.file, entry.line, "name", name))
         if name not in configurations:
-            raise entry.error(f"'small' says what '{name}' is, and 'configurations' does not name it")
+            raise entry.error(f"'small' defines '{name}', but 'configurations' does not list it")
         settings = entry.fields(("from", "patch"))
         if "from" not in settings:
-            raise entry.error(f"'{name}' needs 'from': the configuration that it comes from")
+            raise entry.error(f"'{name}' needs 'from': the configuration to derive it from")
         patch = tuple(item.whole(least=1) for item in settings["patch"].items()) if "patch" in settings else ()
-        found[name] = Added(_plain_name(settings["from"]), patch)
-    return found
+        added[name] = AddedConfiguration(_plain_name(settings["from"]), patch)
+    return added
 
 
 def _regions(fields: Mapping[str, Entry]) -> dict[str, str]:
@@ -424,7 +424,7 @@ def _regions(fields: Mapping[str, Entry]) -> dict[str, str]:
     for name, entry in fields["regions"].fields().items():
         labels = "+".join(item.text() for item in entry.items())
         if not re.fullmatch(r"\d+(\+\d+)*", labels):
-            raise entry.error(f"region '{name}' is a union of labels, written like 1+2, got '{labels}'")
+            raise entry.error(f"region '{name}' must be a union of labels such as 1+2, got '{labels}'")
         regions[name] = labels
     return regions
 
@@ -440,25 +440,25 @@ def _printed(
 def _name(entry: Entry) -> str:
     name = entry.text()
     if not re.fullmatch(r"[\w.-]+", name):
-        raise entry.error(f"name '{name}' will not do for a file: letters, digits, '.', '-' and '_'")
+        raise entry.error(f"name '{name}' must consist of letters, digits, '.', '-' and '_', as it names files")
     return name
 
 
 def _needs(fields: Mapping[str, Entry]) -> dict[str, Entry]:
-    there = {info.name for info in CATALOGUE}
+    existing = {info.name for info in CATALOGUE}
     needs: dict[str, Entry] = {}
     for entry in fields["needs"].items() if "needs" in fields else []:
         name = entry.text()
-        if name in there:
+        if name in existing:
             raise entry.error(f"{name} exists: take it out of 'needs'")
         if not re.fullmatch(r"[A-Z]\w*", name):
-            raise entry.error(f"'{name}' is no name of a trick: letters and digits, a capital first")
+            raise entry.error(f"'{name}' is not a name of a trick: letters and digits, a capital first")
         needs[name] = entry
     return needs
 
 
 def _refuse_idle_needs(experiment: Experiment, needs: Mapping[str, Entry]) -> None:
-    """What nothing in the file uses, is a slip."""
+    """Refuse a name under ``needs`` that nothing in the file uses: it is a typing error."""
     used = {trick for comparison in experiment.comparisons for trick in comparison.missing}
     used |= {
         label for comparison in experiment.comparisons if comparison.printed for label in comparison.printed.labels

@@ -1,4 +1,4 @@
-"""The cases that a fold trains on and is validated on: their sum, and in what two splits differ."""
+"""The cases on which a fold is trained and validated: their checksum, and how two splits differ."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nnunet_tricks.utilities.wording import some
 
 FILE = "splits_final.json"
 KEPT = "splits"
-"""Folder beside a data set's cells with every split that something was trained on, by its sum."""
+"""Folder beside a data set's cells with every split that a model was trained on, by its checksum."""
 
 COUNTS = re.compile(r"This split has (\d+) training and (\d+) validation cases")
 
@@ -25,8 +25,8 @@ class Split:
     """The cases of one fold, sorted.
 
     Attributes:
-        train: Those to learn from.
-        val: Those to be validated on.
+        train: Cases to train on.
+        val: Cases for validation.
     """
 
     train: tuple[str, ...]
@@ -34,25 +34,25 @@ class Split:
 
     @classmethod
     def of(cls, splits: Sequence[Mapping[str, Sequence[str]]] | None, fold: str) -> Split | None:
-        """That of a fold, or None where a split file does not say: in fold ``all``, and beyond its end."""
+        """The split of a fold; None if the split file has none, as for fold ``all``."""
         if splits is None or not fold.isdecimal() or int(fold) >= len(splits):
             return None
         return cls(*(tuple(sorted(splits[int(fold)][part])) for part in ("train", "val")))
 
     @property
     def digest(self) -> str:
-        """A sum that is the same for the same cases, whatever their order."""
+        """A checksum of the cases, independent of their order."""
         return hashlib.sha256(json.dumps([self.train, self.val]).encode()).hexdigest()[:16]
 
     def keep(self, folder: Path) -> None:
-        """Write it down under its sum, so that it can be told later in what it differs from another."""
+        """Store the split under its checksum, so that later changes can be named."""
         file = folder / f"{self.digest}.json"
         if not is_json(file):
             folder.mkdir(parents=True, exist_ok=True)
             write_atomically(file, json.dumps(asdict(self), indent=1))
 
     def difference(self, now: Split) -> str:
-        """In what a later split differs.
+        """How a later split differs from this one.
 
         Examples:
             >>> Split(("a", "b"), ("c",)).difference(Split(("b",), ("c", "d")))
@@ -67,7 +67,7 @@ class Split:
 
 
 def kept(folder: Path, digest: str) -> Split | None:
-    """A split by its sum, if it is still known."""
+    """The stored split of a checksum; None if it is not stored."""
     file = folder / f"{digest}.json"
     if not is_json(file):
         return None
@@ -76,7 +76,7 @@ def kept(folder: Path, digest: str) -> Split | None:
 
 
 def told_counts(fold_folder: Path) -> tuple[int, int] | None:
-    """Numbers of training and validation cases in nnU-Net's log of a training that was written last, by its name."""
+    """Numbers of training and validation cases in nnU-Net's last log of a training, by the names of logs."""
     logs = fold_folder.glob("training_log_*.txt")
     for log in sorted(logs, key=lambda log: tuple(map(int, re.findall(r"\d+", log.name))), reverse=True):
         told = COUNTS.findall(log.read_text(encoding="utf-8", errors="replace"))

@@ -1,6 +1,6 @@
-"""Whether models that are there learned from what is there now: the same cases, plans and labels.
+"""Whether existing models were trained on what is there now: the same cases, plans and labels.
 
-nnU-Net notes none of it but a copy of its plans; the sum of the split is in the cells' records.
+nnU-Net stores only a copy of its plans. The checksum of the split is in the cells' records.
 """
 
 from __future__ import annotations
@@ -22,50 +22,50 @@ from nnunet_tricks.nnunet.plans_file import resolve
 from nnunet_tricks.utilities.wording import some
 
 SHARED = ("transpose_forward", "image_reader_writer", "foreground_intensity_properties_per_channel")
-"""What stands in plans outside of the configurations, and changes the images."""
+"""Keys of plans outside of the configurations that change the images."""
 
 
 def check(cells: Iterable[Cell]) -> None:
-    """Refuse to go on where what is done already, or begun, does not fit to what would come.
+    """Refuse to go on if finished or started work does not match the data of now.
 
     Args:
-        cells: All of an experiment.
+        cells: All cells of an experiment.
 
     Raises:
-        ValueError: Naming the models and what differs.
+        ValueError: If something does not match; the message names models and differences.
     """
     faults = [fault for cell in cells for fault in _faults(cell)]
     if faults:
         raise ValueError(
-            f"{some(faults, '; ')}. Nothing was begun: put back what was there, or move the folders of these models "
+            f"{some(faults, '; ')}. Nothing was started: restore the former data, or move the folders of these models "
             "away and train them again"
         )
 
 
 def note(cells: Iterable[Cell]) -> None:
-    """Write down the split of trainings that are there and of which nobody has seen it, so that a change shows later.
+    """Record the split of existing trainings whose split is not recorded yet, so that a later change is noticed.
 
     Args:
-        cells: All of an experiment, checked.
+        cells: All cells of an experiment, checked.
     """
     for cell in cells:
         if not isinstance(cell, Train) or not cell.continues or is_held(cell.folder / LOCK):
             continue
         record, now = Record.read(cell.folder), _now(cell.model)
         if now is not None and not record.split:
-            with suppress(OSError):  # a disk that is full is told when something begins
+            with suppress(OSError):  # a full disk is reported when something starts
                 cell.folder.mkdir(parents=True, exist_ok=True)
                 now.keep(cell.kept_splits)
                 record.with_split(now.digest).written(cell.folder)
 
 
 def split_fault(model: Model, record: Record, splits: Path) -> str:
-    """In what the split that a model has learned from differs from that of now; empty if it does not, as far as known.
+    """How the split that a model was trained on differs from the present one; empty if it does not, as far as known.
 
     Args:
-        model: Which one.
-        record: What is noted of its training.
-        splits: Where splits are kept.
+        model: The model.
+        record: Record of its training.
+        splits: Folder of stored splits.
     """
     now = _now(model)
     if now is None:
@@ -74,8 +74,8 @@ def split_fault(model: Model, record: Record, splits: Path) -> str:
         if record.split == now.digest:
             return ""
         known = kept(splits, record.split)
-        difference = known.difference(now) if known else "it has another sum"
-        where = f"; what it was: {splits / record.split}.json" if known else ""
+        difference = known.difference(now) if known else "its checksum differs"
+        where = f"; the former split: {splits / record.split}.json" if known else ""
         return f"{model.name} was trained on another split than the split file has now: {difference}{where}"
     told = told_counts(model.folder)
     if told and told != (len(now.train), len(now.val)):
@@ -87,7 +87,7 @@ def split_fault(model: Model, record: Record, splits: Path) -> str:
 
 
 def relevant(plans: Mapping[str, Any], configuration: str) -> dict[str, Any]:
-    """What of its plans a model has used: others may have been added since."""
+    """The part of its plans that a model has used; other configurations may have been added since."""
     return {key: plans.get(key) for key in SHARED} | resolve(plans, configuration)
 
 
@@ -107,7 +107,7 @@ def _now(model: Model) -> Split | None:
 
 
 def _validation_fault(model: Model, now: Split) -> str:
-    """By the cases that were predicted at the end of a training."""
+    """The same, told by the cases that were predicted at the end of the training."""
     if not model.is_validated:
         return ""
     summary = read_json(model.validation / "summary.json")

@@ -1,6 +1,6 @@
-"""Times a few training steps of a configuration on this machine. The only module here that needs torch and nnU-Net.
+"""Times a few training steps of a configuration on this machine. No other module here needs torch and nnU-Net.
 
-Run as a process of its own, with ``nnUNet_results`` set to a folder that may be thrown away.
+It runs as a process of its own, with ``nnUNet_results`` set to a temporary folder.
 """
 
 from __future__ import annotations
@@ -20,38 +20,43 @@ from nnunet_tricks.experiment.processes import memory_of
 
 WARM_UP = 3
 FEWER = 4
-"""So many times fewer validation and inference steps than training steps."""
+"""Training steps for each validation or inference step."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Time one configuration, and write what came out as JSON."""
+    """Time one configuration, and write the result as JSON."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     for name in ("dataset", "configuration", "plans", "trainer", "device"):
         parser.add_argument(name)
     parser.add_argument("out", type=Path)
     parser.add_argument("--steps", type=int, default=20)
-    asked = parser.parse_args(arguments)
-    measured = _measure(asked)
-    asked.out.write_text(json.dumps(measured, indent=1), encoding="utf-8")
+    chosen = parser.parse_args(arguments)
+    measured = _measure(chosen)
+    chosen.out.write_text(json.dumps(measured, indent=1), encoding="utf-8")
     sys.stdout.flush()
     # Loading processes would keep this one waiting.
     os._exit(0)
 
 
-def _measure(asked: argparse.Namespace) -> dict[str, Any]:
+def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
     import torch
     from nnunetv2.run.run_training import get_trainer_from_args
 
     # Fold 'all', so that no split file is written.
     trainer = get_trainer_from_args(
-        asked.dataset, asked.configuration, "all", asked.trainer, asked.plans, device=torch.device(asked.device)
+        arguments.dataset,
+        arguments.configuration,
+        "all",
+        arguments.trainer,
+        arguments.plans,
+        device=torch.device(arguments.device),
     )
-    if asked.device == "cpu":
+    if arguments.device == "cpu":
         torch.set_num_threads(os.cpu_count() or 1)
     trainer.on_train_start()
     trainer.on_train_epoch_start()
-    step = _each(lambda: trainer.train_step(next(trainer.dataloader_train)), asked.steps)
-    fewer = max(asked.steps // FEWER, 1)
+    step = _each(lambda: trainer.train_step(next(trainer.dataloader_train)), arguments.steps)
+    fewer = max(arguments.steps // FEWER, 1)
     with torch.no_grad():
         trainer.on_validation_epoch_start()
         validation_step = _each(lambda: trainer.validation_step(next(trainer.dataloader_val)), fewer)
@@ -69,13 +74,13 @@ def _measure(asked: argparse.Namespace) -> dict[str, Any]:
         "mirrored_axes": len(trainer.inference_allowed_mirroring_axes or ()),
         "checkpoint_bytes": checkpoint.stat().st_size,
         "memory": _peak() + memory_of(child.pid for child in multiprocessing.active_children() if child.pid),
-        "device_memory": torch.cuda.max_memory_reserved() if asked.device == "cuda" else None,
-        "device": torch.cuda.get_device_name() if asked.device == "cuda" else asked.device,
+        "device_memory": torch.cuda.max_memory_reserved() if arguments.device == "cuda" else None,
+        "device": torch.cuda.get_device_name() if arguments.device == "cuda" else arguments.device,
     }
 
 
 def _each(work: Callable[[], object], count: int) -> float:
-    """Mean seconds; each step ends with a number on the CPU, so nothing is left in a GPU's queue."""
+    """Mean seconds of a step. Each step ends with a number on the CPU, so that a GPU's queue is empty."""
     for _ in range(WARM_UP):
         work()
     began = time.perf_counter()

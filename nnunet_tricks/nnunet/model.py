@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from zipfile import is_zipfile
 
+from nnunet_tricks.catalogue.naming import model_folder
 from nnunet_tricks.nnunet.folders import Folders, is_json
 
 CASCADE, FIRST_STAGE = "3d_cascade_fullres", "3d_lowres"
@@ -18,12 +19,12 @@ class Model:
     """A trainer with plans and a configuration, on one fold of a data set.
 
     Attributes:
-        folders: nnU-Net's.
-        dataset: Full name.
+        folders: nnU-Net's folders.
+        dataset: Full name of the data set.
         trainer: Class name.
         plans: Stem of the plans file.
-        configuration: One of the plans'.
-        fold: As nnU-Net's command takes it.
+        configuration: Name of one of the plans' configurations.
+        fold: Fold, as nnU-Net's command takes it.
     """
 
     folders: Folders
@@ -36,7 +37,7 @@ class Model:
     @property
     def name(self) -> str:
         """Where it stands within the results."""
-        return f"{self.dataset}/{self.trainer}__{self.plans}__{self.configuration}/fold_{self.fold}"
+        return f"{self.dataset}/{model_folder(self.trainer, self.plans, self.configuration)}/fold_{self.fold}"
 
     @property
     def folder(self) -> Path:

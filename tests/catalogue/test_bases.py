@@ -12,12 +12,12 @@ from nnunet_tricks.catalogue import CATALOGUE
 from nnunet_tricks.catalogue.naming import IllegalName, parse
 from nnunet_tricks.conformance.baseline import check_baseline
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.door import trainers
 from nnunet_tricks.tricks.loss.cross_entropy import cross_entropy
 
 BASES = [info for info in CATALOGUE if info.base]
-CELL = Cell("labels", "2d", True)
+CELL = Situation("labels", "2d", True)
 HOOKS = {info.name: info.hooks for info in CATALOGUE}
 
 
@@ -30,7 +30,7 @@ def found(name: str) -> type[nnUNetTrainer]:
 @pytest.mark.parametrize("base", BASES, ids=lambda info: info.name)
 def test_a_base_is_its_parts_bit_for_bit(bench: Bench, base) -> None:
     parts = found("_".join(base.parts))
-    assert check_baseline(bench, found(base.name), (), base=parts, cell=CELL).explain() == []
+    assert check_baseline(bench, found(base.name), (), base=parts, situation=CELL).explain() == []
 
 
 @pytest.mark.parametrize("base", BASES, ids=lambda info: info.name)
@@ -57,11 +57,11 @@ def test_its_hooks_are_those_of_its_parts(base) -> None:
 def test_one_trick_more_changes_what_it_claims_and_nothing_else(bench: Bench, base: str, added: str) -> None:
     trainer = found(f"{base}_{added}")
     hooks = HOOKS[added]
-    assert check_baseline(bench, trainer, hooks, base=found(base), cell=CELL).explain() == []
+    assert check_baseline(bench, trainer, hooks, base=found(base), situation=CELL).explain() == []
 
 
 def test_a_bare_base_has_none_of_nnunets_tricks(bench: Bench) -> None:
-    with bench.room(found("MedISeg3D"), Cell("labels", "3d", False)) as run:
+    with bench.room(found("MedISeg3D"), Situation("labels", "3d", False)) as run:
         trainer = run.build(untouched=True)
         trainer.on_train_start()
         batches = [next(trainer.dataloader_train) for _ in range(5)]

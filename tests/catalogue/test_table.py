@@ -4,7 +4,7 @@ import pytest
 
 from nnunet_tricks.catalogue import CATALOGUE
 from nnunet_tricks.catalogue.info import HOOKS, PHASES, Measurement
-from nnunet_tricks.catalogue.table import BEGIN, END, as_markdown, inserted
+from nnunet_tricks.catalogue.table import BEGIN, END, WIDTH, as_markdown, inserted
 
 TEXT = f"# Title\n\n{BEGIN}\nold\n{END}\n\nmore\n"
 
@@ -27,21 +27,52 @@ def test_a_text_without_the_markers_is_refused(text: str) -> None:
         inserted(text, "rows")
 
 
-def test_phases_and_hooks_stand_in_their_order() -> None:
+def test_sections_are_hooks_in_their_order_and_hold_each_trick_once() -> None:
+    table = as_markdown()
+    sections = {part.partition("\n")[0]: rows(part) for part in table.split("## ")[1:]}
+    tricks = {title.lower(): [row[0] for row in found] for title, found in sections.items() if found}
+    assert list(tricks) == [hook for hook in HOOKS if hook in tricks] + ["bases"]
+    for info in CATALOGUE:
+        homes = [title for title, trainers in tricks.items() if f"`{info.trainer}`" in trainers]
+        hooks = {hook.partition(".")[0] for hook in info.hooks}
+        assert len(homes) == 1
+        assert homes[0] in ({"bases"} if info.base else hooks)
+        assert sum(trainers.count(f"`{info.trainer}`") for trainers in tricks.values()) == 1
+        if hooks != set(homes) or info.hooks != (homes[0],):
+            below = table.partition(f"## {homes[0].capitalize()}")[2].partition("Hooks:")[2].partition("\n## ")[0]
+            (line,) = [line for line in below.replace("\n  ", " ").splitlines() if f"`{info.name}`" in line]
+            assert line.endswith(f": {', '.join(info.hooks)}")
+
+
+def test_phases_stand_in_their_order_and_hold_each_trick_once() -> None:
     count = len(PHASES)
     moved = [replace(info, phase=PHASES[-1 - index % count]) for index, info in enumerate(CATALOGUE)]
-    table = as_markdown(moved)
-    found = [table.index(f"**{phase.capitalize()}**") for phase in PHASES]
-    assert found == sorted(found)
-    for part in table.split("**")[2::2]:
-        hooks = [HOOKS.index(row[1].partition(",")[0].partition(".")[0]) for row in rows(part)]
-        assert hooks == sorted(hooks)
-    assert {row[0] for row in rows(table)} == {f"`{info.trainer}`" for info in CATALOGUE}
+    index = as_markdown(moved).partition("## By phase")[2].partition("\n## ")[0].replace("\n  ", " ")
+    lines = [line for line in index.splitlines() if line.startswith("- ")]
+    assert [line[2:].partition(":")[0] for line in lines] == list(PHASES)
+    for line, phase in zip(lines, PHASES, strict=True):
+        assert set(line.split("`")[1::2]) == {info.name for info in moved if info.phase == phase}
+
+
+def test_no_line_is_too_long() -> None:
+    assert max(map(len, as_markdown().splitlines())) <= WIDTH
 
 
 def test_every_source_says_what_its_figures_are_differences_to() -> None:
     printed = Measurement(source="Somebody, table 3", row="ours", dataset="LiTS", baseline=64.2, delta=-0.5)
     table = as_markdown([*CATALOGUE, replace(CATALOGUE[0], name="Other", summary="a | b", measured=(printed,))])
-    assert "Somebody, table 3: LiTS 64.20." in table
+    assert "- Somebody, table 3: LiTS 64.20" in table.splitlines()
     assert r"| a \| b |" in table
-    assert "| ours: LiTS -0.50 |" in table
+    lines = table.splitlines()
+    head, row = (next(line for line in lines if line.startswith(start)) for start in ("| trick |", "| `Other` |"))
+    cells = dict(zip(head.split("|"), row.split("|"), strict=True))
+    assert (cells[" name there "], cells[" LiTS "]) == (" ours ", " -0.50 ")
+
+
+def test_every_figure_of_a_paper_stands_under_its_data_set() -> None:
+    lines = as_markdown().partition("## Dice in papers")[2].splitlines()
+    head, *figures = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("| ")]
+    for info in CATALOGUE:
+        for measured in info.measured:
+            (row,) = [row for row in figures if row[0] == f"`{info.name}`" and measured.row in row[1].split(" / ")]
+            assert row[head.index(measured.dataset)] == f"{measured.delta:+.2f}"

@@ -271,11 +271,11 @@ class nnUNetTrainerForgetfulLoss(LossPlanter):
     """The loss depends on how often it was asked, and no checkpoint knows."""
 
     class planted(PlantedLoss):  # noqa: N801
-        asked = 0
+        calls = 0
 
         def bend(self, loss: Tensor, output: Tensor, target: Tensor) -> Tensor:
-            self.asked += torch.is_grad_enabled() and self.training
-            return loss * (1 + self.asked)
+            self.calls += torch.is_grad_enabled() and self.training
+            return loss * (1 + self.calls)
 
 
 class Plain(ImageOnlyTransform):
@@ -341,9 +341,9 @@ class nnUNetTrainerClearsGradients(PlainStep):
     """No fault: leaves no gradient behind."""
 
     def train_step(self, batch: dict[str, Any]) -> dict[str, Any]:
-        found = super().train_step(batch)
+        result = super().train_step(batch)
         self.optimizer.zero_grad(set_to_none=True)
-        return found
+        return result
 
 
 class nnUNetTrainerAveraged(nnUNetTrainer):
@@ -355,11 +355,11 @@ class nnUNetTrainerAveraged(nnUNetTrainer):
         return {name: weight.clone() for name, weight in self.network.state_dict().items()}
 
     def train_step(self, batch: dict[str, Any]) -> dict[str, Any]:
-        found = super().train_step(batch)
+        result = super().train_step(batch)
         self.average = self.average or self.weights()
         for name, weight in self.network.state_dict().items():
             self.average[name].lerp_(weight, 0.1)
-        return found
+        return result
 
     def save_checkpoint(self, filename: str) -> None:
         trained = self.weights()

@@ -14,7 +14,7 @@ from nnunetv2.training.nnUNetTrainer.variants.sampling.nnUNetTrainer_probabilist
 from nnunet_tricks.catalogue.info import HOOKS
 from nnunet_tricks.conformance.baseline import EXCUSED_BY, check_baseline
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from tests.conformance import planted
 
 CLAIMS = [
@@ -58,7 +58,9 @@ def test_a_slot_of_a_hook_is_a_claim(bench: Bench) -> None:
 
 
 def test_a_trainer_that_cannot_run_here_says_so(bench: Bench) -> None:
-    (failure,) = check_baseline(bench, nnUNetTrainerCELoss, ("loss",), cell=Cell("regions", "2d", True)).failures
+    (failure,) = check_baseline(
+        bench, nnUNetTrainerCELoss, ("loss",), situation=Situation("regions", "2d", True)
+    ).failures
     assert "regions not supported" in failure.reason
 
 

@@ -12,41 +12,51 @@ from nnunetv2.training.nnUNetTrainer.variants.network_architecture.nnUNetTrainer
 )
 
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import FULL_GRID, Cell
-from nnunet_tricks.conformance.outcome import Report, Status
+from nnunet_tricks.conformance.grid import FULL_GRID, Situation, pairwise
+from nnunet_tricks.conformance.outcome import ConformanceReport, Status
 from nnunet_tricks.conformance.steps import STEPS
 from tests.conformance import planted
 
-PLAIN = Cell("labels", "2d", True)
+PLAIN = Situation("labels", "2d", True)
 
 
-def failed(report: Report) -> dict[str, str]:
+def failed(report: ConformanceReport) -> dict[str, str]:
     return {outcome.step: outcome.reason for outcome in report.failures}
 
 
-@pytest.mark.parametrize("cell", FULL_GRID, ids=str)
-def test_stock_nnunet_holds_everywhere(bench: Bench, cell: Cell) -> None:
-    report = bench.check(nnUNetTrainer, cell)
+SELECTED = pairwise()
+
+
+@pytest.mark.parametrize(
+    "situation", [pytest.param(s, marks=[] if s in SELECTED else pytest.mark.slow) for s in FULL_GRID], ids=str
+)
+def test_stock_nnunet_holds_everywhere(bench: Bench, situation: Situation) -> None:
+    report = bench.check(nnUNetTrainer, situation)
     assert report.explain() == []
     skipped = {outcome.step for outcome in report.outcomes if outcome.status is Status.NOT_APPLICABLE}
-    assert skipped == ({"first stage"} if cell.dimension != "cascade" else set()) | (
-        set() if cell.ignore else {"ignored"}
+    assert skipped == ({"first stage"} if situation.dimension != "cascade" else set()) | (
+        set() if situation.ignore else {"ignored"}
     )
 
 
 @pytest.mark.parametrize(
-    ("trainer", "cell", "step", "reason"),
+    ("trainer", "situation", "step", "reason"),
     [
-        (planted.nnUNetTrainerNothingAnnotated, Cell("labels+ignore", "2d", True), "ignored", "loss is nan"),
-        (planted.nnUNetTrainerNothingAnnotated, Cell("labels+ignore", "3d", False), "ignored", "loss is nan"),
+        (planted.nnUNetTrainerNothingAnnotated, Situation("labels+ignore", "2d", True), "ignored", "loss is nan"),
+        (planted.nnUNetTrainerNothingAnnotated, Situation("labels+ignore", "3d", False), "ignored", "loss is nan"),
         (planted.nnUNetTrainerNothingThere, PLAIN, "background", "loss is nan"),
-        (planted.nnUNetTrainerNoRegions, Cell("regions", "2d", True), "train steps", "out of bounds"),
+        (planted.nnUNetTrainerNoRegions, Situation("regions", "2d", True), "train steps", "out of bounds"),
         (planted.nnUNetTrainerInfiniteGradient, PLAIN, "train steps", "gradient of"),
         (planted.nnUNetTrainerDetached, PLAIN, "train steps", "does not require grad"),
         (planted.nnUNetTrainerNumpy, PLAIN, "bfloat16", "BFloat16"),
         (planted.nnUNetTrainerHalf, PLAIN, "bfloat16", "under bfloat16 autocast is"),
         (planted.nnUNetTrainerOtherWhenCompiled, PLAIN, "compile", "the compiled loss is"),
-        (planted.nnUNetTrainerWrongWithoutSupervision, Cell("labels", "2d", False), "train steps", "tuple or list"),
+        (
+            planted.nnUNetTrainerWrongWithoutSupervision,
+            Situation("labels", "2d", False),
+            "train steps",
+            "tuple or list",
+        ),
         (planted.nnUNetTrainerExtraArgument, PLAIN, "build", "KeyError: 'alpha'"),
         (planted.nnUNetTrainerInstanceNetwork, PLAIN, "predict", "missing 1 required positional argument"),
         (planted.nnUNetTrainerForgottenMirroring, PLAIN, "build", "set self.inference_allowed_mirroring_axes"),
@@ -54,21 +64,26 @@ def test_stock_nnunet_holds_everywhere(bench: Bench, cell: Cell) -> None:
         (planted.nnUNetTrainerOtherName, PLAIN, "epochs", "names the trainer 'nnUNetTrainer'"),
         (planted.nnUNetTrainerForgetsMomentum, PLAIN, "--c", "the optimizer state after continuing"),
         (planted.nnUNetTrainerNoValidation, PLAIN, "--val", "no summary.json"),
-        (planted.nnUNetTrainerNoValidation, Cell("labels", "cascade", True), "first stage", "no prediction of case_0"),
-        (nnUNetTrainerDiceLoss, Cell("labels+ignore", "2d", False), "train steps", "index 3 is out of bounds"),
+        (
+            planted.nnUNetTrainerNoValidation,
+            Situation("labels", "cascade", True),
+            "first stage",
+            "no prediction of case_0",
+        ),
+        (nnUNetTrainerDiceLoss, Situation("labels+ignore", "2d", False), "train steps", "index 3 is out of bounds"),
     ],
-    ids=lambda value: value.__name__ if isinstance(value, type) else str(value) if isinstance(value, Cell) else "",
+    ids=lambda value: value.__name__ if isinstance(value, type) else str(value) if isinstance(value, Situation) else "",
 )
 def test_a_planted_fault_is_found(
-    bench: Bench, trainer: type[nnUNetTrainer], cell: Cell, step: str, reason: str
+    bench: Bench, trainer: type[nnUNetTrainer], situation: Situation, step: str, reason: str
 ) -> None:
-    faults = failed(bench.check(trainer, cell))
+    faults = failed(bench.check(trainer, situation))
     assert reason in faults[step]
     assert "\n" not in faults[step]
 
 
 @pytest.mark.parametrize(
-    ("trainer", "cell"),
+    ("trainer", "situation"),
     [
         (planted.nnUNetTrainerNothingAnnotated, PLAIN),
         (planted.nnUNetTrainerNoRegions, PLAIN),
@@ -77,13 +92,13 @@ def test_a_planted_fault_is_found(
         (nnUNetTrainerDiceLoss, PLAIN),
     ],
 )
-def test_a_fault_is_not_seen_where_it_is_not(bench: Bench, trainer: type[nnUNetTrainer], cell: Cell) -> None:
-    assert failed(bench.check(trainer, cell)) == {}
+def test_a_fault_is_not_seen_where_it_is_not(bench: Bench, trainer: type[nnUNetTrainer], situation: Situation) -> None:
+    assert failed(bench.check(trainer, situation)) == {}
 
 
 def test_a_fault_in_one_step_is_not_blamed_on_the_next(bench: Bench) -> None:
     """Weights that are not a number any more would fail everything that follows."""
-    faults = failed(bench.check(planted.nnUNetTrainerNothingAnnotated, Cell("labels+ignore", "2d", True)))
+    faults = failed(bench.check(planted.nnUNetTrainerNothingAnnotated, Situation("labels+ignore", "2d", True)))
     assert set(faults) == {"ignored"}
 
 

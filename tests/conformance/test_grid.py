@@ -6,23 +6,23 @@ from itertools import combinations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nnunet_tricks.conformance.grid import FULL_GRID, Cell, pairwise
+from nnunet_tricks.conformance.grid import FULL_GRID, Situation, pairwise
 
 
-def pairs(cell: Cell) -> set[tuple[object, object]]:
-    """Which two circumstances meet in a cell; their values differ, so positions need not be told."""
-    return set(combinations(astuple(cell), 2))
+def pairs(situation: Situation) -> set[tuple[object, object]]:
+    """Which two circumstances meet in a situation; their values differ, so positions need not be told."""
+    return set(combinations(astuple(situation), 2))
 
 
 @given(st.lists(st.sampled_from(FULL_GRID), unique=True))
-def test_every_pair_that_can_meet_does(grid: list[Cell]) -> None:
+def test_every_pair_that_can_meet_does(grid: list[Situation]) -> None:
     chosen = pairwise(grid)
     assert set(chosen) <= set(grid)
     assert set().union(*map(pairs, chosen)) == set().union(*map(pairs, grid))
 
 
 @given(st.lists(st.sampled_from(FULL_GRID), unique=True))
-def test_the_same_grid_gives_the_same_selection(grid: list[Cell]) -> None:
+def test_the_same_grid_gives_the_same_selection(grid: list[Situation]) -> None:
     assert pairwise(grid) == pairwise(grid)
 
 

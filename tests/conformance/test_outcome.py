@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from nnunet_tricks.conformance.outcome import Outcome, Report, Status, ViolationError, one_line
+from nnunet_tricks.conformance.outcome import ConformanceReport, Status, StepOutcome, ViolationError, one_line
 
 
 def reason_for(error: Exception) -> str:
@@ -32,10 +32,15 @@ def test_a_violation_speaks_for_itself() -> None:
 
 def test_steps_that_broke_for_one_reason_are_told_together() -> None:
     fail = Status.FAIL
-    report = Report(
+    report = ConformanceReport(
         "nnUNetTrainerX",
         "here",
-        (Outcome("a", fail, "this"), Outcome("b", Status.PASS), Outcome("c", fail, "this"), Outcome("d", fail, "that")),
+        (
+            StepOutcome("a", fail, "this"),
+            StepOutcome("b", Status.PASS),
+            StepOutcome("c", fail, "this"),
+            StepOutcome("d", fail, "that"),
+        ),
     )
     assert report.explain() == ["nnUNetTrainerX, here: a, c: this", "nnUNetTrainerX, here: d: that"]
     assert not report.passed

@@ -11,8 +11,8 @@ from rich.console import Console
 
 from nnunet_tricks.cli import main
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell, pairwise
-from nnunet_tricks.conformance.outcome import Outcome, Report, Status
+from nnunet_tricks.conformance.grid import Situation, pairwise
+from nnunet_tricks.conformance.outcome import ConformanceReport, Status, StepOutcome
 from nnunet_tricks.conformance.session import to_json
 from nnunet_tricks.conformance.steps import STEPS
 from nnunet_tricks.conformance.table import show_tables
@@ -46,9 +46,9 @@ def test_a_users_trainer_is_checked_and_a_failure_sets_the_exit_code(
     printed, overview, reasons = capsys.readouterr().out.strip().split("\n\n")
     head, user, ours = (row.split() for row in overview.replace("two processes", "ranks").splitlines())
     assert head == ["contract", "labels", "labels+ignore", "regions", "regions+ignore", "ranks", "as", "nnUNetTrainer"]
-    without = Counter(cell.labels for cell in pairwise() if not cell.deep_supervision)
-    assert user[1:] == ["ok", *(f"{n if mode == 'labels' else 0}/{n}" for mode, n in without.items()), "FAIL", "-"]
-    assert ours[1:] == ["ok", *(f"{n}/{n}" for n in without.values()), "ok", "ok"]
+    unsupervised = Counter(situation.labels for situation in pairwise() if not situation.deep_supervision)
+    assert user[1:] == ["ok", *(f"{n if mode == 'labels' else 0}/{n}" for mode, n in unsupervised.items()), "FAIL", "-"]
+    assert ours[1:] == ["ok", *(f"{n}/{n}" for n in unsupervised.values()), "ok", "ok"]
     lines = [line.rpartition(" (")[0] for line in printed.splitlines()]
     unasked = "n/a, the trainer itself switches deep supervision off"
     assert lines[len(pairwise()) + 2 :] == [
@@ -89,7 +89,7 @@ def test_a_users_trainer_may_build_on_ours(
 ) -> None:
     (tmp_path / "mine.py").write_text(BUILDS_ON_OURS)
     monkeypatch.setenv("nnUNet_extTrainer", str(tmp_path))
-    monkeypatch.setattr("nnunet_tricks.conformance.session.pairwise", lambda: (Cell("labels", "2d", True),))
+    monkeypatch.setattr("nnunet_tricks.conformance.session.pairwise", lambda: (Situation("labels", "2d", True),))
     assert main(["conformance", "nnUNetTrainerMineGood"]) == 0
     assert capsys.readouterr().out.endswith("Everything holds.\n")
     assert main(["show", "nnUNetTrainerMineGood"]) == 0
@@ -97,15 +97,18 @@ def test_a_users_trainer_may_build_on_ours(
     assert shown.startswith("nnUNetTrainerMineGood is yours and builds on this one")
     assert "Tversky: missed voxels and false alarms weighed apart" in shown
     assert main(["show", "nnUNetTrainerMinGood"]) == 2
-    with bench.room(find_trainer("nnUNetTrainerMineGood"), Cell("labels", "2d", True)) as run:
+    with bench.room(find_trainer("nnUNetTrainerMineGood"), Situation("labels", "2d", True)) as run:
         run.build(untouched=True).on_train_start()
         log = next(run.folder.rglob("training_log_*.txt")).read_text()
     assert "Tversky (alpha 0.3, beta 0.7, cb 0.0, mediseg False); 4 epochs; run 1" in log
 
 
 def test_scripts_get_everything(bench: Bench) -> None:
-    cell = Cell("regions", "2d", False)
-    reports = [bench.check(find_trainer("nnUNetTrainerCELoss"), cell), Report("nnUNetTrainerCELoss", "contract")]
+    situation = Situation("regions", "2d", False)
+    reports = [
+        bench.check(find_trainer("nnUNetTrainerCELoss"), situation),
+        ConformanceReport("nnUNetTrainerCELoss", "contract"),
+    ]
     told = json.loads(to_json(reports))
     assert told["ok"] is False
     assert [report["ok"] for report in told["reports"]] == [False, True]
@@ -117,19 +120,19 @@ def test_scripts_get_everything(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "sentence"),
     [
-        ([], "name a trainer, or say --all"),
+        ([], "name a trainer, or give --all"),
         (["nnUNetTrainerTverski"], "nnUNetTrainerTversky"),
         (["SomebodysTrainer"], "no trainer is called 'SomebodysTrainer'"),
-        (["nnUNetTrainer", "--keep", __file__], "there is something already"),
+        (["nnUNetTrainer", "--keep", __file__], "must be a new or an empty folder"),
     ],
 )
-def test_bad_input_gets_one_sentence(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_input_gets_one_sentence(arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["conformance", *arguments]) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert said in printed.err
+    assert sentence in printed.err
     assert len(printed.err.splitlines()) == 1
 
 
@@ -140,12 +143,12 @@ def test_names_are_found_as_nnunet_finds_them() -> None:
 
 @pytest.mark.parametrize(("width", "is_table"), [(140, True), (80, False)])
 def test_a_table_is_drawn_where_it_fits(width: int, is_table: bool) -> None:
-    outcomes = [Outcome(step, Status.FAIL if step == "--c" else Status.PASS, "why") for step in STEPS]
-    reports = [Report("nnUNetTrainerX", cell, tuple(outcomes)) for cell in pairwise()]
+    outcomes = [StepOutcome(step, Status.FAIL if step == "--c" else Status.PASS, "why") for step in STEPS]
+    reports = [ConformanceReport("nnUNetTrainerX", situation, tuple(outcomes)) for situation in pairwise()]
     console = Console(file=io.StringIO(), width=width)
-    show_tables(console, [*reports, Report("nnUNetTrainerX", "contract")])
+    show_tables(console, [*reports, ConformanceReport("nnUNetTrainerX", "contract")])
     lines = console.file.getvalue().splitlines()
-    assert any(line.startswith("cell ") for line in lines) is is_table
+    assert any(line.startswith("situation ") for line in lines) is is_table
     assert sum("FAIL" in line for line in lines) == len(reports)
     assert all(len(line) <= width for line in lines) or not is_table
     assert "nnUNetTrainerX, contract: ok" in lines[-1]

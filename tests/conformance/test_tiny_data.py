@@ -53,10 +53,10 @@ def test_validation_images_hold_a_whole_patch(data: TinyData) -> None:
 
 def test_labels_are_those_of_the_mode(data: TinyData) -> None:
     manager = PlansManager(data.plans).get_label_manager(data.dataset_json)
-    found = set().union(
+    labels = set().union(
         *(np.unique(labels) for _, labels in preprocessed(data, next(iter(data.plans["configurations"]))).values())
     )
-    assert found - {-1} == set(manager.all_labels) | ({IGNORED} if manager.has_ignore_label else set())
+    assert labels - {-1} == set(manager.all_labels) | ({IGNORED} if manager.has_ignore_label else set())
     assert manager.num_segmentation_heads == (2 if manager.has_regions else 3)
 
 

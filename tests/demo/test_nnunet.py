@@ -40,7 +40,7 @@ def test_an_old_nnunet_without_the_link(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_failure_shows_the_end_of_the_log(tmp_path: Path) -> None:
     words = [sys.executable, "-c", "print('all well'); raise SystemExit('disk on fire')"]
     log = tmp_path / "logs" / "train.txt"
-    with pytest.raises(nnunet.Failed, match=r"(?s)exit code 1.*train\.txt.*all well\ndisk on fire"):
+    with pytest.raises(nnunet.CommandFailed, match=r"(?s)exit code 1.*train\.txt.*all well\ndisk on fire"):
         nnunet.run(words, variables=nnunet.environment(tmp_path, processes=1), log=log, watch=lambda: None)
 
 

@@ -11,11 +11,11 @@ SEEDS = st.integers(0, 10_000)
 @given(SEEDS)
 @settings(max_examples=6)
 def test_a_seed_is_one_phantom(seed: int) -> None:
-    one, again, other = make_phantom(seed), make_phantom(seed), make_phantom(seed + 1)
-    assert np.array_equal(one.image, again.image)
-    assert np.array_equal(one.labels, again.labels)
-    assert one.spacing == again.spacing
-    assert not np.array_equal(one.image, other.image)
+    first, again, other = make_phantom(seed), make_phantom(seed), make_phantom(seed + 1)
+    assert np.array_equal(first.image, again.image)
+    assert np.array_equal(first.labels, again.labels)
+    assert first.spacing == again.spacing
+    assert not np.array_equal(first.image, other.image)
 
 
 @given(SEEDS)

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nnunet_tricks.demo.epochs import AFTERWARDS, MARK, EpochWatch
-from nnunet_tricks.demo.progress import Clock, Display
+from nnunet_tricks.demo.progress import Clock, StageDisplay
 
 
 class Time:
@@ -71,7 +71,7 @@ def test_a_training_knows_its_share_from_the_log(tmp_path) -> None:
 
 
 def test_without_a_terminal_there_is_a_line_per_step(capsys: pytest.CaptureFixture[str]) -> None:
-    with Display({"one": 1, "two": 1}) as display:
+    with StageDisplay({"one": 1, "two": 1}) as display:
         for stage in ("one", "two"):
             display.start(stage)
             display.tell(0.5)

@@ -21,8 +21,8 @@ def _raw(folder: Path, *, cases: int = 8, channels: int = 1, labelled: bool = Tr
     return folder
 
 
-def _describe(folder: Path, **more: object) -> None:
-    content = {"channel_names": {"0": "CT"}, "labels": {"background": 0, "a": 1}, "file_ending": ".nii.gz", **more}
+def _describe(folder: Path, **changes: object) -> None:
+    content = {"channel_names": {"0": "CT"}, "labels": {"background": 0, "a": 1}, "file_ending": ".nii.gz", **changes}
     (folder / "dataset.json").write_text(json.dumps(content))
 
 
@@ -95,7 +95,7 @@ def test_without_labels_the_way_out_is_named(tmp_path: Path) -> None:
 
 def test_too_few_cases(tmp_path: Path) -> None:
     raw = _raw(tmp_path / "theirs", cases=5)
-    with pytest.raises(ValueError, match="gives 5 cases to train on, and at least 6"):
+    with pytest.raises(ValueError, match="has 5 cases to train on, and at least 6"):
         source.adopt(source.select(raw, train=0, unseen=2), tmp_path / "ours")
 
 
@@ -111,7 +111,7 @@ def test_nothing_is_written_into_the_source(tmp_path: Path, capsys: pytest.Captu
     before = sorted(raw.rglob("*"))
     words = ["--source", str(raw), "--out", str(raw / "demo"), "-c", "3d_fullres", "--device", "cpu"]
     assert main(["demo", *words]) == 2
-    assert "lies in the source, which is only read" in capsys.readouterr().err
+    assert "is inside the source, which is only read" in capsys.readouterr().err
     assert sorted(raw.rglob("*")) == before
 
 

@@ -179,11 +179,11 @@ def test_an_evaluation_is_of_the_predictions_that_are_there_whatever_clocks_say(
     assert evaluate.is_done()  # by hand: names must do
     evaluate.folder.mkdir(parents=True)
     attempt = Attempt(command="", began=0.0, device="cpu", seconds=1.0, returncode=0)
-    evaluate.witness().begin(Record()).begin(evaluate.folder, attempt)
+    evaluate.observer().begin(Record()).begin(evaluate.folder, attempt)
     assert evaluate.is_done()
     (out / "test_1.nii.gz").write_bytes(gzip.compress(b"test_2"))  # of the same size
     assert not evaluate.is_done()
-    evaluate.witness().begin(Record()).begin(evaluate.folder, attempt)
+    evaluate.observer().begin(Record()).begin(evaluate.folder, attempt)
     assert evaluate.is_done()
     predict.folder.mkdir(parents=True)
     Record().begin(predict.folder, attempt)  # the same predictions, made again
@@ -211,11 +211,11 @@ def test_best_on_validation_leaves_nnunets_own_alone(spec, preprocessed) -> None
     ("text", "line", "complaint"),
     [
         (BASE.replace("901", "902"), 1, "data set '902' is neither in"),
-        (BASE.replace("[0, 1]", "[0, 2]"), 5, "has folds 0 to 1, and no fold 2"),
+        (BASE.replace("[0, 1]", "[0, 2]"), 5, "has folds 0 to 1, got fold 2"),
         (BASE.replace("3d_fullres", "3d_lowres"), 2, "nnU-Net planned no 3d_lowres"),
         (BASE.replace("3d_fullres", "wide"), 2, "nnU-Net plans no 'wide'"),
-        (BASE + "plans: [MyPlans]", 6, "which planner makes it is not known"),
-        (BASE.replace("[0, 1]", "all"), 5, "judge it 'on: test'"),
+        (BASE + "plans: [MyPlans]", 6, "no known planner makes it"),
+        (BASE.replace("[0, 1]", "all"), 5, "so it needs 'on: test'"),
         (
             BASE.replace("3d_fullres", "3d_fullres_wide")
             + "small: {3d_fullres_wide: {from: 3d_fullres, patch: [8, 8, 8]}}",
@@ -273,7 +273,7 @@ def test_a_cascade_waits_for_every_fold_of_its_first_stage(spec, folders) -> Non
 
 def test_what_does_not_exist_yet_is_named_and_left_out(spec, folders) -> None:
     experiment = read_experiment(spec(BASE.replace("CE]", "Telepathy]\nneeds: [Telepathy]")))
-    assert [(one.arm, one.tricks) for one in missing(experiment)] == [("Telepathy", ("Telepathy",))]
+    assert [(lack.arm, lack.tricks) for lack in missing(experiment)] == [("Telepathy", ("Telepathy",))]
     trainers = {cell.model.trainer for cell in make(experiment, folders) if isinstance(cell, Train)}
     assert trainers == {"nnUNetTrainer_5epochs", "nnUNetTrainerTversky_5epochs"}
 

@@ -1,4 +1,4 @@
-"""File systems without locks. There is none here, so the system's call answers as on one."""
+"""File systems without locks. The tests have none, so the system call is replaced by one that fails as there."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def no_locks(*_: object) -> None:
 
 
 @pytest.fixture
-def without(monkeypatch) -> None:
+def claims_only(monkeypatch) -> None:
     monkeypatch.setattr(fcntl, "flock", no_locks)
 
 
@@ -60,7 +60,7 @@ def test_another_trouble_is_still_told(tmp_path, monkeypatch) -> None:
         Lock.take(tmp_path / "lock")
 
 
-def test_one_takes_it_and_lets_go(tmp_path, without) -> None:
+def test_one_takes_it_and_lets_go(tmp_path, claims_only) -> None:
     for _ in range(3):
         with Lock.take(tmp_path / "lock") as lock:
             assert lock.is_claim
@@ -70,7 +70,7 @@ def test_one_takes_it_and_lets_go(tmp_path, without) -> None:
     assert len(list(tmp_path.glob("lock.*"))) == 1
 
 
-def test_it_ends_with_the_child_that_it_was_handed_to(tmp_path, without) -> None:
+def test_it_ends_with_the_child_that_it_was_handed_to(tmp_path, claims_only) -> None:
     with Lock.take(tmp_path / "lock") as lock:
         child = subprocess.Popen(["sleep", "600"], pass_fds=[lock.descriptor])
         lock.hand_to(child.pid)
@@ -124,7 +124,7 @@ def test_signs_of_life_count(tmp_path, monkeypatch) -> None:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
-def test_a_number_that_another_process_has_got_since_is_not_he(tmp_path) -> None:
+def test_a_number_that_another_process_has_now_is_not_the_owner(tmp_path) -> None:
     mine = identity(os.getpid())
     (tmp_path / "lock.1").write_text(mine)
     assert Claim.take(tmp_path / "lock") is None

@@ -34,23 +34,23 @@ def cells(spec, preprocessed):
     return make(read_experiment(spec(SPEC)), preprocessed)
 
 
-def one(cells, kind):
+def first_of(cells, kind):
     return next(cell for cell in cells if isinstance(cell, kind))
 
 
 def test_from_timed_steps(cells) -> None:
-    train = one(cells, Train)
+    train = first_of(cells, Train)
     costs = Costs(cells, {group(train): TIMING})
     case = TILES * 8 * 0.05
     assert costs.seconds(train) == pytest.approx(START + 10 * (250 * 0.2 + 50 * 0.1) + 2 * case)
-    assert costs.seconds(one(cells, Predict)) == pytest.approx(START + 2 * case)
-    assert costs.seconds(one(cells, Evaluate)) == EVALUATION
+    assert costs.seconds(first_of(cells, Predict)) == pytest.approx(START + 2 * case)
+    assert costs.seconds(first_of(cells, Evaluate)) == EVALUATION
     assert costs.bytes(train) == 2_000_000 + sum(len("case_00") for _ in range(10)) // 5
 
 
 def test_nobody_knows_without_either(cells) -> None:
-    assert Costs(cells).seconds(one(cells, Train)) is None
-    assert Costs(cells).bytes(one(cells, Train)) is None
+    assert Costs(cells).seconds(first_of(cells, Train)) is None
+    assert Costs(cells).bytes(first_of(cells, Train)) is None
 
 
 def test_a_cell_that_is_done_tells_how_long_the_others_take(cells) -> None:
@@ -65,7 +65,7 @@ def test_a_cell_that_is_done_tells_how_long_the_others_take(cells) -> None:
 
 
 def test_what_an_interrupted_training_has_done_counts(cells) -> None:
-    train = one(cells, Train)
+    train = first_of(cells, Train)
     costs = Costs(cells, {group(train): TIMING})
     whole = costs.seconds(train)
     train.folder.mkdir(parents=True)
@@ -80,6 +80,6 @@ def test_slices_of_a_2d_configuration(cells, preprocessed) -> None:
     plans = json.loads(file.read_text())
     plans["configurations"]["3d_fullres"]["patch_size"] = [24, 24]
     file.write_text(json.dumps(plans))
-    predict = one(cells, Predict)
+    predict = first_of(cells, Predict)
     seconds = Costs(cells, {group(predict): TIMING}).seconds(predict)
     assert seconds == pytest.approx(START + 2 * 24 * 8 * 0.05)

@@ -31,7 +31,7 @@ def test_every_table_has_its_file() -> None:
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_the_file_is_right(file: Path) -> None:
-    """Fails too when a trick that the file waits for exists meanwhile: take it out of ``needs`` then."""
+    """Also fails when a trick under ``needs`` exists by now: take it out then."""
     experiment = read_experiment(file)
     assert experiment.notes == ()
     assert experiment.name == file.stem
@@ -47,8 +47,8 @@ def test_every_printed_row_is_named(name: str) -> None:
         for column in (column for chosen in comparison.printed.datasets.values() for column in chosen.values()):
             rows = comparison.printed.rows[column]
             base = comparison.printed.labels["baseline"]
-            there = {row for row in rows if name != "ife_table1" or row.startswith(base)}
-            printed.setdefault(column, set()).update(there)
+            named_rows = {row for row in rows if name != "ife_table1" or row.startswith(base)}
+            printed.setdefault(column, set()).update(named_rows)
             named.setdefault(column, set()).update(comparison.printed.labels.values())
     assert printed == named
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_tricks.experiment.board import summary
 from nnunet_tricks.experiment.failures import refuse_full
 from nnunet_tricks.experiment.local import LocalQueue
+from nnunet_tricks.experiment.queue_display import summary
 from nnunet_tricks.experiment.record import Record
 from nnunet_tricks.utilities.files import write_atomically
 from tests.checkout import IMPORT
@@ -33,7 +33,7 @@ def queue_of(cells, devices=("cpu",), **how) -> LocalQueue:
 
 
 def states(queue: LocalQueue) -> dict[str, str]:
-    return {key: one.state for key, one in queue.progress.items()}
+    return {key: progress.state for key, progress in queue.progress.items()}
 
 
 def test_when_all_fail_alike_the_rest_is_left_alone(tmp_path) -> None:
@@ -42,11 +42,11 @@ def test_when_all_fail_alike_the_rest_is_left_alone(tmp_path) -> None:
     assert not queue.run()
     assert lines(tmp_path / "tries") == 3, "one of each of three models"
     assert sorted(states(queue).values()) == ["failed"] * 3 + ["open"] * 9
-    said = summary(queue.progress, queue.stopped)
+    text = summary(queue.progress, queue.stopped)
     assert (
-        "stopped: 3 cells in a row failed within seconds, all with 'exit code 1; RuntimeError: no kernel image" in said
+        "stopped: 3 cells in a row failed within seconds, all with 'exit code 1; RuntimeError: no kernel image" in text
     )
-    assert "start the same command again" in said
+    assert "start the same command again" in text
 
 
 def test_two_that_are_all_there_is_are_enough(tmp_path) -> None:
@@ -63,7 +63,7 @@ def test_one_trick_that_fails_on_every_fold_does_not_end_the_others(tmp_path) ->
     assert [states(queue)[cell.key] for cell in good] == ["done"] * 3
 
 
-def test_who_fails_each_in_his_own_way_is_tried_again(tmp_path) -> None:
+def test_cells_that_fail_for_different_reasons_are_tried_again(tmp_path) -> None:
     words = ("no memory", "no such file", "cannot divide")
     cells = [
         failing(tmp_path, f"c{n}", line=f"echo x >> {tmp_path}/tries; echo {word}; exit 1", rank=n)
@@ -104,7 +104,7 @@ def test_a_disk_that_is_full_names_its_file(tmp_path) -> None:
 
 
 def small_disk(folder: Path, size: str, code: str) -> dict[str, object]:
-    """What some Python prints as JSON, with a disk of that size mounted on a folder."""
+    """The JSON that a line of Python prints, with a disk of this size mounted on a folder."""
     folder.mkdir()
     if shutil.which("unshare") is None or subprocess.run([*MOUNT, "100k", str(folder), "true"], check=False).returncode:
         pytest.skip("no disk can be mounted here")
@@ -138,10 +138,10 @@ print(json.dumps({{"done": done, "stopped": queue.stopped, "why": attempts[0].wh
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="mounts a small disk")
 def test_a_full_disk_reaches_screen_and_record_and_spends_no_retries(tmp_path) -> None:
     disk = tmp_path / "disk"
-    found = small_disk(disk, "1M", QUEUE.format(disk=str(disk), folder=str(tmp_path), before=False))
-    assert found["done"] is False
-    assert "No space left on device" in str(found["stopped"])
-    assert "No space left on device" in str(found["why"])
+    states_then = small_disk(disk, "1M", QUEUE.format(disk=str(disk), folder=str(tmp_path), before=False))
+    assert states_then["done"] is False
+    assert "No space left on device" in str(states_then["stopped"])
+    assert "No space left on device" in str(states_then["why"])
     assert lines(tmp_path / "tries") == 1
 
 
@@ -149,7 +149,7 @@ def test_a_full_disk_reaches_screen_and_record_and_spends_no_retries(tmp_path) -
 def test_a_disk_that_was_full_before(tmp_path) -> None:
     """Not even a record can be written."""
     disk = tmp_path / "disk"
-    found = small_disk(disk, "1M", QUEUE.format(disk=str(disk), folder=str(tmp_path), before=True))
-    assert found["done"] is False
-    assert "No space left on device" in str(found["stopped"])
+    states_then = small_disk(disk, "1M", QUEUE.format(disk=str(disk), folder=str(tmp_path), before=True))
+    assert states_then["done"] is False
+    assert "No space left on device" in str(states_then["stopped"])
     assert lines(tmp_path / "tries") == 0

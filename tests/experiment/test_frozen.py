@@ -6,9 +6,9 @@ import pytest
 
 from nnunet_tricks.cli import main
 from nnunet_tricks.experiment.frozen import Frozen, place, state_of
+from nnunet_tricks.experiment.observer import Observer
 from nnunet_tricks.experiment.record import Attempt, Record
 from nnunet_tricks.experiment.spec import read_experiment
-from nnunet_tricks.experiment.witness import Witness
 from tests.experiment.conftest import DATASET
 
 SPEC = "datasets: [901]\nconfigurations: [3d_fullres]\ntricks: [Tversky, CE]\nepochs: 5\nfolds: [0, 1]\n"
@@ -25,21 +25,21 @@ def begin(folders, name: str = "training_log_2026_1_31_09_05_00.txt", *, at: flo
     """A training that is begun, by a queue at some moment, or by hand."""
     model, states = folders.results / MODEL, folders.state / MODEL / "train"
     model.mkdir(parents=True, exist_ok=True)
-    witness = Witness(model=str(model))
+    observer = Observer(model=str(model))
     if at is not None:
         states.mkdir(parents=True, exist_ok=True)
-        record = witness.begin(Record()).begin(states, Attempt(command="nnUNetv2_train", began=at, device="cpu"))
+        record = observer.begin(Record()).begin(states, Attempt(command="nnUNetv2_train", began=at, device="cpu"))
     (model / name).write_text("")
     if at is not None:
-        witness.look(record).written(states)
+        observer.look(record).written(states)
 
 
 def test_a_locked_file_that_stays_as_it_is_holds(spec, preprocessed, capsys) -> None:
     file = spec(SPEC)
     assert not state_of(file, preprocessed).holds
-    code, said = lock(file, capsys)
+    code, text = lock(file, capsys)
     assert code == 0
-    assert "before the first of 6 trainings" in said
+    assert "before the first of 6 trainings" in text
     begin(preprocessed, "training_log_1999_1_31_09_05_00.txt", at=time.time() + 60)
     state = state_of(file, preprocessed)
     assert state.holds
@@ -54,10 +54,10 @@ def test_a_locked_file_that_stays_as_it_is_holds(spec, preprocessed, capsys) -> 
 def test_after_the_first_training_nothing_can_be_locked(spec, preprocessed, capsys) -> None:
     begin(preprocessed)
     file = spec(SPEC)
-    code, said = lock(file, capsys)
+    code, text = lock(file, capsys)
     assert code == 2
-    assert "1 of its 6 trainings have begun" in said
-    assert MODEL in said
+    assert "1 of its 6 trainings have begun" in text
+    assert MODEL in text
     assert not place(file).exists()
 
 
@@ -120,7 +120,7 @@ def test_all_share_their_randomness_or_none(spec) -> None:
     listed = SPEC.replace("tricks: [Tversky, CE]", "trainers: [nnUNetTrainer, nnUNetTrainerTopk10Loss]").replace(
         "epochs: 5\n", ""
     )
-    with pytest.raises(ValueError, match="nnUNetTrainerTopk10Loss is not ours"):
+    with pytest.raises(ValueError, match="and nnUNetTrainerTopk10Loss is not one of them"):
         read_experiment(spec(listed + "shared_randomness: true\n"))
     with pytest.raises(ValueError, match="must be true or false, got 'maybe'"):
         read_experiment(spec(SPEC + "shared_randomness: maybe\n"))
@@ -145,15 +145,15 @@ def test_local_times_are_no_evidence(spec, preprocessed, capsys, monkeypatch, zo
         time.tzset()
     assert not state.holds
     assert not state.began_before
-    assert f"had begun by then cannot be told, as they were begun by hand: {MODEL}" in state.sentence
+    assert f"started by hand, so it is not known whether they began earlier: {MODEL}" in state.sentence
 
 
 def test_results_that_were_moved_away_are_remembered(spec, preprocessed, capsys) -> None:
     begin(preprocessed, at=time.time())
     (preprocessed.results / MODEL / "training_log_2026_1_31_09_05_00.txt").unlink()
-    code, said = lock(spec(SPEC), capsys)
+    code, text = lock(spec(SPEC), capsys)
     assert code == 2
-    assert "1 of its 6 trainings have begun" in said
+    assert "1 of its 6 trainings have begun" in text
 
 
 def test_line_ends_that_git_changes_are_no_change(spec, preprocessed, capsys) -> None:

@@ -1,4 +1,4 @@
-"""Whoever is killed, and whenever: nothing is lost, and nothing runs twice."""
+"""Whatever is killed, and whenever: nothing is lost, and nothing runs twice."""
 
 import os
 import random
@@ -30,22 +30,22 @@ def start(folder: Path, count: int, seconds: float, device: str = "cpu") -> subp
 
 def commands(folder: Path) -> list[int]:
     """The processes of cells in that folder."""
-    found = []
+    pids = []
     for process in Path("/proc").iterdir():
         with suppress(OSError):
             if process.name.isdecimal() and f"{MARK}={folder}".encode() in (process / "environ").read_bytes():
-                found.append(int(process.name))
-    return found
+                pids.append(int(process.name))
+    return pids
 
 
 def keepers(folder: Path) -> list[int]:
-    found = []
+    pids = []
     for process in Path("/proc").iterdir():
         with suppress(OSError):
             line = (process / "cmdline").read_bytes()
             if b"experiment.keeper" in line and str(folder).encode() in line:
-                found.append(int(process.name))
-    return found
+                pids.append(int(process.name))
+    return pids
 
 
 def kill(processes: list[int]) -> None:

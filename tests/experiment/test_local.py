@@ -3,9 +3,9 @@ import subprocess
 import threading
 import time
 
-from nnunet_tricks.experiment.board import summary
 from nnunet_tricks.experiment.local import LocalQueue
 from nnunet_tricks.experiment.lock import Lock
+from nnunet_tricks.experiment.queue_display import summary
 from nnunet_tricks.experiment.record import Record, last_lines
 from tests.experiment.generic import Shell, counting, lines
 
@@ -15,13 +15,13 @@ def queue_of(cells, devices=("cpu",), **how) -> LocalQueue:
 
 
 def states(queue: LocalQueue) -> dict[str, str]:
-    return {key: one.state for key, one in queue.progress.items()}
+    return {key: progress.state for key, progress in queue.progress.items()}
 
 
 def test_everything_runs_once_and_in_order(tmp_path) -> None:
     order = []
     cells = [counting(tmp_path, f"c{n}", after=[f"c{n - 1}"] if n else [], rank=n) for n in range(4)]
-    queue = queue_of(cells, tell=lambda one: order.append((one.cell.key, one.state)))
+    queue = queue_of(cells, tell=lambda progress: order.append((progress.cell.key, progress.state)))
     assert queue.run()
     assert [key for key, state in order if state == "running"] == ["c0", "c1", "c2", "c3"]
     assert [lines(tmp_path / f"c{n}.begun") for n in range(4)] == [1] * 4
@@ -75,7 +75,7 @@ def test_a_failure_is_tried_again_and_then_told_with_its_last_lines(tmp_path) ->
 def test_ending_well_without_making_anything_is_a_failure(tmp_path) -> None:
     queue = queue_of([Shell(key="lazy", states=tmp_path / "s", line="true", made=tmp_path / "never")], retries=0)
     assert not queue.run()
-    assert "what it should make is not there" in queue.progress["lazy"].why
+    assert "but did not make what it should" in queue.progress["lazy"].why
 
 
 def test_a_command_that_does_not_exist(tmp_path) -> None:

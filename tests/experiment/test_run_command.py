@@ -31,7 +31,7 @@ class nnUNetTrainerShort(nnUNetTrainer):
 '''
 
 
-def said(capsys, *words: object) -> tuple[int, str, str]:
+def outcome_of(capsys, *words: object) -> tuple[int, str, str]:
     code = main(["run", *map(str, words)])
     captured = capsys.readouterr()
     return code, captured.out, captured.err
@@ -39,7 +39,7 @@ def said(capsys, *words: object) -> tuple[int, str, str]:
 
 def test_a_dry_run_shows_all_and_writes_nothing(spec, folders, capsys) -> None:
     file = spec(SPEC)
-    code, out, _ = said(capsys, file, "--dry-run", "--no-timing", "--device", "cpu")
+    code, out, _ = outcome_of(capsys, file, "--dry-run", "--no-timing", "--device", "cpu")
     assert code == 0
     assert f"{DATASET}/nnUNetTrainerCE_5epochs__nnUNetPlans__3d_fullres/fold_1/train" in out
     assert "0 of 8 cells done" in out
@@ -49,14 +49,14 @@ def test_a_dry_run_shows_all_and_writes_nothing(spec, folders, capsys) -> None:
 
 
 def test_a_dry_run_says_that_nothing_can_be_decided_and_what_to_write(spec, preprocessed, capsys) -> None:
-    _, _, err = said(capsys, spec(SPEC), "--dry-run", "--no-timing", "--device", "cpu")
-    assert "every word of 'compare' will be 'undecided'; write 'baseline_runs: 3'" in err
-    _, _, err = said(capsys, spec(SPEC + "baseline_runs: 3\n"), "--dry-run", "--no-timing", "--device", "cpu")
+    _, _, err = outcome_of(capsys, spec(SPEC), "--dry-run", "--no-timing", "--device", "cpu")
+    assert "every verdict of 'compare' will be 'undecided'; write 'baseline_runs: 3'" in err
+    _, _, err = outcome_of(capsys, spec(SPEC + "baseline_runs: 3\n"), "--dry-run", "--no-timing", "--device", "cpu")
     assert "undecided" not in err
 
 
 def test_a_dry_run_for_programs(spec, preprocessed, capsys) -> None:
-    code, out, _ = said(capsys, spec(SPEC), "--dry-run", "--no-timing", "--json", "--device", "cpu")
+    code, out, _ = outcome_of(capsys, spec(SPEC), "--dry-run", "--no-timing", "--json", "--device", "cpu")
     cells = json.loads(out)
     assert code == 0
     assert [cell["state"] for cell in cells] == ["done"] * 2 + ["open"] * 6
@@ -64,12 +64,12 @@ def test_a_dry_run_for_programs(spec, preprocessed, capsys) -> None:
 
 
 def test_a_budget_without_measurements_leaves_nothing_out(spec, preprocessed, capsys) -> None:
-    _, out, _ = said(capsys, spec(SPEC), "--dry-run", "--no-timing", "--budget", "48h", "--device", "cpu")
+    _, out, _ = outcome_of(capsys, spec(SPEC), "--dry-run", "--no-timing", "--budget", "48h", "--device", "cpu")
     assert "In 48 h 0 min: 6 of 6 trainings" in out
 
 
 def test_lines_for_a_cluster(spec, preprocessed, capsys) -> None:
-    _, out, _ = said(capsys, spec(SPEC), "--runner", "print", "--format", "sbatch")
+    _, out, _ = outcome_of(capsys, spec(SPEC), "--runner", "print", "--format", "sbatch")
     assert len(out.splitlines()) == 6
     assert all("--gres=gpu:1" in line and "nnUNetv2_train" in line for line in out.splitlines())
 
@@ -77,7 +77,7 @@ def test_lines_for_a_cluster(spec, preprocessed, capsys) -> None:
 def test_our_planners_need_the_link(spec, preprocessed, capsys, monkeypatch) -> None:
     monkeypatch.setattr(link, "state", list)
     file = spec(SPEC + "plans: [nnUNetPlansNoResampling]\n")
-    code, out, err = said(capsys, file, "--device", "cpu")
+    code, out, err = outcome_of(capsys, file, "--device", "cpu")
     assert (code, out) == (2, "")
     assert "nnUNetPlansNoResampling: nnU-Net finds our planners only after 'nnunet-tricks link'" in err
     assert not list(preprocessed.results.iterdir())
@@ -85,11 +85,11 @@ def test_our_planners_need_the_link(spec, preprocessed, capsys, monkeypatch) -> 
 
 def test_missing_tricks_are_named_and_the_rest_can_run(spec, preprocessed, capsys) -> None:
     file = spec(SPEC.replace("CE]", "Telepathy]\nneeds: [Telepathy]"))
-    code, _, err = said(capsys, file, "--dry-run", "--no-timing", "--device", "cpu")
+    code, _, err = outcome_of(capsys, file, "--dry-run", "--no-timing", "--device", "cpu")
     assert code == 2
     assert "missing: Telepathy needs Telepathy" in err
     assert "--skip-missing" in err
-    code, out, err = said(capsys, file, "--dry-run", "--no-timing", "--device", "cpu", "--skip-missing")
+    code, out, err = outcome_of(capsys, file, "--dry-run", "--no-timing", "--device", "cpu", "--skip-missing")
     assert code == 0
     assert "missing: Telepathy" in err
     assert "2 of 6 cells done" in out
@@ -98,15 +98,15 @@ def test_missing_tricks_are_named_and_the_rest_can_run(spec, preprocessed, capsy
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (["--gpus", "0,0"], "each once"),
-        (["--gpus", "a"], "--gpus takes numbers"),
+        (["--gpus", "0,0"], "--gpus must be different numbers such as 0,1, got '0,0'"),
+        (["--gpus", "a"], "--gpus must be different numbers"),
         (["--gpus", "0", "--device", "cpu"], "contradict"),
         (["--budget", "soon"], "48h, 90min or 2d"),
-        (["--retries", "-1"], "cannot be negative"),
+        (["--retries", "-1"], "must not be negative"),
     ],
 )
 def test_wrong_arguments(spec, preprocessed, capsys, words, complaint) -> None:
-    code, _, err = said(capsys, spec(SPEC), "--dry-run", *words)
+    code, _, err = outcome_of(capsys, spec(SPEC), "--dry-run", *words)
     assert code == 2
     assert complaint in err
 
@@ -128,13 +128,13 @@ def test_gpus_that_are_not_ours_are_left_alone(tmp_path, monkeypatch) -> None:
 
 def test_no_folders(spec, capsys, monkeypatch) -> None:
     monkeypatch.delenv("nnUNet_raw", raising=False)
-    code, _, err = said(capsys, spec(SPEC), "--dry-run", "--device", "cpu")
+    code, _, err = outcome_of(capsys, spec(SPEC), "--dry-run", "--device", "cpu")
     assert code == 2
     assert "export nnUNet_raw=" in err
 
 
 def test_no_file(tmp_path, capsys) -> None:
-    code, _, err = said(capsys, tmp_path / "none.yaml")
+    code, _, err = outcome_of(capsys, tmp_path / "none.yaml")
     assert code == 2
     assert "none.yaml" in err
     assert err.count("\n") == 1

@@ -102,7 +102,7 @@ def test_baseline_and_tricks_share_everything_but_the_trick(spec, tricks, epochs
         ("tricks: [CE]\ntrainers: [nnUNetTrainer]", 3, "takes 'trainers', not 'tricks'"),
         ("tricks: [CE]\nepochs: 0", 4, "must be a whole number from 1 on, got 0"),
         ("tricks: [CE]\nepochs: many", 4, "got 'many'"),
-        ("tricks: [CE]\nfolds: [0, 1, 1]", 4, "'1' stands twice"),
+        ("tricks: [CE]\nfolds: [0, 1, 1]", 4, "'1' appears twice"),
         ("tricks: [CE]\nfolds: [one]", 4, "from 0 on, got 'one'"),
         ("tricks: [CE]\non: tests", 4, "did you mean 'test'?"),
         ("tricks: [CE]\ncheckpoint: latest", 4, "must be one of final, best"),
@@ -110,21 +110,21 @@ def test_baseline_and_tricks_share_everything_but_the_trick(spec, tricks, epochs
         ("tricks: [CE]\nneeds: [Telepathy]", 4, "nothing in the file uses Telepathy"),
         ("tricks: [CE]\nneeds: [telepathy]", 4, "a capital first"),
         ("tricks: [CE]\nplans: [a__b]", 4, "single '_'"),
-        ("tricks: [CE]\nregions: {kidney: all}", 4, "written like 1+2"),
+        ("tricks: [CE]\nregions: {kidney: all}", 4, "must be a union of labels such as 1+2"),
         ("tricks: [CE]\nsmall: {3d_fullres: {patch: [8]}}", 4, "needs 'from'"),
-        ("tricks: [CE]\nsmall: {tiny: {from: 2d}}", 4, "'configurations' does not name it"),
-        ("tricks: [CE]\nname: a b", 4, "will not do for a file"),
+        ("tricks: [CE]\nsmall: {tiny: {from: 2d}}", 4, "'configurations' does not list it"),
+        ("tricks: [CE]\nname: a b", 4, "must consist of letters, digits"),
         ("tricks: []", 3, "is empty"),
         ("tricks: [CE, CE]", 3, "twice"),
-        ("trainers: [nnUNetTrainer_10epochs]\nepochs: 20", 3, "another number of epochs"),
-        ("trainers: [nnUNetTrainer_run2]", 3, "say 'runs'"),
-        ("trainers: [nnUNetTrainerCE]\nruns: 4000000000", 4, "nobody trains more than 1000 runs"),
-        ("trainers: [nnUNetTrainerTopk10Loss]\nruns: 2", 4, "has one run only"),
+        ("trainers: [nnUNetTrainer_10epochs]\nepochs: 20", 3, "contradicts 'epochs: 20': leave one"),
+        ("trainers: [nnUNetTrainer_run2]", 3, "set 'runs' instead"),
+        ("trainers: [nnUNetTrainerCE]\nruns: 4000000000", 4, "'runs' must be at most 1000, got 4000000000"),
+        ("trainers: [nnUNetTrainerTopk10Loss]\nruns: 2", 4, "can have one run only"),
         ("comparisons:\n- tricks: [CE]", 4, "needs a 'name'"),
         (
             "comparisons:\n- {name: a, tricks: [CE]}\n- {name: a, tricks: [CE]}",
             5,
-            "two of 'comparisons' are called 'a'",
+            "two of 'comparisons' have the name 'a'",
         ),
     ],
 )
@@ -139,13 +139,13 @@ def test_every_fault_has_its_line(spec, text, line, complaint) -> None:
 @pytest.mark.parametrize("key", ["datasets", "configurations"])
 def test_what_must_be_there(spec, key) -> None:
     kept = "".join(line + "\n" for line in LEAST.splitlines() if not line.startswith(key))
-    with pytest.raises(SpecError, match=f"says no '{key}'"):
+    with pytest.raises(SpecError, match=f"needs '{key}'"):
         read_experiment(spec(kept + "tricks: [CE]"))
 
 
 @pytest.mark.parametrize("dataset", ["0", "1234", "Dataset12_x", "Dataset123", "Dataset123_a__b", "kits"])
 def test_no_data_sets(spec, dataset) -> None:
-    with pytest.raises(SpecError, match="is no data set"):
+    with pytest.raises(SpecError, match="is not a data set"):
         read_experiment(spec(f"datasets: [{dataset}]\nconfigurations: [2d]\ntricks: [CE]"))
 
 
@@ -186,18 +186,18 @@ def test_somebody_elses_trainer(spec, tmp_path, monkeypatch) -> None:
     (tmp_path / "theirs" / "code.py").write_text("class nnUNetTrainerZebra(object):\n    pass\n")
     text = LEAST + "trainers: [nnUNetTrainer, nnUNetTrainerZebra]\n"
     (note,) = read_experiment(spec(text)).notes
-    assert "nnUNetTrainerZebra is not known here" in note
+    assert "nnUNetTrainerZebra is not known: neither our name" in note
     monkeypatch.setenv("nnUNet_extTrainer", str(tmp_path / "theirs"))
     assert read_experiment(spec(text)).notes == ()
     (note,) = read_experiment(spec(text + "epochs: 5\n")).notes
-    assert "does not reach it" in note
+    assert "has no effect on it" in note
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "advice"),
     [
         ("", "trained once, which .* write 'baseline_runs: 3', which is 10 more trainings"),
-        ("runs: 3\nbaseline_runs: 1\n", "trained once, .* every word of 'compare' will be 'undecided'"),
+        ("runs: 3\nbaseline_runs: 1\n", "trained once, .* every verdict of 'compare' will be 'undecided'"),
         ("folds: [0]\n", "which is 2 more trainings"),
         ("folds: [0]\nbaseline_runs: 2\n", "trained twice, on a single fold, .* 'baseline_runs: 3', which is 1 more"),
         ("folds: 0\nruns: 2\nshared_randomness: true\n", "trained twice, on a single fold, .* write 'runs: 3'"),
@@ -208,9 +208,9 @@ def test_somebody_elses_trainer(spec, tmp_path, monkeypatch) -> None:
         ("runs: 2\nshared_randomness: true\n", ""),
     ],
 )
-def test_an_experiment_that_can_decide_nothing_says_so_before_it_trains(spec, text, said) -> None:
+def test_an_experiment_that_can_decide_nothing_says_so_before_it_trains(spec, text, advice) -> None:
     notes = " ".join(read_experiment(spec(LEAST + "tricks: [CE]\n" + text)).undecided)
-    assert re.search(said, notes) if said else not notes
+    assert re.search(advice, notes) if advice else not notes
 
 
 def test_each_comparison_that_can_decide_nothing_is_named(spec) -> None:

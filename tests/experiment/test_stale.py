@@ -1,4 +1,4 @@
-"""A split, plans or test part that changed between two runs is told before anything is trained."""
+"""A split, plans or test part that changed between two runs is reported before anything is trained."""
 
 import json
 
@@ -28,8 +28,8 @@ def train(cells) -> Train:
     """Fold 0 of the baseline, trained by a keeper that noted the split."""
     cell = next(cell for cell in cells if isinstance(cell, Train))
     cell.folder.mkdir(parents=True)
-    record = cell.witness().begin(Record()).begin(cell.folder, ATTEMPT)
-    cell.witness().look(record).written(cell.folder)
+    record = cell.observer().begin(Record()).begin(cell.folder, ATTEMPT)
+    cell.observer().look(record).written(cell.folder)
     checkpoint(cell.model, "final")
     return cell
 
@@ -50,7 +50,7 @@ def test_what_has_not_changed_is_no_fault(cells, train, preprocessed) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "complaint"),
     [
         ({"train": CASES[:2] + CASES[4:], "val": CASES[2:4]}, "case_02, case_03 no longer in train"),
         ({"train": CASES[3:]}, "case_02 no longer in train"),
@@ -59,15 +59,15 @@ def test_what_has_not_changed_is_no_fault(cells, train, preprocessed) -> None:
     ],
 )
 def test_another_split_stops_run_and_says_in_what_it_differs(
-    spec, cells, train, preprocessed, capsys, change, said
+    spec, cells, train, preprocessed, capsys, change, complaint
 ) -> None:
     """The second and third have the same validation cases, the third even as many of both."""
     write_split(preprocessed, **change)
     for words in (["--dry-run", "--no-timing"], [], ["--runner", "print"]):
         assert main(["run", str(spec(SPEC)), "--device", "cpu", *words]) == 2
         error = capsys.readouterr().err
-        assert f"{train.model.name} was trained on another split than the split file has now: {said}" in error
-        assert "Nothing was begun" in error
+        assert f"{train.model.name} was trained on another split than the split file has now: {complaint}" in error
+        assert "Nothing was started" in error
     assert len(list(preprocessed.results.glob(f"{DATASET}/*"))) == 1
 
 
@@ -77,26 +77,26 @@ def test_the_split_is_noted_though_nnunet_makes_it_after_the_training_has_begun(
     content = file.read_text()
     file.unlink()
     train.folder.mkdir(parents=True)
-    record = train.witness().begin(Record()).begin(train.folder, ATTEMPT)
-    record = train.witness().look(record)
+    record = train.observer().begin(Record()).begin(train.folder, ATTEMPT)
+    record = train.observer().look(record)
     assert record.split == ""
     file.write_text(content[:40])  # still being written
-    assert train.witness().look(record).split == ""
+    assert train.observer().look(record).split == ""
     file.write_text(content)
-    assert train.witness().look(record).split == Split(tuple(CASES[2:]), tuple(CASES[:2])).digest
+    assert train.observer().look(record).split == Split(tuple(CASES[2:]), tuple(CASES[:2])).digest
 
 
 def test_a_training_that_begins_anew_may_have_a_new_split(train, preprocessed) -> None:
     train.model.checkpoint("final").unlink()
     write_split(preprocessed, train=CASES[3:])
     stale.check([train])
-    record = train.witness().begin(Record.read(train.folder)).begin(train.folder, ATTEMPT)
-    assert train.witness().look(record).split == Split(tuple(CASES[3:]), tuple(CASES[:2])).digest
+    record = train.observer().begin(Record.read(train.folder)).begin(train.folder, ATTEMPT)
+    assert train.observer().look(record).split == Split(tuple(CASES[3:]), tuple(CASES[:2])).digest
 
 
 def test_a_training_that_goes_on_may_not(train) -> None:
     train.model.checkpoint("final").rename(train.model.checkpoint("latest"))
-    record = train.witness().begin(Record.read(train.folder))
+    record = train.observer().begin(Record.read(train.folder))
     assert record.split == Record.read(train.folder).split != ""
 
 

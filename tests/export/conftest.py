@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.conformance.steps import STEPS
 from nnunet_tricks.door import trainers
 
@@ -15,10 +15,10 @@ TRAINER = "nnUNetTrainerTversky_NoDeepSupervision"
 
 
 @pytest.fixture(scope="session")
-def train(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Cell], Path]:
+def train(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Situation], Path]:
     """Trains for an epoch, and returns a copy of the model folder that nobody may write to."""
 
-    def train(name: str, cell: Cell) -> Path:
+    def train(name: str, cell: Situation) -> Path:
         trainer = trainers.find(name)
         assert trainer is not None
         with bench.room(trainer, cell) as run:
@@ -30,9 +30,9 @@ def train(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> Callable[[s
 
 
 @pytest.fixture(scope="session")
-def volumes(train: Callable[[str, Cell], Path]) -> Path:
+def volumes(train: Callable[[str, Situation], Path]) -> Path:
     """A model with regions, trained by two tricks on volumes, without deep supervision."""
-    return train(TRAINER, Cell("regions", "3d", False))
+    return train(TRAINER, Situation("regions", "3d", False))
 
 
 @pytest.fixture

@@ -17,14 +17,14 @@ from nnunet_tricks.catalogue import CATALOGUE
 from nnunet_tricks.catalogue.info import TrickInfo
 from nnunet_tricks.cli import main
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.conformance.steps import STEPS
 from nnunet_tricks.door import trainers
 from nnunet_tricks.door.external import is_read
 from nnunet_tricks.door.lookup import findable
-from nnunet_tricks.export.model import FINAL, load
 from nnunet_tricks.export.stock import stock_trainer
 from nnunet_tricks.export.write import export
+from nnunet_tricks.nnunet.model_folder import FINAL, load
 
 OWN = """
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
@@ -71,9 +71,9 @@ def test_two_changes_of_the_network_are_more_than_nnunet_has(tmp_path: Path) -> 
 
 
 def test_a_base_is_predicted_with_by_nnunets_own_trainer(
-    train: Callable[[str, Cell], Path], bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    train: Callable[[str, Situation], Path], bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    model = train("nnUNetTrainerMedISeg2D_Dice", Cell("labels", "2d", False))
+    model = train("nnUNetTrainerMedISeg2D_Dice", Situation("labels", "2d", False))
     assert main(["export", str(model), str(tmp_path / "out")]) == 0
     assert "the checkpoints now say nnUNetTrainerBN" in capsys.readouterr().out
     predicted = []
@@ -88,8 +88,10 @@ def test_a_base_is_predicted_with_by_nnunets_own_trainer(
     assert predicted[0].std() > 0
 
 
-def test_instance_norm_is_nnunets_where_the_plans_have_it(train: Callable[[str, Cell], Path], tmp_path: Path) -> None:
-    model = train("nnUNetTrainerMedISeg2D_InstanceNorm", Cell("labels", "2d", False))
+def test_instance_norm_is_nnunets_where_the_plans_have_it(
+    train: Callable[[str, Situation], Path], tmp_path: Path
+) -> None:
+    model = train("nnUNetTrainerMedISeg2D_InstanceNorm", Situation("labels", "2d", False))
     assert export(model, tmp_path / "out").stock.trainer is nnUNetTrainer
     spoiled = shutil.copytree(model, tmp_path / "spoiled")
     plans = json.loads((spoiled / "plans.json").read_text())
@@ -101,7 +103,7 @@ def test_instance_norm_is_nnunets_where_the_plans_have_it(train: Callable[[str, 
 
 
 def test_a_network_of_its_own_is_refused_although_the_model_is_whole(bench: Bench, tmp_path: Path) -> None:
-    with bench.room(nnUNetTrainerBN, Cell("labels", "2d", True)) as run:
+    with bench.room(nnUNetTrainerBN, Situation("labels", "2d", True)) as run:
         STEPS["epochs"](run)
         with pytest.raises(ValueError, match=r"network of its own.* nnU-Net itself has this trainer: send .* as it is"):
             export(run.model_folder(), tmp_path / "out")

@@ -30,15 +30,15 @@ def test_a_picture_and_what_is_in_it(volumes: Path, tmp_path: Path, capsys: pyte
     out = tmp_path / "new" / "drawn.png"
     words = ["preview-augmentation", volumes.parent.name, "-tr", "nnUNetTrainerGTAugB", "-c", "3d_fullres"]
     assert main([*words, "--draws", "5", "-o", str(out), "--json"]) == 0
-    said = json.loads(capsys.readouterr().out)
-    assert (said["read"], said["patch"], said["draws"]) == ([6, 29, 29], [6, 24, 24], 5)
-    assert said["mirrored_at_inference"] == [0, 1, 2]
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["read"], printed["patch"], printed["draws"]) == ([6, 29, 29], [6, 24, 24], 5)
+    assert printed["mirrored_at_inference"] == [0, 1, 2]
     assert imread(out).std() > 0.05
     assert everything(volumes.parent) == before
     assert list(out.parent.iterdir()) == [out]
     drawn = out.read_bytes()
     assert main([*words, "-o", str(out)]) == 2
-    assert "is there already: name another picture with -o, or say --overwrite" in capsys.readouterr().err
+    assert "already exists: name another picture with -o, or give --overwrite" in capsys.readouterr().err
     assert out.read_bytes() == drawn
     assert main([*words, "-o", str(out), "--overwrite", "--draws", "1"]) == 0
     assert out.read_bytes() != drawn
@@ -50,8 +50,8 @@ def test_the_configuration_is_that_of_plan_and_mixing_is_not_shown(
     """The first of the tiny plans is 3d_lowres."""
     words = ["preview-augmentation", volumes.parent.name, "-tr", "nnUNetTrainerMixUp", "--draws", "1"]
     assert main([*words, "-o", str(tmp_path / "mixed.png"), "--json"]) == 0
-    said = json.loads(capsys.readouterr().out)
-    assert (said["configuration"], said["patch"], said["not_shown"]) == ("3d_fullres", [6, 24, 24], "MixUp")
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["configuration"], printed["patch"], printed["not_shown"]) == ("3d_fullres", [6, 24, 24], "MixUp")
     assert main([*words, "-c", "3d_lowres", "-o", str(tmp_path / "other.png")]) == 0
     assert "MixUp is not in the picture" in capsys.readouterr().out
 
@@ -62,9 +62,9 @@ def test_without_a_split_all_cases_are_drawn_from_and_no_split_is_written(volume
     cases = {path.name.split(".")[0] for path in folder.glob("*/*.pkl")}
     before = everything(folder)
     plans = folder / volumes.name
-    found = {preview(plans, "nnUNetTrainerFlip", "3d_fullres", 0, draws=1, seed=seed).case for seed in range(15)}
+    drawn_cases = {preview(plans, "nnUNetTrainerFlip", "3d_fullres", 0, draws=1, seed=seed).case for seed in range(15)}
     preview(plans, "nnUNetTrainer", "3d_fullres", 4, draws=1, seed=0)
-    assert found == cases
+    assert drawn_cases == cases
     assert everything(folder) == before
     with pytest.raises(ValueError, match="fold 5 is not in the split"):
         preview(plans, "nnUNetTrainerFlip", "3d_fullres", 5, draws=1, seed=0)
@@ -82,20 +82,20 @@ def test_tricks_that_count_or_look_through_cases_leave_nothing(volumes: Path, tm
 def test_without_augmentation_every_draw_is_what_was_read(volumes: Path) -> None:
     shown = preview(volumes, "nnUNetTrainerNoDA", "3d_fullres", 0, draws=3, seed=1)
     assert shown.axes == ()
-    for one in shown.draws:
-        assert torch.equal(one.image, shown.read.image)
-        assert torch.equal(one.masks, shown.read.masks)
+    for draw in shown.draws:
+        assert torch.equal(draw.image, shown.read.image)
+        assert torch.equal(draw.masks, shown.read.masks)
     assert shown.read.masks.shape[0] == 2
     assert shown.read.masks[0].any()
 
 
 def test_draws_come_from_the_seed(volumes: Path) -> None:
-    one, again, other = (
+    first, again, other = (
         preview(volumes, "nnUNetTrainerGTAugB", "3d_fullres", 0, draws=2, seed=seed) for seed in (1, 1, 2)
     )
-    assert torch.equal(one.draws[1].image, again.draws[1].image)
-    assert not torch.equal(one.draws[1].image, other.draws[1].image)
-    assert not torch.equal(one.draws[0].image, one.draws[1].image)
+    assert torch.equal(first.draws[1].image, again.draws[1].image)
+    assert not torch.equal(first.draws[1].image, other.draws[1].image)
+    assert not torch.equal(first.draws[0].image, first.draws[1].image)
 
 
 @pytest.mark.parametrize(

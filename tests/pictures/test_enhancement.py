@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,12 @@ from PIL import Image
 
 from nnunet_tricks.cli import main
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.conformance.steps import STEPS
 from nnunet_tricks.door import trainers
 from nnunet_tricks.pictures.enhancement.counts import frequencies
 from nnunet_tricks.pictures.enhancement.images import cases
-from nnunet_tricks.pictures.enhancement.model import EnhancedModel, Look, Selection, _middle
+from nnunet_tricks.pictures.enhancement.model import EnhancedModel, Look, StageSelection, _middle
 from nnunet_tricks.tricks.network.enhancement.selection import most_instructive
 
 
@@ -25,7 +26,7 @@ def trained(bench: Bench, trick: str, dimension: str, folder: Path) -> tuple[Pat
     """A model folder, and the training images."""
     found = trainers.find(f"nnUNetTrainer{trick}")
     assert found is not None
-    with bench.room(found, Cell("labels", dimension, True)) as run:
+    with bench.room(found, Situation("labels", dimension, True)) as run:
         STEPS["epochs"](run)
         shutil.copytree(run.model_folder(), folder / run.model_folder().name)
         return folder / run.model_folder().name, run.data.raw / "imagesTr"
@@ -76,6 +77,11 @@ def test_one_image_of_a_folder_and_what_is_refused(
     for path, named in wrong:
         assert main(["show-ife", str(model), str(path), "-o", str(out)]) == 2
         assert named in capsys.readouterr().err
+    file = next(model.glob("fold_*")) / "checkpoint_final.pth"
+    torch.save(torch.load(file, weights_only=False) | {"args": Namespace(lr=0.01)}, file)
+    assert main(["show-ife", str(model), str(image), "-o", str(out)]) == 2
+    assert "say --trust" in capsys.readouterr().err
+    assert main(["show-ife", str(model), str(image), "-o", str(out), "--trust"]) == 0
     assert main(["show-ife", str(images), str(image)]) == 2
     assert "is no model folder of nnU-Net" in capsys.readouterr().err
 
@@ -92,7 +98,7 @@ def test_a_model_that_shows_nothing_twice(
 def test_the_second_stage_of_a_cascade_is_refused(bench: Bench) -> None:
     found = trainers.find("nnUNetTrainerIFECurvature")
     assert found is not None
-    with bench.room(found, Cell("labels", "cascade", True)) as run:
+    with bench.room(found, Situation("labels", "cascade", True)) as run:
         STEPS["first stage"](run)
         STEPS["epochs"](run)
         with pytest.raises(ValueError, match=r"second stage of a cascade.* give the model of 3d_lowres"):
@@ -120,7 +126,9 @@ def test_the_middle_is_cut_or_padded() -> None:
 
 def test_choices_are_counted() -> None:
     def look(*chosen: int) -> Look:
-        return Look("case", torch.zeros(1, 2, 2), [Selection(3, torch.zeros(4, 2, 2), torch.zeros(4), list(chosen))])
+        return Look(
+            "case", torch.zeros(1, 2, 2), [StageSelection(3, torch.zeros(4, 2, 2), torch.zeros(4), list(chosen))]
+        )
 
     (counted,) = frequencies([look(0, 1), look(1, 2), look(1, 0)])
     assert (counted.stage, counted.count, counted.images) == (3, 2, 3)

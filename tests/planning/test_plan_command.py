@@ -88,9 +88,9 @@ def test_a_sweep_adds_all_or_nothing(plans: Path, capsys: pytest.CaptureFixture[
     assert plans.read_bytes() == before
     assert _run("501", "--sweep", "--json") == 0
     report = json.loads(capsys.readouterr().out)
-    edges = [one["configuration"]["patch_size"][0] for one in report["configurations"]]
+    edges = [entry["configuration"]["patch_size"][0] for entry in report["configurations"]]
     assert edges == [32, 64, 96, 128, 160, 192]
-    sizes = [one["gigabytes"] for one in report["configurations"]]
+    sizes = [entry["gigabytes"] for entry in report["configurations"]]
     assert sizes == sorted(sizes)
 
 
@@ -134,17 +134,17 @@ def test_a_dry_run_of_another_spacing_says_what_it_takes(plans: Path, capsys: py
     assert "spacing: [3.0, 1.0, 1.0] -> [3.0, 2.0, 2.0]" in said
     assert "larger than the median image (6x12x12)" in said
     assert _run(*words, "--json") == 0
-    (one,) = json.loads(capsys.readouterr().out)["configurations"]
-    assert (one["name"], one["preprocessed"]) == ("3d_fullres", False)
-    assert isinstance(one["gigabytes"], float)
-    assert "6x12x12" in one["padding"]
+    (configuration,) = json.loads(capsys.readouterr().out)["configurations"]
+    assert (configuration["name"], configuration["preprocessed"]) == ("3d_fullres", False)
+    assert isinstance(configuration["gigabytes"], float)
+    assert "6x12x12" in configuration["padding"]
 
 
 def test_data_that_are_there_are_not_to_be_preprocessed_again(plans: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (plans.parent / "nnUNetPlansNoResampling_3d_fullres").mkdir()
     assert _run("501", "--no-resampling") == 0
     said = capsys.readouterr().out
-    assert "preprocessed already, in nnUNetPlansNoResampling_3d_fullres" in said
+    assert "already preprocessed, in nnUNetPlansNoResampling_3d_fullres" in said
     assert "nnUNetv2_preprocess -d" not in said
 
 
@@ -199,13 +199,13 @@ def test_plans_have_no_name_of_another_file(plans: Path, name: str) -> None:
     ("words", "message"),
     [
         ((), "nothing to plan"),
-        (("--patch", "32", "--no-resampling"), "first the plans, then with -p"),
-        (("--small", "--batch", "2"), "--batch goes with"),
-        (("--sweep", "32", "--name", "x"), "--sweep stands alone"),
-        (("--spacing", "2", "--no-resampling"), "--spacing takes two or three numbers from 0.0001 to 10000"),
-        (("--spacing", "nan", "1", "1"), "from 0.0001 to 10000, .* not 'nan 1 1'"),
+        (("--patch", "32", "--no-resampling"), "make the plans first, then add the configuration"),
+        (("--small", "--batch", "2"), "--batch needs --patch or --sweep"),
+        (("--sweep", "32", "--name", "x"), "--sweep excludes --small, --patch and --name"),
+        (("--spacing", "2", "--no-resampling"), "--spacing must be two or three numbers from 0.0001 to 10000"),
+        (("--spacing", "nan", "1", "1"), "from 0.0001 to 10000, .* got 'nan 1 1'"),
         (("--spacing", "1e-5", "1", "1"), "from 0.0001 to 10000"),
-        (("--resize", "200", "0"), "--resize takes two or three numbers of at least 1"),
+        (("--resize", "200", "0"), "--resize must be two or three numbers of at least 1"),
         (("--resize", "200", "200", "--spacing", "1", "1"), "exclude each other"),
     ],
 )

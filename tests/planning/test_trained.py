@@ -15,7 +15,7 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunet_tricks.commands import plan
 from nnunet_tricks.conformance import run as runs
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.conformance.steps import STEPS
 from nnunet_tricks.conformance.tiny_data import TinyData, make_tiny_data
 from nnunet_tricks.nnunet.sandbox import sandbox
@@ -58,7 +58,7 @@ def test_all_variants_train_and_predict_and_the_base_stays_byte_for_byte(
         if plans_name != "nnUNetPlans":
             _preprocess(data, plans_name, configuration)
         monkeypatch.setitem(runs.CONFIGURATIONS, "2d" if base == "2d" else "3d", configuration)
-        cell = Cell("labels", "2d" if base == "2d" else "3d", True)
+        cell = Situation("labels", "2d" if base == "2d" else "3d", True)
         run = runs.Run(nnUNetTrainer, cell, replace(data, plans=deepcopy(plans)), tmp_path)
         for step in ("epochs", "--val", "predict"):
             STEPS[step](run)

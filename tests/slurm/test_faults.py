@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from nnunet_tricks.experiment.cluster.environment import Environment
-from nnunet_tricks.experiment.cluster.head import Head
-from nnunet_tricks.experiment.cluster.profile import Profile, Section
+from nnunet_tricks.experiment.cluster.head import HeadProcess
+from nnunet_tricks.experiment.cluster.profile import JobResources, Profile
 from nnunet_tricks.experiment.record import Record
 from nnunet_tricks.nnunet.folders import Folders
 from tests.checkout import import_folder
@@ -33,13 +33,13 @@ def waiting(folder: Path, key: str, line: str) -> Shell:
     return Shell(key=key, states=folder / "states", line=f"echo x >> {folder}/{key}.begun; {line}", made=folder / key)
 
 
-def head(folder: Path, cells: list[Shell], snakemake: Path) -> Head:
+def head(folder: Path, cells: list[Shell], snakemake: Path) -> HeadProcess:
     # A minute is the shortest limit that SLURM keeps; on a very busy machine a job does not even begin in it.
-    section = Section(60.0, 500)
+    section = JobResources(60.0, 500)
     profile = Profile("one_node", folder, "slurm", retries=5, longest=120.0, training=section, options=QUICK)
     folders = Folders(folder / "raw", folder / "preprocessed", folder / "results")
     variables = {**os.environ, "PYTHONPATH": str(import_folder(folder))}
-    return Head(
+    return HeadProcess(
         folder / "spec.yaml",
         cells,
         profile,
@@ -52,8 +52,8 @@ def head(folder: Path, cells: list[Shell], snakemake: Path) -> Head:
 
 
 def jobs(state: str) -> list[str]:
-    said = subprocess.run(["squeue", "-h", "-o", "%i", "-t", state], capture_output=True, text=True, check=True)
-    return said.stdout.split()
+    jobs = subprocess.run(["squeue", "-h", "-o", "%i", "-t", state], capture_output=True, text=True, check=True)
+    return jobs.stdout.split()
 
 
 def until(what: Callable[[], object]) -> None:
@@ -70,8 +70,8 @@ def test_preempted_jobs_and_jobs_that_run_out_of_time_are_done_again(tmp_path, s
 
     def requeue() -> None:
         until(lambda: lines(tmp_path / "preempted.begun") and lines(tmp_path / "late.begun"))
-        said = subprocess.run(["squeue", "-h", "-o", "%i %k"], capture_output=True, text=True, check=True).stdout
-        (number,) = [line.split()[0] for line in said.splitlines() if "preempted" in line]
+        jobs = subprocess.run(["squeue", "-h", "-o", "%i %k"], capture_output=True, text=True, check=True).stdout
+        (number,) = [line.split()[0] for line in jobs.splitlines() if "preempted" in line]
         subprocess.run(["scontrol", "requeue", number], check=True)
 
     thread = threading.Thread(target=requeue)

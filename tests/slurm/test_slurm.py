@@ -144,8 +144,8 @@ def until(what: Callable[[], object], seconds: float = PATIENCE) -> None:
 
 
 def jobs(state: str = "PENDING,RUNNING") -> list[str]:
-    said = subprocess.run(["squeue", "-h", "-o", "%i", "-t", state], capture_output=True, text=True, check=True)
-    return said.stdout.split()
+    jobs = subprocess.run(["squeue", "-h", "-o", "%i", "-t", state], capture_output=True, text=True, check=True)
+    return jobs.stdout.split()
 
 
 def kill(process: subprocess.Popen[str]) -> None:
@@ -167,8 +167,8 @@ def test_a_grid_survives_failures_and_kills_and_is_finished_by_the_local_queue(p
     assert set(jobs()) - set(running)
 
     local = place.start("run", str(place.spec), "--device", "cpu", "--json")
-    said, _ = local.communicate(timeout=PATIENCE)
-    assert local.returncode == 0, said
+    output, _ = local.communicate(timeout=PATIENCE)
+    assert local.returncode == 0, output
     # Jobs of the killed head process that had not begun find nothing left to do.
     until(lambda: not jobs())
     assert place.done() == 6

@@ -13,14 +13,14 @@ import pytest
 from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.conformance.run import Run
 from nnunet_tricks.conformance.tiny_data import TRAINING_CASES
 from nnunet_tricks.door import trainers
 from nnunet_tricks.training import declared_labels
 
 CASE = TRAINING_CASES[0]
-CELLS = {"labels": Cell("labels", "2d", True), "regions+ignore": Cell("regions+ignore", "3d", False)}
+CELLS = {"labels": Situation("labels", "2d", True), "regions+ignore": Situation("regions+ignore", "3d", False)}
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.conformance.run import CONFIGURATIONS
 from nnunet_tricks.door.lookup import find_trainer
 
-CELL = Cell("labels", "3d", True)
+CELL = Situation("labels", "3d", True)
 
 
 def one_patch(plans: dict[str, Any]) -> None:

@@ -16,13 +16,13 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunet_tricks.catalogue import CATALOGUE
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.conformance.run import Run
 from nnunet_tricks.door import trainers
 from nnunet_tricks.training.criterion import Criterion
 from nnunet_tricks.training.trainer import TrickTrainer
 
-CELL = Cell("labels", "3d", True)
+CELL = Situation("labels", "3d", True)
 
 
 def _trainer(name: str) -> type[nnUNetTrainer]:
@@ -92,7 +92,7 @@ def test_every_hook_that_we_override_has_the_signature_of_the_installed_nnunet(i
 
 
 def _refusal(
-    bench: Bench, *, fold: int | str = 0, configuration: str = "", cell: Cell = CELL, trainer: str = "Tversky"
+    bench: Bench, *, fold: int | str = 0, configuration: str = "", cell: Situation = CELL, trainer: str = "Tversky"
 ):
     """The error of a trainer that is refused, and what it left on disk."""
     with bench.room(_trainer(f"nnUNetTrainer{trainer}"), cell) as run:
@@ -146,7 +146,7 @@ def test_plans_for_pretrained_weights_are_refused(bench: Bench) -> None:
 
 
 def test_a_cascade_without_its_first_stage_is_refused_with_the_command(bench: Bench) -> None:
-    message, left = _refusal(bench, cell=Cell("labels", "cascade", True))
+    message, left = _refusal(bench, cell=Situation("labels", "cascade", True))
     # The tiny split has one fold, so that nothing predicts its training cases that has not learned from them.
     assert "No fold of the split keeps case_0 for validation (2 such cases)" in message
     assert left == []
@@ -170,7 +170,7 @@ def test_a_first_stage_is_trained_on_what_does_not_leak(
     cases = ["case_0", "case_1", "case_2"]
     folds = [{"train": [other for other in cases if other != case], "val": [case]} for case in cases]
     with (
-        bench.room(_trainer("nnUNetTrainerTversky"), Cell("labels", "cascade", True)) as run,
+        bench.room(_trainer("nnUNetTrainerTversky"), Situation("labels", "cascade", True)) as run,
         _split_file(bench, run, json.dumps(folds)),
     ):
         predictions = run.model_folder("3d_lowres") / "predicted_next_stage" / "3d_cascade_fullres"
@@ -188,7 +188,7 @@ def test_a_base_of_a_paper_says_where_its_images_have_other_dimensions(bench: Be
         ("nnUNetTrainerMedISeg2D", replace(CELL, deep_supervision=False), True),
         ("nnUNetTrainerIFE2D", replace(CELL, deep_supervision=False), True),
         ("nnUNetTrainerMedISeg3D", replace(CELL, deep_supervision=False), False),
-        ("nnUNetTrainerMedISeg3D", Cell("labels", "2d", False), True),
+        ("nnUNetTrainerMedISeg3D", Situation("labels", "2d", False), True),
     ):
         with bench.room(_trainer(name), cell) as run:
             run.build(untouched=True).on_train_start()

@@ -9,7 +9,7 @@ import pytest
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.conformance.tiny_data import TRAINING_CASES
 from nnunet_tricks.door import trainers
 from nnunet_tricks.training import voxel_counts
@@ -94,7 +94,7 @@ def test_where_nothing_may_be_written_every_training_counts_for_itself(preproces
 def trainer(request, bench: Bench) -> Iterator[LossTrainer]:
     found = trainers.find("nnUNetTrainerDice")
     assert found is not None
-    with bench.room(found, Cell(request.param, "3d", False)) as run:
+    with bench.room(found, Situation(request.param, "3d", False)) as run:
         yield run.build()
 
 
@@ -130,7 +130,7 @@ def test_a_class_that_the_fold_lacks_weighs_nothing_and_the_log_says_so(trainer:
 def test_every_loss_that_counts_says_what_the_fold_lacks(name: str, bench: Bench) -> None:
     found = trainers.find(f"nnUNetTrainer{name}")
     assert found is not None
-    with bench.room(found, Cell("labels", "2d", False)) as run:
+    with bench.room(found, Situation("labels", "2d", False)) as run:
         split = run.data.preprocessed / "splits_final.json"
         kept = split.read_text()
         split.write_text(json.dumps([{"train": ["case_1"], "val": ["case_2"]}]))  # which has no core

@@ -15,7 +15,7 @@ import pytest
 from batchgenerators.utilities.file_and_folder_operations import load_pickle, write_pickle
 
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.conformance.run import Run
 from nnunet_tricks.conformance.tiny_data import TRAINING_CASES
 from nnunet_tricks.door import trainers
@@ -56,7 +56,7 @@ def _not_resampled(run: Run, function: str = NO_RESAMPLING) -> Any:
 def test_each_patch_is_measured_in_the_voxels_of_its_case(varied_bench: Bench, name: str) -> None:
     found = trainers.find(name)
     assert found is not None
-    with varied_bench.room(found, Cell("labels+ignore", "3d", False)) as run:
+    with varied_bench.room(found, Situation("labels+ignore", "3d", False)) as run:
         trainer = _not_resampled(run)
         assert isinstance(trainer, MappedLossTrainer)
         trainer.on_train_start()
@@ -69,9 +69,9 @@ def test_each_patch_is_measured_in_the_voxels_of_its_case(varied_bench: Bench, n
             for case, sample, found_maps in zip(batch["keys"], target, maps, strict=True):
                 seen.add(case)
                 known = trainer.layout.annotated(sample)
-                for mask, one in zip(trainer.layout.kinds(sample), found_maps, strict=True):
+                for mask, found_map in zip(trainer.layout.kinds(sample), found_maps, strict=True):
                     made = map_of_annotated(signed_distance_in_voxels, mask, EDGES[case], known)
-                    np.testing.assert_allclose(one, made, rtol=1e-5)
+                    np.testing.assert_allclose(found_map, made, rtol=1e-5)
         assert len(seen) > 1
         assert "distances are measured in the voxels of each case" in Path(trainer.log_file).read_text()
 
@@ -79,7 +79,7 @@ def test_each_patch_is_measured_in_the_voxels_of_its_case(varied_bench: Bench, n
 def test_where_plans_resample_all_have_the_planned_voxel(varied_bench: Bench) -> None:
     found = trainers.find("nnUNetTrainerBoundary")
     assert found is not None
-    with varied_bench.room(found, Cell("labels", "3d", False)) as run:
+    with varied_bench.room(found, Situation("labels", "3d", False)) as run:
         trainer = run.build()
         planned = tuple(trainer.configuration_manager.spacing)
         trainer.on_train_start()
@@ -93,7 +93,7 @@ def test_distances_of_predictions_are_refused_there(varied_bench: Bench, functio
     found = trainers.find("nnUNetTrainerHausdorff_both")
     assert found is not None
     refused = pytest.raises(ValueError, match=r"Hausdorff_both .* does not resample images to it")
-    with varied_bench.room(found, Cell("labels", "3d", False)) as run, refused:
+    with varied_bench.room(found, Situation("labels", "3d", False)) as run, refused:
         _not_resampled(run, function)
 
 
@@ -110,7 +110,7 @@ def test_masks_in_between_are_made_in_the_voxels_of_each_case(
     monkeypatch.setattr(simulate, "interpolate", watched)
     found = trainers.find("nnUNetTrainerSparseSlices_density0p4_mi")
     assert found is not None
-    with varied_bench.room(found, Cell("labels", "3d", False)) as run:
+    with varied_bench.room(found, Situation("labels", "3d", False)) as run:
         _not_resampled(run).on_train_start()
     assert set(used) <= {edges[1:] for edges in EDGES.values()}
     assert used

@@ -23,7 +23,6 @@ ENTRIES: tuple[TrickInfo, ...] = (
         hooks=("postprocessing",),
         phase=POSTPROCESSING,
         module="nnunet_tricks.tricks.postprocessing.steps",
-        class_name="keep_largest",
         summary="only the largest component of each class stays, or the largest few for organs in pairs",
         formula="components with |C| >= the count-th largest size stay",
         parameters=(
@@ -40,7 +39,6 @@ ENTRIES: tuple[TrickInfo, ...] = (
         hooks=("postprocessing",),
         phase=POSTPROCESSING,
         module="nnunet_tricks.tricks.postprocessing.steps",
-        class_name="remove_small",
         summary="components below a size in voxels or mm^3 are removed",
         formula="components with |C| < voxels, or |C| v < volume for voxels of v mm^3, are removed",
         parameters=(
@@ -70,7 +68,6 @@ ENTRIES: tuple[TrickInfo, ...] = (
         hooks=("postprocessing",),
         phase=POSTPROCESSING,
         module="nnunet_tricks.tricks.postprocessing.steps",
-        class_name="fill_holes",
         summary="background that a class encloses becomes that class",
         formula="background from which no path over voxel faces leads to the border gets the label around it",
         parameters=(Parameter(name="slices", default=False, help="holes are those of each slice, not of the volume"),),

@@ -1,4 +1,4 @@
-"""``nnunet-tricks cluster check``: submits one tiny cell of each kind, and says what is wrong."""
+"""``nnunet-tricks cluster check``: submits one tiny cell of each kind, and reports what is wrong."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from nnunet_tricks.door.commands import with_our_trainers
 from nnunet_tricks.experiment.cluster.environment import Environment
-from nnunet_tricks.experiment.cluster.head import OUTPUT, interrupt, said, start_snakemake
+from nnunet_tricks.experiment.cluster.head import OUTPUT, interrupt, last_words, start_snakemake
 from nnunet_tricks.experiment.cluster.probe import SAID, TRAINER
 from nnunet_tricks.experiment.cluster.profile import Profile
 from nnunet_tricks.experiment.cluster.rounds import PREPARATION, TRAINING, entry, exported, new_folder, write_folder
@@ -24,18 +24,18 @@ FOLDER = "check"
 
 
 def check(profile: Profile, *, device: str, patience: float) -> int:
-    """Submit one tiny cell of each kind, and print what is well and what is not.
+    """Submit one tiny cell of each kind, and print what works and what does not.
 
     Args:
-        profile: The cluster.
-        device: nnU-Net's ``-device``; ``cuda`` wants a GPU.
+        profile: Profile of the cluster.
+        device: nnU-Net's ``-device``; ``cuda`` needs a GPU.
         patience: Seconds to wait for the cells.
 
     Returns:
-        0 if all is well, else 1.
+        0 if everything works, else 1.
 
     Raises:
-        ValueError: If nothing can be submitted from here at all.
+        ValueError: If nothing can be submitted from this machine.
     """
     environment = Environment.usual()
     environment.check(profile.scheduler)
@@ -60,7 +60,7 @@ def check(profile: Profile, *, device: str, patience: float) -> int:
     with (folder / OUTPUT).open("wb") as output:
         process = start_snakemake(environment, folder, variables, "--retries", "0", output=output)
         waiting = _wait(process, profile, folder, patience)
-    problems = [one for kind in entries for one in _told(profile, folder, kind, device, waiting)]
+    problems = [problem for kind in entries for problem in _told(profile, folder, kind, device, waiting)]
     for kind in entries:
         print(_line(kind, folder))
     for problem in dict.fromkeys(problems):
@@ -72,13 +72,13 @@ def check(profile: Profile, *, device: str, patience: float) -> int:
 
 
 def _wait(process: subprocess.Popen[bytes], profile: Profile, folder: Path, patience: float) -> str:
-    """Wait for Snakemake; what its jobs wait for, if that is in vain."""
+    """Wait for Snakemake, and return what its jobs still wait for; empty if it has ended."""
     try:
         process.wait(patience)
         return ""
     except subprocess.TimeoutExpired:
         reason = explained(waits_for(profile, _output(folder)), profile)
-        return f"after {in_words(patience)} it has not ended{f': {reason}' if reason else ''}"
+        return f"the job has not ended after {in_words(patience)}{f': {reason}' if reason else ''}"
     finally:
         if process.poll() is None:
             interrupt(process)
@@ -88,53 +88,53 @@ def _output(folder: Path) -> str:
     return (folder / OUTPUT).read_text(encoding="utf-8", errors="replace")
 
 
-def _found(folder: Path, kind: str) -> Mapping[str, Any] | None:
+def _findings(folder: Path, kind: str) -> Mapping[str, Any] | None:
     file = folder / SAID / f"{kind}.json"
     return dict(read_json(file)) if is_json(file) else None
 
 
 def _line(kind: str, folder: Path) -> str:
-    found = _found(folder, kind)
-    if found is None:
+    findings = _findings(folder, kind)
+    if findings is None:
         return f"{kind}: did not run"
-    gpu = f", GPU {found['gpu']}" if found["gpu"] else ""
-    return f"{kind}: ran on {found['node']}, nnU-Net {found['nnunet'] or 'missing'}{gpu}"
+    gpu = f", GPU {findings['gpu']}" if findings["gpu"] else ""
+    return f"{kind}: ran on {findings['node']}, nnU-Net {findings['nnunet'] or 'missing'}{gpu}"
 
 
 def _told(profile: Profile, folder: Path, kind: str, device: str, waiting: str) -> list[str]:
-    """What is wrong with one kind of cell."""
-    found = _found(folder, kind)
-    if found is not None:
-        return _wrong_there(kind, found, device)
+    """Problems of one kind of cell."""
+    findings = _findings(folder, kind)
+    if findings is not None:
+        return _wrong_there(kind, findings, device)
     text = _output(folder)
     if refused := re.search(r"The error message was '?(.*?)'?\.?\n", text, re.DOTALL):
-        return [f"{kind}: the job is refused: {explained(refused[1].strip(), profile)}"]
-    left = said(folder, kind)
+        return [f"{kind}: the scheduler refuses the job: {explained(refused[1].strip(), profile)}"]
+    left = last_words(folder, kind)
     if waiting:
         return [f"{kind}: {waiting}"]
     if "nnunet-tricks: on" in left:
         return [f"{kind}: {line.strip(' |')}" for line in left.splitlines() if "nnunet-tricks: on" in line]
     if left:
-        return [f"{kind}: the job fails before our part begins; {explained(left, profile)}"]
+        return [f"{kind}: the job fails before nnunet-tricks starts; {explained(left, profile)}"]
     if "submitted" in text:
         return [
-            f"{kind}: the job ends and leaves no log: the node does not see {folder}. nnUNet_results must be on a file "
+            f"{kind}: the job leaves no log, so its node does not see {folder}: nnUNet_results must be on a file "
             "system that all nodes share"
         ]
     return [f"{kind}: nothing was submitted; Snakemake says: {' / '.join(text.strip().splitlines()[-4:])}"]
 
 
-def _wrong_there(kind: str, found: Mapping[str, Any], device: str) -> list[str]:
-    node = found["node"]
-    wrong = [f"{kind}: {node} does not see {one}: it must be on a shared file system" for one in found["unseen"]]
-    wrong += [f"{kind}: {node} cannot write to {one}" for one in found["unwritable"] if one not in found["unseen"]]
-    if kind == TRAINING and device == "cuda" and not found["gpu"]:
+def _wrong_there(kind: str, findings: Mapping[str, Any], device: str) -> list[str]:
+    node, unseen = findings["node"], findings["unseen"]
+    wrong = [f"{kind}: {node} does not see {folder}: it must be on a shared file system" for folder in unseen]
+    wrong += [f"{kind}: {node} cannot write to {folder}" for folder in findings["unwritable"] if folder not in unseen]
+    if kind == TRAINING and device == "cuda" and not findings["gpu"]:
         wrong.append(
-            f"{kind}: PyTorch finds no GPU on {node}: see 'gpu' and 'resources' of the profile, and whether 'setup' "
-            "must load a module; '--device cpu' does without"
+            f"{kind}: PyTorch finds no GPU on {node}: check 'gpu' and 'resources' of the profile, and whether 'setup' "
+            "must load a module; '--device cpu' needs no GPU"
         )
-    if not found["nnunet"]:
+    if not findings["nnunet"]:
         wrong.append(f"{kind}: {node} has no nnU-Net in this environment")
-    elif found["trainer"] != TRAINER:
-        wrong.append(f"{kind}: nnU-Net on {node} does not find our trainers: 'nnunet-tricks link' once, from here")
+    elif findings["trainer"] != TRAINER:
+        wrong.append(f"{kind}: nnU-Net on {node} does not find our trainers: run 'nnunet-tricks link' once, here")
     return wrong

@@ -1,4 +1,4 @@
-"""Snakemake's own virtual environment. In nnU-Net's it would replace packages by older ones."""
+"""Snakemake's own virtual environment. In nnU-Net's environment it would downgrade packages."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from nnunet_tricks.nnunet.folders import is_json, read_json
 from nnunet_tricks.utilities.files import write_atomically
 
 VARIABLE = "NNUNET_TRICKS_SNAKEMAKE"
-"""Names the folder of the environment, if it is not in its usual place."""
+"""Variable with the folder of the environment, if it is not in its usual place."""
 
 PINS = Path(__file__).parent / "pins.txt"
 READY = "nnunet_tricks.json"
-"""Written last, so that an environment without it is not whole."""
+"""File that is written last: an environment without it is incomplete."""
 
 OLDEST = (3, 11)
-"""Snakemake needs this Python or a later one."""
+"""Oldest Python that Snakemake runs on."""
 
 LEFT_OUT = ("PYTHONPATH", "PYTHONHOME", "SNAKEMAKE_PROFILE", "VIRTUAL_ENV")
-"""Variables that are meant for nnU-Net's environment, or for other workflows."""
+"""Variables for nnU-Net's environment or for other workflows, which Snakemake must not see."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,14 @@ class Environment:
     """Where Snakemake is installed.
 
     Attributes:
-        folder: Of the virtual environment.
+        folder: Folder of the virtual environment.
     """
 
     folder: Path
 
     @classmethod
     def usual(cls, variables: Mapping[str, str] = os.environ) -> Environment:
-        """The one that the variable names, else the one in the user's folder of data."""
+        """The environment that the variable names, else the one in the user's data folder."""
         if variables.get(VARIABLE):
             return cls(Path(variables[VARIABLE]).expanduser().absolute())
         data = Path(variables.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
@@ -53,7 +53,7 @@ class Environment:
 
     @property
     def schedulers(self) -> tuple[str, ...]:
-        """Those whose executors are installed, in the versions that are pinned; none if it is not whole."""
+        """Schedulers whose executors are installed in the pinned versions; none if it is incomplete."""
         file = self.folder / READY
         content = read_json(file) if is_json(file) else {}
         if content.get("pins") != _pins() or not self.snakemake.is_file():
@@ -61,41 +61,41 @@ class Environment:
         return tuple(content["schedulers"])
 
     def check(self, scheduler: str) -> None:
-        """Whether Snakemake is there with the executor of a scheduler.
+        """Require Snakemake with the executor of a scheduler.
 
         Raises:
-            ValueError: If not.
+            ValueError: If it is not installed.
         """
-        there = self.schedulers
-        if scheduler not in there:
-            what = f"Snakemake's executor for {scheduler}" if there else "Snakemake, in the version that is needed,"
+        installed = self.schedulers
+        if scheduler not in installed:
+            what = f"Snakemake's executor for {scheduler}" if installed else "Snakemake, in the version that is needed,"
             raise ValueError(
-                f"{what} is not installed in {self.folder}: 'nnunet-tricks cluster setup {scheduler}' does it, in an "
-                f"environment of its own ({VARIABLE} names another folder)"
+                f"{what} is not installed in {self.folder}: 'nnunet-tricks cluster setup {scheduler}' installs it, in "
+                f"an environment of its own ({VARIABLE} names another folder)"
             )
 
     def variables(self, others: Mapping[str, str]) -> dict[str, str]:
-        """The variables with which Snakemake runs."""
+        """The environment variables for Snakemake."""
         return {name: value for name, value in others.items() if name not in LEFT_OUT}
 
     def install(self, schedulers: Iterable[str], *, python: str = sys.executable) -> bool:
-        """Make it, or add executors to it.
+        """Create the environment, or add executors to it.
 
         Args:
-            schedulers: Whose executors.
-            python: The interpreter to make it with.
+            schedulers: Schedulers whose executors to add.
+            python: Interpreter of the environment.
 
         Returns:
-            Whether there was anything to do.
+            Whether something was installed.
 
         Raises:
             ValueError: If the interpreter is too old, or pip fails.
         """
-        there = self.schedulers
-        wanted = tuple(dict.fromkeys((LOCAL, *there, *schedulers)))
-        if there and set(wanted) == set(there):
+        installed = self.schedulers
+        wanted = tuple(dict.fromkeys((LOCAL, *installed, *schedulers)))
+        if installed and set(wanted) == set(installed):
             return False
-        if not there:
+        if not installed:
             self._make(python)
         names = ["snakemake", *(f"snakemake-executor-plugin-{name}" for name in wanted if name != LOCAL)]
         names += ["snakemake-storage-plugin-fs"] if "kubernetes" in wanted else []
@@ -106,8 +106,8 @@ class Environment:
 
     def _make(self, python: str) -> None:
         variables = self.variables(os.environ)
-        said = _call([python, "-c", "import sys; print(*sys.version_info[:2])"], variables, f"{python} does not run")
-        version = tuple(map(int, said.split()))
+        output = _call([python, "-c", "import sys; print(*sys.version_info[:2])"], variables, f"{python} does not run")
+        version = tuple(map(int, output.split()))
         if version < OLDEST:
             raise ValueError(
                 f"Snakemake needs Python {'.'.join(map(str, OLDEST))} or later, and {python} is "

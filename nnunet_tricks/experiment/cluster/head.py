@@ -1,7 +1,6 @@
-"""The head process: starts Snakemake on what is left, until nothing is left that can be done.
+"""The head process: starts Snakemake on the open cells, until none is left that can be done.
 
-Nothing but files says what is done, so it may be killed at any time: jobs run on, and the next head process waits for
-them.
+Only files say what is done, so it may be killed at any time: jobs run on, and the next head process waits for them.
 """
 
 from __future__ import annotations
@@ -22,7 +21,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any
 
-from nnunet_tricks.experiment.beat import Beat, Others
 from nnunet_tricks.experiment.cell import Cell
 from nnunet_tricks.experiment.cluster.environment import Environment
 from nnunet_tricks.experiment.cluster.profile import Profile
@@ -30,22 +28,23 @@ from nnunet_tricks.experiment.cluster.rounds import WORKFLOW, Round, new_folder
 from nnunet_tricks.experiment.cluster.schedulers import check_scheduler, needed_options
 from nnunet_tricks.experiment.costs import Costs
 from nnunet_tricks.experiment.keeper import out_of_space
-from nnunet_tricks.experiment.local import BLOCKED, DONE, FAILED, LOCK, Progress
+from nnunet_tricks.experiment.local import BLOCKED, DONE, FAILED, LOCK, CellProgress
 from nnunet_tricks.experiment.lock import Lock, is_held
 from nnunet_tricks.experiment.nnunet_cells import Train
+from nnunet_tricks.experiment.other_workers import Strangers
 from nnunet_tricks.experiment.processes import dying_with_parent
 from nnunet_tricks.experiment.record import Record
-from nnunet_tricks.experiment.strangers import Strangers
+from nnunet_tricks.experiment.signs_of_life import OtherMachines, SignsOfLife
 from nnunet_tricks.nnunet.folders import Folders
 from nnunet_tricks.nnunet.model import CHECKPOINTS
 from nnunet_tricks.utilities.files import write_atomically
 
 RUNS = "runs"
 OUTPUT = "snakemake.txt"
-"""What Snakemake says."""
+"""File with Snakemake's output."""
 
 KEPT = 5
-"""Folders of so many rounds are kept, for their logs."""
+"""Number of rounds whose folders are kept, for their logs."""
 
 POLL = 2.0
 SHOWN = 20
@@ -53,20 +52,20 @@ SHOWN = 20
 
 
 @dataclass
-class Head:
+class HeadProcess:
     """Runs cells through Snakemake.
 
     Attributes:
-        spec: The experiment file: two head processes never run one at once.
-        cells: Lowest rank first; all that they need must be among them.
-        profile: The cluster.
+        spec: Path of the experiment file. Two head processes never run the same one at a time.
+        cells: All cells, lowest rank first, with every cell that they need.
+        profile: Profile of the cluster.
         device: nnU-Net's ``-device``.
-        folders: nnU-Net's.
-        variables: The environment of the commands.
-        devices: Of this machine, for a profile that runs cells here.
-        timings: What is known of the cluster: see ``timed``.
+        folders: nnU-Net's folders.
+        variables: Environment variables of the commands.
+        devices: Devices of this machine, for a profile that runs cells here.
+        timings: Times measured on the cluster, as ``timed`` returns them.
         timing: Whether to time what is not known.
-        environment: Where Snakemake is.
+        environment: Environment with Snakemake.
     """
 
     spec: Path
@@ -79,14 +78,14 @@ class Head:
     timings: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     timing: bool = True
     environment: Environment = field(default_factory=Environment.usual)
-    progress: dict[str, Progress] = field(init=False)
+    progress: dict[str, CellProgress] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Look at what is done already."""
-        self.progress = {cell.key: Progress(cell, cell.state) for cell in self.cells}
-        self._others = Others()
+        """Find out what is done already."""
+        self.progress = {cell.key: CellProgress(cell, cell.state) for cell in self.cells}
+        self._others = OtherMachines()
         self._strangers = Strangers()
-        self._said: dict[str, str] = {}
+        self._complaints: dict[str, str] = {}
         self._options = needed_options(self.profile)
 
     @property
@@ -96,16 +95,16 @@ class Head:
         return self.folders.state / RUNS / f"{file.stem}_{sha256(str(file).encode()).hexdigest()[:8]}"
 
     def check(self) -> None:
-        """Whether jobs can be submitted from here.
+        """Require that jobs can be submitted from here.
 
         Raises:
-            ValueError: If not.
+            ValueError: If they cannot.
         """
         self.environment.check(self.profile.scheduler)
         check_scheduler(self.profile)
 
     def run(self) -> bool:
-        """Work until nothing is left that can be done.
+        """Work until no cell is left that can be done.
 
         Returns:
             Whether every cell is done.
@@ -118,53 +117,53 @@ class Head:
         lock = Lock.take(self.base / LOCK)
         if lock is None or self._alive(self.base):
             raise ValueError(
-                f"another process runs {self.spec} already ({_owner(self.base)}): stop it first, or wait for it"
+                f"another process already runs {self.spec} ({_owner(self.base)}): stop it first, or wait for it"
             )
-        with lock, Beat(self.base):
+        with lock, SignsOfLife(self.base):
             write_atomically(self.base / "owner", f"process {os.getpid()} on {platform.node()}")
             while self._round():
                 pass
         self._settle_states()
-        is_complete = all(one.state == DONE for one in self.progress.values())
+        is_complete = all(progress.state == DONE for progress in self.progress.values())
         if not is_complete and (why := out_of_space(self.base)):
             print(f"stopped: {why}", file=sys.stderr)
         return is_complete
 
     def dry_run(self, folder: Path) -> int:
-        """Let Snakemake plan all that is left, in a folder of its own; returns its exit code."""
+        """Let Snakemake plan the open cells in a folder of its own; returns its exit code."""
         self.environment.check(self.profile.scheduler)
         left = [cell for cell in self.cells if not cell.is_done()]
         self._prepared(folder, left, ()).write()
         return start_snakemake(self.environment, folder, self.variables, "--dry-run", "--quiet", "host", "rules").wait()
 
     def _round(self) -> bool:
-        """One start of Snakemake; whether another one is worth it."""
+        """Start Snakemake once; returns whether another round can achieve something."""
         left = [cell for cell in self.cells if not cell.is_done()]
         if not left:
             return False
-        folder = new_folder(self.base)  # from now on jobs of earlier rounds that wait end at once
+        folder = new_folder(self.base)  # from now on waiting jobs of earlier rounds end at once
         self._clear_away()
         busy = {cell.key for cell in left if self._is_busy(cell)}
         if busy:
-            print(f"{len(busy)} cells are being worked at already: waiting for them", file=sys.stderr)
+            print(f"somebody else works at {len(busy)} cells: waiting for them", file=sys.stderr)
         prepared = self._prepared(folder, left, busy)
         prepared.write()
         before = {cell.key: _reached(cell) for cell in left}
         ended = threading.Event()
         watcher = threading.Thread(target=self._watch, args=(folder, prepared, ended), daemon=True)
         watcher.start()
-        print(f"{len(left)} cells to do; what Snakemake says: {folder / OUTPUT}", file=sys.stderr, flush=True)
+        print(f"{len(left)} cells to do; output of Snakemake: {folder / OUTPUT}", file=sys.stderr, flush=True)
         try:
             with (folder / OUTPUT).open("wb") as output:
                 self._wait(start_snakemake(self.environment, folder, self.variables, output=output))
         finally:
             ended.set()
             watcher.join()
-        self._said = {cell.key: said(folder, prepared.names[cell.key]) for cell in left}
+        self._complaints = {cell.key: last_words(folder, prepared.names[cell.key]) for cell in left}
         self._tell_timings(folder)
         held = {file.name for file in (folder / "held").iterdir()}
         undone = [cell for cell in left if not self._done_in(folder, prepared, cell)]
-        # Cut off by its time, but further than before; or somebody else was at it.
+        # Cut off by its time limit, but further than before; or somebody else worked at it.
         return any(
             _reached(cell) != before[cell.key] or cell.key in busy or prepared.names[cell.key] in held
             for cell in undone
@@ -195,7 +194,7 @@ class Head:
             raise
 
     def _watch(self, folder: Path, prepared: Round, ended: threading.Event) -> None:
-        """Say what is done, and tell Snakemake when cells that somebody else is at are free again."""
+        """Print what is done, and tell Snakemake when cells of others are free again."""
         busy = {prepared.names[cell.key]: cell for cell in prepared.cells if cell.key in prepared.busy}
         keys = {name: key for key, name in prepared.names.items()}
         last = False
@@ -216,7 +215,7 @@ class Head:
         return (self._strangers.running(cell) if cell.is_done() else self._strangers.at(cell)) is not None
 
     def _alive(self, folder: Path) -> bool:
-        """Whether somebody on another machine works there; waits until that is sure."""
+        """Whether a process of another machine works there; waits until that is certain."""
         first = _owner(folder)
         while self._others.work_at(folder):
             print(f"waiting to see whether {first} still runs this experiment", file=sys.stderr)
@@ -229,86 +228,86 @@ class Head:
         return False
 
     def _done_in(self, folder: Path, prepared: Round, cell: Cell) -> bool:
-        """A file system may show the marker before it shows what the cell made."""
+        """Whether a cell is done; a file system may show its marker before the files that it made."""
         rules = ("training", "preparation", "elsewhere")
         return cell.is_done() or any((folder / "done" / rule / prepared.names[cell.key]).exists() for rule in rules)
 
     def _settle_states(self) -> None:
-        """What became of each cell."""
-        for one in self.progress.values():
-            record = Record.read(one.cell.folder)
-            if one.cell.is_done():
-                one.state = DONE
-            elif text := self._said.get(one.cell.key):
-                one.state, one.why, one.told = FAILED, text, True
+        """Set the final state of each cell."""
+        for progress in self.progress.values():
+            record = Record.read(progress.cell.folder)
+            if progress.cell.is_done():
+                progress.state = DONE
+            elif text := self._complaints.get(progress.cell.key):
+                progress.state, progress.why, progress.told = FAILED, text, True
             elif record.is_unfinished:
-                one.state, one.why = FAILED, _why(record)
-        lost = {key for key, one in self.progress.items() if one.state == FAILED}
-        for key, one in self.progress.items():  # in order of rank: what is needed comes first
-            if one.state not in (DONE, FAILED) and lost & set(one.cell.after):
-                one.state = BLOCKED
+                progress.state, progress.why = FAILED, _why(record)
+        lost = {key for key, progress in self.progress.items() if progress.state == FAILED}
+        for key, progress in self.progress.items():  # in order of rank: what is needed comes first
+            if progress.state not in (DONE, FAILED) and lost & set(progress.cell.after):
+                progress.state = BLOCKED
                 lost.add(key)
 
     def _tell_timings(self, folder: Path) -> None:
-        """Jobs that time steps belong to no cell, and everything of their kind waits for them."""
+        """Print why steps could not be timed: those jobs belong to no cell."""
         for log in folder.glob("logs/timing_*.txt"):
-            if text := said(folder, log.stem):
+            if text := last_words(folder, log.stem):
                 print(f"note: steps could not be timed: {text}", file=sys.stderr)
 
     def _clear_away(self) -> None:
-        """Folders of rounds long ago."""
+        """Remove folders of old rounds."""
         rounds = sorted(folder for folder in self.base.iterdir() if (folder / "plan.json").is_file())
         for folder in rounds[:-KEPT]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def start_snakemake(
-    environment: Environment, folder: Path, variables: Mapping[str, str], *more: str, output: IO[Any] | int = 2
+    environment: Environment, folder: Path, variables: Mapping[str, str], *extra: str, output: IO[Any] | int = 2
 ) -> subprocess.Popen[bytes]:
-    """Start Snakemake on a folder that is prepared for it.
+    """Start Snakemake in a folder that is prepared for it.
 
     Args:
-        environment: Where it is installed.
-        folder: Which one.
-        variables: Of this environment.
-        more: Words for it.
-        output: Where it writes to; standard error if not given.
+        environment: Environment with Snakemake.
+        folder: Folder of the round.
+        variables: Environment variables of this process.
+        extra: More words for the command line.
+        output: File for its output; standard error if not given.
     """
     words = [str(environment.snakemake), "--snakefile", str(WORKFLOW), "--directory", str(folder)]
     words += ["--profile", str(folder / "profile"), "--workflow-profile", "none", "--config", f"folder={folder}"]
     return subprocess.Popen(
-        [*words, *more],
+        [*words, *extra],
         env=environment.variables(variables),
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=output,
-        # Ctrl-C reaches it by us only, so that it hears it once: twice would leave jobs behind.
+        # Ctrl-C reaches it only through us, so only once: a second one would leave jobs behind.
         start_new_session=True,
         preexec_fn=_begin,
     )
 
 
 def _begin() -> None:
-    """In the child: it hears of Ctrl-C even where we were started in the background, and ends with us."""
+    """Prepare the child: it obeys Ctrl-C even if we were started in the background, and ends with us."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if die := dying_with_parent():
         die()
 
 
 def interrupt(process: subprocess.Popen[bytes]) -> None:
-    """End Snakemake with all that it has started, jobs on a cluster too."""
+    """End Snakemake and everything that it has started, including jobs on a cluster."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGINT)
     process.wait()
 
 
-def said(folder: Path, name: str) -> str:
-    """The last lines that a job has left behind, if its cell is not done: its own, or its scheduler's."""
+def last_words(folder: Path, name: str) -> str:
+    """The last lines of a job's log, or of its scheduler's; empty if its cell is done."""
     if any(folder.glob(f"done/*/{name}")):
         return ""
     own = folder / "logs" / f"{name}.txt"
     files = [own] if own.is_file() and own.stat().st_size else []
-    # SLURM's folder has the name, LSF's more.
+    # SLURM's folder has just the name, LSF's has more before it.
     files = files or list(folder.glob(f".snakemake/*_logs/*/*{name}/*"))
     if not files:
         return _refusal(folder, name)
@@ -318,7 +317,7 @@ def said(folder: Path, name: str) -> str:
 
 
 def _refusal(folder: Path, name: str) -> str:
-    """What Snakemake says of a job that was never begun."""
+    """Snakemake's message about a job that never started."""
     with suppress(OSError):
         text = (folder / OUTPUT).read_text(encoding="utf-8", errors="replace")
         for block in text.split("Error in rule ")[1:]:
@@ -329,7 +328,7 @@ def _refusal(folder: Path, name: str) -> str:
 
 
 def _reached(cell: Cell) -> tuple[int, ...]:
-    """How far a training has come: when its checkpoints were written."""
+    """How far a training is: the times of its checkpoints."""
     if not isinstance(cell, Train):
         return ()
     files = [cell.model.checkpoint(which) for which in CHECKPOINTS]
@@ -346,5 +345,5 @@ def _owner(folder: Path) -> str:
 def _why(record: Record) -> str:
     last = record.attempts[-1]
     if last.returncode is None:
-        return "killed, with all that it had started"
+        return "killed, with everything that it had started"
     return f"exit code {last.returncode}" + (f": {last.why}" if last.why else "")

@@ -1,14 +1,13 @@
 """Runs one cell on the node that a scheduler chose.
 
 ``python -m nnunet_tricks.experiment.cluster.job FOLDER NAME MARKER`` starts it.
-The same lock, keeper, log and record as in the local queue, so that each can go on where the other was interrupted.
+Lock, keeper, log and record are those of the local queue, so that each can go on where the other was interrupted.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import pickle
 import platform
 import sys
 import time
@@ -19,14 +18,15 @@ from typing import Any
 
 from nnunet_tricks import __version__
 from nnunet_tricks.door.commands import command
-from nnunet_tricks.experiment.beat import Others
 from nnunet_tricks.experiment.cell import Cell
-from nnunet_tricks.experiment.cluster.rounds import CELLS, PLAN, TIMED, is_current
+from nnunet_tricks.experiment.cluster.cell_file import read_job
+from nnunet_tricks.experiment.cluster.rounds import PLAN, TIMED, is_current
 from nnunet_tricks.experiment.keeper import keep
 from nnunet_tricks.experiment.local import CPU, HOST, LOCK, device_lock
 from nnunet_tricks.experiment.lock import Lock
+from nnunet_tricks.experiment.other_workers import Strangers
 from nnunet_tricks.experiment.record import LOG, last_lines
-from nnunet_tricks.experiment.strangers import Strangers
+from nnunet_tricks.experiment.signs_of_life import OtherMachines
 from nnunet_tricks.nnunet.folders import read_json
 from nnunet_tricks.utilities.files import write_atomically
 
@@ -34,7 +34,7 @@ FAILED, HELD, TAKEN_OVER = 1, 75, 76
 """Exit codes; 75 is the system's for 'try again later'."""
 
 PATIENCE = 10.0
-"""Seconds to wait for a lock that somebody may only have looked at."""
+"""Seconds to wait for a lock, since others take it for a moment just to look."""
 
 LONG_AGO = 1.0
 
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
         if code == 0:
             write_atomically(marker, "")
         return code
-    except (OSError, ValueError, KeyError, pickle.PickleError) as error:
+    except (OSError, ValueError, KeyError) as error:
         return _say(f"{type(error).__name__}: {error}", FAILED)
 
 
@@ -59,28 +59,27 @@ def _run(folder: Path, name: str) -> int:
         )
     if not is_current(folder):
         return _say("a later run of the same experiment has taken over", TAKEN_OVER)
-    kept = pickle.loads((folder / CELLS).read_bytes())
+    work = read_job(folder, name)
     _age(folder, plan, name)
-    what = pickle.loads(kept[name])
-    if isinstance(what, Cell):
-        return _do(folder, name, plan, what)
-    return _time(folder, name, plan, what)
+    if isinstance(work, Cell):
+        return _do(folder, name, plan, work)
+    return _time(folder, name, plan, work)
 
 
 def _do(folder: Path, name: str, plan: Mapping[str, Any], cell: Cell) -> int:
     lock = _take(cell)
     if lock is None:
         write_atomically(folder / "held" / name, "")
-        return _say("somebody else is at this cell", HELD)
+        return _say("somebody else works at this cell", HELD)
     with lock:
         if not cell.is_done():
             device, own = _device(plan, cell)
             cell.prepare()
-            witness = cell.witness()
+            observer = cell.observer()
             program, *words = cell.words()
             program = program if Path(program).is_absolute() else command(program)
             try:
-                code = keep(cell.folder, device, [program, *words], witness)
+                code = keep(cell.folder, device, [program, *words], observer)
             finally:
                 if own is not None:
                     own.release()
@@ -90,30 +89,30 @@ def _do(folder: Path, name: str, plan: Mapping[str, Any], cell: Cell) -> int:
     return 0
 
 
-def _time(folder: Path, name: str, plan: Mapping[str, Any], cells: Sequence[tuple[str, Cell]]) -> int:
-    """Time a few steps, and say how long cells take; where that fails, what the profile says counts."""
+def _time(folder: Path, name: str, plan: Mapping[str, Any], cells: Mapping[str, Cell]) -> int:
+    """Time a few steps, and write how long cells take; if that fails, the profile's numbers count."""
     from nnunet_tricks.experiment.costs import Costs, timed
 
-    alone = [cell for _, cell in cells]
-    own = _device(plan, alone[0])[1]
+    alike = list(cells.values())
+    own = _device(plan, alike[0])[1]
     try:
-        costs = Costs(alone, timed(alone, os.environ, machine=plan["machine"]))
-        known = {one: (costs.seconds(cell), costs.memory(cell)) for one, cell in cells}
+        costs = Costs(alike, timed(alike, os.environ, machine=plan["machine"]))
+        known = {job: (costs.seconds(cell), costs.memory(cell)) for job, cell in cells.items()}
     except (OSError, ValueError, KeyError) as error:
         return _say(f"nothing could be timed: {error}", 0)
     finally:
         if own is not None:
             own.release()
-    found = {
-        one: {"seconds": seconds, "megabytes": memory / 1e6 if memory else None}
-        for one, (seconds, memory) in known.items()
+    needs = {
+        job: {"seconds": seconds, "megabytes": memory / 1e6 if memory else None}
+        for job, (seconds, memory) in known.items()
     }
-    write_atomically(folder / TIMED / name, json.dumps(found))
+    write_atomically(folder / TIMED / name, json.dumps(needs))
     return 0
 
 
 def _age(folder: Path, plan: Mapping[str, Any], name: str) -> None:
-    """Make the markers of what came first old: Snakemake takes it ill if a node's clock is ahead of the next one's."""
+    """Date back the markers of earlier cells: Snakemake refuses output that is older than input, as clocks differ."""
     for needed in [*plan["cells"][name]["after"], plan["cells"][name]["measure"]]:
         if needed:
             with suppress(OSError):
@@ -121,11 +120,11 @@ def _age(folder: Path, plan: Mapping[str, Any], name: str) -> None:
 
 
 def _take(cell: Cell) -> Lock | None:
-    """The cell's lock, unless somebody works at it."""
-    others, strangers, began = Others(), Strangers(), time.monotonic()
+    """The cell's lock; None if somebody works at it."""
+    others, strangers, began = OtherMachines(), Strangers(), time.monotonic()
     while True:
         lock = Lock.take(cell.folder / LOCK)
-        # Whether files of other nodes change, the head process has watched; a node knows its own processes.
+        # The head process watches the files of other nodes; a node only knows its own processes.
         if lock is not None and strangers.running(cell):
             lock.release()
             return None
@@ -133,14 +132,14 @@ def _take(cell: Cell) -> Lock | None:
             return lock
         if lock is not None:
             lock.release()
-        # Somebody on another machine, where locks are not seen, may be dead: that takes longer to find out.
+        # A process of another machine, whose locks are not visible, may be dead: that takes longer to find out.
         if time.monotonic() - began > PATIENCE + (others.patience if lock is not None else 0.0):
             return None
         time.sleep(1.0)
 
 
 def _device(plan: Mapping[str, Any], cell: Cell) -> tuple[str, Lock | None]:
-    """What to call the device; on this machine also its lock, as nobody else shares out devices."""
+    """The name of the device; on this machine also its lock, as no scheduler assigns devices here."""
     if plan["scheduler"] != "local":
         visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").partition(",")[0]
         device = getattr(cell, "device", CPU) if cell.on_device else HOST

@@ -1,4 +1,4 @@
-"""Looks around on a node, for ``cluster check``.
+"""Examines a node, for ``cluster check``.
 
 ``python -m nnunet_tricks.experiment.cluster.probe FOLDER NAME MARKER`` starts it.
 """
@@ -23,7 +23,7 @@ SAID = "said"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write down what is there; the exit code is always 0, as what is wrong is told from what is written."""
+    """Write what is there. The exit code is always 0: the head process judges what was written."""
     folder, name, marker = Path(arguments[0]), arguments[1], Path(arguments[2])
     write_atomically(folder / SAID / f"{name}.json", json.dumps(look()))
     write_atomically(marker, "")
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def look() -> dict[str, Any]:
-    """What this node has: its name, folders, GPU, nnU-Net, and our trainers."""
+    """Name, folders, GPU, nnU-Net and our trainers on this node."""
     folders = {f"nnUNet_{name}": os.environ.get(f"nnUNet_{name}", "") for name in ("raw", "preprocessed", "results")}
     return {
         "node": platform.node(),
@@ -39,9 +39,9 @@ def look() -> dict[str, Any]:
         "unwritable": [
             f"{name}={folder}" for name, folder in folders.items() if name != "nnUNet_raw" and not _is_writable(folder)
         ],
-        "gpu": _asked("import torch; print(torch.cuda.get_device_name() if torch.cuda.is_available() else '')"),
+        "gpu": _printed_by("import torch; print(torch.cuda.get_device_name() if torch.cuda.is_available() else '')"),
         "nnunet": _version("nnunetv2"),
-        "trainer": _asked(
+        "trainer": _printed_by(
             "import nnunetv2; from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name as find;"
             f" print(find({TRAINER!r}).__name__)"
         ),
@@ -65,11 +65,11 @@ def _version(package: str) -> str:
         return ""
 
 
-def _asked(line: str) -> str:
-    """What a line of Python prints last, in an interpreter of its own; nothing if it fails."""
+def _printed_by(line: str) -> str:
+    """The last line that a line of Python prints, in an interpreter of its own; empty if it fails."""
     done = subprocess.run([sys.executable, "-c", line], capture_output=True, text=True, check=False)
-    said = done.stdout.strip().splitlines()
-    return said[-1] if said and done.returncode == 0 else ""
+    lines = done.stdout.strip().splitlines()
+    return lines[-1] if lines and done.returncode == 0 else ""
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Profiles: what a cluster is like, as a small YAML file that its user edits."""
+"""Profiles: descriptions of clusters, as small YAML files that users edit."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from nnunet_tricks.utilities.durations import seconds_in
 
 FOLDER = Path(__file__).parent / "profiles"
 SCHEDULERS = ("slurm", "lsf", "kubernetes", "local")
-"""Each also names a profile that is shipped."""
+"""Schedulers, each with a profile of its name that is shipped."""
 
 LOCAL = "local"
 UNITS = {"MB": 1, "GB": 1000, "TB": 1000_000}
 KEYS = ("scheduler", "jobs", "retries", "longest", "setup", "training", "preparation", "snakemake")
 SECTION = ("time", "memory", "cpus", "resources")
 OURS = ("executor", "directory", "snakefile", "config", "jobs", "retries", "keep-going", "dry-run", "profile")
-"""Options of Snakemake that we set."""
+"""Options of Snakemake that are set by ``run``."""
 
 
 @dataclass(frozen=True)
-class Section:
-    """What a kind of cell gets.
+class JobResources:
+    """What jobs of one kind ask for.
 
     Attributes:
-        seconds: Where nothing like it has been measured yet.
-        megabytes: The same for memory.
-        cpus: Cores.
+        seconds: Time limit of a cell as long as nothing like it has been measured.
+        megabytes: Memory of a cell as long as nothing like it has been measured.
+        cpus: Number of cores.
         gpu: Resources of Snakemake that ask for a GPU.
         resources: Other resources of Snakemake.
     """
@@ -42,8 +42,8 @@ class Section:
     gpu: Mapping[str, str | int] = field(default_factory=dict)
     resources: Mapping[str, str | int] = field(default_factory=dict)
 
-    def asked(self, device: str) -> dict[str, str | int]:
-        """The resources that a cell asks for; a GPU only if it trains on one."""
+    def requested(self, device: str) -> dict[str, str | int]:
+        """The resources of a job; the GPU only if nnU-Net trains on one."""
         return {**self.resources, **(self.gpu if device == "cuda" else {})}
 
 
@@ -52,16 +52,16 @@ class Profile:
     """A cluster.
 
     Attributes:
-        name: As ``--profile`` says it, without folder and ending; timings are kept under it.
-        file: Where it stands.
+        name: Name of the file without folder and ending; times are stored under it.
+        file: Path of the file.
         scheduler: One of ``SCHEDULERS``, and Snakemake's name of the executor.
-        jobs: At most so many at a time.
-        retries: How often a cell that failed is tried again.
-        longest: No cell asks for more seconds.
+        jobs: Most jobs at a time.
+        retries: Number of times that a failed cell is tried again.
+        longest: Longest time limit of a job in seconds.
         setup: Lines of bash before each cell.
-        training: What cells on a GPU get.
-        preparation: What others get.
-        options: Of Snakemake.
+        training: Resources of cells on a GPU.
+        preparation: Resources of all other cells.
+        options: Options of Snakemake.
     """
 
     name: str
@@ -71,24 +71,24 @@ class Profile:
     retries: int = 2
     longest: float = 30 * 86400.0
     setup: Sequence[str] = ()
-    training: Section = field(default_factory=Section)
-    preparation: Section = field(default_factory=Section)
+    training: JobResources = field(default_factory=JobResources)
+    preparation: JobResources = field(default_factory=JobResources)
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_local(self) -> bool:
-        """Whether cells run on this machine, so that nobody else shares out its GPUs."""
+        """Whether cells run on this machine, where no scheduler assigns GPUs."""
         return self.scheduler == LOCAL
 
 
 def read_profile(name: str) -> Profile:
-    """A profile.
+    """Read a profile.
 
     Args:
-        name: One that is shipped, or a file.
+        name: Name of a shipped profile, or a file.
 
     Raises:
-        ValueError: If there is none of that name.
+        ValueError: If there is no such profile.
         SpecError: If something in it is wrong.
     """
     file = FOLDER / f"{name}.yaml" if name in SCHEDULERS else Path(name)
@@ -96,7 +96,7 @@ def read_profile(name: str) -> Profile:
         raise ValueError(f"--profile {name} is neither a file nor one of {', '.join(SCHEDULERS)}")
     fields = read(file).fields(KEYS)
     if "scheduler" not in fields:
-        raise SpecError(f"{file}, line 1: the file says no 'scheduler': one of {', '.join(SCHEDULERS)}")
+        raise SpecError(f"{file}, line 1: the file needs 'scheduler': one of {', '.join(SCHEDULERS)}")
     known: dict[str, Any] = {}
     if "jobs" in fields:
         known["jobs"] = fields["jobs"].whole(least=1)
@@ -106,9 +106,9 @@ def read_profile(name: str) -> Profile:
         known["longest"] = _seconds(fields["longest"])
     if "setup" in fields and fields["setup"].value:
         known["setup"] = tuple(line.text() for line in fields["setup"].items())
-    for name_of, more in (("training", ("gpu",)), ("preparation", ())):
+    for name_of, extra in (("training", ("gpu",)), ("preparation", ())):
         if name_of in fields:
-            known[name_of] = _section(fields[name_of], (*SECTION, *more))
+            known[name_of] = _section(fields[name_of], (*SECTION, *extra))
     if "snakemake" in fields:
         known["options"] = _options(fields["snakemake"])
     return Profile(file.stem, file, fields["scheduler"].choice(SCHEDULERS), **known)
@@ -118,10 +118,10 @@ def megabytes_in(words: str) -> int:
     """The megabytes of a size such as ``32 GB`` or ``1.5GB``.
 
     Raises:
-        ValueError: If it is none.
+        ValueError: If it is not a size.
 
     Examples:
-        >>> megabytes_in("32 GB"), megabytes_in("500MB")
+        ("32 GB"), megabytes_in("500MB")
         (32000, 500)
     """
     read_ = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Z]B)\s*", words.upper())
@@ -130,7 +130,7 @@ def megabytes_in(words: str) -> int:
     return math.ceil(float(read_[1]) * UNITS[read_[2]])
 
 
-def _section(entry: Entry, keys: Sequence[str]) -> Section:
+def _section(entry: Entry, keys: Sequence[str]) -> JobResources:
     fields = entry.fields(keys)
     known: dict[str, Any] = {}
     if "time" in fields:
@@ -149,8 +149,8 @@ def _section(entry: Entry, keys: Sequence[str]) -> Section:
             known[key] = _resources(fields[key])
     twice = sorted(set(known.get("gpu", {})) & set(known.get("resources", {})))
     if twice:
-        raise fields["resources"].error(f"'{twice[0]}' stands under 'gpu' and under 'resources': put both into one")
-    return Section(**known)
+        raise fields["resources"].error(f"'{twice[0]}' is under 'gpu' and under 'resources': write it in one place")
+    return JobResources(**known)
 
 
 def _seconds(entry: Entry) -> float:
@@ -163,23 +163,23 @@ def _seconds(entry: Entry) -> float:
 
 
 def _resources(entry: Entry) -> dict[str, str | int]:
-    found: dict[str, str | int] = {}
+    resources: dict[str, str | int] = {}
     for key, value in entry.fields().items():
         if key in ("runtime", "mem_mb", "mem"):
-            raise value.error(f"'{key}' is set by what was measured: write 'time' and 'memory' for the rest")
+            raise value.error(f"'{key}' is set from measurements: write 'time' and 'memory' for what is not measured")
         # A partition may be called 'no' or 'on', which YAML reads as false and true.
         is_number = isinstance(value.value, int) and not isinstance(value.value, bool)
-        found[key] = value.value if is_number else value.text()
-    return found
+        resources[key] = value.value if is_number else value.text()
+    return resources
 
 
 def _options(entry: Entry) -> dict[str, Any]:
-    found = {}
+    options = {}
     for key, value in entry.fields().items():
         if key in OURS:
             raise value.error(f"Snakemake's option '{key}' is set by 'nnunet-tricks run'")
-        found[key] = _plain(value)
-    return found
+        options[key] = _plain(value)
+    return options
 
 
 def _plain(entry: Entry) -> Any:

@@ -1,67 +1,70 @@
-"""One round of Snakemake over the cells that are left: a folder with all that it, its jobs and their nodes need."""
+"""One round of Snakemake over the open cells: a folder with everything that Snakemake and its jobs need."""
 
 from __future__ import annotations
 
 import json
 import os
-import pickle
 import re
 import shlex
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from nnunet_tricks import __version__
 from nnunet_tricks.experiment.cell import Cell
-from nnunet_tricks.experiment.cluster.profile import Profile, Section
+from nnunet_tricks.experiment.cluster import cell_file
+from nnunet_tricks.experiment.cluster.profile import JobResources, Profile
 from nnunet_tricks.experiment.costs import group
 from nnunet_tricks.experiment.nnunet_cells import Predict, Train
 from nnunet_tricks.nnunet.folders import Folders
 from nnunet_tricks.utilities.files import write_atomically
 
 WORKFLOW = Path(__file__).parent / "workflow" / "Snakefile"
-PLAN, CELLS, SCRIPT, CURRENT = "plan.json", "cells.pickle", "job.sh", "current"
+PLAN, SCRIPT, CURRENT = "plan.json", "job.sh", "current"
+JOB = "nnunet_tricks.experiment.cluster.job"
+"""The module that runs a cell on its node."""
+
 TIMED = "timed"
 TRAINING, PREPARATION, ELSEWHERE = "training", "preparation", "elsewhere"
 MARGIN = 1.5
-"""So many times what was measured is asked for at first."""
+"""Factor from what was measured to what the first attempt asks for."""
 
 START = 600.0
-"""Seconds more, for a node that is slow to begin."""
+"""Extra seconds, for a node that is slow to start."""
 
 SPARE = 2000
-"""Megabytes more."""
+"""Extra megabytes."""
 
 NAME = 90
-"""Characters of a cell's name that are shown; the whole is in its folder."""
+"""Characters of a cell's key in the name of its job."""
 
 WORKERS = 12
-"""nnU-Net's own number of loading processes."""
+"""Default number of loading processes in nnU-Net."""
 
 LATENCY = 60
-"""Seconds that a file may take until this machine sees it."""
+"""Seconds after which this machine must see a node's file."""
 
 
 @dataclass(frozen=True)
 class Round:
-    """What one start of Snakemake is to do.
+    """The work of one start of Snakemake.
 
     Attributes:
-        folder: Where it works; nobody has used it before.
-        cells: Those that are not done, lowest rank first.
-        profile: The cluster.
+        folder: New folder in which it works.
+        cells: Cells that are not done, lowest rank first.
+        profile: Profile of the cluster.
         device: nnU-Net's ``-device``.
-        folders: nnU-Net's.
-        variables: The environment of the commands.
-        busy: Keys of the cells that somebody else is at.
-        devices: Of this machine, where cells run on it.
-        seconds: How long what is left of a cell takes, as far as it is known.
-        megabytes: The same for its memory.
+        folders: nnU-Net's folders.
+        variables: Environment variables of the commands.
+        busy: Keys of cells at which somebody else works.
+        devices: Devices of this machine, if cells run on it.
+        seconds: Gives the duration of what is left of a cell; None if it is not known.
+        megabytes: Gives the memory of a cell; None if it is not known.
         timing: Whether to time what is not known.
-        options: Of Snakemake, beside the profile's.
+        options: Options of Snakemake in addition to the profile's.
     """
 
     folder: Path
@@ -84,11 +87,11 @@ class Round:
             self.names[cell.key] = f"{place:05d}_{_readable(cell.key)}"
 
     def write(self) -> None:
-        """Make the folder."""
-        entries, kept = self._entries()
+        """Fill the folder."""
+        entries, timings = self._entries()
         for name in ("settled", "held", TIMED):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
-        write_atomically(self.folder / CELLS, pickle.dumps(kept))
+        cell_file.write(self.folder, {self.names[cell.key]: cell for cell in self.cells}, timings)
         write_folder(
             self.folder,
             self.profile,
@@ -97,15 +100,14 @@ class Round:
             device=self.device,
             devices=self.devices,
             variables=exported(self.variables, self.folders, self.profile),
-            module="nnunet_tricks.experiment.cluster.job",
+            module=JOB,
             options={**self.options, **({} if self.profile.is_local else {"local-cores": max(len(self.busy), 1)})},
         )
 
-    def _entries(self) -> tuple[dict[str, dict[str, Any]], dict[str, bytes]]:
-        """What Snakemake and what a node must know of each cell, by name."""
+    def _entries(self) -> tuple[dict[str, dict[str, Any]], dict[str, list[str]]]:
+        """What Snakemake must know of each job, by name; and the cells that each timing is for."""
         entries: dict[str, dict[str, Any]] = {}
-        kept: dict[str, bytes] = {}
-        timed: dict[str, list[tuple[str, Cell]]] = {}
+        timings: dict[str, list[str]] = {}
         for place, cell in enumerate(self.cells):
             name = self.names[cell.key]
             seconds, megabytes = self.seconds(cell), self.megabytes(cell)
@@ -113,26 +115,24 @@ class Round:
             measure = None
             if self.timing and rule != ELSEWHERE and seconds is None and isinstance(cell, Train | Predict):
                 measure = f"timing_{_readable(group(cell))}"
-                if measure not in timed and isinstance(cell, Train):
-                    timed[measure] = []
+                if measure not in timings and isinstance(cell, Train):
+                    timings[measure] = []
                     entries[measure] = self._entry(place, TRAINING, cell.after)
-                if measure in timed:
-                    timed[measure].append((name, replace(cell, after=())))  # what it needs is done by then
+                if measure in timings:
+                    timings[measure].append(name)
                 else:
                     measure = None  # nothing left to train: nothing to time
             after = () if rule == ELSEWHERE else cell.after
             known = {"seconds": seconds, "megabytes": megabytes, "measure": measure}
             entries[name] = {**self._entry(place, rule, after), **known}
-            kept[name] = pickle.dumps(cell)
-        kept.update({measure: pickle.dumps(cells) for measure, cells in timed.items()})
-        return entries, kept
+        return entries, timings
 
     def _entry(self, place: int, rule: str, after: Iterable[str]) -> dict[str, Any]:
         return entry(place, rule, [self.names[key] for key in after if key in self.names])
 
 
 def entry(place: int, rule: str, after: Sequence[str] = ()) -> dict[str, Any]:
-    """What the workflow knows of a cell of which nothing has been measured."""
+    """The workflow's entry of a cell for which nothing was measured."""
     return {"place": place, "rule": rule, "after": after, "seconds": None, "megabytes": None, "measure": None}
 
 
@@ -151,15 +151,15 @@ def write_folder(
     """Write what the workflow reads.
 
     Args:
-        folder: Where to.
-        profile: The cluster.
-        entries: The jobs, by name.
-        wanted: Names of those that are to be done.
+        folder: Folder to fill.
+        profile: Profile of the cluster.
+        entries: Jobs by name.
+        wanted: Names of the jobs to do.
         device: nnU-Net's ``-device``.
-        devices: Of this machine, where cells run on it.
-        variables: The environment of the jobs.
-        module: What they run.
-        options: Of Snakemake; the profile's come after them.
+        devices: Devices of this machine, if cells run on it.
+        variables: Environment variables of the jobs.
+        module: Python module that a job runs.
+        options: Options of Snakemake; the profile's override them.
     """
     plan = {
         "version": __version__,
@@ -192,11 +192,11 @@ OPTIONS: Mapping[str, Any] = {
     "drop-metadata": True,
     "force-use-threads": True,  # cells that wait here need no interpreter each
 }
-"""Of Snakemake, for all profiles."""
+"""Options of Snakemake for all profiles."""
 
 
-def _section(profile: Profile, section: Section, device: str, *, on_cpu: bool) -> dict[str, Any]:
-    resources = section.asked(device)
+def _section(profile: Profile, section: JobResources, device: str, *, on_cpu: bool) -> dict[str, Any]:
+    resources = section.requested(device)
     if profile.is_local:
         resources["lane" if section is profile.training or on_cpu else "host"] = 1
     return {
@@ -208,27 +208,27 @@ def _section(profile: Profile, section: Section, device: str, *, on_cpu: bool) -
 
 
 def exported(variables: Mapping[str, str], folders: Folders, profile: Profile) -> dict[str, str]:
-    """The variables that jobs need: not every scheduler hands them on, and paths must be whole.
+    """The environment variables that jobs need, as not every scheduler passes them on. Paths are made absolute.
 
     Args:
-        variables: All that there are.
-        folders: nnU-Net's.
-        profile: The cluster.
+        variables: All environment variables.
+        folders: nnU-Net's folders.
+        profile: Profile of the cluster.
     """
-    # nnU-Net would start as many loading processes as the whole node has room for.
+    # By itself nnU-Net starts loading processes for the whole node.
     workers = {} if profile.is_local else {"nnUNet_n_proc_DA": str(min(profile.training.cpus, WORKERS))}
     prefixes = ("nnUNet_", "NNUNET_TRICKS_", "OMP_", "PYTHON")
-    found = {**workers, **{name: value for name, value in variables.items() if name.startswith(prefixes)}}
+    exports = {**workers, **{name: value for name, value in variables.items() if name.startswith(prefixes)}}
     for name in ("raw", "preprocessed", "results"):
-        found[f"nnUNet_{name}"] = str(getattr(folders, name))
+        exports[f"nnUNet_{name}"] = str(getattr(folders, name))
     for name in ("PYTHONPATH", "nnUNet_extTrainer"):
-        if name in found:
-            found[name] = os.pathsep.join(os.path.abspath(one) for one in found[name].split(os.pathsep))
-    return found
+        if name in exports:
+            exports[name] = os.pathsep.join(os.path.abspath(path) for path in exports[name].split(os.pathsep))
+    return exports
 
 
 def write_options(folder: Path, options: Mapping[str, Any]) -> None:
-    """Options of Snakemake, as it reads them with ``--profile``."""
+    """Write options of Snakemake, which reads them with ``--profile``."""
     import yaml
 
     (folder / "profile").mkdir(parents=True, exist_ok=True)
@@ -236,15 +236,15 @@ def write_options(folder: Path, options: Mapping[str, Any]) -> None:
 
 
 def script(profile: Profile, variables: Mapping[str, str], module: str) -> str:
-    """What runs on a node: ``bash job.sh CELL``.
+    """The script of a job: ``bash job.sh CELL MARKER``.
 
     Args:
-        profile: Its lines come first.
-        variables: They are set then.
-        module: What Python then runs, with this folder and the script's arguments.
+        profile: Profile whose ``setup`` comes first.
+        variables: Environment variables that are set then.
+        module: Module that Python runs last, with this folder and the script's arguments.
     """
     python = shlex.quote(sys.executable)
-    unseen = shlex.quote(f"{sys.executable} is not there: install into a folder that nodes see")
+    unseen = shlex.quote(f"{sys.executable} does not exist: install into a folder that nodes see")
     lines = [
         "#!/bin/bash",
         "# One cell on its node: bash job.sh CELL MARKER",
@@ -260,7 +260,7 @@ def script(profile: Profile, variables: Mapping[str, str], module: str) -> str:
 
 
 def new_folder(base: Path) -> Path:
-    """A folder for one more round, which becomes the current one: jobs of earlier rounds that have not begun end."""
+    """Make the folder of a new round and mark it as current: waiting jobs of earlier rounds then end at once."""
     folder = base / f"{time.strftime('%Y%m%dT%H%M%S')}_{os.getpid()}"
     while folder.exists():  # rounds that took less than a second
         folder = folder.with_name(f"{folder.name}_")
@@ -270,7 +270,7 @@ def new_folder(base: Path) -> Path:
 
 
 def is_current(folder: Path) -> bool:
-    """Whether no later round has begun."""
+    """Whether no later round has started."""
     return (folder.parent / CURRENT).read_text(encoding="utf-8").strip() == folder.name
 
 

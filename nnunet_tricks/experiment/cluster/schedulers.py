@@ -1,4 +1,4 @@
-"""What is peculiar to one scheduler."""
+"""Facts about single schedulers."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from typing import Any
 from nnunet_tricks.experiment.cluster.profile import Profile
 
 COMMANDS = {"slurm": "sbatch", "lsf": "bsub"}
-"""How a machine shows that it may submit jobs."""
+"""Commands that exist on machines from which jobs are submitted."""
 
 PATIENCE = 60.0
 
 
 def check_scheduler(profile: Profile) -> None:
-    """Whether jobs can be submitted from this machine.
+    """Require that jobs can be submitted from this machine.
 
     Raises:
-        ValueError: If not.
+        ValueError: If they cannot.
     """
     needed = COMMANDS.get(profile.scheduler)
     if needed and shutil.which(needed) is None:
         raise ValueError(
-            f"profile {profile.name} is for {profile.scheduler}, and there is no '{needed}' here: log in to a machine "
+            f"profile {profile.name} is for {profile.scheduler}, but there is no '{needed}' here: log in to a machine "
             "from which jobs are submitted"
         )
 
 
 def needed_options(profile: Profile) -> dict[str, Any]:
-    """Options of Snakemake without which a cluster like this one does not work."""
-    # Without accounting Snakemake would ask for the states of jobs for ever, and never hear of one.
+    """Options that Snakemake needs on this cluster."""
+    # Without accounting Snakemake would ask for the states of jobs forever.
     if profile.scheduler == "slurm" and "slurm-status-command" not in profile.options and not _answers(["sacct", "-X"]):
         return {"slurm-status-command": "squeue"}
     return {}
@@ -51,18 +51,18 @@ REFUSALS = (
 
 
 def explained(message: str, profile: Profile) -> str:
-    """What a scheduler complains of, and what to do about it.
+    """A scheduler's complaint, followed by what to do about it.
 
     Args:
-        message: Of the scheduler, or the end of its log.
-        profile: What was asked for.
+        message: Message of the scheduler, or the end of its log.
+        profile: Profile of the cluster.
     """
     advice = {
         "partitions": f"set the partition or queue under 'resources' of {profile.file}{_partitions(profile)}",
         "account": f"set 'slurm_account' or 'lsf_project' under 'resources' of {profile.file}",
-        "gpu": f"this cluster names its GPUs otherwise: see 'gpu' in {profile.file}",
-        "size": f"no node has as much: see 'cpus', 'memory' and 'gpu' in {profile.file}",
-        "time": f"no job may take so long: see 'longest' in {profile.file}",
+        "gpu": f"this cluster has other names for GPUs: change 'gpu' in {profile.file}",
+        "size": f"no node has that much: reduce 'cpus', 'memory' or 'gpu' in {profile.file}",
+        "time": f"no job may take that long: reduce 'longest' in {profile.file}",
         "paths": "the node does not see this machine's paths: Snakemake's environment, this one and nnU-Net's folders "
         "must be on a file system that all nodes share",
     }
@@ -77,25 +77,25 @@ def _partitions(profile: Profile) -> str:
         return ""
     with suppress(OSError, subprocess.SubprocessError):
         words = ["sinfo", "--noheader", "--format=%R"]
-        said = subprocess.run(words, capture_output=True, text=True, check=True, timeout=PATIENCE).stdout.split()
-        return f"; there are {', '.join(dict.fromkeys(said))}"
+        partitions = subprocess.run(words, capture_output=True, text=True, check=True, timeout=PATIENCE).stdout.split()
+        return f"; there are {', '.join(dict.fromkeys(partitions))}"
     return ""
 
 
 def waits_for(profile: Profile, output: str) -> str:
-    """What jobs wait for, as SLURM says it; nothing if that is not known.
+    """What jobs wait for, in SLURM's words; empty if it is not known.
 
     Args:
-        profile: The cluster.
-        output: What Snakemake has said so far.
+        profile: Profile of the cluster.
+        output: Output of Snakemake so far.
     """
     run = re.search(r"SLURM run ID: (\S+)", output)
     if profile.scheduler != "slurm" or not run:
         return ""
     with suppress(OSError, subprocess.SubprocessError):
         words = ["squeue", "--noheader", "--format=%i %T %r", "--name", run[1]]
-        said = subprocess.run(words, capture_output=True, text=True, check=True, timeout=PATIENCE).stdout
-        return "; ".join(f"job {line.strip()}" for line in said.splitlines())
+        jobs = subprocess.run(words, capture_output=True, text=True, check=True, timeout=PATIENCE).stdout
+        return "; ".join(f"job {line.strip()}" for line in jobs.splitlines())
     return ""
 
 

@@ -1,1 +1,1 @@
-"""Pictures of selected slices and of the paint on them."""
+"""Pictures of selected slices, with outlines of what was painted on them."""

@@ -14,15 +14,15 @@ Pixel = TypeVar("Pixel", bound=np.generic)
 
 
 @dataclass(frozen=True)
-class Display:
-    """How a slice of a volume, of the view with slices first, becomes a picture.
+class SliceView:
+    """The way in which a slice of a volume, stored slices first, becomes a picture.
 
     Attributes:
-        transposed: Whether the view's rows become columns.
-        down: Whether rows, after that, are turned round.
-        across: Whether columns, after that, are turned round.
-        height: mm of a pixel from top to bottom.
-        width: mm of a pixel from left to right.
+        transposed: Whether rows become columns.
+        down: Whether the order of rows is then reversed.
+        across: Whether the order of columns is then reversed.
+        height: Height of a pixel in mm.
+        width: Width of a pixel in mm.
     """
 
     transposed: bool
@@ -37,14 +37,14 @@ class Display:
         return turned[:: -1 if self.down else 1, :: -1 if self.across else 1]
 
 
-def display_of(volume: Axial) -> Display:
-    """How the slices of a volume are shown, as stored, even if they are tilted.
+def view_of(volume: Axial) -> SliceView:
+    """The view of a volume's slices. They are shown as they are stored, even if they are tilted.
 
     Examples:
         >>> from nnunet_tricks.annotation.axes import axial
-        >>> display_of(axial(np.diag([-0.5, -0.7, 3, 1]), (4, 5, 6)))
-        Display(transposed=False, down=False, across=False, height=0.7, width=0.5)
-        >>> display_of(axial(np.diag([0.5, 0.7, 3, 1]), (4, 5, 6))).across
+        >>> view_of(axial(np.diag([-0.5, -0.7, 3, 1]), (4, 5, 6)))
+        SliceView(transposed=False, down=False, across=False, height=0.7, width=0.5)
+        >>> view_of(axial(np.diag([0.5, 0.7, 3, 1]), (4, 5, 6))).across
         True
     """
     edges = volume.affine[:3, :3]
@@ -55,5 +55,5 @@ def display_of(volume: Axial) -> Display:
     heights, widths = volume.in_plane()
     if transposed:
         rows, columns, heights, widths = columns, rows, widths, heights
-    # A volume is known in coordinates that grow to the right and to the front; pictures grow to the left and backwards.
-    return Display(transposed, bool(units[1, rows] > 0), bool(units[0, columns] > 0), heights, widths)
+    # Coordinates of the volume grow to the patient's right and front. Pictures grow to the patient's left and back.
+    return SliceView(transposed, bool(units[1, rows] > 0), bool(units[0, columns] > 0), heights, widths)

@@ -1,4 +1,4 @@
-"""Masks to draw outlines of: label maps as annotators save them, and those of imported data sets."""
+"""Masks whose outlines are drawn, from label maps as annotators save them and from imported data sets."""
 
 # mypy: untyped-calls-exclude="SimpleITK"
 from __future__ import annotations
@@ -15,19 +15,19 @@ from nnunet_tricks.annotation import labels, listing
 from nnunet_tricks.annotation.axes import Axial
 from nnunet_tricks.annotation.paint import masks_of
 from nnunet_tricks.annotation.raw_data import read_manifest
-from nnunet_tricks.annotation.scans import Scan
+from nnunet_tricks.annotation.scans import VolumeFile
 from nnunet_tricks.nnunet.folders import Folders
 
 Masks = Mapping[str, NDArray[np.bool_]]
 
 
 @dataclass(frozen=True)
-class Outlined:
-    """What is drawn on the slices of one case.
+class Outlines:
+    """The outlines on the slices of one case.
 
     Attributes:
-        masks: By name, slices first, from inferior to superior.
-        annotated: Slices that are painted, or are annotated in a data set.
+        masks: Masks by name, slices first, from inferior to superior.
+        annotated: Slices that are painted, or annotated in a data set.
     """
 
     masks: Masks
@@ -35,36 +35,36 @@ class Outlined:
 
 
 class PaintedFiles:
-    """Label maps as annotators saved them.
-
-    Args:
-        folder: Of label maps.
-        cases: Names that are known.
-    """
+    """Label maps as annotators saved them."""
 
     def __init__(self, folder: Path, cases: Mapping[str, Any]) -> None:
-        """See the class."""
-        self._found = listing.labels_in(folder, cases)
+        """List the label maps.
 
-    def of(self, case: str, image: Axial) -> Outlined | None:
-        """The paint of a case; ``None`` if there is none yet."""
-        if case not in self._found:
+        Args:
+            folder: Folder of the label maps.
+            cases: Known cases by name; files of other names are no case's.
+        """
+        self._files = listing.labels_in(folder, cases)
+
+    def of(self, case: str, image: Axial) -> Outlines | None:
+        """The paint of a case; ``None`` if it has none yet."""
+        if case not in self._files:
             return None
-        masks = masks_of(self._found[case], image)
-        shows = [index for index in range(image.slices) if any(mask[index].any() for mask in masks.values())]
-        return Outlined(masks, tuple(shows))
+        masks = masks_of(self._files[case], image)
+        painted = [index for index in range(image.slices) if any(mask[index].any() for mask in masks.values())]
+        return Outlines(masks, tuple(painted))
 
 
 class ImportedLabels:
-    """Labels of a data set that ``annotate`` made.
-
-    Args:
-        folders: nnU-Net's.
-        dataset: Number or full name.
-    """
+    """Labels of a data set that ``annotate`` made."""
 
     def __init__(self, folders: Folders, dataset: str) -> None:
-        """See the class."""
+        """Read the description of the data set.
+
+        Args:
+            folders: nnU-Net's folders.
+            dataset: Number or full name of the data set.
+        """
         self._name = folders.dataset(dataset)
         read_manifest(folders, self._name)
         described = folders.description(self._name)["labels"]
@@ -76,17 +76,17 @@ class ImportedLabels:
         }
         self._cases = folders.cases(self._name, "Tr")
 
-    def of(self, case: str, image: Axial) -> Outlined | None:
-        """The labels of a case; ``None`` if the data set has it not."""
+    def of(self, case: str, image: Axial) -> Outlines | None:
+        """The labels of a case; ``None`` if the data set does not have the case."""
         files = self._cases.get(case)
         if files is None or files.label is None:
             return None
-        label = Scan(files.label)
+        label = VolumeFile(files.label)
         if label.axial.shape != image.shape or not np.allclose(label.axial.affine, image.affine, atol=0.01):
             raise ValueError(
                 f"{files.label} does not have the voxels of the image of {case}: {self._name} is of other images"
             )
-        found = label.labels()
-        annotated = np.flatnonzero((found != self._ignore).any(axis=(1, 2)))
-        masks = {name: np.isin(found, values) for name, values in self._values.items()}
-        return Outlined(masks, tuple(int(index) for index in annotated))
+        values_of_voxels = label.labels()
+        annotated = np.flatnonzero((values_of_voxels != self._ignore).any(axis=(1, 2)))
+        masks = {name: np.isin(values_of_voxels, values) for name, values in self._values.items()}
+        return Outlines(masks, tuple(int(index) for index in annotated))

@@ -15,16 +15,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from nnunet_tricks.pictures.annotation.display import Display
+from nnunet_tricks.pictures.annotation.display import SliceView
 
 DOTS = 100
-"""Per inch."""
+"""Pixels per inch."""
 HEAD = 0.75
 """Inches above the slices, for the title and one row of names of outlines."""
 ROW = 0.2
 """Inches of a further row of names."""
 NAME = 0.7
-"""Inches that the line and the space of a name take."""
+"""Inches for the line and the space beside a name."""
 LETTER = 0.085
 """Inches of a letter of a name, on average."""
 TITLE = 0.25
@@ -33,12 +33,12 @@ TITLE = 0.25
 
 @dataclass(frozen=True)
 class Tile:
-    """One slice.
+    """One slice of the picture.
 
     Attributes:
-        title: Its numbers.
-        pixels: From 0 to 1, slices as stored.
-        masks: By name, as stored.
+        title: Numbers of the slice.
+        pixels: Intensities from 0 to 1, in the order in which they are stored.
+        masks: Masks by name, in the same order.
     """
 
     title: str
@@ -46,19 +46,19 @@ class Tile:
     masks: Mapping[str, NDArray[np.bool_]]
 
 
-def drawn(tiles: Sequence[Tile], display: Display, title: str, names: Mapping[str, int]) -> bytes:
+def drawn(tiles: Sequence[Tile], view: SliceView, title: str, names: Mapping[str, int]) -> bytes:
     """A PNG file: the slices in rows, from inferior to superior.
 
     Args:
-        tiles: The slices.
-        display: How they are shown.
-        title: What stands above.
-        names: Of outlines, and the numbers of their colours.
+        tiles: Slices, in their order.
+        view: View of the slices.
+        title: Title above the slices.
+        names: Numbers of the outlines' colours, by name.
     """
     columns = min(len(tiles), 4 if len(tiles) <= 24 else 6 if len(tiles) <= 60 else 10)
     width = 3.0 if len(tiles) <= 24 else 2.4 if len(tiles) <= 60 else 2.0
-    pixels = display.shown(tiles[0].pixels)
-    height = float(np.clip(width * pixels.shape[0] * display.height / (pixels.shape[1] * display.width), 0.5, 9.0))
+    pixels = view.shown(tiles[0].pixels)
+    height = float(np.clip(width * pixels.shape[0] * view.height / (pixels.shape[1] * view.width), 0.5, 9.0))
     rows = ceil(len(tiles) / columns)
     across = max(columns * width, 6.0)
     beside = max(1, int(across / (NAME + LETTER * max(map(len, names), default=0))))
@@ -74,7 +74,7 @@ def drawn(tiles: Sequence[Tile], display: Display, title: str, names: Mapping[st
         row, column = divmod(number, columns)
         bottom = size[1] - head - (row + 1) * (height + TITLE)
         place = (column * width / size[0], bottom / size[1], 0.98 * width / size[0], height / size[1])
-        _show(figure.add_axes(place), tile, display, colour_of)
+        _show(figure.add_axes(place), tile, view, colour_of)
     if names:
         lines = [Line2D([], [], color=colour_of[name]) for name in names]
         place_of_legend = (0.1 / size[0], 1 - (head - 0.03) / size[1])
@@ -94,13 +94,13 @@ def drawn(tiles: Sequence[Tile], display: Display, title: str, names: Mapping[st
     return content.getvalue()
 
 
-def _show(axes: Any, tile: Tile, display: Display, colours: Mapping[str, Any]) -> None:
-    pixels = display.shown(tile.pixels)
-    axes.imshow(pixels, cmap="gray", vmin=0, vmax=1, interpolation="nearest", aspect=display.height / display.width)
+def _show(axes: Any, tile: Tile, view: SliceView, colours: Mapping[str, Any]) -> None:
+    pixels = view.shown(tile.pixels)
+    axes.imshow(pixels, cmap="gray", vmin=0, vmax=1, interpolation="nearest", aspect=view.height / view.width)
     for name, mask in tile.masks.items():
-        shown = display.shown(mask)
+        shown = view.shown(mask)
         if shown.any():
-            # A frame of nothing, so that paint at the image's edge has an outline, too.
+            # An empty frame, so that paint at the image's edge has an outline, too.
             framed = np.pad(shown.astype(np.float32), 1)
             down, across = (np.arange(length) - 1 for length in framed.shape)
             axes.contour(across, down, framed, levels=[0.5], colors=[colours[name]], linewidths=1.0)

@@ -1,1 +1,1 @@
-"""What a trainer's augmentation does to one patch, to look at."""
+"""A picture of what a trainer's augmentation does to one patch."""

@@ -23,7 +23,7 @@ from nnunet_tricks.tricks.augmentation.mixing import MixingTrainer
 
 @dataclass(frozen=True)
 class Draw:
-    """An image and where its classes are.
+    """A patch with the places of its classes.
 
     Attributes:
         image: (channels, *spatial).
@@ -36,14 +36,14 @@ class Draw:
 
 @dataclass(frozen=True)
 class Preview:
-    """A patch and what becomes of it.
+    """A patch, and the results of augmenting it.
 
     Attributes:
-        case: Where it is from.
-        read: As it is read, larger than the network's patches where something is cut off later.
-        draws: After augmentation.
-        axes: Along which nnU-Net will mirror at inference.
-        mixing: The trick that mixes the patches of a batch afterwards, which is not shown; empty if there is none.
+        case: Case that the patch is from.
+        read: Patch as it is read, larger than the network's patches where augmentation cuts something off.
+        draws: Patch after each augmentation.
+        axes: Axes along which nnU-Net will mirror at inference.
+        mixing: Trick that mixes the patches of a batch afterwards, which is not shown; empty if there is none.
     """
 
     case: str
@@ -57,22 +57,24 @@ def preview(file: Path, trainer: str, configuration: str, fold: int | str, *, dr
     """Draw from the augmentation of a trainer; nothing is written to nnU-Net's folders.
 
     Args:
-        file: The plans file of a preprocessed data set.
-        trainer: Any trainer that nnU-Net finds.
-        configuration: Of the plans.
+        file: Plans file of a preprocessed data set.
+        trainer: Name of any trainer that nnU-Net finds.
+        configuration: Configuration of the plans.
         fold: Fold of the split, or ``"all"``; all cases where there is no split yet.
-        draws: How often the patch is augmented.
-        seed: Of everything that is drawn.
+        draws: Number of times that the patch is augmented.
+        seed: Seed of all random draws.
 
     Raises:
         ValueError: If there is no such trainer, configuration or fold, or the configuration is the second stage of a
             cascade.
     """
-    with tempfile.TemporaryDirectory() as nowhere, _loaders(file, trainer, configuration, fold, Path(nowhere)) as made:
-        built, loader = made
+    with (
+        tempfile.TemporaryDirectory() as nowhere,
+        _loaders(file, trainer, configuration, fold, Path(nowhere)) as (built, loader),
+    ):
         seed_everything(seed)
         transforms, loader.transforms = loader.transforms, None
-        # A patch with something to see.
+        # All patches on foreground, so that there is something to see.
         loader.get_do_oversample = lambda number: True
         batch = loader.generate_train_batch()
         image, segmentation = batch["data"][0], batch["target"][0]
@@ -97,22 +99,23 @@ def _loaders(
     plans = plans_file.read(file)
     if plans_file.resolve(plans, configuration).get("previous_stage"):
         raise ValueError(f"{configuration} is the second stage of a cascade; its images are augmented as 3d_fullres's")
-    found = find_trainer(trainer)
+    trainer_class = find_trainer(trainer)
     with sandbox(raw=results, preprocessed=file.parent.parent, results=results):
         preconditions.check(trainer, plans, configuration, fold)
         if not file.with_name("splits_final.json").is_file():
             # nnU-Net would draw a split, fail with fewer than five cases, and write it.
             fold = "all"
         dataset = json.loads(file.with_name("dataset.json").read_text(encoding="utf-8"))
-        built = found({**plans, "continue_training": False}, configuration, fold, dataset, torch.device("cpu"))
-        # What initialize does, but that no network is built.
+        settings = {**plans, "continue_training": False}
+        built = trainer_class(settings, configuration, fold, dataset, torch.device("cpu"))
+        # As initialize does, but without a network.
         built._set_batch_size_and_oversample()
         training, _ = built.get_dataloaders()
         yield built, training.data_loader
 
 
 def _draw(trainer: nnUNetTrainer, image: Tensor, truth: Tensor, *, done: bool) -> Draw:
-    """What to show of an image and its truth, which nnU-Net has turned into channels for regions when it is done."""
+    """An image and the masks of its truth. When all is ``done``, nnU-Net has made a channel for each region."""
     labels = trainer.label_manager
     if not labels.has_regions:
         return Draw(image, torch.stack([truth[0] == label for label in labels.foreground_labels]))

@@ -1,8 +1,7 @@
-"""A picture of a preview."""
+"""A picture of a patch and of its augmentations."""
 
 from __future__ import annotations
 
-import os
 from math import ceil
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nnunet_tricks.pictures.augmentation.draws import Draw, Preview
+from nnunet_tricks.utilities.files import replacing
 
 COLUMNS = 4
 TILE = 2.0
@@ -22,14 +22,14 @@ TILE = 2.0
 
 
 def draw(shown: Preview, title: str, file: Path) -> None:
-    """Write a PNG file: the patch as it is read, large, and beside it what becomes of it.
+    """Write a PNG file: the patch as it is read, large, and beside it the augmented ones.
 
-    Volumes show their middle slice. Grey values are those of the patch as it is read, for all draws alike.
+    Volumes show their middle slice. Black and white are the same for all draws: those of the patch as it is read.
 
     Args:
-        shown: What to show.
-        title: What stands above.
-        file: Its name.
+        shown: Preview to show.
+        title: Title above the patches.
+        file: File to write.
     """
     rows = ceil(len(shown.draws) / COLUMNS)
     figure = Figure(figsize=(TILE * (COLUMNS + rows), TILE * rows + 0.5), layout="constrained")
@@ -39,14 +39,10 @@ def draw(shown: Preview, title: str, file: Path) -> None:
     low, high = shown.read.image.flatten(1).aminmax(dim=1)
     window = (low.numpy(), high.numpy())
     _show(figure.add_subplot(grid[:, 0]), shown.read, window, f"{shown.case}, as it is read")
-    for number, one in enumerate(shown.draws):
-        _show(figure.add_subplot(grid[number // COLUMNS, 1 + number % COLUMNS]), one, window, "")
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
+    for number, draw in enumerate(shown.draws):
+        _show(figure.add_subplot(grid[number // COLUMNS, 1 + number % COLUMNS]), draw, window, "")
+    with replacing(file) as temporary:
         figure.savefig(temporary, format="png", dpi=90)
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def middle_slice(volume: Tensor) -> NDArray[np.float32]:
@@ -55,15 +51,15 @@ def middle_slice(volume: Tensor) -> NDArray[np.float32]:
     return flat.float().numpy()
 
 
-def _show(axis: Axes, one: Draw, window: tuple[NDArray[np.float32], NDArray[np.float32]], title: str) -> None:
+def _show(axis: Axes, drawn: Draw, window: tuple[NDArray[np.float32], NDArray[np.float32]], title: str) -> None:
     low, high = (bound[:, None, None] for bound in window)
-    image = np.clip((middle_slice(one.image) - low) / np.where(high > low, high - low, 1), 0, 1)
+    image = np.clip((middle_slice(drawn.image) - low) / np.where(high > low, high - low, 1), 0, 1)
     if len(image) == 3:
         axis.imshow(image.transpose(1, 2, 0), interpolation="nearest")
     else:
         axis.imshow(image[0], cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     colours = matplotlib.colormaps["Set1"].colors  # type: ignore[attr-defined]
-    for number, mask in enumerate(middle_slice(one.masks)):
+    for number, mask in enumerate(middle_slice(drawn.masks)):
         if mask.any() and not mask.all():
             axis.contour(mask, levels=[0.5], colors=[colours[number % len(colours)]], linewidths=1)
     axis.set_title(title, fontsize=8)

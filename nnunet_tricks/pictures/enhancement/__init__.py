@@ -1,1 +1,1 @@
-"""Looking at which channels a trained model shows twice."""
+"""Pictures of the channels that a trained model shows twice."""

@@ -1,4 +1,4 @@
-"""How often each channel is chosen."""
+"""Counts of how often each channel is chosen."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from nnunet_tricks.pictures.enhancement.model import Look
 
 @dataclass(frozen=True)
 class Frequency:
-    """Choices at one skip connection.
+    """Frequency of the channels that are chosen at one skip connection.
 
     Attributes:
-        stage: Its number.
-        count: How many channels are chosen in each image.
-        times: In how many images each channel is.
-        images: How many images there are.
+        stage: Number of the skip connection.
+        count: Number of channels that are chosen in each image.
+        times: Number of images in which each channel is chosen.
+        images: Number of images.
     """
 
     stage: int
@@ -26,12 +26,12 @@ class Frequency:
 
     @property
     def always(self) -> int:
-        """How many channels are chosen in every image."""
+        """Number of channels that are chosen in every image."""
         return sum(times == self.images for times in self.times)
 
     @property
     def never(self) -> int:
-        """How many channels are chosen in none."""
+        """Number of channels that are chosen in no image."""
         return sum(times == 0 for times in self.times)
 
 
@@ -39,7 +39,7 @@ def frequencies(looks: Iterable[Look]) -> list[Frequency]:
     """Count over images, for each skip connection from shallow to deep.
 
     Args:
-        looks: The images; each may be forgotten before the next one is looked at.
+        looks: Looks at the images, one at a time; each may be forgotten before the next is made.
     """
     counted: list[Frequency] = []
     for images, look in enumerate(looks, start=1):

@@ -1,4 +1,4 @@
-"""The images that are looked at. Standard library only."""
+"""Files of the images to look at. Standard library only."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ def cases(path: Path, ending: str) -> dict[str, list[str]]:
     """Files of each case, channel by channel, as nnU-Net names them: CASE_0000, CASE_0001, ...
 
     Args:
-        path: The first channel of an image, a file of any name with the only channel, or a folder of images.
-        ending: The data set's, such as ``.nii.gz``.
+        path: First channel of an image, file of any name with the only channel, or folder of images.
+        ending: Ending of the data set's files, such as ``.nii.gz``.
 
     Returns:
-        Case -> its files.
+        Files by case.
 
     Raises:
-        ValueError: If there is none.
+        ValueError: If there is no such file.
 
     Examples:
         >>> import tempfile
@@ -44,6 +44,6 @@ def _case(first: Path, ending: str) -> tuple[str, list[str]]:
         return stem, [str(first)]
     case = stem.removesuffix(_CHANNEL)
     digits = "[0-9]" * 4
-    # Square brackets in a case's name are no pattern.
+    # Names are compared, not matched by a pattern: a case's name may hold square brackets.
     files = [f for f in first.parent.glob(f"*_{digits}{ending}") if f.name[: -len(ending) - 5] == case]
     return case, sorted(map(str, files))

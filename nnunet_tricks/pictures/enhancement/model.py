@@ -1,4 +1,4 @@
-"""A trained model, and what it selects in an image."""
+"""A trained model, and the channels that it selects in an image."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from torch import Tensor, nn
 
 from nnunet_tricks.door.lookup import find_trainer, findable
-from nnunet_tricks.export.model import FINAL, find_model, load
+from nnunet_tricks.nnunet.model_folder import FINAL, find_model, load
 from nnunet_tricks.tricks.network.enhancement.decoder import EnhancedDecoder, enhanced_decoder
 from nnunet_tricks.tricks.network.enhancement.selection import Enhancement
 
 
 @dataclass(frozen=True)
-class Selection:
-    """What happens at one skip connection.
+class StageSelection:
+    """The selection of channels at one skip connection.
 
     Attributes:
-        stage: Its number; 0 has full resolution.
-        features: (C, *spatial).
-        scores: (C).
+        stage: Number of the skip connection; 0 has full resolution.
+        features: Feature maps, (C, *spatial).
+        scores: Scores of the channels, (C).
         chosen: Channels that are shown twice, best first.
     """
 
@@ -43,42 +43,43 @@ class Selection:
 
 @dataclass(frozen=True)
 class Look:
-    """One image.
+    """A look at the model while it sees one image.
 
     Attributes:
-        case: Its name.
-        patch: (channels, *spatial) what the network saw: the middle of the preprocessed image.
-        selections: From shallow to deep.
+        case: Name of the image.
+        patch: Patch that the network saw, the middle of the preprocessed image, (channels, *spatial).
+        selections: Selections at its skip connections, from shallow to deep.
     """
 
     case: str
     patch: Tensor
-    selections: list[Selection]
+    selections: list[StageSelection]
 
 
 class EnhancedModel:
     """A fold of a trained model with enhanced skip connections.
 
     Attributes:
-        trainer: Its name.
-        ending: Of its images' files.
+        trainer: Name of the trainer.
+        ending: Ending of the images' files.
     """
 
-    def __init__(self, folder: Path, fold: str | None = None, checkpoint: str = FINAL) -> None:
-        """Load it.
+    def __init__(self, folder: Path, fold: str | None = None, checkpoint: str = FINAL, *, trust: bool = False) -> None:
+        """Load a fold.
 
         Args:
-            folder: ``<trainer>__<plans>__<configuration>``.
-            fold: Which one; the first that is there if not given.
-            checkpoint: File in the fold.
+            folder: Folder ``<trainer>__<plans>__<configuration>``.
+            fold: Number of the fold, or ``all``; the first that exists if not given.
+            checkpoint: Name of the file in the fold.
+            trust: Whether the checkpoint may hold more than data, see ``nnunet.checkpoint``.
 
         Raises:
-            ValueError: If it is no model folder, the model has no enhanced skip connections, or it is the second stage
-                of a cascade.
+            ValueError: If it is no model folder, the checkpoint holds more than data, the model has no enhanced skip
+                connections, or it is the second stage of a cascade.
         """
         model = find_model(folder, [fold] if fold else (), (checkpoint,))
-        self.trainer = load(folder / model.checkpoints[0])["trainer_name"]
-        # nnU-Net says on stdout that there is no GPU, asked or not.
+        self.trainer = load(folder / model.checkpoints[0], trust=trust)["trainer_name"]
+        # nnU-Net says on stdout that there is no GPU, although none is wanted.
         with findable(find_trainer(self.trainer)), redirect_stdout(io.StringIO()):
             self._predictor = nnUNetPredictor(device=torch.device("cpu"), allow_tqdm=False)
             self._predictor.initialize_from_trained_model_folder(str(folder), (model.folds[0],), checkpoint)
@@ -98,11 +99,11 @@ class EnhancedModel:
         self.ending = str(self._predictor.dataset_json["file_ending"])
 
     def look(self, case: str, files: list[str]) -> Look:
-        """Preprocess an image as nnU-Net does, and see what is selected in the middle of it.
+        """Preprocess an image as nnU-Net does, and look at the selections in the middle of it.
 
         Args:
-            case: Its name.
-            files: One for each channel.
+            case: Name of the image.
+            files: Files of its channels.
         """
         manager = self._predictor.configuration_manager
         preprocessor = manager.preprocessor_class(verbose=False)
@@ -124,13 +125,13 @@ def _middle(image: Tensor, size: list[int]) -> Tensor:
 
 
 @torch.inference_mode()
-def _selections(network: nn.Module, decoder: EnhancedDecoder, patch: Tensor) -> list[Selection]:
-    """What each enhancement does when the network sees a patch."""
-    seen: dict[int, Tensor] = {}
+def _selections(network: nn.Module, decoder: EnhancedDecoder, patch: Tensor) -> list[StageSelection]:
+    """The selection of each enhancement when the network sees a patch."""
+    features: dict[int, Tensor] = {}
 
     def remember(stage: int) -> Any:
         def hook(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            seen[stage] = inputs[0]
+            features[stage] = inputs[0]
 
         return hook
 
@@ -141,9 +142,9 @@ def _selections(network: nn.Module, decoder: EnhancedDecoder, patch: Tensor) -> 
     finally:
         for handle in handles:
             handle.remove()
-    return [_selection(stage, layer, seen[stage]) for stage, layer in sorted(layers.items())]
+    return [_selection(stage, layer, features[stage]) for stage, layer in sorted(layers.items())]
 
 
-def _selection(stage: int, layer: Enhancement, features: Tensor) -> Selection:
+def _selection(stage: int, layer: Enhancement, features: Tensor) -> StageSelection:
     scores = layer.score(features, layer.axes)[0]
-    return Selection(stage, features[0], scores, layer.choose(features)[0].tolist())
+    return StageSelection(stage, features[0], scores, layer.choose(features)[0].tolist())

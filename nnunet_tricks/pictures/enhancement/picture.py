@@ -1,8 +1,7 @@
-"""One picture: the best and the worst channels of each skip connection, and how often channels are chosen."""
+"""A picture of the best and the worst channels of each skip connection, and of how often channels are chosen."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,12 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nnunet_tricks.pictures.enhancement.counts import Frequency
-from nnunet_tricks.pictures.enhancement.model import Look, Selection
+from nnunet_tricks.pictures.enhancement.model import Look, StageSelection
+from nnunet_tricks.utilities.files import replacing
 
 COLUMNS = 4
-"""So many of the most instructive channels, and of the least."""
+"""Number of the most instructive channels that are shown, and of the least."""
 MOST_NAMED = 64
-"""Numbers of more channels than these would overlap below their bars."""
+"""Number of channels, at most, whose numbers stand below their bars; more would overlap."""
 TILE = 1.7
 """Width of a channel in inches."""
 CHOSEN, OTHER = "#1b9e77", "#b0b0b0"
@@ -29,10 +29,10 @@ def draw(look: Look, counted: Sequence[Frequency], title: str, file: Path) -> No
     """Write a PNG file.
 
     Args:
-        look: The image to show.
-        counted: How often channels are chosen, by skip connection; drawn where there is more than one image.
-        title: What stands above.
-        file: Its name.
+        look: Look at the image to show.
+        counted: Frequencies of channels by skip connection; drawn where there is more than one image.
+        title: Title above the channels.
+        file: File to write.
     """
     rows = len(look.selections)
     bars = rows if counted[0].images > 1 else 0
@@ -49,12 +49,8 @@ def draw(look: Look, counted: Sequence[Frequency], title: str, file: Path) -> No
             _channel(figure.add_subplot(grid[row, column]), selection, channel, place)
     for row, frequency in enumerate(counted[:bars], start=rows):
         _bars(figure.add_subplot(grid[row, :]), frequency)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
+    with replacing(file) as temporary:
         figure.savefig(temporary, format="png", dpi=110)
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def slice_of(maps: Tensor) -> NDArray[np.float32]:
@@ -63,7 +59,7 @@ def slice_of(maps: Tensor) -> NDArray[np.float32]:
     return flat.float().numpy()
 
 
-def _ends(selection: Selection) -> list[tuple[int, int]]:
+def _ends(selection: StageSelection) -> list[tuple[int, int]]:
     """The first and the last channels of the ranking, with their places in it."""
     ranked = selection.ranked
     places = list(range(len(ranked)))
@@ -71,7 +67,7 @@ def _ends(selection: Selection) -> list[tuple[int, int]]:
     return [(ranked[place], place) for place in shown]
 
 
-def _channel(axis: Axes, selection: Selection, channel: int, place: int) -> None:
+def _channel(axis: Axes, selection: StageSelection, channel: int, place: int) -> None:
     score = float(selection.scores[channel])
     _show(axis, slice_of(selection.features)[channel], f"{place + 1}. channel {channel}\n{score:.4g}")
     for spine in axis.spines.values():

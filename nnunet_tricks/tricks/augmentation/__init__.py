@@ -1,1 +1,1 @@
-"""How training patches are transformed, in place of nnU-Net's own augmentation or after it."""
+"""Transforms of training patches, in place of nnU-Net's own augmentation or after it."""

@@ -1,4 +1,4 @@
-"""Blurred images: a Gaussian of up to ``sigma`` voxels and at least half of that, alike for all channels and axes.
+"""Blurred images: a Gaussian of at most ``sigma`` voxels and at least half of that, alike for all channels and axes.
 
 The transform is nnU-Net's own, with its range.
 """
@@ -16,7 +16,7 @@ class nnUNetTrainerBlur(AugmentationTrainer):
     """nnU-Net that blurs images."""
 
     def augment(self, recipe: Recipe) -> None:
-        """Add it."""
+        """Append a Gaussian blur to the steps that change grey values."""
         settings = self.parameters["Blur"]
         sigma = (settings.sigma / 2, settings.sigma)
         gaussian = GaussianBlurTransform(sigma, synchronize_channels=True, synchronize_axes=True)

@@ -1,9 +1,9 @@
 """Contrast-limited adaptive histogram equalisation (CLAHE): dark and bright regions both get contrast.
 
-The image is cut into 8 x 8 tiles. In each, grey values are spread by the tile's own histogram, whose bins are cut off
-at a multiple of their mean first, so that noise in flat tiles is not blown up. Zuiderveld, "Contrast limited adaptive
-histogram equalization", Graphics Gems IV, 1994. Tiles, and the limit in units of the mean bin, are those of OpenCV and
-of the trick paper's published code; computed by scikit-image, which keeps the range of grey values.
+The image is cut into 8 x 8 tiles. In each tile, grey values are spread by the tile's own histogram. Before that, bins
+are cut off at a multiple of their mean, so that noise in flat tiles is not amplified. Zuiderveld, "Contrast limited
+adaptive histogram equalization", Graphics Gems IV, 1994. Tiles, and the limit in units of the mean bin, are those of
+OpenCV and of the trick paper's published code. scikit-image computes it, within the range of grey values.
 """
 
 # mypy: untyped-calls-exclude="skimage", disable-error-code="import-untyped"
@@ -26,10 +26,10 @@ def equalised(image: Tensor, limit: float) -> Tensor:
 
     Args:
         image: (height, width).
-        limit: What a bin of a tile's histogram may hold at most, in units of the mean bin.
+        limit: Largest bin of a tile's histogram, in units of the mean bin.
 
     Returns:
-        Another image of the same shape.
+        A new image of the same shape.
 
     Examples:
         >>> one_bright_pixel = torch.linspace(0.4, 0.6, 64).repeat(64, 1)
@@ -50,10 +50,10 @@ class CLAHE(ImageOnlyTransform):
     """Equalises the luminance of colour images, and each channel of others by itself; 2D only."""
 
     def __init__(self, limit: tuple[float, float], *, colour: bool, together: bool = False) -> None:
-        """Take the settings.
+        """Set up the transform.
 
         Args:
-            limit: Smallest and largest limit, drawn uniformly for each image.
+            limit: Smallest and largest limit; each image gets one in between, drawn uniformly.
             colour: Whether the channels are red, green and blue.
             together: Whether these have one scale, see ``Saturation``.
         """
@@ -63,7 +63,7 @@ class CLAHE(ImageOnlyTransform):
         self.together = together
 
     def get_parameters(self, **_: object) -> dict[str, float]:
-        """The limit."""
+        """Draw the limit of an image."""
         return {"limit": float(np.random.uniform(*self.limit))}
 
     def _apply_to_image(self, image: Tensor, *, limit: float) -> Tensor:

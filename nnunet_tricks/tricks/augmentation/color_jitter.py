@@ -1,6 +1,6 @@
-"""Other brightness, contrast and, in colour images, saturation: factors and summands uniform up to ``most``.
+"""Random brightness, contrast and, in colour images, saturation: factors and summands are uniform up to ``most``.
 
-Brightness is added, as albumentations does it, and contrast multiplied, within the range of the patch.
+Brightness is added, as in albumentations, and contrast multiplied, within the range of the patch.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class nnUNetTrainerColorJitter(AugmentationTrainer):
     """nnU-Net that changes brightness, contrast and saturation."""
 
     def augment(self, recipe: Recipe) -> None:
-        """Add it."""
+        """Append brightness and contrast, and in colour images saturation, to the steps that change grey values."""
         settings = self.parameters["ColorJitter"]
         jitter = [BrightnessContrast(brightness=settings.most, contrast=settings.most)]
         if recipe.patch.colour:

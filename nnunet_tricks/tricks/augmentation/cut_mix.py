@@ -2,9 +2,9 @@ r"""CutMix: a box of each patch is replaced by the same box of another patch, an
 
 $\tilde x = M x_i + (1 - M) x_j$ and $\tilde y = M y_i + (1 - M) y_j$ with M 0 in a box that has $1 - \lambda$ of the
 voxels and the patch's proportions, $\lambda \sim Beta(\alpha, \alpha)$. Yun et al., "CutMix: Regularization strategy to
-train strong classifiers with localizable features", ICCV 2019, eq. 1 and 2. There a label has to be weighed by the area
-of the box; here every voxel has its own, so labels stay labels. The box lies inside the patch, so that it has the share
-that was drawn; the paper lets it stick out.
+train strong classifiers with localizable features", ICCV 2019, eq. 1 and 2. There an image has one label, which is
+weighed by the area of the box. Here every voxel has its own, so labels stay labels. The paper lets the box stick out of
+the image. Here it lies inside the patch, so that it has the share that was drawn.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def random_box(size: Sequence[int], part: float) -> Tensor:
     """A box anywhere in a patch.
 
     Args:
-        size: Of the patch.
-        part: Of its voxels, from 0 to 1; sides are rounded to whole voxels, at least 1.
+        size: Size of the patch.
+        part: Share of its voxels, from 0 to 1; sides are rounded to whole voxels, at least 1.
 
     Returns:
         (1, 1, *size), True inside the box.
@@ -39,15 +39,15 @@ def random_box(size: Sequence[int], part: float) -> Tensor:
 
 
 def pasted(levels: Sequence[Tensor], box: Tensor, order: Tensor) -> list[Tensor]:
-    """Truth of which a box is another patch's.
+    """The truth with a box of another patch.
 
     Args:
         levels: (B, C, *spatial) at the sizes of deep supervision; nnU-Net made each by picking voxels of the first.
         box: (1, 1, *spatial) at full size.
-        order: For each patch the one that the box is from.
+        order: Number of the patch that each box is from.
 
     Returns:
-        What nnU-Net would have made of the truth at full size after pasting, bit for bit.
+        The levels that nnU-Net would have made of the truth at full size after pasting, bit for bit.
     """
     # Picking voxels and pasting a box can be done in either order.
     picks = (F.interpolate(box.float(), size=level.shape[2:], mode="nearest-exact").bool() for level in levels)

@@ -1,4 +1,4 @@
-"""Mirrored patches: each axis with probability 0.5, as in the trick paper's figure 3. Also at inference."""
+"""Mirrored patches: each axis with probability 0.5, as in the trick paper's figure 3; all axes also at inference."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ class nnUNetTrainerFlip(AugmentationTrainer):
     """nnU-Net that mirrors patches along every axis."""
 
     def augment(self, recipe: Recipe) -> None:
-        """Add it."""
+        """Mirror along all axes."""
         recipe.mirror = tuple(range(len(recipe.patch.size)))
         super().augment(recipe)

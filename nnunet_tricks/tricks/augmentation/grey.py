@@ -1,7 +1,7 @@
 """Steps that change grey values. nnU-Net normalises images in many ways, so they work within the range of a patch.
 
-What papers define for images from 0 to 1 is done as if the smallest value of a channel in the patch were 0 and the
-largest 1; a channel of one value stays as it is.
+Papers define these steps for images from 0 to 1. Here the smallest value of a channel in the patch stands for 0 and the
+largest for 1; a channel of one value stays as it is.
 """
 
 from __future__ import annotations
@@ -12,25 +12,25 @@ from batchgeneratorsv2.transforms.base.basic_transform import ImageOnlyTransform
 from torch import Tensor
 
 LUMINANCE = torch.tensor([0.299, 0.587, 0.114])
-"""What red, green and blue weigh in the luminance (ITU-R BT.601)."""
+"""Weights of red, green and blue in the luminance (ITU-R BT.601)."""
 
 
 class BrightnessContrast(ImageOnlyTransform):
-    """Multiplies and adds, alike for all channels, and cuts off what leaves the range."""
+    """Multiplies and adds, alike for all channels, and cuts values off at the ends of the range."""
 
     def __init__(self, *, brightness: float, contrast: float) -> None:
-        """Take the settings.
+        """Set up the transform.
 
         Args:
             brightness: Largest summand, up or down, as a part of the range.
-            contrast: Largest change of the factor, which is 1 without it.
+            contrast: Largest difference of the factor from 1.
         """
         super().__init__()
         self.brightness = brightness
         self.contrast = contrast
 
     def get_parameters(self, **_: object) -> dict[str, float]:
-        """Factor and summand, each uniform."""
+        """Draw factor and summand, each uniformly."""
         return {
             "factor": 1 + float(np.random.uniform(-self.contrast, self.contrast)),
             "summand": float(np.random.uniform(-self.brightness, self.brightness)),
@@ -51,7 +51,7 @@ def unit(image: Tensor, *, together: bool) -> tuple[Tensor, Tensor, Tensor]:
         together: Whether the channels share one range, as raw values do; else each has its own.
 
     Returns:
-        The image, and with what it is multiplied and what is added then to have it back, each (channels, 1, ...).
+        The image from 0 to 1, and the factor and the summand that bring it back, each (channels, 1, ...).
     """
     low, high = torch.aminmax(image.flatten(1), dim=1)
     if together:
@@ -61,22 +61,22 @@ def unit(image: Tensor, *, together: bool) -> tuple[Tensor, Tensor, Tensor]:
 
 
 class Saturation(ImageOnlyTransform):
-    """Moves the colours of RGB images towards grey or away from it, and cuts off what leaves the range."""
+    """Moves the colours of RGB images towards grey or away from it, and cuts values off at the ends of the range."""
 
     def __init__(self, most: float, *, together: bool = False) -> None:
-        """Take the settings.
+        """Set up the transform.
 
         Args:
-            most: Largest change of the factor, which is 1 without it.
+            most: Largest difference of the factor from 1.
             together: Whether red, green and blue have one scale. Where each is normalised by itself, as by nnU-Net's
-                z-score, grey has no equal values, and each is seen within its own range.
+                z-score, the channels of grey are not equal, and each is seen within its own range.
         """
         super().__init__()
         self.most = most
         self.together = together
 
     def get_parameters(self, **_: object) -> dict[str, float]:
-        """The factor, uniform."""
+        """Draw the factor, uniformly."""
         return {"factor": 1 + float(np.random.uniform(-self.most, self.most))}
 
     def _apply_to_image(self, image: Tensor, *, factor: float) -> Tensor:
@@ -89,7 +89,7 @@ class RangeNoise(ImageOnlyTransform):
     """Adds normal noise, cut off at two standard deviations."""
 
     def __init__(self, sigma: float) -> None:
-        """Take the settings.
+        """Set up the transform.
 
         Args:
             sigma: Standard deviation, as a part of the range of each channel.
@@ -98,7 +98,7 @@ class RangeNoise(ImageOnlyTransform):
         self.sigma = sigma
 
     def get_parameters(self, image: Tensor, **_: object) -> dict[str, Tensor]:
-        """The noise."""
+        """Draw the noise, in units of its standard deviation."""
         return {"noise": torch.randn(image.shape).clamp_(-2, 2)}
 
     def _apply_to_image(self, image: Tensor, *, noise: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """GTAug-A and GTAug-B of the trick paper together: voxels move first, then grey values change.
 
-The paper's "All" has images of a generative network, too; its published code does the two in this order.
+This is the order of the paper's published code. The paper's "All" also has images of a generative network.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ class nnUNetTrainerGTAugAB(AugmentationTrainer):
     """nnU-Net that augments with both sets of the trick paper, and in no other way."""
 
     def augment(self, recipe: Recipe) -> None:
-        """Add both."""
+        """Add GTAug-B, then GTAug-A."""
         mediseg = self.parameters["GTAugAB"].mediseg
         move_objects(recipe, mediseg=mediseg)
         change_grey_values(recipe, mediseg=mediseg)

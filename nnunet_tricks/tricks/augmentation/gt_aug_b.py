@@ -2,12 +2,12 @@
 
 In 2D half of the patches are shifted by up to 10 % of their sides, scaled by 0.9 to 1.1 and turned by up to 45 degrees,
 all at once, and each axis is mirrored with probability 0.5. In 3D half are scaled by 0.85 to 1.25, half are turned by
-90, 180 or 270 degrees, and each axis is mirrored with probability 0.5. The paper's published code scales and turns
-every 3D patch, about one axis, and leaves one of four where it was: ``mediseg``.
+90, 180 or 270 degrees, and each axis is mirrored with probability 0.5. ``mediseg`` does what the paper's published code
+does in 3D: it scales every patch, and turns it about one axis by 0, 90, 180 or 270 degrees.
 
-Here, what a patch shows beyond the borders of the one that was drawn is the image around it, where the published code
-mirrors 2D images at their border and knows no surroundings. Flat 3D patches are warped slice by slice, as nnU-Net does
-it. Zhang D. et al. 2022, section 3.3; ranges from the published code where the paper is silent.
+A moved patch shows the image around the patch that was drawn. The published code knows no surroundings and mirrors 2D
+images at their border. Flat 3D patches are warped slice by slice, as in nnU-Net. Zhang D. et al. 2022, section 3.3;
+ranges from the published code where the paper is silent.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def move_objects(recipe: Recipe, *, mediseg: bool = False) -> None:
     """Add GTAug-B to a recipe.
 
     Args:
-        recipe: What is done to patches.
+        recipe: Recipe that the steps are appended to.
         mediseg: Whether 3D patches are scaled and turned as in the published code.
 
     Examples:
@@ -53,6 +53,6 @@ class nnUNetTrainerGTAugB(AugmentationTrainer):
     """nnU-Net that shifts, scales, turns and mirrors as the trick paper does, and augments in no other way."""
 
     def augment(self, recipe: Recipe) -> None:
-        """Add it."""
+        """Append the moves and flips of GTAug-B."""
         move_objects(recipe, mediseg=self.parameters["GTAugB"].mediseg)
         super().augment(recipe)

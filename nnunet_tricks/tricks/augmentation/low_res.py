@@ -1,6 +1,6 @@
 """Images as a coarser scan would show them: shrunk to a half or more of their size, and enlarged again.
 
-The transform is nnU-Net's own, with its factors, for all channels alike; the slices of flat patches are not merged.
+The transform is nnU-Net's own, with its factors, alike for all channels. The slices of flat patches are not merged.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ class nnUNetTrainerLowRes(AugmentationTrainer):
     """nnU-Net that simulates low resolution."""
 
     def augment(self, recipe: Recipe) -> None:
-        """Add it."""
+        """Append a simulation of low resolution to the steps that change grey values."""
         settings = self.parameters["LowRes"]
         coarse = SimulateLowResolutionTransform(
             scale=(settings.low, 1),

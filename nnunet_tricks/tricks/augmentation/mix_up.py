@@ -3,8 +3,8 @@ r"""Mixup: patches are blended, and so are their losses.
 $\tilde x = \lambda x_i + (1 - \lambda) x_j$ with $\lambda \sim Beta(\alpha, \alpha)$, trained with
 $\lambda L(f(\tilde x), y_i) + (1 - \lambda) L(f(\tilde x), y_j)$. For cross-entropy this is the loss of the blended
 truth, $\lambda y_i + (1 - \lambda) y_j$ (Zhang H. et al., "mixup: Beyond empirical risk minimization", ICLR 2018,
-eq. 2). For overlap losses, which know no half labels, it is the form that keeps every label a label, so it goes with
-any loss, with regions, the ignore label, maps of the truth and all levels of deep supervision.
+eq. 2). Overlap losses know no half labels. In this form every label stays a label, so it goes with any loss, with
+regions, the ignore label, maps of the truth and all levels of deep supervision.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from nnunet_tricks.tricks.augmentation.mixing import MixingTrainer
 
 
 class BlendedLoss(nn.Module):
-    """A loss against two truths."""
+    """The blend of a loss against two truths."""
 
     def __init__(self, loss: Any, share: float, order: Tensor, criterion: Criterion | None = None) -> None:
-        """Take what a batch was blended with.
+        """Set up the loss of one batch.
 
         Args:
-            loss: Of one truth.
+            loss: Loss against one truth.
             share: Weight of a patch's own truth.
-            order: For each patch the one whose truth is the other.
-            criterion: What holds maps of the truth for the loss, if anything does.
+            order: Number of the patch that each patch is blended with.
+            criterion: Criterion that holds maps of the truth for the loss; ``None`` if there is none.
         """
         super().__init__()
         self.loss, self.share, self.order, self.criterion = loss, share, order, criterion
@@ -37,8 +37,8 @@ class BlendedLoss(nn.Module):
         """The loss, a scalar.
 
         Args:
-            output: Logits, or those of each level.
-            target: nnU-Net's, as many.
+            output: Logits, or the logits of each level.
+            target: nnU-Net's target, or the target of each level.
         """
         of_others = [level[self.order] for level in target] if isinstance(target, list) else target[self.order]
         own: Tensor = self.loss(output, target)

@@ -1,7 +1,7 @@
-"""What the trainers share that mix the patches of a batch with each other.
+"""The trainer that tricks build on that mix the patches of a batch with each other.
 
-A batch is mixed where the training step takes it, after every augmentation, by one number and one order for the whole
-batch as in the papers' programs. Validation batches stay as they are.
+A batch is mixed at the start of the training step, after every augmentation. As in the papers' programs, one share and
+one order hold for the whole batch. Validation batches stay as they are.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from nnunet_tricks.training.trainer import TrickTrainer
 
 
 def others(count: int) -> Tensor:
-    """For each patch of a batch another one of it, each patch once: a turn of the batch by a random number.
+    """For each patch of a batch the number of another, each number once: the batch is shifted by a random number.
 
     Args:
-        count: Patches in the batch, at least 2.
+        count: Number of patches in the batch, at least 2.
 
     Examples:
         >>> others(2)
@@ -35,8 +35,8 @@ class MixingTrainer(TrickTrainer):
     """A trainer that mixes some of its batches.
 
     Attributes:
-        mixing_trick: The trick's name in the catalogue; its parameters ``p`` and ``alpha`` say how many batches are
-            mixed, and that the share of a patch itself is from a Beta(alpha, alpha) distribution.
+        mixing_trick: Name of the trick in the catalogue. Its parameter ``p`` is the part of the batches that is mixed.
+            The share of a patch itself is drawn from a Beta(alpha, alpha) distribution by its parameter ``alpha``.
     """
 
     mixing_trick: ClassVar[str]
@@ -47,9 +47,9 @@ class MixingTrainer(TrickTrainer):
         """A batch of mixed patches, and the loss that fits it.
 
         Args:
-            batch: nnU-Net's, on the training's device; not to be changed.
-            share: What stays of each patch, from 0 to 1.
-            order: For each patch the one that it is mixed with.
+            batch: nnU-Net's batch, on the training's device; not to be changed.
+            share: Share that stays of each patch, from 0 to 1.
+            order: Number of the patch that each patch is mixed with.
         """
 
     @classmethod
@@ -62,7 +62,7 @@ class MixingTrainer(TrickTrainer):
         """Build everything.
 
         Raises:
-            ValueError: If a batch is one patch, as it may be for one of several processes.
+            ValueError: If a batch is one patch, as it may be in one of several processes.
         """
         super().initialize()
         self._require_partners(int(self.batch_size))
@@ -70,9 +70,9 @@ class MixingTrainer(TrickTrainer):
             self.print_to_log_file(f"{self.mixing_trick} changes nothing: p is 0", add_timestamp=False)
 
     def train_step(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """nnU-Net's step, on a mixed batch for a part of them."""
+        """nnU-Net's step; a part of the batches is mixed before it."""
         settings = self.parameters[self.mixing_trick]
-        # Nothing is drawn where nothing is mixed, so that p 0 is the training without the trick bit for bit.
+        # Without random numbers, so that p 0 is the training without the trick bit for bit.
         if not settings.p:
             return super().train_step(batch)
         mixed, loss = batch, self.loss

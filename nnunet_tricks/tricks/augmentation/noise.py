@@ -13,7 +13,7 @@ class nnUNetTrainerNoise(AugmentationTrainer):
     """nnU-Net that adds noise."""
 
     def augment(self, recipe: Recipe) -> None:
-        """Add it."""
+        """Append noise to the steps that change grey values."""
         settings = self.parameters["Noise"]
         recipe.intensity.append(RandomTransform(RangeNoise(settings.sigma), settings.p))
         super().augment(recipe)

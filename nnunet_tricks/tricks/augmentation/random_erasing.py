@@ -1,8 +1,8 @@
 """Random erasing: a box of the image, of all channels, is replaced by random values; the truth stays.
 
-The box has 2 to 40 % of the patch's voxels and sides that are in proportion to the patch's, but for factors of up to
-3.3 between them; factors with which it would exceed the patch are drawn anew, as in the paper. Values are uniform in
-the range that the channel has in the patch, which did best in the paper. Comes after other augmentation. Zhong et al.,
+The box has 2 to 40 % of the patch's voxels. Its sides are in proportion to the patch's, but for factors of up to 3.3
+between them. As in the paper, factors are drawn anew if the box would exceed the patch. Values are uniform in the range
+that the channel has in the patch; these did best in the paper. Erasing comes after other augmentation. Zhong et al.,
 "Random erasing data augmentation", AAAI 2020, algorithm 1, for any number of dimensions.
 """
 
@@ -19,29 +19,29 @@ from nnunet_tricks.training.trainer import MakeTransforms, TrickTrainer
 from nnunet_tricks.tricks.augmentation.recipe import AfterAugmentation
 
 ASPECT = 3.3
-"""The paper's largest ratio between sides."""
+"""Largest ratio between sides, as in the paper."""
 
 TRIES = 100
-"""How often sides are drawn at most; large parts of a patch hardly ever fit with other proportions than its own."""
+"""Draws of sides at most; a box with most of a patch hardly ever fits with other proportions than the patch's."""
 
 
 class EraseBox(ImageOnlyTransform):
     """Replaces a box by random values."""
 
     def __init__(self, part: tuple[float, float]) -> None:
-        """Take the settings.
+        """Set up the transform.
 
         Args:
-            part: The smallest and the largest part of the voxels that are erased.
+            part: Smallest and largest part of the voxels that are erased.
         """
         super().__init__()
         self.part = part
 
     def get_parameters(self, image: Tensor, **_: object) -> dict[str, tuple[slice, ...]]:
-        """Where the box is."""
+        """Draw size and place of the box."""
         size = np.array(image.shape[1:])
         exponents = np.random.uniform(-0.5, 0.5, (TRIES, len(size)))
-        # Without their mean, so that the box has the part of the voxels that was drawn.
+        # Their mean is taken off, so that the box has the part of the voxels that was drawn.
         exponents -= exponents.mean(1, keepdims=True)
         exponents[-1] = 0  # the patch's proportions, with which a box always fits
         relative = np.random.uniform(*self.part) ** (1 / len(size)) * ASPECT**exponents
@@ -71,7 +71,7 @@ class nnUNetTrainerRandomErasing(TrickTrainer):
             )
 
     def training_transforms(self, make: MakeTransforms) -> MakeTransforms:
-        """Erasing comes last."""
+        """Transforms that erase after all other augmentation."""
         settings = self.parameters["RandomErasing"]
         erase = RandomTransform(EraseBox((settings.low, settings.high)), settings.p)
         return AfterAugmentation(super().training_transforms(make), erase)

@@ -1,4 +1,4 @@
-"""What is done to the patches of a training, in nnU-Net's order: voxels move, grey values change, patches are mirrored.
+"""The steps of an augmentation, in nnU-Net's order: voxels move, grey values change, patches are mirrored.
 
 Labels outside the image, the cascade's masks, regions and levels of deep supervision stay nnU-Net's.
 """
@@ -26,11 +26,11 @@ class Recipe:
     """An augmentation; tricks add to it.
 
     Attributes:
-        patch: What is augmented.
-        steps: What moves voxels of ``patch.plane``, one after the other.
-        intensity: What changes grey values.
+        patch: Patches that are augmented.
+        steps: Steps that move voxels of ``patch.plane``, one after the other.
+        intensity: Transforms that change grey values.
         mirror: Axes of the patch along which each patch is mirrored with probability 0.5.
-        notes: What the log should say.
+        notes: Lines for the log.
     """
 
     patch: Patch
@@ -41,7 +41,7 @@ class Recipe:
 
     @property
     def loaded_size(self) -> Size:
-        """The size that patches must have before it."""
+        """The size of patches before the augmentation."""
         size = self.patch.plane.size
         for step in reversed(self.steps):
             size = step.read(size)
@@ -49,51 +49,51 @@ class Recipe:
 
     @property
     def transforms(self) -> list[BasicTransform]:
-        """What takes a patch of the loaded size to one of its own size."""
+        """Transforms from a patch of the loaded size to one of its own size."""
         mirrors = [MirrorTransform(self.mirror)] if self.mirror else []
         return [*self._spatial(), *self.intensity, *mirrors]
 
     def note_turns(self) -> None:
-        """Say in the log which quarter turns would stretch objects and are left out."""
+        """Note for the log which quarter turns would stretch objects and are left out."""
         axes, dimensions = self.patch.turning_axes, len(self.patch.size)
         if len(axes) == dimensions:
             return
         edges = " x ".join(f"{edge:g}" for edge in self.patch.spacing)
-        what = f"in the plane of axes {axes[0]} and {axes[1]} only" if axes else "by 180 degrees only"
+        turns = f"in the plane of axes {axes[0]} and {axes[1]} only" if axes else "by 180 degrees only"
         if self.patch.by_slices:
             why = f"voxels of {edges} mm, and nnU-Net warps such patches slice by slice"
         elif not self.patch.resampled:
             why = f"images are not resampled to one spacing, so that not all have the planned voxels of {edges} mm"
         else:
             why = f"voxels of {edges} mm, and objects would be stretched"
-        self.notes.append(f"patches are turned {what}: {why}")
+        self.notes.append(f"patches are turned {turns}: {why}")
 
     def _spatial(self) -> list[BasicTransform]:
-        made: list[BasicTransform] = []
+        moves: list[BasicTransform] = []
         size = self.patch.plane.size
         for step in reversed(self.steps):
-            made = [RandomTransform(step.transform(size), step.p), centre(size), *made]
+            moves = [RandomTransform(step.transform(size), step.p), centre(size), *moves]
             size = step.read(size)
-        if made and self.patch.by_slices:
-            return [Convert3DTo2DTransform(), *made, Convert2DTo3DTransform()]
-        return made
+        if moves and self.patch.by_slices:
+            return [Convert3DTo2DTransform(), *moves, Convert2DTo3DTransform()]
+        return moves
 
 
 class InPlaceOfNnunets:
     """Stands for nnU-Net's ``get_training_transforms``; what would follow its augmentation follows ours."""
 
     def __init__(self, original: Callable[..., ComposeTransforms], recipe: Callable[[], Recipe]) -> None:
-        """Take both.
+        """Stand for a function.
 
         Args:
-            original: nnU-Net's.
-            recipe: What to do in place of nnU-Net's augmentation; asked for when nnU-Net wants its transforms.
+            original: nnU-Net's ``get_training_transforms``.
+            recipe: Function that gives the augmentation; called when nnU-Net asks for its transforms.
         """
         self.original = original
         self.recipe = recipe
 
     def __call__(self, *args: Any, **kwargs: Any) -> ComposeTransforms:
-        """Our augmentation, then what nnU-Net does to any patch."""
+        """The recipe's transforms, then those of nnU-Net that are no augmentation."""
         _, rest = _parts(self.original(*args, **kwargs))
         return ComposeTransforms([*self.recipe().transforms, *rest])
 
@@ -102,22 +102,27 @@ class AfterAugmentation:
     """Stands for ``get_training_transforms``, with one more transform after the augmentation."""
 
     def __init__(self, original: Callable[..., ComposeTransforms], added: BasicTransform) -> None:
-        """Take both."""
+        """Stand for a function.
+
+        Args:
+            original: nnU-Net's ``get_training_transforms``, or what stands for it.
+            added: Transform that is put in.
+        """
         self.original = original
         self.added = added
 
     def __call__(self, *args: Any, **kwargs: Any) -> ComposeTransforms:
-        """The augmentation, what is added, and what nnU-Net does to any patch."""
+        """The augmentation, the added transform, and those of nnU-Net that are no augmentation."""
         augmentation, rest = _parts(self.original(*args, **kwargs))
         return ComposeTransforms([*augmentation, self.added, *rest])
 
 
 def _parts(composed: ComposeTransforms) -> tuple[list[BasicTransform], list[BasicTransform]]:
-    """What augments, and what nnU-Net does to any patch."""
+    """The transforms that augment, and those after them that nnU-Net applies to any patch."""
     transforms = list(composed.transforms)
     # The first thing that nnU-Net does after its augmentation is to put back zeros outside a mask or the label 0.
-    ends = (at for at, one in enumerate(transforms) if isinstance(one, (MaskImageTransform, RemoveLabelTansform)))
-    end = next(ends, None)
+    after = (MaskImageTransform, RemoveLabelTansform)
+    end = next((at for at, transform in enumerate(transforms) if isinstance(transform, after)), None)
     if end is None:
         raise RuntimeError("this version of nnU-Net augments in a way that nnunet_tricks does not know yet")
     return transforms[:end], transforms[end:]

@@ -1,4 +1,4 @@
-"""Steps that move voxels. Each reads a larger patch than it leaves, so that no corner of what it leaves is empty."""
+"""Steps that move voxels. Each reads a larger patch than it leaves, so that no corner of the result is empty."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from torch import Tensor
 from nnunet_tricks.tricks.augmentation.zoom import Zoom
 
 OUTSIDE = -1
-"""nnU-Net's label of what lies outside the image; it becomes background at the end."""
+"""nnU-Net's label of voxels outside the image; it becomes background at the end."""
 
 Size = tuple[int, ...]
 
 
 class Step(ABC):
-    """Something that moves the voxels of some patches.
+    """A step that moves the voxels of some patches.
 
     Attributes:
-        p: The part of the patches.
+        p: Part of the patches.
     """
 
     p: float
 
     @abstractmethod
     def read(self, size: Size) -> Size:
-        """The size that it reads in order to leave ``size``."""
+        """The size that the step reads in order to leave ``size``."""
 
     @abstractmethod
     def transform(self, size: Size) -> BasicTransform:
-        """What it does to a patch that it was not left out for."""
+        """The transform of a patch that the step is applied to."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,9 +45,9 @@ class Warp(Step):
     """Moves, turns, scales and bends together, with one interpolation.
 
     Attributes:
-        p: The part of the patches.
-        scale: How many times larger objects become, smallest and largest, alike along all axes.
-        shift: How far the patch moves at most, as a part of its sides; by whole voxels where nothing else happens.
+        p: Part of the patches.
+        scale: Factors by which objects grow, smallest and largest, alike along all axes.
+        shift: Largest shift of the patch, as a part of its sides; by whole voxels where nothing else happens.
         rotation: Largest angle in degrees, either way, up to 90; in 2D or by slices.
         bend: Largest elastic displacement, as a part of the patch's sides.
         smooth: Standard deviation of the Gaussian that makes the displacement smooth, smallest and largest, as a part
@@ -66,7 +66,7 @@ class Warp(Step):
     smooth: tuple[float, float] = (0.05, 0.1)
 
     def read(self, size: Size) -> Size:
-        """The box around what may be seen of the image."""
+        """The box around all voxels of the image that the result may show."""
         if self._only_shifts:
             return tuple(side + 2 * floor(round(self.shift * side, 6)) for side in size)
         sides: Sequence[float] = size
@@ -79,7 +79,7 @@ class Warp(Step):
         )
 
     def transform(self, size: Size) -> BasicTransform:
-        """What batchgeneratorsv2 has for it; ours where it does nothing but shift or nothing but scale."""
+        """A transform of batchgeneratorsv2; one of ours for a mere shift or a mere scaling."""
         if self._only_shifts:
             return _AnyPart(size)
         if not (self.shift or self.rotation or self.bend):
@@ -98,7 +98,7 @@ class Warp(Step):
             p_synchronize_scaling_across_axes=1,
             border_mode_seg="constant",
             padding_value_seg=OUTSIDE,
-            # Taking off the mean displacement afterwards would make the largest one larger.
+            # The largest displacement could grow if the mean displacement were taken off afterwards.
             center_deformation=False,
         )
 
@@ -112,10 +112,10 @@ class Turn(Step):
     """Turns by 90, 180 or 270 degrees.
 
     Attributes:
-        p: The part of the patches.
-        axes: Two of them span the plane; quarter turns need axes with voxels of the same edges. Without any the patch
-            is turned in the plane of its last two axes, by those of ``quarters`` that are 0 or 180 degrees.
-        quarters: Which multiples of 90 degrees.
+        p: Part of the patches.
+        axes: Axes of which two span the plane; quarter turns need axes with voxels of the same edges. Without any the
+            patch is turned in the plane of its last two axes, by those of ``quarters`` that are 0 or 180 degrees.
+        quarters: Multiples of 90 degrees to draw from.
 
     Examples:
         >>> Turn(p=0.5, axes=(1, 2)).read((16, 96, 64))
@@ -132,7 +132,7 @@ class Turn(Step):
         return tuple(longest if axis in self.axes else side for axis, side in enumerate(size))
 
     def transform(self, size: Size) -> BasicTransform:
-        """What batchgeneratorsv2 has for it."""
+        """A transform of batchgeneratorsv2."""
         if self.axes:
             return Rot90Transform(1, self.quarters, set(self.axes))
         half_turns = tuple(quarter for quarter in self.quarters if quarter % 2 == 0)
@@ -140,14 +140,14 @@ class Turn(Step):
 
 
 def centre(size: Size) -> BasicTransform:
-    """Cuts the middle out; nothing where the patch has that size already."""
+    """A transform that cuts out the middle; it does nothing if the patch has that size already."""
     return SpatialTransform(size, 0, random_crop=False)
 
 
 class _AnyPart(BasicTransform):
-    """Cuts out a part of some size, all that there are with the same probability.
+    """Cuts out a part of some size, each possible part with the same probability.
 
-    batchgeneratorsv2 rounds random places down, so that shifts of one way are more likely than of the other.
+    batchgeneratorsv2 rounds random places down, so that shifts one way are more likely than the other.
     """
 
     def __init__(self, size: Size) -> None:
@@ -168,7 +168,7 @@ class _AnyPart(BasicTransform):
 
 @dataclass(frozen=True)
 class _Shrinkage:
-    """What batchgeneratorsv2 calls scaling: how many times smaller objects become."""
+    """The factor by which objects shrink, which batchgeneratorsv2 calls scaling."""
 
     low: float
     high: float
@@ -179,7 +179,7 @@ class _Shrinkage:
 
 @dataclass(frozen=True)
 class _Displacement:
-    """How many voxels the largest displacement along an axis has."""
+    """The largest displacement along an axis, in voxels."""
 
     most: float
 
@@ -188,7 +188,7 @@ class _Displacement:
 
 
 def _turned(size: Size, most: float) -> tuple[float, float]:
-    """Sides of the box around a rectangle that is turned by up to ``most`` radians."""
+    """Sides of the box around a rectangle that is turned by at most ``most`` radians."""
     height, width = size
 
     def side(own: int, other: int) -> float:

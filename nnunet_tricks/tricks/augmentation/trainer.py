@@ -1,4 +1,4 @@
-"""What the trainers with another augmentation share."""
+"""The trainer that tricks with another augmentation build on."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from nnunet_tricks.tricks.augmentation.patch import Patch
 from nnunet_tricks.tricks.augmentation.recipe import InPlaceOfNnunets, Recipe
 
 _ONE_SCALE = {"NoNormalization", "RGBTo01Normalization"}
-"""Schemes of nnU-Net that do the same to all channels."""
+"""Normalisations of nnU-Net that do the same to all channels."""
 _COLOURS = (("r", "g", "b"), ("red", "green", "blue"), ("rgb_to_0_1",) * 3)
 
 
 class AugmentationTrainer(TrickTrainer):
-    """A trainer whose tricks say what is done to its patches, in place of nnU-Net's augmentation.
+    """A trainer whose tricks write the recipe of its augmentation, in place of nnU-Net's.
 
     Attributes:
-        recipe: What is done; there once nnU-Net has asked for the size of the patches to load.
+        recipe: Steps of the augmentation; set when nnU-Net asks for the size of the patches to load.
     """
 
     recipe: Recipe
 
     def augment(self, recipe: Recipe) -> None:
-        """Add what the trick does, then call ``super().augment``: several tricks of one name add to one recipe."""
+        """Add the trick's steps, then call ``super().augment``: several tricks of one name add to one recipe."""
 
     def configure_rotation_dummyDA_mirroring_and_inital_patch_size(  # noqa: N802, nnU-Net's name
         self,
     ) -> tuple[Any, bool, list[int], Any]:
-        """nnU-Net's, but for how much is loaded and what is mirrored, in training and at inference."""
+        """nnU-Net's settings, with the recipe's size to load and its axes to mirror, in training and at inference."""
         rotation, by_slices, _, _ = super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
         self.recipe = Recipe(self._patch(by_slices))
         self.augment(self.recipe)
@@ -40,7 +40,7 @@ class AugmentationTrainer(TrickTrainer):
         return rotation, by_slices, list(self.recipe.loaded_size), mirror
 
     def training_transforms(self, make: MakeTransforms) -> MakeTransforms:
-        """nnU-Net's augmentation is replaced; what other tricks add comes after ours."""
+        """The recipe's transforms in place of nnU-Net's augmentation; those of other tricks come after them."""
         return super().training_transforms(InPlaceOfNnunets(make, lambda: self.recipe))
 
     def _patch(self, by_slices: bool) -> Patch:

@@ -1,6 +1,6 @@
 """Patches moved by up to a part of their sides, by whole voxels, as in albumentations' shifts (Buslaev et al. 2020).
 
-nnU-Net's patches are drawn at random places of the image anyway, so this matters where they are centred on foreground
+nnU-Net draws its patches at random places of the image anyway. So this matters where they are centred on foreground,
 or where the image is not much larger than the patch.
 """
 
@@ -15,7 +15,7 @@ class nnUNetTrainerTranslate(AugmentationTrainer):
     """nnU-Net that moves patches."""
 
     def augment(self, recipe: Recipe) -> None:
-        """Add it."""
+        """Append a shift to the steps that move voxels."""
         settings = self.parameters["Translate"]
         recipe.steps.append(Warp(p=settings.p, shift=settings.shift))
         super().augment(recipe)

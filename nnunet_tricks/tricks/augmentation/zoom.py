@@ -1,7 +1,7 @@
 """Larger and smaller objects, alike along all axes, by one matrix product for each axis.
 
-Linear interpolation on a grid whose axes stay axes is a product of three: several times cheaper than sampling each
-voxel from its eight neighbours, and the same up to rounding.
+Scaling maps each axis to itself. Linear interpolation then is one product for each axis: several times cheaper than
+sampling each voxel from its eight neighbours, and the same up to rounding.
 """
 
 from __future__ import annotations
@@ -18,26 +18,25 @@ Size = tuple[int, ...]
 
 
 class Zoom(BasicTransform):
-    """Scales around the middle of what was read, and leaves a patch of another size.
+    """Scales around the middle of the patch that was read, and leaves a patch of another size.
 
-    Images and maps of the truth are interpolated linearly; a label is given to the voxels in which it has the largest
-    part, the lower one of two with equal parts. Where little more than the patch was read, voxels of the border are
-    repeated.
+    Images and maps of the truth are interpolated linearly. A voxel gets the label that has the largest part in it, the
+    lower one of two with equal parts. Beyond the border of the patch that was read, voxels of the border are repeated.
     """
 
     def __init__(self, size: Size, scale: tuple[float, float]) -> None:
-        """Take the settings.
+        """Set up the transform.
 
         Args:
-            size: Of what it leaves, in voxels.
-            scale: How many times larger objects become, smallest and largest.
+            size: Size of the result in voxels.
+            scale: Factors by which objects grow, smallest and largest.
         """
         super().__init__()
         self.size = size
         self.scale = scale
 
     def get_parameters(self, **_: object) -> dict[str, float]:
-        """The scale, uniform."""
+        """Draw the scale, uniformly."""
         return {"scale": float(np.random.uniform(*self.scale))}
 
     def _apply_to_image(self, image: Tensor, *, scale: float) -> Tensor:
@@ -63,7 +62,7 @@ class Zoom(BasicTransform):
         return result
 
     def _parts(self, read: Tensor, scale: float) -> tuple[Tensor, list[Tensor]]:
-        """What is seen of it, and for each axis the weights: voxels seen x voxels left."""
+        """The part of the patch that the result shows, and for each axis its weights: voxels read x voxels left."""
         windows, weights = [], []
         for count, side in zip(read.shape[1:], self.size, strict=True):
             place = (count - 1) / 2 + (torch.arange(side, dtype=torch.float64) - (side - 1) / 2) / scale
@@ -76,15 +75,15 @@ class Zoom(BasicTransform):
             of_axis[after - low, columns] += nearness
             windows.append(slice(low, high))
             weights.append(of_axis)
-        seen = (slice(None), *windows)
-        return read[seen], weights
+        part = (slice(None), *windows)
+        return read[part], weights
 
 
 def _values(labels: NDArray[np.integer[Any]]) -> list[int]:
-    """Those that occur, from small to large."""
+    """The labels that occur, from small to large."""
     low = int(labels.min())
-    found: list[int] = (np.flatnonzero(np.bincount(labels.ravel() - low)) + low).tolist()
-    return found
+    values: list[int] = (np.flatnonzero(np.bincount(labels.ravel() - low)) + low).tolist()
+    return values
 
 
 def _interpolated(part: Tensor, weights: list[Tensor]) -> Tensor:

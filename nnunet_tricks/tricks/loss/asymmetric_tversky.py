@@ -1,9 +1,9 @@
-r"""Asymmetric similarity: the F-beta score of the classes, misses being worse than false alarms.
+r"""Asymmetric similarity: the F-beta score of the classes, in which misses are worse than false alarms.
 
 $1 - \frac{(1 + \beta^2) TP + s}{(1 + \beta^2) TP + \beta^2 FN + FP + s}$ on soft counts. Hashemi et al., "Asymmetric
 loss functions and deep densely-connected networks for highly-imbalanced medical image segmentation", IEEE Access 2019,
-eq. 4. It is Tversky with $\alpha = 1 / (1 + \beta^2)$ and its own beta $\beta^2 / (1 + \beta^2)$, so with one number to
-choose; ``beta = 1`` is Dice.
+eq. 4. It is Tversky with $\alpha = 1 / (1 + \beta^2)$ and its own beta $\beta^2 / (1 + \beta^2)$, so only one number is
+chosen; ``beta = 1`` is Dice.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ def f_score(counts: Counts, *, beta: float, smooth: float = 1e-5) -> Tensor:
 
     Args:
         counts: Soft voxel counts.
-        beta: A miss weighs its square times as much as a false alarm.
-        smooth: Added to numerator and denominator, in voxels, for each voxel that a true positive counts (``beta = 1``
-            is then nnU-Net's Dice): an absent class that is not predicted scores 1.
+        beta: Root of how many times as much a miss weighs as a false alarm.
+        smooth: Summand of numerator and denominator, in the weighted voxels of the formula: with ``beta = 1`` it is
+            that of nnU-Net's Dice. So an absent class that is not predicted scores 1.
 
     Returns:
         One score for each count.
@@ -35,8 +35,8 @@ def f_score(counts: Counts, *, beta: float, smooth: float = 1e-5) -> Tensor:
         >>> f_score(counts, beta=2, smooth=0)  # 30 / (30 + 4 * 6 + 2)
         tensor(0.5357)
     """
-    found = (1 + beta**2) * counts.tp + smooth
-    return found / (found + beta**2 * counts.fn + counts.fp)
+    overlap = (1 + beta**2) * counts.tp + smooth
+    return overlap / (overlap + beta**2 * counts.fn + counts.fp)
 
 
 class nnUNetTrainerAsymmetricTversky(LossTrainer):

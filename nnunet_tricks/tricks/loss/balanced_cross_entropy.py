@@ -16,10 +16,10 @@ from nnunet_tricks.tricks.loss.weighted_cross_entropy import weighted_cross_entr
 
 
 def share_of_the_others(counts: VoxelCounts) -> DecisionWeights:
-    """The share of all annotated voxels that is not of a class, as its weight.
+    """The weight of each class: the share of all annotated voxels that are not of the class.
 
     Args:
-        counts: Of the training fold.
+        counts: Voxel counts of the training fold.
 
     Returns:
         Weights by decision and right answer.

@@ -5,9 +5,9 @@ generalized Dice and the signed distance $\phi$ to the border of the class, nega
 loss for highly unbalanced segmentation", MIDL 2019, eqs. 5 and 8; the survey's Eqs. 10 to 12, whose 12 lacks the sum.
 
 The weight w rises linearly from 0 at the first epoch to ``weight`` at the end of the training, as the authors' schedule
-does in 100 epochs. Distances are in multiples of the mean edge of a voxel. A class that a patch lacks or is full of has
-no border and pays nothing; neither do the lower levels of deep supervision, which have generalized Dice alone. What
-nobody annotated is no border: distances are those within a slice that stands alone (``targets/pieces.py``).
+does in 100 epochs. Distances are in multiples of the mean edge of a voxel. A class that is absent from a patch or fills
+it has no border and costs nothing. Lower levels of deep supervision have generalized Dice alone. Un-annotated voxels
+are no border: distances in a slice that stands alone are those of its plane (``targets/pieces.py``).
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from nnunet_tricks.tricks.targets.trainer import MappedLossTrainer
 
 @dataclass(frozen=True, kw_only=True)
 class BoundaryLoss:
-    """Generalized Dice and, more and more, the boundary term.
+    """Generalized Dice and the boundary term, whose weight rises over the training.
 
     Attributes:
-        weight: Of the boundary term at the end of the training.
+        weight: Weight of the boundary term at the end of the training.
         batch: Whether the batch counts as one image for generalized Dice.
     """
 
@@ -49,14 +49,14 @@ class nnUNetTrainerBoundary(MappedLossTrainer):
     """nnU-Net with generalized Dice and the boundary loss in place of Dice + cross-entropy.
 
     Attributes:
-        boundary_schedule: The weight over the epochs in words, for debug.json.
+        boundary_schedule: Weight over the epochs in words, for debug.json.
     """
 
     boundary_schedule: str
 
     @property
     def map_of_kinds(self) -> MapOfKinds:
-        """Signed distances."""
+        """Signed distances to the border."""
         return signed_distance_in_voxels
 
     def make_loss(self) -> BoundaryLoss:

@@ -1,13 +1,13 @@
 r"""Centre-line Dice: the skeleton of each shape should lie within the other.
 
 $(1 - \alpha) L_{Dice} + \alpha (1 - \frac{2 T_p T_s}{T_p + T_s})$ with topology precision $T_p = \frac{\sum S(p) g +
-1}{\sum S(p) + 1}$ and sensitivity $T_s = \frac{\sum S(g) p + 1}{\sum S(g) + 1}$ of each foreground class, and the soft
-skeleton S: what an opening takes away from an image, collected over ``iterations`` erosions. Shit et al., "clDice - a
-novel topology-preserving loss function for tubular structure segmentation", CVPR 2021, section 3.
+1}{\sum S(p) + 1}$ and sensitivity $T_s = \frac{\sum S(g) p + 1}{\sum S(g) + 1}$ of each foreground class. S is the soft
+skeleton: the parts that an opening takes away from an image, collected over ``iterations`` erosions. Shit et al.,
+"clDice - a novel topology-preserving loss function for tubular structure segmentation", CVPR 2021, section 3.
 
-``iterations`` should be the radius of the widest tube in voxels. What is ignored is no neighbour, as what lies outside
-of the image is none: a slice that stands alone has the skeleton of its plane. Skeletons are made again in the backward
-pass, one after the other, where autograd would keep dozens of images for each.
+``iterations`` should be the radius of the widest tube in voxels. Ignored voxels are no neighbours, like those outside
+of the image: a slice that stands alone has the skeleton of its plane. Skeletons are computed again in the backward
+pass, one after the other; autograd would keep dozens of images for each.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def cl_dice(prediction: Prediction, iterations: int) -> Tensor:
         iterations: Erosions of the soft skeleton.
 
     Returns:
-        (B, foreground classes or regions), in [0, 1]; 1 where a class is neither there nor predicted.
+        (B, foreground classes or regions), in [0, 1]; 1 where a class is absent and not predicted.
     """
     first = 0 if prediction.regions else 1
     p, g = prediction.probabilities[:, first:], prediction.one_hot()[:, first:]
@@ -69,14 +69,15 @@ def cl_dice(prediction: Prediction, iterations: int) -> Tensor:
         p = p * prediction.annotated[:, None]
     # Image by image and class by class: only one is held at a time, and it fits into a processor's cache.
     known = None if prediction.annotated is None else prediction.annotated.repeat_interleave(p.shape[1], 0)
+    pairs = zip(p.flatten(0, 1).unbind(), g.flatten(0, 1).unbind(), strict=True)
     scores = [
-        _recomputed(partial(_of_one, iterations=iterations, known=None if known is None else known[at]), one, truth)
-        for at, (one, truth) in enumerate(zip(p.flatten(0, 1).unbind(), g.flatten(0, 1).unbind(), strict=True))
+        _recomputed(partial(_of_class, iterations=iterations, known=None if known is None else known[at]), *pair)
+        for at, pair in enumerate(pairs)
     ]
     return torch.stack(scores).view(p.shape[:2])
 
 
-def _of_one(p: Tensor, g: Tensor, *, iterations: int, known: Tensor | None) -> Tensor:
+def _of_class(p: Tensor, g: Tensor, *, iterations: int, known: Tensor | None) -> Tensor:
     precision = _share(soft_skeleton(p[None, None], iterations, known), g)
     sensitivity = _share(soft_skeleton(g[None, None], iterations, known), p)
     return 2 * precision * sensitivity / (precision + sensitivity)
@@ -87,11 +88,11 @@ def _share(skeleton: Tensor, shape: Tensor) -> Tensor:
 
 
 def soft_skeleton(image: Tensor, iterations: int, known: Tensor | None = None) -> Tensor:
-    """The ridges of an image in [0, 1], as bright as they are.
+    """The ridges of an image, with the brightness that they have in it.
 
     Args:
-        image: (B, C, *spatial), two or three axes.
-        iterations: How many erosions are followed: ridges of shapes up to about this radius in voxels are found.
+        image: (B, C, *spatial) in [0, 1], two or three spatial axes.
+        iterations: Number of erosions. Ridges of shapes up to about this radius in voxels are found.
         known: (*spatial), true where a voxel is a neighbour of others; ``None`` where all are.
 
     Returns:
@@ -113,8 +114,8 @@ def soft_skeleton(image: Tensor, iterations: int, known: Tensor | None = None) -
 
 def _thinner(image: Tensor, skeleton: Tensor, known: Tensor | None) -> tuple[Tensor, Tensor]:
     axes = range(2, image.ndim)
-    # A voxel sees its neighbours along each axis when it shrinks, and the corners, too, when it grows again. What is
-    # not known is 1 where the darkest counts, and 0, as it comes, where the brightest does.
+    # Erosion looks at the neighbours along each axis; dilation also at the corners. For it to be neutral, an unknown
+    # voxel is 1 where the darkest neighbour counts, and 0, which it is already, where the brightest counts.
     eroded = -Highest.apply(-image if known is None else known - 1 - image, tuple(axes))
     eroded = eroded if known is None else eroded * known
     opened = eroded
@@ -134,19 +135,19 @@ class Highest(Function):
 
     @staticmethod
     def forward(ctx: Any, image: Tensor, axes: tuple[int, ...]) -> Tensor:
-        """Compare.
+        """Compare each voxel with its neighbours.
 
         Args:
-            ctx: For the backward pass.
+            ctx: Torch's context, which keeps tensors for the backward pass.
             image: Any shape.
-            axes: Along which a voxel sees its neighbours.
+            axes: Axes along which a voxel has neighbours.
 
         Returns:
-            The same shape; what lies outside does not count.
+            The same shape; voxels outside of the image do not count.
         """
         highest = image.clone()
-        for mine, theirs in _shifts(image, axes):
-            torch.maximum(highest[mine], image[theirs], out=highest[mine])
+        for own, neighbours in _shifts(image, axes):
+            torch.maximum(highest[own], image[neighbours], out=highest[own])
         ctx.save_for_backward(image, highest)
         ctx.axes = axes
         return highest
@@ -154,19 +155,19 @@ class Highest(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        """The gradient goes to one that is highest, to the voxel itself before its neighbours."""
+        """The gradient goes to one voxel that is highest, and to the voxel itself before its neighbours."""
         image, highest = ctx.saved_tensors
-        found = gradient * (image == highest)
-        left = gradient - found
-        for mine, theirs in _shifts(image, ctx.axes):
-            share = left[mine] * (image[theirs] == highest[mine])
-            found[theirs] += share
-            left[mine] -= share
-        return found, None
+        passed = gradient * (image == highest)
+        rest = gradient - passed
+        for own, neighbours in _shifts(image, ctx.axes):
+            share = rest[own] * (image[neighbours] == highest[own])
+            passed[neighbours] += share
+            rest[own] -= share
+        return passed, None
 
 
 def _shifts(image: Tensor, axes: tuple[int, ...]) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...]]]:
-    """Where voxels have a neighbour, and where those are, for each direction."""
+    """For each direction, the voxels that have a neighbour there, and those neighbours."""
     for axis in axes:
         whole = [slice(None)] * image.ndim
         first, last = ((*whole[:axis], side, *whole[axis + 1 :]) for side in (slice(1, None), slice(None, -1)))

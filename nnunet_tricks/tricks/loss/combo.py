@@ -3,7 +3,7 @@ r"""Combo loss: a cross-entropy that can lean towards misses or false alarms, an
 $-\frac{\alpha}{NC} \sum_{i,c} (\beta g_{ic} \log p_{ic} + (1 - \beta) (1 - g_{ic}) \log(1 - p_{ic})) - (1 - \alpha) D$
 with nnU-Net's Dice term D. Taghanaki et al., "Combo loss: Handling input and output imbalance in multi-organ
 segmentation", Computerized Medical Imaging and Graphics 2019, eq. 3, where $\beta (t - \ln p)$ is a misprint for
-$\beta t \ln p$. Every class is asked about on its own, also in a label map; ``beta`` above 0.5 makes misses worse.
+$\beta t \ln p$. Every class is a question of its own, also in a label map; ``beta`` above 0.5 makes misses worse.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from torch.autograd.function import once_differentiable
 
 from nnunet_tricks.training.criterion import Loss, Prediction
 from nnunet_tricks.training.trainer import LossTrainer
+from nnunet_tricks.tricks.loss.compound import Sum
 from nnunet_tricks.tricks.loss.dice import nnunet_dice
 
 SURE = 1e-7
-"""Probabilities of what is not there are kept below one minus this: a logarithm of 0 has no gradient."""
+"""Margin to 1 of the probabilities of absent classes: a logarithm of 0 has no gradient."""
 
 
 def combo_loss(prediction: Prediction, *, alpha: float, beta: float, batch: bool) -> Tensor:
@@ -30,7 +31,7 @@ def combo_loss(prediction: Prediction, *, alpha: float, beta: float, batch: bool
     Args:
         prediction: Logits beside their truth.
         alpha: Share of the cross-entropy, in [0, 1]; the rest is Dice.
-        beta: Weight of what is there, in [0, 1]; that of what is not is 1 - beta.
+        beta: Weight of classes where they are, in [0, 1]; their weight elsewhere is 1 - beta.
         batch: Whether the batch counts as one image for Dice.
 
     Returns:
@@ -45,7 +46,7 @@ def leaning_cross_entropy(prediction: Prediction, *, beta: float) -> Tensor:
 
     Args:
         prediction: Logits beside their truth.
-        beta: Weight of what is there.
+        beta: Weight of classes where they are; their weight elsewhere is 1 - beta.
 
     Returns:
         A scalar, at least 0.
@@ -61,20 +62,20 @@ def leaning_cross_entropy(prediction: Prediction, *, beta: float) -> Tensor:
         answers = prediction.decisions
         weights = torch.where(answers.bool(), beta, 1 - beta)
         return (weights * prediction.decision_cross_entropy).sum() / (channels * prediction.voxels)
-    there = prediction.decision_cross_entropy.sum()
-    others = NotThere.apply(prediction.log_probabilities, prediction.target, prediction.annotated)
-    return (beta * there + (1 - beta) * others) / (channels * prediction.voxels)
+    present = prediction.decision_cross_entropy.sum()
+    absent = AbsentEntropy.apply(prediction.log_probabilities, prediction.target, prediction.annotated)
+    return (beta * present + (1 - beta) * absent) / (channels * prediction.voxels)
 
 
-class NotThere(Function):
-    """The sum of -log(1 - p) over the classes that a voxel is not; one class at a time, as memory goes."""
+class AbsentEntropy(Function):
+    """The sum of -log(1 - p) over the classes that a voxel does not have; one class at a time, to save memory."""
 
     @staticmethod
     def forward(ctx: Any, log_probabilities: Tensor, target: Tensor, annotated: Tensor | None) -> Tensor:
-        """Sum.
+        """Sum over voxels and absent classes.
 
         Args:
-            ctx: For the backward pass.
+            ctx: Torch's context, which keeps tensors for the backward pass.
             log_probabilities: (B, C, *spatial).
             target: (B, 1, *spatial) class indices.
             annotated: (B, *spatial), true where a voxel counts; ``None`` where all do.
@@ -96,9 +97,9 @@ class NotThere(Function):
         log_probabilities, target, annotated = ctx.saved_tensors
         slopes = torch.empty_like(log_probabilities)
         for c in range(log_probabilities.shape[1]):
-            one = log_probabilities[:, c]
-            odds = torch.expm1(-one.clamp_max(-SURE)).reciprocal_()
-            slopes[:, c] = odds.mul_(_elsewhere(target, annotated, c)).mul_(one < -SURE)
+            log_probability = log_probabilities[:, c]
+            odds = torch.expm1(-log_probability.clamp_max(-SURE)).reciprocal_()
+            slopes[:, c] = odds.mul_(_elsewhere(target, annotated, c)).mul_(log_probability < -SURE)
         return slopes.mul_(gradient), None, None
 
 
@@ -113,4 +114,4 @@ class nnUNetTrainerCombo(LossTrainer):
     def make_loss(self) -> Loss:
         """The combo loss."""
         settings = self.parameters["Combo"]
-        return partial(combo_loss, alpha=settings.alpha, beta=settings.beta, batch=self.batch_dice)
+        return Sum((partial(combo_loss, alpha=settings.alpha, beta=settings.beta, batch=self.batch_dice),))

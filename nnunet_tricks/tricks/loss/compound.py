@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -15,8 +16,10 @@ class Sum:
     """The sum of several losses, each with weight 1 as in nnU-Net's own compound.
 
     Attributes:
-        terms: What is added.
+        terms: Losses that are added.
     """
+
+    with_logs: ClassVar[bool] = True
 
     terms: tuple[Loss, ...]
 

@@ -1,12 +1,12 @@
 r"""Cross-entropy: how surprised the network is by each voxel's class.
 
-$-\frac{1}{N} \sum_i \log p_{i,t_i}$ over the N annotated voxels; for regions the binary cross-entropies. It is the half
-of nnU-Net's default loss that is left when the Dice term is dropped, and the baseline of the trick paper, whose
-published code computes the same mean.
+$-\frac{1}{N} \sum_i \log p_{i,t_i}$ over the N annotated voxels; for regions the binary cross-entropies. It is
+nnU-Net's default loss without the Dice term. It is also the baseline of the trick paper, whose published code computes
+the same mean.
 
 Label smoothing (Szegedy et al., "Rethinking the Inception architecture", CVPR 2016, section 7) takes the share
 $\epsilon$ of the truth from the true class and spreads it over all C classes alike, so that no answer is ever quite
-right: $(1 - \epsilon) CE - \frac{\epsilon}{C} \sum_c \log p_c$. Each region is a question of two answers.
+right: $(1 - \epsilon) CE - \frac{\epsilon}{C} \sum_c \log p_c$. Each region is a question with two answers.
 """
 
 from __future__ import annotations
@@ -68,6 +68,6 @@ class nnUNetTrainerCE(LossTrainer):
     """nnU-Net with cross-entropy alone in place of Dice + cross-entropy."""
 
     def make_loss(self) -> Loss:
-        """Cross-entropy; the published code's is the same."""
+        """Cross-entropy, plain or smoothed."""
         smooth = self.parameters["CE"].smooth
         return partial(smoothed_cross_entropy, smooth=smooth) if smooth else cross_entropy

@@ -20,8 +20,8 @@ def dice_score(counts: Counts, *, smooth: float = 1e-5) -> Tensor:
 
     Args:
         counts: Soft voxel counts.
-        smooth: Added to numerator and denominator, in voxels: an absent class that is not predicted scores 1. nnU-Net's
-            value.
+        smooth: Summand of numerator and denominator, in voxels, so that an absent class that is not predicted scores 1.
+            The default is nnU-Net's.
 
     Returns:
         One score for each count.
@@ -35,7 +35,7 @@ def dice_score(counts: Counts, *, smooth: float = 1e-5) -> Tensor:
 
 
 def nnunet_dice(prediction: Prediction, *, batch: bool) -> Tensor:
-    """nnU-Net's own Dice term: minus the mean score, so from -1 (perfect) to 0.
+    """nnU-Net's own Dice term: minus the mean score, from -1 (perfect) to 0.
 
     Args:
         prediction: Logits beside their truth.
@@ -51,7 +51,7 @@ class nnUNetTrainerDice(LossTrainer):
     """nnU-Net with soft Dice alone in place of Dice + cross-entropy."""
 
     def make_loss(self) -> OverlapLoss:
-        """Dice of the foreground, or with ``mediseg`` of all classes, image by image."""
+        """Dice of the foreground; with ``mediseg`` Dice of all classes, image by image."""
         settings = self.parameters["Dice"]
         if settings.mediseg:
             return OverlapLoss(

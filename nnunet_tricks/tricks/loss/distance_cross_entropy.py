@@ -4,11 +4,11 @@ $-\frac{1}{N} \sum_i (w_{t_i} + w_0 \exp(-\frac{(d_1(i) + d_2(i))^2}{2 \sigma^2}
 voxels, with class weights $w_c$ and the distances to the borders of the nearest two objects. Ronneberger et al.,
 "U-Net", MICCAI 2015, eq. 2. The survey's Eq. 5 adds the map to the loss, where it has no gradient: U-Net multiplies.
 
-An object is what hangs together in one class, or an instance where the raw data set has ``instancesTr``. Distances are
-in multiples of the mean edge of a voxel. The border map is made at full size; lower levels of deep supervision have
-the class weights alone. Objects and their borders are those within a slice that stands alone, and what may be one
-object through voxels that nobody annotated is one (``targets/pieces.py``). With ``border`` 0 this is cross-entropy
-weighted by class, and with ``cb`` 0 the plain one.
+Connected voxels of one class are an object, or an instance where the raw data set has ``instancesTr``. Distances are in
+multiples of the mean edge of a voxel. The border map is made at full size; lower levels of deep supervision have the
+class weights alone. A slice that stands alone has its own objects and borders. Parts that may be one object through
+voxels that nobody annotated are one (``targets/pieces.py``). With ``border`` 0 this is cross-entropy weighted by class,
+and with ``cb`` 0 as well the plain one.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from nnunet_tricks.tricks.targets.trainer import MappedLossTrainer
 
 @dataclass(frozen=True, kw_only=True)
 class DistanceCrossEntropy:
-    """Cross-entropy by class and closeness to two borders.
+    """Cross-entropy weighted by class and by closeness to two borders.
 
     Attributes:
-        weights: Of classes, by decision and right answer.
+        weights: Weights of classes, by decision and right answer.
     """
 
     weights: DecisionWeights
@@ -51,7 +51,7 @@ class nnUNetTrainerDistanceCE(MappedLossTrainer):
 
     @property
     def map_of_kinds(self) -> MapOfKinds:
-        """Border weights."""
+        """Border weights of the strength and width that the name says."""
         settings = self.parameters["DistanceCE"]
         return partial(border_weights, border=settings.border, sigma=settings.sigma)
 

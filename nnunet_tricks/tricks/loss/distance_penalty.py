@@ -4,8 +4,8 @@ $-\frac{1}{N} \sum_i (1 + \Phi_i) \log p_{i,t_i}$ over the N annotated voxels. $
 where a class, or the background, is farthest from it: the inverted distance, as a share of the largest one on the same
 side. Caliva et al., "Distance map loss penalty term for semantic segmentation", MIDL 2019.
 
-The map is made of each patch at full size; lower levels of deep supervision, and patches of one class only, have plain
-cross-entropy. What nobody annotated is no border, and a slice that stands alone has a map of its own
+The map is made for each patch at full size. Lower levels of deep supervision, and patches of one class only, have plain
+cross-entropy. Un-annotated voxels are no border, and a slice that stands alone has a map of its own
 (``targets/pieces.py``).
 """
 
@@ -24,10 +24,10 @@ from nnunet_tricks.tricks.targets.trainer import MappedLossTrainer
 
 
 def distance_penalty(prediction: Prediction) -> Tensor:
-    """Mean cross-entropy, each voxel's times one and its closeness to a border.
+    """Mean cross-entropy, in which a voxel weighs one plus its closeness to a border.
 
     Args:
-        prediction: Logits beside their truth; ``maps`` has the closeness for each decision.
+        prediction: Logits beside their truth; ``maps`` holds the closeness for each decision.
 
     Returns:
         A scalar, at least 0.

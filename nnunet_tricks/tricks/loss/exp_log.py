@@ -1,16 +1,16 @@
-r"""Exponential logarithmic loss: powers of logarithms, so that moderately wrong classes and voxels count most.
+r"""Exponential logarithmic loss: powers of logarithms, by which moderately wrong classes and voxels count most.
 
 $0.8 \, E_c[(-\ln D_c)^\gamma] + 0.2 \, E_i[w_{t_i} (-\ln p_{i,t_i})^\gamma]$ with the Dice $D_c$ of foreground class c
 and $w_c = \sqrt{\sum_k f_k / f_c}$ of the training fold's frequencies f. Wong et al., "3D segmentation with exponential
 logarithmic loss for highly unbalanced object sizes", MICCAI 2018, eqs. 1 to 4; the survey's Eqs. 13 to 17. A power
-below 1 has no gradient at 0: logarithms are kept above 1e-6, so that a class or voxel that is right teaches nothing.
+below 1 has no finite gradient at 0. So logarithms are kept above 1e-6; a class or voxel that is right teaches nothing.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -23,6 +23,7 @@ from nnunet_tricks.training.trainer import LossTrainer
 from nnunet_tricks.tricks.loss.dice import dice_score
 
 FLOOR = 1e-6
+"""Smallest logarithm with a gradient."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,11 +31,13 @@ class ExpLog:
     """The weighted sum of both parts.
 
     Attributes:
-        share: Of the Dice part; the rest is cross-entropy's.
-        gamma: The power in both.
-        weights: Of voxels, by decision and right answer.
+        share: Share of the Dice part; the rest is cross-entropy's.
+        gamma: Power in both parts.
+        weights: Weights of voxels, by decision and right answer.
         batch: Whether the batch counts as one image for Dice.
     """
+
+    with_logs: ClassVar[bool] = True
 
     share: float
     gamma: float
@@ -58,10 +61,10 @@ class Power(Function):
         """Raise each value to a power.
 
         Args:
-            ctx: For the backward pass.
-            values: Any shape, not negative.
-            weights: The same shape; no gradient is taken.
-            gamma: The power.
+            ctx: Torch's context, which keeps tensors for the backward pass.
+            values: Values that are not negative, any shape.
+            weights: Weights of the same shape, which get no gradient.
+            gamma: Power.
 
         Returns:
             The same shape.
@@ -74,19 +77,19 @@ class Power(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        """The gradient of the values, gamma times power by value."""
+        """The gradient of the values: gamma times power, divided by value."""
         values, powers = ctx.saved_tensors
         return (powers / values.clamp_min(FLOOR)).mul_(ctx.gamma).mul_(gradient), None, None
 
 
 def root_of_rarity(counts: VoxelCounts) -> DecisionWeights:
-    """Wong's weights: the root of how many voxels there are for each one of the class.
+    """Wong's weights: the root of all voxels over those of the class.
 
     Args:
-        counts: Of the training fold.
+        counts: Voxel counts of the training fold.
 
     Returns:
-        By decision and right answer; 0 for what does not occur.
+        Weights by decision and right answer; 0 for a class that does not occur.
 
     Examples:
         >>> root_of_rarity(VoxelCounts(("background", "kidney"), (75, 25), 100, False))

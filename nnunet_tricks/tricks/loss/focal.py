@@ -4,9 +4,9 @@ $-\frac{1}{N} \sum_i \alpha_{t_i} (1 - p_{i,t_i})^\gamma \log p_{i,t_i}$ over th
 loss for dense object detection", ICCV 2017, eq. 5: $\alpha$ weighs foreground, $1 - \alpha$ background. ``gamma = 0``
 with ``alpha = 0.5`` is half the cross-entropy.
 
-MONAI's ``FocalLoss`` with softmax also averages over the C channels of the one-hot truth, so that it is C times
-smaller. The trick paper's published code has 0.25 for background and 0.75 for everything else, that is ``alpha =
-0.75``, and keeps the probability of the true class off 0 and 1.
+MONAI's ``FocalLoss`` with softmax also averages over the C channels of the one-hot truth, so it is C times smaller. The
+trick paper's published code has 0.25 for background and 0.75 for everything else, that is ``alpha = 0.75``. It keeps
+the probability of the true class away from 0 and 1.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def focal_loss(prediction: Prediction, *, gamma: float, weights: DecisionWeights
 
     Args:
         prediction: Logits beside their truth.
-        gamma: How fast a voxel loses weight as it gets right, not negative.
-        weights: Alpha, and class balance where there is one, by decision and right answer.
+        gamma: Power by which a voxel loses weight as it gets right, not negative.
+        weights: Weights by decision and right answer: alpha, times class balance where there is one.
 
     Returns:
         A scalar, at least 0; 0 where no voxel is annotated.
@@ -53,8 +53,8 @@ def focal_loss(prediction: Prediction, *, gamma: float, weights: DecisionWeights
 class Focal(Function):
     r"""$(w (1 - p)^\gamma + v) c$ of cross-entropies $c = -\log p$.
 
-    Written out, $\partial c = w ((1 - p)^\gamma + \gamma (1 - p)^{\gamma - 1} p c) + v$, the gradient is made with the
-    value, where autograd would keep every step, and is finite at p = 1, where a power below 1 has none.
+    The gradient is written out, $\partial c = w ((1 - p)^\gamma + \gamma (1 - p)^{\gamma - 1} p c) + v$, and computed
+    with the value; autograd would keep every step. It is finite at p = 1, where a power below 1 has no finite slope.
     """
 
     @staticmethod
@@ -62,10 +62,10 @@ class Focal(Function):
         """Weigh each cross-entropy.
 
         Args:
-            ctx: For the backward pass.
-            cross_entropy: Of what is right, any shape.
-            weights: The same shape; no gradient is taken.
-            constant: A weight that does not fade, the same shape; ``None`` is 0 everywhere.
+            ctx: Torch's context, which keeps tensors for the backward pass.
+            cross_entropy: Cross-entropy of the right answer, any shape.
+            weights: Weights of the same shape, which get no gradient.
+            constant: Weights that do not fade, of the same shape; ``None`` is 0 everywhere.
             gamma: Power of 1 - p.
 
         Returns:
@@ -90,7 +90,7 @@ class Focal(Function):
 
 
 def _wrong(cross_entropy: Tensor) -> Tensor:
-    """1 - p, exact for p near 1, and not 0."""
+    """1 - p, exact for p near 1, and never 0."""
     return torch.expm1(-cross_entropy).neg_().clamp_min_(1e-12)
 
 
@@ -99,8 +99,8 @@ def published_focal_loss(prediction: Prediction, *, gamma: float, weights: Decis
 
     Args:
         prediction: Logits beside their truth.
-        gamma: As in ``focal_loss``.
-        weights: As in ``focal_loss``.
+        gamma: Power as in ``focal_loss``.
+        weights: Weights as in ``focal_loss``.
 
     Returns:
         A scalar.
@@ -116,7 +116,7 @@ class nnUNetTrainerFocal(LossTrainer):
     """nnU-Net with the focal loss in place of Dice + cross-entropy."""
 
     def make_loss(self) -> Loss:
-        """Focal loss, or with ``mediseg`` the published code's."""
+        """The focal loss; with ``mediseg`` that of the published code."""
         settings = self.parameters["Focal"]
         if settings.mediseg:
             weights = times(self.decision_weights(0), (1 - PUBLISHED_ALPHA, PUBLISHED_ALPHA))

@@ -2,9 +2,9 @@ r"""Focal Tversky loss: classes count by how well they overlap already.
 
 $(1 - T_c)^\gamma$ per class with Salehi's Tversky index T. Abraham and Khan, "A novel focal Tversky loss function with
 improved attention U-Net for lesion segmentation", ISBI 2019, eq. 4, write the power as $1 / \gamma$ with $\gamma = 4 /
-3$, which is our default of 0.75. The slope $-\gamma (1 - T)^{\gamma - 1}$ grows as a class gets better for a power
-below 1, so that training does not fade at the end; above 1 it shrinks, and bad classes count most. ``gamma = 1`` is
-Tversky. Their alpha weighs false negatives, as in their eq. 3; ours, as Salehi's, false positives.
+3$, which is our default of 0.75. For a power below 1 the slope $-\gamma (1 - T)^{\gamma - 1}$ grows as a class gets
+better, so that training does not fade at the end. For a power above 1 it shrinks, and bad classes count most. ``gamma =
+1`` is Tversky. Their alpha weighs false negatives (their eq. 3); ours weighs false positives, as Salehi's does.
 """
 
 from __future__ import annotations

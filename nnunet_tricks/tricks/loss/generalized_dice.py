@@ -5,8 +5,8 @@ included. Sudre et al., "Generalised Dice overlap as a deep learning loss functi
 DLMIA 2017, section 2.1. The survey's Eq. 9 prints another factor 1/m, under which a perfect prediction of m classes
 would cost 1 - 1/m.
 
-A class that an image lacks has no weight by this formula; it gets the largest one of the classes that are there, as in
-MONAI.
+By this formula a class that is absent from an image has no weight. It gets the largest weight of the classes in the
+image, as in MONAI.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def generalized_dice(counts: Counts, *, smooth: float = 1e-5) -> Tensor:
 
     Args:
         counts: Soft voxel counts, classes last.
-        smooth: Added to numerator and denominator, in voxels of the smallest class.
+        smooth: Summand of numerator and denominator, in voxels of the smallest class.
 
     Returns:
         One score for all classes of each image.
@@ -38,11 +38,11 @@ def generalized_dice(counts: Counts, *, smooth: float = 1e-5) -> Tensor:
         >>> generalized_dice(counts, smooth=0)  # the small class is missed, and weighs 81 times as much
         tensor([0.1800])
     """
-    there = counts.truth > 0
-    weights = torch.where(there, counts.truth, torch.inf) ** -2
+    present = counts.truth > 0
+    weights = torch.where(present, counts.truth, torch.inf) ** -2
     largest = weights.amax(-1, keepdim=True)
     # Relative to the largest weight, so that smoothing means the same for images of any size.
-    weights = torch.where(there & (largest > 0), weights / largest.where(largest > 0, 1), 1)
+    weights = torch.where(present & (largest > 0), weights / largest.where(largest > 0, 1), 1)
     overlap, both = ((weights * count).sum(-1) for count in (counts.tp, counts.predicted + counts.truth))
     return (2 * overlap + smooth) / (both + smooth)
 

@@ -4,15 +4,15 @@ $\frac{1}{NC} \sum_{i,c} (p_{ic} - g_{ic})^2 (d_{G,c}(i)^\alpha + d_{P,c}(i)^\al
 foreground classes, with the distances to the borders of the truth and of the prediction at 0.5. Karimi and Salcudean,
 "Reducing the Hausdorff distance in medical image segmentation with convolutional neural networks", IEEE TMI 2020.
 
-The truth's distances are made by the workers that augment. The prediction's are made anew in every step, on the CPU,
-and left out unless ``both`` is named; the authors have a version with the truth's alone, too. Where nothing is
-predicted both are the same. Distances lead from a voxel to the nearest one on the other side of the border, in
-multiples of the mean edge of a voxel; a class that a patch lacks or is full of has none and costs nothing here. Only
-annotated voxels are another side, those of its plane for a slice that stands alone (``targets/pieces.py``).
+The workers that augment compute the truth's distances. The prediction's are computed in every step, on the CPU, and
+only if ``both`` is named; the authors, too, have a version with the truth's alone. Where nothing is predicted both are
+the same. Distances lead from a voxel to the nearest one on the other side of the border, in multiples of the mean edge
+of a voxel. A class that is absent from a patch or fills it has no border and costs nothing here. Only annotated voxels
+are another side; for a slice that stands alone those of its plane (``targets/pieces.py``).
 
-As in the paper it is added to Dice, and the two weigh the same: each step takes the term times ``weight`` and the ratio
-of the two, as a number without a gradient; the authors set this ratio once per epoch. Lower levels of deep supervision
-have Dice alone.
+As in the paper it is added to Dice, and the two weigh the same: in each step the term is multiplied by ``weight`` and
+by the ratio of the two, which has no gradient. The authors set this ratio once per epoch. Lower levels of deep
+supervision have Dice alone.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from nnunet_tricks.tricks.targets.trainer import MappedLossTrainer
 
 @dataclass(frozen=True, kw_only=True)
 class HausdorffLoss:
-    """Dice, and the Hausdorff term at the same size.
+    """Dice, and the Hausdorff term scaled to the same size.
 
     Attributes:
-        weight: Of the Hausdorff term.
-        alpha: What distances are raised to.
-        both: The voxel's edges in mm where the prediction's distances count, too; ``None`` where they do not.
+        weight: Weight of the Hausdorff term.
+        alpha: Exponent of the distances.
+        both: Edges of a voxel in mm if the prediction's distances count, too; ``None`` if they do not.
         batch: Whether the batch counts as one image for Dice.
     """
 
@@ -61,7 +61,7 @@ class HausdorffLoss:
 
         Args:
             prediction: Logits beside their truth.
-            distances: Of the truth, (B, foreground classes or regions, *spatial), raised to alpha.
+            distances: Distances of the truth, (B, foreground classes or regions, *spatial), raised to alpha.
         """
         if self.both is not None:
             spacing = self.both[-(distances.ndim - 2) :]
@@ -75,23 +75,23 @@ def of_prediction(prediction: Prediction, like: Tensor, spacing: tuple[float, ..
 
     Args:
         prediction: Logits beside their truth.
-        like: Those of the truth, (B, foreground classes or regions, *spatial).
+        like: Distances of the truth, (B, foreground classes or regions, *spatial).
         spacing: Edges of a voxel in mm.
-        alpha: What distances are raised to.
+        alpha: Exponent of the distances.
 
     Returns:
-        As ``like``.
+        Distances of the shape, type and device of ``like``.
     """
     with torch.no_grad():
         masks = (prediction.probabilities[:, -like.shape[1] :] > 0.5).cpu().numpy()
     known = None if prediction.annotated is None else prediction.annotated.cpu().numpy()
     distances = partial(distance_to_the_other_side, power=alpha)
-    made = [
+    maps = [
         torch.from_numpy(map_of_annotated(distances, mask, spacing, None if known is None else known[image]))
         for image, of_classes in enumerate(masks)
         for mask in of_classes
     ]
-    return torch.stack(made).view_as(like).to(like)
+    return torch.stack(maps).view_as(like).to(like)
 
 
 class nnUNetTrainerHausdorff(MappedLossTrainer):

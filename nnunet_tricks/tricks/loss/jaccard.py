@@ -2,7 +2,7 @@ r"""Soft Jaccard: intersection over union of prediction and truth.
 
 $1 - \frac{TP + s}{TP + FP + FN + s}$ on soft counts. Rahman and Wang, "Optimizing intersection-over-union in deep
 neural networks for image segmentation", ISVC 2016, eq. 4. It is Tversky with ``alpha = beta = 1`` and, of one class, $J
-= D / (2 - D)$ of Dice D: it prefers the same prediction, but makes bad classes count more.
+= D / (2 - D)$ of Dice D. It prefers the same prediction, but bad classes count more.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def jaccard_index(counts: Counts, *, smooth: float = 5e-6) -> Tensor:
 
     Args:
         counts: Soft voxel counts.
-        smooth: Added to numerator and denominator, in voxels: an absent class that is not predicted scores 1.
+        smooth: Summand of numerator and denominator, in voxels, so that an absent class that is not predicted scores 1.
 
     Returns:
         One score for each count.

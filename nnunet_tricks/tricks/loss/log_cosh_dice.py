@@ -1,4 +1,4 @@
-r"""Log-cosh Dice: Dice whose slope fades as it nears its end.
+r"""Log-cosh Dice: a Dice loss whose slope fades as Dice approaches 1.
 
 $\log \cosh (1 - D)$ with the mean Dice D of the foreground classes. Jadon, "A survey of loss functions for semantic
 segmentation", CIBCB 2020, eq. 18. Its derivative is $\tanh(1 - D)$ of Dice's: three quarters of it where nothing
@@ -20,7 +20,7 @@ from nnunet_tricks.tricks.loss.overlap import OverlapLoss
 
 
 def log_cosh(values: Tensor) -> Tensor:
-    """Log cosh x, exact for large x too.
+    """Log cosh x, exact for large x, too.
 
     Examples:
         >>> import torch
@@ -32,10 +32,10 @@ def log_cosh(values: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class LogCosh:
-    """log cosh of another loss.
+    """The log cosh of another loss.
 
     Attributes:
-        loss: The other one.
+        loss: Loss that it is taken of.
     """
 
     loss: OverlapLoss

@@ -1,12 +1,12 @@
 r"""Lovász loss: the Jaccard index itself, made convex.
 
-The Jaccard index as a function of the set of wrong voxels has a convex extension to how wrong each voxel is: sort the
-errors, largest first, and weigh each by how much the index falls when this voxel joins the wrong ones. Berman et al.,
-"The Lovász-softmax loss", CVPR 2018, algorithm 1 and eq. 8: errors are 1 - p where the class is and p where it is not.
-With ``hinge`` they are $\max(0, 1 - m)$ of the margins m (eq. 6), here the log-odds of the class.
+The Jaccard index is a function of the set of wrong voxels. It has a convex extension to how wrong each voxel is: sort
+the errors, largest first, and weigh each by how much the index falls when this voxel joins the wrong ones. Berman et
+al., "The Lovász-softmax loss", CVPR 2018, algorithm 1 and eq. 8: errors are 1 - p where the class is and p where it is
+not. With ``hinge`` they are $\max(0, 1 - m)$ of the margins m (eq. 6), here the log-odds of the class.
 
-Mean over the foreground classes or regions of each image: an order over several images could not be shared by the
-processes of DDP. A class that an image lacks costs its largest error alone, its highest probability.
+The mean goes over the foreground classes or regions of each image: processes of DDP could not share an order over
+several images. A class that is absent from an image costs its largest error alone, its highest probability.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ def lovasz_slopes(errors: Tensor, truth: Tensor) -> Tensor:
     """How much each error adds to the convex extension of one minus the Jaccard index.
 
     Args:
-        errors: How wrong each voxel is, (..., N), float32 or float64, not negative.
-        truth: Where the class is, (..., N), bool.
+        errors: Error of each voxel, (..., N), float32 or float64, not negative.
+        truth: Voxels of the class, (..., N), bool.
 
     Returns:
-        (..., N). Their product with the errors, summed, is the extension; for errors of 0 and 1 it is one minus the
+        (..., N). The sum of their products with the errors is the extension; for errors of 0 and 1 it is one minus the
         Jaccard index.
 
     Examples:
@@ -42,7 +42,7 @@ def lovasz_slopes(errors: Tensor, truth: Tensor) -> Tensor:
         >>> (errors * lovasz_slopes(errors, torch.tensor([True, True, False, False]))).sum()  # one of three overlaps
         tensor(0.6667)
     """
-    # Floats that are not negative are in the order of their bits, and integers are sorted several times as fast.
+    # Floats that are not negative have the order of their bits, and integers are sorted several times as fast.
     bits = errors.contiguous().view(torch.int64 if errors.dtype == torch.float64 else torch.int32)
     order = bits.neg().argsort(-1)
     truth = truth.gather(-1, order)
@@ -50,31 +50,31 @@ def lovasz_slopes(errors: Tensor, truth: Tensor) -> Tensor:
     whole = inside[..., -1:]
     outside = torch.arange(1, errors.shape[-1] + 1, device=errors.device, dtype=errors.dtype) - inside
     union = whole + outside
-    # A voxel of the class shrinks the intersection, any other enlarges the union. Written as the difference of two
-    # indices, this would lose most digits in float32.
+    # A voxel of the class shrinks the intersection, any other enlarges the union. As the difference of two indices this
+    # would lose most digits in float32.
     others = ((whole - inside) / (union * (union - 1))).where(union > 1, 1)
     slopes = torch.where(truth, 1 / union, others)
     return torch.empty_like(slopes).scatter_(-1, order, slopes)
 
 
 class Lovasz(Function):
-    """The extension for each image and class, from scores; the order of the errors counts as given.
+    """The extension for each image and class, from scores; the order of the errors has no gradient.
 
-    Going class by class with the gradient written down keeps one tensor of the scores' size.
+    It goes class by class with the gradient written out, so that only one tensor of the scores' size is kept.
     """
 
     @staticmethod
     def forward(
         ctx: Any, scores: Tensor, target: Tensor, annotated: Tensor | None, regions: bool, hinge: bool
     ) -> Tensor:
-        """Sort and sum.
+        """Sort and sum the errors of each image and class.
 
         Args:
-            ctx: For the backward pass.
+            ctx: Torch's context, which keeps tensors for the backward pass.
             scores: Probabilities, or margins for ``hinge``, (B, C, *spatial).
             target: (B, 1, *spatial) class indices, or (B, C or more, *spatial) regions.
             annotated: (B, *spatial), true where a voxel counts; ``None`` where all do.
-            regions: Which of the two the target is; the first class of a label map is background and left out.
+            regions: Whether the target holds regions; of a label map the first class, background, is left out.
             hinge: Whether the errors are those of margins.
 
         Returns:
@@ -85,7 +85,7 @@ class Lovasz(Function):
         losses = scores.new_empty(len(scores), scores.shape[1] - first)
         for c in range(first, scores.shape[1]):
             truths = class_truth(target, annotated, c, regions)
-            # Image by image: torch's radix sort takes a single row, and the indices of all would be large.
+            # Image by image: torch's radix sort takes a single row, and indices of all images would need much memory.
             for image, truth in enumerate(truths):
                 score = scores[image, c]
                 towards = 1 - 2 * truth.to(scores.dtype)  # a higher score makes a voxel of the class less wrong
@@ -117,7 +117,7 @@ class LovaszLoss:
 
     Attributes:
         hinge: Whether errors are those of margins and not of probabilities.
-        weights: One for each class, with a mean of 1; ``None`` weighs all alike.
+        weights: Weight of each class, with a mean of 1; ``None`` weighs all alike.
     """
 
     hinge: bool
@@ -146,7 +146,7 @@ def log_odds(log_probabilities: Tensor) -> Tensor:
         >>> log_odds(torch.tensor([[0.1, 0.9]]).log())
         tensor([[-2.1972,  2.1972]])
     """
-    # 1 - p has no digits left where p is next to 1; there it is the sum of the others. Only one class has p above 1/2.
+    # Next to p = 1, 1 - p has no digits left; there it is the sum of the others. Only one class has p above 1/2.
     likeliest = log_probabilities.argmax(1, keepdim=True)
     is_likeliest = torch.zeros_like(log_probabilities, dtype=torch.bool).scatter_(1, likeliest, True)
     of_the_others = log_probabilities.masked_fill(is_likeliest, -torch.inf).logsumexp(1, keepdim=True)

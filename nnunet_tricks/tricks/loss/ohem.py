@@ -1,9 +1,9 @@
 r"""Online hard example mining: only the voxels that the network gets most wrong count.
 
 Mean of the $k$ largest cross-entropies among the N annotated voxels of the batch, $k = \lfloor fraction \cdot N
-\rfloor$. Shrivastava et al., CVPR 2016, for detection; the trick paper's published code does it with fraction 0.7. A
-fraction of 1 is cross-entropy. nnU-Net's ``TopKLoss`` is the same idea with 10 %, but counts ignored voxels and knows
-no regions.
+\rfloor$. Shrivastava et al., CVPR 2016, for detection; the trick paper's published code has a fraction of 0.7. A
+fraction of 1 is cross-entropy. nnU-Net's ``TopKLoss`` is the same idea with 10 %, but it counts ignored voxels and
+knows no regions.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ def hardest_mean(losses: Tensor, *, fraction: float, threshold: float = 1, keep:
     Args:
         losses: Cross-entropies of voxels, any shape.
         fraction: Share of them that counts, in (0, 1]; rounded down.
-        threshold: Of those, only voxels whose true class has a lower probability than this; 1 keeps all.
-        keep: Never fewer than this, if there are so many.
-        terms: How many cross-entropies each loss is the sum of; the threshold is for their mean.
+        threshold: Probability of the true class above which a voxel does not count; 1 keeps all.
+        keep: Number of voxels that count at least, if there are so many.
+        terms: Number of cross-entropies that each loss is the sum of; the threshold is for their mean.
 
     Returns:
         A scalar; 0, with a gradient of 0, if ``losses`` is empty.
@@ -52,14 +52,15 @@ def hardest_mean(losses: Tensor, *, fraction: float, threshold: float = 1, keep:
 def ohem_loss(prediction: Prediction, *, fraction: float, threshold: float, keep: int) -> Tensor:
     """Mean cross-entropy of the hardest annotated voxels of the batch.
 
-    For regions a voxel is as hard as its binary cross-entropies over the regions, and the threshold is for the
-    geometric mean of the probabilities of what is true there. Under DDP each process picks its own.
+    For regions the hardness of a voxel is that of its binary cross-entropies over the regions together. The threshold
+    then is for the geometric mean of the probabilities of the right answers. Under DDP each process picks its own
+    voxels.
 
     Args:
         prediction: Logits beside their truth.
         fraction: Share of the annotated voxels.
-        threshold: Only voxels whose true class has a lower probability than this.
-        keep: Never fewer voxels than this.
+        threshold: Probability of the true class above which a voxel does not count.
+        keep: Number of voxels that count at least.
 
     Returns:
         A scalar, at least 0.
@@ -76,7 +77,7 @@ class nnUNetTrainerOHEM(LossTrainer):
     """nnU-Net with the cross-entropy of the hardest voxels in place of Dice + cross-entropy."""
 
     def make_loss(self) -> Loss:
-        """Cross-entropy of the hardest voxels; the published code's is the same."""
+        """Cross-entropy of the hardest voxels, as in the published code."""
         settings = self.parameters["OHEM"]
         return partial(ohem_loss, fraction=settings.fraction, threshold=settings.threshold, keep=settings.keep)
 

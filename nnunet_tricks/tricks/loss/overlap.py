@@ -1,4 +1,4 @@
-"""What losses on soft counts share."""
+"""The loss that tricks on soft counts build on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from nnunet_tricks.training.criterion import Counts, Prediction
 
 FLOOR = 1e-6
-"""A root of the loss has no gradient at 0."""
+"""Smallest loss that is raised to a power: a root has no finite gradient at 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,12 +18,12 @@ class OverlapLoss:
     """One minus the mean score of the classes.
 
     Attributes:
-        score: Soft counts -> one score each; 1 is perfect.
+        score: Function from soft counts to one score each; 1 is perfect.
         batch: Whether the batch counts as one image.
         background: Whether class 0 of a label map has a score.
         squared: Whether predicted probabilities are squared before they are summed.
         exponent: Power of one minus each score.
-        weights: One for each class that has a score, with a mean of 1; ``None`` weighs all alike.
+        weights: Weight of each class that has a score, with a mean of 1; ``None`` weighs all alike.
     """
 
     score: Callable[[Counts], Tensor]

@@ -1,18 +1,19 @@
-r"""Skeleton recall: thin objects are to be found along their whole length.
+r"""Skeleton recall: thin objects must be found along their whole length.
 
 nnU-Net's Dice and cross-entropy, and $w (1 - \frac{\sum_i s_c(i) p_{ic} + \epsilon}{\sum_i s_c(i) + \epsilon})$, the
 mean over the foreground classes or regions, with the widened skeleton s of the truth. Kirchhoff et al., "Skeleton
 recall loss for connectivity conserving and resource efficient segmentation of thin tubular structures", ECCV 2024.
 
-The skeleton is made once per patch by the workers that augment, class by class, where the authors thin the union of all
-classes. What a patch lacks has no skeleton and costs nothing; so do the lower levels of deep supervision, which have
-nnU-Net's own terms alone. The skeleton of a slice that stands alone is that of its plane; where an object is cut by
-voxels that nobody annotated, it has one as far as the middle of the object is known (``targets/skeleton.py``).
+The workers that augment make the skeleton once per patch, class by class; the authors thin the union of all classes. A
+class that is absent from a patch has no skeleton and costs nothing. Lower levels of deep supervision have nnU-Net's own
+terms alone. The skeleton of a slice that stands alone is that of its plane. An object that is cut by un-annotated
+voxels has a skeleton as far as the middle of the object is known (``targets/skeleton.py``).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -31,9 +32,11 @@ class SkeletonRecall:
     """nnU-Net's loss and the skeleton's recall.
 
     Attributes:
-        weight: Of the recall term.
+        weight: Weight of the recall term.
         batch: Whether the batch counts as one image for Dice.
     """
+
+    with_logs: ClassVar[bool] = True
 
     weight: float
     batch: bool
@@ -43,9 +46,9 @@ class SkeletonRecall:
         loss = cross_entropy(prediction)
         if prediction.maps is None:
             return loss + nnunet_dice(prediction, batch=self.batch)
-        counts, found = prediction.counts_and_mapped(prediction.maps, batch=self.batch)
-        # What has no skeleton is found.
-        recall = (found + SMOOTH) / (prediction.maps.flatten(2).sum(2) + SMOOTH)
+        counts, covered = prediction.counts_and_mapped(prediction.maps, batch=self.batch)
+        # A class without a skeleton has a recall of 1.
+        recall = (covered + SMOOTH) / (prediction.maps.flatten(2).sum(2) + SMOOTH)
         return loss - dice_score(counts).mean() + self.weight * (1 - recall.mean())
 
 

@@ -1,10 +1,10 @@
-r"""Tversky loss: missed voxels and false alarms weighed apart.
+r"""Tversky loss: missed voxels and false alarms have weights of their own.
 
 $1 - \frac{TP + s}{TP + \alpha FP + \beta FN + s}$ on soft counts. Salehi et al., "Tversky loss function for image
 segmentation using 3D fully convolutional deep networks", MLMI 2017, eq. 3. ``alpha = beta = 0.5`` is Dice.
 
-Three conventions are about: Salehi's, which is ours; the survey's Eq. 8, whose beta weighs false positives and which
-prints the index as if it were the loss; and the trick paper's published code, whose alpha weighs false negatives.
+There are three conventions. Ours is Salehi's. In the survey's Eq. 8 beta weighs false positives, and the index is
+printed as if it were the loss. In the trick paper's published code alpha weighs false negatives.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def tversky_index(counts: Counts, *, alpha: float, beta: float, smooth: float = 
         counts: Soft voxel counts.
         alpha: Weight of false positives, not negative.
         beta: Weight of false negatives, not negative.
-        smooth: Added to numerator and denominator, in voxels: an absent class that is not predicted scores 1. Half of
-            what nnU-Net adds to Dice, so that 0.5 and 0.5 give exactly Dice.
+        smooth: Summand of numerator and denominator, in voxels, so that an absent class that is not predicted scores 1.
+            The default is half of nnU-Net's for Dice, so that 0.5 and 0.5 give exactly Dice.
 
     Returns:
         One score for each count.
@@ -52,8 +52,8 @@ def tversky_index(counts: Counts, *, alpha: float, beta: float, smooth: float = 
 def published_tversky_loss(prediction: Prediction, *, alpha: float, beta: float) -> Tensor:
     """The trick paper's published code: alpha weighs false negatives, background counts, and the batch is summed.
 
-    The sum over the batch makes it grow with the batch and fall below 0. Probabilities are kept off 0 and 1 by 1e-7, so
-    that an absent class does not score 1.
+    By the sum over the batch it grows with the batch and falls below 0. Probabilities keep a distance of 1e-7 from 0
+    and 1, so that an absent class does not score 1.
 
     Args:
         prediction: Logits beside their truth.
@@ -75,7 +75,7 @@ class TverskyTrainer(LossTrainer):
     """A trainer whose loss weighs misses and false alarms.
 
     Attributes:
-        tversky_trick: The trick's name in the catalogue, whose parameters ``alpha`` and ``beta`` are the weights.
+        tversky_trick: Name of the trick in the catalogue; its parameters ``alpha`` and ``beta`` are the weights.
     """
 
     tversky_trick: ClassVar[str]
@@ -97,7 +97,7 @@ class nnUNetTrainerTversky(TverskyTrainer):
     tversky_trick = "Tversky"
 
     def make_loss(self) -> Loss:
-        """Tversky of the foreground, or with ``mediseg`` the published code's."""
+        """Tversky of the foreground; with ``mediseg`` the loss of the published code."""
         settings = self.parameters["Tversky"]
         if settings.mediseg:
             return partial(published_tversky_loss, alpha=settings.alpha, beta=settings.beta)

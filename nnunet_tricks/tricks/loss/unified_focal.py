@@ -6,16 +6,18 @@ to 20:
 
 - $L_F$ is the mean over voxels of $-\delta \log p_t$ where the truth is foreground, and of $-(1 - \delta) (1 -
   p_t)^\gamma \log p_t$ where it is background: easy background is suppressed, foreground is not.
-- $L_{FT}$ is the mean over classes of $1 - T$ for background and $(1 - T)^{1 - \gamma}$ for foreground, T being Tversky
-  with $\delta$ for misses and $1 - \delta$ for false alarms: foreground is enhanced, the more the better it is found.
+- $L_{FT}$ is the mean over classes of $1 - T$ for background and $(1 - T)^{1 - \gamma}$ for foreground, where T is
+  Tversky with $\delta$ for misses and $1 - \delta$ for false alarms. Foreground is enhanced, the more the better it is
+  found.
 
-Regions are asked one by one, inside being foreground and outside background. MONAI's focal part is half of this one,
+Each region is a question of its own: inside is foreground, outside background. MONAI's focal part is half of this one,
 because it also averages over the two channels.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -33,12 +35,14 @@ class UnifiedFocal:
     """The weighted sum of both parts.
 
     Attributes:
-        share: Of the focal part, lambda; the rest is focal Tversky.
+        share: Share of the focal part, lambda; the rest is focal Tversky.
         delta: Weight of foreground, and of misses.
-        gamma: How much easy background is suppressed, and the overlap of foreground enhanced.
-        rows: Ones, by decision and right answer.
+        gamma: Power that suppresses easy background and enhances the overlap of foreground.
+        rows: Weights of 1, by decision and right answer.
         batch: Whether the batch counts as one image for Tversky.
     """
+
+    with_logs: ClassVar[bool] = True
 
     share: float
     delta: float
@@ -75,7 +79,7 @@ class nnUNetTrainerUnifiedFocal(LossTrainer):
     """nnU-Net with the asymmetric unified focal loss in place of Dice + cross-entropy."""
 
     def make_loss(self) -> UnifiedFocal:
-        """Focal and focal Tversky."""
+        """The focal and the focal Tversky part."""
         settings = self.parameters["UnifiedFocal"]
         return UnifiedFocal(
             share=settings.share,

@@ -1,14 +1,14 @@
 r"""Weighted cross-entropy: voxels of rare classes count more.
 
-$-\sum_i w_{t_i} \log p_{i,t_i} / \sum_i w_{t_i}$ over the annotated voxels of the batch, torch's weighted mean; with
-``plain`` $-\frac{1}{N} \sum_i w_{t_i} \log p_{i,t_i}$, which for weights (1, b) is the survey's Eq. 2. With equal
-weights both are cross-entropy, and so is the first where a batch holds one class only.
+$-\sum_i w_{t_i} \log p_{i,t_i} / \sum_i w_{t_i}$ over the annotated voxels of the batch is torch's weighted mean.
+``plain`` is $-\frac{1}{N} \sum_i w_{t_i} \log p_{i,t_i}$, which for weights (1, b) is the survey's Eq. 2. With equal
+weights both are cross-entropy; so is the first where a batch holds one class only.
 
 Each region of region-based training is a question of its own, with a weight for inside and one for outside.
 
 Without ``weights`` they come from the training fold's voxels: inverse frequency, or by the effective number of samples
 (``nnunet_tricks.training.class_balance``). The trick paper's published code has 0.2 for background and 0.8 for
-foreground, and stops where there are more than two classes; here all of them get 0.8.
+foreground, and fails if there are more than two classes; here all foreground classes get 0.8.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def weighted_cross_entropy(prediction: Prediction, *, weights: DecisionWeights, 
 
     Args:
         prediction: Logits beside their truth.
-        weights: By decision and right answer.
+        weights: Weights by decision and right answer.
         plain: Whether to divide by the number of voxels and not by the sum of their weights.
 
     Returns:
@@ -72,17 +72,17 @@ def _divided(total: Tensor, weight: Tensor) -> Tensor:
 
 
 class WeightedTrainer(LossTrainer):
-    """A trainer with fixed weights of classes, or those of the training fold.
+    """A trainer with fixed weights of classes, or weights by the voxels of the training fold.
 
     Attributes:
-        weighted_trick: The trick's name in the catalogue, whose parameter ``weights`` holds the fixed ones.
+        weighted_trick: Name of the trick in the catalogue; its parameter ``weights`` holds the fixed weights.
     """
 
     weighted_trick: ClassVar[str]
 
     @classmethod
     def check_planned(cls, planned: Planned) -> None:
-        """Refuse fixed weights that are not one for each class or region, or leave nothing to train."""
+        """Refuse fixed weights that are too few or too many for the classes, or leave nothing to train."""
         super().check_planned(planned)
         trick, names = cls.weighted_trick, planned.class_names
         weights = cls.parameters[trick].weights
@@ -95,7 +95,7 @@ class WeightedTrainer(LossTrainer):
             raise ValueError(f"weights of {trick} must not all be 0: it would be 0 whatever is predicted")
 
     def class_weights(self) -> DecisionWeights:
-        """The fixed ones, or by the voxels of the training fold."""
+        """The fixed weights, or weights by the voxels of the training fold."""
         settings = self.parameters[self.weighted_trick]
         if not settings.weights:
             return self.decision_weights(settings.cb)
@@ -108,7 +108,7 @@ class nnUNetTrainerWCE(WeightedTrainer):
     weighted_trick = "WCE"
 
     def make_loss(self) -> Loss:
-        """Weighted cross-entropy, with ``mediseg`` under the published code's weights."""
+        """Weighted cross-entropy; with ``mediseg`` with the published code's weights."""
         settings = self.parameters["WCE"]
         if settings.mediseg:
             return partial(weighted_cross_entropy, weights=times(self.decision_weights(0), PUBLISHED))

@@ -1,9 +1,9 @@
 r"""Adam as nnU-Net's ``nnUNetTrainerAdam`` has it: AdamW with amsgrad.
 
-The weights decay apart from the gradient, $w \leftarrow (1 - \eta d) w$ (Loshchilov and Hutter, ICLR 2019), and the
-step is divided by the largest running mean of squared gradients so far (Reddi et al., ICLR 2018). At its defaults it
-is nnU-Net's bit for bit, ``nnUNetTrainerAdam3en4`` is ``nnUNetTrainerAdam_lr3em4``. Adam without either is
-``VanillaAdam``.
+The weights decay apart from the gradient, $w \leftarrow (1 - \eta d) w$ (Loshchilov and Hutter, ICLR 2019). The step is
+divided by the root of the largest running mean of squared gradients so far (Reddi et al., ICLR 2018). At its defaults
+it equals nnU-Net's trainer bit for bit, and ``nnUNetTrainerAdam3en4`` is ``nnUNetTrainerAdam_lr3em4``. Adam without
+either is ``VanillaAdam``.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from nnunet_tricks.tricks.optimizer.trainer import OptimizationTrainer
 
 
 class AdamTrainer(OptimizationTrainer):
-    """nnU-Net with AdamW and amsgrad, where the name says more than that."""
+    """nnU-Net with AdamW and amsgrad, for names that hold more than ``Adam``."""
 
     def make_optimizer(self) -> Optimizer:
-        """AdamW with amsgrad."""
+        """AdamW with amsgrad, with the rate and decay that the name says."""
         settings = self.parameters["Adam"]
         self.initial_lr, self.weight_decay = settings.lr, settings.decay
         return AdamW(self.network.parameters(), lr=self.initial_lr, weight_decay=self.weight_decay, amsgrad=True)

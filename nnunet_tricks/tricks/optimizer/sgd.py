@@ -25,7 +25,7 @@ class nnUNetTrainerSGD(OptimizationTrainer):
             raise ValueError("SGD: nesterov looks ahead along the momentum, got momentum 0; allowed is more than 0")
 
     def make_optimizer(self) -> Optimizer:
-        """SGD."""
+        """Torch's SGD with the momentum, decay and rate that the name says."""
         settings = self.parameters["SGD"]
         self.initial_lr, self.weight_decay = settings.lr, settings.decay
         return torch.optim.SGD(

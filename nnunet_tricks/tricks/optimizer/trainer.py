@@ -1,4 +1,4 @@
-"""What the trainers with another optimiser or another schedule share."""
+"""The trainer that tricks with another optimiser or schedule build on."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class OptimizationTrainer(TrickTrainer):
         return optimizer, self.make_schedule(optimizer)
 
     def make_optimizer(self) -> Optimizer:
-        """nnU-Net's, or that of a trick, which also sets ``initial_lr`` and ``weight_decay`` for log and schedule."""
+        """nnU-Net's optimiser, or a trick's; a trick also sets ``initial_lr`` and ``weight_decay``, for the log."""
         optimizer: Optimizer = super().configure_optimizers()[0]
         return optimizer
 
     def make_schedule(self, optimizer: Optimizer) -> LRScheduler:
-        """nnU-Net's, or the one of a trick.
+        """nnU-Net's schedule, or a trick's.
 
         Args:
-            optimizer: As ``make_optimizer`` made it.
+            optimizer: Optimiser that ``make_optimizer`` made.
         """
         return PolyLRScheduler(optimizer, self.initial_lr, self.num_epochs)

@@ -2,13 +2,13 @@
 
 A patch that is oversampled is centred on a voxel of a random foreground class of its case; the others lie anywhere.
 With ``bernoulli``, as in the trick paper's published code, each patch is oversampled with probability ``fraction``.
-With ``fixed``, nnU-Net's rule, the last of each batch are: at a batch size of 2 a fraction of 0.30 means one of two.
-The published code takes a random voxel of all labelled ones, so that large structures get more patches; nnU-Net draws
-the class first, and so does this.
+``fixed`` is nnU-Net's rule: the last patches of each batch are oversampled. At a batch size of 2 a fraction of 0.30
+means one of two. The published code takes a random voxel of all labelled ones, so that large structures get more
+patches. nnU-Net draws the class first, and so does this trick.
 
-With ``size`` cases are drawn in proportion to their voxels, so that all regions of all images are seen equally often;
-nnU-Net draws each case equally often. Zhang D. et al. 2022, section 3.2.2. Validation patches are drawn by the same
-fraction, as in nnU-Net's own trainers of this kind, and cases uniformly.
+With ``size`` cases are drawn in proportion to their voxels, so that all regions of all images are seen equally often.
+nnU-Net draws each case equally often. Zhang D. et al. 2022, section 3.2.2. Validation patches are drawn with the same
+fraction, as in nnU-Net's own trainers of this kind, and their cases uniformly.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from nnunet_tricks.training.trainer import TrickTrainer
+from nnunet_tricks.tricks.sampling.loader import cases_of
 
 
 class nnUNetTrainerOversample(TrickTrainer):
@@ -32,16 +33,17 @@ class nnUNetTrainerOversample(TrickTrainer):
         if self.probabilistic_oversampling:
             self.oversample_foreground_percent = settings.fraction
             return
-        plain = round(self.batch_size * (1 - self.oversample_foreground_percent))
+        anywhere = round(self.batch_size * (1 - self.oversample_foreground_percent))
         self.print_to_log_file(
-            f"{self.batch_size - plain} of the {self.batch_size} patches of a batch are centred on foreground",
+            f"{self.batch_size - anywhere} of the {self.batch_size} patches of a batch are centred on foreground",
             add_timestamp=False,
         )
 
     def training_loader(self, loader: Any) -> Any:
-        """Cases by their size, where the name says so."""
+        """nnU-Net's loader, which draws cases by their size where the name says so."""
         loader = super().training_loader(loader)
         if self.parameters["Oversample"].cases == "size":
-            voxels = np.array([np.prod(loader._data.load_case(case)[0].shape[1:]) for case in loader.indices], float)
+            images = (cases_of(loader).load_case(case)[0] for case in loader.indices)
+            voxels = np.array([np.prod(image.shape[1:]) for image in images], float)
             loader.sampling_probabilities = voxels / voxels.sum()
         return loader

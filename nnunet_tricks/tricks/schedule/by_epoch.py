@@ -9,7 +9,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 
 class ByEpoch(LRScheduler):
-    """Sets the learning rate from the number of the epoch; keeps no state, which nnU-Net's checkpoints would not hold.
+    """Sets the learning rate from the number of the epoch. It keeps no state: nnU-Net's checkpoints would not hold it.
 
     Examples:
         >>> import torch
@@ -24,14 +24,14 @@ class ByEpoch(LRScheduler):
         """Set the rate of the first epoch.
 
         Args:
-            optimizer: Whose rate is set.
-            rate: Epoch, from 0 -> learning rate.
+            optimizer: Optimiser whose rate is set.
+            rate: Function from the epoch, counted from 0, to its learning rate.
         """
         self.rate = rate
         super().__init__(optimizer)
 
     def step(self, epoch: int | None = None) -> None:
-        """Set the rate of an epoch, of the next one where it is not given."""
+        """Set the rate of an epoch; of the next one if none is given."""
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
         rate = self.rate(self.last_epoch)
         for group in self.optimizer.param_groups:

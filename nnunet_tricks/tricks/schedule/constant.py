@@ -1,4 +1,4 @@
-"""A learning rate that stays what it is. The trick paper's text names no schedule."""
+"""A learning rate that stays constant. The trick paper's text names no schedule."""
 
 from __future__ import annotations
 

@@ -13,8 +13,8 @@ from nnunet_tricks.tricks.optimizer.trainer import OptimizationTrainer
 
 
 class CosAnnealTrainer(OptimizationTrainer):
-    """nnU-Net with a cosine, where the name says more than that."""
+    """nnU-Net with a cosine schedule, for names that hold more than ``CosAnneal``."""
 
     def make_schedule(self, optimizer: Optimizer) -> LRScheduler:
-        """From the initial rate to 0 over the training."""
+        """A cosine from the initial rate to 0 over the training."""
         return CosineAnnealingLR(optimizer, T_max=self.num_epochs)

@@ -1,8 +1,9 @@
 """A learning rate that falls when the validation loss has stopped falling.
 
-Multiplied by ``factor`` once ``patience`` epochs have gone by without a loss that is lower, by a ten-thousandth at
-least, than the lowest before: torch's ``ReduceLROnPlateau``, which the trick paper's published code has in 3D with its
-defaults. nnU-Net's epochs are 250 steps, KiTS19 has three of that code's epochs in one.
+The rate is multiplied by ``factor`` when the loss has not fallen for more than ``patience`` epochs. A loss has fallen
+if it is below the lowest before by at least a ten-thousandth of it. This is torch's ``ReduceLROnPlateau``; the trick
+paper's published code uses it in 3D with its defaults. nnU-Net's epochs are 250 steps: on KiTS19 one of them holds
+three of that code's epochs.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ def after_losses(losses: Iterable[float], rate: float, *, factor: float, patienc
     """The learning rate after epochs with these validation losses.
 
     Args:
-        losses: Of the epochs before, from the first on.
-        rate: The initial learning rate.
-        factor: What is left of it each time.
-        patience: Epochs that may go by without a lower loss.
+        losses: Losses of the epochs before, from the first on.
+        rate: Initial learning rate.
+        factor: Factor of the rate at each fall.
+        patience: Number of epochs that may go by without a lower loss.
 
     Examples:
         >>> after_losses([3, 2, 2, 2], 1.0, factor=0.5, patience=1)
@@ -41,7 +42,7 @@ class nnUNetTrainerPlateauLR(OptimizationTrainer):
     """nnU-Net whose learning rate waits for the validation loss."""
 
     def make_schedule(self, optimizer: Optimizer) -> LRScheduler:
-        """From the losses in nnU-Net's log, which its checkpoints hold: a training that goes on has the same rate."""
+        """Rates by the losses in nnU-Net's log, which checkpoints hold: a continued training has the same rates."""
         return ByEpoch(optimizer, self._rate)
 
     def _rate(self, epoch: int) -> float:

@@ -1,7 +1,7 @@
 r"""A learning rate that falls as $\eta (1 - t / T)^e$ over the T epochs: nnU-Net's own schedule, with e = 0.9.
 
-At its default it changes nothing in nnU-Net; beside a base it takes the place of the base's schedule. ``exponent1``
-falls along a straight line.
+At its default it changes nothing in nnU-Net. Beside a base it takes the place of the base's schedule. With
+``exponent1`` the rate falls along a straight line.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from nnunet_tricks.tricks.optimizer.trainer import OptimizationTrainer
 
 
 class nnUNetTrainerPolyLR(OptimizationTrainer):
-    """nnU-Net with another exponent of its schedule."""
+    """nnU-Net with another exponent in its schedule."""
 
     def make_schedule(self, optimizer: Optimizer) -> LRScheduler:
-        """nnU-Net's schedule."""
+        """nnU-Net's schedule with the exponent that the name says."""
         return PolyLRScheduler(optimizer, self.initial_lr, self.num_epochs, exponent=self.parameters["PolyLR"].exponent)

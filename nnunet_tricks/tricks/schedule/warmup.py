@@ -1,7 +1,7 @@
-r"""A learning rate that rises along a straight line first, and falls as nnU-Net's does over the rest of the training.
+r"""A learning rate that first rises along a straight line, and falls over the rest of the training as nnU-Net's does.
 
-$\eta (t + 1) / w$ for the first w epochs, then $\eta (1 - (t - w) / (T - w))^{0.9}$: what nnU-Net's
-``nnUNetTrainer_warmup`` does with w = 50. Goyal et al., "Accurate, large minibatch SGD", 2017, section 2.2.
+$\eta (t + 1) / w$ for the first w epochs, then $\eta (1 - (t - w) / (T - w))^{0.9}$. nnU-Net's
+``nnUNetTrainer_warmup`` has w = 50. Goyal et al., "Accurate, large minibatch SGD", 2017, section 2.2.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from nnunet_tricks.tricks.optimizer.trainer import OptimizationTrainer
 from nnunet_tricks.tricks.schedule.by_epoch import ByEpoch
 
 EXPONENT = 0.9
-"""nnU-Net's own."""
+"""Exponent of nnU-Net's own schedule."""
 
 
 def warmed_up(epoch: int, rate: float, *, length: int, epochs: int) -> float:
     """The learning rate of an epoch.
 
     Args:
-        epoch: From 0.
-        rate: The highest learning rate.
-        length: Epochs of the rise.
-        epochs: Of the whole training, more than ``length``.
+        epoch: Number of the epoch, from 0.
+        rate: Highest learning rate.
+        length: Number of epochs of the rise.
+        epochs: Number of epochs of the whole training, more than ``length``.
 
     Examples:
         >>> [warmed_up(epoch, 1.0, length=2, epochs=4) for epoch in (0, 1, 2)]
@@ -36,19 +36,19 @@ def warmed_up(epoch: int, rate: float, *, length: int, epochs: int) -> float:
 
 
 class nnUNetTrainerWarmup(OptimizationTrainer):
-    """nnU-Net that starts slowly."""
+    """nnU-Net whose learning rate starts low and rises first."""
 
     @classmethod
     def check_planned(cls, planned: Planned) -> None:
-        """Refuse a rise that is not over when the training is."""
+        """Refuse a rise that takes as long as the training or longer."""
         super().check_planned(planned)
         _require_time(cls.parameters["Warmup"].length, cls.trainer_name.epochs)
 
     def make_schedule(self, optimizer: Optimizer) -> LRScheduler:
-        """Up, then down.
+        """A rise, and then nnU-Net's schedule.
 
         Raises:
-            ValueError: If the training ends before the rise does, as it may where a subclass sets its length.
+            ValueError: If the training ends before the rise, as it may where a subclass sets ``num_epochs``.
         """
         length, epochs = self.parameters["Warmup"].length, self.num_epochs
         _require_time(length, epochs)

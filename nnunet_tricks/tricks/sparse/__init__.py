@@ -1,1 +1,1 @@
-"""Trainings on labels of which few slices are annotated, in earnest or simulated on dense ones."""
+"""Trainings on labels with few annotated slices, sparse themselves or simulated on dense labels."""

@@ -1,4 +1,4 @@
-"""Whether a loss leaves out what nobody annotated."""
+"""Refuse losses that do not leave out voxels that nobody annotated."""
 
 from __future__ import annotations
 
@@ -15,30 +15,38 @@ from nnunet_tricks.training.criterion import Criterion
 from nnunet_tricks.tricks.targets.maps import AppendMaps
 
 KNOWN = (DC_and_CE_loss, DC_and_BCE_loss)
-"""Losses of nnU-Net that are known to."""
+"""Losses of nnU-Net that are known to leave them out."""
 SIDE = 12
-"""A multiple of ``BLOCK``."""
+"""Voxels along each side of the patch that is tried, a multiple of ``BLOCK``."""
 BLOCK = 4
-"""Labels are of cubes with edges of this many voxels, so that some voxels are no border."""
+"""Voxels along each side of the cubes of one label, large enough that some voxels are no border."""
 AROUND = 2
 """Slices that nobody annotated, on either side of one that stands alone."""
 TOLERANCE = 1e-3
+SLICES_ADVICE = "SparseSlices needs a loss that leaves them out, such as nnU-Net's own or any of 'nnunet-tricks list'"
 
 Computed = Callable[[Tensor, Tensor], tuple[float, Tensor]]
-"""From logits and target to the loss and the logits' gradient, times their number."""
+"""A function from logits and target to the loss and its gradient by the logits, times the number of logits."""
 
 
 def refuse_if_it_counts_ignored(
-    loss: Any, manager: LabelManager, dimensions: int, device: torch.device, maps: AppendMaps | None = None
+    loss: Any,
+    manager: LabelManager,
+    dimensions: int,
+    device: torch.device,
+    maps: AppendMaps | None = None,
+    *,
+    advice: str = SLICES_ADVICE,
 ) -> None:
-    """Try a loss on a small patch, alone and beside as much that nobody annotated, and on a slice that stands alone.
+    """Try a loss on a small patch, alone and beside as many voxels that nobody annotated, and on a single slice.
 
     Args:
-        loss: As nnU-Net calls it.
-        manager: Of the labels; it has an ignore label.
-        dimensions: Of patches.
-        device: Where the loss computes.
-        maps: Makes the maps that the loss reads; ``None`` where it reads none.
+        loss: Loss as nnU-Net calls it.
+        manager: nnU-Net's manager of the labels, with an ignore label.
+        dimensions: Number of a patch's dimensions, 2 or 3.
+        device: Device on which the loss computes.
+        maps: Transform that makes the maps of the loss; ``None`` where it reads none.
+        advice: End of the error message: what to do about it.
 
     Raises:
         ValueError: If the loss fails, or what nobody annotated changes it.
@@ -59,13 +67,12 @@ def refuse_if_it_counts_ignored(
         both = computed(wide, torch.cat([target, ignored], -1))
         written = computed(wide, torch.cat([target, _written_over(ignored, manager, generator)], -1))
         nothing, _ = computed(beside, ignored)
-    except Exception as error:
+    except Exception as error:  # the loss may be anybody's, so it may fail in any way; all of them refuse it
         raise ValueError(f"{name} fails where some voxels are not annotated: {error}") from error
-    advice = "SparseSlices needs a loss that leaves them out, such as nnU-Net's own or any of 'nnunet-tricks list'"
-    for found, pulls in (both, written):
-        if not _close(found, alone):
+    for beside_ignored, pulls in (both, written):
+        if not _close(beside_ignored, alone):
             raise ValueError(
-                f"{name} counts voxels that nobody annotated: with as many of them it is {found:.4g}, without "
+                f"{name} counts voxels that nobody annotated: with as many of them it is {beside_ignored:.4g}, without "
                 f"{alone:.4g}; {advice}"
             )
         if not _alike(pulls / 2, torch.cat([pull, torch.zeros_like(pull)], -1)):
@@ -73,7 +80,7 @@ def refuse_if_it_counts_ignored(
                 f"{name} counts voxels that nobody annotated: with as many of them it has another gradient; {advice}"
             )
     if not torch.isfinite(torch.tensor(nothing)):
-        raise ValueError(f"{name} is {nothing} in a patch without any annotated voxel; SparseSlices needs another loss")
+        raise ValueError(f"{name} is {nothing} in a patch without any annotated voxel; {advice}")
     if dimensions == 3 and isinstance(loss, Criterion):
         _refuse_if_a_slice_has_other_borders(name, loss, manager, device, maps, advice)
 
@@ -91,33 +98,34 @@ def _refuse_if_a_slice_has_other_borders(
         in_plane = AppendMaps(maps.map_of_kinds, maps.layout, maps.spacing[1:], numbers=maps.numbers)
     try:
         plane, pull = _computed(loss, device, in_plane)(logits, target)
-    except Exception:  # a loss for volumes only cannot be asked
+    except (AssertionError, IndexError, RuntimeError, ValueError):
+        # What torch raises for tensors with too few axes: a loss for volumes only has no value for an image.
         return
     volume = torch.cat([around[:, :, :AROUND], logits[:, :, None], around[:, :, AROUND:]], 2)
-    found, pulls = _computed(loss, device, maps)(volume, torch.cat([*slices, target[:, :, None], *slices], 2))
-    if not _close(found, plane):
-        what = f"it is {found:.4g}, of the same slice as an image {plane:.4g}"
+    stacked, pulls = _computed(loss, device, maps)(volume, torch.cat([*slices, target[:, :, None], *slices], 2))
+    if not _close(stacked, plane):
+        difference = f"it is {stacked:.4g}, of the same slice as an image {plane:.4g}"
     elif not _alike(pulls[:, :, AROUND] / (2 * AROUND + 1), pull):
-        what = "its gradient is not that of the same slice as an image"
+        difference = "its gradient is not that of the same slice as an image"
     else:
         return
     raise ValueError(
-        f"{name} takes voxels that nobody annotated for a border: of a slice that stands alone {what}; {advice}"
+        f"{name} takes voxels that nobody annotated for a border: of a slice that stands alone {difference}; {advice}"
     )
 
 
-def _close(found: float, expected: float) -> bool:
-    return abs(found - expected) <= TOLERANCE * max(1.0, abs(expected))
+def _close(value: float, expected: float) -> bool:
+    return abs(value - expected) <= TOLERANCE * max(1.0, abs(expected))
 
 
-def _alike(found: Tensor, expected: Tensor) -> bool:
-    """Whether two gradients are; those of losses that are nearly flat are numerical noise."""
+def _alike(gradient: Tensor, expected: Tensor) -> bool:
+    """Whether two gradients are alike; where a loss is nearly flat, gradients are numerical noise."""
     most = float(expected.abs().max())
-    return float((found - expected).abs().max()) <= 10 * TOLERANCE * max(most, TOLERANCE)
+    return float((gradient - expected).abs().max()) <= 10 * TOLERANCE * max(most, TOLERANCE)
 
 
 def _computed(loss: Any, device: torch.device, maps: AppendMaps | None) -> Computed:
-    """The loss as a trainer computes it: with maps, and at the end of the training."""
+    """The loss as a trainer computes it, with maps, and with the weights that it has at the end of the training."""
 
     def compute(logits: Tensor, target: Tensor) -> tuple[float, Tensor]:
         logits = logits.to(device).requires_grad_()
@@ -141,7 +149,7 @@ def _computed(loss: Any, device: torch.device, maps: AppendMaps | None) -> Compu
 
 
 def _targets(manager: LabelManager, dimensions: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Every class somewhere, and nothing annotated, as nnU-Net's loader hands them over."""
+    """A target with every class and one with nothing annotated, as nnU-Net's loader hands them over."""
     blocks = [SIDE // BLOCK] * dimensions
     if not manager.has_regions:
         labels = torch.randint(len(manager.all_labels), (2, 1, *blocks), generator=generator, dtype=torch.int16)
@@ -161,7 +169,7 @@ def _enlarged(blocks: Tensor) -> Tensor:
 
 
 def _written_over(ignored: Tensor, manager: LabelManager, generator: torch.Generator) -> Tensor:
-    """Regions may hold anything where their last channel says that nobody annotated; labels have one value for it."""
+    """The un-annotated target with other content: regions may hold anything there, labels have one value for it."""
     if not manager.has_regions:
         return ignored
     regions = torch.rand(ignored.shape, generator=generator) > 0.5

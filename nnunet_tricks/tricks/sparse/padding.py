@@ -1,7 +1,7 @@
-"""What lies around an image is unknown.
+"""Padding around an image is unknown, not background.
 
-Where a patch sticks out of its image, or is turned or shrunk so that it would, nnU-Net pads labels with -1 and makes
-background of it. With few annotated slices most of what the loss counts would then be such padding.
+Where a patch sticks out of its image, or would after it is turned or shrunk, nnU-Net pads labels with -1. Later it
+makes background of the padding. With few annotated slices most voxels that the loss counts would be such padding.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from nnunet_tricks.tricks.sparse.cases import OUTSIDE, OUTSIDE_UNKNOWN, PADDING
 
 
 class IgnorePadding(RemoveLabelTransform):
-    """In place of nnU-Net's transform that makes background of everything negative."""
+    """Stands for nnU-Net's transform that makes background of everything negative; padding gets the ignore label."""
 
     def __init__(self, ignore: int) -> None:
-        """Take the label of voxels that do not count."""
+        """Set the label of voxels that do not count."""
         super().__init__(PADDING, ignore)
 
     def _apply_to_segmentation(self, segmentation: torch.Tensor, **_: Any) -> torch.Tensor:
@@ -30,7 +30,7 @@ class IgnorePadding(RemoveLabelTransform):
         if negative.any():
             labels[(labels == PADDING) | (labels == OUTSIDE_UNKNOWN)] = self.set_to
             labels[labels == OUTSIDE] = 0
-        # What the first stage of a cascade predicts is known everywhere.
+        # The prediction of a cascade's first stage is known everywhere.
         segmentation[1:][segmentation[1:] == PADDING] = 0
         return segmentation
 
@@ -39,7 +39,12 @@ class WithIgnoredPadding:
     """Stands for nnU-Net's ``get_training_transforms``."""
 
     def __init__(self, original: MakeTransforms, ignore: int) -> None:
-        """Take both."""
+        """Stand for a function.
+
+        Args:
+            original: nnU-Net's ``get_training_transforms``.
+            ignore: Label that padding gets.
+        """
         self.original: Callable[..., ComposeTransforms] = original
         self.ignore = ignore
 
@@ -47,11 +52,11 @@ class WithIgnoredPadding:
         """nnU-Net's transforms, with padding that is ignored.
 
         Raises:
-            RuntimeError: If nnU-Net has changed so much that its own transform is not found.
+            RuntimeError: If nnU-Net's own transform of padding is not found, as in a version that came later.
         """
         transforms = list(self.original(*args, **kwargs).transforms)
-        ours = [at for at, one in enumerate(transforms) if isinstance(one, RemoveLabelTransform)]
-        if len(ours) != 1:
+        places = [at for at, transform in enumerate(transforms) if isinstance(transform, RemoveLabelTransform)]
+        if len(places) != 1:
             raise RuntimeError("this version of nnU-Net treats padding in a way that nnunet_tricks does not know yet")
-        transforms[ours[0]] = IgnorePadding(self.ignore)
+        transforms[places[0]] = IgnorePadding(self.ignore)
         return ComposeTransforms(transforms)

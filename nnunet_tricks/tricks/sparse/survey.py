@@ -1,4 +1,4 @@
-"""What is annotated in a case, and where patches can be centred."""
+"""A survey of a case: how many voxels of each kind it has, and some places to centre patches on."""
 
 from __future__ import annotations
 
@@ -21,11 +21,10 @@ class Survey:
     """A case as its annotator left it.
 
     Attributes:
-        axis: Along which slices follow each other.
-        slices: Those with at least one annotated voxel, ascending.
-        voxels: How many voxels there are of each kind: of each label, and as below.
-        places: Some voxels of each kind, (n, 3): of each label, ``background``, ``annotated`` and ``unannotated``;
-            kinds that do not occur are not there.
+        axis: Axis along which slices follow each other.
+        slices: Slices with at least one annotated voxel, ascending.
+        voxels: Number of voxels of each kind. Kinds are the labels, ``background``, ``annotated`` and ``unannotated``.
+        places: Places of some voxels of each kind, (n, 3). A kind that does not occur has no entry.
     """
 
     axis: int
@@ -46,21 +45,21 @@ def survey(
     """Look through the annotated slices of a case.
 
     Args:
-        labels: (z, y, x); negative outside of what is not zero in the image, which counts as background.
-        kept: The slices whose labels may be looked at.
-        axis: Along which they follow each other.
+        labels: (z, y, x). Negative labels, where the image is zero, count as background.
+        kept: Slices whose labels may be read.
+        axis: Axis along which slices follow each other.
         ignore: Label of voxels that nobody annotated.
-        generator: Draws the voxels that are remembered.
-        most: How many for each kind.
+        generator: Generator that draws the places.
+        most: Number of places of each kind, at most.
 
     Returns:
-        What was found.
+        The survey.
 
     Examples:
         >>> cube = np.zeros((4, 3, 3), int)
         >>> cube[:2, 1, 1] = 1
-        >>> found = survey(cube, [1, 2], axis=0, ignore=2, generator=np.random.default_rng(0))
-        >>> found.slices, found.places[1], found.voxels
+        >>> two_slices = survey(cube, [1, 2], axis=0, ignore=2, generator=np.random.default_rng(0))
+        >>> two_slices.slices, two_slices.places[1], two_slices.voxels
         (array([1, 2]), array([[1, 1, 1]], dtype=int32), {'background': 17, 1: 1, 'annotated': 18, 'unannotated': 18})
     """
     kept = np.asarray(kept, dtype=np.intp)
@@ -70,24 +69,24 @@ def survey(
     ignored = counts.pop(ignore, 0)
     known = (part != ignore).any(axis=tuple({0, 1, 2} - {axis})) if ignored else np.ones(len(kept), bool)
 
-    def coordinates(places: NDArray[np.intp]) -> NDArray[np.int32]:
-        found = np.stack(np.unravel_index(places, part.shape), axis=1).astype(np.int32)
-        found[:, axis] = kept[found[:, axis]]
-        return found
+    def coordinates(indices: NDArray[np.intp]) -> NDArray[np.int32]:
+        in_volume = np.stack(np.unravel_index(indices, part.shape), axis=1).astype(np.int32)
+        in_volume[:, axis] = kept[in_volume[:, axis]]
+        return in_volume
 
-    found: dict[Kind, NDArray[np.int32]] = {}
+    places: dict[Kind, NDArray[np.int32]] = {}
     voxels: dict[Kind, int] = {label or BACKGROUND: number for label, number in counts.items()}
     voxels |= {ANNOTATED: part.size - ignored, UNANNOTATED: ignored + labels.size - part.size}
     for label in filter(None, counts):
-        found[label] = coordinates(_some(np.flatnonzero(flat == label), most, generator))
+        places[label] = coordinates(_some(np.flatnonzero(flat == label), most, generator))
     if BACKGROUND in voxels:
-        found[BACKGROUND] = coordinates(_drawn(flat <= 0, voxels[BACKGROUND], most, generator))
+        places[BACKGROUND] = coordinates(_drawn(flat <= 0, voxels[BACKGROUND], most, generator))
     if voxels[ANNOTATED]:
-        found[ANNOTATED] = coordinates(_drawn(flat != ignore, voxels[ANNOTATED], most, generator))
+        places[ANNOTATED] = coordinates(_drawn(flat != ignore, voxels[ANNOTATED], most, generator))
     unannotated = _unannotated(labels, kept, axis, ignore, most, generator)
     if len(unannotated):
-        found[UNANNOTATED] = unannotated
-    return Survey(axis=axis, slices=kept[known], voxels=voxels, places=found)
+        places[UNANNOTATED] = unannotated
+    return Survey(axis=axis, slices=kept[known], voxels=voxels, places=places)
 
 
 def _counts(labels: Labels, ignore: int) -> dict[int, int]:
@@ -97,15 +96,15 @@ def _counts(labels: Labels, ignore: int) -> dict[int, int]:
     return {label: int(number) for label, number in enumerate(total) if number}
 
 
-def _some(places: NDArray[np.intp], most: int, generator: np.random.Generator) -> NDArray[np.intp]:
-    return places if len(places) <= most else generator.choice(places, most, replace=False)
+def _some(indices: NDArray[np.intp], most: int, generator: np.random.Generator) -> NDArray[np.intp]:
+    return indices if len(indices) <= most else generator.choice(indices, most, replace=False)
 
 
-def _drawn(wanted: NDArray[np.bool_], there: int, most: int, generator: np.random.Generator) -> NDArray[np.intp]:
-    """As ``_some`` of the places of ``wanted``; without a list of them where they are many."""
-    if there <= 4 * most:
+def _drawn(wanted: NDArray[np.bool_], count: int, most: int, generator: np.random.Generator) -> NDArray[np.intp]:
+    """Indices of some of the ``count`` voxels that are wanted; where they are many, they are not listed first."""
+    if count <= 4 * most:
         return _some(np.flatnonzero(wanted), most, generator)
-    tried = generator.integers(wanted.size, size=int(1.5 * most * wanted.size / there))
+    tried = generator.integers(wanted.size, size=int(1.5 * most * wanted.size / count))
     return tried[wanted[tried]][:most]
 
 

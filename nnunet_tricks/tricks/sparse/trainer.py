@@ -1,15 +1,15 @@
-"""nnU-Net on data of which few slices are annotated.
+"""nnU-Net on data with few annotated slices.
 
-Zhang et al. 2025 ask how to spend a budget of slices: fewer slices of more volumes or the opposite, at fixed intervals,
-at random or by their content, with the others ignored or interpolated. With ``density`` below 1 this trainer answers
-it on a dense data set as nnU-Net has preprocessed it: labels of the other slices are blanked as patches are read, and
-nothing is written. Without ``density`` it trains on data sets whose un-annotated voxels hold nnU-Net's ignore label, or
-on dense ones, as the reference for the others. Either way:
+Zhang et al. 2025 ask how to spend a budget of slices: few slices of many volumes or many slices of few; at fixed
+intervals, at random or by content; with the other slices ignored or interpolated. With ``density`` below 1 this
+trainer answers that on a dense data set that nnU-Net has preprocessed. It blanks the labels of the other slices as
+patches are read, and writes nothing. Without ``density`` it trains on data sets whose un-annotated voxels hold
+nnU-Net's ignore label, or on dense ones, as the reference for the others. Either way:
 
-- what lies around the image is unknown; nnU-Net makes background of it (``padding.py``);
+- padding around the image is unknown; nnU-Net makes background of it (``padding.py``);
 - patches are centred by a table, and shifted, with an annotated slice near the middle (``centres.py``);
-- slice by slice, all annotated slices are drawn alike;
-- a loss that counts voxels that nobody annotated is refused;
+- where the network sees slices, all annotated slices are drawn equally often;
+- a loss that counts un-annotated voxels is refused;
 - validation stays as it is, on all labels that validation cases have.
 
 Only training cases are blanked. Intensity statistics and target spacing are those of the data set's plans.
@@ -25,9 +25,10 @@ from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class
 from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
 from nnunet_tricks.annotation import recorded, volumes
-from nnunet_tricks.annotation.grid import Grid, grid_of
+from nnunet_tricks.annotation.grid import SliceGrid, grid_of
 from nnunet_tricks.training import voxel_sizes
 from nnunet_tricks.training.trainer import MakeTransforms, TrickTrainer
+from nnunet_tricks.tricks.sampling.loader import cases_of, read_from
 from nnunet_tricks.tricks.sparse.cases import SparseCases
 from nnunet_tricks.tricks.sparse.centres import PatchCentres
 from nnunet_tricks.tricks.sparse.ignoring import refuse_if_it_counts_ignored
@@ -38,12 +39,12 @@ from nnunet_tricks.tricks.targets.trainer import MappedLossTrainer
 
 
 class nnUNetTrainerSparseSlices(TrickTrainer):
-    """nnU-Net on sparsely annotated slices, simulated on dense data or as they are."""
+    """nnU-Net on few annotated slices, simulated on dense data or as they are."""
 
     _annotated: SparseCases | None = None
 
     def training_labels(self, manager: LabelManager) -> LabelManager:
-        """nnU-Net's, with an ignore label where the data set has none; what the network predicts is the same."""
+        """nnU-Net's labels, with an ignore label where the data set has none; the network predicts the same labels."""
         manager = super().training_labels(manager)
         if manager.has_ignore_label:
             return manager
@@ -56,20 +57,19 @@ class nnUNetTrainerSparseSlices(TrickTrainer):
         )
 
     def do_split(self) -> tuple[list[str], list[str]]:
-        """nnU-Net's, with some of the training cases only where the name says so."""
+        """nnU-Net's split, with a share of the training cases where the name says so."""
         training, validation = super().do_split()
         share = self.parameters["SparseSlices"].volumes
         return volumes.chosen(training, share, seed=self._seed) if share < 1 else training, validation
 
     def training_transforms(self, make: MakeTransforms) -> MakeTransforms:
-        """Padding is ignored."""
+        """Transforms that give padding the ignore label."""
         return super().training_transforms(WithIgnoredPadding(make, self._ignore))
 
     def training_loader(self, loader: Any) -> Any:
-        """Cases as they are annotated, and patches by the table."""
+        """nnU-Net's loader, which reads cases as they are annotated and centres patches by the table."""
         loader = super().training_loader(loader)
-        loader._data = SparseCases(loader._data, self._as_annotated().sparse, self._ignore)
-        loader.indices = list(loader._data.identifiers)
+        read_from(loader, SparseCases(cases_of(loader), self._as_annotated().sparse, self._ignore))
         centres = PatchCentres(loader, self.parameters["SparseSlices"].centres, self._labels)
         centres.install()
         for line in centres.notes(self.num_iterations_per_epoch):
@@ -77,12 +77,12 @@ class nnUNetTrainerSparseSlices(TrickTrainer):
         return loader
 
     def validation_loader(self, loader: Any) -> Any:
-        """nnU-Net's; a data set without an ignore label has no list of annotated voxels either."""
+        """nnU-Net's loader; a data set without an ignore label has no list of annotated voxels either."""
         loader = super().validation_loader(loader)
         loader.has_ignore = "ignore" in self.dataset_json["labels"]
         if loader.has_ignore:
-            labels = ((case, loader._data.load_case(case)[1]) for case in loader.indices)
-            partly = [case for case, one in labels if (np.asarray(one[:]) == self._ignore).any()]
+            labels_of = ((case, cases_of(loader).load_case(case)[1]) for case in loader.indices)
+            partly = [case for case, labels in labels_of if (np.asarray(labels[:]) == self._ignore).any()]
             if partly:
                 self.print_to_log_file(
                     f"WARNING: {len(partly)} of {len(loader.indices)} validation cases are not annotated everywhere, "
@@ -92,15 +92,15 @@ class nnUNetTrainerSparseSlices(TrickTrainer):
         return loader
 
     def training_voxels(self) -> dict[int, int]:
-        """Voxels of each label in annotated slices: nothing is known of the others."""
+        """Number of annotated voxels of each label."""
         total = dict.fromkeys((0, *self._labels), 0)
-        for one in self._as_annotated().sparse.values():
+        for case in self._as_annotated().sparse.values():
             for label in total:
-                total[label] += one.survey.voxels.get(label or BACKGROUND, 0)
+                total[label] += case.survey.voxels.get(label or BACKGROUND, 0)
         return {label: number for label, number in total.items() if number}
 
     def initialize(self) -> None:
-        """nnU-Net's.
+        """Build everything, and try the loss.
 
         Raises:
             ValueError: If voxels that nobody annotated change the loss.
@@ -112,7 +112,7 @@ class nnUNetTrainerSparseSlices(TrickTrainer):
         self._counted = [0, 0]
 
     def train_step(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """nnU-Net's, with an eye on how much of the batch is annotated."""
+        """nnU-Net's step; the annotated voxels of the batch are counted."""
         target = batch["target"][0] if isinstance(batch["target"], list) else batch["target"]
         if self.label_manager.has_regions:
             ignored = target[:, len(self.label_manager.foreground_regions)] > 0
@@ -123,10 +123,10 @@ class nnUNetTrainerSparseSlices(TrickTrainer):
         return super().train_step(batch)
 
     def on_train_epoch_end(self, train_outputs: list[dict[str, Any]]) -> None:
-        """Say how much was annotated.
+        """Write into the log how much of the patches was annotated.
 
         Raises:
-            RuntimeError: If nothing was, so that nothing can have been learned.
+            RuntimeError: If no voxel was, so that nothing can have been learned.
         """
         super().on_train_epoch_end(train_outputs)
         annotated, voxels = self._counted
@@ -141,16 +141,16 @@ class nnUNetTrainerSparseSlices(TrickTrainer):
 
     @property
     def _labels(self) -> list[int]:
-        """All but background and what is not annotated; of regions those that they unite."""
+        """All labels but background and the ignore label; for regions the labels that they unite."""
         return [int(label) for label in self.label_manager.all_labels if label]
 
     @property
     def _seed(self) -> int:
-        """Of everything that is chosen: the run's number, so that repetitions differ, unless the name has one."""
+        """Seed of all choices: the name's, or the run's number, so that repetitions differ."""
         return int(self.parameters["SparseSlices"].seed or self.trainer_name.run)
 
     def _as_annotated(self) -> SparseCases:
-        """The training cases; looked through once."""
+        """The training cases with their annotation, which is made once."""
         if self._annotated is None:
             settings = self.parameters["SparseSlices"]
             folder = self.preprocessed_dataset_folder
@@ -170,12 +170,12 @@ class nnUNetTrainerSparseSlices(TrickTrainer):
             log = partial(self.print_to_log_file, add_timestamp=False)
             for line in recorded.lines_for_training(self.plans_manager.dataset_name):
                 log(line)
-            found = annotate(cases, self._grids(cases, annotation), annotation, log=log)
-            self._annotated = SparseCases(cases, found, self._ignore)
+            sparse = annotate(cases, self._grids(cases, annotation), annotation, log=log)
+            self._annotated = SparseCases(cases, sparse, self._ignore)
             self._warn_of_missing_labels()
         return self._annotated
 
-    def _grids(self, cases: Any, annotation: Annotation) -> dict[str, Grid]:
+    def _grids(self, cases: Any, annotation: Annotation) -> dict[str, SliceGrid]:
         transposed = self.plans_manager.transpose_forward
         loaded = ((case, cases.load_case(case)) for case in cases.identifiers)
         grids = {case: grid_of(parts[-1], parts[0].shape[1:], transposed) for case, parts in loaded}
@@ -201,8 +201,8 @@ class nnUNetTrainerSparseSlices(TrickTrainer):
         return grids
 
     def _warn_of_missing_labels(self) -> None:
-        there = self.training_voxels()
-        missing = [str(label) for label in self._labels if label not in there]
+        voxels = self.training_voxels()
+        missing = [str(label) for label in self._labels if label not in voxels]
         if missing:
             self.print_to_log_file(
                 f"WARNING: no annotated slice of any training case shows label {', '.join(missing)}, so nothing is "

@@ -1,8 +1,8 @@
 r"""Full-size deep supervision: every level has to explain the truth at full size.
 
 $\frac{1}{L} \sum_{l < L} loss(U z_l, y)$ with $z_0$ the output at full size, U enlargement by linear interpolation and
-y the truth at full size. nnU-Net shrinks the truth instead, which loses small objects at low levels. The trick paper's
-text trains the decoder's last three levels this way; its published code does something else (see
+y the truth at full size. nnU-Net shrinks the truth instead, so small objects are lost at low levels. The trick paper's
+text trains the decoder's last three levels this way. Its published code does something else (see
 ``UniformDeepSupervision``).
 """
 
@@ -25,7 +25,7 @@ class FullSizeSupervision(DeepSupervisionWrapper):
 
         Args:
             outputs: Logits (B, C, *spatial) of each level, full size first.
-            targets: nnU-Net's targets; only the first one, at full size, is looked at.
+            targets: nnU-Net's targets; only the first one, at full size, is used.
         """
         terms = [
             weight * self.loss(enlarged(logits, targets[0].shape[2:]), targets[0])
@@ -40,21 +40,21 @@ def enlarged(logits: Tensor, size: tuple[int, ...]) -> Tensor:
 
     Args:
         logits: (B, C, *spatial), 2D or 3D.
-        size: The spatial size to reach.
+        size: Spatial size of the result.
 
     Returns:
-        (B, C, *size), at least float32; the same tensor where it has this size.
+        (B, C, *size), at least float32; the same tensor where it has this size already.
     """
     if logits.shape[2:] == size:
         return logits
     mode = "bilinear" if len(size) == 2 else "trilinear"
-    # The gradient of a voxel is a sum over many enlarged ones, each rounded where this runs in half precision.
+    # The gradient of a voxel is a sum over many enlarged ones; half precision would round each of them.
     precise = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
     return F.interpolate(precise, size=size, mode=mode, align_corners=False)
 
 
 class nnUNetTrainerFullSizeDeepSupervision(TrickTrainer):
-    """nnU-Net whose outputs of different size are all held against the truth at full size."""
+    """nnU-Net whose outputs of different size are all compared with the truth at full size."""
 
     def _build_loss(self) -> nn.Module:
         built = super()._build_loss()

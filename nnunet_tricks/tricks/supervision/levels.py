@@ -1,4 +1,4 @@
-"""Which outputs of the decoder are trained, and with what weight."""
+"""Weights of the decoder's outputs in the loss."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ def equal_weights(nnunets: Sequence[float], levels: int) -> tuple[float, ...]:
     """Equal weights for the last levels of the decoder, none for the others.
 
     Args:
-        nnunets: nnU-Net's weights, full size first. Its last one is what a level gets that is not to be trained: 0, or
-            next to it where DDP insists that every output takes part.
-        levels: How many levels to train; where the network has fewer, all of them.
+        nnunets: nnU-Net's weights, full size first. A level that is not trained gets the last of them: 0, or next to 0
+            where DDP insists that every output takes part.
+        levels: Number of levels to train; all where the network has fewer.
 
     Returns:
-        One weight for each level, with a sum of 1.
+        One weight for each level; their sum is 1.
 
     Examples:
         >>> equal_weights([0.57, 0.29, 0.14, 0.0], levels=2)

@@ -2,8 +2,8 @@ r"""Uniform deep supervision: the outputs of the decoder's last levels weigh ali
 
 $\frac{1}{L} \sum_{l < L} loss(z_l, y_l)$ with $z_0$ the output at full size and $y_l$ the truth at the size of $z_l$.
 nnU-Net halves the weight from level to level and leaves the lowest out. The trick paper's published code sums four
-levels; their mean, as here, has the same minimum and gradients of nnU-Net's size. It also shrinks the truth by linear
-interpolation and cuts off decimals, so that objects lose their rim; nnU-Net's nearest neighbours stay here.
+levels. Their mean, as here, has the same minimum, and gradients of nnU-Net's size. That code also shrinks the truth by
+linear interpolation and cuts off decimals, so that objects lose their rim. Here nnU-Net's nearest neighbours stay.
 """
 
 from __future__ import annotations

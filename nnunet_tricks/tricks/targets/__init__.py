@@ -1,1 +1,1 @@
-"""What losses need beside the truth: maps that the data-loading workers make from each augmented patch."""
+"""Maps that losses read beside the truth; the data-loading workers make them from each augmented patch."""

@@ -1,4 +1,4 @@
-"""Where two objects come close to each other, by U-Net's formula."""
+"""Weights where two objects come close to each other, by U-Net's formula."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nnunet_tricks.tricks.targets.objects import objects
 from nnunet_tricks.tricks.targets.pieces import Annotated, Kinds
 
 REACH = 5
-"""How many sigma a border is felt: beyond, the weight is below 4e-6 of the largest."""
+"""Reach of a border in sigma: beyond it, the weight is below 4e-6 of the largest."""
 
 
 def border_weights(
@@ -24,13 +24,13 @@ def border_weights(
     Args:
         kinds: 0 where there is nothing; voxels of one kind that touch are one object.
         spacing: Edges of a voxel in mm, in the order of the axes.
-        annotated: True where a voxel is annotated, ``None`` where all are. What may be one object through voxels that
-            nobody annotated is one, and has no border there.
-        border: The weight where two objects meet, w0.
-        sigma: How far it reaches, in multiples of the mean edge of a voxel.
+        annotated: True where a voxel is annotated, ``None`` where all are. Parts that may be one object through voxels
+            that nobody annotated are one, and have no border there.
+        border: Weight where two objects meet, w0.
+        sigma: Width of the border, in multiples of the mean edge of a voxel.
 
     Returns:
-        0 where there are not two objects, and where nobody annotated.
+        The weights; 0 where there are not two objects, and where nobody annotated.
 
     Examples:
         >>> border_weights(np.array([[1, 1, 0, 1, 1, 0, 0]]), (1, 1), border=10, sigma=1).round(2)
@@ -45,11 +45,11 @@ def border_weights(
         around = tuple(slice(max(side.start - far, 0), side.stop + far) for side, far in zip(box, reach, strict=True))
         mask = numbers[around] == number
         if mask.all():
-            continue  # it fills all that it reaches, and has no border there
+            continue  # the object fills the box, and has no border there
         known = None if annotated is None else annotated[around]
         distance = np.abs(signed_distance(mask, edges, known))
         if known is not None and not distance.any():
-            continue  # its border is nowhere annotated
+            continue  # no voxel of its border is annotated
         second[around] = np.minimum(second[around], np.maximum(first[around], distance))
         first[around] = np.minimum(first[around], distance)
     weights = np.float32(border) * np.exp((first + second) ** 2 / np.float32(-2 * sigma**2))

@@ -1,4 +1,4 @@
-"""How close each voxel is to the border of its object, or background to that of any."""
+"""The closeness of each voxel to the border of its object, or of a background voxel to that of any object."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def closeness(kinds: Kinds, spacing: Sequence[float], annotated: Annotated | Non
         annotated: True where a voxel is annotated, ``None`` where all are; see ``signed_distance``.
 
     Returns:
-        In [0, 1]: 1 on the border and 0 where a class or the background is farthest from it; 0 everywhere where there
-        is no border, and where nobody annotated.
+        Closeness in [0, 1]: 1 on the border, and 0 where a class or the background is farthest from it. 0 everywhere if
+        there is no border, and where nobody annotated.
 
     Examples:
         >>> closeness(np.array([[0, 0, 0, 0, 1, 1, 1]]), (1, 1))

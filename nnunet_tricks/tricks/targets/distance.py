@@ -16,9 +16,9 @@ from nnunet_tricks.tricks.targets.pieces import Annotated
 def signed_distance_in_voxels(
     mask: NDArray[np.bool_], spacing: Sequence[float], annotated: Annotated | None = None
 ) -> NDArray[np.float32]:
-    """As ``signed_distance``, in multiples of the mean edge of a voxel: its geometric mean.
+    """The result of ``signed_distance`` in multiples of the mean edge of a voxel, its geometric mean.
 
-    A loss that multiplies with it weighs the same at any resolution, and anisotropy still counts.
+    So a loss that multiplies by distances weighs the same at any resolution, and anisotropy still counts.
 
     Examples:
         >>> signed_distance_in_voxels(np.array([[0, 0, 1, 1, 1, 1]], dtype=bool), (0.5, 2))
@@ -30,17 +30,17 @@ def signed_distance_in_voxels(
 def distance_to_the_other_side(
     mask: NDArray[np.bool_], spacing: Sequence[float], annotated: Annotated | None = None, *, power: float = 1
 ) -> NDArray[np.float32]:
-    """From inside of an object to what is outside, from outside to the object; no voxel has 0.
+    """The distance from inside an object to what is outside, and from outside to the object; no voxel has 0.
 
     Args:
-        mask: Where the object is, 2D or 3D.
+        mask: Voxels of the object, 2D or 3D.
         spacing: Edges of a voxel in mm, in the order of the axes.
         annotated: True where a voxel is annotated, ``None`` where all are. Only such voxels are another side.
-        power: What the distance is raised to.
+        power: Exponent of the distance.
 
     Returns:
-        Between centres of voxels, in multiples of the mean edge of a voxel, its geometric mean. 0 everywhere where
-        there is no other side, because the object is absent or fills the image; 0 where nobody annotated.
+        Distances between centres of voxels, in multiples of the mean edge of a voxel, its geometric mean. 0 everywhere
+        if there is no other side, because the object is absent or fills the image; 0 where nobody annotated.
 
     Examples:
         >>> distance_to_the_other_side(np.array([[0, 0, 1, 1, 1, 1]], dtype=bool), (1, 1), power=2)
@@ -55,7 +55,7 @@ def distance_to_the_other_side(
     if not mask.any() or mask.all():
         return np.zeros(mask.shape, np.float32)
     distances = np.maximum(signed_distance(mask, spacing), 0)
-    # What is outside and nearest lies next to the object's box, or nearer.
+    # The nearest voxel outside lies next to the object's box at most.
     (box,) = find_objects(mask.astype(np.uint8))
     around = tuple(slice(max(side.start - 1, 0), side.stop + 1) for side in box)
     distances[around] += np.maximum(signed_distance(~mask[around], spacing), 0)
@@ -73,17 +73,17 @@ def signed_distance(
     """The distance of each voxel to the border of an object.
 
     Args:
-        mask: Where the object is, 2D or 3D. Voxels of the object that touch another voxel, corners included, are its
-            border; the edge of the image is none.
+        mask: Voxels of the object, 2D or 3D. Those that touch a voxel outside, corners included, are its border; the
+            edge of the image is no border.
         spacing: Edges of a voxel in mm, in the order of the axes.
-        annotated: True where a voxel is annotated, ``None`` where all are. What is not annotated is no border:
-            distances are the largest that the annotated voxels leave open. Inside, they lead to the nearest voxel of
-            the object that touches an annotated one outside, or to the nearest annotated one outside where that is
-            nearer, as it is where the border itself is not annotated.
+        annotated: True where a voxel is annotated, ``None`` where all are. Other voxels are no border: distances are
+            the largest that the annotated voxels leave open. Inside, they lead to the nearest voxel of the object that
+            touches an annotated one outside. Where the border itself is not annotated, the nearest annotated voxel
+            outside may be nearer; then they lead there.
 
     Returns:
-        In mm, at the centres of voxels: 0 on the border, negative inside, positive outside. 0 everywhere where there is
-        no border, because the object is absent or fills the image; 0 where nobody annotated.
+        Distances in mm, between the centres of voxels: 0 on the border, negative inside, positive outside. 0 everywhere
+        if there is no border, because the object is absent or fills the image; 0 where nobody annotated.
 
     Examples:
         >>> signed_distance(np.array([[0, 0, 1, 1, 1, 1]], dtype=bool), (1, 2))
@@ -100,7 +100,7 @@ def signed_distance(
 
 
 def to_nearest(mask: NDArray[np.bool_], spacing: Sequence[float]) -> NDArray[np.float32]:
-    """The distance of each voxel to the nearest one of a mask in mm, 0 within it; the mask is not empty."""
+    """The distance in mm of each voxel to the nearest voxel of a mask that is not empty; 0 within it."""
     return np.maximum(_maurer(mask, spacing), 0) if not mask.all() else np.zeros(mask.shape, np.float32)
 
 

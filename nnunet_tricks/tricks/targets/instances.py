@@ -1,10 +1,10 @@
 """Instance maps of a data set on their way through nnU-Net's loader.
 
-A label map cannot say where one nucleus ends and the next begins. Where a raw data set has ``instancesTr`` (a map of
-instance numbers for each case, named as its label map), instances get a few colours, so that no two that touch share
-one, and the colour travels in the label: nnU-Net crops, warps and mirrors label + ``STRIDE`` * colour as it does any
-label. Before its transforms turn labels into anything else, the two are taken apart again. What is of one label and one
-colour and hangs together is then one instance.
+A label map cannot say where one nucleus ends and the next begins. A raw data set may have a folder ``instancesTr`` with
+a map of instance numbers for each case, named as its label map. Then instances get a few colours, so that no two that
+touch share one. The colour travels in the label: nnU-Net crops, warps and mirrors label + ``STRIDE`` * colour as it
+does any label. The two are separated again before its transforms turn labels into anything else. Connected voxels of
+one label and one colour are then one instance.
 """
 
 # mypy: untyped-calls-exclude="skimage", disable-error-code="import-untyped"
@@ -31,28 +31,30 @@ from nnunet_tricks.utilities.files import write_atomically
 COLOURS = "instance_colours"
 """Key under which transforms find the colours."""
 STRIDE = 2048
+"""Labels below one colour: a label and its colour are packed as label + ``STRIDE`` * colour."""
 MOST_COLOURS = np.iinfo(np.int16).max // STRIDE
 GAP = 2
-"""Instances as near as this, in voxels, do not share a colour: warping may make them touch."""
+"""Voxels between two instances up to which they do not share a colour: warping may make them touch."""
 FOLDER = "instancesTr"
 CHANGE_CHANNELS = (
     "MoveSegAsOneHotToDataTransform",
     "ConvertSegmentationToRegionsTransform",
     "DownsampleSegForDSTransform",
 )
+"""Transforms of nnU-Net after which the first channel of a segmentation is no longer its label map."""
 
 
 def colour(instances: NDArray[np.integer[Any]]) -> NDArray[np.int16]:
-    """Few numbers, such that no two instances that touch share one.
+    """Few colours, so that no two instances that touch share one.
 
     Args:
-        instances: 0 where there is none, 2D or 3D.
+        instances: Instance numbers, 0 where there is no instance; 2D or 3D.
 
     Returns:
-        From 0, which background has, too.
+        Colours from 0; background has 0, too.
 
     Raises:
-        ValueError: If so many instances touch each other that there are not colours enough.
+        ValueError: If so many instances touch each other that there are not enough colours.
 
     Examples:
         >>> colour(np.array([[7, 7, 9, 9, 0, 0, 0, 0, 0, 8]]))
@@ -66,18 +68,17 @@ def colour(instances: NDArray[np.integer[Any]]) -> NDArray[np.int16]:
     neighbours.add_nodes_from(range(1, len(numbers)))
     for step in product((-1, 0, 1), repeat=wide.ndim):
         if step > (0,) * wide.ndim:  # each pair of directions once
-            here, there = (wide[tuple(_side(one * sign) for one in step)] for sign in (1, -1))
-            touch = (here != there) & (here > 0) & (there > 0)
-            neighbours.add_edges_from(np.unique(np.stack([here[touch], there[touch]], 1), axis=0).tolist())
-    colours = networkx.greedy_color(neighbours)
-    table = np.zeros(len(numbers), np.int16)
-    for instance, one in colours.items():
-        table[instance] = one
-    if table.max() > MOST_COLOURS:
+            first, second = (wide[tuple(_side(offset * sign) for offset in step)] for sign in (1, -1))
+            touch = (first != second) & (first > 0) & (second > 0)
+            neighbours.add_edges_from(np.unique(np.stack([first[touch], second[touch]], 1), axis=0).tolist())
+    colours = np.zeros(len(numbers), np.int16)
+    for instance, its_colour in networkx.greedy_color(neighbours).items():
+        colours[instance] = its_colour
+    if colours.max() > MOST_COLOURS:
         raise ValueError(
-            f"instances touch so many others that {table.max() + 1} colours are needed; {MOST_COLOURS + 1} are there"
+            f"instances touch so many others that {colours.max() + 1} colours are needed; {MOST_COLOURS + 1} are there"
         )
-    return table[compact].reshape(instances.shape)
+    return colours[compact].reshape(instances.shape)
 
 
 def _side(step: int) -> slice:
@@ -85,7 +86,7 @@ def _side(step: int) -> slice:
 
 
 class SplitColours(BasicTransform):
-    """Takes label and colour apart again."""
+    """Separates label and colour again."""
 
     def apply(self, data_dict: dict[str, Any], **_: Any) -> dict[str, Any]:
         """Leave the label where nnU-Net looks for it, and keep the colour under ``COLOURS``."""
@@ -97,36 +98,36 @@ class SplitColours(BasicTransform):
         return data_dict
 
 
-def before_channels_change(transforms: BasicTransform, one: BasicTransform) -> ComposeTransforms:
-    """nnU-Net's transforms with another before the first that turns labels into regions, channels or levels.
+def before_channels_change(transforms: BasicTransform, added: BasicTransform) -> ComposeTransforms:
+    """nnU-Net's transforms with one more before the first that turns labels into regions, channels or levels.
 
     Args:
-        transforms: Its composition.
-        one: What is put in.
+        transforms: nnU-Net's composition.
+        added: Transform that is put in.
     """
     parts = list(transforms.transforms) if isinstance(transforms, ComposeTransforms) else [transforms]
     at = next((i for i, part in enumerate(parts) if type(part).__name__ in CHANGE_CHANNELS), len(parts))
-    return ComposeTransforms([*parts[:at], one, *parts[at:]])
+    return ComposeTransforms([*parts[:at], added, *parts[at:]])
 
 
 class ColouredCases:
     """A data set of nnU-Net's loader whose segmentations hold the colours of instances."""
 
     def __init__(self, cases: Any, folder: Path) -> None:
-        """Take both.
+        """Put coloured segmentations in front of a data set.
 
         Args:
             cases: nnU-Net's data set.
-            folder: Has a coloured segmentation of each case.
+            folder: Folder with a coloured segmentation of each case.
         """
         self.cases = cases
         self.identifiers = cases.identifiers
         self.folder = folder
 
     def load_case(self, identifier: str) -> tuple[Any, ...]:
-        """As nnU-Net's, with another segmentation; it is read where it is cropped."""
+        """A case as nnU-Net loads it, with the coloured segmentation, which is read where it is cropped."""
         image, _, *rest = self.cases.load_case(identifier)
-        # Transforms write into what they get; that must not reach the file.
+        # Transforms write into the arrays that they get; that must not reach the file.
         return image, np.load(self.folder / f"{identifier}.npy", mmap_mode="c"), *rest
 
 
@@ -134,10 +135,10 @@ def coloured_segmentation(trainer: Any, instances: Path, segmentation: Any, prop
     """The preprocessed segmentation of a case with the colours of its instances.
 
     Args:
-        trainer: nnU-Net's, for its plans.
-        instances: The case's map of instance numbers, on the grid of its label map.
-        segmentation: Preprocessed, (1, *spatial).
-        properties: Of the preprocessed case.
+        trainer: nnU-Net's trainer, for its plans.
+        instances: File of the case's instance numbers, on the grid of its label map.
+        segmentation: Preprocessed segmentation, (1, *spatial).
+        properties: Properties of the preprocessed case.
 
     Raises:
         ValueError: If the map is not on the grid of the case.
@@ -161,16 +162,16 @@ def coloured_segmentation(trainer: Any, instances: Path, segmentation: Any, prop
 
 
 def coloured_cases(trainer: Any, cases: Any, raw: Path | None, folder: Path, log: Callable[[str], None]) -> Any:
-    """A data set with colours of instances, or as it was where the raw data set has no instances.
+    """A data set with colours of instances; the same data set if the raw one has no instances.
 
-    Where the raw data set itself is not there, as on a machine that trains only, colours that were kept are used.
+    If the raw data set is missing, as on a machine that only trains, stored colours are used.
 
     Args:
-        trainer: nnU-Net's.
-        cases: Its data set.
+        trainer: nnU-Net's trainer.
+        cases: nnU-Net's data set.
         raw: Folder of the raw data set; ``None`` where nnUNet_raw is not set.
-        folder: Where coloured segmentations are kept; made where they are missing or older than what they come from.
-        log: Gets a line on what is done.
+        folder: Folder of the coloured segmentations. They are made if they are missing or older than their sources.
+        log: Function that takes a line of the log.
 
     Raises:
         FileNotFoundError: If some cases have no instance map.
@@ -203,7 +204,7 @@ def coloured_cases(trainer: Any, cases: Any, raw: Path | None, folder: Path, log
 
 
 def instance_map(folder: Path, case: str, ending: str) -> Path:
-    """The file of a case's instances: with the data set's ending, or as PNG, since BMP has no 16 bits."""
+    """The file of a case's instances, with the data set's ending or as PNG, since BMP has no 16 bits."""
     file = folder / f"{case}{ending}"
     png = folder / f"{case}.png"
     return png if png.is_file() and not file.is_file() else file

@@ -1,4 +1,4 @@
-"""Maps as further channels of nnU-Net's target at full size, made where it augments."""
+"""Maps as further channels of nnU-Net's target at full size, made by the workers that augment."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from nnunet_tricks.tricks.targets.pieces import Annotated, Kinds, MapOfKinds, ma
 
 @dataclass(frozen=True)
 class Layout:
-    """What the channels of nnU-Net's target at full size are, and what gets a map.
+    """The channels of nnU-Net's target at full size, and what gets a map.
 
     Attributes:
         classes: Number of foreground classes or regions.
         regions: Whether each has a channel of its own.
         ignore: Whether there is an ignore label.
-        per_decision: Whether there is one map for each decision (see ``Prediction.decisions``), which for a label map
-            is a single one of all its classes, and not one for each class.
+        per_decision: Whether there is one map for each decision (see ``Prediction.decisions``) instead of one for each
+            class. A label map has a single decision, of all its classes.
     """
 
     classes: int
@@ -37,7 +37,7 @@ class Layout:
 
     @property
     def channels(self) -> int:
-        """Number of channels before there are maps."""
+        """Number of channels without the maps."""
         return self.classes + self.ignore if self.regions else 1
 
     def kinds(self, target: Tensor, colours: Tensor | None = None) -> list[Kinds]:
@@ -45,17 +45,17 @@ class Layout:
 
         Args:
             target: (channels, *spatial).
-            colours: (*spatial), a number that touching instances do not share; ``None`` where there are no instances.
+            colours: (*spatial), colours that touching instances do not share; ``None`` where there are no instances.
         """
         if self.regions:
-            found = [channel.bool() for channel in target[: self.classes]]
+            kinds = [channel.bool() for channel in target[: self.classes]]
         elif self.per_decision:
-            found = [target[0] * ((target[0] > 0) & (target[0] <= self.classes))]
+            kinds = [target[0] * ((target[0] > 0) & (target[0] <= self.classes))]
         else:
-            found = [target[0] == label for label in range(1, self.classes + 1)]
+            kinds = [target[0] == label for label in range(1, self.classes + 1)]
         if colours is None:
-            return [kind.numpy() for kind in found]
-        return [((kind + (self.classes + 1) * colours) * (kind != 0)).numpy() for kind in found]
+            return [kind.numpy() for kind in kinds]
+        return [((kind + (self.classes + 1) * colours) * (kind != 0)).numpy() for kind in kinds]
 
     def annotated(self, target: Tensor) -> Annotated | None:
         """True where a voxel is annotated, ``None`` where all are.
@@ -82,7 +82,7 @@ class Layout:
 class AppendMaps(BasicTransform):
     """Appends maps to the segmentation, at full size only.
 
-    The last of nnU-Net's transforms, so that the maps are those of the augmented truth; it draws nothing.
+    It comes last of all transforms, so that the maps are those of the augmented truth. It draws no random numbers.
     """
 
     def __init__(
@@ -93,13 +93,13 @@ class AppendMaps(BasicTransform):
         *,
         numbers: bool = False,
     ) -> None:
-        """Take what is the same for all patches.
+        """Set up the transform.
 
         Args:
-            map_of_kinds: Makes a map.
-            layout: Of the segmentation.
-            spacing: Edges of a voxel in mm, or where to find those of the case.
-            numbers: Whether maps are numbers of things, see ``map_of_annotated``.
+            map_of_kinds: Function that makes a map.
+            layout: Layout of the segmentation.
+            spacing: Edges of a voxel in mm, or the place where those of the current case are found.
+            numbers: Whether maps hold numbers of things, see ``map_of_annotated``.
         """
         super().__init__()
         self.map_of_kinds = map_of_kinds
@@ -109,14 +109,14 @@ class AppendMaps(BasicTransform):
 
     @property
     def spacing(self) -> tuple[float, ...]:
-        """Edges of a voxel in mm, now."""
+        """Edges of a voxel in mm, those of the case that is loaded."""
         return self._edges.edges
 
     def apply(self, data_dict: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Append.
+        """Append the maps of the segmentation.
 
         Args:
-            data_dict: Has the segmentation (channels, *spatial), or a list of them, full size first.
+            data_dict: Sample with the segmentation (channels, *spatial), or a list of them, full size first.
         """
         segmentation = data_dict["segmentation"]
         full = segmentation[0] if isinstance(segmentation, list) else segmentation
@@ -126,10 +126,10 @@ class AppendMaps(BasicTransform):
         return data_dict
 
     def maps(self, kinds: Sequence[Kinds], annotated: Annotated | None) -> NDArray[np.float32]:
-        """What is appended.
+        """The maps.
 
         Args:
-            kinds: What each map is made of; what they hold where nobody annotated changes no annotated voxel.
+            kinds: Kinds that each map is made of. Kinds where nobody annotated change no annotated voxel.
             annotated: True where a voxel is annotated, ``None`` where all are.
 
         Returns:
@@ -137,19 +137,20 @@ class AppendMaps(BasicTransform):
         """
         # In 2D nnU-Net plans a spacing of two edges, but a case has three.
         spacing = self.spacing[-kinds[0].ndim :]
-        made = [map_of_annotated(self.map_of_kinds, one, spacing, annotated, numbers=self.numbers) for one in kinds]
-        return np.stack(made)
+        return np.stack(
+            [map_of_annotated(self.map_of_kinds, part, spacing, annotated, numbers=self.numbers) for part in kinds]
+        )
 
 
 class WithMaps:
     """Stands for ``get_training_transforms`` or ``get_validation_transforms`` while nnU-Net builds its loaders."""
 
     def __init__(self, original: Callable[..., BasicTransform], append: AppendMaps, *, instances: bool) -> None:
-        """Take both.
+        """Stand for a function.
 
         Args:
-            original: The trainer's own.
-            append: Goes last.
+            original: Function of the trainer.
+            append: Transform that appends the maps; it comes last.
             instances: Whether the segmentation that the loader reads holds colours of instances beside its labels.
         """
         self.original = original
@@ -157,7 +158,7 @@ class WithMaps:
         self.instances = instances
 
     def __call__(self, *args: Any, **kwargs: Any) -> ComposeTransforms:
-        """The transforms, and after them the maps."""
+        """The original transforms, and after them the maps."""
         transforms = self.original(*args, **kwargs)
         if self.instances:
             transforms = before_channels_change(transforms, SplitColours())

@@ -1,4 +1,4 @@
-"""Objects of a truth: what hangs together and is of one kind."""
+"""Objects of a truth: connected voxels of one kind."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def objects(kinds: Kinds, spacing: Sequence[float], annotated: Annotated | None 
 
     Args:
         kinds: 0 where there is nothing; voxels of one kind that touch, corners included, are one object. 2D or 3D.
-        spacing: Not looked at.
-        annotated: True where a voxel is annotated, ``None`` where all are. Parts of one kind that may hang together
+        spacing: Not used.
+        annotated: True where a voxel is annotated, ``None`` where all are. Parts of one kind that may be connected
             through voxels that nobody annotated are one object: nobody knows of a border between them.
 
     Returns:
-        0 where there is nothing and where nobody annotated, from 1 elsewhere, whole numbers.
+        Whole numbers from 1; 0 where there is nothing and where nobody annotated.
 
     Examples:
         >>> objects(np.array([[1, 1, 2, 2, 0, 1]]), (1, 1))
@@ -30,10 +30,10 @@ def objects(kinds: Kinds, spacing: Sequence[float], annotated: Annotated | None 
     """
     if annotated is None:
         return components(kinds).astype(np.float32)
-    found = np.zeros(kinds.shape, np.float32)
+    numbers = np.zeros(kinds.shape, np.float32)
     for kind in np.unique(kinds[annotated]):
         mask = annotated & (kinds == kind)
         if kind:
-            _, numbers = np.unique(components(mask | ~annotated)[mask], return_inverse=True)
-            found[mask] = found.max() + 1 + numbers
-    return found
+            _, of_kind = np.unique(components(mask | ~annotated)[mask], return_inverse=True)
+            numbers[mask] = numbers.max() + 1 + of_kind
+    return numbers

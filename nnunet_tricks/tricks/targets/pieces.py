@@ -1,9 +1,9 @@
-"""Maps of what is annotated, where some voxels are not.
+"""Maps of annotated voxels, where some voxels are not annotated.
 
-What hangs together of the annotated voxels is a piece. A piece that fills at least half of the box around it, as slices
-and stacks of slices do, is an image of its own: a slice that stands alone gets the map that it would get as an image in
-2D. All other pieces, such as strokes and slices that were turned, are one more image together. Of what lies outside of
-its box nothing is taken, as of what lies outside of a patch.
+Connected annotated voxels are a piece. A piece that fills at least half of the box around it, as slices and stacks of
+slices do, is an image of its own. So a slice that stands alone gets the map that it would get as an image in 2D. All
+other pieces, such as strokes and slices that were turned, are one more image together. Nothing outside of the box of an
+image counts, as nothing outside of a patch does.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 
 Kinds = NDArray[Any]
-"""What a map is made of: 0 where there is nothing, another value for each kind of thing that is told apart; a mask
-where there is one kind only."""
+"""Kinds of things that a map is made of: 0 where there is nothing, another value for each kind that is distinguished; a
+mask where there is one kind only."""
 Annotated = NDArray[np.bool_]
 SMALLEST = 4
-"""Voxels of a piece that can be an image of its own."""
+"""Voxels that a piece needs to be an image of its own."""
 
 
 class MapOfKinds(Protocol):
-    """Makes a map. It can be pickled, since workers do that."""
+    """A function that makes a map. It can be pickled, since it is sent to the workers."""
 
     def __call__(
         self, kinds: Kinds, spacing: Sequence[float], annotated: Annotated | None = None, /
     ) -> NDArray[np.float32]:
-        """From kinds and the voxel's edges in mm to a map of the same shape.
+        """A map of the same shape as the kinds.
 
         Args:
-            kinds: 2D or 3D. What they hold where nobody annotated means nothing.
+            kinds: 2D or 3D. Kinds of voxels that nobody annotated mean nothing.
             spacing: Edges of a voxel in mm, in the order of the axes.
             annotated: True where a voxel is annotated; ``None`` where all are.
         """
 
 
 def components(mask: NDArray[Any]) -> NDArray[Any]:
-    """Numbers from 1 for what hangs together and is of one value, corners included; 0 stays 0.
+    """Numbers from 1 for connected voxels of one value, corners included; 0 stays 0.
 
     Args:
         mask: Whole numbers or flags, 2D or 3D.
@@ -59,19 +59,19 @@ def map_of_annotated(
     *,
     numbers: bool = False,
 ) -> NDArray[np.float32]:
-    """A map of which each annotated voxel's value comes from its own image of annotated voxels.
+    """A map in which the value of each annotated voxel comes from its own image of annotated voxels.
 
     Args:
-        make: Makes the map of a box.
+        make: Function that makes the map of a box.
         kinds: 2D or 3D.
         spacing: Edges of a voxel in mm, in the order of the axes.
         annotated: True where a voxel is annotated; ``None`` where all are.
-        numbers: Whether the map counts things from 1. Those of different images then get different numbers: if one has
-            n things and its background -b, they have the numbers from b + 1 to b + n, and the next background has
+        numbers: Whether the map counts things from 1. Then things of different images get different numbers. If the
+            background of an image is -b, its n things are b + 1 to b + n, and the background of the next image is
             -(b + n + 1). The first b is 0.
 
     Returns:
-        0 where nobody annotated.
+        The map; 0 where nobody annotated.
 
     Examples:
         >>> from nnunet_tricks.tricks.targets.distance import signed_distance
@@ -86,24 +86,24 @@ def map_of_annotated(
     """
     if annotated is None or annotated.all():
         return make(kinds, spacing)
-    found = np.zeros(kinds.shape, np.float32)
+    whole = np.zeros(kinds.shape, np.float32)
     base = 0.0
-    for where, axes, mine in _images(annotated):
-        part, edges = kinds[where].squeeze(axes), [edge for axis, edge in enumerate(spacing) if axis not in axes]
-        if mine.all():
-            made = make(part, edges)
+    for box, axes, inside in _images(annotated):
+        part, edges = kinds[box].squeeze(axes), [edge for axis, edge in enumerate(spacing) if axis not in axes]
+        if inside.all():
+            values = make(part, edges)
         else:
-            made = make(part, edges, mine) if _knows_annotated(make) else make(np.where(mine, part, 0), edges)
+            values = make(part, edges, inside) if _knows_annotated(make) else make(np.where(inside, part, 0), edges)
         if numbers:
-            last = made[mine].max()
-            made = np.where(made > 0, made + base, -base)
+            last = values[inside].max()
+            values = np.where(values > 0, values + base, -base)
             base += last + 1
-        found[where].squeeze(axes)[mine] = made[mine]
-    return found
+        whole[box].squeeze(axes)[inside] = values[inside]
+    return whole
 
 
 def _knows_annotated(make: MapOfKinds) -> bool:
-    """Whether a map takes what is annotated; one that does not is shown nothing where nobody annotated."""
+    """Whether a map takes ``annotated``; one that does not is shown nothing where nobody annotated."""
     try:
         signature(make).bind(None, None, None)
     except TypeError:
@@ -112,22 +112,22 @@ def _knows_annotated(make: MapOfKinds) -> bool:
 
 
 def _images(annotated: Annotated) -> Iterator[tuple[tuple[slice, ...], tuple[int, ...], Annotated]]:
-    """The box around each image, the axes along which it is flat, and where it is in what is left of the box.
+    """The box around each image, the axes along which the box is flat, and the image's voxels without those axes.
 
-    Two axes always stay.
+    At least two axes stay.
     """
     pieces = components(annotated)
     voxels = np.bincount(pieces.reshape(-1))
     rest = annotated.copy()
-    for number, where in enumerate(find_objects(pieces), 1):
-        sides = [side.stop - side.start for side in where]
+    for number, box in enumerate(find_objects(pieces), 1):
+        sides = [side.stop - side.start for side in box]
         if voxels[number] >= SMALLEST and 2 * voxels[number] >= np.prod(sides):
-            mine = pieces[where] == number
-            rest[where] &= ~mine
-            yield where, _flat(sides), mine.squeeze(_flat(sides))
-    for where in find_objects(rest.astype(np.uint8)):
-        flat = _flat([side.stop - side.start for side in where])
-        yield where, flat, rest[where].squeeze(flat)
+            piece = pieces[box] == number
+            rest[box] &= ~piece
+            yield box, _flat(sides), piece.squeeze(_flat(sides))
+    for box in find_objects(rest.astype(np.uint8)):
+        flat = _flat([side.stop - side.start for side in box])
+        yield box, flat, rest[box].squeeze(flat)
 
 
 def _flat(sides: Sequence[int]) -> tuple[int, ...]:

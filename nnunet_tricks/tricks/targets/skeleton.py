@@ -14,24 +14,22 @@ from nnunet_tricks.tricks.targets.distance import to_nearest
 from nnunet_tricks.tricks.targets.pieces import Annotated
 
 TUBE = 2
-"""Voxels that a skeleton is widened by, so that a prediction beside it is not wholly wrong."""
+"""Voxels by which a skeleton is widened, so that a prediction beside it is not wholly wrong."""
 
 
 def tubed_skeleton(
     mask: NDArray[np.bool_], spacing: Sequence[float], annotated: Annotated | None = None
 ) -> NDArray[np.float32]:
-    """The centre line of an object, widened, and no wider than the object.
+    """The centre line of an object, widened, but no wider than the object.
 
     Args:
-        mask: Where the object is, 2D or 3D.
-        spacing: Not looked at: thinning goes by neighbours.
-        annotated: True where a voxel is annotated, ``None`` where all are. A voxel is in the middle of an object as far
-            as anybody knows if what is annotated outside is nearer to it than what is not annotated; there is no
-            skeleton elsewhere.
+        mask: Voxels of the object, 2D or 3D.
+        spacing: Not used: thinning goes by neighbours.
+        annotated: True where a voxel is annotated, ``None`` where all are. The skeleton only has voxels that are surely
+            in the middle of the object: the nearest annotated voxel outside is nearer than any un-annotated one.
 
     Returns:
-        1 on the widened skeleton, 0 elsewhere; 0 everywhere where the object is absent, and where nobody
-        annotated.
+        1 on the widened skeleton, else 0; 0 everywhere if the object is absent, and where nobody annotated.
 
     Examples:
         >>> tubed_skeleton(np.ones((15, 40), dtype=bool), (1, 1))[:, 20]

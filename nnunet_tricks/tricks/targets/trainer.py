@@ -1,4 +1,4 @@
-"""A trainer whose loss reads maps beside the truth."""
+"""The trainer that losses with maps beside the truth build on."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from nnunet_tricks.tricks.targets.pieces import MapOfKinds
 
 
 class MappedLossTrainer(LossTrainer):
-    """A trainer that has maps made of the augmented truth, in the workers that augment.
+    """A trainer whose loss reads maps; the workers that augment make them from the augmented truth.
 
-    The maps travel as further channels of the target at full size, and are taken off again before nnU-Net sees it. The
-    loss finds them as ``Prediction.maps`` at full size, and ``None`` at the lower levels of deep supervision.
+    The maps travel as further channels of the target at full size, and are taken off before nnU-Net sees the target.
+    The loss finds them as ``Prediction.maps`` at full size, and ``None`` at the lower levels of deep supervision.
 
     Attributes:
         per_decision: Whether there is one map for each decision (see ``Prediction.decisions``) and not for each
             foreground class.
-        instances: Whether objects that touch are told apart where the raw data set has ``instancesTr``.
-        numbers: Whether maps are numbers of things, see ``map_of_annotated``.
+        instances: Whether objects that touch are separated where the raw data set has ``instancesTr``.
+        numbers: Whether maps hold numbers of things, see ``map_of_annotated``.
     """
 
     per_decision: ClassVar[bool] = False
@@ -37,11 +37,11 @@ class MappedLossTrainer(LossTrainer):
     @property
     @abstractmethod
     def map_of_kinds(self) -> MapOfKinds:
-        """What to make: a function of a module or a partial of one, since workers pickle it."""
+        """The function that makes a map: one of a module or a partial of it, since it is pickled for the workers."""
 
     @property
     def layout(self) -> Layout:
-        """What the target's channels are."""
+        """Layout of the target's channels."""
         return Layout(
             classes=len(self.class_names) - (0 if self.has_regions else 1),
             regions=self.has_regions,
@@ -60,11 +60,11 @@ class MappedLossTrainer(LossTrainer):
         return CurrentEdges(self.configuration_manager.spacing)
 
     def training_transforms(self, make: MakeTransforms) -> MakeTransforms:
-        """The last one appends the maps, whatever other tricks do before."""
+        """Transforms of which the last one appends the maps, after those of all other tricks."""
         return WithMaps(super().training_transforms(make), self.maps_of_truth, instances=self.instances)
 
     def validation_transforms(self, make: MakeTransforms) -> MakeTransforms:
-        """As ``training_transforms``."""
+        """As ``training_transforms``, for validation patches."""
         return WithMaps(super().validation_transforms(make), self.maps_of_truth, instances=self.instances)
 
     def get_tr_and_val_datasets(self) -> Any:
@@ -76,21 +76,21 @@ class MappedLossTrainer(LossTrainer):
                 add_timestamp=False,
             )
             transposed = self.plans_manager.transpose_forward
-            cases = tuple(MeasuredCases(one, self._edges, transposed) for one in cases)
+            cases = tuple(MeasuredCases(part, self._edges, transposed) for part in cases)
         if not self.instances:
             return cases
         folder = Path(self.preprocessed_dataset_folder)
         folder = folder.with_name(f"{folder.name}_instances")
         root = nnunetv2.paths.nnUNet_raw
         raw = None if root is None else Path(root) / self.plans_manager.dataset_name
-        return tuple(coloured_cases(self, one, raw, folder, self.print_to_log_file) for one in cases)
+        return tuple(coloured_cases(self, part, raw, folder, self.print_to_log_file) for part in cases)
 
     def train_step(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """nnU-Net's step on a target without maps, which the loss has by then."""
+        """nnU-Net's step on a target without maps; the loss has them already."""
         return super().train_step(self._without_maps(batch))
 
     def validation_step(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """As ``train_step``."""
+        """As ``train_step``, without learning."""
         return super().validation_step(self._without_maps(batch))
 
     def _without_maps(self, batch: dict[str, Any]) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from nnunet_tricks.cli import main
+from nnunet_tricks.experiment.observer import Observer
 from nnunet_tricks.experiment.record import Attempt, Record
-from nnunet_tricks.experiment.witness import Witness
 from nnunet_tricks.nnunet.folders import STATE
 from tests.comparison.world import World
 
@@ -32,10 +32,10 @@ def tell_more(model: Path) -> None:
         log.unlink()
         states = model.parent.parent / STATE / model.parent.name / model.name / log.parent.name / "train"
         states.mkdir(parents=True)
-        witness = Witness(model=str(log.parent))
-        record = witness.begin(Record()).begin(states, Attempt("nnUNetv2_train", began, "cpu", 1.0, 0))
+        observer = Observer(model=str(log.parent))
+        record = observer.begin(Record()).begin(states, Attempt("nnUNetv2_train", began, "cpu", 1.0, 0))
         log.write_text(lines)
-        witness.look(record).written(states)
+        observer.look(record).written(states)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import nnunetv2
 
 from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.contract import check_contract
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.door import trainers
 
 
@@ -15,7 +15,7 @@ def main(name: str) -> None:
     trainer = trainers.find(name)
     assert trainer is not None
     with Bench() as bench:
-        reports = [check_contract(trainer), bench.check(trainer, Cell("labels+ignore", "3d", True))]
+        reports = [check_contract(trainer), bench.check(trainer, Situation("labels+ignore", "3d", True))]
     failures = [line for report in reports for line in report.explain()]
     print(json.dumps({"failures": failures, "from": nnunetv2.__path__[0]}))
 

@@ -21,9 +21,9 @@ def checked(folder: Path, setup: str, monkeypatch, snakemake: Path) -> int:
 
 def test_all_is_well(tmp_path, monkeypatch, snakemake, capsys) -> None:
     assert checked(tmp_path, "", monkeypatch, snakemake) == 0
-    said = capsys.readouterr().out
-    assert said.count("ran on") == 2
-    assert said.endswith("All is well.\n")
+    output = capsys.readouterr().out
+    assert output.count("ran on") == 2
+    assert output.endswith("All is well.\n")
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,6 @@ def test_all_is_well(tmp_path, monkeypatch, snakemake, capsys) -> None:
 )
 def test_what_is_wrong_is_named(tmp_path, monkeypatch, snakemake, capsys, setup, complaint) -> None:
     assert checked(tmp_path, setup, monkeypatch, snakemake) == 1
-    said = capsys.readouterr().out
-    assert "All is well" not in said
-    assert complaint in next(line for line in said.splitlines() if line.startswith("wrong: "))
+    output = capsys.readouterr().out
+    assert "All is well" not in output
+    assert complaint in next(line for line in output.splitlines() if line.startswith("wrong: "))

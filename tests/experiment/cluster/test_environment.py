@@ -11,8 +11,8 @@ from tests.checkout import ROOT
 def test_snakemake_is_there_in_the_pinned_version_and_nothing_is_done_twice(snakemake, monkeypatch, capsys) -> None:
     monkeypatch.setenv(VARIABLE, str(snakemake))
     environment = Environment.usual()
-    said = subprocess.run([environment.snakemake, "--version"], capture_output=True, text=True, check=True)
-    assert f"snakemake=={said.stdout.strip()}" in json.loads((snakemake / "nnunet_tricks.json").read_text())["pins"]
+    shown = subprocess.run([environment.snakemake, "--version"], capture_output=True, text=True, check=True)
+    assert f"snakemake=={shown.stdout.strip()}" in json.loads((snakemake / "nnunet_tricks.json").read_text())["pins"]
     assert main(["cluster", "setup", "slurm"]) == 0
     assert "already" in capsys.readouterr().out
 
@@ -21,10 +21,10 @@ def test_nothing_of_ours_is_in_it(snakemake) -> None:
     """It calls our commands by their path; nnU-Net's packages and its own do not meet."""
     code = "import importlib.util as u; print([m for m in ('nnunet_tricks', 'nnunetv2', 'torch') if u.find_spec(m)])"
     variables = Environment(snakemake).variables({"PYTHONPATH": str(ROOT), "PATH": "/usr/bin"})
-    said = subprocess.run(
+    shown = subprocess.run(
         [snakemake / "bin" / "python", "-c", code], env=variables, cwd="/", capture_output=True, text=True, check=True
     )
-    assert said.stdout.strip() == "[]"
+    assert shown.stdout.strip() == "[]"
 
 
 def test_no_snakemake(monkeypatch, tmp_path, spec, preprocessed, capsys) -> None:
@@ -32,7 +32,7 @@ def test_no_snakemake(monkeypatch, tmp_path, spec, preprocessed, capsys) -> None
     file = spec("datasets: [901]\nconfigurations: [3d_fullres]\ntricks: [Tversky]\nfolds: [0]\n")
     words = ["run", str(file), "--runner", "snakemake", "--profile", "lsf"]
     assert main(words) == 2
-    assert "'nnunet-tricks cluster setup lsf' does it" in capsys.readouterr().err
+    assert "'nnunet-tricks cluster setup lsf' installs it" in capsys.readouterr().err
 
 
 def test_an_environment_that_was_cut_off_counts_for_nothing(tmp_path) -> None:
@@ -51,4 +51,4 @@ def test_a_python_that_is_too_old(tmp_path) -> None:
 
 def test_unknown_schedulers_are_refused(capsys) -> None:
     assert main(["cluster", "setup", "pbs"]) == 2
-    assert "'pbs' is not a scheduler that we know" in capsys.readouterr().err
+    assert "SCHEDULER must be one of slurm, lsf, kubernetes, local, got 'pbs'" in capsys.readouterr().err

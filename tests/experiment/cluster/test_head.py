@@ -11,30 +11,36 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_tricks.experiment.by_hand import Command
 from nnunet_tricks.experiment.cells import make
-from nnunet_tricks.experiment.cluster import job
+from nnunet_tricks.experiment.cluster import job, rounds
 from nnunet_tricks.experiment.cluster.environment import Environment
-from nnunet_tricks.experiment.cluster.head import Head
+from nnunet_tricks.experiment.cluster.head import HeadProcess
 from nnunet_tricks.experiment.cluster.profile import Profile
 from nnunet_tricks.experiment.cluster.rounds import new_folder
 from nnunet_tricks.experiment.local import LocalQueue
 from nnunet_tricks.experiment.lock import Lock
 from nnunet_tricks.experiment.nnunet_cells import Train
+from nnunet_tricks.experiment.other_workers import Strangers
 from nnunet_tricks.experiment.record import Record
+from nnunet_tricks.experiment.running_commands import RunningCommand
 from nnunet_tricks.experiment.spec import read_experiment
-from nnunet_tricks.experiment.strangers import Strangers
 from nnunet_tricks.nnunet.folders import Folders
 from tests.checkout import import_folder
+from tests.experiment.cluster import shell_job
 from tests.experiment.generic import Shell, counting, lines
 
 LOCAL = Profile("local", Path("local.yaml"), "local", retries=1)
 
 
-def head(folder: Path, cells, snakemake: Path, *, profile: Profile = LOCAL) -> Head:
+@pytest.fixture(autouse=True)
+def _shell_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rounds, "JOB", shell_job.__name__)
+
+
+def head(folder: Path, cells, snakemake: Path, *, profile: Profile = LOCAL) -> HeadProcess:
     folders = Folders(folder / "raw", folder / "preprocessed", folder / "results")
     variables = {**os.environ, "PYTHONPATH": str(import_folder(folder))}
-    return Head(
+    return HeadProcess(
         folder / "spec.yaml", cells, profile, "cpu", folders, variables, ["cpu"], environment=Environment(snakemake)
     )
 
@@ -44,9 +50,10 @@ def script(folder: Path, count: int, seconds: float, snakemake: Path) -> subproc
     code = f"""
 from pathlib import Path
 from nnunet_tricks.utilities.signals import told_to_end
-from tests.experiment.cluster.test_head import head
+from tests.experiment.cluster.test_head import head, rounds, shell_job
 from tests.experiment.generic import counting
 folder = Path({str(folder)!r})
+rounds.JOB = shell_job.__name__
 cells = [counting(folder, f"c{{n}}", seconds={seconds}, after=["c0"] if n else [], rank=n) for n in range({count})]
 with told_to_end():
     raise SystemExit(not head(folder, cells, Path({str(snakemake)!r})).run())
@@ -54,8 +61,8 @@ with told_to_end():
     return subprocess.Popen([sys.executable, "-c", code], cwd=import_folder(folder), start_new_session=True)
 
 
-def states(one: Head | LocalQueue) -> dict[str, str]:
-    return {key: progress.state for key, progress in one.progress.items()}
+def states(queue: HeadProcess | LocalQueue) -> dict[str, str]:
+    return {key: progress.state for key, progress in queue.progress.items()}
 
 
 def test_cells_run_once_in_order_and_what_is_done_is_not_done_again(tmp_path, snakemake, capsys) -> None:
@@ -117,7 +124,7 @@ def test_told_to_end(tmp_path, snakemake) -> None:
 
 def test_two_head_processes_never_run_one_experiment(tmp_path, snakemake) -> None:
     made = head(tmp_path, [counting(tmp_path, "c")], snakemake)
-    with Lock.take(made.base / "lock"), pytest.raises(ValueError, match="another process runs"):
+    with Lock.take(made.base / "lock"), pytest.raises(ValueError, match="another process already runs"):
         made.run()
 
 
@@ -144,10 +151,10 @@ def test_a_job_leaves_alone_what_somebody_else_is_at(tmp_path, snakemake, monkey
     assert (folder / "held" / prepared.names["c"]).exists()
 
 
-def test_what_somebody_runs_by_hand_is_left_to_him(spec, preprocessed, tmp_path, monkeypatch) -> None:
+def test_what_somebody_runs_by_hand_is_left_alone(spec, preprocessed, tmp_path, monkeypatch) -> None:
     """The head process watches files of other machines, a node its own processes."""
     text = "datasets: [901]\nconfigurations: [3d_fullres]\ntricks: [CE]\nfolds: [0]\n"
-    trains = [one for one in make(read_experiment(spec(text)), preprocessed) if isinstance(one, Train)]
+    trains = [cell for cell in make(read_experiment(spec(text)), preprocessed) if isinstance(cell, Train)]
     made = head(tmp_path, trains, tmp_path)
     assert not made._is_busy(trains[0])
     trains[0].model.folder.mkdir(parents=True)
@@ -161,7 +168,7 @@ def test_what_somebody_runs_by_hand_is_left_to_him(spec, preprocessed, tmp_path,
     lock = job._take(trains[0])
     assert lock
     lock.release()
-    here = Strangers(look=lambda: [Command(1, (work,), "")])
+    here = Strangers(look=lambda: [RunningCommand(1, (work,), "")])
     monkeypatch.setattr(job, "Strangers", lambda: here)
     assert job._take(trains[1]) is None
 

@@ -26,9 +26,9 @@ def test_what_is_shipped_can_be_printed_copied_and_read(name, tmp_path, capsys) 
 
 def test_a_gpu_is_asked_for_by_trainings_on_gpus_only() -> None:
     profile = read_profile("slurm")
-    assert profile.training.asked("cuda") == {"gpu": 1}
-    assert profile.training.asked("cpu") == {}
-    assert profile.preparation.asked("cuda") == {}
+    assert profile.training.requested("cuda") == {"gpu": 1}
+    assert profile.training.requested("cpu") == {}
+    assert profile.preparation.requested("cuda") == {}
 
 
 @pytest.mark.parametrize(
@@ -41,13 +41,13 @@ def test_a_gpu_is_asked_for_by_trainings_on_gpus_only() -> None:
             "line 2: 'training' has no key 'memori'; did you mean 'memory'?",
         ),
         ("scheduler: pbs\n", "line 1: 'scheduler' must be one of slurm, lsf, kubernetes, local, got 'pbs'"),
-        ("jobs: 3\n", "says no 'scheduler'"),
+        ("jobs: 3\n", "needs 'scheduler'"),
         ("scheduler: slurm\njobs: 0\n", "line 2: 'jobs' must be a whole number from 1 on, got 0"),
         ("scheduler: slurm\nlongest: forever\n", "line 2: 'forever' is not a duration"),
         ("scheduler: slurm\nlongest: 1:30\n", "line 2: '1:30' may be hours and minutes or minutes and seconds"),
         ("scheduler: slurm\ntraining: {memory: plenty}\n", "line 2: 'plenty' is not a size"),
-        ("scheduler: slurm\ntraining:\n  gpu: {gres: gpu}\n  resources: {gres: disk}\n", "line 4: 'gres' stands under"),
-        ("scheduler: slurm\ntraining:\n  resources: {runtime: 3}\n", "line 3: 'runtime' is set by what was measured"),
+        ("scheduler: slurm\ntraining:\n  gpu: {gres: gpu}\n  resources: {gres: disk}\n", "line 4: 'gres' is under"),
+        ("scheduler: slurm\ntraining:\n  resources: {runtime: 3}\n", "line 3: 'runtime' is set from measurements"),
         ("scheduler: slurm\nsnakemake: {executor: lsf}\n", "line 2: Snakemake's option 'executor' is set by"),
     ],
 )

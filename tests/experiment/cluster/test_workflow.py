@@ -10,7 +10,7 @@ import pytest
 from nnunet_tricks.cli import main
 from nnunet_tricks.experiment.cells import make
 from nnunet_tricks.experiment.cluster.environment import VARIABLE
-from nnunet_tricks.experiment.cluster.head import Head, start_snakemake
+from nnunet_tricks.experiment.cluster.head import HeadProcess, start_snakemake
 from nnunet_tricks.experiment.cluster.profile import SCHEDULERS, read_profile
 from nnunet_tricks.experiment.cluster.rounds import WORKFLOW
 from nnunet_tricks.experiment.spec import read_experiment
@@ -29,23 +29,23 @@ def _installed(snakemake, monkeypatch) -> None:
     monkeypatch.setenv(VARIABLE, str(snakemake))
 
 
-def head(spec: Path, folders, profile: str, **how) -> Head:
+def head(spec: Path, folders, profile: str, **how) -> HeadProcess:
     cells = make(read_experiment(spec), folders)
-    return Head(spec, cells, read_profile(profile), "cuda", folders, {}, devices=["0"], **how)
+    return HeadProcess(spec, cells, read_profile(profile), "cuda", folders, {}, devices=["0"], **how)
 
 
-def said(made: Head, folder: Path, *words: str) -> str:
+def dry_run(made: HeadProcess, folder: Path, *words: str) -> str:
     """What Snakemake says about a dry run."""
     made._prepared(folder, [cell for cell in made.cells if not cell.is_done()], ()).write()
-    with (folder / "said").open("w") as output:
+    with (folder / "output.txt").open("w") as output:
         process = start_snakemake(made.environment, folder, {"PATH": "/usr/bin:/bin"}, "-n", *words, output=output)
-        assert process.wait() == 0, (folder / "said").read_text()
-    return (folder / "said").read_text()
+        assert process.wait() == 0, (folder / "output.txt").read_text()
+    return (folder / "output.txt").read_text()
 
 
 def test_the_workflow_is_clean(snakemake, spec, folders, tmp_path) -> None:
     made = head(spec(SPEC), folders, "slurm")
-    said(made, tmp_path)
+    dry_run(made, tmp_path)
     words = [snakemake / "bin" / "snakemake", "--snakefile", WORKFLOW, "--directory", tmp_path, "--lint", "text"]
     done = subprocess.run([*words, "--config", f"folder={tmp_path}"], capture_output=True, text=True, check=False)
     complaints = set(re.findall(r"^ +\* (.*):$", done.stdout + done.stderr, re.MULTILINE))
@@ -68,7 +68,7 @@ def test_a_dry_run_with_the_real_executor(profile, spec, folders, tmp_path, capf
 
 def test_preprocessing_comes_first_and_baseline_and_first_trick_before_the_rest(spec, folders, tmp_path) -> None:
     made = head(spec(SPEC), folders, "slurm")
-    said(made, tmp_path)
+    dry_run(made, tmp_path)
     entries = json.loads((tmp_path / "plan.json").read_text())["cells"]
     trainings = {name: entry for name, entry in entries.items() if name.endswith("_train")}
     assert len(trainings) == 4
@@ -92,7 +92,7 @@ def test_a_training_asks_for_one_gpu_and_for_what_was_measured(spec, preprocesse
         }
     }
     made = head(spec(SPEC.replace("[validation, test]", "validation")), preprocessed, "slurm", timings=timings)
-    text = said(made, tmp_path)
+    text = dry_run(made, tmp_path)
     # 1.5 times 5 epochs of 250 steps and nnU-Net's start, and 10 minutes; 1.5 times the memory, and 2 GB.
     assert text.count("runtime=24,") + text.count("runtime=23,") == 4
     assert text.count("mem_mb=8000,") == 4
@@ -101,7 +101,7 @@ def test_a_training_asks_for_one_gpu_and_for_what_was_measured(spec, preprocesse
 
 
 def test_what_nobody_knows_takes_the_profiles_numbers(spec, folders, tmp_path) -> None:
-    text = said(head(spec(SPEC), folders, "slurm", timing=False), tmp_path)
+    text = dry_run(head(spec(SPEC), folders, "slurm", timing=False), tmp_path)
     assert text.count("runtime=1440,") == 8
     assert text.count("runtime=240,") == 2  # plans and preprocessing; evaluations are short
 
@@ -122,7 +122,7 @@ def test_no_scheduler(profile, missing, spec, preprocessed, monkeypatch, capsys)
 
 def test_profiles_are_for_snakemake_only(spec, preprocessed, capsys) -> None:
     assert main(["run", str(spec(SPEC)), "--profile", "slurm"]) == 2
-    assert "--profile is for --runner snakemake" in capsys.readouterr().err
+    assert "--profile needs --runner snakemake" in capsys.readouterr().err
     words = ["--runner", "snakemake", "--profile", "slurm", "--gpus", "0,1"]
     assert main(["run", str(spec(SPEC)), *words]) == 2
     assert "each training gets one GPU" in capsys.readouterr().err

@@ -8,7 +8,7 @@ from scipy.stats import kstest, truncnorm
 from torch import Tensor
 
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.conformance.run import Run
 from nnunet_tricks.door.lookup import find_trainer
 from nnunet_tricks.tricks.augmentation.clahe import CLAHE
@@ -39,7 +39,7 @@ EVERY = [
 ]
 
 
-@pytest.mark.parametrize("transform", EVERY, ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize("transform", EVERY, ids=lambda transform: type(transform).__name__)
 def test_labels_stay_as_they_are_and_constant_images_too(transform) -> None:
     labels = torch.randint(0, 4, (1, 32, 24), dtype=torch.int16)
     for image in (picture(3, 32, 24), torch.full((3, 32, 24), 0.7)):
@@ -69,7 +69,7 @@ def test_equalising_luminance_keeps_colours(together: bool) -> None:
     assert inside.float().mean() > 0.5
     torch.testing.assert_close((done[0] - done[1])[inside], (image[0] - image[1])[inside])
     torch.testing.assert_close((done[1] - done[2])[inside], (image[1] - image[2])[inside])
-    before, after = (torch.tensordot(LUMINANCE, one, 1) for one in (image, done))
+    before, after = (torch.tensordot(LUMINANCE, colours, 1) for colours in (image, done))
     assert not torch.allclose(before, after)
 
 
@@ -108,9 +108,9 @@ def test_brightness_and_contrast_are_albumentations_within_the_range() -> None:
 def test_what_is_drawn_is_uniform_in_its_range() -> None:
     grey, colour, clahe = BrightnessContrast(brightness=0.3, contrast=0.2), Saturation(0.4), CLAHE((1, 4), colour=True)
     drawn = [{**grey.get_parameters(), **clahe.get_parameters()} for _ in seeds(500)]
-    assert kstest([one["factor"] for one in drawn], "uniform", (0.8, 0.4)).pvalue > CHANCE
-    assert kstest([one["summand"] for one in drawn], "uniform", (-0.3, 0.6)).pvalue > CHANCE
-    assert kstest([one["limit"] for one in drawn], "uniform", (1, 3)).pvalue > CHANCE
+    assert kstest([draw["factor"] for draw in drawn], "uniform", (0.8, 0.4)).pvalue > CHANCE
+    assert kstest([draw["summand"] for draw in drawn], "uniform", (-0.3, 0.6)).pvalue > CHANCE
+    assert kstest([draw["limit"] for draw in drawn], "uniform", (1, 3)).pvalue > CHANCE
     assert kstest([colour.get_parameters()["factor"] for _ in seeds(500)], "uniform", (0.6, 0.8)).pvalue > CHANCE
 
 
@@ -165,10 +165,10 @@ def test_raw_channels_share_one_range() -> None:
 
 def test_the_plans_tell_whether_channels_share_a_range(bench: Bench) -> None:
     for scheme, together in (("ZScoreNormalization", False), ("RGBTo01Normalization", True), ("NoNormalization", True)):
-        with bench.room(find_trainer("nnUNetTrainerColorJitter"), Cell("labels", "2d", True)) as run:
+        with bench.room(find_trainer("nnUNetTrainerColorJitter"), Situation("labels", "2d", True)) as run:
             plans = deepcopy(run.data.plans)
             plans["configurations"]["2d"]["normalization_schemes"] = [scheme] * 3
-            built = Run(run.trainer, run.cell, replace(run.data, plans=plans), run.folder).build()
+            built = Run(run.trainer, run.situation, replace(run.data, plans=plans), run.folder).build()
             built.configure_rotation_dummyDA_mirroring_and_inital_patch_size()
         assert built.recipe.patch.colour
         assert built.recipe.patch.together is together
@@ -179,7 +179,7 @@ def _chances(patch: Patch, *, mediseg: bool = False) -> dict[str, float]:
     change_grey_values(recipe, mediseg=mediseg)
     assert recipe.loaded_size == patch.size
     assert not recipe.mirror
-    return {type(one.transform).__name__: one.apply_probability for one in recipe.intensity}
+    return {type(step.transform).__name__: step.apply_probability for step in recipe.intensity}
 
 
 def test_gt_aug_a_is_as_written() -> None:

@@ -8,7 +8,7 @@ from scipy.ndimage import affine_transform, center_of_mass
 from scipy.stats import chi2_contingency, ks_2samp
 
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.door import trainers
 from nnunet_tricks.tricks.augmentation.gt_aug_b import move_objects
 from nnunet_tricks.tricks.augmentation.patch import Patch
@@ -55,11 +55,11 @@ def as_we_do() -> list[NDArray[np.float64]]:
     recipe = Recipe(Patch((SIDE,) * 3, (1, 1, 1), by_slices=False, colour=False))
     move_objects(recipe)
     labels = torch.from_numpy(landmarks(recipe.loaded_size[0]))[None]
-    found = []
+    places = []
     for _ in seeds(DRAWS):
         _, truth = augmented(recipe, labels.float(), labels)
-        found.append(positions((truth[0] > 0).double().numpy(), truth[0].numpy()))
-    return found
+        places.append(positions((truth[0] > 0).double().numpy(), truth[0].numpy()))
+    return places
 
 
 def test_in_3d_it_is_what_the_paper_describes() -> None:
@@ -67,18 +67,18 @@ def test_in_3d_it_is_what_the_paper_describes() -> None:
     random = np.random.default_rng(0)
     theirs = np.stack([as_the_paper_says(landmarks(SIDE), random) for _ in range(DRAWS)])
     for landmark in range(3):
-        directions = [_directions(found[:, landmark]) for found in (ours, theirs)]
+        directions = [_directions(moves[:, landmark]) for moves in (ours, theirs)]
         assert chi2_contingency(directions).pvalue > 0.01
-    distances = [np.linalg.norm(found[:, 0], axis=-1) / 7 for found in (ours, theirs)]
-    assert ks_2samp(*(np.round(one, 1) for one in distances)).pvalue > 0.01
+    distances = [np.linalg.norm(moves[:, 0], axis=-1) / 7 for moves in (ours, theirs)]
+    assert ks_2samp(*(np.round(values, 1) for values in distances)).pvalue > 0.01
     assert max(distances[0]) < 1.35
     assert min(distances[0]) > 0.8
 
 
-def _directions(found: NDArray[np.float64]) -> NDArray[np.intp]:
+def _directions(moves: NDArray[np.float64]) -> NDArray[np.intp]:
     """How often a landmark is along each axis, on each side."""
-    axis = np.abs(found).argmax(1)
-    sign = np.take_along_axis(found, axis[:, None], 1)[:, 0] > 0
+    axis = np.abs(moves).argmax(1)
+    sign = np.take_along_axis(moves, axis[:, None], 1)[:, 0] > 0
     return np.bincount(2 * axis + sign, minlength=6)
 
 
@@ -117,9 +117,9 @@ def test_a_flag_that_changes_nothing_says_so() -> None:
 
 @pytest.mark.parametrize("dimension", ["2d", "3d"])
 def test_what_is_mirrored_is_in_the_checkpoint(bench: Bench, dimension: str) -> None:
-    found = trainers.find("nnUNetTrainerGTAugB")
-    assert found is not None
-    with bench.room(found, Cell("labels", dimension, True)) as run:
+    cls = trainers.find("nnUNetTrainerGTAugB")
+    assert cls is not None
+    with bench.room(cls, Situation("labels", dimension, True)) as run:
         trainer = run.build()
         trainer.on_train_start()
         file = run.folder / "checkpoint.pth"

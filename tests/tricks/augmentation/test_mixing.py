@@ -21,14 +21,14 @@ from scipy.stats import beta, binomtest, chisquare, kstest
 from nnunet_tricks.catalogue.naming import IllegalName, parse
 from nnunet_tricks.conformance.baseline import check_baseline
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.door import trainers
 from nnunet_tricks.nnunet.sandbox import seed_everything
 from nnunet_tricks.tricks.augmentation.cut_mix import pasted, random_box
 from nnunet_tricks.tricks.augmentation.mix_up import BlendedLoss
 from nnunet_tricks.tricks.augmentation.mixing import others
 
-CELL = Cell("labels", "2d", True)
+CELL = Situation("labels", "2d", True)
 DRAWS = 400
 
 
@@ -39,7 +39,7 @@ def found(name: str) -> type[nnUNetTrainer]:
 
 
 @contextmanager
-def started(bench: Bench, name: str, cell: Cell = CELL) -> Iterator[Any]:
+def started(bench: Bench, name: str, cell: Situation = CELL) -> Iterator[Any]:
     with bench.room(found(name), cell) as run:
         trainer = run.build()
         trainer.on_train_start()
@@ -49,16 +49,16 @@ def started(bench: Bench, name: str, cell: Cell = CELL) -> Iterator[Any]:
 
 def seen_by_nnunet(trainer: Any, batch: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Where nnU-Net's own step takes over, its batch and its loss."""
-    seen: list[dict[str, Any]] = []
+    batches: list[dict[str, Any]] = []
 
     def step(self: nnUNetTrainer, mixed: dict[str, Any]) -> dict[str, Any]:
-        seen.append({**mixed, "loss": self.loss})
+        batches.append({**mixed, "loss": self.loss})
         return {"loss": np.zeros(1)}
 
     monkeypatch.setattr(nnUNetTrainer, "train_step", step)
     for _ in range(DRAWS):
         trainer.train_step(batch)
-    return seen
+    return batches
 
 
 @given(st.integers(2, 9), st.integers(0, 99))
@@ -79,37 +79,37 @@ def test_blends_are_drawn_as_written(bench: Bench, monkeypatch: pytest.MonkeyPat
     with started(bench, "MixUp_alpha0p4_p0p7") as trainer:
         batch = next(trainer.dataloader_train)
         plain = trainer.loss
-        seen = seen_by_nnunet(trainer, batch, monkeypatch)
+        batches = seen_by_nnunet(trainer, batch, monkeypatch)
         assert trainer.loss is plain
-    blended = [one for one in seen if isinstance(one["loss"], BlendedLoss)]
+    blended = [mixed for mixed in batches if isinstance(mixed["loss"], BlendedLoss)]
     assert binomtest(len(blended), DRAWS, 0.7).pvalue > 0.01
-    assert kstest([one["loss"].share for one in blended], beta(0.4, 0.4).cdf).pvalue > 0.01
-    for one in blended[:20]:
-        share, order = one["loss"].share, one["loss"].order
-        torch.testing.assert_close(one["data"], share * batch["data"] + (1 - share) * batch["data"][order])
-    untouched = next(one for one in seen if not isinstance(one["loss"], BlendedLoss))
+    assert kstest([mixed["loss"].share for mixed in blended], beta(0.4, 0.4).cdf).pvalue > 0.01
+    for mixed in blended[:20]:
+        share, order = mixed["loss"].share, mixed["loss"].order
+        torch.testing.assert_close(mixed["data"], share * batch["data"] + (1 - share) * batch["data"][order])
+    untouched = next(mixed for mixed in batches if not isinstance(mixed["loss"], BlendedLoss))
     assert torch.equal(untouched["data"], batch["data"])
-    assert all(torch.equal(mine, theirs) for mine, theirs in zip(seen[0]["target"], batch["target"], strict=True))
+    assert all(torch.equal(mine, theirs) for mine, theirs in zip(batches[0]["target"], batch["target"], strict=True))
 
 
 @pytest.mark.parametrize("dimension", ["2d", "3d"])
 def test_boxes_are_drawn_as_written_and_carry_their_labels(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, dimension: str
 ) -> None:
-    with started(bench, "CutMix_p0p5", Cell("labels+ignore", dimension, True)) as trainer:
+    with started(bench, "CutMix_p0p5", Situation("labels+ignore", dimension, True)) as trainer:
         batch = next(trainer.dataloader_train)
         size = batch["data"].shape[2:]
         # Each voxel of an image says what it is, and its label too.
         marks = torch.arange(2 * np.prod(size), dtype=torch.float32).reshape(2, 1, *size)
         batch = {**batch, "data": marks, "target": [marks, *batch["target"][1:]]}
-        seen = seen_by_nnunet(trainer, batch, monkeypatch)
-    mixed = [one for one in seen if not torch.equal(one["data"], marks)]
+        batches = seen_by_nnunet(trainer, batch, monkeypatch)
+    mixed = [patches for patches in batches if not torch.equal(patches["data"], marks)]
     assert binomtest(len(mixed), DRAWS, 0.5).pvalue > 0.01
-    assert all(torch.equal(one["data"], one["target"][0]) for one in seen)
+    assert all(torch.equal(patches["data"], patches["target"][0]) for patches in batches)
     parts = []
-    for one in mixed:
-        away = (one["data"] != marks)[0, 0]
-        assert torch.equal(one["data"][:, :, away], marks.flip(0)[:, :, away])
+    for patches in mixed:
+        away = (patches["data"] != marks)[0, 0]
+        assert torch.equal(patches["data"][:, :, away], marks.flip(0)[:, :, away])
         corners = away.nonzero()
         sides = corners.max(0).values - corners.min(0).values + 1
         assert away.sum() == sides.prod()
@@ -140,13 +140,13 @@ def test_pasting_truth_at_every_level_is_pasting_before_nnunet_makes_the_levels(
     down = DownsampleSegForDSTransform(scales)
 
     def levels(truth: torch.Tensor) -> list[torch.Tensor]:
-        single = [down(image=torch.zeros(1, *size), segmentation=one)["segmentation"] for one in truth]
+        single = [down(image=torch.zeros(1, *size), segmentation=level)["segmentation"] for level in truth]
         return [torch.stack(level) for level in zip(*single, strict=True)]
 
     box, order = random_box(size, np.random.uniform()), others(3)
     mine = pasted(levels(labels), box, order)
     theirs = levels(torch.where(box, labels[order], labels))
-    assert all(torch.equal(one, other) for one, other in zip(mine, theirs, strict=True))
+    assert all(torch.equal(level, other) for level, other in zip(mine, theirs, strict=True))
 
 
 def test_the_blended_loss_of_cross_entropy_is_that_of_the_blended_truth() -> None:
@@ -161,17 +161,17 @@ def test_the_blended_loss_of_cross_entropy_is_that_of_the_blended_truth() -> Non
 def test_each_loss_gets_its_own_truths_maps(bench: Bench) -> None:
     with started(bench, "Boundary_MixUp") as trainer:
         batch = next(trainer.dataloader_train)
-        seen: list[tuple[torch.Tensor, torch.Tensor]] = []
+        pairs: list[tuple[torch.Tensor, torch.Tensor]] = []
         loss = trainer.loss
 
         def watched(output: Any, target: Any) -> torch.Tensor:
-            seen.append((trainer.criterion.maps, target[0]))
+            pairs.append((trainer.criterion.maps, target[0]))
             return loss(output, target)
 
         trainer.loss = watched
-        while not seen:
+        while not pairs:
             trainer.train_step(deepcopy(batch))
-    (own, truth), (other, others_truth) = seen
+    (own, truth), (other, others_truth) = pairs
     assert torch.equal(own.flip(0), other)
     assert torch.equal(truth.flip(0), others_truth)
 

@@ -12,7 +12,7 @@ from scipy.stats import binomtest, chisquare, kstest, triang
 
 from nnunet_tricks.catalogue import CATALOGUE
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.door import trainers
 from nnunet_tricks.tricks.augmentation.grey import LUMINANCE
 from nnunet_tricks.tricks.augmentation.patch import Patch
@@ -45,13 +45,13 @@ def test_it_does_something_and_labels_stay_labels(name: str, patch: Patch) -> No
     image, labels = blocks(recipe.loaded_size, channels=3 if patch.colour else 1)
     transforms = pickle.loads(pickle.dumps(recipe.transforms))
     draws = [applied(transforms, image, labels) for _ in seeds(6)]
-    assert not all(torch.equal(one["image"], draws[0]["image"]) for one in draws)
-    for one in draws:
-        assert one["image"].shape[1:] == one["segmentation"].shape[1:] == patch.size
-        assert set(one["segmentation"].unique().tolist()) <= {-1, 0, 1, 3}
-        assert torch.isfinite(one["image"]).all()
+    assert not all(torch.equal(draw["image"], draws[0]["image"]) for draw in draws)
+    for draw in draws:
+        assert draw["image"].shape[1:] == draw["segmentation"].shape[1:] == patch.size
+        assert set(draw["segmentation"].unique().tolist()) <= {-1, 0, 1, 3}
+        assert torch.isfinite(draw["image"]).all()
     if not recipe.steps and not recipe.mirror:
-        assert all(torch.equal(one["segmentation"], labels) for one in draws)
+        assert all(torch.equal(draw["segmentation"], labels) for draw in draws)
 
 
 @pytest.mark.parametrize("patch", PATCHES, ids=lambda patch: str(patch.size))
@@ -78,13 +78,13 @@ def test_each_axis_is_mirrored_half_of_the_time() -> None:
     recipe = recipe_of("Flip", FLAT)
     image, labels = blocks(FLAT.size)
     expected = {axes: torch.flip(image, axes) for axes in ((), (1,), (2,), (1, 2))}
-    found = []
+    mirrored = []
     for _ in seeds(300):
         done = applied(recipe.transforms, image, labels)
         assert torch.equal(done["image"], done["segmentation"].float())
-        found += [axes for axes, one in expected.items() if torch.equal(one, done["image"])]
+        mirrored += [axes for axes, flipped in expected.items() if torch.equal(flipped, done["image"])]
     for axis in (1, 2):
-        assert binomtest(sum(axis in axes for axes in found), 300, 0.5).pvalue > 0.01
+        assert binomtest(sum(axis in axes for axes in mirrored), 300, 0.5).pvalue > 0.01
 
 
 CHANGES_NOTHING = {"LowRes": 1 / 32, "Translate": 1 / (7 * 5)}
@@ -127,7 +127,7 @@ def test_low_resolutions_are_uniform_in_their_range_and_keep_slices_apart(patch:
     side, axes = patch.size[-1], range(1 if patch.by_slices else 0, len(patch.size))
     rows = {count: _coarse(side, count) for count in range(side // 2, side + 1)}
     image = places(patch.size)
-    found = []
+    removed = []
     for _ in seeds(400):
         done = applied(transforms, image, image[:1].to(torch.int16))["image"]
         assert not patch.by_slices or torch.equal(done[0], image[0])
@@ -136,11 +136,11 @@ def test_low_resolutions_are_uniform_in_their_range_and_keep_slices_apart(patch:
             assert torch.allclose(shown[axis], shown[axis].flatten(0, -2)[0], atol=1e-4)
         row = shown[len(patch.size) - 1].flatten(0, -2)[0].numpy()
         (count,) = [count for count, coarse in rows.items() if np.allclose(row, coarse, atol=1e-3)]
-        found.append(count - side // 2)
+        removed.append(count - side // 2)
     # Those at the ends are rounded to from one side only.
     share = np.full(side - side // 2 + 1, 1.0)
     share[[0, -1]] = 0.5
-    assert chisquare(np.bincount(found, minlength=len(share)), 400 * share / share.sum()).pvalue > 0.01
+    assert chisquare(np.bincount(removed, minlength=len(share)), 400 * share / share.sum()).pvalue > 0.01
 
 
 def _coarse(side: int, count: int) -> np.ndarray:
@@ -180,15 +180,16 @@ def test_a_nnunet_whose_transforms_we_do_not_know_is_refused() -> None:
 def test_what_nnunet_does_to_every_patch_stays(masked: bool) -> None:
     theirs = _transforms(masked=masked).transforms
     ours = InPlaceOfNnunets(_transforms, lambda: recipe_of("Flip", FLAT))(masked=masked).transforms
-    rest = [type(one).__name__ for one in ours[1:]]
+    rest = [type(transform).__name__ for transform in ours[1:]]
     assert rest == ["MaskImageTransform"] * masked + [RemoveLabelTansform.__name__, "DownsampleSegForDSTransform"]
-    assert rest == [type(one).__name__ for one in theirs[-len(rest) :]]
+    assert rest == [type(transform).__name__ for transform in theirs[-len(rest) :]]
 
 
 def test_erasing_comes_after_the_augmentation() -> None:
     erase = EraseBox((0.1, 0.1))
     plain, added = _transforms(masked=True).transforms, AfterAugmentation(_transforms, erase)(masked=True).transforms
-    assert [type(one).__name__ for one in added if one is not erase] == [type(one).__name__ for one in plain]
+    kept = [transform for transform in added if transform is not erase]
+    assert [type(transform).__name__ for transform in kept] == [type(transform).__name__ for transform in plain]
     assert type(added[added.index(erase) - 1]).__name__ == "MirrorTransform"
 
 
@@ -197,7 +198,7 @@ def test_erasing_comes_after_the_augmentation() -> None:
 def test_a_box_has_exactly_the_part_but_for_whole_voxels(size: tuple[int, ...], part: float) -> None:
     for _ in seeds(100):
         box = EraseBox((part, part)).get_parameters(torch.zeros(1, *size))["box"]
-        sides = np.array([one.stop - one.start for one in box])
+        sides = np.array([side.stop - side.start for side in box])
         assert np.prod((sides - 0.5) / size) <= part <= np.prod((sides + 0.5) / size)
         relative = sides / size
         assert part == 1 or (sides - 0.5).min() <= 0 or max(relative) / min(relative) < 3.3 * 1.5
@@ -217,7 +218,7 @@ def test_a_smallest_part_above_the_largest_is_refused(bench: Bench) -> None:
     cls = trainers.find("nnUNetTrainerRandomErasing_low0p5")
     assert cls is not None
     with (
-        bench.room(cls, Cell("labels", "2d", True)) as run,
+        bench.room(cls, Situation("labels", "2d", True)) as run,
         pytest.raises(ValueError, match=r"low of RandomErasing must be at most high, which is 0\.4, got 0\.5"),
     ):
         run.build()
@@ -255,8 +256,8 @@ def test_it_goes_with_maps_of_the_truth_and_with_no_augmentation(bench: Bench, n
     """The maps are those of the augmented truth, in the last place, and erasing is there whatever it follows."""
     cls = trainers.find(f"nnUNetTrainer{name}")
     assert cls is not None
-    with bench.room(cls, Cell("regions+ignore", "2d", True)) as run:
-        assert bench.check(cls, run.cell, steps=("build", "train steps", "val step")).explain() == []
+    with bench.room(cls, Situation("regions+ignore", "2d", True)) as run:
+        assert bench.check(cls, run.situation, steps=("build", "train steps", "val step")).explain() == []
         trainer = run.build()
         trainer.on_train_start()
         assert not {"get_training_transforms", "get_validation_transforms"} & set(vars(trainer))
@@ -266,4 +267,5 @@ def test_it_goes_with_maps_of_the_truth_and_with_no_augmentation(bench: Bench, n
 
 
 def _flat(transforms: ComposeTransforms) -> list[str]:
-    return [repr(vars(one)) if hasattr(one, "transforms") else repr(one) for one in transforms.transforms]
+    parts = transforms.transforms
+    return [repr(vars(part)) if hasattr(part, "transforms") else repr(part) for part in parts]

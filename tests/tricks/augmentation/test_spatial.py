@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest, chisquare, kstest
 
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.door import trainers
 from nnunet_tricks.tricks.augmentation.patch import Patch
 from nnunet_tricks.tricks.augmentation.recipe import Recipe
@@ -101,13 +101,13 @@ def test_a_zoom_is_what_batchgenerators_makes_of_it(patch: Patch, scale: float) 
     theirs = SpatialTransform(patch.size, 0, False, p_scaling=1, scaling=1 / scale, p_synchronize_scaling_across_axes=1)
     _, labels = blocks(read)
     image = torch.randn(2, *read)
-    found, expected = applied([warp.transform(patch.size)], image, labels), applied([theirs], image, labels)
-    torch.testing.assert_close(found["image"], expected["image"], rtol=1e-4, atol=1e-4)
-    assert (found["segmentation"] == expected["segmentation"]).float().mean() > 0.999
+    zoomed, expected = applied([warp.transform(patch.size)], image, labels), applied([theirs], image, labels)
+    torch.testing.assert_close(zoomed["image"], expected["image"], rtol=1e-4, atol=1e-4)
+    assert (zoomed["segmentation"] == expected["segmentation"]).float().mean() > 0.999
     # Two labels take another way.
     two = (labels == 3).to(torch.int16)
-    found, expected = applied([warp.transform(patch.size)], image, two), applied([theirs], image, two)
-    assert (found["segmentation"] == expected["segmentation"]).float().mean() > 0.999
+    zoomed, expected = applied([warp.transform(patch.size)], image, two), applied([theirs], image, two)
+    assert (zoomed["segmentation"] == expected["segmentation"]).float().mean() > 0.999
 
 
 def test_a_zoom_draws_uniformly_and_needs_no_surroundings() -> None:
@@ -128,22 +128,22 @@ def shown(warp: Warp, size: tuple[int, ...], draws: int) -> np.ndarray:
 
 def test_what_a_warp_does_is_uniform_in_its_ranges() -> None:
     size = (40, 30)
-    found = shown(Warp(p=1, scale=(0.85, 1.25), shift=0.1, rotation=45), size, 600)
-    rows = np.gradient(found, axis=2).mean((2, 3))  # how far a step along the first axis leads
+    places = shown(Warp(p=1, scale=(0.85, 1.25), shift=0.1, rotation=45), size, 600)
+    rows = np.gradient(places, axis=2).mean((2, 3))  # how far a step along the first axis leads
     assert kstest(1 / np.hypot(*rows.T), "uniform", (0.85, 0.4)).pvalue > 0.01
     assert kstest(np.degrees(np.arctan2(rows[:, 1], rows[:, 0])), "uniform", (-45, 90)).pvalue > 0.01
     for axis, side in enumerate(size):
-        assert kstest(found[:, axis].mean((1, 2)) / side, "uniform", (-0.1, 0.2)).pvalue > 0.01
+        assert kstest(places[:, axis].mean((1, 2)) / side, "uniform", (-0.1, 0.2)).pvalue > 0.01
 
 
 @pytest.mark.parametrize(
     ("size", "shift", "most"), [((20, 33), 0.1, (2, 3)), ((128, 10), 0.1, (12, 1)), ((7, 30), 0.29, (2, 8))]
 )
 def test_pure_shifts_are_by_whole_voxels_all_alike(size, shift: float, most) -> None:
-    found = shown(Warp(p=1, shift=shift), size, 600).mean((2, 3))
+    shifts = shown(Warp(p=1, shift=shift), size, 600).mean((2, 3))
     for axis, largest in enumerate(most):
-        moved = np.round(found[:, axis]).astype(int)
-        np.testing.assert_allclose(moved, found[:, axis], atol=1e-3)
+        moved = np.round(shifts[:, axis]).astype(int)
+        np.testing.assert_allclose(moved, shifts[:, axis], atol=1e-3)
         assert set(moved) == set(range(-largest, largest + 1))
         assert chisquare(np.bincount(moved + largest)).pvalue > 0.01
 
@@ -171,13 +171,13 @@ def test_a_turn_is_one_of_numpys() -> None:
     image, labels = blocks(CUBE.size)
     whole = image[0].numpy()
     possible = [np.rot90(whole, k, axes) for axes in ((0, 1), (0, 2), (1, 2)) for k in (1, 2, 3)]
-    found = [_which(augmented(recipe, image, labels)[0][0].numpy(), possible) for _ in seeds(300)]
-    counts = np.bincount(found, minlength=9)
+    turns = [_which(augmented(recipe, image, labels)[0][0].numpy(), possible) for _ in seeds(300)]
+    counts = np.bincount(turns, minlength=9)
     assert all(binomtest(int(count), 300, 1 / 9).pvalue > 0.001 for count in counts)
 
 
 def _which(array: np.ndarray, candidates: list[np.ndarray]) -> int:
-    (which,) = [number for number, one in enumerate(candidates) if np.array_equal(one, array)]
+    (which,) = [number for number, candidate in enumerate(candidates) if np.array_equal(candidate, array)]
     return which
 
 
@@ -188,8 +188,8 @@ def test_without_alike_axes_there_are_half_turns_only() -> None:
     assert torch.equal(augmented(recipe, image, labels)[0], turned)
     # Where 0 is among the quarters, half of the patches stay.
     recipe = Recipe(FLAT, [Turn(p=1, axes=(), quarters=(0, 1, 2, 3))])
-    found = [_which(augmented(recipe, image, labels)[0].numpy(), [image.numpy(), turned.numpy()]) for _ in seeds(200)]
-    assert binomtest(sum(found), 200, 0.5).pvalue > 0.01
+    turns = [_which(augmented(recipe, image, labels)[0].numpy(), [image.numpy(), turned.numpy()]) for _ in seeds(200)]
+    assert binomtest(sum(turns), 200, 0.5).pvalue > 0.01
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_the_plans_say_whether_images_are_resampled(bench: Bench, trick: str, fu
     """With cubic voxels all axes may change places, if that is what all cases have."""
     trainer = trainers.find(f"nnUNetTrainer{trick}")
     assert trainer is not None
-    with bench.room(trainer, Cell("labels", "3d", True)) as run:
+    with bench.room(trainer, Situation("labels", "3d", True)) as run:
         plans = {**deepcopy(run.data.plans), "continue_training": False}
         configuration = plans["configurations"]["3d_fullres"]
         configuration |= {"spacing": [1.0, 1.0, 1.0], "patch_size": [16, 16, 16], "resampling_fn_data": function}

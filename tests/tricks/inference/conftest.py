@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.conformance.steps import STEPS
 from nnunet_tricks.door import trainers
 
@@ -17,7 +17,7 @@ def _trained(bench: Bench, labels: str, dimension: str, folder: Path) -> tuple[P
 
     trainer = trainers.find("nnUNetTrainerNoDeepSupervision")
     assert trainer is not None
-    with bench.room(trainer, Cell(labels, dimension, False)) as run:
+    with bench.room(trainer, Situation(labels, dimension, False)) as run:
         STEPS["epochs"](run)
         model = shutil.copytree(run.model_folder(), folder / run.model_folder().name)
         images = shutil.copytree(run.data.raw / "imagesTs", folder / "imagesTs")

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.door import trainers
 from nnunet_tricks.training.criterion import Criterion, Loss
 from nnunet_tricks.tricks.targets.maps import AppendMaps
@@ -27,9 +27,9 @@ class _Made(NamedTuple):
 def _make(bench: Bench) -> Callable[..., _Made]:
     @cache
     def make(name: str, mode: str, dimension: str, batch_dice: bool, classes: int) -> _Made:
-        found = trainers.find(name)
-        assert found is not None
-        with bench.room(found, Cell(mode, dimension, False)) as run:
+        cls = trainers.find(name)
+        assert cls is not None
+        with bench.room(cls, Situation(mode, dimension, False)) as run:
             plans, described = deepcopy((run.data.plans, run.data.dataset_json))
             for configuration in plans["configurations"].values():
                 configuration["batch_dice"] = batch_dice

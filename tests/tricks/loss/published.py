@@ -32,6 +32,6 @@ def differences(oracles: Path, name: str, loss: Loss) -> Iterator[tuple[str, flo
 
 def assert_reproduced(oracles: Path, name: str, loss: Loss) -> None:
     """The loss agrees with the published one to 1e-5."""
-    found = list(differences(oracles, name, loss))
-    assert len(found) == 2 * len(CASES)
-    assert all(value < 1e-5 and gradient < 1e-5 for _, value, gradient in found), found
+    differing = list(differences(oracles, name, loss))
+    assert len(differing) == 2 * len(CASES)
+    assert all(value < 1e-5 and gradient < 1e-5 for _, value, gradient in differing), differing

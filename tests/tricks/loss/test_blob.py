@@ -57,9 +57,9 @@ def test_it_is_nnunets_loss_on_the_whole_and_on_each_object(mode: str) -> None:
     else:
         case.target[sparse & (case.target < 3)] = 0
     whole = nnunet_loss(case, batch_dice=False)(case.logits, case.target)
-    found = _criterion(case, alpha=0.7, beta=1.5)(case.logits, case.target)
+    loss = _criterion(case, alpha=0.7, beta=1.5)(case.logits, case.target)
     assert _numbers(case).max() > 2
-    torch.testing.assert_close(found, 0.7 * whole + 1.5 * _transcribed(case))
+    torch.testing.assert_close(loss, 0.7 * whole + 1.5 * _transcribed(case))
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.door import trainers
 from nnunet_tricks.training.criterion import Criterion
 from nnunet_tricks.training.trainer import LossTrainer
@@ -105,9 +105,9 @@ def test_it_learns_two_objects() -> None:
 
 
 def test_the_schedule_is_in_the_log_and_debug_json_and_survives_continuing(bench: Bench) -> None:
-    found = trainers.find("nnUNetTrainerBoundary_4epochs")
-    assert found is not None
-    with bench.room(found, Cell("labels", "2d", False)) as run:
+    cls = trainers.find("nnUNetTrainerBoundary_4epochs")
+    assert cls is not None
+    with bench.room(cls, Situation("labels", "2d", False)) as run:
         trainer = run.build()
         trainer.on_train_start()
         trainer.current_epoch = 1

@@ -39,8 +39,8 @@ def test_alpha_moves_from_dice_to_centre_line_dice(mode: str) -> None:
     prediction = Prediction(case.logits, case.target, regions=case.regions, ignore_label=case.ignore_label)
     dice, centre = dice_score(prediction.counts()).mean(), cl_dice(prediction, 2).mean()
     for alpha in (0, 0.3, 1):
-        found = case.criterion(ClDice(alpha=alpha, iterations=2, batch=False))(case.logits, case.target)
-        torch.testing.assert_close(found, 1 - (1 - alpha) * dice - alpha * centre)
+        loss = case.criterion(ClDice(alpha=alpha, iterations=2, batch=False))(case.logits, case.target)
+        torch.testing.assert_close(loss, 1 - (1 - alpha) * dice - alpha * centre)
 
 
 def test_a_gap_in_a_vessel_costs_more_than_as_many_voxels_at_its_wall() -> None:

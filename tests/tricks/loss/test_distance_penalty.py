@@ -42,6 +42,6 @@ def test_it_is_calivas_penalty_on_a_disc() -> None:
     losses = F.cross_entropy(logits, disc[None].long(), reduction="none")
     criterion = Criterion(distance_penalty)
     criterion.maps = torch.from_numpy(closeness(disc.numpy(), (1, 1)))[None, None].double()
-    found = criterion(logits, disc[None, None].to(torch.int16))
+    loss = criterion(logits, disc[None, None].to(torch.int16))
     # Inside, scipy measures to the nearest voxel outside, which need not be one edge behind the border.
-    torch.testing.assert_close(found, ((1 + phi) * losses).mean(), rtol=0.02, atol=0)
+    torch.testing.assert_close(loss, ((1 + phi) * losses).mean(), rtol=0.02, atol=0)

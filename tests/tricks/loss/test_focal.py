@@ -74,8 +74,8 @@ def test_published_code_is_reproduced(oracles) -> None:
 def test_the_trainers_published_loss_has_the_published_weights(loss_of) -> None:
     """Three classes: in the smoothed one-hot truth the true class has 1 - 1e-5, the others share 1e-5."""
     case = make("labels")
-    found = case.criterion(loss_of("nnUNetTrainerFocal_mediseg"))(case.logits, case.target)
+    loss = case.criterion(loss_of("nnUNetTrainerFocal_mediseg"))(case.logits, case.target)
     truth = F.one_hot(case.target[:, 0].long(), CLASSES).movedim(-1, 1).float().clamp(1e-5 / 2, 1 - 1e-5)
     right = (truth * case.logits.softmax(1)).sum(1) + 1e-5
     alpha = torch.tensor([0.25, 0.75, 0.75])[case.target[:, 0].long()]
-    torch.testing.assert_close(found, (-alpha * (1 - right) ** 2 * right.log()).mean())
+    torch.testing.assert_close(loss, (-alpha * (1 - right) ** 2 * right.log()).mean())

@@ -123,10 +123,10 @@ def _volume(step: int = 3) -> tuple[Tensor, Tensor, Tensor]:
 @pytest.mark.parametrize("length", [0.0, 1.0])
 def test_the_border_of_single_slices_has_the_length_of_their_planes(length: float) -> None:
     logits, sparse, kept = _volume()
-    found = _criterion(ActiveContour(length=length, region=0.5), LABELS)(logits, sparse)
+    loss = _criterion(ActiveContour(length=length, region=0.5), LABELS)(logits, sparse)
     planes = Criterion(ActiveContour(length=length, region=0.5))
     of_planes = [planes(logits[:, :, at], sparse[:, :, at]) for at in kept]
-    torch.testing.assert_close(found, torch.stack(of_planes).mean())
+    torch.testing.assert_close(loss, torch.stack(of_planes).mean())
 
 
 def test_the_gradient_of_a_length_beside_ignored_voxels_is_that_of_its_value() -> None:
@@ -147,11 +147,11 @@ def test_soft_skeletons_of_single_slices_are_those_of_their_planes() -> None:
     image = torch.rand(9, 14, 14, requires_grad=True)
     known = torch.zeros(9, 14, 14, dtype=torch.bool)
     known[[1, 4, 8]] = True
-    found = soft_skeleton(image[None, None], 3, known)[0, 0]
+    skeleton = soft_skeleton(image[None, None], 3, known)[0, 0]
     for at in range(9):
         plane = soft_skeleton(image[None, None, at], 3)[0, 0] if known[at].any() else torch.zeros(14, 14)
-        assert torch.equal(found[at], plane)
-    (gradient,) = torch.autograd.grad(found.sum(), image)
+        assert torch.equal(skeleton[at], plane)
+    (gradient,) = torch.autograd.grad(skeleton.sum(), image)
     assert not gradient[~known].any()
     everything = soft_skeleton(image[None, None], 3, torch.ones_like(known))
     assert torch.equal(everything, soft_skeleton(image[None, None], 3))
@@ -190,10 +190,10 @@ def test_the_predictions_distances_are_in_the_plane_too() -> None:
     logits, sparse, kept = _volume()
     loss = HausdorffLoss(weight=1, alpha=2, both=(3, 1, 1), batch=False)
     distances = torch.zeros(1, 2, 9, 14, 14, dtype=torch.float64)
-    _, found = loss.terms(Prediction(logits, sparse, ignore_label=3), distances)
+    _, term = loss.terms(Prediction(logits, sparse, ignore_label=3), distances)
     in_plane = HausdorffLoss(weight=1, alpha=2, both=(1, 1), batch=False)
     planes = [
         in_plane.terms(Prediction(logits[:, :, at], sparse[:, :, at], ignore_label=3), distances[:, :, at])[1]
         for at in kept
     ]
-    torch.testing.assert_close(found, torch.stack(planes).mean())
+    torch.testing.assert_close(term, torch.stack(planes).mean())

@@ -49,8 +49,8 @@ def test_counts_the_hardest_and_no_others(losses: list[float], fraction: float, 
     if threshold < 1:
         wanted = [loss for loss in wanted if loss > torch.tensor(-math.log(threshold), dtype=torch.float32)]
     wanted = hardest_first[: max(len(wanted), min(keep, len(losses)))]
-    found = hardest_mean(torch.tensor(losses), fraction=fraction, threshold=threshold, keep=keep)
-    assert found == pytest.approx(sum(wanted) / len(wanted), rel=1e-5, abs=1e-6)
+    mean = hardest_mean(torch.tensor(losses), fraction=fraction, threshold=threshold, keep=keep)
+    assert mean == pytest.approx(sum(wanted) / len(wanted), rel=1e-5, abs=1e-6)
 
 
 def test_ignored_voxels_do_not_count_towards_the_fraction(loss_of) -> None:
@@ -70,11 +70,11 @@ def test_an_ignore_label_that_no_voxel_has_does_not_change_who_is_hard() -> None
     logits[..., 1] = 1
     truth = torch.ones(1, 3, 2, 2, dtype=torch.bool)
     loss = partial(ohem_loss, fraction=1.0, threshold=0.6, keep=1)
-    without = Criterion(loss, regions=True)(logits, truth)
+    without_label = Criterion(loss, regions=True)(logits, truth)
     ignored = torch.cat([truth, torch.zeros(1, 1, 2, 2, dtype=torch.bool)], 1)
-    with_unused = Criterion(loss, regions=True, ignore_label=4)(logits, ignored)
-    torch.testing.assert_close(without, torch.tensor(math.log(2)))
-    torch.testing.assert_close(with_unused, 3 * without)
+    with_label = Criterion(loss, regions=True, ignore_label=4)(logits, ignored)
+    torch.testing.assert_close(without_label, torch.tensor(math.log(2)))
+    torch.testing.assert_close(with_label, 3 * without_label)
 
 
 def test_published_code_is_reproduced(oracles, loss_of) -> None:

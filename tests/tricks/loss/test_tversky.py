@@ -71,11 +71,11 @@ def test_published_code_keeps_probabilities_off_zero_and_one(loss_of) -> None:
     target = torch.zeros(1, 1, 64, 64, dtype=torch.int16)
     logits = torch.tensor([20.0, -20.0]).view(1, 2, 1, 1).expand(1, 2, 64, 64)
     case = Case(logits, target, False, None)
-    found = case.criterion(loss_of("nnUNetTrainerTversky_mediseg"))(case.logits, case.target)
+    loss = case.criterion(loss_of("nnUNetTrainerTversky_mediseg"))(case.logits, case.target)
     eps, voxels = 1e-7, 64 * 64
     background = 1.0
     absent = eps / (eps + 0.7 * eps * voxels)
-    assert found.item() == pytest.approx(1 - (background + absent) / 2, abs=1e-5)
+    assert loss.item() == pytest.approx(1 - (background + absent) / 2, abs=1e-5)
 
 
 @pytest.mark.parametrize("name", ["nnUNetTrainerTversky_alpha0_beta0", "nnUNetTrainerTverskyCE_alpha0_beta0"])
@@ -85,15 +85,15 @@ def test_weights_that_leave_nothing_to_train_are_refused(name: str, loss_of) -> 
 
 
 def test_batch_of_copies_scores_like_one_where_the_published_code_does_not(loss_of) -> None:
-    one = make("labels", batch=1)
-    eight = one._replace(
-        logits=one.logits.detach().repeat(8, *[1] * (one.logits.ndim - 1)),
-        target=one.target.repeat(8, *[1] * (one.target.ndim - 1)),
+    image = make("labels", batch=1)
+    eight_images = image._replace(
+        logits=image.logits.detach().repeat(8, *[1] * (image.logits.ndim - 1)),
+        target=image.target.repeat(8, *[1] * (image.target.ndim - 1)),
     )
 
     def both(name: str) -> tuple[float, float]:
         loss = loss_of(name)
-        return tuple(case.criterion(loss)(case.logits, case.target).item() for case in (one, eight))
+        return tuple(case.criterion(loss)(case.logits, case.target).item() for case in (image, eight_images))
 
     single, copies = both("nnUNetTrainerTversky")
     assert copies == pytest.approx(single)

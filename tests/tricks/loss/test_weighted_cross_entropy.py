@@ -54,11 +54,11 @@ def test_a_regions_weight_is_for_what_is_inside(mode: str, loss_of) -> None:
 @pytest.mark.parametrize("mode", ["labels", "labels+ignore"])
 def test_the_scale_of_the_weights_does_not_matter(mode: str, loss_of) -> None:
     case = make(mode)
-    one, ten = (
+    plain, scaled = (
         case.criterion(loss_of(name, mode))(case.logits, case.target)
         for name in ("nnUNetTrainerWCE_weights1x2x3", "nnUNetTrainerWCE_weights10x20x30")
     )
-    torch.testing.assert_close(one, ten)
+    torch.testing.assert_close(plain, scaled)
 
 
 @pytest.mark.parametrize("mode", MODES)

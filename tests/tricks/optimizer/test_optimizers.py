@@ -11,10 +11,10 @@ from nnunetv2.training.nnUNetTrainer.variants.optimizer import nnUNetTrainerAdam
 from nnunet_tricks.catalogue.naming import IllegalName, parse
 from nnunet_tricks.conformance.baseline import check_baseline
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.door import trainers
 
-CELL = Cell("labels", "2d", True)
+CELL = Situation("labels", "2d", True)
 
 
 def found(name: str) -> type[nnUNetTrainer]:
@@ -43,7 +43,7 @@ def made(bench: Bench, name: str) -> nnUNetTrainer:
     ],
 )
 def test_what_nnunet_has_too_is_the_same_bit_for_bit(bench: Bench, name: str, theirs: type[nnUNetTrainer]) -> None:
-    assert check_baseline(bench, found(name), (), base=theirs, cell=CELL).explain() == []
+    assert check_baseline(bench, found(name), (), base=theirs, situation=CELL).explain() == []
 
 
 def test_an_optimizer_and_a_schedule_are_set_independently(bench: Bench) -> None:

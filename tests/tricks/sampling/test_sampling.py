@@ -9,17 +9,17 @@ from scipy.stats import binomtest
 
 from nnunet_tricks.catalogue.naming import IllegalName, parse
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.conformance.tiny_images import CORE, ORGAN
 from nnunet_tricks.door import trainers
 from nnunet_tricks.nnunet.sandbox import seed_everything
 
-CELL = Cell("labels", "3d", True)
+CELL = Situation("labels", "3d", True)
 DRAWS = 400
 
 
 @contextmanager
-def started(bench: Bench, name: str, cell: Cell = CELL) -> Iterator[Any]:
+def started(bench: Bench, name: str, cell: Situation = CELL) -> Iterator[Any]:
     """A trainer with loaders, from a seed."""
     cls = trainers.find(f"nnUNetTrainer{name}")
     assert cls is not None
@@ -82,7 +82,7 @@ def test_cases_are_drawn_in_proportion_to_their_voxels(bench: Bench) -> None:
 @pytest.mark.parametrize("labels", ["labels", "labels+ignore", "regions", "regions+ignore"])
 def test_classes_are_drawn_alike_however_few_cases_have_them(bench: Bench, labels: str) -> None:
     """One of two training cases has the core: nnU-Net would draw it for a quarter of the foreground patches."""
-    with started(bench, "ClassBalancedSampling_Oversample_fraction1", Cell(labels, "3d", True)) as trainer:
+    with started(bench, "ClassBalancedSampling_Oversample_fraction1", Situation(labels, "3d", True)) as trainer:
         loader = trainer.dataloader_train.data_loader
         draws = loader.get_bbox.__self__
         drawn, cases = [], []
@@ -93,8 +93,8 @@ def test_classes_are_drawn_alike_however_few_cases_have_them(bench: Bench, label
     assert set(draws.cases) == ({(ORGAN, CORE), rare} if labels.startswith("regions") else {ORGAN, rare})
     assert draws.cases[rare] == ["case_0"]
     assert binomtest(drawn.count(rare), len(drawn), 0.5).pvalue > 0.01
-    assert all(case == "case_0" for case, one in zip(cases, drawn, strict=True) if one == rare)
-    assert {case for case, one in zip(cases, drawn, strict=True) if one != rare} == {"case_0", "case_1"}
+    assert all(case == "case_0" for case, drawn_class in zip(cases, drawn, strict=True) if drawn_class == rare)
+    assert {case for case, drawn_class in zip(cases, drawn, strict=True) if drawn_class != rare} == {"case_0", "case_1"}
 
 
 def test_a_patch_is_centred_on_the_class_that_was_drawn(bench: Bench) -> None:
@@ -129,7 +129,7 @@ def test_what_there_is_to_draw_is_in_the_log(bench: Bench) -> None:
 def test_beside_a_base_without_oversampling_it_says_that_it_changes_nothing(bench: Bench) -> None:
     note = "ClassBalancedSampling changes nothing: no patch is centred on foreground; add Oversample"
     for name, idle in (("MedISeg3D_ClassBalancedSampling", True), ("ClassBalancedSampling", False)):
-        with started(bench, name, Cell("labels", "3d", False)) as trainer:
+        with started(bench, name, Situation("labels", "3d", False)) as trainer:
             assert (note in trainer.log_text) == idle
 
 

@@ -15,28 +15,28 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.optim.lr_scheduler import StepLR as TorchStepLR
 
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.door import trainers
 from nnunet_tricks.tricks.schedule.plateau import after_losses
 from nnunet_tricks.tricks.schedule.step import stepped
 from nnunet_tricks.tricks.schedule.warmup import warmed_up
 
-CELL = Cell("labels", "2d", True)
+CELL = Situation("labels", "2d", True)
 
 
 def made(bench: Bench, name: str) -> nnUNetTrainer:
-    found = trainers.find(f"nnUNetTrainer{name}")
-    assert found is not None
-    with bench.room(found, CELL) as run:
+    cls = trainers.find(f"nnUNetTrainer{name}")
+    assert cls is not None
+    with bench.room(cls, CELL) as run:
         return run.build(untouched=True)
 
 
 def rates(trainer: nnUNetTrainer, epochs: range) -> list[float]:
-    seen = []
+    learning_rates = []
     for epoch in epochs:
         trainer.lr_scheduler.step(epoch)
-        seen.append(trainer.optimizer.param_groups[0]["lr"])
-    return seen
+        learning_rates.append(trainer.optimizer.param_groups[0]["lr"])
+    return learning_rates
 
 
 def optimizer(rate: float = 0.01) -> torch.optim.Optimizer:
@@ -50,8 +50,8 @@ def test_a_constant_rate_stays(bench: Bench) -> None:
 @pytest.mark.parametrize("exponent", [1, 2])
 def test_poly_has_the_exponent(bench: Bench, exponent: int) -> None:
     theirs = PolyLRScheduler(optimizer(), 0.01, 20, exponent=exponent)
-    seen = rates(made(bench, f"PolyLR_exponent{exponent}_20epochs"), range(20))
-    for epoch, rate in enumerate(seen):
+    learning_rates = rates(made(bench, f"PolyLR_exponent{exponent}_20epochs"), range(20))
+    for epoch, rate in enumerate(learning_rates):
         theirs.step(epoch)
         assert theirs.get_last_lr() == [rate]
 
@@ -68,14 +68,14 @@ def test_steps_are_torchs(every: int, factor: float, epochs: int) -> None:
 def test_the_ife_papers_step_is_at_half_of_any_training(bench: Bench) -> None:
     for epochs in (4, 30, 1000):
         length = "" if epochs == 1000 else f"_{epochs}epochs"
-        seen = rates(made(bench, f"IFE2D{length}"), range(epochs))
-        assert seen == pytest.approx([1e-4] * (epochs // 2) + [1e-5] * (epochs // 2))
+        learning_rates = rates(made(bench, f"IFE2D{length}"), range(epochs))
+        assert learning_rates == pytest.approx([1e-4] * (epochs // 2) + [1e-5] * (epochs // 2))
 
 
 def test_a_step_that_is_never_reached_is_in_the_log(bench: Bench) -> None:
-    found = trainers.find("nnUNetTrainerStepLR_20epochs")
-    assert found is not None
-    with bench.room(found, CELL) as run:
+    cls = trainers.find("nnUNetTrainerStepLR_20epochs")
+    assert cls is not None
+    with bench.room(cls, CELL) as run:
         log = Path(run.build(untouched=True).log_file).read_text()
     assert "the learning rate never falls, the first step is at epoch 50 of 20" in log
 

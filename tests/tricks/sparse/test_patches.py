@@ -98,10 +98,10 @@ def test_nnunet_always_has_the_annotated_slice_in_the_middle_and_we_do_not() -> 
     stock, (mine, _) = loader(volumes, (16, 16, 16)), ours(volumes, (16, 16, 16))
     slices = np.array(volumes.slices("case_0"))
     places: dict[str, list[int]] = {"stock": [], "ours": []}
-    for name, one in (("stock", stock), ("ours", mine)):
-        site = one._data.load_case("case_0")[-1]["class_locations"]
+    for name, drawing in (("stock", stock), ("ours", mine)):
+        site = drawing._data.load_case("case_0")[-1]["class_locations"]
         for _ in range(200):
-            low, _ = one.get_bbox((60, 40, 40), False, site)
+            low, _ = drawing.get_bbox((60, 40, 40), False, site)
             places[name].append(int(np.abs(slices - low[0] - 8).min()))
     assert max(places["stock"]) == 0
     assert np.std(places["ours"]) > 1
@@ -134,15 +134,15 @@ def test_slice_by_slice_all_annotated_slices_are_drawn_alike_and_by_nnunet_they_
     everything = [(case, at) for case in volumes.identifiers for at in volumes.slices(case)]
     assert len(everything) == 14
 
-    def drawn(one: Any) -> list[int]:
-        seen: Counter[tuple[str, int]] = Counter()
+    def drawn(drawing: Any) -> list[int]:
+        times: Counter[tuple[str, int]] = Counter()
         for _ in range(DRAWS // 4):
-            for number, case in enumerate(one.get_indices()):
-                force = one.get_do_oversample(number)
-                low, _ = one.get_bbox(volumes.dense[case].shape, force, sites[case])
-                seen[case, low[0]] += 1
-        assert set(seen) <= set(everything)
-        return [seen[one] for one in everything]
+            for number, case in enumerate(drawing.get_indices()):
+                force = drawing.get_do_oversample(number)
+                low, _ = drawing.get_bbox(volumes.dense[case].shape, force, sites[case])
+                times[case, low[0]] += 1
+        assert set(times) <= set(everything)
+        return [times[place] for place in everything]
 
     mine, _ = ours(volumes, (12, 12), batch=8)
     sites = {case: mine._data.load_case(case)[-1]["class_locations"] for case in volumes.identifiers}
@@ -157,8 +157,8 @@ def test_slice_by_slice_the_table_holds_within_the_slice(table: str) -> None:
     volumes = Volumes([(10, 40, 40)], density=0.1)
     mine, centres = ours(volumes, (8, 8), table)
     site = mine._data.load_case("case_0")[-1]["class_locations"]
-    there = Counter(volumes.dense["case_0"][5].ravel().tolist())
-    assert set(there) == {0, 1, 2}
+    voxels = Counter(volumes.dense["case_0"][5].ravel().tolist())
+    assert set(voxels) == {0, 1, 2}
     kinds: Counter[Any] = Counter()
     for _ in range(DRAWS):
         mine.get_indices()

@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnunet_tricks.annotation.grid import Grid
+from nnunet_tricks.annotation.grid import SliceGrid
 from nnunet_tricks.tricks.sparse.simulate import Annotation, annotate
 from tests.tricks.sparse.volumes import IGNORE, Volumes
 
 PLAIN = Annotation(
     density=0.2, policy="fixed", seed=1, interpolation="", ignore=IGNORE, axis=None, spacing=(1.0, 1.0, 1.0)
 )
-WHOLE = Grid(axis=0, upwards=True, raw=20, first=0, cropped=20, slices=20, cosine=1.0)
+WHOLE = SliceGrid(axis=0, upwards=True, raw=20, first=0, cropped=20, slices=20, cosine=1.0)
 
 
-def said(grid: Grid, annotation: Annotation = PLAIN, volumes: Any = None) -> tuple[dict[str, Any], str]:
+def said(grid: SliceGrid, annotation: Annotation = PLAIN, volumes: Any = None) -> tuple[dict[str, Any], str]:
     lines: list[str] = []
     volumes = volumes or Volumes([(grid.slices, 12, 12)])
     return annotate(volumes, {"case_0": grid}, annotation, log=lines.append), "\n".join(lines)
@@ -26,8 +26,8 @@ def said(grid: Grid, annotation: Annotation = PLAIN, volumes: Any = None) -> tup
 
 @pytest.mark.parametrize("policy", ["fixed", "random", "ual"])
 def test_where_all_slices_are_annotated_no_policy_chooses(policy: str) -> None:
-    found, _ = said(WHOLE, replace(PLAIN, density=1, policy=policy))
-    assert found["case_0"].kept.all()
+    sparse, _ = said(WHOLE, replace(PLAIN, density=1, policy=policy))
+    assert sparse["case_0"].kept.all()
 
 
 def test_slices_that_plans_merge_are_counted() -> None:
@@ -37,9 +37,9 @@ def test_slices_that_plans_merge_are_counted() -> None:
 
 
 def test_slices_that_were_cropped_away_are_counted() -> None:
-    found, log = said(replace(WHOLE, first=5, cropped=15, slices=15))
+    sparse, log = said(replace(WHOLE, first=5, cropped=15, slices=15))
     assert "1 of the annotated slices are empty" in log
-    assert len(found["case_0"].survey.slices) == 3
+    assert len(sparse["case_0"].survey.slices) == 3
 
 
 def test_slices_far_from_axial_are_named() -> None:
@@ -77,6 +77,6 @@ def test_ual_takes_slices_by_what_they_show_whatever_the_order_of_storage(upward
             return (image if upwards else image[:, ::-1].copy(), *rest)
 
     grid = replace(WHOLE, upwards=upwards)
-    found, _ = said(grid, replace(PLAIN, policy="ual", density=0.15), Looks([(20, 12, 12)]))
-    kept = np.flatnonzero(found["case_0"].kept if upwards else found["case_0"].kept[::-1])
+    sparse, _ = said(grid, replace(PLAIN, policy="ual", density=0.15), Looks([(20, 12, 12)]))
+    kept = np.flatnonzero(sparse["case_0"].kept if upwards else sparse["case_0"].kept[::-1])
     assert [sum(kept < 16), sum((kept >= 16) & (kept < 18)), sum(kept >= 18)] == [1, 1, 1]

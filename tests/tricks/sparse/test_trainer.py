@@ -19,19 +19,19 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunet_tricks.annotation.interpolation import interpolate
 from nnunet_tricks.catalogue.naming import parse
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.conformance.run import Run
 from nnunet_tricks.conformance.tiny_data import TRAINING_CASES
 from nnunet_tricks.door import trainers
 from nnunet_tricks.tricks.sparse.cases import OUTSIDE_UNKNOWN
 from nnunet_tricks.tricks.sparse.trainer import nnUNetTrainerSparseSlices
 
-VOLUMES = Cell("labels", "3d", True)
+VOLUMES = Situation("labels", "3d", True)
 """The first case has seven slices, the second five: of a density of 0.3 two each are annotated."""
 
 
 @contextmanager
-def built(bench: Bench, name: str, cell: Cell = VOLUMES, *, start: bool = True) -> Iterator[tuple[Any, Run]]:
+def built(bench: Bench, name: str, cell: Situation = VOLUMES, *, start: bool = True) -> Iterator[tuple[Any, Run]]:
     cls = trainers.find(f"nnUNetTrainer{name}")
     assert cls is not None
     with bench.room(cls, cell) as run:
@@ -70,9 +70,11 @@ def test_the_chosen_slices_keep_their_labels_and_no_other_voxel_has_one(bench: B
 
 @pytest.mark.parametrize("labels", ["labels", "regions"])
 def test_validation_is_dense_and_what_the_network_predicts_does_not_change(bench: Bench, labels: str) -> None:
-    with built(bench, "SparseSlices_density0p3", Cell(labels, "3d", True)) as (trainer, run):
+    with built(bench, "SparseSlices_density0p3", Situation(labels, "3d", True)) as (trainer, run):
         ignore = trainer.label_manager.ignore_label
-        training, validation = (next(one)["target"][0] for one in (trainer.dataloader_train, trainer.dataloader_val))
+        training, validation = (
+            next(loader)["target"][0] for loader in (trainer.dataloader_train, trainer.dataloader_val)
+        )
         if labels == "regions":
             assert training[:, -1].any()
             assert not validation[:, -1].any()
@@ -83,19 +85,19 @@ def test_validation_is_dense_and_what_the_network_predicts_does_not_change(bench
         summary = json.loads((Path(trainer.output_folder) / "validation" / "summary.json").read_text())
         truth = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(run.data.raw / "labelsTr" / "case_2.nii.gz")))
         (case,) = summary["metric_per_case"]
-        found = {key: one["n_ref"] for key, one in case["metrics"].items()}
+        sizes = {key: metrics["n_ref"] for key, metrics in case["metrics"].items()}
         expected = {"1": (truth == 1).sum(), "2": (truth == 2).sum()}
         if labels == "regions":
             expected = {"(1, 2)": (truth > 0).sum(), "2": (truth == 2).sum()}
         assert {key: int(value) for key, value in expected.items()} == {
-            key.replace("(2,)", "2"): value for key, value in found.items()
+            key.replace("(2,)", "2"): value for key, value in sizes.items()
         }
         assert trainer.network.decoder.seg_layers[-1].out_channels == (2 if labels == "regions" else 3)
 
 
 def test_nnunet_validates_on_annotated_voxels_only(bench: Bench) -> None:
     """What would become of a study that writes its sparse labels for nnU-Net, validation cases too."""
-    with bench.room(nnUNetTrainer, Cell("labels+ignore", "3d", True)) as run:
+    with bench.room(nnUNetTrainer, Situation("labels+ignore", "3d", True)) as run:
         trainer = run.build()
         trainer.on_train_start()
         trainer.perform_actual_validation()
@@ -107,7 +109,7 @@ def test_nnunet_validates_on_annotated_voxels_only(bench: Bench) -> None:
 
 
 def test_validation_cases_that_are_sparse_themselves_are_named(bench: Bench) -> None:
-    with built(bench, "SparseSlices", Cell("labels+ignore", "3d", True)) as (_, run):
+    with built(bench, "SparseSlices", Situation("labels+ignore", "3d", True)) as (_, run):
         assert "WARNING: 1 of 1 validation cases are not annotated everywhere, such as case_2" in log_of(run)
 
 
@@ -116,7 +118,7 @@ def test_repetitions_choose_other_slices_and_a_seed_the_same(bench: Bench) -> No
     for name in ("", "_run2", "_run3"):
         with built(bench, f"SparseSlices_density0p3_random{name}") as (trainer, _):
             chosen.append([annotated(trainer, case) for case in TRAINING_CASES[:2]])
-    assert len({str(one) for one in chosen}) > 1
+    assert len({str(slices) for slices in chosen}) > 1
     seeded = []
     for name in ("", "_run2"):
         with built(bench, f"SparseSlices_density0p3_random_seed3{name}") as (trainer, _):
@@ -169,7 +171,7 @@ def test_padding_and_slices_are_ignored_by_a_loss_of_ours_too(bench: Bench) -> N
 def test_an_epoch_without_annotated_voxels_is_an_error(bench: Bench) -> None:
     with built(bench, "SparseSlices_density0p1") as (trainer, _):
         batch = next(trainer.dataloader_train)
-        batch["target"] = [torch.full_like(one, trainer.label_manager.ignore_label) for one in batch["target"]]
+        batch["target"] = [torch.full_like(level, trainer.label_manager.ignore_label) for level in batch["target"]]
         with pytest.raises(RuntimeError, match="no patch of this epoch had an annotated voxel"):
             trainer.on_train_epoch_end([trainer.train_step(batch)])
 

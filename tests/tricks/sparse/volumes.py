@@ -60,10 +60,10 @@ def as_annotated(volumes: Volumes, most: int = MOST) -> SparseCases:
     for case, labels in volumes.dense.items():
         kept = np.zeros(len(labels), bool)
         kept[list(volumes.slices(case))] = True
-        found = survey(
+        surveyed = survey(
             labels, np.flatnonzero(kept), axis=0, ignore=IGNORE, generator=np.random.default_rng(0), most=most
         )
-        sparse[case] = SparseCase(survey=found, kept=kept)
+        sparse[case] = SparseCase(survey=surveyed, kept=kept)
     whole = Volumes([labels.shape for labels in volumes.dense.values()])
     return SparseCases(whole, sparse, IGNORE)
 
@@ -89,7 +89,8 @@ def moving_only(make: Any, patch: Sequence[int]) -> BasicTransform:
     """Of a trainer's transforms those that move voxels and those that say what padding is."""
     rotation = (-0.5, 0.5)
     transforms = make(patch, rotation, None, (), False, ignore_label=IGNORE).transforms
-    return ComposeTransforms([one for one in transforms if isinstance(one, SpatialTransform | RemoveLabelTransform)])
+    kinds = SpatialTransform | RemoveLabelTransform
+    return ComposeTransforms([transform for transform in transforms if isinstance(transform, kinds)])
 
 
 STOCK = nnUNetTrainer.get_training_transforms

@@ -10,7 +10,7 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import Tensor
 
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.door import trainers
 from nnunet_tricks.tricks.supervision.full_size import enlarged
 from nnunet_tricks.tricks.supervision.levels import equal_weights
@@ -22,9 +22,9 @@ def _built(
     bench: Bench, name: str, *, dimension: str = "3d", ddp: bool = False
 ) -> tuple[nnUNetTrainer, list[Tensor], list[Tensor]]:
     """A trainer, outputs of its network and nnU-Net's targets for them."""
-    found = trainers.find(f"nnUNetTrainer{name}")
-    assert found is not None
-    with bench.room(found, Cell("labels", dimension, True)) as run:
+    cls = trainers.find(f"nnUNetTrainer{name}")
+    assert cls is not None
+    with bench.room(cls, Situation("labels", dimension, True)) as run:
         trainer = run.build()
         trainer.is_ddp = ddp
         trainer.loss = trainer._build_loss()
@@ -37,11 +37,11 @@ def _built(
 
 @given(st.lists(st.floats(0.01, 1), min_size=1, max_size=6), st.sampled_from([0.0, 1e-6]), st.integers(1, 8))
 def test_the_last_levels_weigh_alike_and_all_make_one(weights: list[float], lowest: float, levels: int) -> None:
-    found = equal_weights([*weights, lowest], levels)
-    trained = min(levels, len(found))
-    assert sum(found) == pytest.approx(1)
-    assert found[:trained] == pytest.approx([1 / trained] * trained, rel=1e-5)
-    assert all((weight > 0) == (lowest > 0) and weight < 1e-5 for weight in found[trained:])
+    equal = equal_weights([*weights, lowest], levels)
+    trained = min(levels, len(equal))
+    assert sum(equal) == pytest.approx(1)
+    assert equal[:trained] == pytest.approx([1 / trained] * trained, rel=1e-5)
+    assert all((weight > 0) == (lowest > 0) and weight < 1e-5 for weight in equal[trained:])
 
 
 @pytest.mark.parametrize("dimension", ["2d", "3d"])
@@ -91,9 +91,9 @@ def test_uncompiled_ddp_gets_a_gradient_for_every_output(bench: Bench, trick: st
 
 def test_without_deep_supervision_nothing_changes(bench: Bench) -> None:
     for trick in TRICKS:
-        found = trainers.find(f"nnUNetTrainer{trick}")
-        assert found is not None
-        with bench.room(found, Cell("labels", "2d", False)) as run:
+        cls = trainers.find(f"nnUNetTrainer{trick}")
+        assert cls is not None
+        with bench.room(cls, Situation("labels", "2d", False)) as run:
             assert not isinstance(run.build().loss, DeepSupervisionWrapper)
 
 

@@ -16,8 +16,8 @@ def test_it_lies_between_0_and_1_and_is_1_next_to_every_border(kinds: np.ndarray
     assert close.min() >= 0
     assert close.max() <= 1
     for axis in range(kinds.ndim):
-        here, there = np.moveaxis(kinds, axis, 0)[:-1], np.moveaxis(kinds, axis, 0)[1:]
-        at_a_border = (here != there) & (here > 0)
+        first, second = np.moveaxis(kinds, axis, 0)[:-1], np.moveaxis(kinds, axis, 0)[1:]
+        at_a_border = (first != second) & (first > 0)
         np.testing.assert_array_equal(np.moveaxis(close, axis, 0)[:-1][at_a_border], 1)
 
 

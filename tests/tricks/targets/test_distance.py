@@ -13,15 +13,15 @@ MASKS = array_shapes(min_dims=2, max_dims=3, min_side=1, max_side=9).flatmap(lam
 @given(MASKS, st.lists(st.sampled_from([0.5, 0.8, 1.0, 5.0]), min_size=3, max_size=3))
 def test_is_scipys_distance_to_the_border(mask: np.ndarray, spacing: list[float]) -> None:
     edges = spacing[: mask.ndim]
-    found = signed_distance(mask, edges)
+    distances = signed_distance(mask, edges)
     if not mask.any() or mask.all():
-        assert not found.any()
+        assert not distances.any()
         return
     corners = generate_binary_structure(mask.ndim, mask.ndim)
     border = mask & ~binary_erosion(mask, corners, border_value=1)
     outside = distance_transform_edt(~mask, sampling=edges)
     inside = distance_transform_edt(~border, sampling=edges)
-    np.testing.assert_allclose(found, np.where(mask, -inside, outside), atol=1e-4)
+    np.testing.assert_allclose(distances, np.where(mask, -inside, outside), atol=1e-4)
 
 
 def test_in_voxels_it_does_not_change_with_the_unit() -> None:

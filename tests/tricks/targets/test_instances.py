@@ -18,7 +18,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from scipy.ndimage import maximum_filter
 
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.conformance.steps import STEPS
 from nnunet_tricks.door import trainers
 from nnunet_tricks.tricks.targets.instances import (
@@ -108,14 +108,14 @@ def _split_in_two(raw: Path) -> None:
         SimpleITK.WriteImage(instances, str(raw / FOLDER / file.name))
 
 
-CELLS = [Cell("labels", "2d", True), Cell("regions+ignore", "2d", False), Cell("labels", "3d", True)]
+CELLS = [Situation("labels", "2d", True), Situation("regions+ignore", "2d", False), Situation("labels", "3d", True)]
 
 
-@pytest.mark.parametrize("cell", [*CELLS, Cell("labels", "cascade", True)], ids=str)
-def test_a_trainer_sees_two_objects_where_the_label_map_has_one(split_bench: Bench, cell: Cell) -> None:
-    found = trainers.find("nnUNetTrainerBlob")
-    assert found is not None
-    with split_bench.room(found, cell) as run:
+@pytest.mark.parametrize("cell", [*CELLS, Situation("labels", "cascade", True)], ids=str)
+def test_a_trainer_sees_two_objects_where_the_label_map_has_one(split_bench: Bench, cell: Situation) -> None:
+    cls = trainers.find("nnUNetTrainerBlob")
+    assert cls is not None
+    with split_bench.room(cls, cell) as run:
         if cell.dimension == "cascade":
             STEPS["first stage"](run)
         trainer = run.build()
@@ -140,9 +140,9 @@ def test_a_trainer_sees_two_objects_where_the_label_map_has_one(split_bench: Ben
 
 
 def test_maps_are_made_once_and_again_when_the_source_is_newer(split_bench: Bench) -> None:
-    found = trainers.find("nnUNetTrainerDistanceCE")
-    assert found is not None
-    with split_bench.room(found, CELLS[0]) as run:
+    cls = trainers.find("nnUNetTrainerDistanceCE")
+    assert cls is not None
+    with split_bench.room(cls, CELLS[0]) as run:
         times = []
         for _ in range(3):
             trainer = run.build()
@@ -156,9 +156,9 @@ def test_maps_are_made_once_and_again_when_the_source_is_newer(split_bench: Benc
 
 
 def test_where_the_raw_data_set_is_not_the_kept_colours_are_used(split_bench: Bench, tmp_path: Path) -> None:
-    found = trainers.find("nnUNetTrainerDistanceCE")
-    assert found is not None
-    with split_bench.room(found, CELLS[0]) as run:
+    cls = trainers.find("nnUNetTrainerDistanceCE")
+    assert cls is not None
+    with split_bench.room(cls, CELLS[0]) as run:
         run.build().get_tr_and_val_datasets()
         away = shutil.move(run.data.raw, tmp_path / "away")
         try:
@@ -179,11 +179,11 @@ def _touch_later(file: Path, than: Path) -> None:
 
 
 def test_a_case_without_its_map_and_another_grid_are_refused_by_name() -> None:
-    found = trainers.find("nnUNetTrainerBlob")
-    assert found is not None
+    cls = trainers.find("nnUNetTrainerBlob")
+    assert cls is not None
     with Bench() as own:
         raw = own.data("labels", flat=True).raw
-        with own.room(found, CELLS[0]) as run:
+        with own.room(cls, CELLS[0]) as run:
             trainer = run.build()
             trainer.get_tr_and_val_datasets()
             assert "objects of one class that touch count as one" in Path(trainer.log_file).read_text()
@@ -191,12 +191,12 @@ def test_a_case_without_its_map_and_another_grid_are_refused_by_name() -> None:
         wrong = raw / FOLDER / "case_1.png"
         SimpleITK.WriteImage(SimpleITK.GetImageFromArray(np.zeros((5, 6), np.uint16)), str(wrong))
         with (
-            own.room(found, CELLS[0]) as run,
+            own.room(cls, CELLS[0]) as run,
             pytest.raises(ValueError, match=r"case_1\.png has .* must have the same grid"),
         ):
             run.build().get_tr_and_val_datasets()
         wrong.unlink()
-        with own.room(found, CELLS[0]) as run, pytest.raises(FileNotFoundError, match=r"1 of 2 .*case_1\.png"):
+        with own.room(cls, CELLS[0]) as run, pytest.raises(FileNotFoundError, match=r"1 of 2 .*case_1\.png"):
             run.build().get_tr_and_val_datasets()
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import LABEL_MODES, Cell
+from nnunet_tricks.conformance.grid import LABEL_MODES, Situation
 from nnunet_tricks.door import trainers
 from nnunet_tricks.tricks.targets.distance import signed_distance_in_voxels
 from nnunet_tricks.tricks.targets.maps import AppendMaps, Layout
@@ -22,9 +22,9 @@ from nnunet_tricks.tricks.targets.trainer import MappedLossTrainer
 def test_maps_are_those_of_the_augmented_truth(
     bench: Bench, labels: str, dimension: str, deep_supervision: bool
 ) -> None:
-    found = trainers.find("nnUNetTrainerBoundary")
-    assert found is not None
-    with bench.room(found, Cell(labels, dimension, deep_supervision)) as run:
+    cls = trainers.find("nnUNetTrainerBoundary")
+    assert cls is not None
+    with bench.room(cls, Situation(labels, dimension, deep_supervision)) as run:
         trainer = run.build()
         assert isinstance(trainer, MappedLossTrainer)
         trainer.on_train_start()
@@ -35,9 +35,9 @@ def test_maps_are_those_of_the_augmented_truth(
         full = plain["target"][0] if deep_supervision else plain["target"]
         layout, spacing = trainer.layout, trainer.configuration_manager.spacing
         for sample in range(len(full)):
-            for mask, one in zip(layout.kinds(full[sample]), maps[sample], strict=True):
+            for mask, stored in zip(layout.kinds(full[sample]), maps[sample], strict=True):
                 made = map_of_annotated(signed_distance_in_voxels, mask, spacing, layout.annotated(full[sample]))
-                np.testing.assert_array_equal(one, made)
+                np.testing.assert_array_equal(stored, made)
         assert full.shape[1] == layout.channels
         assert full.dtype == (torch.bool if layout.regions else torch.int16)
         if deep_supervision:
@@ -46,9 +46,9 @@ def test_maps_are_those_of_the_augmented_truth(
 
 
 def test_the_trainer_is_as_before_once_the_loaders_are_there(bench: Bench) -> None:
-    found = trainers.find("nnUNetTrainerBoundary")
-    assert found is not None
-    with bench.room(found, Cell("labels", "2d", True)) as run:
+    cls = trainers.find("nnUNetTrainerBoundary")
+    assert cls is not None
+    with bench.room(cls, Situation("labels", "2d", True)) as run:
         trainer = run.build()
         trainer.on_train_start()
         assert not {"get_training_transforms", "get_validation_transforms"} & set(vars(trainer))

@@ -150,8 +150,8 @@ def test_distances_are_the_largest_that_what_is_annotated_leaves_open() -> None:
         open_ = np.abs(signed_distance(truth, (1, 1), annotated))
         for under in (False, True, truth):
             closed = np.where(annotated, truth, under)
-            there = annotated & (open_ > 0)
-            assert (np.abs(signed_distance(closed, (1, 1)))[there] <= open_[there] + 1e-5).all()
+            outside = annotated & (open_ > 0)
+            assert (np.abs(signed_distance(closed, (1, 1)))[outside] <= open_[outside] + 1e-5).all()
 
 
 def test_a_cut_is_no_border() -> None:
@@ -183,9 +183,9 @@ def test_a_skeleton_ends_where_the_middle_is_not_known() -> None:
     bar[4:11] = True
     annotated = np.ones(bar.shape, bool)
     annotated[:, 25:] = False
-    found, whole = tubed_skeleton(bar, (1, 1), annotated), tubed_skeleton(bar, (1, 1))
-    np.testing.assert_array_equal(found[:, :18], whole[:, :18])
-    assert not found[:, 24].any()
+    cut, whole = tubed_skeleton(bar, (1, 1), annotated), tubed_skeleton(bar, (1, 1))
+    np.testing.assert_array_equal(cut[:, :18], whole[:, :18])
+    assert not cut[:, 24].any()
 
 
 def test_an_uncertain_rim_leaves_both_sides_their_distances() -> None:

@@ -1,11 +1,11 @@
 r"""Instructive channels by curvature: feature maps with edges count more than flat ones.
 
 $S = \sum_x |(K * F)(x)|$ with $K_2 = \frac{1}{16} (-1, 5, -1; 5, -16, 5; -1, 5, -1)$. Liu et al., "Instructive feature
-enhancement for dichotomous medical image segmentation", MICCAI 2023, eq. 1; K by Gong and Sbalzarini. In 3D, which the
-paper leaves open, K is the mean of $K_2$ over the three planes: the small-gradient limit of both is 3/8 of the mean
+enhancement for dichotomous medical image segmentation", MICCAI 2023, eq. 1; K by Gong and Sbalzarini. The paper leaves
+3D open. There K is the mean of $K_2$ over the three planes: the small-gradient limit of both is 3/8 of the mean
 curvature of the graph (x, u(x)), that is 3/16 (2D) or 1/8 (3D) of the Laplacian.
 
-The published code computes this score in 2D. It is in proportion to the amplitude of a channel, here as there.
+The published code computes this score in 2D. The score is proportional to the amplitude of a channel, here as there.
 """
 
 from __future__ import annotations
@@ -21,23 +21,25 @@ from nnunet_tricks.tricks.network.enhancement.selection import Score
 from nnunet_tricks.tricks.network.enhancement.trainer import EnhancementTrainer
 
 _WEIGHTS = {1: (-3 / 8, 3 / 16), 2: (-1.0, 5 / 16, -1 / 16), 3: (-1.0, 5 / 24, -1 / 48, 0.0)}
-"""By number of axes: centre, then one, two, three steps away. Along one axis it is K2 of what does not change along the
-other."""
+"""Weights by number of axes: of the centre, then of elements one, two and three steps away. For one axis they are K2
+applied to an image that does not change along the other."""
 
 _AT_ONCE = 2**20
-"""Values; larger pieces leave the caches of a CPU, smaller ones spend their time on calls."""
+"""Values that are computed at a time. Larger pieces leave the caches of a CPU, smaller ones spend their time on
+calls."""
 
 
 @torch.no_grad()
 def curvature_score(features: Tensor, axes: Sequence[int] | None = None) -> Tensor:
     """How much a feature map bends, summed over the map; 0 for a plane.
 
-    In float32, also under autocast and for half-precision features. Not looked at: the outermost voxels, whose
-    neighbourhood is not whole. Along an axis of fewer than 3 voxels the border is repeated instead.
+    Computed in float32, also under autocast and for half-precision features. The outermost voxels are left out, since
+    they lack some neighbours. Along an axis of fewer than 3 voxels the border is repeated instead.
 
     Args:
         features: (B, C, *spatial), 2D or 3D.
-        axes: Spatial axes to look along, all if not given. Two of three for maps that are coarse along the third.
+        axes: Spatial axes along which the kernel looks, all if not given. Two of three for maps that are coarse along
+            the third.
 
     Returns:
         (B, C), not negative, the same unit as ``features``. 0 for a map with values that are not finite. No gradient.
@@ -66,7 +68,7 @@ def curvature_score(features: Tensor, axes: Sequence[int] | None = None) -> Tens
 
 
 def _border(short: Sequence[int], dimensions: int) -> list[int]:
-    """One voxel more on both sides of short axes, as ``F.pad`` takes it: the last axis first."""
+    """Padding by one voxel on both sides of short axes, as ``F.pad`` wants it: the last axis first."""
     return [int(axis in short) for axis in reversed(range(dimensions)) for _ in range(2)]
 
 
@@ -77,5 +79,5 @@ class nnUNetTrainerIFECurvature(EnhancementTrainer):
 
     @classmethod
     def make_score(cls, channels: int, stage: int) -> Score:
-        """The score of feature maps."""
+        """The curvature of feature maps."""
         return curvature_score

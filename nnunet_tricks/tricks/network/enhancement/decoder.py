@@ -20,15 +20,15 @@ class EnhancedDecoder(UNetDecoder):
     """A decoder that enhances some of the skip connections before it uses them; all else stays as in nnU-Net's.
 
     Attributes:
-        enhancements: What is done to which skip connection; 0 has full resolution.
+        enhancements: Enhancement of each skip connection that has one, by its number; 0 has full resolution.
     """
 
     def __init__(self, decoder: UNetDecoder, enhancements: Mapping[int, Enhancement]) -> None:
         """Take over the layers of a decoder, and widen the first convolution of the enhanced stages.
 
         Args:
-            decoder: nnU-Net's; not to be used any more.
-            enhancements: By number of the skip connection.
+            decoder: nnU-Net's decoder; not to be used afterwards.
+            enhancements: Enhancements by number of the skip connection.
         """
         nn.Module.__init__(self)
         self.deep_supervision = decoder.deep_supervision
@@ -48,7 +48,7 @@ class EnhancedDecoder(UNetDecoder):
         return super().forward(carried)
 
     def enhanced(self) -> Iterator[tuple[int, Enhancement]]:
-        """Number of each enhanced skip connection, and what is done to it."""
+        """The number of each enhanced skip connection, and its enhancement."""
         for stage, enhancement in self.enhancements.items():
             yield int(stage), cast(Enhancement, enhancement)
 
@@ -57,7 +57,7 @@ def plain_decoder(network: nn.Module, trick: str) -> UNetDecoder:
     """The decoder of one of nnU-Net's planned U-Nets.
 
     Raises:
-        ValueError: If the network is another one.
+        ValueError: If the network is of another kind.
     """
     decoder = getattr(network, "decoder", None)
     if type(decoder) is not UNetDecoder:
@@ -69,7 +69,7 @@ def plain_decoder(network: nn.Module, trick: str) -> UNetDecoder:
 
 
 def enhanced_decoder(network: nn.Module) -> EnhancedDecoder | None:
-    """The decoder of a network, if its skip connections are enhanced; also inside DDP and torch.compile."""
+    """The enhanced decoder of a network, if it has one; also inside DDP and torch.compile."""
     if isinstance(network, DistributedDataParallel):
         network = network.module
     if isinstance(network, OptimizedModule):
@@ -85,10 +85,10 @@ def axes_of_stage(decoder: UNetDecoder, stage: int) -> tuple[int, ...]:
 
 
 def widened(decoder: EnhancedDecoder) -> dict[str, int]:
-    """The weights that have more input channels than in a plain U-Net, and how many a plain one has.
+    """The weights with more input channels than in a plain U-Net, and how many channels the plain U-Net has there.
 
     Returns:
-        By name in the decoder's state, as often as the state holds them.
+        Channels of the plain U-Net by name in the decoder's state, as often as the state holds the weights.
     """
     return {
         f"stages.{len(decoder.stages) - 1 - stage}.convs.0.{name}.weight": 2 * enhancement.channels
@@ -99,7 +99,7 @@ def widened(decoder: EnhancedDecoder) -> dict[str, int]:
 
 
 def _widen(blocks: StackedConvBlocks, count: int) -> None:
-    """Let the first convolution of a decoder stage take ``count`` more channels; it gets new weights."""
+    """Replace the first convolution of a decoder stage by one with ``count`` more input channels and new weights."""
     block = blocks.convs[0]
     old = block.conv
     new = type(old)(

@@ -1,12 +1,13 @@
-r"""Instructive channels by entropy: feature maps in which many things happen count more than monotonous ones.
+r"""Instructive channels by entropy: feature maps with much texture count more than monotonous ones.
 
 $E = -\sum_{i,j} P_{ij} \log_2 P_{ij}$, where $P_{ij}$ is how often value i stands at the centre of a window whose other
 values have mean j. Liu et al., "Instructive feature enhancement for dichotomous medical image segmentation", MICCAI
 2023, eq. 2 and algorithm 1. In 3D the window has 27 voxels.
 
-The published code for U-Nets packs i and j into one number, 100 i + j, and takes the histogram's range from the whole
-batch: in effect an entropy of i alone, which depends on the other images of the batch. ``mode="reference"`` is that.
-The one for DeepLabV3+ and SINetV2 counts how often 100 i + j is exactly the same number. ``mode="unique"`` is that.
+``mode="reference"`` is the published code for U-Nets. It packs i and j into one number, 100 i + j, and takes the
+histogram's range from the whole batch. In effect this is an entropy of i alone that depends on the other images of the
+batch. ``mode="unique"`` is the published code for DeepLabV3+ and SINetV2: it counts how often 100 i + j is exactly the
+same number.
 """
 
 from __future__ import annotations
@@ -31,13 +32,14 @@ MOST_BINS = 2**16
 """256 values of i times 256 of j, as in the paper's equation."""
 
 _AT_ONCE = 2**16
-"""Values or counters; what is made of them is some times larger, and fits into the caches of a CPU."""
+"""Values or counters that are computed at a time; what is made of them is a few times larger, and fits into the caches
+of a CPU."""
 
 SPARSE = 4
-"""Times as many cells as voxels are not counted one by one, since their counters would take more memory than maps."""
+"""Cells for each voxel above which cells are not counted one by one: counters would take more memory than maps."""
 
 _CENTRE = 100.0
-"""What the published code multiplies i with before it adds j."""
+"""Factor by which the published code multiplies i before it adds j."""
 
 
 @torch.no_grad()
@@ -46,18 +48,19 @@ def entropy_score(
 ) -> Tensor:
     """Entropy of a feature map's values together with the means of their neighbours, in bits.
 
-    In float32, also under autocast and for half-precision features. Counting needs no host, and has fixed sizes.
+    Computed in float32, also under autocast and for half-precision features. Counting needs no host and has fixed
+    sizes.
 
-    ``paper``: i and j fall into sqrt(bins) values each, between the least and the greatest feature of the same sample,
-    so channels of small amplitude score low, as in the published code, but other samples do not matter. Neighbours
+    ``paper``: i and j fall into sqrt(bins) values each, between the least and the greatest feature of the same sample.
+    So channels of small amplitude score low, as in the published code, but other samples do not matter. Neighbours
     outside the map are left out of the mean.
 
     ``reference``: 100 i + j falls into ``bins`` values between the least and the greatest of the whole batch.
-    Neighbours outside the map count as 0, and shares are of a map that is two voxels larger along each axis, so that
-    they do not add up to 1.
+    Neighbours outside the map count as 0. Shares are of a map that is two voxels larger along each axis, so they do not
+    add up to 1.
 
-    ``unique``: each value of 100 i + j has a cell of its own, and ``bins`` mean nothing. Of floating-point numbers
-    nearly all differ, so many channels score alike; what is equal depends on rounding. Shares are as for ``reference``.
+    ``unique``: each value of 100 i + j has a cell of its own, and ``bins`` means nothing. Nearly all floating-point
+    numbers differ, so many channels score alike; what is equal depends on rounding. Shares are as for ``reference``.
 
     Args:
         features: (B, C, *spatial), 2D or 3D.
@@ -79,50 +82,18 @@ def entropy_score(
     """
     chosen = check_features(features, axes)
     check_bins(bins, mode)
-    dimensions = features.ndim - 2
-    window_size = 3 ** len(chosen)
-    around = (1 / (window_size - 1),) * len(chosen)
-    padding = [int(axis in chosen) for axis in range(dimensions)]
-    # What the published code takes shares of; a list, since the compiler takes no generator.
-    total = prod([size + 2 * pad for size, pad in zip(features.shape[2:], padding, strict=True)])
-    # As many maps at a time as their values, and their counters, are few.
-    voxels = prod(features.shape[2:])
-    values = _AT_ONCE * voxels // max(voxels, min(bins, SPARSE * voxels))
     with without_autocast(features.device):
-        if mode == "reference":
-            kernel = window(chosen, dimensions, (_CENTRE, *around), features.device)
-            mixed = [filtered(maps, kernel, padding=padding) for maps in in_chunks(features, values)]
-            low, high = _ranges(mixed, features.shape[:2], across=(0, 1))
-            entropies = [
-                _entropy(_parts(maps, least, greatest, bins), bins, total)
-                for maps, least, greatest in _with(mixed, low, high)
-            ]
-        elif mode == "unique":
-            low, _ = _ranges(in_chunks(features, values), features.shape[:2], across=())
-            entropies = [
-                _entropy(_ranks(_as_published(maps, padding)), voxels, total) for maps in in_chunks(features, values)
-            ]
-        else:
-            kernel = window(chosen, dimensions, (0.0, *around), features.device)
-            present = filtered(torch.ones_like(features[:1, :1], dtype=torch.float32), kernel, padding=padding)
-            present.clamp_(min=1e-3)  # a single voxel has no neighbour, and 0 as their mean
-            low, high = _ranges(in_chunks(features, values), features.shape[:2], across=(1,))
-            entropies, levels = [], isqrt(bins)
-            for maps, least, greatest in _with(in_chunks(features, values), low, high):
-                neighbours = filtered(maps, kernel, padding=padding).div_(present)
-                cells = _parts(maps, least, greatest, levels).floor_().mul_(levels)
-                cells.add_(_parts(neighbours, least, greatest, levels))
-                entropies.append(_entropy(cells, bins, voxels))
-        return torch.cat(entropies).masked_fill_(low.isnan(), 0).view(features.shape[:2])
+        entropies, low = _ENTROPIES[mode](features, chosen, bins)
+        return entropies.masked_fill_(low.isnan(), 0).view(features.shape[:2])
 
 
 def check_bins(bins: int, mode: str) -> None:
-    """Require a histogram that there is.
+    """Refuse histograms that do not exist.
 
     Raises:
-        ValueError: If there is none of so many bins, or no such mode.
+        ValueError: If there is no such mode, or none of its histograms has so many bins.
     """
-    if mode not in ("paper", "reference", "unique"):
+    if mode not in _ENTROPIES:
         raise ValueError(f"mode must be 'paper', 'reference' or 'unique', got '{mode}'")
     if not 2 <= bins <= MOST_BINS:
         raise ValueError(f"bins must be from 2 to {MOST_BINS}, got {bins}")
@@ -133,11 +104,84 @@ def check_bins(bins: int, mode: str) -> None:
         )
 
 
-def _ranges(chunks: Iterable[Tensor], shape: torch.Size, *, across: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    """Least and greatest value for each of B * C maps, of all that share a histogram; nan for maps that are not finite.
+def _joint(features: Tensor, axes: tuple[int, ...], bins: int) -> tuple[Tensor, Tensor]:
+    """The paper's entropy, of i and j in a histogram of two axes.
 
     Args:
-        chunks: The maps.
+        features: (B, C, *spatial).
+        axes: Spatial axes along which a voxel has neighbours.
+        bins: Cells of the histogram, a square number.
+
+    Returns:
+        The entropy and the least value of each of B * C maps; the value is nan for a map that is not finite.
+    """
+    padding, values = _padding(features, axes), _values_at_once(features, bins)
+    kernel = _kernel(features, axes, centre=0.0)
+    present = filtered(torch.ones_like(features[:1, :1], dtype=torch.float32), kernel, padding=padding)
+    present.clamp_(min=1e-3)  # a single voxel has no neighbour, and 0 as their mean
+    low, high = _ranges(in_chunks(features, values), features.shape[:2], across=(1,))
+    entropies, levels, voxels = [], isqrt(bins), prod(features.shape[2:])
+    for maps, least, greatest in _with(in_chunks(features, values), low, high):
+        neighbours = filtered(maps, kernel, padding=padding).div_(present)
+        cells = _parts(maps, least, greatest, levels).floor_().mul_(levels)
+        cells.add_(_parts(neighbours, least, greatest, levels))
+        entropies.append(_entropy(cells, bins, voxels))
+    return torch.cat(entropies), low
+
+
+def _packed(features: Tensor, axes: tuple[int, ...], bins: int) -> tuple[Tensor, Tensor]:
+    """The entropy of the published code for U-Nets, of 100 i + j in one histogram; as ``_joint``."""
+    padding, values = _padding(features, axes), _values_at_once(features, bins)
+    kernel = _kernel(features, axes, centre=_CENTRE)
+    mixed = [filtered(maps, kernel, padding=padding) for maps in in_chunks(features, values)]
+    low, high = _ranges(mixed, features.shape[:2], across=(0, 1))
+    total = _padded_voxels(features, padding)
+    entropies = [
+        _entropy(_parts(maps, least, greatest, bins), bins, total) for maps, least, greatest in _with(mixed, low, high)
+    ]
+    return torch.cat(entropies), low
+
+
+def _unique(features: Tensor, axes: tuple[int, ...], bins: int) -> tuple[Tensor, Tensor]:
+    """The entropy of the published code for other networks, of equal values of 100 i + j; as ``_joint``."""
+    padding, values = _padding(features, axes), _values_at_once(features, bins)
+    low, _ = _ranges(in_chunks(features, values), features.shape[:2], across=())
+    voxels, total = prod(features.shape[2:]), _padded_voxels(features, padding)
+    entropies = [_entropy(_ranks(_as_published(maps, padding)), voxels, total) for maps in in_chunks(features, values)]
+    return torch.cat(entropies), low
+
+
+_ENTROPIES = {"paper": _joint, "reference": _packed, "unique": _unique}
+
+
+def _padding(features: Tensor, axes: tuple[int, ...]) -> list[int]:
+    """Voxels around a map, along each spatial axis, that windows of its voxels reach."""
+    return [int(axis in axes) for axis in range(features.ndim - 2)]
+
+
+def _kernel(features: Tensor, axes: tuple[int, ...], *, centre: float) -> Tensor:
+    """A window that sums ``centre`` times a voxel and the mean of its neighbours."""
+    around = (1 / (3 ** len(axes) - 1),) * len(axes)
+    return window(axes, features.ndim - 2, (centre, *around), features.device)
+
+
+def _padded_voxels(features: Tensor, padding: Sequence[int]) -> int:
+    """Voxels of a map and of what lies around it, which the published code takes shares of."""
+    # A list, since the compiler takes no generator.
+    return prod([size + 2 * pad for size, pad in zip(features.shape[2:], padding, strict=True)])
+
+
+def _values_at_once(features: Tensor, bins: int) -> int:
+    """Values to compute at a time: as many maps as keep both their values and their counters few."""
+    voxels = prod(features.shape[2:])
+    return _AT_ONCE * voxels // max(voxels, min(bins, SPARSE * voxels))
+
+
+def _ranges(chunks: Iterable[Tensor], shape: torch.Size, *, across: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """Least and greatest value of the maps that share a histogram, for each of B * C maps; nan for one not finite.
+
+    Args:
+        chunks: Maps, some at a time.
         shape: B and C.
         across: Axes of the shape along which a histogram is shared.
     """
@@ -161,13 +205,13 @@ def _with(chunks: Iterable[Tensor], low: Tensor, high: Tensor) -> Iterator[tuple
 
 
 def _parts(maps: Tensor, low: Tensor, high: Tensor, count: int) -> Tensor:
-    """Where each value lies in a range that is cut in so many parts, from 0 to count - 1; 0 where there is no range."""
+    """The place of each value in a range of ``count`` parts, from 0 to count - 1; 0 where the range is empty."""
     scale = torch.where(high > low, count / (high - low), 0)
     return (maps - low).mul_(scale).clamp_(0, count - 1)
 
 
 def _as_published(maps: Tensor, padding: Sequence[int]) -> Tensor:
-    """100 i + j of each voxel, (B * C, voxels): summed in the published code's order, on which equality depends."""
+    """100 i + j of each voxel, (B * C, voxels), summed in the published code's order: equality depends on it."""
     around = F.pad(maps, [side for pad in reversed(padding) for side in (pad, pad)])
     shifts = product(*(range(1 + 2 * pad) for pad in padding))
     size = maps.shape[2:]
@@ -182,9 +226,9 @@ def _entropy(cells: Tensor, bins: int, total: int) -> Tensor:
     """Entropy of maps in bits.
 
     Args:
-        cells: (B, C, *spatial) or (B * C, voxels), the cell of each voxel, and any fraction.
+        cells: (B, C, *spatial) or (B * C, voxels), the cell of each voxel; decimals are cut off.
         bins: Number of cells.
-        total: What the counts are shares of.
+        total: Number that the counts are divided by.
 
     Returns:
         (B * C).
@@ -194,8 +238,8 @@ def _entropy(cells: Tensor, bins: int, total: int) -> Tensor:
 
 
 def _counts(cells: Tensor, bins: int) -> Tensor:
-    """How many voxels are in each cell (B * C, cells); in another order where there are many more cells than voxels."""
-    # A cell that is not a number becomes any integer, which must still be one of a cell.
+    """Voxels in each cell, (B * C, cells); where cells are many more than voxels, in another order."""
+    # A cell that is nan becomes any integer, which must still be the number of a cell.
     codes = (cells.flatten(2).flatten(0, 1) if cells.ndim > 2 else cells).long().clamp_(0, bins - 1)
     voxels = codes.shape[1]
     if bins > SPARSE * voxels:
@@ -205,7 +249,7 @@ def _counts(cells: Tensor, bins: int) -> Tensor:
 
 
 def _ranks(codes: Tensor) -> Tensor:
-    """Equal numbers of a row keep being equal, and all become small: 0, 1, 2, ..."""
+    """Numbers 0, 1, 2, ... of sorted rows, the same for values that are equal."""
     ordered = codes.sort(dim=1).values
     changes = torch.zeros_like(ordered, dtype=torch.int64)
     changes[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
@@ -219,7 +263,7 @@ class nnUNetTrainerIFEEntropy(EnhancementTrainer):
 
     @classmethod
     def make_score(cls, channels: int, stage: int) -> Score:
-        """The score of feature maps."""
+        """The entropy of feature maps, by the histogram that the name says."""
         settings = cls.parameters[cls.trick]
         check_bins(settings.bins, settings.mode)
         return partial(entropy_score, bins=settings.bins, mode=settings.mode)

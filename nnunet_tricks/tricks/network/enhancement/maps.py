@@ -1,4 +1,4 @@
-"""Looking at every feature map by itself, in float32, without gradient and without copies as large as the input."""
+"""Computing on each feature map by itself, in float32, without gradient and without copies as large as the input."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import torch.nn.functional as F  # noqa: N812, its standard name
 from torch import Tensor
 
 MAPS_AT_ONCE = 16
-"""Grouped convolutions on the CPU work on 16 channels at a time."""
+"""Channels that grouped convolutions on the CPU work on at a time."""
 
-# Before torch 2.4, which brought both, is_autocast_enabled tells of GPUs only.
+# Torch 2.4 brought get_autocast_dtype. Before it, is_autocast_enabled tells about GPUs only.
 _AUTOCAST_BY_DEVICE = hasattr(torch, "get_autocast_dtype")
 
 
 def check_features(features: Tensor, axes: Sequence[int] | None) -> tuple[int, ...]:
-    """The spatial axes to look along.
+    """The spatial axes along which a score looks.
 
     Args:
         features: (B, C, *spatial), 2D or 3D.
-        axes: Some of the spatial axes, counted from 0; all if not given.
+        axes: Spatial axes, counted from 0; all if not given.
 
     Raises:
         ValueError: If the features have another number of axes, are integers or empty, or an axis is not there.
@@ -47,22 +47,22 @@ def check_features(features: Tensor, axes: Sequence[int] | None) -> tuple[int, .
 
 
 def without_autocast(device: torch.device) -> AbstractContextManager[object]:
-    """A context in which operations keep float32; nothing is done where they do anyway, since that is measurable."""
+    """A context in which operations keep float32; an empty one where they do so anyway, since autocast takes time."""
     if not _AUTOCAST_BY_DEVICE or torch.is_autocast_enabled(device.type):
         return torch.autocast(device.type, enabled=False)
     return nullcontext()
 
 
 def in_chunks(features: Tensor, values: int) -> Iterator[Tensor]:
-    """All feature maps of a batch, some at a time, so that what is computed from them stays small.
+    """All feature maps of a batch, some at a time, so that intermediate results stay small.
 
     Args:
         features: (B, C, *spatial).
-        values: About so many at a time.
+        values: Number of values at a time, about.
 
     Yields:
-        In float32 (B, C, *spatial) where that is small enough, else (1, n, *spatial); one after the other they are the
-        B * C maps.
+        Maps in float32: (B, C, *spatial) where that is small enough, else (1, n, *spatial); one after the other they
+        are the B * C maps.
     """
     if features.numel() <= values:
         yield features.float()
@@ -74,13 +74,13 @@ def in_chunks(features: Tensor, values: int) -> Iterator[Tensor]:
 
 
 def window(axes: tuple[int, ...], dimensions: int, weights: tuple[float, ...], device: torch.device) -> Tensor:
-    """A window of 3 whose weights depend on how many steps along axes lead to an element from the centre.
+    """A window of 3 whose weights depend on how many steps along axes lead from the centre to an element.
 
     Args:
-        axes: The axes along which the window has three elements; it has one along the others.
+        axes: Axes along which the window has three elements; it has one along the others.
         dimensions: Number of all axes.
-        weights: Of the centre, of what is one step away, and so on.
-        device: Where to make it; nothing is copied there from the host, which would wait for a GPU.
+        weights: Weight of the centre, of elements one step away, and so on.
+        device: Device to make it on; nothing is copied there from the host, which would wait for a GPU.
 
     Examples:
         >>> window((0, 1), 2, (4.0, 1.0, 0.0), torch.device("cpu"))
@@ -88,7 +88,7 @@ def window(axes: tuple[int, ...], dimensions: int, weights: tuple[float, ...], d
                 [1., 4., 1.],
                 [0., 1., 0.]])
     """
-    # Compiled code makes it anew: the compiler does not keep what is kept here.
+    # Compiled code makes it anew: the compiler ignores the cache.
     return (_made if torch.compiler.is_compiling() else _kept)(axes, dimensions, weights, device)
 
 
@@ -107,7 +107,7 @@ def _kept(axes: tuple[int, ...], dimensions: int, weights: tuple[float, ...], de
 
 
 def filtered(maps: Tensor, kernel: Tensor, *, padding: Sequence[int]) -> Tensor:
-    """Each map of (B, C, *spatial) under the same kernel; zeros stand around the maps."""
+    """Each map of (B, C, *spatial) convolved with the same kernel, with zeros around the maps."""
     count = maps.shape[1]
     convolve = F.conv2d if kernel.ndim == 2 else F.conv3d
     return convolve(maps, kernel.expand(count, 1, *kernel.shape), padding=tuple(padding), groups=count)

@@ -1,7 +1,7 @@
-"""Random channels: the control that tells selection from extra width.
+"""Random channels: the control that separates selection from extra width.
 
-The decoder gets as many more channels as with ``IFECurvature``, but which ones is drawn once, before the training, and
-is the same for every image. Liu et al. have no such control.
+The decoder gets as many more channels as with ``IFECurvature``. But these are drawn once, before the training, and are
+the same for every image. Liu et al. have no such control.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class RandomScore(nn.Module):
     """
 
     def __init__(self, channels: int, seed: int) -> None:
-        """Draw them.
+        """Draw a score for each channel.
 
         Args:
-            channels: How many.
-            seed: The same seed draws the same.
+            channels: Number of channels.
+            seed: Seed of the draw; the same seed draws the same scores.
         """
         super().__init__()
         drawn = torch.rand(channels, generator=torch.Generator().manual_seed(seed))
@@ -42,11 +42,11 @@ class RandomScore(nn.Module):
 
 
 class nnUNetTrainerIFERandom(EnhancementTrainer):
-    """nnU-Net whose middle skip connections carry some channels a second time, drawn once; each run draws others."""
+    """nnU-Net whose middle skip connections carry random channels a second time; each run draws its own once."""
 
     trick = "IFERandom"
 
     @classmethod
     def make_score(cls, channels: int, stage: int) -> Score:
-        """The score of feature maps."""
+        """Scores of the run, the same for all images."""
         return RandomScore(channels, seed=1000 * cls.trainer_name.run + stage)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 Score = Callable[[Tensor, Sequence[int] | None], Tensor]
-"""Features (B, C, *spatial) and the spatial axes to look along -> scores (B, C), high ones to be chosen."""
+"""A function from features (B, C, *spatial) and the spatial axes to look along to scores (B, C); high is better."""
 
 
 def most_instructive(scores: Tensor, count: int) -> Tensor:
@@ -18,13 +18,13 @@ def most_instructive(scores: Tensor, count: int) -> Tensor:
 
     Args:
         scores: (B, C).
-        count: How many channels of each sample, from 0 to C.
+        count: Number of channels to choose in each sample, from 0 to C.
 
     Returns:
         (B, count) channel numbers.
 
     Raises:
-        ValueError: If there are not so many channels.
+        ValueError: If there are fewer channels.
 
     Examples:
         >>> most_instructive(torch.tensor([[1.0, 3.0, 3.0, torch.nan]]), 3)
@@ -54,7 +54,7 @@ def enhanced(features: Tensor, index: Tensor) -> Tensor:
     every = torch.arange(channels, device=index.device).expand(samples, channels)
     first = channels * torch.arange(samples, device=index.device).unsqueeze(1)
     rows = torch.cat([every, index], dim=1) + first
-    # Whole maps are copied, which takes a third of the time of gather, forward and backward.
+    # Copies whole maps: a third of the time of gather, forward and backward.
     return features.flatten(0, 1).index_select(0, rows.flatten()).reshape(*rows.shape, *features.shape[2:])
 
 
@@ -76,13 +76,13 @@ class Enhancement(nn.Module):
         """Choose ``floor(ratio * channels)`` channels.
 
         Args:
-            score: What makes a channel instructive.
+            score: Score of the channels; those with the highest are added.
             channels: Number of channels that come in.
-            ratio: From 0, which adds none, to 1, which shows all twice.
+            ratio: Share of the channels to add, from 0 (none) to 1 (all are shown twice).
             axes: Spatial axes that the score looks along.
 
         Raises:
-            ValueError: If the ratio is none of these.
+            ValueError: If the ratio is not from 0 to 1.
         """
         super().__init__()
         if not 0 <= ratio <= 1:
@@ -102,5 +102,5 @@ class Enhancement(nn.Module):
         return most_instructive(self.score(features, self.axes), self.count)
 
     def extra_repr(self) -> str:
-        """What str(network) says."""
+        """Settings that str(network) shows."""
         return f"{self.channels} channels, {self.count} of them twice"

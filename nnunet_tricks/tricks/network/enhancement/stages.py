@@ -11,20 +11,19 @@ Where = Literal["middle", "shallow"]
 def chosen_stages(skips: int, count: int, where: Where) -> range:
     """Neighbouring skip connections of a U-Net, from shallow to deep.
 
-    ``middle`` are those of the middle; with four skip connections and two to choose the second and third, as in the
-    paper's U-Net. ``shallow`` begins at the second one, which halves the image, as the paper's U-Net does, however
-    deep the network is.
+    ``middle`` chooses in the middle: of four skip connections the second and third, as in the paper's U-Net.
+    ``shallow`` begins at the second one, at half resolution, however deep the network is. So does the paper's U-Net.
 
     Args:
-        skips: How many there are; number 0 has full resolution.
-        count: How many to choose.
+        skips: Number of skip connections; number 0 has full resolution.
+        count: Number of skip connections to choose.
         where: ``middle`` or ``shallow``.
 
     Returns:
-        Their numbers.
+        Numbers of the chosen skip connections.
 
     Raises:
-        ValueError: If there are too few.
+        ValueError: If there are too few skip connections.
 
     Examples:
         >>> [list(chosen_stages(skips, 2, "middle")) for skips in (2, 3, 4, 5, 6, 7)]

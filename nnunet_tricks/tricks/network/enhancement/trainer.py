@@ -1,4 +1,4 @@
-"""What the trainers with enhanced skip connections share."""
+"""The trainer that tricks with enhanced skip connections build on."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class EnhancementTrainer(TrickTrainer):
     """A trainer whose network sees some channels of the skip connections twice.
 
     Attributes:
-        trick: The trick's name in the catalogue, whose parameters ``r`` and ``stages`` say how many channels of which
-            skip connections.
+        trick: Name of the trick in the catalogue; its parameters ``r`` and ``stages`` are the shares of channels and
+            the choice of skip connections.
     """
 
     trick: ClassVar[str]
@@ -34,10 +34,10 @@ class EnhancementTrainer(TrickTrainer):
     @classmethod
     @abstractmethod
     def make_score(cls, channels: int, stage: int) -> Score:
-        """What makes a channel instructive.
+        """The score by which channels are selected.
 
         Args:
-            channels: Of the stage.
+            channels: Number of channels of the stage.
             stage: Number of the skip connection; 0 has full resolution.
         """
 
@@ -75,12 +75,18 @@ class EnhancementTrainer(TrickTrainer):
         return network
 
     def initialize(self) -> None:
-        """Build everything, and say what is enhanced."""
+        """Build everything, and write into the log what is enhanced."""
         super().initialize()
+        # nnU-Net loads pretrained weights after this, and before the training starts.
         pretrained.accept_plain_networks()
         decoder = enhanced_decoder(self.network)
         for line in self._enhancements(decoder) if decoder else ():
             self.print_to_log_file(f"{self.trick}: {line}", add_timestamp=False)
+
+    def on_train_start(self) -> None:
+        """Start as nnU-Net does; from now on no weights are loaded any more."""
+        super().on_train_start()
+        pretrained.leave_it_to_nnunet()
 
     @staticmethod
     def _enhancements(decoder: EnhancedDecoder) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Instance norm: each channel of each image is normalised over its voxels.
 
-Ulyanov et al. 2016. nnU-Net's default, in which it changes nothing; beside a base it takes the place of the base's
-batch norm, which is what the trick paper's published code does under the name IntNorm.
+Ulyanov et al. 2016. It is nnU-Net's default, so alone it changes nothing. Beside a base it takes the place of the
+base's batch norm, as the trick paper's published code does under the name IntNorm.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from nnunet_tricks.tricks.network.norm.trainer import EPS, NormTrainer
 
 
 class nnUNetTrainerInstanceNorm(NormTrainer):
-    """nnU-Net with instance norm, whatever plans or base say."""
+    """nnU-Net with instance norm, whatever the plans or the base say."""
 
     norm_trick = "InstanceNorm"
 
     @classmethod
     def norm(cls, dimensions: int) -> tuple[type[nn.Module], dict[str, Any]]:
-        """The layer of torch, as nnU-Net plans it."""
+        """Torch's instance norm, as nnU-Net plans it."""
         return {2: nn.InstanceNorm2d, 3: nn.InstanceNorm3d}[dimensions], {"eps": EPS, "affine": True}
 
     @classmethod
     def values(cls, *, batch: int, channels: int, voxels: int) -> int:
-        """Of one channel in one patch."""
+        """The values of one channel in one patch."""
         return voxels

@@ -1,7 +1,7 @@
 """Layer norm: all channels of each image are normalised together, over their voxels.
 
-Ba et al. 2016, for images as Wu and He (ECCV 2018) define it: group norm with one group. Transformers have another one
-of that name, voxel by voxel.
+Ba et al. 2016, for images as Wu and He (ECCV 2018) define it: group norm with one group. Transformers have another
+layer norm, voxel by voxel.
 """
 
 from __future__ import annotations
@@ -26,5 +26,5 @@ class nnUNetTrainerLayerNorm(NormTrainer):
 
     @classmethod
     def values(cls, *, batch: int, channels: int, voxels: int) -> int:
-        """Of one patch."""
+        """All values of one patch."""
         return channels * voxels

@@ -1,4 +1,4 @@
-"""Layers that nnU-Net's planned networks can be built of: they take the number of channels first."""
+"""Norm layers for nnU-Net's planned networks: their first argument is the number of channels."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class GroupNorm(nn.GroupNorm):
         """Make the layer.
 
         Args:
-            channels: Of the features.
-            groups: How many groups; where that does not divide ``channels``, the greatest common divisor of both.
+            channels: Number of channels of the features.
+            groups: Number of groups; where it does not divide ``channels``, the greatest common divisor of both.
             eps: Added to the variance.
             affine: Whether each channel has a scale and an offset that are learned.
         """

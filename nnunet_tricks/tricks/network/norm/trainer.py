@@ -1,4 +1,4 @@
-"""What the trainers with another normalisation of features share."""
+"""The trainer that tricks with other norm layers build on."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ EPS = 1e-5
 
 
 class NormTrainer(TrickTrainer):
-    """A trainer whose planned network normalises its features in another way; all else in it stays.
+    """A trainer that replaces the norm layers of its planned network and nothing else.
 
     Attributes:
-        norm_trick: The trick's name in the catalogue.
+        norm_trick: Name of the trick in the catalogue.
     """
 
     norm_trick: ClassVar[str]
@@ -31,10 +31,10 @@ class NormTrainer(TrickTrainer):
     @classmethod
     @abstractmethod
     def norm(cls, dimensions: int) -> tuple[type[nn.Module], dict[str, Any]]:
-        """The layer, which takes the number of channels first, and its other arguments.
+        """The layer, whose first argument is the number of channels, and its other arguments.
 
         Args:
-            dimensions: Spatial ones, 2 or 3.
+            dimensions: Number of spatial dimensions, 2 or 3.
         """
 
     @classmethod
@@ -43,9 +43,9 @@ class NormTrainer(TrickTrainer):
         """How many values share a mean and a variance.
 
         Args:
-            batch: Patches in a batch.
-            channels: Of the features.
-            voxels: Of the features of one patch.
+            batch: Number of patches in a batch.
+            channels: Number of channels of the features.
+            voxels: Number of voxels of one patch's features.
         """
 
     # Prediction calls this on the class, so the settings can only come from its name.
@@ -85,18 +85,18 @@ class NormTrainer(TrickTrainer):
 
     @classmethod
     def check_planned(cls, planned: Planned) -> None:
-        """Refuse layers that would see single values, of which nothing is left when their mean is subtracted."""
+        """Refuse layers that would see single values: nothing is left of one when its mean is subtracted."""
         super().check_planned(planned)
         cls._require_values(planned.configuration)
 
     def initialize(self) -> None:
-        """Build everything, and say what the layers do with these plans."""
+        """Build everything, and write into the log what the layers do with these plans."""
         super().initialize()
         for line in self.norm_notes():
             self.print_to_log_file(f"{self.norm_trick}: {line}", add_timestamp=False)
 
     def norm_notes(self) -> Iterator[str]:
-        """What the user should know."""
+        """Lines for the log on what the user should know."""
         yield from ()
 
     @classmethod

@@ -55,12 +55,12 @@ def test_agrees_with_numpy_and_scipy(size: tuple[int, ...], levels: int) -> None
     maps = features(2, 20, *size).double().numpy()
     window = np.ones((3,) * len(size))
     window[(1,) * len(size)] = 0
-    there = ndimage.convolve(np.ones(size), window, mode="constant")
+    present = ndimage.convolve(np.ones(size), window, mode="constant")
     expected = np.empty(maps.shape[:2])
     for sample, channels in enumerate(maps):
         bounds = [[channels.min(), channels.max()]] * 2
         for channel, values in enumerate(channels):
-            neighbours = ndimage.convolve(values, window, mode="constant") / there
+            neighbours = ndimage.convolve(values, window, mode="constant") / present
             counts, _, _ = np.histogram2d(values.ravel(), neighbours.ravel(), bins=levels, range=bounds)
             expected[sample, channel] = stats.entropy(counts.ravel(), base=2)
     scores = entropy_score(torch.from_numpy(maps).float(), bins=levels**2)
@@ -146,11 +146,11 @@ def test_broken_maps_score_zero_and_leave_the_others_alone(mode: str) -> None:
     maps = features(2, 5, 8, 8).clamp(-1, 1)
     expected = entropy_score(maps, mode=mode)  # type: ignore[arg-type]
     maps[0, 2, 0, 0], maps[0, 3, 4, 4], maps[1] = torch.nan, -torch.inf, torch.nan
-    found = entropy_score(maps, mode=mode)  # type: ignore[arg-type]
-    assert (found[0, 2:4] == 0).all()
-    assert (found[1] == 0).all()
+    scores = entropy_score(maps, mode=mode)  # type: ignore[arg-type]
+    assert (scores[0, 2:4] == 0).all()
+    assert (scores[1] == 0).all()
     if mode != "reference":
-        torch.testing.assert_close(found[0, [0, 1, 4]], expected[0, [0, 1, 4]])
+        torch.testing.assert_close(scores[0, [0, 1, 4]], expected[0, [0, 1, 4]])
 
 
 def test_there_is_no_gradient() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from argparse import Namespace
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.conformance.tiny_plans import tiny_plans
 from nnunet_tricks.door import trainers
 from nnunet_tricks.tricks.network.enhancement.decoder import EnhancedDecoder, enhanced_decoder
@@ -167,9 +168,9 @@ def test_pretrained_weights_that_fit_stay_as_they_are_and_others_are_refused(
 ) -> None:
     monkeypatch.setattr(run_training, "load_pretrained_weights", load_pretrained_weights)
     accept_plain_networks()
-    one, other = built("IFECurvature"), built("IFEEntropy_r0p75x0p5")
+    curvature, other = built("IFECurvature"), built("IFEEntropy_r0p75x0p5")
     file = tmp_path / "checkpoint_final.pth"
-    weights = {name: 2 * weight for name, weight in one.state_dict().items()}
+    weights = {name: 2 * weight for name, weight in curvature.state_dict().items()}
     torch.save({"network_weights": weights}, file)
     run_training.load_pretrained_weights(other, str(file))
     loaded = {name: weight for name, weight in other.state_dict().items() if "seg_layers" not in name}
@@ -179,10 +180,32 @@ def test_pretrained_weights_that_fit_stay_as_they_are_and_others_are_refused(
             run_training.load_pretrained_weights(target, str(file))
 
 
+def test_a_file_that_holds_more_than_data_is_refused_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_training, "load_pretrained_weights", load_pretrained_weights)
+    file = tmp_path / "checkpoint_final.pth"
+    torch.save({"network_weights": built("").state_dict(), "args": Namespace(lr=0.01)}, file)
+    accept_plain_networks()
+    with pytest.raises(ValueError, match=r"argparse\.Namespace.*give a file with its weights alone: torch\.save"):
+        run_training.load_pretrained_weights(built("IFECurvature"), str(file))
+
+
+def test_the_start_of_a_training_ends_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_training, "load_pretrained_weights", load_pretrained_weights)
+    found = trainers.find("nnUNetTrainerIFECurvature")
+    assert found is not None
+    with bench.room(found, Situation("labels", "2d", True)) as run:
+        trainer = run.build()
+        assert run_training.load_pretrained_weights is not load_pretrained_weights
+        trainer.on_train_start()
+        assert run_training.load_pretrained_weights is load_pretrained_weights
+
+
 def said_by(bench: Bench, trick: str) -> str:
     found = trainers.find(f"nnUNetTrainer{trick}")
     assert found is not None
-    with bench.room(found, Cell("labels", "2d", True)) as run:
+    with bench.room(found, Situation("labels", "2d", True)) as run:
         trainer = run.build()
         return Path(trainer.log_file).read_text()
 

@@ -17,7 +17,7 @@ from torch import nn
 
 from nnunet_tricks.conformance.baseline import check_baseline
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import Cell
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.conformance.tiny_plans import tiny_plans
 from nnunet_tricks.door import trainers
 from nnunet_tricks.tricks.network.norm.layers import GroupNorm, LayerNorm
@@ -80,7 +80,7 @@ def test_every_norm_layer_is_replaced_and_nothing_else(name: str, configuration:
 def test_batch_norm_is_nnunets_own_bit_for_bit(bench: Bench, dimension: str) -> None:
     trainer = found("BN_run2")
     assert trainer is not nnUNetTrainerBN
-    report = check_baseline(bench, trainer, (), base=nnUNetTrainerBN, cell=Cell("labels", dimension, True))
+    report = check_baseline(bench, trainer, (), base=nnUNetTrainerBN, situation=Situation("labels", dimension, True))
     assert report.explain() == []
 
 
@@ -119,7 +119,7 @@ def test_normalisation_goes_with_instructive_features() -> None:
 
 
 def test_layers_with_fewer_groups_are_in_the_log(bench: Bench) -> None:
-    with bench.room(found("GroupNorm_groups4"), Cell("labels", "2d", True)) as run:
+    with bench.room(found("GroupNorm_groups4"), Situation("labels", "2d", True)) as run:
         log = Path(run.build().log_file).read_text()
     assert "layers of 4 channels have 4 groups, which is instance norm" in log
     assert "layers of 6 channels have 2 groups, not 4" in log
@@ -127,7 +127,7 @@ def test_layers_with_fewer_groups_are_in_the_log(bench: Bench) -> None:
 
 
 def log_with_batch_of(bench: Bench, name: str, batch: int, patch: list[int]) -> str:
-    with bench.room(found(name), Cell("labels", "2d", True)) as run:
+    with bench.room(found(name), Situation("labels", "2d", True)) as run:
         planned = deepcopy(run.data.plans)
         planned["configurations"]["2d"] |= {"batch_size": batch, "patch_size": patch}
         trainer = run.trainer(
