@@ -1,7 +1,7 @@
 """Common random numbers: baseline and trick start from the same weights and see the same patches, augmented alike.
 
-What chance does to both does not show in their difference, so that fewer trainings may tell it. It is not determinism
-for its own sake: another run draws other numbers, and only runs of the same number, fold and data set share theirs.
+Shared chance cancels in the difference, so fewer trainings may be enough to see it. It is not determinism for its own
+sake: another run draws other numbers, and only runs of the same number, fold and data set share theirs.
 Where sums are not made in the same order, as on most GPUs, trainings that begin alike still drift apart.
 """
 
