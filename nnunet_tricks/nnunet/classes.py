@@ -114,7 +114,7 @@ class Classes:
         return (int(label),)
 
     def key(self, name: str) -> str:
-        """As nnU-Net's ``summary.json`` names a class.
+        """Name of a class in nnU-Net's ``summary.json``.
 
         Examples:
             >>> classes = Classes.of({"labels": {"background": 0, "whole": [1, 2], "core": 2, "edge": [3]}})

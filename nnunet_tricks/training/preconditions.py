@@ -63,7 +63,7 @@ def _folder(variable: str) -> str:
 
 
 def _folds_of(split: Path) -> list[Fold]:
-    """Those of a split file, or as many empty ones as nnU-Net draws where there is none."""
+    """The folds of a split file, or as many empty ones as nnU-Net draws where there is none."""
     return _read(split) if split.is_file() else [{"train": [], "val": []}] * NNUNET_FOLDS
 
 

@@ -65,7 +65,7 @@ class MeasuredCases:
         self.identifiers = cases.identifiers
 
     def load_case(self, identifier: str) -> tuple[Any, ...]:
-        """As nnU-Net's."""
+        """Load a case as nnU-Net does, and record its voxel edges."""
         image, *rest, properties = self.cases.load_case(identifier)
         self.current.edges = edges_of_case(properties, image.shape[1:], self.transposed)
         return (image, *rest, properties)
