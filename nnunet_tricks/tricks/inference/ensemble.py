@@ -35,11 +35,11 @@ METHODS = ("average", "vote")
 
 @dataclass(frozen=True, kw_only=True)
 class EnsembleSettings:
-    """Settings on which the result depends.
+    """What decides the result.
 
     Attributes:
         method: One of ``METHODS``.
-        weights: Weights of the members; equal if empty.
+        weights: Of the members; alike if empty.
         probabilities: Whether mean probabilities are written, too.
         uncertainty: Whether maps of uncertainty are written, too.
     """
@@ -52,7 +52,7 @@ class EnsembleSettings:
 
 @dataclass(frozen=True)
 class EnsembleResult:
-    """Result of an ensemble.
+    """What was made.
 
     Attributes:
         cases: All cases.
@@ -79,8 +79,8 @@ def ensemble(
     Args:
         folders: Predictions of the same cases, a folder for each member.
         output: Where the result is written; none of the folders.
-        settings: Method and outputs.
-        processes: Number of cases that are combined at the same time.
+        settings: How.
+        processes: How many cases are worked at.
         resume: Whether cases that are complete are kept.
         overwrite: Whether older results are deleted first.
         dry_run: Whether everything is checked and nothing written.
