@@ -73,7 +73,10 @@ def views(rounds: int) -> dict[str, Any]:
         several = {f"{count} views": _predictor(kind, tta) for count, tta in VIEWS[kind].items()}
         runs = {name: partial(_predict, model, image) for name, model in several.items()}
         times = paired(
-            {"single_view view": partial(_predict, single_view, image), **runs}, baseline="single_view view", rounds=rounds, clock=process_time
+            {"one view": partial(_predict, single_view, image), **runs},
+            baseline="one view",
+            rounds=rounds,
+            clock=process_time,
         )
         for name, row in times.items():
             row["ratio_per_view"] = row["ratio"] / (int(name[0]) if name[0].isdigit() else 1)
@@ -81,7 +84,7 @@ def views(rounds: int) -> dict[str, Any]:
         mirrored = paired(pair, baseline="nnU-Net", rounds=rounds, clock=process_time)
         memory = {
             name: peak_memory(partial(_predict, model, image), cuda=False) / 2**20
-            for name, model in {"nnU-Net": stock, "mirror": mirror, "single_view view": single_view, **several}.items()
+            for name, model in {"nnU-Net": stock, "mirror": mirror, "one view": single_view, **several}.items()
         }
         difference = (_predict(stock, image) - _predict(mirror, image)).abs().max()
         result[kind] = {
