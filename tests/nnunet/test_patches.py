@@ -149,7 +149,9 @@ def assignments(source: str) -> Iterator[int]:
     theirs |= {
         node.targets[0].id
         for node in nodes
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and _owner(node.value) in theirs | {""}
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and _owner(node.value) in theirs | {""}
     }
     for node in nodes:
         if any(_owner(target) in theirs | {""} for target in _changed(node)):
