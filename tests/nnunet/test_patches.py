@@ -98,6 +98,19 @@ def test_nobody_else_assigns_to_modules_of_nnunet() -> None:
         "def f():\n    from nnunetv2.a import b\n    with Replacement(b, 'c', 1): pass",
         "from nnunetv2.a import b; del b.c",
         "from nnunetv2.a import b; b.c += 1",
+        "from nnunetv2.a import b; b.c, d = 1, 2",
+        "from nnunetv2.a import b; [*b.c] = 1, 2",
+        "from nnunetv2.a import b\nfor b.c in (1, 2): pass",
+        "from nnunetv2.a import b\nwith open('x') as b.c: pass",
+        "from nnunetv2.a import b; vars(b).update(c=1)",
+        "from nnunetv2.a import b; b.__dict__.setdefault('c', 1)",
+        "from nnunetv2.a import b; b.__setattr__('c', 1)",
+        "from nnunetv2.a import b; type.__setattr__(b, 'c', 1)",
+        "from nnunetv2.a import b; Replacement(owner=b, name='c', value=1)",
+        "from nnunetv2 import a\nmodule = a.b\nmodule.c = 1",
+        "import sys; sys.modules['nnunetv2.a'].c = 1",
+        "from importlib import import_module\nmodule = import_module('nnunetv2.a')\nmodule.c = 1",
+        "from unittest import mock; mock.patch('nnunetv2.a.c', 1)",
     ],
 )
 def test_assignments_are_found(line: str) -> None:
@@ -116,36 +129,75 @@ def test_contributing_lists_every_patch() -> None:
     assert [name for name in public if f"| `{name}` |" not in text] == []
 
 
+SETTERS = {"setattr", "delattr", "__setattr__", "__delattr__", "Replacement", "object", "patch"}
+"""Functions that set the attribute of an argument, or of what they are a method of."""
+CHANGES = {"update", "setdefault", "pop", "clear"}
+"""Methods of dictionaries that change them."""
+
+
 def assignments(source: str) -> Iterator[int]:
     """Lines that assign to an attribute of what is imported from nnU-Net or its libraries."""
-    tree = ast.parse(source)
+    nodes = list(ast.walk(ast.parse(source)))
     theirs = {
         (alias.asname or alias.name).partition(".")[0]
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, (ast.Import, ast.ImportFrom))
         for alias in node.names
-        if (node.module if isinstance(node, ast.ImportFrom) else alias.name or "").partition(".")[0] in THEIRS
+        if _is_theirs((node.module if isinstance(node, ast.ImportFrom) else alias.name) or "")
     }
-    for node in ast.walk(tree):
-        targets: list[ast.expr] = []
-        if isinstance(node, (ast.Assign, ast.Delete)):
-            targets = [target for target in node.targets if not isinstance(target, ast.Name)]
-        elif isinstance(node, (ast.AugAssign, ast.AnnAssign)) and not isinstance(node.target, ast.Name):
-            targets = [node.target]
-        elif isinstance(node, ast.Call) and node.args:
-            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            targets = [node.args[0]] if called in ("setattr", "delattr", "Replacement", "object") else []
-        if any(_root(target) in theirs for target in targets):
-            yield node.lineno
+    # Other names for their modules, as in "module = nnunetv2.paths".
+    theirs |= {
+        node.targets[0].id
+        for node in nodes
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and _owner(node.value) in theirs | {""}
+    }
+    for node in nodes:
+        if any(_owner(target) in theirs | {""} for target in _changed(node)):
+            yield node.lineno  # type: ignore[attr-defined]
 
 
-def _root(target: ast.expr) -> str:
-    """The name that stands at the beginning of ``a.b.c``, ``vars(a)["b"]`` or ``a.__dict__["b"]``."""
+def _changed(node: ast.AST) -> Iterator[ast.expr]:
+    """What a node assigns to, or changes by a call; not names, which are variables of the file's own."""
+    if isinstance(node, (ast.Attribute, ast.Subscript)) and isinstance(node.ctx, (ast.Store, ast.Del)):
+        yield node
+    elif isinstance(node, ast.Call):
+        called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        if called in SETTERS:
+            yield from (*node.args[:1], *(word.value for word in node.keywords if word.arg == "owner"))
+        if isinstance(node.func, ast.Attribute) and (called in SETTERS or (called in CHANGES and _dictionary(node))):
+            yield node.func.value
+
+
+def _dictionary(call: ast.Call) -> bool:
+    """Whether a method is one of ``vars(a)`` or ``a.__dict__``."""
+    value = call.func.value if isinstance(call.func, ast.Attribute) else None
+    return getattr(value, "attr", "") == "__dict__" or getattr(getattr(value, "func", None), "id", "") == "vars"
+
+
+def _is_theirs(name: object) -> bool:
+    return isinstance(name, str) and name.partition(".")[0] in THEIRS
+
+
+def _owner(target: ast.expr) -> str | None:
+    """The name at the beginning of ``a.b.c``, ``vars(a)["b"]`` or ``a.__dict__["b"]``; ``""`` if it is theirs in words.
+
+    Those are ``sys.modules["nnunetv2.a"]``, ``import_module("nnunetv2.a")`` and a mere ``"nnunetv2.a"``.
+    """
     while not isinstance(target, ast.Name):
-        if isinstance(target, (ast.Attribute, ast.Subscript)):
+        if isinstance(target, ast.Constant):
+            return "" if _is_theirs(target.value) else None
+        if isinstance(target, ast.Subscript) and getattr(target.value, "attr", "") == "modules":
+            target = target.slice
+        elif isinstance(target, (ast.Attribute, ast.Subscript)):
             target = target.value
-        elif isinstance(target, ast.Call) and target.args and getattr(target.func, "id", "") == "vars":
+        elif isinstance(target, ast.Call) and target.args and _name(target.func) in ("vars", "import_module"):
             target = target.args[0]
         else:
-            return ""
+            return None
     return target.id
+
+
+def _name(function: ast.expr) -> str:
+    return str(getattr(function, "attr", getattr(function, "id", "")))

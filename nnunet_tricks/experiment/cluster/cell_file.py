@@ -7,6 +7,7 @@ nnU-Net's commands. The job's script in the same folder is code, of course: othe
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass, replace
 from pathlib import Path
@@ -24,6 +25,9 @@ KINDS: dict[str, type[Cell]] = {
 """What a cell of the file can be; nothing else is ever made of it."""
 
 WORDS: Mapping[Any, str] = {str: "a word", int: "a whole number", bool: "true or false", Path: "an absolute path"}
+
+NAME = re.compile(r"(?![-.])[^/\\\0]+")
+"""What data sets, configurations, plans, trainers, folds, parts, checkpoints and devices can be called."""
 
 
 def write(folder: Path, cells: Mapping[str, Cell], timings: Mapping[str, Sequence[str]]) -> None:
@@ -56,7 +60,7 @@ def read_job(folder: Path, name: str) -> Cell | dict[str, Cell]:
         content = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ValueError(f"{file} is not there: another version began this run, so start it again") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{file} is not valid JSON ({error}): start the run again, which writes a new one") from error
     try:
         cells, timings = (_mapping(content, key) for key in ("cells", "timings"))
@@ -92,9 +96,14 @@ def of_data(content: Any) -> Cell:
     if kind is None:
         raise ValueError(f"the kind of a cell must be one of {', '.join(KINDS)}, got '{content['kind']}'")
     cell: Cell = _made({key: value for key, value in content.items() if key != "kind"}, kind, content["kind"])
-    if ".." in Path(cell.key).parts or Path(cell.key).is_absolute():
-        raise ValueError(f"'key' of {content['kind']} must be a path within the folder of states, got '{cell.key}'")
+    for key in (cell.key, *cell.after):
+        if not _is_within(key):
+            raise ValueError(f"keys of {content['kind']} must be paths within the folder of states, got '{key}'")
     return cell
+
+
+def _is_within(key: str) -> bool:
+    return bool(Path(key).parts) and ".." not in Path(key).parts and not Path(key).is_absolute() and "\0" not in key
 
 
 def _cell(cells: Mapping[str, Any], name: str) -> Cell:
@@ -148,7 +157,15 @@ def _dataclass(value: Any, kind: Any, what: str) -> Any:
     if unknown or absent:
         fault = f"has no field '{unknown[0]}'" if unknown else f"lacks '{absent[0]}'"
         raise ValueError(f"{what} {fault}; its fields are {', '.join(known)}")
-    return kind(**{name: _made(part, hints[name], f"'{name}' of {kind.__name__}") for name, part in value.items()})
+    made = {name: _made(part, hints[name], f"'{name}' of {kind.__name__}") for name, part in value.items()}
+    for name, word in made.items():
+        # These become words of nnU-Net's commands and names of folders, from which nnU-Net opens pickles.
+        if isinstance(word, str) and name != "key" and not NAME.fullmatch(word):
+            raise ValueError(
+                f"'{name}' of {kind.__name__} must be a name without slashes that begins with neither - nor ., "
+                f"got '{word}'"
+            )
+    return kind(**made)
 
 
 def _is_needed(field: Field[Any]) -> bool:

@@ -123,7 +123,10 @@ def test_a_file_that_is_broken_is_refused(tmp_path, content, complaint) -> None:
         ({"rank": [0, True]}, "an item of 'rank' of Train must be a whole number, got True"),
         ({"after": "plan"}, "'after' of Train must be a list, got 'plan'"),
         ({"device": None}, "'device' of Train must be a word, got nothing"),
-        ({"key": "../../home"}, "'key' of Train must be a path within the folder of states, got '../../home'"),
+        ({"key": "../../home"}, "keys of Train must be paths within the folder of states, got '../../home'"),
+        ({"key": ""}, "keys of Train must be paths within the folder of states, got ''"),
+        ({"after": ["a/../../home"]}, "keys of Train must be paths within the folder of states, got 'a/../../home'"),
+        ({"device": "-pretrained_weights"}, "'device' of Train must be a name without slashes"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -132,6 +135,28 @@ def test_a_cell_that_is_not_what_it_should_be_is_refused(made, change, complaint
     with pytest.raises(ValueError, match=r"cells\.json") as caught:
         read_job(made.folder, name)
     assert complaint in str(caught.value)
+
+
+@pytest.mark.parametrize("word", ["Dataset901_A/../../home", "/home", "..", "--val", "", "a\0"])
+@pytest.mark.parametrize("field", ["dataset", "trainer", "plans", "configuration", "fold"])
+def test_names_of_a_model_are_neither_paths_nor_flags(made, field, word) -> None:
+    """nnU-Net joins them with its folders, and runs what is in the checkpoints there."""
+    name = changed(made, "/train", lambda cell: cell["model"].update({field: word}))
+    with pytest.raises(ValueError, match=f"cells.json: '{field}' of Model must be a name without slashes"):
+        read_job(made.folder, name)
+
+
+def test_numbers_that_are_none_or_too_large_are_refused(made) -> None:
+    for rank, complaint in ((float("nan"), "must be a whole number, got nan"), (1e999, "got inf")):
+        name = changed(made, "/train", lambda cell, rank=rank: cell.update(rank=[rank]))
+        with pytest.raises(ValueError, match=complaint):
+            read_job(made.folder, name)
+    (made.folder / FILE).write_text('{"cells": ' + "9" * 5000 + "}")
+    with pytest.raises(ValueError, match="is not valid JSON"):
+        read_job(made.folder, name)
+    (made.folder / FILE).write_text("[" * 100_000)
+    with pytest.raises(ValueError, match="is not valid JSON"):
+        read_job(made.folder, name)
 
 
 def test_a_cell_that_lacks_something_is_refused(made) -> None:
