@@ -128,6 +128,7 @@ class TrickInfo:
         own: Whether nnU-Net does it anyway, so that it says something beside a base only.
         aliases: Former names, still understood because checkpoints hold them.
         class_name: The trainer class, where it is not ``nnUNetTrainer`` + ``name``.
+        command: Command of ours that does it to trained models, at its defaults; empty for a trick of trainers.
         composed: Module and class, ``"module:class"``, that stand for one of nnU-Net's own trainers where the name says
             more than that trainer alone.
     """
@@ -149,6 +150,7 @@ class TrickInfo:
     aliases: tuple[str, ...] = ()
     class_name: str = ""
     composed: str = ""
+    command: str = ""
 
     @property
     def trainer(self) -> str:

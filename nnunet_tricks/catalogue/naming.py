@@ -16,7 +16,7 @@ from difflib import get_close_matches
 from functools import cache
 from itertools import islice
 
-from nnunet_tricks.catalogue import CATALOGUE
+from nnunet_tricks.catalogue import AFTER_TRAINING, CATALOGUE
 from nnunet_tricks.catalogue.info import HOOKS, Parameter, TrickInfo, Value
 from nnunet_tricks.catalogue.papers import Paper
 
@@ -320,6 +320,12 @@ class _Reader:
         token = tokens[position]
         if info := self.infos.get(token.casefold()):
             return info
+        for info in AFTER_TRAINING:
+            if info.name.casefold() == token.casefold():
+                raise _Flaw(
+                    f"{info.name} is no part of a training; 'nnunet-tricks {info.command}' does it with trained models",
+                    [self._without_trick(tokens, position)],
+                )
         near = get_close_matches(token.casefold(), self.infos, n=3, cutoff=0.4)
         repairs = [_replaced(tokens, position, self.infos[word].name) for word in near]
         raise _Flaw(f"there is no trick '{token}'", [*repairs, _without(tokens, position)])

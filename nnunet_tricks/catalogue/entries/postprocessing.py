@@ -24,6 +24,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         phase=POSTPROCESSING,
         module="nnunet_tricks.tricks.postprocessing.steps",
         class_name="keep_largest",
+        command="postprocess --steps KeepLargest",
         summary="only the largest component of each class stays, or the largest few for organs in pairs",
         formula="components with |C| >= the count-th largest size stay",
         parameters=(
@@ -41,6 +42,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         phase=POSTPROCESSING,
         module="nnunet_tricks.tricks.postprocessing.steps",
         class_name="remove_small",
+        command="postprocess --steps RemoveSmall",
         summary="components below a size in voxels or mm^3 are removed",
         formula="components with |C| < voxels, or |C| v < volume for voxels of v mm^3, are removed",
         parameters=(
@@ -71,6 +73,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         phase=POSTPROCESSING,
         module="nnunet_tricks.tricks.postprocessing.steps",
         class_name="fill_holes",
+        command="postprocess --steps FillHoles",
         summary="background that a class encloses becomes that class",
         formula="background from which no path over voxel faces leads to the border gets the label around it",
         parameters=(Parameter(name="slices", default=False, help="holes are those of each slice, not of the volume"),),

@@ -1,0 +1,89 @@
+"""Tricks for trained models: how their settings are written, and the command that does each. Standard library only."""
+
+from __future__ import annotations
+
+from nnunet_tricks.catalogue import AFTER_TRAINING
+from nnunet_tricks.catalogue.info import TrickInfo
+from nnunet_tricks.catalogue.naming import IllegalName, Trick, combine
+
+PREDICT, ENSEMBLE, POSTPROCESS = "predict", "ensemble", "postprocess"
+VIEWS = {"gtauga": "gtaug-a", "gtaugb": "gtaug-b"}
+"""Sets of views by their words in settings, where ``predict --tta`` writes them otherwise."""
+
+
+def info_of(word: str) -> TrickInfo | None:
+    """The trick for trained models whose name a word begins with; None if there is none.
+
+    Examples:
+        >>> info_of("keeplargest_count2").name, info_of("Tversky")
+        ('KeepLargest', None)
+    """
+    name = word.partition("_")[0].casefold()
+    return next((info for info in AFTER_TRAINING if info.name.casefold() == name), None)
+
+
+def read(word: str) -> Trick:
+    """A trick for trained models with its settings.
+
+    Args:
+        word: Trick with or without parameters, such as ``TTA_mirror``.
+
+    Raises:
+        ValueError: If it is none, or its parameters are wrong.
+
+    Examples:
+        >>> read("RemoveSmall_voxels80").settings["voxels"]
+        80
+    """
+    names = ", ".join(info.name for info in AFTER_TRAINING)
+    try:
+        setting = combine(word, catalogue=AFTER_TRAINING)
+    except IllegalName as error:
+        reason = error.reason
+    else:
+        rest = setting.epochs, setting.run, setting.shared
+        if len(setting.tricks) == 1 and rest == (type(setting)().epochs, 1, False):
+            return setting.tricks[0]
+        reason = "it must be one trick with its parameters, and nothing else"
+    raise ValueError(
+        f"'{word}' is no trick for trained models: {reason}. These are {names}; 'nnunet-tricks show' says more"
+    )
+
+
+def command(trick: Trick, place: str = "") -> tuple[str, ...]:
+    """Words after ``nnunet-tricks`` that do it, without the folders.
+
+    Args:
+        trick: A trick for trained models.
+        place: Classes that a step of post-processing is for; empty for each class.
+
+    Examples:
+        >>> command(read("TTA_gtauga_logits"))
+        ('predict', '--tta', 'gtaug-a', '--average', 'logits')
+        >>> command(read("KeepLargest_count2"), "kidney")
+        ('postprocess', '--steps', 'kidney:KeepLargest_count2')
+    """
+    verb, option, value = trick.info.command.split()
+    if verb == PREDICT:
+        views, average = str(trick.settings["views"]), str(trick.settings["average"])
+        averaged = () if average == "usual" else ("--average", average)
+        return (verb, option, VIEWS.get(views, views), *averaged)
+    if verb == POSTPROCESS:
+        return verb, option, f"{place}:{trick}" if place else str(trick)
+    return verb, option, value
+
+
+def example(trick: Trick) -> str:
+    """A whole line for a shell.
+
+    Examples:
+        >>> example(read("EnsembleVote"))
+        'nnunet-tricks ensemble -i FOLDER FOLDER -o OUT --method vote'
+    """
+    verb, *options = command(trick)
+    folders = {
+        PREDICT: "-d 501 -c 3d_fullres -i IMAGES -o OUT",
+        ENSEMBLE: "-i FOLDER FOLDER -o OUT",
+        POSTPROCESS: "IN OUT",
+    }
+    return " ".join(("nnunet-tricks", verb, folders[verb], *options))
