@@ -82,13 +82,13 @@ def _statistics() -> dict[str, Any]:
     import numpy as np
 
     from nnunet_tricks.comparison.statistics.analyse import AnalysisOptions, analyse
-    from nnunet_tricks.comparison.table import Row
+    from nnunet_tricks.comparison.table import MetricRow
 
     imported, imported_cpu = perf_counter() - began, process_time() - began_cpu
     values = _values(np.random.default_rng(0))
     names = ["nnUNetTrainer", *(f"nnUNetTrainerTversky_alpha0p{number}1" for number in range(11, TRAINERS + 10))]
     rows = [
-        Row(
+        MetricRow(
             dataset="Dataset001_Made",
             configuration="3d_fullres",
             plans="nnUNetPlans",

@@ -105,9 +105,9 @@ def made(cases: int, tricks: int) -> tuple[list[Any], Any]:
     """Rows and facts of a report. Cases differ, tricks suit some of them, trainings and runs scatter."""
     import numpy as np
 
-    from nnunet_tricks.comparison.curves import Epoch
-    from nnunet_tricks.comparison.report.facts import Facts, Question, Section, Training, Way
-    from nnunet_tricks.comparison.table import Row
+    from nnunet_tricks.comparison.curves import EpochLog
+    from nnunet_tricks.comparison.report.facts import Facts, ReportMethod, ReportQuestion, ReportSection, TrainingLog
+    from nnunet_tricks.comparison.table import MetricRow
 
     generator = np.random.default_rng(0)
     names = ["nnUNetTrainer", *(f"nnUNetTrainerTversky_alpha0p{number + 100}1" for number in range(tricks))]
@@ -116,7 +116,7 @@ def made(cases: int, tricks: int) -> tuple[list[Any], Any]:
     values = generator.normal(0.85, 0.08, (1, 1, CLASSES, cases)) + generator.normal(0, 0.03, (len(names), 1, 1, cases))
     values = np.clip(values + generator.normal(0, 0.02, shape), 0, 1)
     rows = [
-        Row(
+        MetricRow(
             dataset="Dataset001_Made",
             configuration="3d_fullres",
             plans="nnUNetPlans",
@@ -137,13 +137,13 @@ def made(cases: int, tricks: int) -> tuple[list[Any], Any]:
         for metric, unit in METRICS.items()
     ]
     curve = tuple(
-        Epoch(number, 1 - number / EPOCHS, 1.1 - number / EPOCHS, number / EPOCHS) for number in range(EPOCHS)
+        EpochLog(number, 1 - number / EPOCHS, 1.1 - number / EPOCHS, number / EPOCHS) for number in range(EPOCHS)
     )
     trainings = tuple(
-        Training(fold=str(fold), run=run + 1, epochs=curve) for fold in range(FOLDS) for run in range(RUNS)
+        TrainingLog(fold=str(fold), run=run + 1, epochs=curve) for fold in range(FOLDS) for run in range(RUNS)
     )
     traits = generator.lognormal(3, 1, (cases, CLASSES, 4))
-    section = Section(
+    section = ReportSection(
         name="",
         dataset="Dataset001_Made",
         part="validation",
@@ -151,7 +151,7 @@ def made(cases: int, tricks: int) -> tuple[list[Any], Any]:
         classes=tuple(labels),
         metrics=tuple(METRICS),
         ways=tuple(
-            Way(
+            ReportMethod(
                 name=name,
                 trainer=name,
                 plans="nnUNetPlans",
@@ -170,7 +170,7 @@ def made(cases: int, tricks: int) -> tuple[list[Any], Any]:
             for case, of_case in enumerate(traits)
         },
     )
-    return rows, Facts(question=Question(name="made"), sections=(section,), draws=10_000, seed=0)
+    return rows, Facts(question=ReportQuestion(name="made"), sections=(section,), draws=10_000, seed=0)
 
 
 if __name__ == "__main__":

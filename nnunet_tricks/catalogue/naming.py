@@ -211,11 +211,11 @@ def parse(name: str, *, catalogue: Sequence[TrickInfo] = CATALOGUE) -> TrainerNa
     return read
 
 
-def folder(trainer: str, plans: str, configuration: str) -> str:
+def model_folder(trainer: str, plans: str, configuration: str) -> str:
     """How nnU-Net calls the folder of a model.
 
     Examples:
-        >>> folder("nnUNetTrainerTversky", "nnUNetPlans", "2d")
+        >>> model_folder("nnUNetTrainerTversky", "nnUNetPlans", "2d")
         'nnUNetTrainerTversky__nnUNetPlans__2d'
     """
     return f"{trainer}__{plans}__{configuration}"
@@ -235,7 +235,7 @@ def ensemble_note(trainer: str, plans: str = "nnUNetPlans", configuration: str =
         >>> ensemble_note("nnUNetTrainer" + "x" * 100)[:60]
         'the name has 113 characters: nnUNetv2_find_best_configuratio'
     """
-    model = folder(trainer, plans, configuration)
+    model = model_folder(trainer, plans, configuration)
     over = len(ENSEMBLE.format(model, model)) - LONGEST_FOLDER
     if over <= 0:
         return ""

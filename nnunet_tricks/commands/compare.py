@@ -1,4 +1,8 @@
-"""``nnunet-tricks compare``: methods beside their baseline, from nnU-Net's result folders."""
+"""``nnunet-tricks compare``: methods beside their baseline, from nnU-Net's result folders.
+
+Only what declares the arguments is imported at the top, so that ``--help`` stays fast. Each function imports what it
+needs.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +11,18 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from nnunet_tricks.commands.evaluate import add_metric_arguments, check_places
+from nnunet_tricks.commands.evaluate import add_metric_arguments, check_places, check_workers
 
 if TYPE_CHECKING:
+    from nnunet_tricks.comparison.comparison_table import ComparisonTable
     from nnunet_tricks.comparison.folders import Predictions
+    from nnunet_tricks.comparison.report.collect import ReportedComparison
     from nnunet_tricks.experiment.spec import Comparison
 
 SPECS = (".yaml", ".yml")
+ENDINGS = (".md", ".csv")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,17 +38,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--finished",
         action="store_true",
-        help="of an experiment that still runs: leave out, by name, what is unfinished",
+        help="of an experiment that is still running: leave out what is unfinished, and name it",
     )
     add("-f", dest="folds", nargs="+", metavar="FOLD", help="only these folds (default: all of the split file)")
-    add("--part", default="validation", help="of result folders: validation, test (default: %(default)s)")
+    add("--part", default="validation", help="part of result folders: validation, test (default: %(default)s)")
     add("--by", metavar="COLUMN", help="a table for each value of this column of the data set's cases.csv")
     add(
         "--group",
         metavar="COLUMN",
         help="column of cases.csv with what a case belongs to, such as a patient: intervals then draw these, not cases",
     )
-    add("--cases", type=Path, metavar="FILE", help="that file, if not in the raw data set")
+    add("--cases", type=Path, metavar="FILE", help="that file, if it is not in the raw data set")
     add(
         "--accept",
         nargs="+",
@@ -58,67 +65,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare, and show the tables."""
-    from nnunet_tricks.comparison import across_tables
-    from nnunet_tricks.comparison import tables as printed
+    from nnunet_tricks.comparison import across_tables, tables
     from nnunet_tricks.comparison.beside import beside
-    from nnunet_tricks.comparison.compare import METRICS, compare
-    from nnunet_tricks.comparison.finished import finished
-    from nnunet_tricks.comparison.folders import default_workers
-    from nnunet_tricks.comparison.metrics import TOLERANCES
-    from nnunet_tricks.comparison.report.collect import collect, gathered, of_folders, of_spec
-    from nnunet_tricks.comparison.report.render import write
-    from nnunet_tricks.utilities.files import write_atomically
 
-    writers = {".md": printed.as_markdown, ".csv": printed.as_csv}
-    if arguments.out and arguments.out.suffix not in writers:
-        raise ValueError(f"--out is {arguments.out}, and its ending must be .md or .csv")
-    check_places(arguments.out)
-    if arguments.report and arguments.report.exists() and not arguments.report.is_dir():
-        raise ValueError(f"--report is {arguments.report}, and must be a folder")
-    if arguments.workers is not None and arguments.workers < 1:
-        raise ValueError(f"--workers is {arguments.workers}, and at least 1 is needed")
-    settings: dict[str, Any] = {
-        "tolerances": arguments.tolerances or TOLERANCES,
-        "workers": arguments.workers or default_workers(),
-        "baseline": arguments.baseline,
-        "by": arguments.by,
-        "groups": arguments.group,
-        "cases_csv": arguments.cases,
-    }
-    tables, papers, compared, left_out = [], [], [], []
-    for asked in _asked(arguments):
-        accept = [*arguments.accept, *(["plans"] if asked.accept_plans else [])]
-        regions = arguments.regions or asked.regions
-        metrics = arguments.metrics or [*METRICS, *(name for name in asked.printed if name not in METRICS)]
-        predictions, without = asked.predictions, ""
-        if arguments.finished:
-            predictions, without = finished(predictions, baseline=arguments.baseline)
-        found = compare(predictions, metrics=metrics, folds=asked.folds, regions=regions, accept=accept, **settings)
-        if without:
-            found = [replace(table, notes=(without, *table.notes)) for table in found]
-            left_out.append(without)
-        tables += found
-        if arguments.report:
-            name = asked.comparison.name if asked.comparison else ""
-            columns = {"column": arguments.by or "", "grouped_by": arguments.group or ""}
-            compared += gathered(found, regions, name=name, **columns)
-        papers += list(beside(found, asked.comparison)) if asked.comparison else []
-    more = [one.markdown for one in papers] + list(filter(None, [across_tables.as_markdown(tables)]))
+    _check(arguments)
+    comparisons: list[ReportedComparison] = []
+    sections: list[str] = []
+    for selection in _selections(arguments):
+        own = _compared(selection, arguments)
+        comparisons += own
+        if selection.comparison:
+            sections += [table.markdown_section for table in beside(_tables(own), selection.comparison)]
+    all_tables = _tables(comparisons)
+    sections += filter(None, [across_tables.as_markdown(all_tables)])
     if arguments.out:
-        extra = "".join(f"\n{one}" for one in more) if arguments.out.suffix == ".md" else ""
-        write_atomically(arguments.out, writers[arguments.out.suffix](tables) + extra)
+        _write_tables(arguments.out, all_tables, sections)
     if arguments.report:
-        spec = next((place for place in arguments.what if place.suffix in SPECS), None)
-        question = of_spec(spec) if spec else of_folders(tables)
-        question = replace(question, lock=" ".join([question.lock, *dict.fromkeys(left_out)]))
-        rows, facts = collect(compared, question)
-        write(arguments.report, rows, facts)
+        _write_report(arguments, comparisons)
     if arguments.json:
-        print(json.dumps({"tables": printed.as_data(tables), "across": across_tables.as_data(tables)}, indent=1))
+        data = {"tables": tables.as_data(all_tables), "across": across_tables.as_data(all_tables)}
+        print(json.dumps(data, indent=1))
         return 0
-    printed.show(tables)
-    for one in more:
-        print(f"\n{one}")
+    tables.show(all_tables)
+    for section in sections:
+        print(f"\n{section}")
     for place in (arguments.out, arguments.report and arguments.report / "report.html"):
         if place:
             print(f"Written: {place}")
@@ -126,15 +96,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 @dataclass
-class _Asked:
-    """What one comparison is about.
+class PredictionSelection:
+    """Predictions that are compared together.
 
     Attributes:
-        predictions: Of all models.
-        folds: Those that must be there; None for all of the split file.
-        regions: As ``--regions`` takes them.
+        predictions: Predictions of all models.
+        folds: Folds that must be there; None for all of the split file.
+        regions: Unions of labels, as ``--regions`` takes them.
         accept_plans: Whether plans may differ, because the experiment says so.
-        comparison: Of the experiment file, if there is one.
+        comparison: Comparison of the experiment file, if there is one.
         printed: Metrics that a paper printed for the same comparison.
     """
 
@@ -146,7 +116,17 @@ class _Asked:
     printed: Sequence[str] = ()
 
 
-def _asked(arguments: argparse.Namespace) -> list[_Asked]:
+def _check(arguments: argparse.Namespace) -> None:
+    """Refuse what could not be written, before hours of measuring."""
+    if arguments.out and arguments.out.suffix not in ENDINGS:
+        raise ValueError(f"--out is {arguments.out}, and its ending must be {' or '.join(ENDINGS)}")
+    check_places(arguments.out)
+    if arguments.report and arguments.report.exists() and not arguments.report.is_dir():
+        raise ValueError(f"--report is {arguments.report}, and must be a folder")
+    check_workers(arguments)
+
+
+def _selections(arguments: argparse.Namespace) -> list[PredictionSelection]:
     from nnunet_tricks.comparison.folders import find
 
     specs = [place for place in arguments.what if place.suffix in SPECS]
@@ -154,11 +134,13 @@ def _asked(arguments: argparse.Namespace) -> list[_Asked]:
         raise ValueError("compare takes one experiment file, or result folders, not both")
     if specs:
         return _of_spec(specs[0], arguments.folds)
-    found = [one for place in arguments.what for one in find(place, part=arguments.part, folds=arguments.folds)]
-    return [_Asked(found, arguments.folds)]
+    predictions = [
+        prediction for place in arguments.what for prediction in find(place, part=arguments.part, folds=arguments.folds)
+    ]
+    return [PredictionSelection(predictions, arguments.folds)]
 
 
-def _of_spec(file: Path, folds: Sequence[str] | None) -> list[_Asked]:
+def _of_spec(file: Path, folds: Sequence[str] | None) -> list[PredictionSelection]:
     from nnunet_tricks.comparison.beside import metrics_of
     from nnunet_tricks.comparison.folders import Predictions
     from nnunet_tricks.comparison.metrics.registry import all_metrics
@@ -167,17 +149,78 @@ def _of_spec(file: Path, folds: Sequence[str] | None) -> list[_Asked]:
     from nnunet_tricks.nnunet.folders import Folders
 
     known = [metric.name for metric in all_metrics()]
-    found: dict[str, _Asked] = {}
-    for _, one in trained(read_experiment(file), Folders.of_environment()):
-        comparison, model = one.comparison, one.model
+    selections: dict[str, PredictionSelection] = {}
+    for _, cell in trained(read_experiment(file), Folders.of_environment()):
+        comparison, model = cell.comparison, cell.model
         wanted = list(folds or comparison.folds)
-        regions = comparison.region_words
-        several = len(comparison.configurations) > 1 or len(comparison.plans) > 1
-        printed = [name for name in metrics_of(comparison) if name in known]
-        asked = found.setdefault(comparison.name, _Asked([], wanted, regions, several, comparison, printed))
+        if comparison.name not in selections:
+            selections[comparison.name] = PredictionSelection(
+                [],
+                wanted,
+                regions=comparison.region_words,
+                accept_plans=len(comparison.configurations) > 1 or len(comparison.plans) > 1,
+                comparison=comparison,
+                printed=[name for name in metrics_of(comparison) if name in known],
+            )
         if model.fold in wanted:
-            asked.predictions += [
+            selections[comparison.name].predictions += [
                 Predictions(model.folder.parent, model.fold, model.predictions(part, comparison.checkpoint).name)
                 for part in comparison.parts
             ]
-    return list(found.values())
+    return list(selections.values())
+
+
+def _compared(selection: PredictionSelection, arguments: argparse.Namespace) -> list[ReportedComparison]:
+    from nnunet_tricks.comparison.compare import METRICS, ComparisonQuestion, compare
+    from nnunet_tricks.comparison.finished import finished
+    from nnunet_tricks.comparison.folders import default_workers
+    from nnunet_tricks.comparison.grouping import grouped
+    from nnunet_tricks.comparison.metrics import TOLERANCES
+    from nnunet_tricks.comparison.report.collect import ReportedComparison
+
+    predictions, left_out = selection.predictions, ""
+    if arguments.finished:
+        predictions, left_out = finished(predictions, baseline=arguments.baseline)
+    question = ComparisonQuestion(
+        metrics=arguments.metrics or [*METRICS, *(name for name in selection.printed if name not in METRICS)],
+        tolerances=arguments.tolerances or TOLERANCES,
+        regions=arguments.regions or selection.regions,
+        folds=selection.folds,
+        accept=[*arguments.accept, *(["plans"] if selection.accept_plans else [])],
+        column=arguments.by or "",
+        grouped_by=arguments.group or "",
+        cases_csv=arguments.cases,
+        left_out=left_out,
+        workers=arguments.workers or default_workers(),
+    )
+    groups = grouped(predictions, baseline=arguments.baseline)
+    name = selection.comparison.name if selection.comparison else ""
+    return [
+        ReportedComparison(result, models, name)
+        for models, result in zip(groups, compare(groups, question), strict=True)
+    ]
+
+
+def _tables(comparisons: Sequence[ReportedComparison]) -> list[ComparisonTable]:
+    return [table for comparison in comparisons for table in comparison.result.tables]
+
+
+def _write_tables(file: Path, tables: Sequence[ComparisonTable], sections: Sequence[str]) -> None:
+    from nnunet_tricks.comparison.tables import as_csv, as_markdown
+    from nnunet_tricks.utilities.files import write_atomically
+
+    if file.suffix == ".csv":
+        write_atomically(file, as_csv(tables))
+    else:
+        write_atomically(file, as_markdown(tables) + "".join(f"\n{section}" for section in sections))
+
+
+def _write_report(arguments: argparse.Namespace, comparisons: Sequence[ReportedComparison]) -> None:
+    from nnunet_tricks.comparison.report.collect import collect, of_folders, of_spec
+    from nnunet_tricks.comparison.report.render import write
+
+    spec = next((place for place in arguments.what if place.suffix in SPECS), None)
+    question = of_spec(spec) if spec else of_folders(comparisons)
+    left_out = dict.fromkeys(comparison.result.question.left_out for comparison in comparisons)
+    question = replace(question, left_out=" ".join(filter(None, left_out)))
+    write(arguments.report, *collect(comparisons, question))

@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nnunet_tricks.comparison.evaluate import Asked, Measured
-    from nnunet_tricks.comparison.table import Row
+    from nnunet_tricks.comparison.evaluate import MeasuredCase, MeasuringSettings
+    from nnunet_tricks.comparison.table import MetricRow
     from nnunet_tricks.nnunet.classes import Classes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.description = (
-        "Measure predictions: per case and class, and the mean over cases. With one folder, nnU-Net's results of a "
-        "model or a fold, labels are found where nnU-Net has them. What was measured is kept beside the predictions "
-        "and taken from there as long as files and definitions stay the same."
+        "Measure predictions: per case and class, and the mean over cases. If the only folder holds nnU-Net's results "
+        "of a model or a fold, labels are found where nnU-Net has them. Results are kept beside the predictions and "
+        "used again until files or definitions change."
     )
     add = parser.add_argument
     add("predictions", type=Path, metavar="PREDICTIONS", help="folder of predictions, or a model's result folder")
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--chill",
         action="store_true",
-        help="leave out labels without a prediction, as nnU-Net's evaluation does with it",
+        help="leave out labels without a prediction, as nnU-Net's evaluation does",
     )
     add(
         "--accept",
@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_metric_arguments(parser: argparse.ArgumentParser) -> None:
-    """What is measured; ``compare`` takes the same."""
+    """Declare what is measured; ``compare`` takes the same."""
     add = parser.add_argument
     add(
         "--regions",
@@ -80,7 +80,7 @@ def add_metric_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         nargs="+",
         metavar="MM",
-        help="of the surface Dice NSD (default: 1 2)",
+        help="tolerances of the surface Dice NSD (default: 1 2)",
     )
     add("--workers", type=int, metavar="N", help="processes (default: as nnU-Net, at most one for each core)")
 
@@ -106,9 +106,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.named and arguments.dataset_json:
         raise ValueError("--labels and --dataset-json both say what the labels mean: give one of them")
     rows, measured, classes = _in_folder(arguments) if arguments.labels else _in_results(arguments)
-    elsewhere = positions.note({str(one.files.prediction): one.apart for one in measured})
-    if elsewhere:
-        print(f"Note: {elsewhere}", file=sys.stderr)
+    position_note = positions.note({str(case.files.prediction): case.displacement for case in measured})
+    if position_note:
+        print(f"Note: {position_note}", file=sys.stderr)
     for absent in _absent(measured):
         print(f"Note: {absent}", file=sys.stderr)
     if arguments.out:
@@ -126,63 +126,72 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _absent(measured: Sequence[Measured]) -> Iterator[str]:
-    """Classes that are nowhere: a mask of 0 and 255 has no label 1, and numbers do not tell that from a bad model."""
+def _absent(measured: Sequence[MeasuredCase]) -> Iterator[str]:
+    """Classes that are nowhere: a mask of 0 and 255 has no label 1, but its numbers look like those of a bad model."""
     for label in measured[0].values if measured else ():
-        counts = [one.values[label] for one in measured]
-        for other, what in (("FN", "label maps"), ("FP", "predictions")):
-            if not any(of_case["TP"][0] + of_case[other][0] for of_case in counts):
-                yield f"{label} is in none of the {what}. Are their values those that were asked for?"
+        counts = [case.values[label] for case in measured]
+        for count, files in (("FN", "label maps"), ("FP", "predictions")):
+            if not any(of_case["TP"][0] + of_case[count][0] for of_case in counts):
+                yield f"{label} is in none of the {files}. Are their values those that were asked for?"
 
 
 def check_places(*files: Path | None) -> None:
-    """Whether the folders of files to write are there, before hours of measuring are lost.
+    """Whether the folders of files to write are there: asked before hours of measuring.
 
     Raises:
-        ValueError: If one is not.
+        ValueError: If a folder is not there.
     """
     for file in filter(None, files):
         if not file.absolute().parent.is_dir():
             raise ValueError(f"{file} cannot be written: there is no folder {file.absolute().parent}")
 
 
-def asked(arguments: argparse.Namespace, classes: Classes) -> Asked:
+def check_workers(arguments: argparse.Namespace) -> None:
+    """Whether ``--workers`` is a number of processes.
+
+    Raises:
+        ValueError: If it is below 1.
+    """
+    if arguments.workers is not None and arguments.workers < 1:
+        raise ValueError(f"--workers is {arguments.workers}, and at least 1 is needed")
+
+
+def _settings(arguments: argparse.Namespace, classes: Classes) -> MeasuringSettings:
     """What the arguments ask for.
 
     Raises:
         ValueError: If there is no such metric, or no worker.
     """
-    from nnunet_tricks.comparison.evaluate import Asked
+    from nnunet_tricks.comparison.evaluate import MeasuringSettings
     from nnunet_tricks.comparison.folders import default_workers
     from nnunet_tricks.comparison.metrics import DEFAULT, TOLERANCES, chosen
 
-    if arguments.workers is not None and arguments.workers < 1:
-        raise ValueError(f"--workers is {arguments.workers}, and at least 1 is needed")
+    check_workers(arguments)
     metrics = tuple(arguments.metrics or DEFAULT)
     tolerances = tuple(arguments.tolerances or TOLERANCES)
     chosen(metrics, tolerances)
     workers = arguments.workers or default_workers()
-    return Asked(classes, metrics, tolerances, workers, by_index="positions" in arguments.accept)
+    return MeasuringSettings(classes, metrics, tolerances, workers, by_index="positions" in arguments.accept)
 
 
-def _in_results(arguments: argparse.Namespace) -> tuple[list[Row], list[Measured], Classes]:
+def _in_results(arguments: argparse.Namespace) -> tuple[list[MetricRow], list[MeasuredCase], Classes]:
     from nnunet_tricks.comparison import folders
     from nnunet_tricks.comparison.evaluate import evaluate
     from nnunet_tricks.comparison.table import rows_of
 
-    found = folders.find(arguments.predictions, part=arguments.part, folds=arguments.folds)
-    classes = folders.classes_of(found[0].description, arguments.regions)
-    wanted = asked(arguments, classes)
-    rows: list[Row] = []
-    measured: list[Measured] = []
-    for one in found:
-        some = evaluate(one.folder, one.files(), wanted)
-        measured += some
-        rows += rows_of(some, **one.columns)
+    predictions = folders.find(arguments.predictions, part=arguments.part, folds=arguments.folds)
+    classes = folders.classes_of(predictions[0].description, arguments.regions)
+    settings = _settings(arguments, classes)
+    rows: list[MetricRow] = []
+    measured: list[MeasuredCase] = []
+    for prediction in predictions:
+        cases = evaluate(prediction.folder, prediction.files(), settings)
+        measured += cases
+        rows += rows_of(cases, **prediction.columns)
     return rows, measured, classes
 
 
-def _in_folder(arguments: argparse.Namespace) -> tuple[list[Row], list[Measured], Classes]:
+def _in_folder(arguments: argparse.Namespace) -> tuple[list[MetricRow], list[MeasuredCase], Classes]:
     from nnunet_tricks.comparison import folders
     from nnunet_tricks.comparison.evaluate import evaluate
     from nnunet_tricks.comparison.table import rows_of
@@ -193,7 +202,7 @@ def _in_folder(arguments: argparse.Namespace) -> tuple[list[Row], list[Measured]
     classes, ending = _meaning(arguments)
     truth = folders.labels_in(arguments.labels, ending)
     files = folders.matched(arguments.predictions, truth, ending, chill=arguments.chill)
-    measured = evaluate(arguments.predictions, files, asked(arguments, classes))
+    measured = evaluate(arguments.predictions, files, _settings(arguments, classes))
     return rows_of(measured), measured, classes
 
 
@@ -230,7 +239,7 @@ def _description(arguments: argparse.Namespace) -> dict[str, Any]:
     )
 
 
-def _print_means(rows: Sequence[Row], cases: int, names: Sequence[str]) -> None:
+def _print_means(rows: Sequence[MetricRow], cases: int, names: Sequence[str]) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table

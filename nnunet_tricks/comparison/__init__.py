@@ -1,1 +1,1 @@
-"""What came out of trainings, measured and compared. Neither torch nor nnU-Net."""
+"""What came out of trainings, measured and compared. Imports neither torch nor nnU-Net."""

@@ -3,47 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from nnunet_tricks.comparison import marked
-from nnunet_tricks.comparison.compare import Table
+from nnunet_tricks.comparison.comparison_table import ComparisonTable
 from nnunet_tricks.comparison.statistics.across import across
 from nnunet_tricks.comparison.statistics.model import Signs, Statistics
 from nnunet_tricks.comparison.table import as_json
+from nnunet_tricks.comparison.text_table import NOTHING, TextTable
 
 FEWEST = 2
-"""Data sets, for a table across them."""
+"""Number of data sets from which on there is a table across them."""
 
-
-NOTE = "Exact two-sided sign test over data sets: five with the same sign have p = 0.06, six 0.03."
-
-
-@dataclass(frozen=True)
-class SignTable:
-    """What each trick did on several data sets.
-
-    Attributes:
-        title: Metric, configuration and part.
-        header: Of the columns.
-        rows: One for each trick.
-    """
-
-    title: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+NOTE = "Exact two-sided sign test over data sets: five with the same sign give p = 0.06, six give 0.03."
 
 
 @dataclass(frozen=True)
-class Across:
+class SignComparison:
     """The signs of one metric on several data sets.
 
     Attributes:
-        metric: Its name.
-        configuration: nnU-Net's.
-        part: Of the data.
-        datasets: Full names.
-        signs: For each trick.
+        metric: Name of the metric.
+        configuration: Name of nnU-Net's configuration.
+        part: Part of the data.
+        datasets: Full names of the data sets.
+        signs: Signs of each trick.
     """
 
     metric: str
@@ -53,42 +37,44 @@ class Across:
     signs: tuple[Signs, ...]
 
 
-def gathered(tables: Iterable[Table]) -> Iterator[Across]:
+def sign_comparisons(tables: Iterable[ComparisonTable]) -> Iterator[SignComparison]:
     """Each metric, part and configuration that several data sets have.
 
     Args:
-        tables: What ``compare`` found; those of subgroups are left out.
+        tables: Tables of ``compare``; those of subgroups are left out.
     """
     groups: dict[tuple[str, str, str], list[Statistics]] = {}
     for table in tables:
-        found = table.statistics
-        if found and found.tricks and not found.subgroup:
-            groups.setdefault((found.part, found.configuration, found.metric), []).append(found)
+        statistics = table.statistics
+        if statistics.tricks and not table.subgroup:
+            key = (statistics.part, statistics.configuration, statistics.metric)
+            groups.setdefault(key, []).append(statistics)
     for (part, configuration, metric), members in groups.items():
-        datasets = tuple(one.dataset for one in members)
+        datasets = tuple(statistics.dataset for statistics in members)
         if len(datasets) >= FEWEST and len(set(datasets)) == len(datasets):
-            yield Across(metric, configuration, part, datasets, across(members))
+            yield SignComparison(metric, configuration, part, datasets, across(members))
 
 
-def sign_tables(tables: Iterable[Table]) -> Iterator[SignTable]:
-    """The same as tables, to print."""
-    for one in gathered(tables):
-        header = ("method", *one.datasets, "better/worse", "sign test, p (Holm)")
-        rows = tuple(_row(signs, one.datasets) for signs in one.signs)
-        yield SignTable(f"{one.metric}, {one.configuration}, {one.part}", header, rows)
+def sign_tables(tables: Iterable[ComparisonTable]) -> Iterator[TextTable]:
+    """The sign comparisons as tables, to print."""
+    for comparison in sign_comparisons(tables):
+        title = f"{comparison.metric}, {comparison.configuration}, {comparison.part}"
+        header = ("method", *comparison.datasets, "better/worse", "sign test, p (Holm)")
+        rows = tuple(_row(signs, comparison.datasets) for signs in comparison.signs)
+        yield TextTable(title, header, rows, NOTE)
 
 
-def as_data(tables: Iterable[Table]) -> list[dict[str, Any]]:
-    """The same for JSON."""
+def as_data(tables: Iterable[ComparisonTable]) -> list[dict[str, Any]]:
+    """The sign comparisons for JSON."""
     return [
         {
-            "metric": one.metric,
-            "configuration": one.configuration,
-            "part": one.part,
-            "datasets": one.datasets,
-            "methods": [_signs_data(signs) for signs in one.signs],
+            "metric": comparison.metric,
+            "configuration": comparison.configuration,
+            "part": comparison.part,
+            "datasets": comparison.datasets,
+            "methods": [_signs_data(signs) for signs in comparison.signs],
         }
-        for one in gathered(tables)
+        for comparison in sign_comparisons(tables)
     ]
 
 
@@ -96,19 +82,16 @@ def _signs_data(signs: Signs) -> dict[str, Any]:
     return asdict(signs) | {"differences": {name: as_json(value) for name, value in signs.differences.items()}}
 
 
-def as_markdown(tables: Iterable[Table]) -> str:
-    """All of these tables; empty if there are none."""
-    return "\n".join(map(_markdown, sign_tables(tables)))
+def as_markdown(tables: Iterable[ComparisonTable]) -> str:
+    """All sign tables as Markdown; empty if there are none."""
+    return "\n".join(
+        replace(table, title=f"Across data sets: {table.title}").markdown_section for table in sign_tables(tables)
+    )
 
 
 def _row(signs: Signs, datasets: Sequence[str]) -> tuple[str, ...]:
     cells = [
-        f"{signs.differences[name]:+.3f} ({signs.words[name]})" if name in signs.differences else "-"
+        f"{signs.differences[name]:+.3f} ({signs.words[name]})" if name in signs.differences else NOTHING
         for name in datasets
     ]
     return (signs.name, *cells, f"{signs.gains}/{signs.losses}", f"{signs.p.holm:.3f}")
-
-
-def _markdown(table: SignTable) -> str:
-    drawn = marked.table(table.header, table.rows)
-    return f"### Across data sets: {marked.inline(table.title)}\n\n{drawn}\n\n- {marked.inline(NOTE)}\n"

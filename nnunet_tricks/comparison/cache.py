@@ -1,4 +1,4 @@
-"""What was measured once: a file beside the predictions, valid while they, their labels and the definitions stay."""
+"""What was measured once: a file beside the predictions, valid until they, their labels or the definitions change."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_tricks.comparison.metrics import VERSION
-from nnunet_tricks.comparison.positions import Apart
+from nnunet_tricks.comparison.positions import Displacement
 from nnunet_tricks.utilities.files import write_atomically
 
 FILE = "nnunet_tricks_metrics.json"
 
 Values = dict[str, dict[str, tuple[float, str]]]
-"""For each class, written as its label values, and metric: the number and its unit."""
+"""Number and unit for each class, written as its label values, and metric."""
 
 
 @dataclass
-class Cache:
+class MetricsCache:
     """Metrics of the cases of one folder of predictions.
 
     Attributes:
-        folder: Of the predictions.
-        cases: What is known of each case.
-        name: Of the file.
+        folder: Folder of the predictions.
+        cases: Stamp and values of each case.
+        name: Name of the file.
     """
 
     folder: Path
@@ -34,8 +34,8 @@ class Cache:
     name: str = FILE
 
     @classmethod
-    def of(cls, predictions: Path, name: str = FILE) -> Cache:
-        """The cache of a folder; empty if there is none, or one of other definitions."""
+    def of(cls, predictions: Path, name: str = FILE) -> MetricsCache:
+        """The cache of a folder; empty if there is none, or if its definitions are others."""
         with suppress(OSError, ValueError, KeyError, TypeError):
             content = json.loads((predictions / name).read_text(encoding="utf-8"))
             if content["version"] == VERSION:
@@ -43,7 +43,7 @@ class Cache:
         return cls(predictions, name=name)
 
     def get(self, case: str, stamp: str) -> Values:
-        """What was measured in a case while its files were as they are."""
+        """What was measured in a case; empty if its files have changed since."""
         known = self.cases.get(case, {})
         if known.get("stamp") != stamp:
             return {}
@@ -52,29 +52,33 @@ class Cache:
             for label, metrics in known["values"].items()
         }
 
-    def apart(self, case: str) -> Apart:
-        """How far the headers of a case that is known put its voxels apart."""
-        return Apart(*self.cases[case].get("apart", ()))
+    def displacement(self, case: str) -> Displacement:
+        """How far the headers of a measured case put its voxels apart."""
+        return Displacement(*self.cases[case].get("apart", ()))
 
     def put(
-        self, case: str, stamp: str, values: Mapping[str, Mapping[str, tuple[float, str]]], apart: Apart | None = None
+        self,
+        case: str,
+        stamp: str,
+        values: Mapping[str, Mapping[str, tuple[float, str]]],
+        displacement: Displacement | None = None,
     ) -> None:
-        """Keep what was measured, beside what is known already."""
+        """Keep what was measured, together with what is known already."""
         known = self.get(case, stamp)
         for label, metrics in values.items():
             known[label] = known.get(label, {}) | dict(metrics)
         self.cases[case] = {"stamp": stamp, "values": known}
-        if apart and apart.matters:
-            self.cases[case]["apart"] = [apart.voxels, apart.mm, apart.turned]
+        if displacement and displacement.matters:
+            self.cases[case]["apart"] = [displacement.voxels, displacement.mm, displacement.turned]
 
     def save(self) -> None:
-        """Write the file; in a folder that nobody may write into nothing is kept."""
+        """Write the file; nothing is kept in a folder that cannot be written."""
         with suppress(OSError):
             write_atomically(self.folder / self.name, json.dumps({"version": VERSION, "cases": self.cases}))
 
 
 def stamp(prediction: Path, truth: Path, ignore: int | None) -> str:
-    """Changes when a file does.
+    """A text that changes whenever one of the files does.
 
     Examples:
         >>> stamp(Path(__file__), Path(__file__), None) == stamp(Path(__file__), Path(__file__), 3)

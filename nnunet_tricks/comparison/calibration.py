@@ -1,6 +1,6 @@
 """Whether probabilities mean what they say, where nnU-Net kept them: ``nnUNetv2_train ... --npz``.
 
-Of every case two numbers, over the voxels that are foreground in truth or prediction, as background would drown them:
+Each case has two numbers over the voxels that are foreground in truth or prediction, as background would drown them:
 
 - ECE, expected calibration error: voxels sorted into 15 bins of equal width by their highest probability; mean of the
   distances between a bin's mean probability and its share of right voxels, weighted by voxels (Guo et al., "On
@@ -22,10 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnunet_tricks.comparison import images
-from nnunet_tricks.comparison.cache import Cache, stamp
-from nnunet_tricks.comparison.evaluate import Files
+from nnunet_tricks.comparison.cache import MetricsCache, stamp
+from nnunet_tricks.comparison.evaluate import CaseFiles
 from nnunet_tricks.comparison.folders import Predictions
-from nnunet_tricks.comparison.table import Row
+from nnunet_tricks.comparison.table import MetricRow
 from nnunet_tricks.nnunet.classes import Classes
 
 ECE, BRIER = "ECE", "Brier"
@@ -33,49 +33,49 @@ LABEL = "all classes"
 CACHE = "nnunet_tricks_calibration.json"
 BINS = 15
 ROUNDING = 1e-5
-"""Of a bin's width: so close below an edge belongs to the bin above it, as softmax gives 1/3 with other last digits."""
+"""Share of a bin's width below an edge that belongs to the bin above it: the last digits of softmax's 1/3 vary."""
 
 Array = NDArray[np.floating]
 
 
-def rows(predictions: Predictions, files: Sequence[Files], classes: Classes) -> list[Row]:
+def rows(predictions: Predictions, files: Sequence[CaseFiles], classes: Classes) -> list[MetricRow]:
     """ECE and Brier score of every case of a fold; nothing if a case has no probabilities.
 
     Args:
-        predictions: Of the fold.
-        files: Its cases.
-        classes: As the model was trained with.
+        predictions: Predictions of the fold.
+        files: Files of the fold's cases.
+        classes: Classes that the model was trained with.
 
     Raises:
         ValueError: If probabilities do not fit the labels.
     """
-    if not files or not all(_probabilities(one).is_file() for one in files):
+    if not files or not all(_probabilities(case).is_file() for case in files):
         return []
-    cache, found = Cache.of(predictions.folder, CACHE), []
-    for one in files:
-        known = stamp(_probabilities(one), one.truth, classes.ignore)
-        values = cache.get(one.case, known).get(LABEL)
+    cache, case_rows = MetricsCache.of(predictions.folder, CACHE), []
+    for case in files:
+        current = stamp(_probabilities(case), case.truth, classes.ignore)
+        values = cache.get(case.case, current).get(LABEL)
         if values is None:
-            ece, brier = _of_case(one, classes)
+            ece, brier = _of_case(case, classes)
             values = {ECE: (ece, "1"), BRIER: (brier, "1")}
-            cache.put(one.case, known, {LABEL: values})
-        found += [
-            Row(**predictions.columns, case=one.case, label=LABEL, metric=metric, value=value, unit=unit)
+            cache.put(case.case, current, {LABEL: values})
+        case_rows += [
+            MetricRow(**predictions.columns, case=case.case, label=LABEL, metric=metric, value=value, unit=unit)
             for metric, (value, unit) in values.items()
         ]
     cache.save()
-    return found
+    return case_rows
 
 
 def calibration(probabilities: Array, truth: NDArray[np.bool_]) -> tuple[float, float]:
     """ECE and Brier score of voxels.
 
     Args:
-        probabilities: Classes x voxels, which sum to 1 over the classes.
-        truth: The same, true for the right class.
+        probabilities: Probabilities, classes x voxels, which sum to 1 over the classes.
+        truth: Whether a class is the right one, classes x voxels.
 
     Returns:
-        Both; NaN without voxels.
+        ECE and Brier score; NaN without voxels.
 
     Examples:
         >>> sure, right = np.array([[0.8, 0.8], [0.2, 0.2]]), np.array([[True, False], [False, True]])
@@ -95,39 +95,40 @@ def calibration(probabilities: Array, truth: NDArray[np.bool_]) -> tuple[float, 
     return float(np.abs(gaps).sum() / count), float(squared.mean())
 
 
-def _probabilities(files: Files) -> Path:
+def _probabilities(files: CaseFiles) -> Path:
     return files.prediction.with_name(f"{files.case}.npz")
 
 
-def _of_case(files: Files, classes: Classes) -> tuple[float, float]:
+def _of_case(files: CaseFiles, classes: Classes) -> tuple[float, float]:
     truth = images.read(files.truth).values
     try:
         with np.load(_probabilities(files)) as stored:
-            found = np.asarray(stored["probabilities"], np.float32)
+            probabilities = np.asarray(stored["probabilities"], np.float32)
     except (*images.UNREADABLE, BadZipFile) as error:
         raise ValueError(
             f"{_probabilities(files)} cannot be read as probabilities: {images.reason(error)}; "
             "'nnUNetv2_train ... --val --npz' writes it again"
         ) from None
     # Images without a third axis have one slice for nnU-Net.
-    found = found.reshape(len(found), *truth.shape) if found[0].size == truth.size else found
+    if probabilities[0].size == truth.size:
+        probabilities = probabilities.reshape(len(probabilities), *truth.shape)
     regions = any(len(values) > 1 for values in classes.values.values()) or bool(classes.listed)
     expected = len(classes.values) + (0 if regions else 1)
-    if found.shape != (expected, *truth.shape):
+    if probabilities.shape != (expected, *truth.shape):
         raise ValueError(
-            f"{_probabilities(files)} holds {found.shape}, and the label needs {(expected, *truth.shape)}: "
+            f"{_probabilities(files)} holds {probabilities.shape}, and the label needs {(expected, *truth.shape)}: "
             "probabilities of other classes, or of another image?"
         )
     annotated = truth != classes.ignore if classes.ignore is not None else np.ones(truth.shape, bool)
     if regions:
         single = [
-            _judged(np.stack([1 - one, one]), np.isin(truth, values), annotated)
-            for one, values in zip(found, classes.values.values(), strict=True)
+            _judged(np.stack([1 - inside, inside]), np.isin(truth, values), annotated)
+            for inside, values in zip(probabilities, classes.values.values(), strict=True)
         ]
         defined = [pair for pair in single if not math.isnan(pair[0])]
         ece, brier = np.mean(defined or [(math.nan, math.nan)], axis=0)
         return float(ece), float(brier)
-    return _judged(found, truth, annotated)
+    return _judged(probabilities, truth, annotated)
 
 
 def _judged(probabilities: Array, truth: NDArray[np.generic], annotated: NDArray[np.bool_]) -> tuple[float, float]:

@@ -9,12 +9,13 @@ from dataclasses import replace
 from typing import Any
 
 from nnunet_tricks.catalogue.naming import IllegalName, parse
+from nnunet_tricks.comparison.cost import record_of
 from nnunet_tricks.comparison.folders import VALIDATION, Predictions
+from nnunet_tricks.comparison.grouping import PredictedGroup
 from nnunet_tricks.comparison.methods import Group
-from nnunet_tricks.experiment.record import Record
 from nnunet_tricks.experiment.split import KEPT
 from nnunet_tricks.experiment.stale import relevant, split_fault
-from nnunet_tricks.nnunet.folders import STATE, Folders
+from nnunet_tricks.nnunet.folders import Folders
 from nnunet_tricks.nnunet.model import Model
 from nnunet_tricks.utilities.wording import some
 
@@ -29,13 +30,13 @@ HARMLESS = {"torch": "PyTorch"}
 """Packages whose versions should change no more than another seed does."""
 
 
-def check(group: Group, *, folds: Collection[str] | None = None, accept: Collection[str] = ()) -> list[str]:
+def check(models: PredictedGroup, *, folds: Collection[str] | None = None, accept: Collection[str] = ()) -> list[str]:
     """Refuse what cannot be compared.
 
     Args:
-        group: Models of one data set.
-        folds: Those that were asked for; if None, all of the split file.
-        accept: What may differ: ``nnunet-version``, ``plans``.
+        models: Models of one data set.
+        folds: Folds that must be there; None for all of the split file.
+        accept: Differences that are allowed: ``nnunet-version``, ``plans``.
 
     Returns:
         Footnotes on what differs and was accepted.
@@ -43,17 +44,18 @@ def check(group: Group, *, folds: Collection[str] | None = None, accept: Collect
     Raises:
         ValueError: Naming the folders.
     """
-    _refuse(group, [*_folds(group, folds), *filter(None, map(unfinished, _every(group)))])
-    faults, notes = [*_splits(group), *_labels(group)], []
-    for word, differences in (("plans", list(_plans(group))), ("nnunet-version", list(_versions(group, CHANGING)))):
+    group = models.group
+    _refuse(group, [*_folds(models, folds), *filter(None, map(unfinished, models.all_predictions))])
+    faults, notes = [*_splits(models), *_labels(models)], []
+    for word, differences in (("plans", list(_plans(models))), ("nnunet-version", list(_versions(models, CHANGING)))):
         if word in accept:
             notes += differences
         else:
             faults += [f"{difference} (--accept {word} compares all the same)" for difference in differences]
     _refuse(group, faults)
-    if "all" in group.folds and not group.baseline.predictions[0].on_test:
+    if "all" in group.folds and not models.baseline[0].on_test:
         notes.append("Fold 'all' was trained on the very cases that it is measured on: not what new images will get.")
-    return [*notes, *_lengths(group), *(f"{difference}." for difference in _versions(group, HARMLESS))]
+    return [*notes, *_lengths(group), *(f"{difference}." for difference in _versions(models, HARMLESS))]
 
 
 def _lengths(group: Group) -> Iterator[str]:
@@ -72,116 +74,108 @@ def _refuse(group: Group, faults: Sequence[str]) -> None:
         raise ValueError(f"{group.dataset}, {group.part}: {some(faults, '; ')}")
 
 
-def _folds(group: Group, asked: Collection[str] | None) -> Iterator[str]:
+def _folds(models: PredictedGroup, folds: Collection[str] | None) -> Iterator[str]:
+    """Folds that some run lacks."""
+    group = models.group
     expected = set(group.folds)
     with suppress(ValueError):
-        if asked is None and expected != {"all"}:
+        if folds is None and expected != {"all"}:
             expected |= set(map(str, range(len(Folders.of_environment().splits(group.dataset) or []))))
     for method in group.methods:
         for run in method.runs:
-            there = {one.fold for one in method.predictions if one.run == run}
-            absent = sorted(expected - there)
+            members = [prediction for prediction in models.predictions[method] if prediction.run == run]
+            absent = sorted(expected - {prediction.fold for prediction in members})
             if absent:
-                trainer = next(one.model.name for one in method.predictions if one.run == run)
-                yield f"{trainer} has no fold {some(absent)} (-f compares some folds only)"
+                yield f"{members[0].model.name} has no fold {some(absent)} (-f compares some folds only)"
 
 
-def unfinished(one: Predictions) -> str:
+def unfinished(prediction: Predictions) -> str:
     """What a training, or its predictions, lack; empty if nothing."""
-    if not (one.fold_folder / "checkpoint_final.pth").is_file():
-        return f"{one.model.name}/fold_{one.fold} is unfinished: it has no checkpoint_final.pth"
-    if not one.folder.is_dir():
-        return f"{one.model.name}/fold_{one.fold} has no predictions in {one.part}"
-    if one.part == VALIDATION and not (one.folder / "summary.json").is_file():
-        return f"{one.model.name}/fold_{one.fold} has an unfinished validation: nnUNetv2_train ... --val ends it"
+    place = f"{prediction.model.name}/fold_{prediction.fold}"
+    if not (prediction.fold_folder / "checkpoint_final.pth").is_file():
+        return f"{place} is unfinished: it has no checkpoint_final.pth"
+    if not prediction.folder.is_dir():
+        return f"{place} has no predictions in {prediction.part}"
+    if prediction.part == VALIDATION and not (prediction.folder / "summary.json").is_file():
+        return f"{place} has an unfinished validation: nnUNetv2_train ... --val ends it"
     return ""
 
 
-def _splits(group: Group) -> Iterator[str]:
+def _splits(models: PredictedGroup) -> Iterator[str]:
     """What each model has learned from, as far as its record and nnU-Net's log tell."""
     try:
         folders = Folders.of_environment()
-        folders.splits(group.dataset)
+        folders.splits(models.group.dataset)
     except ValueError:
         return
-    for one in _every(group):
-        model = Model(replace(folders, results=one.model.parent.parent), *_names(one))
-        states = model.folders.state
-        record = Record.read(states / one.dataset / one.model.name / one.fold_folder.name / "train")
-        if fault := split_fault(model, record, states / one.dataset / KEPT):
+    for prediction in models.all_predictions:
+        model = Model(
+            replace(folders, results=prediction.model.parent.parent),
+            prediction.dataset,
+            prediction.trainer,
+            prediction.plans_name,
+            prediction.configuration,
+            prediction.fold,
+        )
+        if fault := split_fault(model, record_of(prediction), model.folders.state / prediction.dataset / KEPT):
             yield fault
 
 
-def _names(one: Predictions) -> tuple[str, str, str, str, str]:
-    return one.dataset, one.trainer, one.plans_name, one.configuration, one.fold
+def _labels(models: PredictedGroup) -> Iterator[str]:
+    expected = models.baseline[0].description["labels"]
+    for model, prediction in models.models.items():
+        if prediction.description["labels"] != expected:
+            yield f"{model} was trained with other labels in dataset.json than {models.group.baseline.name}"
 
 
-def _labels(group: Group) -> Iterator[str]:
-    expected = group.baseline.predictions[0].description["labels"]
-    for model, one in _models(group).items():
-        if one.description["labels"] != expected:
-            yield f"{model} was trained with other labels in dataset.json than {group.baseline.name}"
-
-
-def _plans(group: Group) -> Iterator[str]:
-    expected = _relevant(group.baseline.predictions[0])
-    for model, one in _models(group).items():
-        relevant = _relevant(one)
-        differing = sorted(key for key in expected.keys() | relevant if expected.get(key) != relevant.get(key))
+def _plans(models: PredictedGroup) -> Iterator[str]:
+    expected = _relevant(models.baseline[0])
+    for model, prediction in models.models.items():
+        own = _relevant(prediction)
+        differing = sorted(key for key in expected.keys() | own if expected.get(key) != own.get(key))
         if differing:
-            yield f"{model} has other plans than {group.baseline.name}: {some(differing)}"
+            yield f"{model} has other plans than {models.group.baseline.name}: {some(differing)}"
 
 
-def _relevant(one: Predictions) -> dict[str, Any]:
-    return relevant(one.plans, one.configuration)
+def _relevant(prediction: Predictions) -> dict[str, Any]:
+    return relevant(prediction.plans, prediction.configuration)
 
 
-def _versions(group: Group, packages: Mapping[str, str]) -> Iterator[str]:
+def _versions(models: PredictedGroup, packages: Mapping[str, str]) -> Iterator[str]:
     """Packages of which not all trainings had the same version.
 
     Args:
-        group: The models.
-        packages: Their names, and what to call them.
+        models: The models.
+        packages: Names of the packages, and what to call them.
     """
-    for package, called in packages.items():
-        versions: dict[str, list[str]] = {}
-        for one in _every(group):
-            if found := ", then ".join(versions_of(one, package)):
-                versions.setdefault(found, []).append(f"{one.model.name}/fold_{one.fold}")
-        if len(versions) > 1 or any(", then " in version for version in versions):
-            yield f"{called} " + ", ".join(f"{version} trained {some(names)}" for version, names in versions.items())
+    for package, title in packages.items():
+        trainings: dict[str, list[str]] = {}
+        for prediction in models.all_predictions:
+            if version := ", then ".join(versions_of(prediction, package)):
+                trainings.setdefault(version, []).append(f"{prediction.model.name}/fold_{prediction.fold}")
+        if len(trainings) > 1 or any(", then " in version for version in trainings):
+            yield f"{title} " + ", ".join(f"{version} trained {some(names)}" for version, names in trainings.items())
 
 
-def nnunet_version(one: Predictions) -> str:
-    """The version of nnU-Net that trained a model; empty where nobody has written it down."""
-    return ", then ".join(versions_of(one, "nnunetv2"))
+def nnunet_version(prediction: Predictions) -> str:
+    """The version of nnU-Net that trained a model; empty where it is not recorded."""
+    return ", then ".join(versions_of(prediction, "nnunetv2"))
 
 
-def versions_of(one: Predictions, package: str) -> list[str]:
+def versions_of(prediction: Predictions, package: str) -> list[str]:
     """The versions of a package with which a model was trained, one after the other: more than one after an update.
 
     Args:
-        one: Predictions of the model.
-        package: As pip calls it.
+        prediction: Predictions of the model.
+        package: Name of the package, as pip has it.
     """
-    states = one.model.parent.parent / STATE
-    record = Record.read(states / one.dataset / one.model.name / one.fold_folder.name / "train")
     # A validation that is done again learns nothing.
-    attempts = [attempt for attempt in record.attempts if not attempt.command.endswith(" --val")]
-    found = [str(attempt.versions[package]) for attempt in attempts if package in attempt.versions]
+    attempts = [attempt for attempt in record_of(prediction).attempts if not attempt.command.endswith(" --val")]
+    versions = [str(attempt.versions[package]) for attempt in attempts if package in attempt.versions]
     with suppress(OSError, ValueError):
-        content: Mapping[str, Any] = json.loads((one.fold_folder / "debug.json").read_text(encoding="utf-8"))
+        content: Mapping[str, Any] = json.loads((prediction.fold_folder / "debug.json").read_text(encoding="utf-8"))
         # nnU-Net itself writes that of torch only, our trainers the others too.
-        told = str(content.get(f"{package}_version", ""))
-        found += [told] if told else []
+        version = str(content.get(f"{package}_version", ""))
+        versions += [version] if version else []
     # What stands after a plus is how it was built, which only one of the two sources says.
-    return list(dict.fromkeys(version.partition("+")[0] for version in found))
-
-
-def _every(group: Group) -> Iterator[Predictions]:
-    for method in group.methods:
-        yield from method.predictions
-
-
-def _models(group: Group) -> dict[str, Predictions]:
-    return {one.model.name: one for one in _every(group)}
+    return list(dict.fromkeys(version.partition("+")[0] for version in versions))

@@ -1,253 +1,288 @@
-"""The first table: means over cases, and their differences to the baseline."""
+"""From predictions to comparisons: what is measured, checked and judged, as plain values without paths."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from nnunet_tricks.comparison import calibration, cases_table, positions
 from nnunet_tricks.comparison.checks import check, nnunet_version
-from nnunet_tricks.comparison.cost import Cost, cost
-from nnunet_tricks.comparison.evaluate import Asked, Measured, evaluate
-from nnunet_tricks.comparison.folders import Predictions
-from nnunet_tricks.comparison.methods import Group, Method, grouped
-from nnunet_tricks.comparison.metrics import shown
-from nnunet_tricks.comparison.positions import Apart
-from nnunet_tricks.comparison.scores import Scores, scores_of
-from nnunet_tricks.comparison.statistics.analyse import COUNTS, AnalysisOptions, analyse
-from nnunet_tricks.comparison.statistics.model import Statistics
-from nnunet_tricks.comparison.table import Row as CaseRow
-from nnunet_tricks.comparison.table import rows_of
-from nnunet_tricks.comparison.undefined import Numbers, completed
+from nnunet_tricks.comparison.comparison_table import (
+    DEFAULT_FOLDS,
+    Collapse,
+    ComparisonTable,
+    Subgroup,
+    TableFacts,
+    build_table,
+)
+from nnunet_tricks.comparison.cost import cost
+from nnunet_tricks.comparison.evaluate import MeasuredCase, MeasuringSettings, evaluate
+from nnunet_tricks.comparison.folders import Predictions, classes_of
+from nnunet_tricks.comparison.grouping import PredictedGroup
+from nnunet_tricks.comparison.methods import Group, Method
+from nnunet_tricks.comparison.metrics import TOLERANCES, shown
+from nnunet_tricks.comparison.positions import Displacement
+from nnunet_tricks.comparison.statistics.analyse import COUNTS
+from nnunet_tricks.comparison.table import MetricRow, rows_of
 from nnunet_tricks.nnunet.classes import Classes
 from nnunet_tricks.nnunet.folders import Folders
 from nnunet_tricks.utilities.wording import some
 
-DEFAULT_FOLDS = 5
 METRICS = ("Dice", "IoU", "recall", "precision", "HD95")
-OF_SUBGROUPS = (
-    "Words and p values of subgroups are not corrected for their number: of twenty one shows what is not there."
+EMPTY = "(empty)"
+"""Name of the subgroup of cases whose column is empty."""
+
+ON_SUBGROUPS = (
+    "Verdicts and p values are not corrected for the number of subgroups: one in twenty shows an effect that is not "
+    "there."
 )
 
-
-@dataclass(frozen=True)
-class Row:
-    """What came out for one method.
-
-    Attributes:
-        method: How it was trained.
-        scores: By class and metric.
-        cases: Number of predictions, of all runs.
-        collapsed: Classes, with folds, of which nothing at all was predicted though they are there.
-        cost: Of its trainings.
-    """
-
-    method: Method
-    scores: Scores
-    cases: int
-    collapsed: tuple[str, ...]
-    cost: Cost
+Measurements = Mapping[Predictions, Sequence[MeasuredCase]]
+"""Measured cases by the predictions that they are in."""
 
 
-@dataclass(frozen=True)
-class Table:
-    """Methods on the same cases.
+@dataclass(frozen=True, kw_only=True)
+class ComparisonQuestion:
+    """A question to trained models: metrics, subgroups, and what must hold.
 
     Attributes:
-        group: What was compared.
-        subgroup: Value of the column that cases were sorted by, or empty.
-        rows: The baseline first.
-        notes: What has to be known to read it.
-        cases: Every number of every case, as the long table has them.
-        asked: What the statistics have to know besides.
-        statistics: What the differences are worth.
+        metrics: Names or families of metrics.
+        tolerances: Tolerances of the surface Dice in mm.
+        regions: Unions of labels, such as ``kidney=1+2``, instead of the classes.
+        folds: Folds that must be there; None for all of the split file.
+        accept: Differences between folders that become footnotes.
+        column: Column of ``cases.csv`` whose values make a table each; empty for one table of all cases.
+        grouped_by: Column of ``cases.csv`` with what a case belongs to, such as a patient: intervals draw these. Empty
+            if each case stands for itself.
+        cases_csv: Path of ``cases.csv``; None for the one in the raw data set.
+        left_out: Sentence that names the models that should have been compared but are not finished; empty if none.
+        seed: Seed of all random draws.
+        workers: Number of processes that measure.
     """
 
-    group: Group
-    subgroup: str
-    rows: tuple[Row, ...]
-    notes: tuple[str, ...]
-    cases: tuple[CaseRow, ...] = ()
-    asked: AnalysisOptions = field(default_factory=AnalysisOptions)
-    statistics: Statistics | None = None
+    metrics: Sequence[str] = METRICS
+    tolerances: Sequence[float] = TOLERANCES
+    regions: Sequence[str] = ()
+    folds: Collection[str] | None = None
+    accept: Collection[str] = ()
+    column: str = ""
+    grouped_by: str = ""
+    cases_csv: Path | None = None
+    left_out: str = ""
+    seed: int = 0
+    workers: int = 1
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """Names of the metrics that methods are judged by.
+
+        Raises:
+            ValueError: If some are counts, of which large objects have most.
+        """
+        names = shown(self.metrics, self.tolerances)
+        counts = [name for name in names if name in COUNTS]
+        if counts:
+            raise ValueError(
+                f"--metrics asks for {some(counts)}, and methods are not judged by counts of voxels: take others, such "
+                "as Dice; 'nnunet-tricks evaluate FOLDER --out cases.csv' writes the counts of every case"
+            )
+        return tuple(names)
 
 
-def compare(
-    predictions: Sequence[Predictions],
-    *,
-    metrics: Sequence[str] = METRICS,
-    tolerances: Sequence[float] = (1.0, 2.0),
-    regions: Sequence[str] = (),
-    workers: int = 1,
-    baseline: str | None = None,
-    folds: Collection[str] | None = None,
-    accept: Collection[str] = (),
-    by: str | None = None,
-    cases_csv: Path | None = None,
-    groups: str | None = None,
-    seed: int = 0,
-) -> list[Table]:
-    """Compare models with their baseline, one table for each data set, part and subgroup.
+@dataclass(frozen=True, kw_only=True)
+class ComparisonResult:
+    """What came out for one group of methods.
+
+    Attributes:
+        question: Question that was asked.
+        classes: Classes or regions that were measured.
+        rows: Every number of every case, as the long table has them.
+        facts: Facts about all cases that the rows do not hold.
+        tables: One table of all cases, or one for each subgroup.
+        subgroups: Subgroup of each case, by its value; empty if cases were not sorted.
+    """
+
+    question: ComparisonQuestion
+    classes: Classes
+    rows: tuple[MetricRow, ...]
+    facts: TableFacts
+    tables: tuple[ComparisonTable, ...]
+    subgroups: Mapping[str, str]
+
+    @property
+    def group(self) -> Group:
+        """What was compared."""
+        return self.facts.group
+
+    @cached_property
+    def table(self) -> ComparisonTable:
+        """The table of all cases; where cases were sorted into subgroups, it is built when it is asked for."""
+        return build_table(self.rows, self.facts) if self.question.column else self.tables[0]
+
+
+def compare(groups: Iterable[PredictedGroup], question: ComparisonQuestion) -> list[ComparisonResult]:
+    """Compare models with their baseline.
 
     Args:
-        predictions: Of all models; ``folders.find`` gives those of a result folder.
-        metrics: Names or families.
-        tolerances: Of the surface Dice.
-        regions: Unions of labels, such as ``kidney=1+2``, instead of the classes.
-        workers: So many processes measure.
-        baseline: Trainer to compare with.
-        folds: Those that were asked for; if None, all of the split file must be there.
-        accept: Differences between folders that become footnotes.
-        by: Column of ``cases.csv``; a table for each of its values.
-        cases_csv: That file, if not in the raw data set.
-        groups: Column of ``cases.csv`` with what a case belongs to, such as a patient: intervals draw these.
-        seed: Of what the statistics draw.
+        groups: Groups of models, as ``grouping.grouped`` sorts them.
+        question: Metrics, subgroups and conditions of the comparison.
 
     Raises:
         ValueError: Naming what is missing or differs.
     """
-    _judged(metrics, tolerances)
-    tables = []
-    for group in grouped(predictions, baseline=baseline):
-        notes = check(group, folds=folds, accept=accept)
-        classes = Classes.of(group.baseline.predictions[0].description)
-        classes = classes.with_regions(regions) if regions else classes
-        asked = Asked(classes, tuple(metrics), tuple(tolerances), workers, by_index="positions" in accept)
-        measured = _measured(group, asked)
-        notes += filter(None, [positions.note(_apart(measured))])
-        names = _judged(metrics, tolerances)
-        of_cases = {} if groups is None else _column(group, measured, "--group", groups, cases_csv)
-        for subgroup, cases in _subgroups(group, measured, by, cases_csv).items():
-            within = {one: [case for case in found if case.files.case in cases] for one, found in measured.items()}
-            asked_of = AnalysisOptions(
-                baseline=group.baseline.name,
-                subgroup=subgroup,
-                groups=of_cases or None,
-                folds_there=_folds_there(group),
-                seed=seed,
-            )
-            tables.append(_table(group, subgroup, within, names, notes, asked_of))
-    return tables
+    # A wrong metric is refused before anything is measured.
+    names = question.metric_names
+    return [_compared(group, question, names) for group in groups]
 
 
-def _judged(metrics: Sequence[str], tolerances: Sequence[float]) -> list[str]:
-    """Names of the metrics that methods are judged by.
-
-    Raises:
-        ValueError: If some are counts, of which large objects have most.
-    """
-    names = shown(metrics, tolerances)
-    counts = [name for name in names if name in COUNTS]
-    if counts:
-        raise ValueError(
-            f"--metrics asks for {some(counts)}, and methods are not judged by counts of voxels: take others, such as "
-            "Dice; 'nnunet-tricks evaluate FOLDER --out cases.csv' writes the counts of every case"
-        )
-    return names
-
-
-def _measured(group: Group, asked: Asked) -> dict[Predictions, list[Measured]]:
-    """All of a group; where one folder has to be refused, before any work."""
-    files = {one: one.files() for method in group.methods for one in method.predictions}
-    return {one: evaluate(one.folder, found, asked) for one, found in files.items()}
-
-
-def _apart(measured: Mapping[Predictions, Sequence[Measured]]) -> dict[str, Apart]:
-    """How far headers put the voxels of each case apart: in all predictions of it, at most."""
-    found: dict[str, Apart] = {}
-    for one in (case for cases in measured.values() for case in cases):
-        name = one.files.case
-        found[name] = max(found.get(name, one.apart), one.apart, key=lambda apart: apart.mm)
-    return found
-
-
-def _subgroups(
-    group: Group, measured: Mapping[Predictions, Sequence[Measured]], by: str | None, file: Path | None
-) -> dict[str, set[str]]:
-    if by is None:
-        return {"": _case_names(measured)}
-    subgroups: dict[str, set[str]] = {}
-    for case, word in _column(group, measured, "--by", by, file).items():
-        subgroups.setdefault(f"{by} = {word or '(empty)'}", set()).add(case)
-    return dict(sorted(subgroups.items()))
+def _compared(models: PredictedGroup, question: ComparisonQuestion, names: tuple[str, ...]) -> ComparisonResult:
+    notes = [*filter(None, [question.left_out]), *check(models, folds=question.folds, accept=question.accept)]
+    classes = classes_of(models.baseline[0].description, question.regions)
+    settings = MeasuringSettings(
+        classes,
+        tuple(question.metrics),
+        tuple(question.tolerances),
+        question.workers,
+        by_index="positions" in question.accept,
+    )
+    measured = _measured(models, settings)
+    notes += filter(None, [positions.note(_displacements(measured))])
+    facts = TableFacts(
+        group=models.group,
+        metrics=names,
+        notes=tuple(notes),
+        costs={method.name: cost(models.predictions[method]) for method in models.group.methods},
+        collapses=_collapses(models, measured),
+        case_groups=_column(models, measured, "--group", question.grouped_by, question.cases_csv),
+        folds_in_split=_folds_in_split(models.group),
+        seed=question.seed,
+    )
+    values = _column(models, measured, "--by", question.column, question.cases_csv)
+    subgroups = {case: value or EMPTY for case, value in values.items()}
+    rows = _rows(models, measured, names)
+    tables = [
+        _table(models, subset, [row for row in rows if subgroups[row.case] == subgroup.value], facts, subgroup)
+        for subgroup, subset in _subsets(measured, question.column, subgroups)
+    ]
+    return ComparisonResult(
+        question=question,
+        classes=classes,
+        rows=tuple(rows),
+        facts=facts,
+        tables=tuple(tables or [_table(models, measured, rows, facts)]),
+        subgroups=subgroups,
+    )
 
 
-def _case_names(measured: Mapping[Predictions, Sequence[Measured]]) -> set[str]:
-    return {case.files.case for cases in measured.values() for case in cases}
+def _table(
+    models: PredictedGroup,
+    measured: Measurements,
+    rows: Sequence[MetricRow],
+    facts: TableFacts,
+    subgroup: Subgroup | None = None,
+) -> ComparisonTable:
+    """A table whose notes say what is special about these cases, too."""
+    if subgroup:
+        facts = replace(facts, subgroup=subgroup, collapses=_collapses(models, measured))
+    table = build_table(rows, facts)
+    notes = [*facts.notes, *_absent(models, measured), *_versions(models), *table.statistics.notes]
+    if subgroup and table.statistics.tricks:
+        notes.append(ON_SUBGROUPS)
+    return replace(table, notes=tuple(notes))
+
+
+def _measured(models: PredictedGroup, settings: MeasuringSettings) -> Measurements:
+    """All cases of a group; a folder that has to be refused is refused before any work."""
+    files = {predictions: predictions.files() for predictions in models.all_predictions}
+    return {predictions: evaluate(predictions.folder, cases, settings) for predictions, cases in files.items()}
+
+
+def _displacements(measured: Measurements) -> dict[str, Displacement]:
+    """How far headers put the voxels of each case apart, at most over all predictions of the case."""
+    largest: dict[str, Displacement] = {}
+    for case in (case for cases in measured.values() for case in cases):
+        name = case.files.case
+        largest[name] = max(largest.get(name, case.displacement), case.displacement, key=lambda shift: shift.mm)
+    return largest
+
+
+def _subsets(
+    measured: Measurements, column: str, subgroups: Mapping[str, str]
+) -> Iterator[tuple[Subgroup, Measurements]]:
+    """The measured cases of each subgroup."""
+    for value in sorted(set(subgroups.values())):
+        subset = {
+            predictions: [case for case in cases if subgroups[case.files.case] == value]
+            for predictions, cases in measured.items()
+        }
+        yield Subgroup(column, value), subset
 
 
 def _column(
-    group: Group, measured: Mapping[Predictions, Sequence[Measured]], option: str, column: str, file: Path | None
+    models: PredictedGroup, measured: Measurements, option: str, column: str, file: Path | None
 ) -> dict[str, str]:
-    """What ``cases.csv`` says of each case in a column."""
-    file = file or Folders.of_environment().raw / group.dataset / "cases.csv"
-    return cases_table.column(file, column, _case_names(measured), option=option)
+    """What ``cases.csv`` says of each case in a column; nothing without a column."""
+    if not column:
+        return {}
+    file = file or Folders.of_environment().raw / models.group.dataset / "cases.csv"
+    names = {case.files.case for cases in measured.values() for case in cases}
+    return cases_table.column(file, column, names, option=option)
 
 
-def _folds_there(group: Group) -> int:
-    """Folds that could be trained: those of the split file, or nnU-Net's five."""
+def _folds_in_split(group: Group) -> int:
+    """Number of folds that could be trained: those of the split file, or nnU-Net's five."""
     with suppress(ValueError):
         return len(Folders.of_environment().splits(group.dataset) or range(DEFAULT_FOLDS))
     return DEFAULT_FOLDS
 
 
-def _table(
-    group: Group,
-    subgroup: str,
-    measured: Mapping[Predictions, Sequence[Measured]],
-    names: Sequence[str],
-    notes: Sequence[str],
-    asked: AnalysisOptions,
-) -> Table:
-    rows: list[Row] = []
-    values = completed(
-        [
-            [(case.files.case, _of(case.values, names)) for one in method.predictions for case in measured[one]]
-            for method in group.methods
-        ]
-    )
-    for method, cases in zip(group.methods, values, strict=True):
-        scores = scores_of(cases, names, rows[0].scores if rows else None)
-        collapsed = tuple(_collapsed(method, measured))
-        rows.append(Row(method, scores, len(cases), collapsed, cost(method.predictions)))
-    more = [*_absent(group, measured), *_versions(group)]
-    long = tuple(row for one, found in measured.items() for row in rows_of(found, **one.columns) if row.metric in names)
-    classes = Classes.of(group.baseline.predictions[0].description)
-    kept = [calibration.rows(one, [case.files for case in found], classes) for one, found in measured.items()]
+def _rows(models: PredictedGroup, measured: Measurements, names: Collection[str]) -> list[MetricRow]:
+    """Rows of the long table: the chosen metrics, and calibration where all models have kept probabilities."""
+    rows = [
+        row
+        for predictions, cases in measured.items()
+        for row in rows_of(cases, **predictions.columns)
+        if row.metric in names
+    ]
+    # As the models were trained, whatever regions are measured.
+    classes = classes_of(models.baseline[0].description)
+    calibrations = [
+        calibration.rows(predictions, [case.files for case in cases], classes)
+        for predictions, cases in measured.items()
+    ]
     # A method without probabilities in one fold would be judged on other cases than the rest.
-    long += tuple(row for of_fold in kept for row in of_fold) if all(kept) else ()
-    costs = {row.method.name: row.cost for row in rows}
-    asked = replace(asked, costs=costs, metric=names[0])
-    found = analyse(long, asked)
-    more += [*found.notes, *([OF_SUBGROUPS] if subgroup and found.tricks else [])]
-    return Table(group, subgroup, tuple(rows), (*notes, *more), long, asked, found)
+    return rows + [row for of_fold in calibrations for row in of_fold] if all(calibrations) else rows
 
 
-def _of(values: Numbers, names: Sequence[str]) -> Numbers:
-    """Some of the metrics."""
-    return {label: {name: metrics[name] for name in names} for label, metrics in values.items()}
+def _collapses(models: PredictedGroup, measured: Measurements) -> dict[str, tuple[Collapse, ...]]:
+    return {method.name: tuple(_collapses_of(models, method, measured)) for method in models.group.methods}
 
 
-def _collapsed(method: Method, measured: Mapping[Predictions, Sequence[Measured]]) -> Iterator[str]:
-    for one in method.predictions:
-        for label in measured[one][0].values if measured[one] else ():
-            metrics = [case.values[label] for case in measured[one]]
-            predicted = sum(values["TP"][0] + values["FP"][0] for values in metrics)
-            there = sum(values["TP"][0] + values["FN"][0] for values in metrics)
-            if there and not predicted:
-                yield f"{label} in fold {one.fold}" + (f" of run {one.run}" if len(method.runs) > 1 else "")
+def _collapses_of(models: PredictedGroup, method: Method, measured: Measurements) -> Iterator[Collapse]:
+    for predictions in models.predictions[method]:
+        cases = measured[predictions]
+        for label in cases[0].values if cases else ():
+            counts = [case.values[label] for case in cases]
+            predicted = sum(of_case["TP"][0] + of_case["FP"][0] for of_case in counts)
+            annotated = sum(of_case["TP"][0] + of_case["FN"][0] for of_case in counts)
+            if annotated and not predicted:
+                yield Collapse(label, predictions.fold, predictions.run if len(method.runs) > 1 else None)
 
 
-def _absent(group: Group, measured: Mapping[Predictions, Sequence[Measured]]) -> Iterator[str]:
-    cases = [case for one in group.baseline.predictions for case in measured[one]]
+def _absent(models: PredictedGroup, measured: Measurements) -> Iterator[str]:
+    cases = [case for predictions in models.baseline for case in measured[predictions]]
     for label in cases[0].values:
         if not any(case.values[label]["TP"][0] + case.values[label]["FN"][0] for case in cases):
-            yield f"{label} is in none of the labels: its numbers say only whether it is invented."
+            yield f"{label} is in none of the labels: its numbers only say whether a model invents it."
 
 
-def _versions(group: Group) -> Iterator[str]:
-    unknown = [group.short(method) for method in group.methods if not all(map(nnunet_version, method.predictions))]
+def _versions(models: PredictedGroup) -> Iterator[str]:
+    group = models.group
+    unknown = [
+        group.short(method) for method in group.methods if not all(map(nnunet_version, models.predictions[method]))
+    ]
     if unknown and len(unknown) < len(group.methods):
         yield f"The version of nnU-Net is not recorded for {some(unknown)}."

@@ -14,12 +14,12 @@ TYPE = re.compile(r"np\.float\d+|float\d+|np\.")
 
 
 @dataclass(frozen=True)
-class Epoch:
+class EpochLog:
     """One epoch of a training.
 
     Attributes:
-        number: From 0.
-        train: Mean loss over its training steps; NaN if the log does not say.
+        number: Number of the epoch, from 0.
+        train: Mean loss over the training steps; NaN if the log does not say.
         validation: Mean loss over patches of the validation cases.
         dice: Mean over classes of the Dice on these patches, which nnU-Net calls pseudo Dice, in [0, 1].
     """
@@ -30,42 +30,42 @@ class Epoch:
     dice: float
 
 
-def curve(fold_folder: Path) -> list[Epoch]:
+def curve(fold_folder: Path) -> list[EpochLog]:
     """The epochs of a training, in order.
 
     An epoch that was trained again after a kill counts as it was trained last.
 
     Args:
-        fold_folder: Of nnU-Net's results.
+        fold_folder: Folder ``fold_X`` of nnU-Net's results.
     """
     # The names of the logs hold the time at which each began.
     logs = sorted(fold_folder.glob("training_log_*.txt"), key=_moment)
     return read(line for log in logs for line in log.read_text(encoding="utf-8", errors="replace").splitlines())
 
 
-def read(lines: Iterable[str]) -> list[Epoch]:
+def read(lines: Iterable[str]) -> list[EpochLog]:
     """The epochs in the lines of a log.
 
     Examples:
         >>> read(["2026-01-01 00:00:00.0: Epoch 0 ", "2026-01-01 00:00:09.0: train_loss -0.5 ",
         ...       "2026-01-01 00:00:09.0: Pseudo dice [np.float32(0.5), np.float32(0.75)] "])
-        [Epoch(number=0, train=-0.5, validation=nan, dice=0.625)]
+        [EpochLog(number=0, train=-0.5, validation=nan, dice=0.625)]
     """
-    found: dict[int, dict[str, float]] = {}
+    epochs: dict[int, dict[str, float]] = {}
     number = None
     for line in lines:
-        told = LINE.match(line)
-        if told is None:
+        match = LINE.match(line)
+        if match is None:
             continue
-        what, words = told.groups()
-        if what == "Epoch":
+        key, words = match.groups()
+        if key == "Epoch":
             number = int(words) if words.isdecimal() else None
         elif number is not None:
             values = [float(word) for word in NUMBER.findall(TYPE.sub("", words))]
             defined = [value for value in values if not math.isnan(value)]
-            found.setdefault(number, {})[what] = sum(defined) / len(defined) if defined else math.nan
+            epochs.setdefault(number, {})[key] = sum(defined) / len(defined) if defined else math.nan
     keys = ("train_loss", "val_loss", "Pseudo dice")
-    return [Epoch(number, *(known.get(key, math.nan) for key in keys)) for number, known in sorted(found.items())]
+    return [EpochLog(number, *(known.get(key, math.nan) for key in keys)) for number, known in sorted(epochs.items())]
 
 
 def _moment(log: Path) -> tuple[int, ...]:

@@ -14,25 +14,26 @@ from pathlib import Path
 import numpy as np
 
 from nnunet_tricks.comparison import images, positions
-from nnunet_tricks.comparison.cache import Cache, Values, stamp
+from nnunet_tricks.comparison.cache import MetricsCache, Values, stamp
 from nnunet_tricks.comparison.metrics import DEFAULT, TOLERANCES, LabelMapPair, chosen
-from nnunet_tricks.comparison.positions import Apart
+from nnunet_tricks.comparison.positions import Displacement
 from nnunet_tricks.nnunet.classes import Classes
+from nnunet_tricks.utilities.progress import shown
 from nnunet_tricks.utilities.wording import some
 
 LONG = 20
-"""So many cases are worth a line of progress where there is no terminal."""
+"""Number of cases from which on a line of progress is printed where there is no terminal."""
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What to measure.
+class MeasuringSettings:
+    """Classes and metrics to measure, and how.
 
     Attributes:
-        classes: In what.
+        classes: Classes or regions to measure.
         metrics: Names and families of metrics.
-        tolerances: Of the surface Dice.
-        workers: So many processes.
+        tolerances: Tolerances of the surface Dice in mm.
+        workers: Number of processes.
         by_index: Whether headers may put prediction and label at different places.
     """
 
@@ -44,19 +45,19 @@ class Asked:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the single metrics."""
+        """Names of the single metrics."""
         return tuple(metric.name for metric in chosen(self.metrics, self.tolerances))
 
 
 @dataclass(frozen=True)
-class Files:
-    """Two label maps of a case.
+class CaseFiles:
+    """The label maps of a case.
 
     Attributes:
-        case: Its identifier.
-        prediction: What a model says.
-        truth: What is right.
-        image: What the model saw, if it is at hand: nnU-Net gives a prediction the header of its image.
+        case: Identifier of the case.
+        prediction: Label map that a model predicted.
+        truth: Label map that is right.
+        image: Image that the model saw, if it is at hand: nnU-Net gives a prediction the header of its image.
     """
 
     case: str
@@ -66,65 +67,67 @@ class Files:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What came out for a case.
+class MeasuredCase:
+    """The numbers of a case.
 
     Attributes:
-        files: Of it.
+        files: Files of the case.
         values: A number and its unit for each class and metric.
-        apart: How far the headers of prediction and label put their voxels apart.
+        displacement: Distance by which the headers of prediction and label put their voxels apart.
     """
 
-    files: Files
+    files: CaseFiles
     values: Mapping[str, Mapping[str, tuple[float, str]]]
-    apart: Apart = field(default_factory=Apart)
+    displacement: Displacement = field(default_factory=Displacement)
 
 
-def evaluate(folder: Path, files: Sequence[Files], asked: Asked) -> list[Measured]:
+def evaluate(folder: Path, files: Sequence[CaseFiles], settings: MeasuringSettings) -> list[MeasuredCase]:
     """Measure cases, or take what an earlier call has measured.
 
     Args:
-        folder: Of the predictions; the cache stands there.
-        files: Its cases.
-        asked: What to measure.
+        folder: Folder of the predictions, which holds the cache too.
+        files: Cases to measure.
+        settings: Classes and metrics to measure.
 
     Raises:
         ValueError: Naming the cases, if some cannot be compared.
     """
-    cache, names = Cache.of(folder), asked.names
-    keys = {name: "+".join(map(str, values)) for name, values in asked.classes.values.items()}
-    stamps = {one.case: stamp(one.prediction, one.truth, asked.classes.ignore) for one in files}
+    cache, names = MetricsCache.of(folder), settings.names
+    keys = {name: "+".join(map(str, values)) for name, values in settings.classes.values.items()}
+    stamps = {case.case: stamp(case.prediction, case.truth, settings.classes.ignore) for case in files}
     jobs = []
-    for one in files:
-        known = cache.get(one.case, stamps[one.case])
+    for case in files:
+        known = cache.get(case.case, stamps[case.case])
         lacking = tuple(name for name in names if any(name not in known.get(key, {}) for key in keys.values()))
         if lacking:
-            jobs.append(_Job(one, asked.classes, lacking, asked.by_index))
+            jobs.append(_MeasuringJob(case, settings.classes, lacking, settings.by_index))
     if jobs:
-        _fill(cache, jobs, stamps, asked.workers)
-    if not asked.by_index:
-        # Some may have been measured with leave.
-        _refuse(cache.folder, [f"{one.case}: {fault}" for one in files if (fault := _elsewhere(one, cache))])
+        _fill(cache, jobs, stamps, settings.workers)
+    if not settings.by_index:
+        # Some may have been measured when headers were allowed to differ.
+        _refuse(cache.folder, [f"{case.case}: {fault}" for case in files if (fault := _elsewhere(case, cache))])
     measured = []
-    for one in files:
-        known = cache.get(one.case, stamps[one.case])
+    for case in files:
+        known = cache.get(case.case, stamps[case.case])
         values = {label: {name: known[key][name] for name in names} for label, key in keys.items()}
-        measured.append(Measured(one, values, cache.apart(one.case)))
+        measured.append(MeasuredCase(case, values, cache.displacement(case.case)))
     return measured
 
 
-def _elsewhere(files: Files, cache: Cache) -> str:
+def _elsewhere(files: CaseFiles, cache: MetricsCache) -> str:
     """Why a case that is measured already cannot be compared by index; empty if it can."""
-    found = cache.apart(files.case)
-    return positions.contradiction(files.prediction, found) if found.contradicts and not _by_nnunet(files) else ""
+    displacement = cache.displacement(files.case)
+    if not displacement.contradicts or _lies_with_image(files):
+        return ""
+    return positions.contradiction(files.prediction, displacement)
 
 
-def _by_nnunet(files: Files) -> bool:
-    """Whether a prediction lies where its image does: it is the label that does not then, and so it was trained."""
+def _lies_with_image(files: CaseFiles) -> bool:
+    """Whether a prediction lies where its image does. Then the label's header differs, as it did in training."""
     if files.image is None:
         return False
     image, prediction = positions.grid_in(files.image), positions.grid_in(files.prediction)
-    return image is not None and prediction is not None and not positions.apart(prediction, image).contradicts
+    return image is not None and prediction is not None and not positions.displacement(prediction, image).contradicts
 
 
 def _refuse(folder: Path, faults: Sequence[str]) -> None:
@@ -132,15 +135,15 @@ def _refuse(folder: Path, faults: Sequence[str]) -> None:
         raise ValueError(f"{folder}: {some(faults, '; ')}")
 
 
-def _fill(cache: Cache, jobs: Sequence[_Job], stamps: Mapping[str, str], workers: int) -> None:
+def _fill(cache: MetricsCache, jobs: Sequence[_MeasuringJob], stamps: Mapping[str, str], workers: int) -> None:
     """Measure into the cache; what is done stays done if something else fails."""
     faults = []
     try:
-        for job, done in zip(jobs, _shown(_run(jobs, workers), len(jobs), cache.folder), strict=True):
-            if done.fault:
-                faults.append(f"{job.files.case}: {done.fault}")
+        for job, outcome in zip(jobs, _with_progress(_run(jobs, workers), len(jobs), cache.folder), strict=True):
+            if outcome.fault:
+                faults.append(f"{job.files.case}: {outcome.fault}")
             else:
-                cache.put(job.files.case, stamps[job.files.case], done.values, done.apart)
+                cache.put(job.files.case, stamps[job.files.case], outcome.values, outcome.displacement)
     except BrokenProcessPool:
         raise ValueError(f"{cache.folder}: a process was killed, for lack of memory? Try fewer --workers") from None
     finally:
@@ -149,21 +152,21 @@ def _fill(cache: Cache, jobs: Sequence[_Job], stamps: Mapping[str, str], workers
 
 
 @dataclass(frozen=True)
-class _Job:
-    files: Files
+class _MeasuringJob:
+    files: CaseFiles
     classes: Classes
     metrics: tuple[str, ...]
     by_index: bool
 
 
 @dataclass(frozen=True)
-class _Done:
+class _MeasuringOutcome:
     values: Values = field(default_factory=dict)
-    apart: Apart = field(default_factory=Apart)
+    displacement: Displacement = field(default_factory=Displacement)
     fault: str = ""
 
 
-def _run(jobs: Sequence[_Job], workers: int) -> Iterator[_Done]:
+def _run(jobs: Sequence[_MeasuringJob], workers: int) -> Iterator[_MeasuringOutcome]:
     workers = min(workers, len(jobs))
     if workers < 2:
         yield from map(_measure, jobs)
@@ -172,16 +175,16 @@ def _run(jobs: Sequence[_Job], workers: int) -> Iterator[_Done]:
         yield from pool.map(_measure, jobs)
 
 
-def _measure(job: _Job) -> _Done:
-    """The values, or what is wrong with the case."""
+def _measure(job: _MeasuringJob) -> _MeasuringOutcome:
+    """Measure one case: its values, or what is wrong with it."""
     try:
         prediction, truth = images.read(job.files.prediction), images.read(job.files.truth)
         spacing, unit = images.shared_grid(prediction, truth)
-        apart = positions.apart(prediction.grid, truth.grid)
-        if apart.contradicts and not job.by_index and not _by_nnunet(job.files):
-            raise ValueError(positions.contradiction(job.files.prediction, apart))
-        for which, labels in (("prediction", prediction), ("label", truth)):
-            _check_values(which, labels, job.classes)
+        displacement = positions.displacement(prediction.grid, truth.grid)
+        if displacement.contradicts and not job.by_index and not _lies_with_image(job.files):
+            raise ValueError(positions.contradiction(job.files.prediction, displacement))
+        for name, labels in (("prediction", prediction), ("label", truth)):
+            _check_values(name, labels, job.classes)
         case = LabelMapPair(prediction.values, truth.values, spacing, ignore=job.classes.ignore, unit=unit)
         metrics = chosen(job.metrics, [float(name.partition("@")[2]) for name in job.metrics if "@" in name])
         values: Values = {}
@@ -191,11 +194,12 @@ def _measure(job: _Job) -> _Done:
                 metric.name: (metric(pair), metric.unit_for(pair)) for metric in metrics if metric.name in job.metrics
             }
     except (ValueError, OSError) as error:
-        return _Done(fault=str(error))
-    return _Done(values, apart)
+        return _MeasuringOutcome(fault=str(error))
+    return _MeasuringOutcome(values, displacement)
 
 
-def _check_values(which: str, labels: images.Labels, classes: Classes) -> None:
+def _check_values(name: str, labels: images.LabelMap, classes: Classes) -> None:
+    """Refuse a label map with values that the data set does not have."""
     if not classes.known:
         return
     values = labels.values
@@ -207,25 +211,19 @@ def _check_values(which: str, labels: images.Labels, classes: Classes) -> None:
             return
     unknown = sorted(set(np.unique(values).tolist()) - classes.known)
     if unknown:
-        raise ValueError(f"the {which} holds {some([f'{value:g}' for value in unknown])}, which dataset.json does not")
+        raise ValueError(f"the {name} holds {some([f'{value:g}' for value in unknown])}, which dataset.json does not")
 
 
-def _shown(results: Iterable[_Done], total: int, folder: Path) -> Iterator[_Done]:
-    """A bar on a terminal while there is something to wait for, a line elsewhere if that is long."""
+def _with_progress(outcomes: Iterable[_MeasuringOutcome], total: int, folder: Path) -> Iterator[_MeasuringOutcome]:
+    """A bar on a terminal if there is something to wait for, a line elsewhere if that is long."""
     words = "/".join(folder.parts[-3:])
-    if not sys.stderr.isatty() or total < 2:
-        if total >= LONG:
-            print(f"measuring {total} cases of {words}", file=sys.stderr, flush=True)
-        yield from results
-        return
-    from rich.console import Console
-    from rich.progress import track
-
-    yield from track(results, description=words, total=total, console=Console(stderr=True), transient=True)
+    if total >= LONG and not sys.stderr.isatty():
+        print(f"measuring {total} cases of {words}", file=sys.stderr, flush=True)
+    yield from shown(outcomes, words, total) if total > 1 else outcomes
 
 
 def mean(values: Iterable[float]) -> float:
-    """Over the defined values; NaN if there are none.
+    """Mean of the defined values; NaN if there are none.
 
     Examples:
         >>> mean([1.0, math.nan, 2.0])

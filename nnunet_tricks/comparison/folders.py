@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_tricks.catalogue.naming import IllegalName, parse
-from nnunet_tricks.comparison.evaluate import Files
+from nnunet_tricks.comparison.evaluate import CaseFiles
 from nnunet_tricks.comparison.images import ITK, NATURAL, TIFF
 from nnunet_tricks.nnunet.classes import Classes
 from nnunet_tricks.nnunet.folders import Folders, read_json
@@ -22,6 +22,10 @@ from nnunet_tricks.utilities.wording import some
 VALIDATION = "validation"
 PROCESSES = "nnUNet_def_n_proc"
 ENDINGS = ITK + NATURAL + TIFF
+SEPARATOR = "__"
+MODEL_PARTS = ("trainer", "plans", "configuration")
+"""What the name of a model's folder says, joined by ``SEPARATOR``."""
+
 FOLD = re.compile(r"fold_(\d+|all)")
 
 
@@ -31,7 +35,7 @@ class Predictions:
 
     Attributes:
         model: Folder ``TRAINER__PLANS__CONFIGURATION`` below its data set's.
-        fold: As nnU-Net's command takes it.
+        fold: Fold, as nnU-Net's command takes it.
         part: Name of the folder with the predictions.
     """
 
@@ -41,37 +45,42 @@ class Predictions:
 
     @property
     def folder(self) -> Path:
-        """Where they are."""
+        """Folder of the predictions."""
         return self.fold_folder / self.part
 
     @property
     def fold_folder(self) -> Path:
-        """Of the training."""
+        """Folder of the training."""
         return self.model / f"fold_{self.fold}"
 
     @property
     def dataset(self) -> str:
-        """Full name."""
+        """Full name of the data set."""
         return self.model.parent.name
 
     @property
     def trainer(self) -> str:
-        """Class name."""
-        return self.model.name.split("__")[0]
+        """Class name of the trainer."""
+        return self._names[0]
 
     @property
     def plans_name(self) -> str:
         """Stem of the plans file."""
-        return self.model.name.split("__")[1]
+        return self._names[1]
 
     @property
     def configuration(self) -> str:
-        """One of the plans'."""
-        return self.model.name.split("__")[2]
+        """Name of nnU-Net's configuration."""
+        return self._names[2]
+
+    @property
+    def _names(self) -> list[str]:
+        """Trainer, plans and configuration, as the model's folder names them."""
+        return self.model.name.split(SEPARATOR)
 
     @property
     def run(self) -> int:
-        """Which repetition, as far as the trainer's name says."""
+        """Number of the repetition, as far as the trainer's name says."""
         return run_of(self.trainer)
 
     @property
@@ -82,7 +91,7 @@ class Predictions:
     @property
     def description(self) -> dict[str, Any]:
         """The ``dataset.json`` that the model was trained with."""
-        return dict(read_json(_there(self.model / "dataset.json")))
+        return dict(read_json(_existing(self.model / "dataset.json")))
 
     @property
     def plans(self) -> dict[str, Any]:
@@ -91,14 +100,14 @@ class Predictions:
         Raises:
             ValueError: If they are not there, or name pretrained weights that no training has loaded.
         """
-        file = _there(self.model / "plans.json")
+        file = _existing(self.model / "plans.json")
         plans = dict(read_json(file))
         refuse_pretrained(plans, file)
         return plans
 
     @property
     def columns(self) -> dict[str, Any]:
-        """What the long table says of them."""
+        """Columns of the long table that all rows of these predictions share."""
         return {
             "dataset": self.dataset,
             "configuration": self.configuration,
@@ -109,20 +118,20 @@ class Predictions:
             "part": self.part,
         }
 
-    def files(self) -> list[Files]:
+    def files(self) -> list[CaseFiles]:
         """Every case with its two label maps.
 
         Raises:
-            ValueError: If the predicted cases are not those of the split, or a label is not there.
+            ValueError: If the predicted cases are not those of the split, or a label is missing.
         """
         ending = self.description["file_ending"]
         hint = "" if self.on_test else "; is the validation finished, and the split file as it was?"
-        found = matched(self.folder, self._labels(ending), ending, chill=False, hint=hint)
-        images = self._images([one.case for one in found], ending)
-        return [replace(one, image=images.get(one.case)) for one in found]
+        cases = matched(self.folder, self._labels(ending), ending, chill=False, hint=hint)
+        images = self._images([case.case for case in cases], ending)
+        return [replace(case, image=images.get(case.case)) for case in cases]
 
     def _images(self, cases: Iterable[str], ending: str) -> dict[str, Path]:
-        """Where the first channel of every case is, if raw images are at hand."""
+        """The first channel of every case, if raw images are at hand."""
         folders = Folders.of_environment()
         folder = folders.raw / self.dataset
         with suppress(ValueError, OSError):
@@ -163,9 +172,9 @@ def find(place: Path, *, part: str = VALIDATION, folds: Iterable[str] | None = N
     """The predictions in one of nnU-Net's result folders.
 
     Args:
-        place: A model's folder, one of its folds, or a part within a fold.
-        part: The part, if ``place`` does not say which.
-        folds: Only these.
+        place: Folder of a model, of one of its folds, or of a part within a fold.
+        part: Part of the data, if ``place`` does not say which.
+        folds: Folds to take; None for all.
 
     Raises:
         ValueError: If it is no such folder, or lacks a fold.
@@ -174,32 +183,32 @@ def find(place: Path, *, part: str = VALIDATION, folds: Iterable[str] | None = N
     if not place.is_dir():
         raise ValueError(f"{place} is not there")
     if is_model(place):
-        there = sorted(fold for fold in place.glob("fold_*") if fold.is_dir() and FOLD.fullmatch(fold.name))
-        found = [Predictions(place, fold.name[len("fold_") :], part) for fold in there]
+        fold_folders = sorted(fold for fold in place.glob("fold_*") if fold.is_dir() and FOLD.fullmatch(fold.name))
+        predictions = [Predictions(place, fold.name[len("fold_") :], part) for fold in fold_folders]
     elif FOLD.fullmatch(place.name) and is_model(place.parent):
-        found = [Predictions(place.parent, place.name[len("fold_") :], part)]
+        predictions = [Predictions(place.parent, place.name[len("fold_") :], part)]
     elif FOLD.fullmatch(place.parent.name) and is_model(place.parent.parent):
-        found = [Predictions(place.parent.parent, place.parent.name[len("fold_") :], place.name)]
+        predictions = [Predictions(place.parent.parent, place.parent.name[len("fold_") :], place.name)]
     else:
         raise ValueError(
             f"{place} is no result folder of nnU-Net: .../DatasetXXX_Name/TRAINER__PLANS__CONFIGURATION, one of its "
             "fold_X, or fold_X/validation; 'evaluate' takes any other folder together with that of its labels"
         )
     wanted = None if folds is None else set(folds)
-    found = [one for one in found if wanted is None or one.fold in wanted]
-    absent = sorted((wanted or set()) - {one.fold for one in found})
-    if absent or not found:
+    predictions = [prediction for prediction in predictions if wanted is None or prediction.fold in wanted]
+    absent = sorted((wanted or set()) - {prediction.fold for prediction in predictions})
+    if absent or not predictions:
         raise ValueError(f"{place} has no fold {some(absent) or 'at all'}")
-    return found
+    return predictions
 
 
 def is_model(place: Path) -> bool:
     """Whether a folder is named as nnU-Net names a model's."""
-    return len(place.name.split("__")) == 3 and place.is_dir()
+    return len(place.name.split(SEPARATOR)) == len(MODEL_PARTS) and place.is_dir()
 
 
 def run_of(trainer: str) -> int:
-    """Which repetition a trainer's name says.
+    """The number of the repetition that a trainer's name says.
 
     Examples:
         >>> run_of("nnUNetTrainer_5epochs_run3"), run_of("MyTrainer")
@@ -221,7 +230,7 @@ def labels_in(folder: Path, ending: str) -> dict[str, Path]:
 
 
 def shared_ending(predictions: Path, labels: Path) -> str:
-    """The one ending of nnU-Net's that the files of two folders have.
+    """The only ending of nnU-Net's that the files of both folders have.
 
     Raises:
         ValueError: If there is none, or several.
@@ -241,15 +250,15 @@ def shared_ending(predictions: Path, labels: Path) -> str:
     )
 
 
-def matched(folder: Path, truth: Mapping[str, Path], ending: str, *, chill: bool, hint: str = "") -> list[Files]:
+def matched(folder: Path, truth: Mapping[str, Path], ending: str, *, chill: bool, hint: str = "") -> list[CaseFiles]:
     """Predictions with their labels.
 
     Args:
-        folder: Of the predictions.
-        truth: Labels by case.
-        ending: Of the files' names.
+        folder: Folder of the predictions.
+        truth: Label maps by case.
+        ending: Ending of the files' names.
         chill: Whether labels without a prediction are left out, as with nnU-Net's ``--chill``.
-        hint: What may be the reason.
+        hint: Words for the end of a message, which say what may be the reason.
 
     Raises:
         ValueError: Naming the cases that only one side has.
@@ -265,7 +274,7 @@ def matched(folder: Path, truth: Mapping[str, Path], ending: str, *, chill: bool
     absent = [case for case in truth if case not in predicted]
     if absent and not chill:
         raise ValueError(f"{folder}: {len(absent)} of {len(truth)} cases are not predicted: {some(absent)}{hint}")
-    return [Files(case, file, truth[case]) for case, file in predicted.items()]
+    return [CaseFiles(case, file, truth[case]) for case, file in predicted.items()]
 
 
 def classes_of(description: Mapping[str, Any], regions: Iterable[str] = ()) -> Classes:
@@ -277,11 +286,11 @@ def classes_of(description: Mapping[str, Any], regions: Iterable[str] = ()) -> C
 
 def default_workers() -> int:
     """As many processes as nnU-Net would take, and no more than there are cores."""
-    said = os.environ.get(PROCESSES, "8")
-    return max(1, min(int(said) if said.isdecimal() else 8, os.cpu_count() or 1))
+    setting = os.environ.get(PROCESSES, "8")
+    return max(1, min(int(setting) if setting.isdecimal() else 8, os.cpu_count() or 1))
 
 
-def _there(file: Path) -> Path:
+def _existing(file: Path) -> Path:
     if not file.is_file():
         raise ValueError(f"{file} is not there: is this a model that nnU-Net has trained?")
     return file

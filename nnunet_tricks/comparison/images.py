@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunet_tricks.comparison.positions import Grid, grid_of
+from nnunet_tricks.comparison.positions import VoxelGrid, grid_of
 from nnunet_tricks.utilities.whole_images import check_whole
 
 NIFTI = (".nii.gz", ".nii")
@@ -27,27 +27,27 @@ UNREADABLE = (ValueError, OSError, RuntimeError, SyntaxError, EOFError, LookupEr
 
 
 @dataclass(frozen=True)
-class Labels:
+class LabelMap:
     """A label map.
 
     Attributes:
         values: Whole numbers; axes z, y, x or y, x.
-        spacing: Along each axis.
-        unit: ``mm``, or ``px`` where the file holds no spacing.
-        grid: Where its voxels lie; None if the file does not say.
+        spacing: Distance of voxels along each axis.
+        unit: Unit of the spacing: ``mm``, or ``px`` where the file holds no spacing.
+        grid: Places of the voxels; None if the file does not say.
     """
 
     values: NDArray[np.generic]
     spacing: tuple[float, ...]
     unit: str
-    grid: Grid | None = None
+    grid: VoxelGrid | None = None
 
 
-def read(file: Path) -> Labels:
+def read(file: Path) -> LabelMap:
     """Read a label map.
 
     Raises:
-        ValueError: If it cannot be read, is cut off or damaged, is no label map, or its format is none of nnU-Net's.
+        ValueError: If it cannot be read, is cut off or damaged, is no label map, or has a format unknown to nnU-Net.
     """
     name = file.name.lower()
     try:
@@ -73,7 +73,7 @@ def reason(error: Exception) -> str:
     return lines[-1] if lines else type(error).__name__
 
 
-def _with_itk(file: Path) -> Labels:
+def _with_itk(file: Path) -> LabelMap:
     import SimpleITK as sitk  # noqa: N813, its usual name
 
     image = sitk.ReadImage(str(file))
@@ -89,10 +89,10 @@ def _with_itk(file: Path) -> Labels:
 
         stored: Any = nibabel.load(file)
         _check_finite(np.asanyarray(stored.dataobj))
-    return Labels(values, spacing, "mm", grid_of(image))
+    return LabelMap(values, spacing, "mm", grid_of(image))
 
 
-def _tiff(file: Path) -> Labels:
+def _tiff(file: Path) -> LabelMap:
     import tifffile
 
     values = tifffile.imread(file)
@@ -100,13 +100,13 @@ def _tiff(file: Path) -> Labels:
     if values.ndim != 3 or not beside.is_file():
         return _without_spacing(values)
     spacing = tuple(float(step) for step in json.loads(beside.read_text(encoding="utf-8"))["spacing"])
-    return Labels(values, spacing, "mm")
+    return LabelMap(values, spacing, "mm")
 
 
-def _without_spacing(values: NDArray[np.generic]) -> Labels:
+def _without_spacing(values: NDArray[np.generic]) -> LabelMap:
     if values.ndim not in (2, 3) or (values.ndim == 3 and values.shape[-1] in (3, 4)):
         raise ValueError(f"it has shape {values.shape}, as a colour image; a label map has one number for each pixel")
-    return Labels(values, (1.0,) * values.ndim, "px")
+    return LabelMap(values, (1.0,) * values.ndim, "px")
 
 
 def _whole(values: NDArray[np.generic]) -> NDArray[np.generic]:
@@ -134,7 +134,7 @@ def _check_finite(values: NDArray[np.generic]) -> None:
         raise ValueError(f"it holds NaN or infinity in {count} voxels")
 
 
-def shared_grid(prediction: Labels, truth: Labels) -> tuple[tuple[float, ...], str]:
+def shared_grid(prediction: LabelMap, truth: LabelMap) -> tuple[tuple[float, ...], str]:
     """Spacing and unit of two label maps on the same grid.
 
     nnU-Net does not copy the spacing files of TIFF labels: where only one of both knows a spacing, it holds for both.
@@ -148,10 +148,10 @@ def shared_grid(prediction: Labels, truth: Labels) -> tuple[tuple[float, ...], s
         known = truth if prediction.unit == "px" else prediction
         return known.spacing, known.unit
     pairs = zip(prediction.spacing, truth.spacing, strict=True)
-    if not all(math.isclose(one, other, rel_tol=1e-3) for one, other in pairs):
+    if not all(math.isclose(step, expected, rel_tol=1e-3) for step, expected in pairs):
         raise ValueError(f"the prediction has spacing {_short(prediction)}, the label {_short(truth)}")
     return truth.spacing, truth.unit
 
 
-def _short(labels: Labels) -> str:
+def _short(labels: LabelMap) -> str:
     return "(" + ", ".join(f"{step:g}" for step in labels.spacing) + ")"

@@ -1,9 +1,8 @@
-"""Words of others in Markdown: names of classes, cases and experiments are text, not tables, tags or links."""
+"""Names of classes, cases and experiments in Markdown: they stay text and never become tables, tags or links."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
 
 MEANING = re.compile(
     r"[\\`*|$]"
@@ -25,7 +24,7 @@ def inline(text: str) -> str:
         >>> inline("tumor|cyst"), inline("<b>kidney</b>"), inline("p < 0.05"), inline("nnUNetTrainer_5epochs")
         ('tumor\\|cyst', '\\<b>kidney\\</b>', 'p < 0.05', 'nnUNetTrainer_5epochs')
     """
-    return MEANING.sub(lambda found: f"\\{found[0]}" if found[0] else "\\", " ".join(text.split()))
+    return MEANING.sub(lambda match: f"\\{match[0]}" if match[0] else "\\", " ".join(text.split()))
 
 
 def paragraphs(text: str) -> str:
@@ -36,11 +35,4 @@ def paragraphs(text: str) -> str:
         '\\# not a heading'
     """
     lines = "\n".join(inline(line) for line in text.strip().splitlines())
-    return BLOCK.sub(lambda found: f"\\{found[2]}" if found[2] else f"{found[3]}\\{found[4]}", lines)
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table whose first column holds names, and all others numbers."""
-    lines = [[inline(cell) for cell in header], ["---", *["---:"] * (len(header) - 1)]]
-    lines += [[inline(cell) for cell in row] for row in rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return BLOCK.sub(lambda match: f"\\{match[2]}" if match[2] else f"{match[3]}\\{match[4]}", lines)

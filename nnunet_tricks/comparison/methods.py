@@ -1,56 +1,45 @@
-"""Result folders sorted into what is compared: one data set and part, and the ways to train, baseline first."""
+"""Ways to train, and groups of them that can be compared: plain values without any paths."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from nnunet_tricks.catalogue.naming import IllegalName, parse
-from nnunet_tricks.comparison.folders import Predictions
-from nnunet_tricks.utilities.wording import some
+from nnunet_tricks.catalogue.naming import IllegalName, model_folder, parse
 
 
 @dataclass(frozen=True)
 class Method:
-    """One way to train: all its folds and runs.
+    """One way to train.
 
     Attributes:
-        trainer: Its class name, that of the first run.
+        trainer: Class name of the first run's trainer.
         plans: Stem of the plans file.
-        configuration: One of the plans'.
-        predictions: Of every fold and run.
+        configuration: Name of nnU-Net's configuration.
+        runs: Numbers of the repetitions.
+        folds: Names of the folds, of all runs together.
     """
 
     trainer: str
     plans: str
     configuration: str
-    predictions: tuple[Predictions, ...]
+    runs: tuple[int, ...] = ()
+    folds: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
-        """As nnU-Net names its folder."""
-        return f"{self.trainer}__{self.plans}__{self.configuration}"
-
-    @property
-    def runs(self) -> tuple[int, ...]:
-        """The repetitions that there are."""
-        return tuple(sorted({one.run for one in self.predictions}))
-
-    @property
-    def folds(self) -> tuple[str, ...]:
-        """Of all runs together."""
-        return tuple(sorted({one.fold for one in self.predictions}))
+        """Name of the folder in which nnU-Net puts the first run."""
+        return model_folder(self.trainer, self.plans, self.configuration)
 
 
 @dataclass(frozen=True)
 class Group:
-    """What can be compared with each other.
+    """Methods that can be compared with each other.
 
     Attributes:
-        dataset: Full name.
-        part: ``validation``, ``test`` or the like.
-        methods: The baseline first.
+        dataset: Full name of the data set.
+        part: Part of the data: ``validation``, ``test`` or the like.
+        methods: All methods, the baseline first.
     """
 
     dataset: str
@@ -59,12 +48,12 @@ class Group:
 
     @property
     def baseline(self) -> Method:
-        """The one that all others are compared with."""
+        """The method that all others are compared with."""
         return self.methods[0]
 
     @property
     def folds(self) -> tuple[str, ...]:
-        """Of all methods together."""
+        """Names of the folds, of all methods together."""
         return tuple(sorted({fold for method in self.methods for fold in method.folds}))
 
     def short(self, method: Method) -> str:
@@ -77,37 +66,6 @@ class Group:
             if len({getattr(other, attribute) for other in self.methods}) > 1:
                 parts.append(getattr(method, attribute))
         return " ".join(parts)
-
-
-def grouped(predictions: Iterable[Predictions], *, baseline: str | None = None) -> list[Group]:
-    """Sort predictions by data set, part, and configuration where each has several methods.
-
-    Args:
-        predictions: Of any models.
-        baseline: Trainer, or name of a model's folder, to compare with; where it is not given a trainer without tricks
-            if there is one, else a bare base, else the first.
-
-    Raises:
-        ValueError: If a group has no such baseline.
-    """
-    by_place: dict[tuple[str, str], dict[tuple[str, str, str], list[Predictions]]] = {}
-    for one in dict.fromkeys(predictions):
-        found = by_place.setdefault((one.dataset, one.part), {})
-        found.setdefault((without_run(one.trainer), one.plans_name, one.configuration), []).append(one)
-    groups = []
-    for (dataset, part), found in by_place.items():
-        for methods in _by_configuration([Method(*key, tuple(ones)) for key, ones in found.items()]):
-            first = _baseline(methods, baseline, dataset)
-            groups.append(Group(dataset, part, (first, *(method for method in methods if method is not first))))
-    return groups
-
-
-def _by_configuration(methods: Sequence[Method]) -> list[list[Method]]:
-    """A group for each configuration and plans, if each has something to compare; else all in one."""
-    sorted_: dict[tuple[str, str], list[Method]] = {}
-    for method in methods:
-        sorted_.setdefault((method.plans, method.configuration), []).append(method)
-    return list(sorted_.values()) if all(len(group) > 1 for group in sorted_.values()) else [list(methods)]
 
 
 def without_run(trainer: str) -> str:
@@ -126,22 +84,3 @@ def _without_run(trainer: str) -> str:
         return str(replace(parse(trainer), run=1))
     except IllegalName:
         return trainer
-
-
-def _baseline(methods: Sequence[Method], asked: str | None, dataset: str) -> Method:
-    if asked:
-        fitting = [method for method in methods if asked in (method.trainer, method.name)]
-        if len(fitting) != 1:
-            names = some([method.name for method in (fitting or methods)])
-            raise ValueError(f"--baseline {asked} is {'several' if fitting else 'none'} of {dataset}'s models: {names}")
-        return fitting[0]
-    return min(methods, key=lambda method: _tricks_of(method.trainer))
-
-
-def _tricks_of(trainer: str) -> int:
-    """0 without any trick, 1 for a bare base, 2 for everything else."""
-    try:
-        tricks = parse(trainer).tricks
-    except IllegalName:
-        return 2
-    return 2 if any(not trick.info.base for trick in tricks) else len(tricks)

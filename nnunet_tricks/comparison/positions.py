@@ -1,7 +1,7 @@
-"""Where the voxels of two images lie in the scanner's room, and how far two headers put the same voxel apart.
+"""Where the voxels of two images lie in the scanner's space, and how far two headers put the same voxel apart.
 
-nnU-Net goes by index: a voxel of a prediction is compared with the voxel of the label that has the same index. That is
-right as long as both lie at the same place.
+nnU-Net goes by index: it compares a voxel of a prediction with the voxel of the label at the same index. That is right
+as long as both lie at the same place.
 """
 
 # mypy: untyped-calls-exclude="SimpleITK"
@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 SAME = 0.05
-"""Voxels: headers that differ by less are rounded."""
+"""Largest displacement in voxels that is only rounding."""
 
 BESIDE = 0.5
-"""Voxels: from here on another voxel is nearer than the one with the same index."""
+"""Displacement in voxels beyond which another voxel is nearer than the one with the same index."""
 
 TURNED = 0.01
 """Share of a voxel by which an axis may lean."""
@@ -30,7 +30,7 @@ UNKNOWN = ("0", "NIFTI_XFORM_UNKNOWN")
 
 
 @dataclass(frozen=True)
-class Grid:
+class VoxelGrid:
     """Where voxels lie.
 
     Attributes:
@@ -44,17 +44,17 @@ class Grid:
     origin: NDArray[np.float64]
 
     def places(self, index: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Millimetres of voxels, one in each row."""
+        """Places of voxels in mm, one voxel in each row."""
         return index @ self.matrix.T + self.origin
 
 
 @dataclass(frozen=True)
-class Apart:
+class Displacement:
     """How far two headers put voxels with the same index from each other, at most.
 
     Attributes:
-        voxels: Along one of the label's axes.
-        mm: In millimetres.
+        voxels: Distance along one of the label's axes, in voxels.
+        mm: Distance in millimetres.
         turned: Whether axes run in other directions.
     """
 
@@ -73,11 +73,11 @@ class Apart:
         return self.voxels > BESIDE
 
 
-def grid_of(image: Any) -> Grid | None:
+def grid_of(image: Any) -> VoxelGrid | None:
     """The grid of an image, or of a reader of its header; None where the header leaves it open.
 
     Args:
-        image: Of SimpleITK.
+        image: Image or image reader of SimpleITK.
     """
     codes = [image.GetMetaData(name) for name in NIFTI_CODES if image.HasMetaDataKey(name)]
     if codes and all(code in UNKNOWN for code in codes):
@@ -86,10 +86,10 @@ def grid_of(image: Any) -> Grid | None:
     matrix = np.reshape(image.GetDirection(), (axes, axes)) @ np.diag(image.GetSpacing())
     if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix)) < 1e-12:
         return None
-    return Grid(tuple(image.GetSize()), matrix, np.array(image.GetOrigin()))
+    return VoxelGrid(tuple(image.GetSize()), matrix, np.array(image.GetOrigin()))
 
 
-def grid_in(file: Path) -> Grid | None:
+def grid_in(file: Path) -> VoxelGrid | None:
     """The grid of a file, from its header alone; None where it has none or cannot be read."""
     import SimpleITK as sitk  # noqa: N813, its usual name
 
@@ -102,50 +102,50 @@ def grid_in(file: Path) -> Grid | None:
     return grid_of(reader)
 
 
-def apart(one: Grid | None, other: Grid | None) -> Apart:
+def displacement(grid: VoxelGrid | None, reference: VoxelGrid | None) -> Displacement:
     """How far the headers of two images of the same shape put their voxels apart.
 
     Args:
-        one: Of the first; None if nobody knows, which contradicts nothing.
-        other: Of the second, in whose voxels it is said.
+        grid: Grid of the first image; None if it is not known, which contradicts nothing.
+        reference: Grid of the second image, whose voxels are the unit of the result; None likewise.
 
     Examples:
-        >>> here = Grid((5, 5), np.eye(2), np.zeros(2))
-        >>> apart(here, Grid((5, 5), np.eye(2), np.array([0.0, 2.0])))
-        Apart(voxels=2.0, mm=2.0, turned=False)
+        >>> grid = VoxelGrid((5, 5), np.eye(2), np.zeros(2))
+        >>> displacement(grid, VoxelGrid((5, 5), np.eye(2), np.array([0.0, 2.0])))
+        Displacement(voxels=2.0, mm=2.0, turned=False)
     """
-    if one is None or other is None or len(one.shape) != len(other.shape):
-        return Apart()
+    if grid is None or reference is None or len(grid.shape) != len(reference.shape):
+        return Displacement()
     # Both are linear, so nothing is further apart than some corner.
-    corners = np.array(list(product(*((0.0, length - 1.0) for length in other.shape))))
-    difference = one.places(corners) - other.places(corners)
-    voxels = np.linalg.solve(other.matrix, difference.T)
-    turned = not np.allclose(np.linalg.solve(other.matrix, one.matrix), np.eye(len(one.shape)), atol=TURNED)
-    return Apart(float(np.abs(voxels).max()), float(np.linalg.norm(difference, axis=1).max()), turned)
+    corners = np.array(list(product(*((0.0, length - 1.0) for length in reference.shape))))
+    difference = grid.places(corners) - reference.places(corners)
+    voxels = np.linalg.solve(reference.matrix, difference.T)
+    turned = not np.allclose(np.linalg.solve(reference.matrix, grid.matrix), np.eye(len(grid.shape)), atol=TURNED)
+    return Displacement(float(np.abs(voxels).max()), float(np.linalg.norm(difference, axis=1).max()), turned)
 
 
-def contradiction(file: Path, found: Apart) -> str:
+def contradiction(file: Path, shift: Displacement) -> str:
     """Why a prediction cannot be compared with its label by index."""
-    how = "its axes run in other directions" if found.turned else "its origin is another one"
+    reason = "its axes run in other directions" if shift.turned else "its origin is another one"
     return (
         f"{file.name} and its label have the same shape, but their headers put voxels with the same index up to "
-        f"{found.mm:.3g} mm apart ({how}): resample the prediction onto the label's grid, or, if only a header is "
+        f"{shift.mm:.3g} mm apart ({reason}): resample the prediction onto the label's grid, or, if only a header is "
         "wrong, --accept positions measures by index, as nnU-Net does"
     )
 
 
-def note(found: Mapping[str, Apart]) -> str:
-    """What has to be known of predictions whose headers differ from their labels'; empty if none does.
+def note(shifts: Mapping[str, Displacement]) -> str:
+    """What a reader has to know of predictions whose headers differ from their labels'; empty if none does.
 
     Args:
-        found: Of each case.
+        shifts: Displacement of each case.
     """
-    apart_ = {case: one for case, one in found.items() if one.matters}
-    if not apart_:
+    mattering = {case: shift for case, shift in shifts.items() if shift.matters}
+    if not mattering:
         return ""
-    case, most = max(apart_.items(), key=lambda pair: pair[1].mm)
+    case, largest = max(mattering.items(), key=lambda item: item[1].mm)
     return (
-        f"In {len(apart_)} of {len(found)} cases the headers of prediction and label put the same voxel at different "
-        f"places, up to {most.mm:.2g} mm or {most.voxels:.2g} voxels apart in {case}. nnU-Net compares voxels by "
-        "index, and so do these numbers."
+        f"In {len(mattering)} of {len(shifts)} cases the headers of prediction and label put the same voxel at "
+        f"different places, up to {largest.mm:.2g} mm or {largest.voxels:.2g} voxels apart in {case}. "
+        "nnU-Net compares voxels by index, and so do these numbers."
     )

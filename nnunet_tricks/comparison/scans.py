@@ -1,4 +1,4 @@
-"""Images, as a picture or a measurement of contrast needs them. Neither torch nor nnU-Net."""
+"""Images, as a picture or a measurement of contrast needs them. Imports neither torch nor nnU-Net."""
 
 # mypy: untyped-calls-exclude="SimpleITK"
 from __future__ import annotations
@@ -14,23 +14,23 @@ from nnunet_tricks.comparison.images import ITK, TIFF, UNREADABLE, reason
 from nnunet_tricks.utilities.whole_images import check_whole
 
 CT_WINDOW = (-160.0, 240.0)
-"""Soft tissue, in HU."""
+"""Window of soft tissue in HU."""
 
 
 @dataclass(frozen=True)
-class Scan:
+class ImageVolume:
     """An image with all its channels.
 
     Attributes:
-        values: Axes channel, z, y, x; a 2D image has one slice. A colour image has three channels.
-        natural: Whether it is a picture with values from 0 to 255.
+        values: Grey values, axes channel, z, y, x. A 2D image has one slice, a colour image three channels.
+        natural: Whether the image is a picture with values from 0 to 255.
     """
 
     values: NDArray[np.float32]
     natural: bool = False
 
     @classmethod
-    def read(cls, files: Sequence[Path]) -> Scan:
+    def read(cls, files: Sequence[Path]) -> ImageVolume:
         """Read the files of a case, one for each of nnU-Net's channels.
 
         Raises:
@@ -42,10 +42,10 @@ class Scan:
         return cls(np.stack(channels), natural=not files[0].name.lower().endswith(ITK + TIFF))
 
     def plane(self, index: int, *, ct: bool = False) -> NDArray[np.uint8]:
-        """A slice as it is shown: CT in a soft-tissue window, all else between its own percentiles.
+        """A slice as grey values or colours: CT in a soft-tissue window, all else between its own percentiles.
 
         Args:
-            index: Of the slice.
+            index: Number of the slice.
             ct: Whether the first channel is in HU.
 
         Returns:

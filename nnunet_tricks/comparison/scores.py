@@ -10,7 +10,7 @@ from nnunet_tricks.comparison.evaluate import mean
 from nnunet_tricks.comparison.statistics.effects import MEAN
 
 Values = Mapping[str, Mapping[str, tuple[float, str]]]
-"""Of a case: for each class and metric the number and its unit."""
+"""Number and unit for each class and metric of a case."""
 
 
 @dataclass(frozen=True)
@@ -18,10 +18,10 @@ class Score:
     """One metric of one class.
 
     Attributes:
-        mean: Over the cases in which it is defined, of all folds and runs; NaN if it is in none.
-        counted: Number of these.
-        unit: Of the mean.
-        difference: To the baseline's mean; None for the baseline itself.
+        mean: Mean over the cases in which the metric is defined, of all folds and runs; NaN if it is defined in none.
+        counted: Number of these cases.
+        unit: Unit of the mean.
+        difference: Difference to the baseline's mean; None for the baseline itself.
     """
 
     mean: float
@@ -31,20 +31,20 @@ class Score:
 
 
 Scores = Mapping[str, Mapping[str, Score]]
-"""By class and metric."""
+"""Score by class and metric."""
 
 
 def scores_of(cases: Sequence[Values], names: Sequence[str], baseline: Scores | None = None) -> Scores:
     """Mean scores of a method, and of its classes where there are several.
 
     Args:
-        cases: What was measured in each, as ``undefined.completed`` gives it: methods of a table have the same gaps.
-        names: Of the metrics.
-        baseline: What the differences are to; None for the baseline itself.
+        cases: Numbers of each case, as ``undefined.completed`` gives them: methods of a table have the same gaps.
+        names: Names of the metrics.
+        baseline: Scores of the baseline; None for the baseline itself.
 
     Examples:
-        >>> found = scores_of([{"kidney": {"Dice": (0.5, "1")}}, {"kidney": {"Dice": (math.nan, "1")}}], ["Dice"])
-        >>> found["kidney"]["Dice"]
+        >>> scores = scores_of([{"kidney": {"Dice": (0.5, "1")}}, {"kidney": {"Dice": (math.nan, "1")}}], ["Dice"])
+        >>> scores["kidney"]["Dice"]
         Score(mean=0.5, counted=1, unit='1', difference=None)
     """
     labels = list(cases[0])
@@ -63,7 +63,7 @@ def scores_of(cases: Sequence[Values], names: Sequence[str], baseline: Scores | 
 
 
 def _less(mean: float, baseline: float) -> float:
-    """Both infinite: one is as bad as the other."""
+    """A difference; 0 where both are infinite, as one is as bad as the other."""
     return 0.0 if mean == baseline else mean - baseline
 
 
@@ -74,7 +74,7 @@ def _score(cases: Sequence[Values], label: str, name: str) -> Score:
 
 
 def _mean_of(scores: Sequence[Score]) -> Score:
-    """As nnU-Net's foreground mean: undefined if it is for one class."""
+    """The mean over classes, as nnU-Net's foreground mean: undefined if a class is."""
     means = [score.mean for score in scores]
     total = math.nan if any(map(math.isnan, means)) else sum(means) / len(means)
     return Score(total, min(score.counted for score in scores), scores[0].unit)

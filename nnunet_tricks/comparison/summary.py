@@ -1,4 +1,4 @@
-"""Totals in the form of nnU-Net's ``summary.json``, with all that was measured."""
+"""Totals in the form of nnU-Net's ``summary.json``, with all metrics that were measured."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nnunet_tricks.comparison.evaluate import Measured, mean
+from nnunet_tricks.comparison.evaluate import MeasuredCase, mean
 from nnunet_tricks.nnunet.classes import Classes
 from nnunet_tricks.utilities.files import write_atomically
 
 
-def summary(measured: Sequence[Measured], classes: Classes) -> dict[str, Any]:
-    """Per case, per class over cases, and over classes.
+def summary(measured: Sequence[MeasuredCase], classes: Classes) -> dict[str, Any]:
+    """Numbers per case, per class over cases, and over classes.
 
     As in nnU-Net a case in which a metric is undefined does not count for its class, and a class in which it is
     undefined everywhere makes the mean over classes NaN.
@@ -22,11 +22,11 @@ def summary(measured: Sequence[Measured], classes: Classes) -> dict[str, Any]:
     keys = {name: classes.key(name) for name in classes.values}
     cases: list[dict[str, Any]] = [
         {
-            "reference_file": str(one.files.truth),
-            "prediction_file": str(one.files.prediction),
-            "metrics": {keys[label]: _completed(metrics) for label, metrics in one.values.items()},
+            "reference_file": str(case.files.truth),
+            "prediction_file": str(case.files.prediction),
+            "metrics": {keys[label]: _completed(metrics) for label, metrics in case.values.items()},
         }
-        for one in measured
+        for case in measured
     ]
     names = list(next(iter(cases[0]["metrics"].values())))
     means = {key: {name: mean(case["metrics"][key][name] for case in cases) for name in names} for key in keys.values()}
@@ -35,7 +35,7 @@ def summary(measured: Sequence[Measured], classes: Classes) -> dict[str, Any]:
 
 
 def write(content: Mapping[str, Any], file: Path) -> None:
-    """Write it as nnU-Net does."""
+    """Write a summary as nnU-Net does: sorted keys, four spaces."""
     write_atomically(file, json.dumps(content, indent=4, sort_keys=True))
 
 

@@ -12,27 +12,27 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from nnunet_tricks.comparison.evaluate import Measured
+from nnunet_tricks.comparison.evaluate import MeasuredCase
 from nnunet_tricks.utilities.files import write_atomically
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
-    """One metric of one class in one case; empty where a folder says nothing of it.
+class MetricRow:
+    """One metric of one class in one case; columns are empty where a folder does not tell them.
 
     Attributes:
-        dataset: Full name.
-        configuration: Of nnU-Net.
+        dataset: Full name of the data set.
+        configuration: Name of nnU-Net's configuration.
         plans: Stem of the plans file.
-        trainer: Class name.
-        fold: As nnU-Net's command takes it.
-        run: Number of the repetition that the trainer's name says.
-        part: ``validation``, ``test`` or the like.
-        case: Its identifier.
+        trainer: Class name of the trainer.
+        fold: Fold, as nnU-Net's command takes it.
+        run: Number of the repetition, from the trainer's name.
+        part: Part of the data: ``validation``, ``test`` or the like.
+        case: Identifier of the case.
         label: Name of the class or region.
         metric: Name of the metric.
-        value: NaN where it is not defined.
-        unit: Of the value.
+        value: Value of the metric; NaN where it is not defined.
+        unit: Unit of the value.
     """
 
     dataset: str = ""
@@ -49,28 +49,28 @@ class Row:
     unit: str
 
     def as_data(self) -> dict[str, Any]:
-        """For JSON, which knows neither NaN nor infinity."""
+        """The row for JSON, which knows neither NaN nor infinity."""
         return asdict(self) | {"value": as_json(self.value)}
 
 
-COLUMNS = tuple(field.name for field in fields(Row))
+COLUMNS = tuple(field.name for field in fields(MetricRow))
 AT_ONCE = 10_000
-"""Rows of a large table that become text together."""
+"""Number of rows that become text together, so that a large table stays in little memory."""
 
 _columns = attrgetter(*COLUMNS)
 
 
-def rows_of(measured: Iterable[Measured], **columns: Any) -> list[Row]:
-    """The rows of some cases.
+def rows_of(measured: Iterable[MeasuredCase], **columns: Any) -> list[MetricRow]:
+    """The rows of measured cases.
 
     Args:
-        measured: What came out.
-        **columns: What is the same in all rows.
+        measured: Measured cases.
+        **columns: Columns that are the same in all rows.
     """
     return [
-        Row(**columns, case=one.files.case, label=label, metric=metric, value=value, unit=unit)
-        for one in measured
-        for label, metrics in one.values.items()
+        MetricRow(**columns, case=case.files.case, label=label, metric=metric, value=value, unit=unit)
+        for case in measured
+        for label, metrics in case.values.items()
         for metric, (value, unit) in metrics.items()
     ]
 
@@ -80,12 +80,12 @@ def as_json(value: float) -> float | str | None:
     return None if math.isnan(value) else value if math.isfinite(value) else str(value)
 
 
-def write(rows: Iterable[Row], file: Path) -> None:
+def write(rows: Iterable[MetricRow], file: Path) -> None:
     """Write the table; undefined values are empty.
 
     Args:
-        rows: What to write.
-        file: Its ending, ``.csv`` or ``.parquet``, says how.
+        rows: Rows to write.
+        file: File to write; its ending is ``.csv`` or ``.parquet``.
 
     Raises:
         ValueError: If the ending is another one, or parquet is not installed.
@@ -98,8 +98,8 @@ def write(rows: Iterable[Row], file: Path) -> None:
         raise ValueError(f"--out is {file}, and its ending must be .csv or .parquet")
 
 
-def as_csv(rows: Iterable[Row]) -> str:
-    """The table as text; numbers with all their digits, undefined ones empty."""
+def as_csv(rows: Iterable[MetricRow]) -> str:
+    """The table as text: numbers with all their digits, undefined ones empty."""
     value = COLUMNS.index("value")
     parts, lines = [], [list(COLUMNS)]
     for row in rows:

@@ -5,23 +5,26 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from nnunet_tricks.comparison import worth
-from nnunet_tricks.comparison.compare import Row, Table
+from nnunet_tricks.comparison.comparison_table import ComparisonTable, MethodRow
 from nnunet_tricks.comparison.marked import inline
-from nnunet_tricks.comparison.marked import table as marked_table
 from nnunet_tricks.comparison.scores import Score
 from nnunet_tricks.comparison.statistics.model import Effect
 from nnunet_tricks.comparison.table import as_json
+from nnunet_tricks.comparison.text_table import NOTHING, TextTable
 
 COLLAPSED = "collapsed"
 WIDE = 10_000
-"""Characters; no table is wider."""
+"""Width in characters that no table exceeds."""
 
-SIGNED = "Signed: difference to {baseline}. Mean over cases of all folds; in brackets how many count, if not all."
+SIGNED = (
+    "Signed numbers: difference to {baseline}. Means over the cases of all folds; square brackets: how many cases "
+    "count, if not all."
+)
 CSV_COLUMNS = (
     "dataset",
     "part",
@@ -48,75 +51,116 @@ CSV_COLUMNS = (
 )
 
 
-def title(table: Table) -> str:
+@dataclass(frozen=True)
+class TableNotes:
+    """Sentences that a reader of a table has to know.
+
+    Attributes:
+        signed: Meaning of the numbers in brackets.
+        remarks: Peculiarities of these trainings and cases.
+        reasons: Reasons of each verdict.
+    """
+
+    signed: str
+    remarks: tuple[str, ...]
+    reasons: tuple[str, ...]
+
+    @property
+    def lines(self) -> list[str]:
+        """All notes, in the order of reading."""
+        return [self.signed, *self.remarks, *self.reasons]
+
+
+def title(table: ComparisonTable) -> str:
     """What a table compares."""
     group = table.group
     folds = "fold" if len(group.folds) == 1 else "folds"
     words = [group.dataset, group.baseline.configuration, group.part, f"{folds} {', '.join(group.folds)}"]
     cases = table.rows[0].cases // len(table.rows[0].method.runs)
-    return ", ".join([*words, f"{cases} cases", *([table.subgroup] if table.subgroup else [])])
+    return ", ".join([*words, f"{cases} cases", *([str(table.subgroup)] if table.subgroup else [])])
 
 
-def cells(table: Table, label: str) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of one class."""
+def scores(table: ComparisonTable, label: str, names: Mapping[str, str] | None = None) -> TextTable:
+    """Means and differences of one class.
+
+    Args:
+        table: Table of a comparison.
+        label: Name of the class.
+        names: Names to print, by the short names of the methods; None for the short names themselves.
+    """
     metrics = table.rows[0].scores[label]
-    header = ["method", *(name + (f" [{score.unit}]" if score.unit != "1" else "") for name, score in metrics.items())]
+    units = (f" [{score.unit}]" if score.unit != "1" else "" for score in metrics.values())
+    header = ("method", *(name + unit for name, unit in zip(metrics, units, strict=True)))
     rows = []
     for row in table.rows:
-        name = table.group.short(row.method)
-        if any(word.startswith(f"{label} in fold") for word in row.collapsed):
+        name = _name(table, row, names)
+        if any(collapse.label == label for collapse in row.collapses):
             name += f" ({COLLAPSED})"
-        rows.append([name, *(_cell(score, row) for score in row.scores[label].values())])
-    return header, rows
+        rows.append((name, *(_cell(score, row) for score in row.scores[label].values())))
+    return TextTable(label, header, tuple(rows))
 
 
-def costs(table: Table) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of what the trainings took; in brackets as a ratio to the baseline."""
-    header = ["method", "folds", "runs", "s/epoch", "memory [GB]", "GPU memory [GB]"]
-    base = table.rows[0].cost
+def costs(table: ComparisonTable, names: Mapping[str, str] | None = None) -> TextTable:
+    """What the trainings took; in brackets as a ratio to the baseline.
+
+    Args:
+        table: Table of a comparison.
+        names: Names to print, by the short names of the methods; None for the short names themselves.
+    """
+    header = ("method", "folds", "runs", "s/epoch", "memory [GB]", "GPU memory [GB]")
+    baseline = table.rows[0].cost
     rows = [
-        [
-            table.group.short(row.method),
+        (
+            _name(table, row, names),
             str(len(row.method.folds)),
             str(len(row.method.runs)),
-            _beside(row.cost.epoch, base.epoch, 1, first=row is table.rows[0]),
-            _beside(row.cost.memory, base.memory, 1e9, first=row is table.rows[0]),
-            _beside(row.cost.device_memory, base.device_memory, 1e9, first=row is table.rows[0]),
-        ]
+            _beside(row.cost.epoch, baseline.epoch, 1, first=row is table.rows[0]),
+            _beside(row.cost.memory, baseline.memory, 1e9, first=row is table.rows[0]),
+            _beside(row.cost.device_memory, baseline.device_memory, 1e9, first=row is table.rows[0]),
+        )
         for row in table.rows
     ]
-    used = [index for index in range(len(header)) if index < 4 or any(row[index] != "-" for row in rows)]
-    return [header[index] for index in used], [[row[index] for index in used] for row in rows]
+    used = [index for index in range(len(header)) if index < 4 or any(row[index] != NOTHING for row in rows)]
+    return TextTable(
+        "cost", tuple(header[index] for index in used), tuple(tuple(row[index] for index in used) for row in rows)
+    )
 
 
-def notes(table: Table) -> list[str]:
-    """All that has to be known to read it."""
-    signed = SIGNED.format(baseline=table.group.short(table.group.baseline))
+def _name(table: ComparisonTable, row: MethodRow, names: Mapping[str, str] | None) -> str:
+    short = table.group.short(row.method)
+    return short if names is None else names[short]
+
+
+def notes(table: ComparisonTable) -> TableNotes:
+    """All that has to be known to read a table."""
     collapsed = [
-        f"{table.group.short(row.method)} {COLLAPSED}: it predicts no {', no '.join(row.collapsed)}. Counted, not left "
-        "out: 0 in Dice, IoU, recall and precision, the image's diagonal in distances."
+        f"{table.group.short(row.method)} {COLLAPSED}: it predicts no {', no '.join(map(str, row.collapses))}. "
+        "These cases count as 0 in Dice, IoU, recall and precision, and as the image's diagonal in distances."
         for row in table.rows
-        if row.collapsed
+        if row.collapses
     ]
-    judged = worth.reasons(table.statistics) if table.statistics else []
-    return [signed, *collapsed, *table.notes, *judged]
+    return TableNotes(
+        SIGNED.format(baseline=table.group.short(table.group.baseline)),
+        (*collapsed, *table.notes),
+        tuple(worth.reasons(table.statistics)),
+    )
 
 
-def as_markdown(tables: Iterable[Table]) -> str:
+def as_markdown(tables: Iterable[ComparisonTable]) -> str:
     """All tables as Markdown."""
     return "\n\n".join(f"### {inline(title(table))}\n\n{below_title(table)}" for table in tables) + "\n"
 
 
-def below_title(table: Table) -> str:
+def below_title(table: ComparisonTable) -> str:
     """All of a table but its title, as Markdown."""
     parts = []
-    for name, cells_of in _named(table):
-        parts += [f"**{inline(name)}**", marked_table(*cells_of)]
-    parts.append("\n".join(f"- {inline(note)}" for note in notes(table)))
+    for text_table in _text_tables(table):
+        parts += [f"**{inline(text_table.title)}**", text_table.markdown]
+    parts.append("\n".join(f"- {inline(note)}" for note in notes(table).lines))
     return "\n\n".join(parts)
 
 
-def show(tables: Iterable[Table]) -> None:
+def show(tables: Iterable[ComparisonTable]) -> None:
     """Print all tables on the terminal."""
     from rich.console import Console
     from rich.measure import Measurement
@@ -127,37 +171,38 @@ def show(tables: Iterable[Table]) -> None:
         console = Console(width=200)
     for table in tables:
         console.print(title(table), style="bold", highlight=False, markup=False)
-        for name, (header, rows) in _named(table):
-            drawn = _drawn(name, header, rows)
-            if Measurement.get(console, console.options.update(max_width=WIDE), drawn).maximum > console.width:
+        for text_table in _text_tables(table):
+            drawing = _drawing(text_table)
+            if Measurement.get(console, console.options.update(max_width=WIDE), drawing).maximum > console.width:
                 # Differences below the means, so that no number is cut off.
-                drawn = _drawn(name, _stacked(header), map(_stacked, rows))
-            console.print(drawn)
-        for note in notes(table):
+                drawing = _drawing(_stacked(text_table))
+            console.print(drawing)
+        for note in notes(table).lines:
             console.print(f"- {note}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _drawn(name: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> Any:
+def _drawing(table: TextTable) -> Any:
     """A table of rich whose numbers stay whole; only the names in its first column may be broken."""
     from rich import box
-    from rich.table import Table as Drawn
+    from rich.table import Table
     from rich.text import Text
 
     # As Text: rich takes the brackets of a unit, [mm], for its markup.
-    drawn = Drawn(title=Text(name), title_justify="left", box=box.SIMPLE_HEAD)
-    for index, word in enumerate(header):
-        drawn.add_column(Text(word), justify="right" if index else "left", no_wrap=bool(index), overflow="fold")
-    for row in rows:
-        drawn.add_row(*map(Text, row))
-    return drawn
+    drawing = Table(title=Text(table.title), title_justify="left", box=box.SIMPLE_HEAD)
+    for index, word in enumerate(table.header):
+        drawing.add_column(Text(word), justify="right" if index else "left", no_wrap=bool(index), overflow="fold")
+    for row in table.rows:
+        drawing.add_row(*map(Text, row))
+    return drawing
 
 
-def _stacked(row: Sequence[str]) -> list[str]:
-    return [row[0], *(word.replace(" ", "\n") for word in row[1:])]
+def _stacked(table: TextTable) -> TextTable:
+    header, *rows = ((line[0], *(word.replace(" ", "\n") for word in line[1:])) for line in (table.header, *table.rows))
+    return replace(table, header=header, rows=tuple(rows))
 
 
-def as_csv(tables: Iterable[Table]) -> str:
-    """One line for each number."""
+def as_csv(tables: Iterable[ComparisonTable]) -> str:
+    """The tables as csv, one line for each number."""
     text = io.StringIO()
     writer = csv.DictWriter(text, CSV_COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -166,37 +211,33 @@ def as_csv(tables: Iterable[Table]) -> str:
     return text.getvalue()
 
 
-def as_data(tables: Iterable[Table]) -> list[dict[str, Any]]:
-    """For JSON."""
+def as_data(tables: Iterable[ComparisonTable]) -> list[dict[str, Any]]:
+    """The tables for JSON."""
     return [
         {
             "dataset": table.group.dataset,
             "part": table.group.part,
-            "subgroup": table.subgroup,
+            "subgroup": str(table.subgroup or ""),
             "baseline": table.group.baseline.name,
             "folds": table.group.folds,
             "methods": [_method_data(row) for row in table.rows],
-            "statistics": _statistics_data(table),
-            "notes": notes(table),
+            # All that was found but the single cases, which the long table has.
+            "statistics": _for_json(asdict(table.statistics)),
+            "notes": notes(table).lines,
         }
         for table in tables
     ]
-
-
-def _statistics_data(table: Table) -> Any:
-    """All that was found but the single cases, which the long table has."""
-    return None if table.statistics is None else _for_json(asdict(table.statistics))
 
 
 def _for_json(value: Any) -> Any:
     if isinstance(value, float):
         return as_json(value)
     if isinstance(value, Mapping):
-        return {key: _for_json(one) for key, one in value.items() if key != "differences"}
-    return [_for_json(one) for one in value] if isinstance(value, tuple | list) else value
+        return {key: _for_json(member) for key, member in value.items() if key != "differences"}
+    return [_for_json(member) for member in value] if isinstance(value, tuple | list) else value
 
 
-def _method_data(row: Row) -> dict[str, Any]:
+def _method_data(row: MethodRow) -> dict[str, Any]:
     return {
         "name": row.method.name,
         "trainer": row.method.trainer,
@@ -204,7 +245,7 @@ def _method_data(row: Row) -> dict[str, Any]:
         "configuration": row.method.configuration,
         "runs": row.method.runs,
         "cases": row.cases,
-        "collapsed": row.collapsed,
+        "collapsed": [str(collapse) for collapse in row.collapses],
         "seconds_per_epoch": row.cost.epoch,
         "memory_bytes": row.cost.memory,
         "device_memory_bytes": row.cost.device_memory,
@@ -220,22 +261,22 @@ def _score_data(score: Score) -> dict[str, Any]:
     return {"mean": as_json(score.mean), "difference": difference, "counted": score.counted, "unit": score.unit}
 
 
-def _lines(tables: Iterable[Table]) -> Iterator[dict[str, Any]]:
+def _lines(tables: Iterable[ComparisonTable]) -> Iterator[dict[str, Any]]:
     for table in tables:
-        tricks = table.statistics.tricks if table.statistics else ()
-        for row, trick in zip(table.rows, (None, *tricks), strict=False):
-            effects = trick.effects if trick else {}
+        effects_by_name = {trick.name: trick.effects for trick in table.statistics.tricks}
+        for row in table.rows:
+            effects = effects_by_name.get(table.group.short(row.method), {})
             shared = {
                 "dataset": table.group.dataset,
                 "part": table.group.part,
-                "subgroup": table.subgroup,
+                "subgroup": str(table.subgroup or ""),
                 "configuration": row.method.configuration,
                 "plans": row.method.plans,
                 "trainer": row.method.trainer,
                 "folds": " ".join(row.method.folds),
                 "runs": " ".join(map(str, row.method.runs)),
                 "cases": row.cases,
-                "collapsed": ", ".join(row.collapsed),
+                "collapsed": ", ".join(map(str, row.collapses)),
                 "seconds_per_epoch": row.cost.epoch,
                 "memory_bytes": row.cost.memory,
                 "device_memory_bytes": row.cost.device_memory,
@@ -260,25 +301,21 @@ def _worth(effects: Mapping[str, Mapping[str, Effect]], label: str, metric: str)
     return {"low": effect.interval.low, "high": effect.interval.high, "p_holm": effect.p.holm}
 
 
-def _named(table: Table) -> Iterator[tuple[str, tuple[list[str], list[list[str]]]]]:
+def _text_tables(table: ComparisonTable) -> Iterator[TextTable]:
+    """The means of each class, and what follows them."""
     for label in table.rows[0].scores:
-        yield label, cells(table, label)
-    yield from _named_after(table)
+        yield scores(table, label)
+    statistics = table.statistics
+    if statistics.tricks:
+        yield worth.verdicts(statistics)
+        yield worth.significance(statistics)
+        yield worth.ranks(statistics)
+        yield worth.extremes(statistics)
+    yield costs(table)
 
 
-def _named_after(table: Table) -> Iterator[tuple[str, worth.Cells]]:
-    """What follows the means of each class."""
-    found = table.statistics
-    if found and found.tricks:
-        yield f"is it real? {found.metric}, {found.label}", worth.verdicts(found)
-        yield "all tests", worth.significance(found)
-        yield "ranks", worth.ranks(found)
-        yield "cases", worth.extremes(found)
-    yield "cost", costs(table)
-
-
-def _cell(score: Score, row: Row) -> str:
-    """``0.873 (+0.012)``, as the papers print it."""
+def _cell(score: Score, row: MethodRow) -> str:
+    """A score as the papers print it: ``0.873 (+0.012)``."""
     if math.isnan(score.mean):
         return "undefined"
     digits = 3 if score.unit == "1" else 2
@@ -288,15 +325,15 @@ def _cell(score: Score, row: Row) -> str:
     return words if score.counted == row.cases else f"{words} [{score.counted}]"
 
 
-def _beside(value: float | None, base: float | None, unit: float, *, first: bool) -> str:
-    """``20.4 (x1.14)``: a cost, and what it is of the baseline's."""
+def _beside(value: float | None, baseline: float | None, unit: float, *, first: bool) -> str:
+    """A cost, and its ratio to the baseline's: ``20.4 (x1.14)``."""
     if value is None:
-        return worth.NOTHING
-    return f"{value / unit:.1f}" + (f" (x{value / base:.2f})" if base and not first else "")
+        return NOTHING
+    return f"{value / unit:.1f}" + (f" (x{value / baseline:.2f})" if baseline and not first else "")
 
 
 def _plain(value: Any) -> Any:
-    """For csv: nothing for NaN, nine digits, since the last of sixteen depend on the processor."""
+    """A cell of a csv file: empty for NaN, nine digits, since the last of sixteen depend on the processor."""
     if isinstance(value, float):
         return "" if math.isnan(value) else float(f"{value:.9g}")
     return "" if value is None else value

@@ -14,15 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnunet_tricks.comparison import images
-from nnunet_tricks.comparison.scans import Scan
+from nnunet_tricks.comparison.scans import ImageVolume
 from nnunet_tricks.nnunet.classes import Classes
 from nnunet_tricks.utilities.files import write_atomically
 
 VERSION = 1
-"""Of the definitions: what other ones have measured is not taken from the file."""
+"""Version of the definitions: what others have measured is not taken from the file."""
 
 SHELL = 3
-"""So many voxels around an object are its surroundings."""
+"""Width of an object's surroundings in voxels."""
 
 TRAITS = {
     "size": "volume of the class in mm³ (mm² or pixels in 2D)",
@@ -30,20 +30,20 @@ TRAITS = {
     "contrast": "mean grey value inside minus that within 3 voxels around, by the standard deviation of both together",
     "spacing": "largest distance between voxels along an axis in mm",
 }
-"""Name and definition. Size, count and spacing go over the decades, so they count as logarithms."""
+"""Name and definition. Size, count and spacing span decades, so their logarithms count."""
 
 Values = dict[str, dict[str, float]]
-"""For each class its traits; NaN where one is not defined."""
+"""Traits of each class; NaN where a trait is not defined."""
 
 
 @dataclass(frozen=True)
-class Source:
-    """Files of a case.
+class TraitSource:
+    """Files of a case from which its traits are measured.
 
     Attributes:
-        case: Its identifier.
-        truth: Its label map.
-        channels: Its image, one file for each channel; empty if it is not at hand.
+        case: Identifier of the case.
+        truth: File of its label map.
+        channels: Files of its image, one for each channel; empty if it is not at hand.
     """
 
     case: str
@@ -52,23 +52,23 @@ class Source:
 
     @property
     def stamp(self) -> str:
-        """Changes when a file does."""
+        """A text that changes whenever one of the files does."""
         return " ".join(f"{file.stat().st_size} {file.stat().st_mtime_ns}" for file in (self.truth, *self.channels))
 
 
-def measure(sources: Sequence[Source], classes: Classes, cache: Path | None = None) -> dict[str, Values]:
+def measure(sources: Sequence[TraitSource], classes: Classes, cache: Path | None = None) -> dict[str, Values]:
     """The traits of cases, or what an earlier call has measured.
 
     Args:
-        sources: The cases.
-        classes: In what; their traits are kept apart.
-        cache: File in which what was measured is kept.
+        sources: Files of the cases.
+        classes: Classes or regions; each has traits of its own.
+        cache: File that keeps what was measured.
 
     Raises:
         ValueError: If a truth or an image cannot be read.
     """
     known = _known(cache)
-    found: dict[str, Values] = {}
+    traits: dict[str, Values] = {}
     changed = False
     for source in sources:
         stamp = f"{source.stamp} ignore {classes.ignore}"
@@ -76,15 +76,17 @@ def measure(sources: Sequence[Source], classes: Classes, cache: Path | None = No
         before = known.get(source.case, {})
         values = before.get("values", {}) if before.get("stamp") == stamp else {}
         if not set(keys.values()) <= set(values):
-            values = values | {keys[label]: _as_stored(one) for label, one in _of_case(source, classes).items()}
+            values = values | {
+                keys[label]: _as_stored(of_label) for label, of_label in _of_case(source, classes).items()
+            }
             known[source.case] = {"stamp": stamp, "values": values}
             changed = True
-        found[source.case] = {label: _as_floats(values[key]) for label, key in keys.items()}
+        traits[source.case] = {label: _as_floats(values[key]) for label, key in keys.items()}
     if cache and changed:
         with suppress(OSError):
             cache.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(cache, json.dumps({"version": VERSION, "cases": known}))
-    return found
+    return traits
 
 
 def of_object(
@@ -93,9 +95,10 @@ def of_object(
     """The traits of one class.
 
     Args:
-        mask: Where the class is, axes z, y, x or y, x.
-        spacing: Distance of voxels along each of them.
-        image: Channels and the same axes; None if there is none. The channel with the strongest contrast counts.
+        mask: Whether a voxel belongs to the class, axes z, y, x or y, x.
+        spacing: Distance of voxels along each axis.
+        image: Grey values, axes channel and those of the mask; None if there is no image. The channel with the
+            strongest contrast counts.
 
     Returns:
         Numbers by the names of ``TRAITS``; only spacing and count are defined for an empty mask.
@@ -115,11 +118,11 @@ def of_object(
         traits["size"] = float(np.count_nonzero(mask)) * math.prod(spacing)
     if count and image is not None:
         box = ndimage.find_objects(mask.astype(np.uint8))[0]
-        near = tuple(slice(max(0, one.start - SHELL), one.stop + SHELL) for one in box)
+        near = tuple(slice(max(0, side.start - SHELL), side.stop + SHELL) for side in box)
         inside = mask[near]
         around = ndimage.binary_dilation(inside, np.ones((3,) * mask.ndim), iterations=SHELL) & ~inside
         contrasts = [_contrast(channel[near], inside, around) for channel in image]
-        traits["contrast"] = max(contrasts, key=lambda one: -1.0 if math.isnan(one) else abs(one))
+        traits["contrast"] = max(contrasts, key=lambda contrast: -1.0 if math.isnan(contrast) else abs(contrast))
     return traits
 
 
@@ -130,9 +133,9 @@ def _contrast(grey: NDArray[np.float32], inside: NDArray[np.bool_], around: NDAr
     return float(grey[inside].mean(dtype=np.float64) - grey[around].mean(dtype=np.float64)) / spread
 
 
-def _of_case(source: Source, classes: Classes) -> Values:
+def _of_case(source: TraitSource, classes: Classes) -> Values:
     truth = images.read(source.truth)
-    image = Scan.read(source.channels).values if source.channels else None
+    image = ImageVolume.read(source.channels).values if source.channels else None
     if image is not None and truth.values.ndim == 2:
         image = image[:, 0]
     if image is not None and image.shape[1:] != truth.values.shape:

@@ -1,17 +1,17 @@
 """What a case counts as where a metric has no value for some predictions of a table.
 
-Where nothing is there and nothing is predicted, overlaps and distances have no value. Such a case says nothing as long
-as all methods get it right. As soon as one of them, in any run, predicts something there, the case tells them apart. So
-then it counts for all: predicting nothing is the best value that the metric has (``best_of``: 1 where higher is better,
-else 0), and a false alarm is what the metric makes of it, such as a Dice of 0 or the image's diagonal.
+Overlaps and distances have no value where nothing is there and nothing is predicted. Such a case says nothing as long
+as all methods get it right. As soon as one of them, in any run, predicts something there, the case tells methods
+apart, so it counts for all of them. Predicting nothing then has the metric's best value (``best_of``: 1 where higher is
+better, else 0). A false alarm has the value that the metric gives it, such as a Dice of 0 or the image's diagonal.
 
-How bad a false alarm is, is a fixed number in metrics with a worst value. In distances it is a convention, which
-depends on how large the image was cut. There, means, ranks and tests follow the rule, but no word is given
-(``alarm_of``). The same holds where a value is infinite, as the conformity of a miss: it is worse than any number, so
+In metrics with a worst value, how bad a false alarm is, is a fixed number. In distances it is a convention, which
+depends on how large the image was cut. There, means, ranks and tests follow the rule, but no verdict is given
+(``alarm_of``). The same holds where a value is infinite, as the conformity of a miss. It is worse than any number, so
 it counts as a loss and has the last rank, but there is no mean to judge.
 
-An undefined value beside one that no false alarm can have is none of our metrics': such a case counts for no method,
-and no word is given.
+None of our metrics is undefined beside a value that no false alarm can have. Where a table has that, the case counts
+for no method, and no verdict is given.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from functools import cache
 from nnunet_tricks.comparison.metrics import Metric, all_metrics
 
 Numbers = Mapping[str, Mapping[str, tuple[float, str]]]
-"""What was measured in a case: for each class and metric the number and its unit."""
+"""Number and unit for each class and metric of a case."""
 
 
 def better_of(metric: str) -> str:
@@ -38,7 +38,7 @@ def better_of(metric: str) -> str:
 
 
 def best_of(metric: str) -> float:
-    """What predicting nothing where nothing is counts as, beside somebody's false alarm.
+    """The value of predicting nothing where nothing is, if another prediction has a false alarm there.
 
     Examples:
         >>> best_of("Dice"), best_of("HD95")
@@ -91,7 +91,7 @@ def completed(methods: Sequence[Sequence[tuple[str, Numbers]]]) -> list[list[Num
 
 
 def _best_beside(metric: str, highest: float) -> float:
-    """NaN beside a value that no false alarm has: nobody knows why one is undefined, so none counts."""
+    """What an undefined value counts as: NaN, so that no value counts, beside a value that no false alarm has."""
     alarm = alarm_of(metric)
     return math.nan if alarm is not None and highest > alarm else best_of(metric)
 
@@ -112,7 +112,7 @@ def _known(metric: str) -> Metric | None:
 
 
 def is_published(metric: str) -> bool:
-    """Whether a metric is a paper's formula with its flaws, to which nothing and a false alarm can be the same.
+    """Whether a metric is a paper's formula with its flaws, which may give nothing and a false alarm the same value.
 
     Examples:
         >>> is_published("published_DSC"), is_published("Dice")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from zipfile import is_zipfile
 
+from nnunet_tricks.catalogue.naming import model_folder
 from nnunet_tricks.nnunet.folders import Folders, is_json
 
 CASCADE, FIRST_STAGE = "3d_cascade_fullres", "3d_lowres"
@@ -36,7 +37,7 @@ class Model:
     @property
     def name(self) -> str:
         """Where it stands within the results."""
-        return f"{self.dataset}/{self.trainer}__{self.plans}__{self.configuration}/fold_{self.fold}"
+        return f"{self.dataset}/{model_folder(self.trainer, self.plans, self.configuration)}/fold_{self.fold}"
 
     @property
     def folder(self) -> Path:

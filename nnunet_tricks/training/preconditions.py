@@ -42,7 +42,7 @@ def check(trainer: str, plans: dict[str, Any], configuration: str, fold: int | s
     if configuration not in plans["configurations"]:
         known = ", ".join(plans["configurations"])
         raise ValueError(f"configuration '{configuration}' is not in {plans['plans_name']}.json, which has {known}")
-    model = naming.folder(trainer, plans["plans_name"], configuration)
+    model = naming.model_folder(trainer, plans["plans_name"], configuration)
     if len(model.encode()) > naming.LONGEST_FOLDER:
         raise ValueError(
             f"the model's folder would be called '{model}', which has {len(model.encode())} characters, and a folder's "
@@ -97,7 +97,7 @@ def _check_first_stage(
     fold: int | str,
 ) -> None:
     model = Path(_folder("nnUNet_results")) / plans["dataset_name"]
-    model /= naming.folder(trainer, plans["plans_name"], previous)
+    model /= naming.model_folder(trainer, plans["plans_name"], previous)
     predictions = model / "predicted_next_stage" / configuration
     there = {path.stem for path in predictions.iterdir()} if predictions.is_dir() else set()
     missing = [case for case in cases if case not in there]

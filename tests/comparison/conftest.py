@@ -1,3 +1,6 @@
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from tests.comparison.world import World
@@ -10,3 +13,15 @@ def world(tmp_path, monkeypatch: pytest.MonkeyPatch) -> World:
     for name, value in made.variables.items():
         monkeypatch.setenv(name, value)
     return made
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Callable[[str], Path]:
+    """Writes an experiment file."""
+
+    def write(text: str) -> Path:
+        file = tmp_path / "experiment.yaml"
+        file.write_text(text)
+        return file
+
+    return write

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from nnunet_tricks.comparison.beside import beside, metrics_of
-from nnunet_tricks.comparison.compare import Row, Table
+from nnunet_tricks.comparison.comparison_table import ComparisonTable, MethodRow
 from nnunet_tricks.comparison.cost import Cost
 from nnunet_tricks.comparison.methods import Group, Method
 from nnunet_tricks.comparison.scores import Score
@@ -44,15 +44,13 @@ def comparison(spec, tmp_path: Path):
     return comparison
 
 
-def table_of(*means: float) -> Table:
-    methods = [
-        Method(f"nnUNetTrainer{name}", "nnUNetPlans", "3d_fullres", ()) for name in ("", "Tversky", "CE", "OHEM")
-    ]
+def table_of(*means: float) -> ComparisonTable:
+    methods = [Method(f"nnUNetTrainer{name}", "nnUNetPlans", "3d_fullres") for name in ("", "Tversky", "CE", "OHEM")]
     rows = []
     for method, mean in zip(methods, means, strict=True):
         score = Score(mean, 5, "1", mean - means[0] if rows else None)
-        rows.append(Row(method, {label: {"Dice": score} for label in ("kidney", "tumor", "mean")}, 5, (), Cost()))
-    return Table(Group("Dataset901_Toy", "test", tuple(methods)), "", tuple(rows), ())
+        rows.append(MethodRow(method, {label: {"Dice": score} for label in ("kidney", "tumor", "mean")}, 5, (), Cost()))
+    return ComparisonTable(Group("Dataset901_Toy", "test", tuple(methods)), None, tuple(rows), (), statistics=None)
 
 
 def test_in_the_papers_units_with_both_differences(comparison) -> None:
@@ -100,9 +98,10 @@ def test_patches_and_plans_have_rows_too(spec, tmp_path: Path) -> None:
     text = text.replace("    CE: + C", "    3d_fullres_patch96: + C")
     (comparison,) = read_experiment(spec(text)).comparisons
     assert list(comparison.ways) == ["baseline", "3d_fullres_patch96", "Tversky", "Tversky, 3d_fullres_patch96"]
-    plain, wide = (Method("nnUNetTrainer", "nnUNetPlans", f"3d_fullres{more}", ()) for more in ("", "_patch96"))
+    plain, wide = (Method("nnUNetTrainer", "nnUNetPlans", f"3d_fullres{suffix}") for suffix in ("", "_patch96"))
     scores = {label: {"Dice": Score(0.5, 5, "1", None)} for label in ("kidney", "tumor")}
-    rows = tuple(Row(method, scores, 5, (), Cost()) for method in (plain, wide))
-    kidney, _ = beside([Table(Group("Dataset901_Toy", "test", (plain, wide)), "", rows, ())], comparison)
+    rows = tuple(MethodRow(method, scores, 5, (), Cost()) for method in (plain, wide))
+    table = ComparisonTable(Group("Dataset901_Toy", "test", (plain, wide)), None, rows, (), statistics=None)
+    kidney, _ = beside([table], comparison)
     assert [row[0] for row in kidney.rows] == ["baseline", "3d_fullres_patch96"]
     assert kidney.rows[1][2] == "collapsed"

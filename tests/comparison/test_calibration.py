@@ -1,5 +1,6 @@
 import json
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -67,14 +68,14 @@ def test_compare_tells_it_where_probabilities_were_kept(world: World, capsys) ->
     kept(world, "nnUNetTrainerTversky", 0.6)
     assert main(words) == 0
     (table,) = json.loads(capsys.readouterr().out)["tables"]
-    found = table["statistics"]["baseline"]["calibration"]
+    baseline = table["statistics"]["baseline"]["calibration"]
     right = []
     for case in range(6):
         foreground = (truth(case) > 0) | (predicted(case, 2) > 0)
         right.append((truth(case) == predicted(case, 2))[foreground].mean())
-    assert found["cases"] == 6
-    assert found["ece"] == pytest.approx(np.mean(np.abs(0.9 - np.array(right))), abs=1e-3)
-    assert table["statistics"]["tricks"][0]["calibration"]["ece"] != found["ece"]
+    assert baseline["cases"] == 6
+    assert baseline["ece"] == pytest.approx(np.mean(np.abs(0.9 - np.array(right))), abs=1e-3)
+    assert table["statistics"]["tricks"][0]["calibration"]["ece"] != baseline["ece"]
     assert any("expected calibration error" in note for note in table["notes"])
 
 
@@ -85,3 +86,14 @@ def test_probabilities_of_other_classes_are_refused(world: World, capsys) -> Non
         np.savez_compressed(folder / f"{world.case(case)}.npz", probabilities=np.zeros((2, *truth(0).shape)))
     assert main(["compare", str(world.model("nnUNetTrainer")), "--workers", "1"]) == 2
     assert "probabilities of other classes" in capsys.readouterr().err
+
+
+def test_a_report_shows_it_too(world: World, tmp_path: Path) -> None:
+    models = [world.train(name) for name in ("nnUNetTrainer", "nnUNetTrainerTversky")]
+    kept(world, "nnUNetTrainer", 0.9)
+    kept(world, "nnUNetTrainerTversky", 0.6)
+    out = tmp_path / "report"
+    assert main(["compare", *map(str, models), "--workers", "1", "--report", str(out)]) == 0
+    assert "<h3>Calibration</h3>" in (out / "report.html").read_text()
+    assert "| method | ECE | Brier | cases |" in (out / "report.md").read_text()
+    assert main(["verify", str(out)]) == 0

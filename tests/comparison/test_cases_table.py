@@ -58,5 +58,5 @@ def test_what_is_refused(text: str, message: str, tmp_path: Path) -> None:
 
 
 def test_numbers_that_differ_are_different(tmp_path: Path) -> None:
-    found = column(table(tmp_path, "id,age\na,1.5\nb,1.05\nc,10\n"), "age", CASES, option="--by")
-    assert found == {"a": "1.5", "b": "1.05", "c": "10"}
+    ages = column(table(tmp_path, "id,age\na,1.5\nb,1.05\nc,10\n"), "age", CASES, option="--by")
+    assert ages == {"a": "1.5", "b": "1.05", "c": "10"}

@@ -15,16 +15,16 @@ from nnunet_tricks.experiment.record import Attempt, Record
 from nnunet_tricks.experiment.split import Split
 from tests.comparison.world import EPOCH_SECONDS, World, predicted, truth, write
 
-ONE = ["--workers", "1"]
+ONE_WORKER = ["--workers", "1"]
 
 
 def compared(words: list, capsys) -> list[dict]:
-    assert main(["compare", *map(str, words), *ONE, "--json"]) == 0, capsys.readouterr().err
+    assert main(["compare", *map(str, words), *ONE_WORKER, "--json"]) == 0, capsys.readouterr().err
     return json.loads(capsys.readouterr().out)["tables"]
 
 
 def refused(words: list, capsys) -> str:
-    assert main(["compare", *map(str, words), *ONE]) == 2
+    assert main(["compare", *map(str, words), *ONE_WORKER]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     return error
@@ -37,8 +37,8 @@ def both(world: World) -> list[Path]:
 
 
 def dice_of(case: int, skill: int, label: int) -> float:
-    found, there = predicted(case, skill) == label, truth(case) == label
-    return 2 * (found & there).sum() / (found.sum() + there.sum())
+    prediction, label_map = predicted(case, skill) == label, truth(case) == label
+    return 2 * (prediction & label_map).sum() / (prediction.sum() + label_map.sum())
 
 
 def test_means_over_cases_and_differences(both: list[Path], capsys) -> None:
@@ -77,7 +77,7 @@ def test_the_mean_is_nnunets_over_all_folds(both: list[Path], world: World, tmp_
 
 def test_terminal_markdown_and_csv(both: list[Path], tmp_path: Path, capsys) -> None:
     for ending in (".md", ".csv"):
-        assert main(["compare", *map(str, both), *ONE, "--out", str(tmp_path / f"table{ending}")]) == 0
+        assert main(["compare", *map(str, both), *ONE_WORKER, "--out", str(tmp_path / f"table{ending}")]) == 0
     shown, markdown = capsys.readouterr().out, (tmp_path / "table.md").read_text()
     for text in (shown, markdown):
         assert "Dataset007_Kidney, 3d, validation, folds 0, 1, 2, 6 cases" in " ".join(text.split())
@@ -97,7 +97,7 @@ def test_numbers_are_whole_on_a_narrow_terminal(both: list[Path], capsys, monkey
     (table,) = compared(both, capsys)
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("FORCE_COLOR", "1")  # makes rich take what pytest reads for a terminal
-    assert main(["compare", *map(str, both), *ONE]) == 0
+    assert main(["compare", *map(str, both), *ONE_WORKER]) == 0
     shown = re.sub(r"\x1b\[[\d;]*m", "", capsys.readouterr().out)
     assert max(map(len, shown.partition("- Signed")[0].splitlines())) <= 80
     assert "\u2026" not in shown
@@ -115,7 +115,7 @@ def test_a_model_that_predicts_nothing_is_collapsed_and_counted(world: World, ca
     assert collapsed["scores"]["tumor"]["HD95"]["mean"] > table["methods"][0]["scores"]["tumor"]["HD95"]["mean"]
     assert "tumor in fold 2" in collapsed["collapsed"]
     assert any("nnUNetTrainerTversky collapsed: it predicts no kidney in fold 0" in note for note in table["notes"])
-    assert main(["compare", *map(str, models), *ONE]) == 0
+    assert main(["compare", *map(str, models), *ONE_WORKER]) == 0
     assert "(collapsed)" in capsys.readouterr().out
 
 
@@ -149,7 +149,7 @@ def test_memory_where_a_queue_has_recorded_it(both: list[Path], capsys) -> None:
         Record().begin(states, Attempt("train", 0.0, "cpu", 1.0, 0, int(memory)))
     (table,) = compared(both, capsys)
     assert [method["memory_bytes"] for method in table["methods"]] == [None, 5e9]
-    assert main(["compare", *map(str, both), *ONE]) == 0
+    assert main(["compare", *map(str, both), *ONE_WORKER]) == 0
     shown = capsys.readouterr().out
     assert "memory [GB]" in shown
     assert "GPU memory" not in shown
@@ -445,8 +445,8 @@ def test_regions(both: list[Path], capsys) -> None:
     (table,) = compared([*both, "--regions", "kidney=1+2", "tumor=2", "--metrics", "Dice"], capsys)
     expected = []
     for case in range(6):
-        found, there = predicted(case, 2) > 0, truth(case) > 0
-        expected.append(2 * (found & there).sum() / (found.sum() + there.sum()))
+        prediction, label_map = predicted(case, 2) > 0, truth(case) > 0
+        expected.append(2 * (prediction & label_map).sum() / (prediction.sum() + label_map.sum()))
     assert table["methods"][0]["scores"]["kidney"]["Dice"]["mean"] == pytest.approx(np.mean(expected))
 
 
@@ -501,7 +501,7 @@ def test_an_experiment_file(both: list[Path], world: World, tmp_path: Path, caps
     assert "fold_1 is unfinished" in refused([spec], capsys)
     (table,) = compared([spec, "--metrics", "Dice", "--finished"], capsys)
     assert [method["trainer"] for method in table["methods"]] == ["nnUNetTrainer", "nnUNetTrainerCE"]
-    assert "left out, as not finished, nnUNetTrainerTversky;" in " ".join(table["notes"])
+    assert "Not finished and left out: nnUNetTrainerTversky." in " ".join(table["notes"])
     shutil.rmtree(both[1] / "fold_0")
     assert "nnUNetTrainer__nnUNetPlans__3d and something to compare it with" in refused([spec, "--finished"], capsys)
     shutil.rmtree(both[0])
@@ -534,7 +534,7 @@ sys.exit(code or bool({{"torch", "nnunetv2"}} & set(sys.modules)))
 def test_several_data_sets_have_a_table_of_signs(both: list[Path], world: World, tmp_path: Path, capsys) -> None:
     other = World(tmp_path / "nnunet", dataset="Dataset008_Other")
     models = [*both, other.train("nnUNetTrainer", skill=2), other.train("nnUNetTrainerTversky", skill=1)]
-    assert main(["compare", *map(str, models), *ONE]) == 0
+    assert main(["compare", *map(str, models), *ONE_WORKER]) == 0
     shown = capsys.readouterr().out
     assert "| method | Dataset007_Kidney | Dataset008_Other | better/worse | sign test, p (Holm) |" in shown
     row = next(line for line in shown.splitlines() if line.startswith("| nnUNetTrainerTversky |"))

@@ -26,11 +26,11 @@ def test_epochs_that_were_trained_again_count_as_trained_last(tmp_path: Path) ->
     # By name the second log stands before the first: nnU-Net does not pad its numbers.
     (tmp_path / "training_log_2026_1_9_00_00_00.txt").write_text(lines(0, [0.1, 0.2]))
     (tmp_path / "training_log_2026_1_10_00_00_00.txt").write_text(lines(1, [0.3, 0.4]))
-    found = curve(tmp_path)
-    assert [epoch.number for epoch in found] == [0, 1, 2]
-    assert [epoch.dice for epoch in found] == pytest.approx([0.1, 0.3, 0.4])
-    assert [epoch.train for epoch in found] == pytest.approx([-0.1, -0.3, -0.4])
-    assert [epoch.validation for epoch in found] == pytest.approx([-0.05, -0.15, -0.2])
+    epochs = curve(tmp_path)
+    assert [epoch.number for epoch in epochs] == [0, 1, 2]
+    assert [epoch.dice for epoch in epochs] == pytest.approx([0.1, 0.3, 0.4])
+    assert [epoch.train for epoch in epochs] == pytest.approx([-0.1, -0.3, -0.4])
+    assert [epoch.validation for epoch in epochs] == pytest.approx([-0.05, -0.15, -0.2])
 
 
 def test_logs_that_say_nothing(tmp_path: Path) -> None:

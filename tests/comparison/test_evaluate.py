@@ -11,7 +11,7 @@ from nnunet_tricks.comparison import cache
 from nnunet_tricks.comparison.table import COLUMNS
 from tests.comparison.world import SHAPE, SPACING, World, predicted, truth, write
 
-ONE = ["--workers", "1"]
+ONE_WORKER = ["--workers", "1"]
 
 
 @pytest.fixture
@@ -24,13 +24,13 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def rows_of(words: list, capsys: pytest.CaptureFixture[str]) -> dict[tuple[str, str, str], float]:
-    assert main(["evaluate", *map(str, words), *ONE, "--json"]) == 0, capsys.readouterr().err
+    assert main(["evaluate", *map(str, words), *ONE_WORKER, "--json"]) == 0, capsys.readouterr().err
     rows = json.loads(capsys.readouterr().out)
     return {(row["case"], row["label"], row["metric"]): row["value"] for row in rows}
 
 
 def refused(words: list, capsys: pytest.CaptureFixture[str]) -> str:
-    assert main(["evaluate", *ONE, *map(str, words)]) == 2
+    assert main(["evaluate", *ONE_WORKER, *map(str, words)]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     return error
@@ -41,11 +41,13 @@ def test_spacing_and_axes_are_those_of_the_files(folders, capsys) -> None:
 
     rows = rows_of([*folders, "--metrics", "HD", "ASSD", "Dice"], capsys)
     for case in range(3):
-        found, there = predicted(case, 2) == 1, truth(case) == 1
-        pooled = np.concatenate(scipy_distances(found, there, SPACING))
+        prediction, label_map = predicted(case, 2) == 1, truth(case) == 1
+        pooled = np.concatenate(scipy_distances(prediction, label_map, SPACING))
         assert rows[f"case_{case}", "kidney", "HD"] == pytest.approx(pooled.max())
         assert rows[f"case_{case}", "kidney", "ASSD"] == pytest.approx(pooled.mean())
-        assert rows[f"case_{case}", "kidney", "Dice"] == pytest.approx(2 * (found & there).sum() / (2 * there.sum()))
+        assert rows[f"case_{case}", "kidney", "Dice"] == pytest.approx(
+            2 * (prediction & label_map).sum() / (2 * label_map.sum())
+        )
 
 
 @pytest.mark.parametrize("labels", ["labels", "regions", "ignore"])
@@ -62,7 +64,7 @@ def test_summary_as_nnunet_writes_it(labels: str, tmp_path: Path, monkeypatch) -
         "regions": {"background": 0, "kidney": [1, 2], "tumor": [2]},
         "ignore": {"background": 0, "kidney": 1, "ignore": 2},
     }[labels]
-    asked = {"labels": [1, 2, 3], "regions": [(1, 2), (2,)], "ignore": [1]}[labels]
+    keys = {"labels": [1, 2, 3], "regions": [(1, 2), (2,)], "ignore": [1]}[labels]
     world = World(tmp_path / "world", labels=meaning, count=3)
     predictions, references = tmp_path / "predictions", world.raw / "labelsTr"
     for case in range(3):
@@ -74,20 +76,20 @@ def test_summary_as_nnunet_writes_it(labels: str, tmp_path: Path, monkeypatch) -
     # nnU-Net's own processes need ten seconds to start.
     monkeypatch.setattr(multiprocessing, "get_context", lambda _: SimpleNamespace(Pool=ThreadPool))
     compute_metrics_on_folder(
-        str(references), str(predictions), str(expected_file), SimpleITKIO(), ".nii.gz", asked, ignore, 1
+        str(references), str(predictions), str(expected_file), SimpleITKIO(), ".nii.gz", keys, ignore, 1
     )
     monkeypatch.undo()
-    words = ["evaluate", predictions, references, "--metrics", "Dice", "IoU", "--summary", ours, *ONE]
+    words = ["evaluate", predictions, references, "--metrics", "Dice", "IoU", "--summary", ours, *ONE_WORKER]
     assert main([str(word) for word in words]) == 0
-    expected, found = (load_summary_json(str(file)) for file in (expected_file, ours))
-    assert list(found["mean"]) == list(expected["mean"]) == sorted(asked, key=str)
+    expected, summary = (load_summary_json(str(file)) for file in (expected_file, ours))
+    assert list(summary["mean"]) == list(expected["mean"]) == sorted(keys, key=str)
     for ours_part, theirs in (
-        (found["foreground_mean"], expected["foreground_mean"]),
-        *((found["mean"][key], expected["mean"][key]) for key in asked),
+        (summary["foreground_mean"], expected["foreground_mean"]),
+        *((summary["mean"][key], expected["mean"][key]) for key in keys),
         *(
-            (one["metrics"][key], other["metrics"][key])
-            for one, other in zip(found["metric_per_case"], expected["metric_per_case"], strict=True)
-            for key in asked
+            (case["metrics"][key], expected_case["metrics"][key])
+            for case, expected_case in zip(summary["metric_per_case"], expected["metric_per_case"], strict=True)
+            for key in keys
         ),
     ):
         assert ours_part == pytest.approx(theirs, nan_ok=True)
@@ -95,14 +97,16 @@ def test_summary_as_nnunet_writes_it(labels: str, tmp_path: Path, monkeypatch) -
 
 def test_regions_are_unions(folders, capsys) -> None:
     rows = rows_of([*folders, "--regions", "kidney=1+tumor", "tumor=2", "--metrics", "Dice"], capsys)
-    found, there = predicted(0, 2) > 0, truth(0) > 0
-    assert rows["case_0", "kidney", "Dice"] == pytest.approx(2 * (found & there).sum() / (found.sum() + there.sum()))
+    prediction, label_map = predicted(0, 2) > 0, truth(0) > 0
+    assert rows["case_0", "kidney", "Dice"] == pytest.approx(
+        2 * (prediction & label_map).sum() / (prediction.sum() + label_map.sum())
+    )
     assert {label for _, label, _ in rows} == {"kidney", "tumor"}
 
 
 def test_the_long_table(folders, tmp_path: Path, capsys) -> None:
     out = tmp_path / "table.csv"
-    assert main(["evaluate", *map(str, folders), "--out", str(out), *ONE]) == 0
+    assert main(["evaluate", *map(str, folders), "--out", str(out), *ONE_WORKER]) == 0
     assert "Mean over 3 cases" in capsys.readouterr().out
     with out.open() as file:
         rows = list(csv.DictReader(file))
@@ -112,17 +116,17 @@ def test_the_long_table(folders, tmp_path: Path, capsys) -> None:
 
 
 def test_counts_are_printed_where_they_are_asked_for(folders, capsys) -> None:
-    assert main(["evaluate", *map(str, folders), "--metrics", "counts", *ONE]) == 0
+    assert main(["evaluate", *map(str, folders), "--metrics", "counts", *ONE_WORKER]) == 0
     shown = capsys.readouterr().out
     assert all(f" {name} " in shown for name in ("TP", "FP", "FN", "TN", "voxels"))
-    assert main(["evaluate", *map(str, folders), "--metrics", "Dice", *ONE]) == 0
+    assert main(["evaluate", *map(str, folders), "--metrics", "Dice", *ONE_WORKER]) == 0
     assert "TP" not in capsys.readouterr().out
 
 
 def test_parquet_holds_the_same_table(folders, tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     for ending in (".csv", ".parquet"):
-        assert main(["evaluate", *map(str, folders), "--out", str(tmp_path / f"table{ending}"), *ONE]) == 0
+        assert main(["evaluate", *map(str, folders), "--out", str(tmp_path / f"table{ending}"), *ONE_WORKER]) == 0
     with (tmp_path / "table.csv").open() as file:
         expected = [float(row["value"] or "nan") for row in csv.DictReader(file)]
     table = parquet.read_table(tmp_path / "table.parquet")
@@ -143,7 +147,7 @@ def test_png_has_pixels(tmp_path: Path, capsys) -> None:
     for case in range(2):
         write(tmp_path / "predictions" / f"case_{case}.png", predicted(case, 1, SHAPE[1:]))
     words = [tmp_path / "predictions", world.raw / "labelsTr", "--metrics", "HD", "HD_px", "volume_difference"]
-    assert main(["evaluate", *map(str, words), *ONE, "--json"]) == 0
+    assert main(["evaluate", *map(str, words), *ONE_WORKER, "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert {row["unit"] for row in rows} == {"px", "voxels"}
     values = {(row["case"], row["label"], row["metric"]): row["value"] for row in rows}
@@ -204,21 +208,23 @@ def test_what_was_measured_once_is_not_measured_again(folders, capsys, monkeypat
     first = rows_of(words, capsys)
     from nnunet_tricks.comparison import evaluate
 
-    asked = []
+    measured = []
     measure = evaluate._measure
-    monkeypatch.setattr(evaluate, "_measure", lambda job: asked.append((job.files.case, job.metrics)) or measure(job))
+    monkeypatch.setattr(
+        evaluate, "_measure", lambda job: measured.append((job.files.case, job.metrics)) or measure(job)
+    )
     assert rows_of(words, capsys) == first
-    assert asked == []
+    assert measured == []
     rows_of([*folders, "--metrics", "Dice", "HD", "IoU"], capsys)
-    assert asked == [(f"case_{case}", ("IoU",)) for case in range(3)]
-    asked.clear()
+    assert measured == [(f"case_{case}", ("IoU",)) for case in range(3)]
+    measured.clear()
     write(folders[0] / "case_1.nii.gz", truth(1))
     assert rows_of(words, capsys)["case_1", "kidney", "Dice"] == 1
-    assert [case for case, _ in asked] == ["case_1"]
+    assert [case for case, _ in measured] == ["case_1"]
     monkeypatch.setattr(cache, "VERSION", cache.VERSION + 1)
-    asked.clear()
+    measured.clear()
     assert rows_of(words, capsys)["case_1", "kidney", "Dice"] == 1
-    assert len(asked) == 3
+    assert len(measured) == 3
 
 
 def test_a_broken_cache_is_no_obstacle(folders, capsys) -> None:
@@ -331,7 +337,7 @@ def test_definitions_are_shown(capsys) -> None:
 def test_result_folders_say_everything(world: World, tmp_path: Path, capsys) -> None:
     model = world.train("nnUNetTrainerTversky_run2", skill=2)
     out = tmp_path / "table.csv"
-    assert main(["evaluate", str(model), "--out", str(out), *ONE]) == 0
+    assert main(["evaluate", str(model), "--out", str(out), *ONE_WORKER]) == 0
     with out.open() as file:
         rows = list(csv.DictReader(file))
     assert {(row["fold"], row["case"]) for row in rows} == {(str(case % 3), f"case_{case}") for case in range(6)}

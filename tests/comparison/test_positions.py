@@ -12,7 +12,7 @@ from nnunet_tricks.cli import main
 from nnunet_tricks.comparison import images, positions
 from tests.comparison.world import SPACING, World, predicted, truth, write
 
-ONE = ["--workers", "1"]
+ONE_WORKER = ["--workers", "1"]
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def lean(image: sitk.Image) -> None:
 
 
 def evaluated(words: list, capsys) -> tuple[int, str]:
-    code = main(["evaluate", *map(str, words), "--labels", "kidney=1", "tumor=2", "--metrics", "Dice", *ONE])
+    code = main(["evaluate", *map(str, words), "--labels", "kidney=1", "tumor=2", "--metrics", "Dice", *ONE_WORKER])
     return code, capsys.readouterr().err
 
 
@@ -131,14 +131,14 @@ def test_in_nnunets_results_a_prediction_lies_where_its_image_does(world: World,
     for file in (world.preprocessed / "gt_segmentations").iterdir():
         changed(file, move(40))
     for words in (["compare", *models], ["evaluate", models[0]]):
-        assert main([*words, "--metrics", "Dice", *ONE]) == 0
+        assert main([*words, "--metrics", "Dice", *ONE_WORKER]) == 0
         shown = capsys.readouterr()
         assert (shown.out + shown.err).count("nnU-Net compares voxels by index") == 1
     # A prediction that lies elsewhere than its image was not made of it.
     changed(Path(models[1]) / "fold_0" / "validation" / "case_3.nii.gz", flip)
-    assert main(["compare", *models, "--metrics", "Dice", *ONE]) == 2
+    assert main(["compare", *models, "--metrics", "Dice", *ONE_WORKER]) == 2
     assert "case_3.nii.gz and its label" in capsys.readouterr().err
-    assert main(["compare", *models, "--metrics", "Dice", *ONE, "--accept", "positions"]) == 0
+    assert main(["compare", *models, "--metrics", "Dice", *ONE_WORKER, "--accept", "positions"]) == 0
 
 
 @pytest.mark.parametrize("reader", ["SimpleITKIO", "NibabelIO", "NibabelIOWithReorient", "SimpleITKIOWithReorient"])
@@ -156,4 +156,4 @@ def test_what_nnunet_writes_lies_where_its_image_does(reader: str, tmp_path: Pat
     io.write_seg(values[0].astype(np.uint8), str(tmp_path / "prediction.nii.gz"), properties)
     image, prediction = (images.read(tmp_path / f"{name}.nii.gz") for name in ("image", "prediction"))
     np.testing.assert_array_equal(image.values, prediction.values)
-    assert not positions.apart(prediction.grid, image.grid).matters
+    assert not positions.displacement(prediction.grid, image.grid).matters

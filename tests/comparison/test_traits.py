@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813
 
-from nnunet_tricks.comparison.traits import Source, measure, of_object
+from nnunet_tricks.comparison.traits import TraitSource, measure, of_object
 from nnunet_tricks.nnunet.classes import Classes
 
 CLASSES = Classes.of({"labels": {"background": 0, "ball": 1, "rare": 2}})
@@ -19,22 +19,22 @@ def write(file: Path, values: np.ndarray) -> Path:
 
 
 @pytest.fixture
-def case(tmp_path: Path) -> Source:
+def case(tmp_path: Path) -> TraitSource:
     truth = np.zeros((6, 20, 20), np.uint8)
     truth[1:3, 2:6, 2:6] = 1
     truth[4, 15:17, 15:17] = 1
     image = np.where(truth == 1, 50.0, 10.0).astype(np.float32)
-    return Source("a", write(tmp_path / "a.nii.gz", truth), (write(tmp_path / "a_0000.nii.gz", image),))
+    return TraitSource("a", write(tmp_path / "a.nii.gz", truth), (write(tmp_path / "a_0000.nii.gz", image),))
 
 
-def test_a_case(case: Source, tmp_path: Path) -> None:
-    found = measure([case], CLASSES, tmp_path / "state" / "traits.json")["a"]
-    assert found["ball"]["size"] == pytest.approx((2 * 16 + 4) * 1.5)
-    assert (found["ball"]["count"], found["ball"]["spacing"]) == (2, 3)
+def test_a_case(case: TraitSource, tmp_path: Path) -> None:
+    traits = measure([case], CLASSES, tmp_path / "state" / "traits.json")["a"]
+    assert traits["ball"]["size"] == pytest.approx((2 * 16 + 4) * 1.5)
+    assert (traits["ball"]["count"], traits["ball"]["spacing"]) == (2, 3)
     # Two values alone: the difference is at least twice their standard deviation.
-    assert found["ball"]["contrast"] >= 2
-    assert found["rare"]["count"] == 0
-    assert np.isnan([found["rare"]["size"], found["rare"]["contrast"]]).all()
+    assert traits["ball"]["contrast"] >= 2
+    assert traits["rare"]["count"] == 0
+    assert np.isnan([traits["rare"]["size"], traits["rare"]["contrast"]]).all()
 
 
 def test_contrast_has_a_sign_and_no_scale() -> None:
@@ -51,7 +51,7 @@ def test_contrast_has_a_sign_and_no_scale() -> None:
     assert of_object(mask, (1, 1), np.concatenate([noise, image]))["contrast"] == bright
 
 
-def test_measured_once_while_the_files_stay(case: Source, tmp_path: Path) -> None:
+def test_measured_once_while_the_files_stay(case: TraitSource, tmp_path: Path) -> None:
     cache = tmp_path / "traits.json"
     first = measure([case], CLASSES, cache)
     content = json.loads(cache.read_text())
@@ -63,7 +63,7 @@ def test_measured_once_while_the_files_stay(case: Source, tmp_path: Path) -> Non
     assert first["a"]["ball"]["count"] == 2
 
 
-def test_an_image_of_another_shape_is_refused(case: Source) -> None:
+def test_an_image_of_another_shape_is_refused(case: TraitSource) -> None:
     write(case.channels[0], np.zeros((6, 20, 21), np.float32))
     with pytest.raises(ValueError, match="a: the image has shape"):
         measure([case], CLASSES)

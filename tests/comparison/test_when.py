@@ -3,7 +3,7 @@ import pytest
 from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
 
-from nnunet_tricks.comparison.when import PARTS, RIDGE, _explained, _parts, answers, fit, question
+from nnunet_tricks.comparison.when import PARTS, RIDGE, _explained, _parts, answers, fit, question_of
 
 DRAWS = 199
 
@@ -36,9 +36,9 @@ def test_an_offset_of_folds_that_differ_in_their_cases_is_no_pattern() -> None:
 
 
 def test_a_pattern_is_found() -> None:
-    found = [fit(*simulated(seed, slope=0.03), seed=seed, draws=DRAWS) for seed in range(50)]
-    assert sum(one.p <= 0.05 for one in found) >= 45
-    assert np.mean([one.weights[0] for one in found]) > 0.015
+    fits = [fit(*simulated(seed, slope=0.03), seed=seed, draws=DRAWS) for seed in range(50)]
+    assert sum(result.p <= 0.05 for result in fits) >= 45
+    assert np.mean([result.weights[0] for result in fits]) > 0.015
 
 
 def test_predictions_are_those_of_scikit_learn() -> None:
@@ -75,23 +75,23 @@ def test_the_same_gain_everywhere_is_no_pattern(gains: np.ndarray) -> None:
     assert fit(np.random.default_rng(0).normal(size=(30, 2)), gains).p == 1
 
 
-def asked(slope: float, cases: int = 60):
+def question(slope: float, cases: int = 60):
     traits, gains, folds = simulated(1, cases, slope)
     names = [f"case_{number:02d}" for number in range(cases)]
     by_case = {
         name: {"size": float(10 ** row[0]), "count": 1.0, "contrast": float(row[2]), "spacing": np.nan}
         for name, row in zip(names, traits, strict=True)
     }
-    return question(
+    return question_of(
         "Tversky", "tumour", dict(zip(names, gains, strict=True)), by_case, dict(zip(names, folds, strict=True))
     )
 
 
 def test_sentences() -> None:
-    found, nothing, few = answers([asked(-0.05), asked(0.0), asked(-0.05, 19)], draws=999)
-    assert set(found.asked.traits) == {"size", "contrast"}
-    assert found.found
-    assert found.sentence.startswith("Tversky, tumour: the gain is higher where size is smaller (Spearman -0.")
+    pattern, nothing, few = answers([question(-0.05), question(0.0), question(-0.05, 19)], draws=999)
+    assert set(pattern.question.traits) == {"size", "contrast"}
+    assert pattern.has_pattern
+    assert pattern.sentence.startswith("Tversky, tumour: the gain is higher where size is smaller (Spearman -0.")
     assert nothing.sentence.startswith("Tversky, tumour: no pattern found in 60 cases (p = ")
     assert few.sentence == "Tversky, tumour: not looked for (19 cases, and at least 20 are needed)."
 
@@ -101,8 +101,8 @@ def test_infinite_gains_are_not_left_out() -> None:
     traits = {case: {"size": float(number + 1)} for number, case in enumerate(gains)}
     groups = {case: f"p{number // 2}" for number, case in enumerate(gains)}
     for of_groups in (None, groups):
-        (answer,) = answers([question("CE", "tumour", gains, traits, dict.fromkeys(gains, "0"), of_groups)])
-        assert not answer.found
+        (answer,) = answers([question_of("CE", "tumour", gains, traits, dict.fromkeys(gains, "0"), of_groups)])
+        assert not answer.has_pattern
         assert answer.sentence == "CE, tumour: not looked for (the gain is infinite in 3 cases)."
 
 

@@ -8,10 +8,10 @@ import pytest
 import SimpleITK as sitk  # noqa: N813
 
 from nnunet_tricks.cli import main
-from nnunet_tricks.comparison.scans import Scan
+from nnunet_tricks.comparison.scans import ImageVolume
 from tests.comparison.world import World, predicted, truth, write
 
-ONE = ["--workers", "1"]
+ONE_WORKER = ["--workers", "1"]
 
 
 def cut(file: Path, left: float) -> None:
@@ -39,7 +39,7 @@ def test_evaluate_names_the_file(which: str, left: float, ending: str, tmp_path:
             tifffile.imwrite(file, labels)
         else:
             write(file, labels[0] if ending == ".png" else labels)
-    words = ["evaluate", str(tmp_path / "predictions"), str(tmp_path / "labels"), "--labels", "1", *ONE]
+    words = ["evaluate", str(tmp_path / "predictions"), str(tmp_path / "labels"), "--labels", "1", *ONE_WORKER]
     assert main(words) == 0, capsys.readouterr().err
     cut(tmp_path / which / f"case_0{ending}", left)
     capsys.readouterr()
@@ -55,7 +55,7 @@ def test_compare_report_and_pictures_name_the_file(world: World, tmp_path: Path,
     write(image, np.random.default_rng(0).integers(0, 200, (6, 10, 12)).astype(np.uint8))
     whole = image.read_bytes()
     cut(image, 0.6)
-    words = ["compare", *models, "--metrics", "Dice", *ONE]
+    words = ["compare", *models, "--metrics", "Dice", *ONE_WORKER]
     assert main([*words, "--report", str(tmp_path / "report")]) == 2
     assert "case_0_0000.nii.gz cannot be read as an image: it is cut off" in capsys.readouterr().err
     assert not (tmp_path / "report").exists()
@@ -72,7 +72,7 @@ def test_probabilities_that_were_cut_off_are_named(world: World, capsys) -> None
             labels = sitk.GetArrayFromImage(sitk.ReadImage(str(file)))
             place = file.with_name(file.name.replace(".nii.gz", ".npz"))
             np.savez_compressed(place, probabilities=np.eye(3, dtype=np.float32)[labels].transpose(3, 0, 1, 2))
-    words = ["compare", *map(str, models), "--metrics", "Dice", *ONE]
+    words = ["compare", *map(str, models), "--metrics", "Dice", *ONE_WORKER]
     cut(models[1] / "fold_1" / "validation" / "case_1.npz", 0.7)
     assert main(words) == 2
     assert "case_1.npz cannot be read as probabilities" in capsys.readouterr().err
@@ -82,7 +82,7 @@ def test_an_image_that_was_cut_off_is_named_by_whoever_reads_it(tmp_path: Path) 
     sitk.WriteImage(sitk.GetImageFromArray(np.random.default_rng(0).normal(size=(5, 9, 9))), str(tmp_path / "a.nii"))
     cut(tmp_path / "a.nii", 0.5)
     with pytest.raises(ValueError, match=r"a\.nii cannot be read as an image: it is cut off: [\d,]+ of [\d,]+ bytes"):
-        Scan.read([tmp_path / "a.nii"])
+        ImageVolume.read([tmp_path / "a.nii"])
 
 
 def test_two_plain_folders_and_named_labels(tmp_path: Path, capsys) -> None:
@@ -92,16 +92,18 @@ def test_two_plain_folders_and_named_labels(tmp_path: Path, capsys) -> None:
     folders = [str(tmp_path / "predictions"), str(tmp_path / "labels")]
 
     def measured(*words: str) -> dict[str, float]:
-        assert main(["evaluate", *folders, *words, "--metrics", "Dice", *ONE, "--json"]) == 0, capsys.readouterr().err
+        assert main(["evaluate", *folders, *words, "--metrics", "Dice", *ONE_WORKER, "--json"]) == 0, (
+            capsys.readouterr().err
+        )
         rows = json.loads(capsys.readouterr().out)
         return {row["label"]: row["value"] for row in rows if (row["metric"], row["case"]) == ("Dice", "case_0")}
 
     named = measured("--labels", "kidney=1", "tumour=2")
     assert list(named) == ["kidney", "tumour"]
-    found, there = predicted(0, 2), truth(0)
+    prediction, label_map = predicted(0, 2), truth(0)
     for label, value in enumerate(named.values(), 1):
-        both = ((found == label) & (there == label)).sum()
-        assert value == pytest.approx(2 * both / ((found == label).sum() + (there == label).sum()))
+        both = ((prediction == label) & (label_map == label)).sum()
+        assert value == pytest.approx(2 * both / ((prediction == label).sum() + (label_map == label).sum()))
     assert measured("--labels", "1", "2") == {"1": named["kidney"], "2": named["tumour"]}
     # As nnUNetv2_evaluate_simple writes it; what else is in the files is no matter.
     assert measured("-l", "2") == {"2": named["tumour"]}
@@ -112,7 +114,7 @@ def test_two_plain_folders_and_named_labels(tmp_path: Path, capsys) -> None:
 def test_a_mask_of_0_and_255_is_not_taken_for_a_bad_model(tmp_path: Path, capsys) -> None:
     write(tmp_path / "predictions" / "case.nii.gz", np.asarray(predicted(0, 2) > 0, np.uint8))
     write(tmp_path / "labels" / "case.nii.gz", np.asarray(255 * (truth(0) > 0), np.uint8))
-    words = ["evaluate", str(tmp_path / "predictions"), str(tmp_path / "labels"), "--metrics", "Dice", *ONE]
+    words = ["evaluate", str(tmp_path / "predictions"), str(tmp_path / "labels"), "--metrics", "Dice", *ONE_WORKER]
     for label, where in (("1", "label maps"), ("255", "predictions")):
         assert main([*words, "--labels", label]) == 0
         assert capsys.readouterr().err.startswith(f"Note: {label} is in none of the {where}. ")
@@ -135,14 +137,14 @@ def test_a_mask_of_0_and_255_is_not_taken_for_a_bad_model(tmp_path: Path, capsys
 def test_labels_that_say_nothing(words: list[str], message: str, tmp_path: Path, capsys) -> None:
     for folder in ("predictions", "labels"):
         write(tmp_path / folder / "case_0.nii.gz", truth(0))
-    assert main(["evaluate", str(tmp_path / "predictions"), str(tmp_path / "labels"), *words, *ONE]) == 2
+    assert main(["evaluate", str(tmp_path / "predictions"), str(tmp_path / "labels"), *words, *ONE_WORKER]) == 2
     assert message in capsys.readouterr().err
 
 
 def test_plain_folders_need_one_format(tmp_path: Path, capsys) -> None:
     write(tmp_path / "predictions" / "case_0.nii.gz", truth(0))
     write(tmp_path / "labels" / "case_0.nrrd", truth(0))
-    words = ["evaluate", str(tmp_path / "predictions"), str(tmp_path / "labels"), "--labels", "1", *ONE]
+    words = ["evaluate", str(tmp_path / "predictions"), str(tmp_path / "labels"), "--labels", "1", *ONE_WORKER]
     assert main(words) == 2
     assert "end in .nii.gz, labels in" in capsys.readouterr().err
     (tmp_path / "labels" / "case_0.nrrd").unlink()

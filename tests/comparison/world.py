@@ -48,10 +48,10 @@ class World:
     """A data set with six cases and three folds.
 
     Attributes:
-        root: Where nnU-Net's folders stand.
-        dataset: Full name.
-        ending: Of the label maps.
-        labels: Of ``dataset.json``.
+        root: Folder that holds nnU-Net's folders.
+        dataset: Full name of the data set.
+        ending: Ending of the label maps.
+        labels: Labels of ``dataset.json``.
     """
 
     root: Path

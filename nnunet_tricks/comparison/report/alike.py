@@ -1,8 +1,7 @@
 """Whether two figures show the same, though another matplotlib or processor has drawn one of them.
 
-The same elements in the same order, with the same words, colours and references; only where something stands may differ
-a little. What is compared is what a browser makes of the text, so anything that is not written as our figures are
-written is not taken for a figure at all.
+Both must have the same elements in the same order, with the same words, colours and references; only places may differ
+a little. What counts is how a browser reads the text, so whatever is not written as our figures are is no figure.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from html import unescape
 from itertools import zip_longest
 
 ELEMENTS = frozenset({"svg", "g", "defs", "path", "use", "text", "tspan", "clipPath", "rect", "circle", "image"})
-"""What figures are made of. Nothing of it runs, loads, or changes what is outside of its figure."""
+"""Elements of figures. None of them runs, loads, or changes anything outside its figure."""
 
 PLACES = frozenset({"d", "x", "y", "width", "height", "cx", "cy", "r", "points", "transform", "viewBox"})
 ATTRIBUTES = PLACES | {
@@ -23,7 +22,7 @@ ATTRIBUTES = PLACES | {
     *("stroke-linejoin", "stroke-linecap"),
 }
 FRAME = frozenset({"viewBox", "style", "role", "stroke-linejoin", "stroke-linecap", "aria-label"})
-"""What stands in a figure's first tag."""
+"""Attributes of a figure's first tag."""
 
 STYLES = frozenset(
     {
@@ -34,10 +33,10 @@ STYLES = frozenset(
     }
 )
 NEAR = 0.5
-"""Points: half the width of a line."""
+"""Distance in points within which two places count as the same: half the width of a line."""
 
 TURNED = 1e-3
-"""Of angles and scales."""
+"""Difference within which two angles or scales count as the same."""
 
 TOKEN = re.compile(r"""<(/?)([A-Za-z]+)((?:\s+[\w:-]+="[^"<]*")*)\s*(/?)>|([^<]+)""")
 ATTRIBUTE = re.compile(r'([\w:-]+)="([^"<]*)"')
@@ -50,9 +49,9 @@ class _Piece:
     """A tag, or the text between two.
 
     Attributes:
-        kind: The element's name with ``/`` before or behind it as it is written, or empty for text.
-        attributes: Names and values, as they stand.
-        text: Its words.
+        kind: Name of the element with ``/`` before or behind it as it is written; empty for text.
+        attributes: Names and values as they are written.
+        text: Words of the text.
     """
 
     kind: str
@@ -90,23 +89,23 @@ def _usual(declaration: str) -> bool:
 
 
 def words(figure: str) -> Counter[str]:
-    """The words in a figure, and how often; numbers are none, as other versions may place other ticks."""
-    found = Counter[str]()
+    """The words in a figure, and how often; numbers do not count, as other versions may place other ticks."""
+    counts = Counter[str]()
     for piece in _pieces(figure):
         if piece is not None:
-            found.update(text for text in (piece.text, dict(piece.attributes).get("aria-label", "")) if text)
-    return Counter({text: count for text, count in found.items() if not NUMBER.fullmatch(text)})
+            counts.update(text for text in (piece.text, dict(piece.attributes).get("aria-label", "")) if text)
+    return Counter({text: count for text, count in counts.items() if not NUMBER.fullmatch(text)})
 
 
 def apart(stored: str, made: str) -> float | None:
-    """How far, in points, what stands in one figure is from where it stands in another at most.
+    """How far the same things lie apart in two figures, at most.
 
     Args:
-        stored: One of them.
-        made: The other.
+        stored: Figure of the report.
+        made: Figure that is drawn here.
 
     Returns:
-        None if they are not the same elements with the same words and looks, or further than half a point apart.
+        Distance in points; None if elements, words or looks differ, or something is more than half a point away.
 
     Examples:
         >>> apart('<svg><text x="1.2">a</text></svg>', '<svg><text x="1.3">a</text></svg>')
@@ -115,12 +114,14 @@ def apart(stored: str, made: str) -> float | None:
         True
     """
     most = 0.0
-    for one, other in zip_longest(_pieces(stored), _pieces(made)):
-        if one is None or other is None or (one.kind, one.text) != (other.kind, other.text):
+    for piece, expected_piece in zip_longest(_pieces(stored), _pieces(made)):
+        if piece is None or expected_piece is None:
             return None
-        if [name for name, _ in one.attributes] != [name for name, _ in other.attributes]:
+        if (piece.kind, piece.text) != (expected_piece.kind, expected_piece.text):
             return None
-        for (name, value), (_, expected) in zip(one.attributes, other.attributes, strict=True):
+        if [name for name, _ in piece.attributes] != [name for name, _ in expected_piece.attributes]:
+            return None
+        for (name, value), (_, expected) in zip(piece.attributes, expected_piece.attributes, strict=True):
             if value == expected:
                 continue
             distance = _distance(name, value, expected) if name in PLACES else None
@@ -131,29 +132,30 @@ def apart(stored: str, made: str) -> float | None:
 
 
 def _distance(name: str, value: str, expected: str) -> float | None:
-    """Of two values of an attribute that says where something stands; None if they are not near."""
+    """The distance between two values of an attribute that says where something is; None if they are not near."""
     if name != "transform":
         return _between(value, expected, [NEAR] * len(NUMBER.findall(value)))
     calls, expected_calls = FUNCTION.findall(value), FUNCTION.findall(expected)
     if len(calls) != len(expected_calls) or FUNCTION.sub("", value).split() != FUNCTION.sub("", expected).split():
         return None
     most = 0.0
-    for (function, numbers), (other, others) in zip(calls, expected_calls, strict=True):
+    for (function, numbers), (expected_function, expected_numbers) in zip(calls, expected_calls, strict=True):
         count = len(NUMBER.findall(numbers))
         turning = {"translate": 0, "rotate": 1, "matrix": 4}.get(function, count)
-        found = _between(numbers, others, [TURNED] * turning + [NEAR] * max(0, count - turning))
-        if function != other or found is None:
+        distance = _between(numbers, expected_numbers, [TURNED] * turning + [NEAR] * max(0, count - turning))
+        if function != expected_function or distance is None:
             return None
-        most = max(most, found)
+        most = max(most, distance)
     return most
 
 
 def _between(value: str, expected: str, limits: list[float]) -> float | None:
     if NUMBER.sub("", value).split() != NUMBER.sub("", expected).split():
         return None
-    numbers, others = (list(map(float, NUMBER.findall(text))) for text in (value, expected))
-    distances = [abs(one - other) for one, other in zip(numbers, others, strict=False)]
-    if len(numbers) != len(others) or any(one > limit for one, limit in zip(distances, limits, strict=False)):
+    numbers, expected_numbers = (list(map(float, NUMBER.findall(text))) for text in (value, expected))
+    distances = [abs(left - right) for left, right in zip(numbers, expected_numbers, strict=False)]
+    too_far = any(distance > limit for distance, limit in zip(distances, limits, strict=False))
+    if len(numbers) != len(expected_numbers) or too_far:
         return None
     return max(distances, default=0.0)
 

@@ -1,4 +1,4 @@
-"""What a report needs beside the numbers of the cases: settings, costs, curves, traits, pictures. Kept as JSON."""
+"""What a report needs beside the numbers of the cases, stored as JSON: settings, costs, curves, traits, pictures."""
 
 from __future__ import annotations
 
@@ -11,49 +11,54 @@ from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from nnunet_tricks.comparison.curves import Epoch
-from nnunet_tricks.comparison.report.pictures import Picture
+from nnunet_tricks.catalogue.naming import model_folder
+from nnunet_tricks.comparison.comparison_table import Collapse
+from nnunet_tricks.comparison.curves import EpochLog
+from nnunet_tricks.comparison.report.pictures import SlicePicture
 
 FORMAT = 1
 BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
+COLLAPSE = re.compile(r"(.*) in fold (\w+?)(?: of run (\d+))?", re.DOTALL)
+"""How the file writes a collapse."""
+
 PNG = b"\x89PNG\r\n\x1a\n"
 MOST = 1_000_000
-"""No slice, width or run has such a number."""
+"""Limit that no slice, width or run reaches."""
 
 PACKAGES = ("nnunet_tricks", "nnunetv2", "numpy", "scipy", "matplotlib")
-"""Whose versions can change a byte of a report."""
+"""Packages whose versions can change a byte of a report."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Training:
+class TrainingLog:
     """How one training went.
 
     Attributes:
-        fold: As nnU-Net's command takes it.
+        fold: Fold, as nnU-Net's command takes it.
         run: Number of the repetition.
-        epochs: Of its logs.
+        epochs: Epochs that its logs tell of.
     """
 
     fold: str
     run: int
-    epochs: tuple[Epoch, ...]
+    epochs: tuple[EpochLog, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Way:
+class ReportMethod:
     """One way to train.
 
     Attributes:
-        name: As the tables call it.
-        trainer: Class name of the first run.
+        name: Name in the tables.
+        trainer: Class name of the first run's trainer.
         plans: Stem of the plans file.
-        configuration: One of the plans'.
-        runs: The repetitions.
-        collapsed: Classes, with folds, of which nothing was predicted.
-        seconds: Median of an epoch; None if no log says.
+        configuration: Name of nnU-Net's configuration.
+        runs: Numbers of the repetitions.
+        collapsed: Trainings that predict nothing of a class; stored as words, as ``tumor in fold 1 of run 2``.
+        seconds: Median seconds of an epoch; None if no log says.
         memory: Highest peak of a training's processes in bytes.
         device_memory: Highest peak on a GPU in bytes.
-        trainings: Of each fold and run.
+        trainings: Logs of each fold and run.
     """
 
     name: str
@@ -61,55 +66,55 @@ class Way:
     plans: str
     configuration: str
     runs: tuple[int, ...]
-    collapsed: tuple[str, ...] = ()
+    collapsed: tuple[Collapse, ...] = ()
     seconds: float | None = None
     memory: int | None = None
     device_memory: int | None = None
-    trainings: tuple[Training, ...] = ()
+    trainings: tuple[TrainingLog, ...] = ()
 
     @property
     def folder(self) -> str:
-        """As nnU-Net names it."""
-        return f"{self.trainer}__{self.plans}__{self.configuration}"
+        """Name of the folder in which nnU-Net puts the first run."""
+        return model_folder(self.trainer, self.plans, self.configuration)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
+class GalleryCase:
     """A case in the gallery.
 
     Attributes:
-        trick: Name of the way to train.
-        case: Identifier.
-        runs: Which run of baseline and trick is shown: the one nearest to the mean over runs.
-        picture: A slice of it.
+        trick: Name of the method.
+        case: Identifier of the case.
+        runs: Runs of baseline and trick that are shown: those nearest to the mean over runs.
+        picture: Slice that is shown.
     """
 
     trick: str
     case: str
     runs: tuple[int, int]
-    picture: Picture
+    picture: SlicePicture
 
 
 @dataclass(frozen=True, kw_only=True)
-class Section:
+class ReportSection:
     """One data set, part and configuration.
 
     Attributes:
-        name: Of the comparison; empty for the only one.
-        dataset: Full name.
-        part: ``validation``, ``test`` or the like.
-        folds: Those that were compared.
-        classes: What was segmented, in the order of the colours.
-        metrics: In the order of the tables; verdicts are on the first.
-        ways: The baseline first.
-        notes: What the checks found.
+        name: Name of the comparison; empty for the only one.
+        dataset: Full name of the data set.
+        part: Part of the data: ``validation``, ``test`` or the like.
+        folds: Folds that were compared.
+        classes: Names of the classes, in the order of the colours.
+        metrics: Names of the metrics, in the order of the tables; verdicts are on the first.
+        ways: Methods, the baseline first.
+        notes: Sentences that a reader has to know, those of the statistics included.
         folds_there: Number of folds in the split file.
-        column: Of ``cases.csv``, after which cases were sorted into subgroups; empty if they were not.
-        subgroups: Of each case.
+        column: Column of ``cases.csv`` that sorts cases into subgroups; empty if there are none.
+        subgroups: Value of that column for each case.
         grouped_by: Column that says which cases belong together; empty if each stands for itself.
-        groups: Of each case.
-        traits: Of each case and class.
-        shown: The gallery.
+        groups: Group of each case.
+        traits: Traits of each case and class.
+        shown: Cases of the gallery.
     """
 
     name: str
@@ -118,7 +123,7 @@ class Section:
     folds: tuple[str, ...]
     classes: tuple[str, ...]
     metrics: tuple[str, ...]
-    ways: tuple[Way, ...]
+    ways: tuple[ReportMethod, ...]
     notes: tuple[str, ...] = ()
     folds_there: int = 5
     column: str = ""
@@ -126,19 +131,20 @@ class Section:
     grouped_by: str = ""
     groups: Mapping[str, str] = field(default_factory=dict)
     traits: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
-    shown: tuple[Shown, ...] = ()
+    shown: tuple[GalleryCase, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
-    """What was asked.
+class ReportQuestion:
+    """The question that a report answers.
 
     Attributes:
-        name: Of the experiment, or of the data set.
-        description: In the author's words.
-        spec: The experiment file; empty if folders were compared.
+        name: Name of the experiment, or of the data set.
+        description: Description in the author's words.
+        spec: Content of the experiment file; empty if folders were compared.
         locked: Whether the question was fixed before any answer.
-        lock: What is known of the lock, a sentence.
+        lock: Sentence that says what is known of the lock.
+        left_out: Sentence that names what should have been compared but is not finished; empty if nothing.
     """
 
     name: str
@@ -146,29 +152,36 @@ class Question:
     spec: str = ""
     locked: bool = False
     lock: str = ""
+    left_out: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """All of it.
+    """Everything that a report needs beside the numbers of the cases.
 
     Attributes:
-        question: What was asked.
-        sections: One for each table.
-        draws: Of the bootstrap.
-        seed: Of all that is drawn.
-        versions: Of the packages that made the report.
+        question: Question that was asked.
+        sections: Data sets, parts and configurations, one section each.
+        draws: Number of draws of the bootstrap.
+        seed: Seed of all random draws.
+        versions: Versions of the packages that made the report.
     """
 
-    question: Question
-    sections: tuple[Section, ...]
+    question: ReportQuestion
+    sections: tuple[ReportSection, ...]
     draws: int
     seed: int
     versions: Mapping[str, str] = field(default_factory=lambda: versions())
 
     def as_json(self) -> str:
-        """As text; NaN becomes null."""
+        """The facts as JSON; NaN becomes null."""
         content = {"format": FORMAT, **_plain(asdict(self))}
+        for section, data in zip(self.sections, content["sections"], strict=True):
+            for method, of_method in zip(section.ways, data["ways"], strict=True):
+                of_method["collapsed"] = [str(collapse) for collapse in method.collapsed]
+        if not self.question.left_out:
+            # The key is newer than the format: earlier versions read what has nothing to say here.
+            del content["question"]["left_out"]
         return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
     @classmethod
@@ -176,64 +189,74 @@ class Facts:
         """Read what ``as_json`` has written.
 
         Raises:
-            ValueError: If it is something else.
+            ValueError: If the text is something else.
         """
         try:
             content = json.loads(text)
             if content.pop("format") != FORMAT:
                 raise ValueError("the format is another one")
             sections = tuple(map(_section, content.pop("sections")))
-            question = Question(**content.pop("question"))
+            question = ReportQuestion(**content.pop("question"))
             return cls(question=question, sections=sections, **content)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"facts.json was not written by 'compare --report' of this version: {error}") from None
 
 
 def versions() -> dict[str, str]:
-    """Of the packages that can change a report's bytes."""
-    found = {}
+    """Versions of the packages that can change a report's bytes; empty for those that are not installed."""
+    installed = {}
     for package in PACKAGES:
         try:
-            found[package] = version(package)
+            installed[package] = version(package)
         except PackageNotFoundError:
-            found[package] = ""
-    return found
+            installed[package] = ""
+    return installed
 
 
-def _section(data: dict[str, Any]) -> Section:
-    ways, shown = tuple(map(_way, data.pop("ways"))), tuple(map(_shown, data.pop("shown")))
+def _section(data: dict[str, Any]) -> ReportSection:
+    ways, shown = tuple(map(_method, data.pop("ways"))), tuple(map(_gallery_case, data.pop("shown")))
     traits = {
         case: {label: {name: _number(value) for name, value in of_label.items()} for label, of_label in of_case.items()}
         for case, of_case in data.pop("traits").items()
     }
-    return Section(**_with_tuples(data), ways=ways, shown=shown, traits=traits)
+    return ReportSection(**_with_tuples(data), ways=ways, shown=shown, traits=traits)
 
 
-def _way(data: dict[str, Any]) -> Way:
+def _method(data: dict[str, Any]) -> ReportMethod:
     trainings = tuple(
-        Training(
-            fold=one["fold"],
-            run=one["run"],
+        TrainingLog(
+            fold=training["fold"],
+            run=training["run"],
             epochs=tuple(
-                Epoch(epoch["number"], *(_number(epoch[key]) for key in ("train", "validation", "dice")))
-                for epoch in one["epochs"]
+                EpochLog(epoch["number"], *(_number(epoch[key]) for key in ("train", "validation", "dice")))
+                for epoch in training["epochs"]
             ),
         )
-        for one in data.pop("trainings")
+        for training in data.pop("trainings")
     )
-    return Way(**_with_tuples(data), trainings=trainings)
+    collapsed = tuple(map(_collapse, data.pop("collapsed")))
+    return ReportMethod(**_with_tuples(data), collapsed=collapsed, trainings=trainings)
 
 
-def _shown(data: dict[str, Any]) -> Shown:
-    picture = Picture(**data.pop("picture"))
-    # They stand in the page as they are.
+def _collapse(words: str) -> Collapse:
+    """What the words of a stored collapse say: only the file has words, everything else works with the fields."""
+    match = COLLAPSE.fullmatch(words)
+    if match is None:
+        raise ValueError(f"'{words}' names no class and fold")
+    label, fold, run = match.groups()
+    return Collapse(label, fold, int(run) if run else None)
+
+
+def _gallery_case(data: dict[str, Any]) -> GalleryCase:
+    picture = SlicePicture(**data.pop("picture"))
+    # The page holds these numbers and pictures as they are.
     whole = (picture.axis, picture.slice, picture.width, picture.height, *data["runs"])
     if not all(isinstance(number, int) and 0 <= number < MOST for number in whole):
         raise ValueError(f"the picture of {data.get('case')} has sizes and places that are no whole numbers")
     for content in (picture.image, *picture.layers.values()):
         if not BASE64.fullmatch(content) or not base64.b64decode(content).startswith(PNG):
             raise ValueError(f"the picture of {data.get('case')} is no PNG in base64")
-    return Shown(**_with_tuples(data), picture=picture)
+    return GalleryCase(**_with_tuples(data), picture=picture)
 
 
 def _with_tuples(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -245,9 +268,9 @@ def _number(value: float | None) -> float:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON can hold, with the same order of keys."""
+    """The same for JSON: None for what is not finite; keys keep their order."""
     if isinstance(value, Mapping):
-        return {key: _plain(one) for key, one in value.items()}
+        return {key: _plain(member) for key, member in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_plain(one) for one in value]
+        return [_plain(member) for member in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

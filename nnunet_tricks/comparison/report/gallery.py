@@ -1,39 +1,42 @@
-"""The gallery: cases that a trick helped and hurt most, image, truth and both predictions beside each other."""
+"""The gallery: cases that a trick helped and hurt most, with image, truth and both predictions side by side."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from html import escape
 
-from nnunet_tricks.comparison.report.facts import Shown
+from nnunet_tricks.comparison.report.facts import GalleryCase
 from nnunet_tricks.comparison.report.pictures import COLOURS
-from nnunet_tricks.comparison.report.view import View
+from nnunet_tricks.comparison.report.view import SectionView
 from nnunet_tricks.comparison.statistics.model import CaseDifference, Effect
 from nnunet_tricks.comparison.worth import number
 
 
-def gallery(view: View) -> Iterator[str]:
+def gallery(view: SectionView) -> Iterator[str]:
     """The pictures of a section, as HTML."""
-    found = view.found
+    statistics = view.statistics
     colours = (
         f'<li><i style="background:{COLOURS[place % len(COLOURS)]}"></i>{escape(label)}</li>'
         for place, label in enumerate(view.section.classes)
     )
     yield f'<ul class="key">{"".join(colours)}</ul>'
     yield (
-        '<p class="note">The slice in which one prediction is wrong most often where the other is right; of several '
-        "runs the one nearest to their mean is shown. Numbers are of the whole case, means over runs.</p>"
+        '<p class="note">Each picture is the slice in which one prediction is wrong most often where the other is '
+        "right. Of several runs the one nearest to their mean is shown. Numbers are of the whole case, as means over "
+        "runs.</p>"
     )
-    for trick in found.tricks:
-        effect = found.primary(trick)
-        cases = {one.case: one for one in effect.differences}
-        shown = [one for one in view.section.shown if view.names[one.trick] == trick.name and one.case in cases]
+    for trick in statistics.tricks:
+        effect = statistics.primary(trick)
+        differences = {difference.case: difference for difference in effect.differences}
+        shown = [
+            case for case in view.section.shown if view.names[case.trick] == trick.name and case.case in differences
+        ]
         if shown:
             yield f"<h4>{escape(trick.name)}</h4>"
-            yield from (_case(one, cases[one.case], effect, trick.name) for one in shown)
+            yield from (_case(case, differences[case.case], effect, trick.name) for case in shown)
 
 
-def _case(shown: Shown, case: CaseDifference, effect: Effect, trick: str) -> str:
+def _case(shown: GalleryCase, case: CaseDifference, effect: Effect, trick: str) -> str:
     gain = effect.gain_in(case)
     word = "helped" if gain > 0 else "hurt" if gain < 0 else "same"
     colour = {"helped": "helps", "hurt": "hurts"}.get(word, "")

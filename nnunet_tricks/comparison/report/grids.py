@@ -1,29 +1,15 @@
-"""Tables that only the report has, as words: header and rows."""
+"""Tables that only the report has, and those of ``compare`` under the names of the figures."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import replace
 
 from nnunet_tricks.comparison import tables, worth
-from nnunet_tricks.comparison.report.view import View
+from nnunet_tricks.comparison.report.view import SectionView
 from nnunet_tricks.comparison.statistics.model import Effect, Statistics
+from nnunet_tricks.comparison.text_table import NOTHING, TextTable
 from nnunet_tricks.comparison.worth import number
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A table.
-
-    Attributes:
-        title: What it shows.
-        header: Of the columns; the first holds names.
-        rows: As wide as the header.
-    """
-
-    title: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
 
 
 def interval(effect: Effect) -> str:
@@ -34,65 +20,56 @@ def interval(effect: Effect) -> str:
     return f"[{', '.join(number(end, effect.unit, signed=True) for end in ends)}]"
 
 
-def of_cells(title: str, cells: worth.Cells) -> Grid:
-    """A table of header and rows."""
-    header, rows = cells
-    return Grid(title, tuple(header), tuple(map(tuple, rows)))
-
-
-def verdicts(view: View) -> Grid:
+def verdicts(view: SectionView) -> TextTable:
     """What the differences are worth, as ``compare`` says it, and what the trick costs."""
-    found = view.found
-    header, rows = worth.verdicts(found)
-    costs = [trick.cost.epoch for trick in found.tricks]
-    if any(map(math.isfinite, costs)):
-        header.append("time / baseline")
-        for row, ratio in zip(rows, costs, strict=True):
-            row.append(f"{ratio:.2f}" if math.isfinite(ratio) else worth.NOTHING)
-    return of_cells(f"{found.metric}, {found.label}", (header, rows))
-
-
-def scores(view: View, label: str) -> Grid:
-    """Means and differences of one class, as ``compare`` says them."""
-    header, rows = tables.cells(view.table, label)
-    short = [view.names[way.name] for way in view.section.ways]
-    made = [
-        (f"{name}{row[0].removeprefix(way.name)}", *row[1:])
-        for name, row, way in zip(short, rows, view.section.ways, strict=True)
+    statistics = view.statistics
+    table = worth.verdicts(statistics)
+    ratios = [trick.cost.epoch for trick in statistics.tricks]
+    if not any(map(math.isfinite, ratios)):
+        return table
+    rows = [
+        (*row, f"{ratio:.2f}" if math.isfinite(ratio) else NOTHING)
+        for row, ratio in zip(table.rows, ratios, strict=True)
     ]
-    return Grid(label, tuple(header), tuple(made))
+    return replace(table, header=(*table.header, "time / baseline"), rows=tuple(rows))
 
 
-def costs(view: View) -> Grid:
+def scores(view: SectionView, label: str) -> TextTable:
+    """Means and differences of one class, as ``compare`` says them."""
+    return tables.scores(view.table, label, view.names)
+
+
+def costs(view: SectionView) -> TextTable:
     """What the trainings took, as ``compare`` says it."""
-    header, rows = tables.costs(view.table)
-    made = tuple((view.names[row[0]], *row[1:]) for row in rows)
-    return Grid("cost", tuple(header), made)
+    return tables.costs(view.table, view.names)
 
 
-def subgroups(view: View) -> Grid | None:
+def subgroups(view: SectionView) -> TextTable | None:
     """The difference of each trick in each subgroup; None if cases were not sorted."""
     if not view.subgroups:
         return None
-    every = [("all", view.table), *view.subgroups.items()]
     header = ["method"]
-    rows = [[trick.name] for trick in view.found.tricks]
-    for value, table in every:
-        found = table.statistics
-        if found is None:
-            continue
-        effects = [found.primary(trick) for trick in found.tricks]
+    rows = [[trick.name] for trick in view.statistics.tricks]
+    for value, table in (("all", view.table), *view.subgroups.items()):
+        statistics = table.statistics
+        effects = [statistics.primary(trick) for trick in statistics.tricks]
         header.append(f"{value} ({max(effect.cases for effect in effects)} cases)")
         for row, effect in zip(rows, effects, strict=True):
             row.append(f"{number(effect.difference, effect.unit, signed=True)} {interval(effect)}".strip())
-    return Grid(f"{view.found.metric}, {view.found.label}", tuple(header), tuple(map(tuple, rows)))
+    title = f"{view.statistics.metric}, {view.statistics.label}"
+    return TextTable(title, tuple(header), tuple(map(tuple, rows)))
 
 
-def calibration(found: Statistics) -> Grid | None:
-    """Calibration where probabilities were kept."""
+def calibration(statistics: Statistics) -> TextTable | None:
+    """Calibration where probabilities were kept; None where they were not."""
     rows = tuple(
-        (one.name, number(one.calibration.ece), number(one.calibration.brier), str(one.calibration.cases))
-        for one in (found.baseline, *found.tricks)
-        if one.calibration
+        (
+            method.name,
+            number(method.calibration.ece),
+            number(method.calibration.brier),
+            str(method.calibration.cases),
+        )
+        for method in (statistics.baseline, *statistics.tricks)
+        if method.calibration
     )
-    return Grid("calibration", ("method", "ECE", "Brier", "cases"), rows) if rows else None
+    return TextTable("calibration", ("method", "ECE", "Brier", "cases"), rows) if rows else None

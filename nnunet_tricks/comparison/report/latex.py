@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from nnunet_tricks.comparison import across_tables
 from nnunet_tricks.comparison.report import words
 from nnunet_tricks.comparison.report.facts import Facts
-from nnunet_tricks.comparison.report.view import View
+from nnunet_tricks.comparison.report.view import SectionView
 from nnunet_tricks.comparison.scores import Score
 from nnunet_tricks.comparison.statistics.model import HELPS, HURTS
+from nnunet_tricks.comparison.text_table import TextTable
 
 SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -31,19 +32,19 @@ SPECIAL = {
 MARKS = {HELPS: r"$^{\uparrow}$", HURTS: r"$^{\downarrow}$"}
 
 
-def document(views: Sequence[View], facts: Facts) -> str:
+def document(views: Sequence[SectionView], facts: Facts) -> str:
     """All tables, the methods and the BibTeX entries, each to be copied into a paper."""
     parts = [r"% \usepackage{booktabs}"]
     for view in views:
         parts.append("\n".join(_table(view)))
         parts.append("% methods\n" + _cited(words.methods(view, facts, cite=True)))
-    parts += ["\n".join(_across(one)) for one in across_tables.sign_tables(view.table for view in views)]
+    parts += ["\n".join(_across(table)) for table in across_tables.sign_tables(view.table for view in views)]
     parts.append("% BibTeX\n" + "\n".join(_comments(views)))
     return "\n\n".join(parts) + "\n"
 
 
 def escaped(text: str) -> str:
-    r"""Text whose characters LaTeX does not take for commands.
+    r"""Text none of whose characters LaTeX takes for commands.
 
     Examples:
         >>> escaped("nnUNetTrainer_5epochs")
@@ -52,9 +53,10 @@ def escaped(text: str) -> str:
     return "".join(SPECIAL.get(letter, letter) for letter in text)
 
 
-def _table(view: View) -> Iterator[str]:
-    table, found = view.table, view.found
-    metrics = list(table.rows[0].scores[found.label])
+def _table(view: SectionView) -> Iterator[str]:
+    table, statistics = view.table, view.statistics
+    metrics = list(table.rows[0].scores[statistics.label])
+    words_of = {trick.name: trick.verdict.word for trick in statistics.tricks}
     yield r"\begin{table}"
     yield r"\centering"
     yield r"\begin{tabular}{l" + "r" * len(metrics) + "}"
@@ -62,17 +64,19 @@ def _table(view: View) -> Iterator[str]:
     for place, (label, scores) in enumerate(table.rows[0].scores.items()):
         if place:
             yield r"\midrule"
-        names = [escaped(name) + (f" [{escaped(one.unit)}]" if one.unit != "1" else "") for name, one in scores.items()]
+        names = [
+            escaped(name) + (f" [{escaped(score.unit)}]" if score.unit != "1" else "") for name, score in scores.items()
+        ]
         yield f"{escaped(label)} & " + " & ".join(names) + r" \\"
         yield r"\midrule"
-        for row, way in zip(table.rows, view.section.ways, strict=True):
-            name = view.names[way.name]
-            verdict = next((one.verdict.word for one in found.tricks if one.name == name), "")
+        for row in table.rows:
+            name = view.names[table.group.short(row.method)]
+            mark = MARKS.get(words_of.get(name, ""), "")
             cells = [
                 _cell(
                     score,
                     _star(view, name, label, metric),
-                    MARKS.get(verdict, "") * ((label, metric) == (found.label, found.metric)),
+                    mark if (label, metric) == (statistics.label, statistics.metric) else "",
                 )
                 for metric, score in row.scores[label].items()
             ]
@@ -83,23 +87,23 @@ def _table(view: View) -> Iterator[str]:
     yield r"\end{table}"
 
 
-def _across(found: across_tables.SignTable) -> Iterator[str]:
+def _across(table: TextTable) -> Iterator[str]:
     yield r"\begin{table}"
     yield r"\centering"
-    yield r"\begin{tabular}{l" + "r" * (len(found.header) - 1) + "}"
+    yield r"\begin{tabular}{l" + "r" * (len(table.header) - 1) + "}"
     yield r"\toprule"
-    yield " & ".join(map(escaped, found.header)) + r" \\"
+    yield " & ".join(map(escaped, table.header)) + r" \\"
     yield r"\midrule"
-    for row in found.rows:
+    for row in table.rows:
         yield " & ".join(map(escaped, row)) + r" \\"
     yield r"\bottomrule"
     yield r"\end{tabular}"
-    yield rf"\caption{{{escaped(f'Across data sets: {found.title}. {across_tables.NOTE}')}}}"
+    yield rf"\caption{{{escaped(f'Across data sets: {table.title}. {table.note}')}}}"
     yield r"\end{table}"
 
 
 def _cell(score: Score, star: str, mark: str) -> str:
-    r"""Such as ``0.874{\scriptsize\,($+0.003$)}``."""
+    r"""A score, such as ``0.874{\scriptsize\,($+0.003$)}``."""
     if math.isnan(score.mean):
         return "--"
     digits = 3 if score.unit == "1" else 2
@@ -109,26 +113,27 @@ def _cell(score: Score, star: str, mark: str) -> str:
     return text + mark
 
 
-def _star(view: View, name: str, label: str, metric: str) -> str:
-    """That of the paired t-test, as the IFE paper's tables have it."""
-    effect = next((one.effects[label][metric] for one in view.found.tricks if one.name == name), None)
+def _star(view: SectionView, name: str, label: str, metric: str) -> str:
+    """The star of the paired t-test, as the IFE paper's tables have it."""
+    effect = next((trick.effects[label][metric] for trick in view.statistics.tricks if trick.name == name), None)
     return r"^{*}" if effect and effect.stars else ""
 
 
-def _caption(view: View) -> str:
-    found = view.found
-    floor = found.noise_floor
+def _caption(view: SectionView) -> str:
+    statistics = view.statistics
+    floor = statistics.noise_floor
     noise = (
         f"Two trainings of the baseline differ by less than {floor.limit:.2g} in 19 of 20 pairs "
         f"({floor.metric}, {floor.label})."
         if floor.is_known
-        else "Without reruns of the baseline the noise floor is not known."
+        else "Without reruns of the baseline the noise floor is unknown."
     )
-    verdicts = "; ".join(f"{trick.name}: {trick.verdict.word}" for trick in found.tricks)
+    outcome = f"{statistics.metric}, {statistics.label}"
+    verdicts = "; ".join(f"{trick.name}: {trick.verdict.word}" for trick in statistics.tricks)
     return (
         f"{escaped(view.title)}. In brackets: difference to the baseline; "
-        r"$^{*}$: $p < 0.05$ in a paired t-test over cases, not corrected, blind to reruns. "
-        + escaped(f"Verdicts with reruns and Holm's correction on {found.metric}, {found.label}: {verdicts}. {noise}")
+        r"$^{*}$: $p < 0.05$ in a paired t-test over cases, not corrected, ignoring reruns. "
+        + escaped(f"Verdicts with reruns and Holm's correction on {outcome}: {verdicts}. {noise}")
     )
 
 
@@ -136,13 +141,13 @@ def _cited(text: str) -> str:
     """The methods, escaped but for their citations."""
     pieces = text.split("~\\cite{")
     first, rest = pieces[0], pieces[1:]
-    made = escaped(first)
+    latex = escaped(first)
     for piece in rest:
         keys, _, after = piece.partition("}")
-        made += f"~\\cite{{{keys}}}{escaped(after)}"
-    return made
+        latex += f"~\\cite{{{keys}}}{escaped(after)}"
+    return latex
 
 
-def _comments(views: Sequence[View]) -> Iterator[str]:
+def _comments(views: Sequence[SectionView]) -> Iterator[str]:
     for paper in words.papers(views):
         yield from (f"% {line}" for line in paper.bibtex.splitlines())

@@ -1,4 +1,4 @@
-"""Names as a reader wants them: what differs between the methods, and nothing else."""
+"""Names for readers: what differs between the methods, and nothing else."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ BASELINE = "baseline"
 def display(names: Sequence[str]) -> dict[str, str]:
     """Short names of methods, the baseline first.
 
-    The prefix and the last words that all share are left out, unless two methods would then be called the same.
+    The prefix and the last words that all share are left out, unless two methods would then have the same name.
 
     Args:
-        names: Trainers, perhaps with plans and configuration.
+        names: Names of trainers, perhaps with plans and configuration.
 
     Examples:
         >>> display(["nnUNetTrainer_5epochs", "nnUNetTrainerTversky_5epochs", "nnUNetTrainerCE_5epochs"])
@@ -25,9 +25,9 @@ def display(names: Sequence[str]) -> dict[str, str]:
     """
     words = [name.removeprefix(PREFIX).split("_") for name in names]
     shared = 0
-    while all(len(one) > shared for one in words) and len({one[-1 - shared] for one in words}) == 1:
+    while all(len(parts) > shared for parts in words) and len({parts[-1 - shared] for parts in words}) == 1:
         shared += 1
-    short = ["_".join(one[: len(one) - shared]) for one in words]
+    short = ["_".join(parts[: len(parts) - shared]) for parts in words]
     if not short[0]:
         short[0] = BASELINE
     whole = len(set(short)) < len(short) or not all(short)

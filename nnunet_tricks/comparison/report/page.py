@@ -1,4 +1,4 @@
-"""The report as one HTML page that asks nobody for anything: style, figures and pictures are all in it."""
+"""The report as one HTML page that loads nothing: style, figures and pictures are all in it."""
 
 from __future__ import annotations
 
@@ -12,21 +12,20 @@ from nnunet_tricks.comparison.report import grids, words
 from nnunet_tricks.comparison.report.facts import Facts
 from nnunet_tricks.comparison.report.figures import forest, learning, patterns, price, ranks, scatter
 from nnunet_tricks.comparison.report.gallery import gallery
-from nnunet_tricks.comparison.report.grids import Grid
-from nnunet_tricks.comparison.report.view import View
-from nnunet_tricks.comparison.statistics.model import WORDS
+from nnunet_tricks.comparison.report.view import SectionView
+from nnunet_tricks.comparison.text_table import TextTable
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 """What a browser may load for this page: nothing that is not in it."""
 
 
-def document(views: Sequence[View], facts: Facts, sums: Mapping[str, str]) -> str:
+def document(views: Sequence[SectionView], facts: Facts, sums: Mapping[str, str]) -> str:
     """The whole page.
 
     Args:
-        views: Of each section.
-        facts: What was asked, and how.
-        sums: SHA-256 of the files that it was made of.
+        views: View of each section.
+        facts: Facts of the report.
+        sums: SHA-256 of the files that the page was made of.
     """
     title = f"{facts.question.name}: is it real?"
     parts = [
@@ -50,18 +49,18 @@ def _style() -> str:
     return resources.files(__package__).joinpath("page.css").read_text(encoding="utf-8")
 
 
-def _header(views: Sequence[View], facts: Facts) -> str:
+def _header(views: Sequence[SectionView], facts: Facts) -> str:
     question = facts.question
     lines = [f"<header>\n<h1>{escape(question.name)}</h1>"]
     if question.description:
         lines.append(f'<p class="lead">{escape(question.description)}</p>')
     lines += [f'<p class="soft">{escape(view.title)}</p>' for view in views]
     holds = " holds" if question.locked else ""
-    lines.append(f'<p class="lock{holds}">{escape(question.lock)}</p>\n</header>')
+    lines.append(f'<p class="lock{holds}">{escape(words.lock(question))}</p>\n</header>')
     return "\n".join(lines)
 
 
-def _navigation(views: Sequence[View]) -> str:
+def _navigation(views: Sequence[SectionView]) -> str:
     links: list[tuple[str, str]] = []
     for number, view in enumerate(views):
         links.append((f"s{number}-verdicts", view.title if len(views) > 1 else "Verdicts"))
@@ -74,66 +73,68 @@ def _navigation(views: Sequence[View]) -> str:
     return f'<nav aria-label="Contents"><ul>{items}</ul></nav>'
 
 
-def _parts(view: View) -> list[str]:
+def _parts(view: SectionView) -> list[str]:
     """What a section has beside its verdicts."""
-    there = {
+    parts = {
         "Scores": True,
         "Cases": True,
         "Ranks": True,
         "Cost": True,
         "Training": bool(view.curves),
-        "Patterns": bool(view.when),
+        "Patterns": bool(view.patterns),
         "Subgroups": bool(view.subgroups),
         "Gallery": bool(view.section.shown),
         "Tests": True,
     }
-    return [name for name, known in there.items() if known]
+    return [name for name, has_part in parts.items() if has_part]
 
 
-def _section(view: View, number: int, *, several: bool) -> Iterator[str]:
-    found, name = view.found, f"s{number}"
+def _section(view: SectionView, number: int, *, several: bool) -> Iterator[str]:
+    statistics, name = view.statistics, f"s{number}"
+    notes = tables.notes(view.table)
     metric = (
-        f"{found.metric} of {found.label}" if found.label in view.section.classes else f"{found.metric}, {found.label}"
+        f"{statistics.metric} of {statistics.label}"
+        if statistics.label in view.section.classes
+        else f"{statistics.metric}, {statistics.label}"
     )
     title = view.title if several else "Is it real?"
     yield f'<h2 id="{name}-verdicts">{escape(title)}</h2>'
     yield _table(grids.verdicts(view))
-    yield _list(worth.reasons(found))
+    yield _list(worth.reasons(statistics))
     floor = (
-        "The grey band is the noise floor: what two trainings of the baseline differ by in 19 of 20 pairs."
-        if found.noise_floor.is_known
-        else "No grey band: without reruns of the baseline the noise floor is not known."
+        "The grey band is the noise floor: two trainings of the baseline differ by less in 19 of 20 pairs."
+        if statistics.noise_floor.is_known
+        else "There is no grey band: without reruns of the baseline the noise floor is unknown."
     )
     yield _figure(
-        forest.forest(found, f"{name}f"),
-        f"Difference of each trick to the baseline in {found.metric}, with its 95 % interval. {floor}",
+        forest.forest(statistics, f"{name}f"),
+        f"Difference between each trick and the baseline in {statistics.metric}, with its 95 % interval. {floor}",
     )
     yield _heading(name, "Scores", "Means and differences")
-    yield f'<p class="note">{escape(tables.notes(view.table)[0])}</p>'
+    yield f'<p class="note">{escape(notes.signed)}</p>'
     for label in view.table.rows[0].scores:
         yield f"<h4>{escape(label)}</h4>{_table(grids.scores(view, label))}"
-    # The reasons of the verdicts stand above already.
-    said = worth.reasons(view.table.statistics) if view.table.statistics else []
-    yield _notes([note for note in tables.notes(view.table)[1:] if note not in said])
+    # The reasons of the verdicts are above already.
+    yield _notes(notes.remarks)
     yield _heading(name, "Cases", "Case by case")
     yield _figure(
-        scatter.scatter(found, f"{name}s"),
+        scatter.scatter(statistics, f"{name}s"),
         f"{metric}: each case with the trick (up) against the same case with the baseline (across), means over runs. "
-        f"Blue: better by more than {found.primary(found.tricks[0]).tie:g}. Orange: worse by more than that.",
+        f"Blue: better by more than {statistics.primary(statistics.tricks[0]).tie:g}. Orange: worse by more than that.",
     )
     yield _extremes(view)
     yield _heading(name, "Ranks", "How stable is the ranking?")
     yield _figure(
-        ranks.ranks(found, f"{name}r"),
+        ranks.ranks(statistics, f"{name}r"),
         f"Places in {metric} when cases and trainings are drawn anew. A disc's area is the share of draws. "
-        f"{worth.stability(found)}",
+        f"{worth.stability(statistics)}",
     )
     yield _heading(name, "Cost", "What it costs")
-    priced = price.price(found, f"{name}p")
+    priced = price.price(statistics, f"{name}p")
     if priced:
-        yield _figure(priced, f"Difference in {metric} over the time of an epoch, both beside the baseline.")
+        yield _figure(priced, f"Difference in {metric} against the time of an epoch, both relative to the baseline.")
     yield _table(grids.costs(view))
-    calibration = grids.calibration(found)
+    calibration = grids.calibration(statistics)
     if calibration:
         yield f"<h3>Calibration</h3>{_table(calibration)}"
     yield from _training(view, name)
@@ -146,20 +147,20 @@ def _section(view: View, number: int, *, several: bool) -> Iterator[str]:
         yield _heading(name, "Gallery", "Where it helped and hurt most")
         yield from gallery(view)
     yield _heading(name, "Tests", "All tests")
-    yield _table(grids.of_cells("", worth.significance(found)))
+    yield _table(worth.significance(statistics))
     yield f'<p class="note">{escape(worth.TESTS)}</p>'
 
 
-def _across(views: Sequence[View]) -> Iterator[str]:
-    found = list(across_tables.sign_tables(view.table for view in views))
-    if found:
+def _across(views: Sequence[SectionView]) -> Iterator[str]:
+    sign_tables = list(across_tables.sign_tables(view.table for view in views))
+    if sign_tables:
         yield '<h2 id="across">Across data sets</h2>'
-        for one in found:
-            yield f"<h4>{escape(one.title)}</h4>{_table(Grid(one.title, one.header, one.rows))}"
+        for table in sign_tables:
+            yield f"<h4>{escape(table.title)}</h4>{_table(table)}"
         yield f'<p class="note">{escape(across_tables.NOTE)}</p>'
 
 
-def _training(view: View, name: str) -> Iterator[str]:
+def _training(view: SectionView, name: str) -> Iterator[str]:
     if not view.curves:
         return
     yield _heading(name, "Training", "How the trainings went")
@@ -173,41 +174,44 @@ def _training(view: View, name: str) -> Iterator[str]:
     )
 
 
-def _patterns(view: View, name: str) -> Iterator[str]:
-    if not view.when:
+def _patterns(view: SectionView, name: str) -> Iterator[str]:
+    if not view.patterns:
         return
     yield _heading(name, "Patterns", "When does it help?")
     yield (
-        '<p class="note">Gain of each case, explained by size, number and contrast of its objects and by its spacing: '
-        "ridge regression, each case predicted by a fit to others; p by permutation within folds and by drawn signs, "
-        "the larger of both, after Holm's correction over all lines.</p>"
+        '<p class="note">Gain of each case, explained by size, number and contrast of its objects and by its spacing. '
+        "Ridge regression predicts each case from a fit to other cases. Of two p values, one from permutations within "
+        "folds and one from random signs, the larger counts, after Holm's correction over all lines.</p>"
     )
-    tested = [answer for answer in view.when if answer.p is not None]
-    if tested and not any(answer.found for answer in tested):
+    tested = [answer for answer in view.patterns if answer.p is not None]
+    sentences = _list([answer.sentence for answer in view.patterns])
+    if tested and not any(answer.has_pattern for answer in tested):
         lowest = min(answer.p for answer in tested if answer.p is not None)
-        yield f"<p><strong>No pattern found</strong> in any trick and class (smallest p = {lowest:.2g}).</p>"
-        yield f"<details><summary>Each trick and class</summary>{_list([one.sentence for one in view.when])}</details>"
+        yield f"<p><strong>No pattern found</strong> for any trick and class (smallest p = {lowest:.2g}).</p>"
+        yield f"<details><summary>Each trick and class</summary>{sentences}</details>"
     else:
-        yield _list([answer.sentence for answer in view.when])
+        yield sentences
     if tested:
-        likeliest = min(tested, key=lambda one: (one.p, -one.fit.explained if one.fit else 0.0))
+        likeliest = min(tested, key=lambda answer: (answer.p, -answer.fit.explained if answer.fit else 0.0))
         yield _figure(
             patterns.pattern(likeliest, f"{name}w"),
-            f"{likeliest.asked.trick}, {likeliest.asked.label}: gain of each case, less the mean in its fold, over its "
-            "traits"
-            + ("." if likeliest.found else ", the nearest to a pattern; lines are fits to one trait at a time."),
+            f"{likeliest.question.trick}, {likeliest.question.label}: gain of each case, less the mean of its fold, "
+            "against its traits; each line is a fit to one trait."
+            + ("" if likeliest.has_pattern else " No other trick and class is closer to a pattern."),
         )
-    if not any(view.found.primary(trick).has_runs for trick in view.found.tricks):
-        yield ('<p class="note">Each was trained once: a pattern may be one of these trainings, not of the trick.</p>')
+    if not any(view.statistics.primary(trick).has_runs for trick in view.statistics.tricks):
+        yield (
+            '<p class="note">Each method was trained once, so a pattern may belong to these trainings and not to the '
+            "trick.</p>"
+        )
 
 
-def _extremes(view: View) -> str:
+def _extremes(view: SectionView) -> str:
     """The cases that gained and lost most, as a table."""
-    grid = grids.of_cells("", worth.extremes(view.found))
-    return f"<details><summary>Best and worst cases</summary>{_table(grid)}</details>"
+    return f"<details><summary>Best and worst cases</summary>{_table(worth.extremes(view.statistics))}</details>"
 
 
-def _closing(views: Sequence[View], facts: Facts, sums: Mapping[str, str]) -> Iterator[str]:
+def _closing(views: Sequence[SectionView], facts: Facts, sums: Mapping[str, str]) -> Iterator[str]:
     yield '<h2 id="paper">For the paper</h2>\n<h3>Methods</h3>'
     for view in views:
         yield f"<pre>{escape(words.methods(view, facts))}</pre>"
@@ -218,13 +222,13 @@ def _closing(views: Sequence[View], facts: Facts, sums: Mapping[str, str]) -> It
         yield f"<h3>Experiment file</h3>\n<pre>{escape(facts.question.spec.rstrip())}</pre>"
     yield '<h2 id="verify">Verify</h2>'
     yield (
-        "<p>Every number and figure here is made of the table of all cases, <code>cases.csv</code>, and of "
-        "<code>facts.json</code>. This makes them again and compares every byte:</p>\n"
+        "<p>Every number and figure here is made from the table of all cases, <code>cases.csv</code>, and from "
+        "<code>facts.json</code>. This command makes them again and compares every byte:</p>\n"
         "<pre>nnunet-tricks verify FOLDER_OF_THIS_PAGE</pre>"
     )
-    said = "; ".join(f"{name} {digest}" for name, digest in sums.items())
-    made = ", ".join(f"{name} {version}" for name, version in facts.versions.items() if version)
-    yield f"<footer><p>SHA-256: {escape(said)}</p><p>Made with {escape(made)}; seed {facts.seed}.</p></footer>"
+    sources = "; ".join(f"{name} {digest}" for name, digest in sums.items())
+    packages = ", ".join(f"{name} {version}" for name, version in facts.versions.items() if version)
+    yield f"<footer><p>SHA-256: {escape(sources)}</p><p>Made with {escape(packages)}; seed {facts.seed}.</p></footer>"
 
 
 def _heading(name: str, part: str, title: str) -> str:
@@ -235,14 +239,17 @@ def _figure(svg: str, caption: str) -> str:
     return f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>" if svg else ""
 
 
-def _table(grid: Grid) -> str:
-    head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in grid.header)
-    rows = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in grid.rows)
+def _table(table: TextTable) -> str:
+    head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in table.header)
+    rows = "".join(
+        f"<tr>{''.join(_cell(cell, is_verdict=place == table.verdict_column) for place, cell in enumerate(row))}</tr>"
+        for row in table.rows
+    )
     return f'<div class="wide" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
 
 
-def _cell(text: str) -> str:
-    shade = f' class="word {text.replace(" ", "-")}"' if text in WORDS else ""
+def _cell(text: str, *, is_verdict: bool) -> str:
+    shade = f' class="word {text.replace(" ", "-")}"' if is_verdict else ""
     return f"<td{shade}>{escape(text)}</td>"
 
 

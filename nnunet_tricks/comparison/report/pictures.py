@@ -1,4 +1,4 @@
-"""One slice of a case as small pictures: the image, and what truth, baseline and trick say, to be laid over it."""
+"""One slice of a case as small pictures: the image, and truth, baseline and trick to lay over it."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnunet_tricks.comparison import images
-from nnunet_tricks.comparison.scans import Scan
+from nnunet_tricks.comparison.scans import ImageVolume
 from nnunet_tricks.nnunet.classes import Classes
 
 COLOURS = ("#2fd07a", "#ff9d2e", "#b18cff", "#ff5fa2", "#8fd014", "#ffd21f", "#38b6ff", "#ff6b4a")
-"""Of the classes, in the order of ``dataset.json``: bright, as most images are dark."""
+"""Colours of the classes, in the order of ``dataset.json``: bright, as most images are dark."""
 
 FILL = 70
 """Opacity of a class's area, of 255; its border has all."""
 
 SIDE = 224
-"""The layers are this wide or high; images are as large at most, as a page can enlarge those that are smaller."""
+"""Width or height of the layers in pixels, whichever is larger; images are no larger, as a page can enlarge them."""
 
 MARGIN = 0.4
-"""Of the objects' extent that is shown around them."""
+"""Share of the objects' extent that is shown around them."""
 
 LEAST = 48
-"""Pixels that are shown at least."""
+"""Least width and height that is shown, in pixels."""
 
 Mask = NDArray[np.generic]
 
 
 @dataclass(frozen=True)
-class Picture:
+class SlicePicture:
     """A slice, as PNG in base64.
 
     Attributes:
         axis: Across which the volume was cut; 0 for the first axis of the array.
         slice: Number of the slice, from 0.
-        width: Of the layers, in square pixels.
-        height: Likewise.
-        image: What the scanner saw.
-        layers: ``truth``, ``baseline`` and ``trick``: transparent where there is background.
+        width: Width of the layers, in square pixels.
+        height: Height of the layers.
+        image: Grey values or colours of the image.
+        layers: Label maps ``truth``, ``baseline`` and ``trick``: transparent where there is background.
     """
 
     axis: int
@@ -56,15 +56,15 @@ class Picture:
 
 def picture(
     channels: Sequence[Path], truth: Path, baseline: Path, trick: Path, classes: Classes, *, ct: bool = False
-) -> Picture:
+) -> SlicePicture:
     """Show where two predictions of a case differ most.
 
     Args:
-        channels: Files of its image.
-        truth: Its label map.
-        baseline: What the baseline predicts.
-        trick: What the trick predicts.
-        classes: What to show.
+        channels: Files of the image, one for each channel.
+        truth: File of the label map.
+        baseline: File that the baseline predicts.
+        trick: File that the trick predicts.
+        classes: Classes or regions to show.
         ct: Whether the first channel is in HU.
 
     Raises:
@@ -72,15 +72,15 @@ def picture(
     """
     maps = {name: images.read(file) for name, file in (("truth", truth), ("baseline", baseline), ("trick", trick))}
     flat = maps["truth"].values.ndim == 2
-    volumes = {name: one.values[None] if flat else one.values for name, one in maps.items()}
+    volumes = {name: labels.values[None] if flat else labels.values for name, labels in maps.items()}
     spacing = (1.0, *maps["truth"].spacing) if flat else maps["truth"].spacing
-    scan = Scan.read(channels)
-    shapes = {volume.shape for volume in volumes.values()} | {scan.values.shape[1:]}
+    image = ImageVolume.read(channels)
+    shapes = {volume.shape for volume in volumes.values()} | {image.values.shape[1:]}
     if len(shapes) > 1:
         raise ValueError(f"{truth.name}: image, label and predictions have the shapes {sorted(shapes)}")
     axis = int(np.argmax(spacing)) if not flat else 0
     volumes = {name: np.moveaxis(volume, axis, 0) for name, volume in volumes.items()}
-    scan = Scan(np.moveaxis(scan.values, axis + 1, 1), scan.natural)
+    image = ImageVolume(np.moveaxis(image.values, axis + 1, 1), image.natural)
     index = _most_telling(volumes, classes)
     planes = {name: volume[index] for name, volume in volumes.items()}
     box = _box(
@@ -88,12 +88,12 @@ def picture(
     )
     rows, columns = (spacing[place] for place in range(3) if place != axis)
     size = _size(box, rows, columns)
-    plane = scan.plane(index, ct=ct)[box]
+    plane = image.plane(index, ct=ct)[box]
     grey = _png(_resized(plane, size, smooth=True) if max(plane.shape[:2]) > SIDE else plane)
     layers = {
         name: _layer(_resized(_codes(plane[box], classes), size), len(classes.values)) for name, plane in planes.items()
     }
-    return Picture(axis, index, size[1], size[0], grey, layers)
+    return SlicePicture(axis, index, size[1], size[0], grey, layers)
 
 
 def _most_telling(volumes: Mapping[str, Mask], classes: Classes) -> int:
@@ -113,13 +113,13 @@ def _codes(labels: Mask, classes: Classes) -> NDArray[np.uint8]:
 
 
 def _box(masks: Sequence[NDArray[np.bool_]]) -> tuple[slice, slice]:
-    """What is shown: all objects with some room around them."""
+    """The part of a slice that is shown: all objects with some room around them."""
     union = np.logical_or.reduce(masks)
     sides = []
     for axis in (0, 1):
-        there = np.flatnonzero(union.any(axis=1 - axis))
+        filled = np.flatnonzero(union.any(axis=1 - axis))
         length = union.shape[axis]
-        first, last = (int(there[0]), int(there[-1]) + 1) if there.size else (0, length)
+        first, last = (int(filled[0]), int(filled[-1]) + 1) if filled.size else (0, length)
         extent = max(int((last - first) * (1 + 2 * MARGIN)), LEAST)
         start = max(0, min((first + last - extent) // 2, length - extent))
         sides.append(slice(start, min(length, start + extent)))
@@ -128,7 +128,7 @@ def _box(masks: Sequence[NDArray[np.bool_]]) -> tuple[slice, slice]:
 
 def _size(box: tuple[slice, slice], row: float, column: float) -> tuple[int, int]:
     """Height and width of the picture, with square pixels."""
-    height, width = ((one.stop - one.start) * step for one, step in zip(box, (row, column), strict=True))
+    height, width = ((side.stop - side.start) * step for side, step in zip(box, (row, column), strict=True))
     scale = SIDE / max(height, width)
     return max(1, round(height * scale)), max(1, round(width * scale))
 
@@ -137,16 +137,16 @@ def _resized(plane: NDArray[np.uint8], size: tuple[int, int], *, smooth: bool = 
     from PIL import Image
 
     shrunk = smooth and plane.shape[0] > size[0]
-    way = Image.Resampling.BOX if shrunk else Image.Resampling.NEAREST
-    return np.asarray(Image.fromarray(plane).resize((size[1], size[0]), way))
+    resampling = Image.Resampling.BOX if shrunk else Image.Resampling.NEAREST
+    return np.asarray(Image.fromarray(plane).resize((size[1], size[0]), resampling))
 
 
 def _layer(codes: NDArray[np.uint8], classes: int) -> str:
-    """Areas lightly, borders fully in the classes' colours."""
+    """A layer in the classes' colours: areas almost transparent, borders opaque."""
     padded = np.pad(codes, 1, mode="edge")
     inner = padded[1:-1, 1:-1]
     neighbours = (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:])
-    border = (codes > 0) & np.logical_or.reduce([one != inner for one in neighbours])
+    border = (codes > 0) & np.logical_or.reduce([neighbour != inner for neighbour in neighbours])
     palette, opacity = [0, 0, 0], [0]
     for index in range(classes):
         colour = COLOURS[index % len(COLOURS)]

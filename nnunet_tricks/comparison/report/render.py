@@ -1,4 +1,4 @@
-"""From the stored table and facts to every file of a report; the same bytes each time."""
+"""From the stored table and facts to every file of a report: the same bytes each time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nnunet_tricks.comparison.report import latex, markdown, page
 from nnunet_tricks.comparison.report.facts import Facts, versions
 from nnunet_tricks.comparison.report.together import write_together
 from nnunet_tricks.comparison.report.view import views
-from nnunet_tricks.comparison.table import COLUMNS, Row, as_csv
+from nnunet_tricks.comparison.table import COLUMNS, MetricRow, as_csv
 
 CASES, FACTS = "cases.csv", "facts.json"
 SUMS = "SHA256SUMS"
@@ -25,7 +25,7 @@ SOURCES = (CASES, FACTS)
 
 
 def rendered(cases: str, facts: str) -> dict[str, str]:
-    """All files that are made of the two stored ones, by name.
+    """All files that are made from the two stored ones, by name.
 
     Args:
         cases: Content of ``cases.csv``.
@@ -35,26 +35,26 @@ def rendered(cases: str, facts: str) -> dict[str, str]:
         ValueError: If they are not what a report has stored.
     """
     known = Facts.of_json(facts)
-    made = views(rows_in(cases), known)
+    sections = views(rows_in(cases), known)
     sums = {CASES: digest(cases), FACTS: digest(facts)}
     return {
-        "report.html": page.document(made, known, sums),
-        "report.md": markdown.document(made, known, sums),
-        "report.tex": latex.document(made, known),
-        "report.csv": tables.as_csv([table for view in made for table in (view.table, *view.subgroups.values())]),
+        "report.html": page.document(sections, known, sums),
+        "report.md": markdown.document(sections, known, sums),
+        "report.tex": latex.document(sections, known),
+        "report.csv": tables.as_csv([table for view in sections for table in (view.table, *view.subgroups.values())]),
     }
 
 
-def write(folder: Path, rows: Iterable[Row], facts: Facts) -> list[Path]:
+def write(folder: Path, rows: Iterable[MetricRow], facts: Facts) -> list[Path]:
     """Write a report.
 
     Args:
-        folder: Where to; made if it is not there.
-        rows: The long table.
-        facts: All else.
+        folder: Folder to write; made if it is not there.
+        rows: Rows of the long table.
+        facts: Facts that the rows do not hold.
 
     Returns:
-        The files, those that people read first.
+        The written files, those for people first.
 
     Raises:
         OSError: If the folder cannot be written; an older report in it is whole then.
@@ -67,7 +67,7 @@ def write(folder: Path, rows: Iterable[Row], facts: Facts) -> list[Path]:
 
 
 def rewrite(folder: Path) -> None:
-    """Write a report again from its own table and facts, after what makes reports has changed.
+    """Write a report again from its own table and facts, after the code that makes reports has changed.
 
     Raises:
         ValueError: If they are not what a report has stored.
@@ -76,11 +76,11 @@ def rewrite(folder: Path) -> None:
     write(folder, rows_in(cases), replace(Facts.of_json(facts), versions=versions()))
 
 
-def rows_in(cases: str) -> Sequence[Row]:
+def rows_in(cases: str) -> Sequence[MetricRow]:
     """The rows of a long table.
 
     Raises:
-        ValueError: Naming the line that is none.
+        ValueError: Naming the line that is no row.
     """
     lines = csv.reader(_lines(cases))
     header = next(lines, [])
@@ -97,11 +97,11 @@ def rows_in(cases: str) -> Sequence[Row]:
     return rows
 
 
-def _row(line: Sequence[str], words: dict[str, str]) -> Row:
-    """One line; names stand in thousands of rows, and each is kept once."""
+def _row(line: Sequence[str], words: dict[str, str]) -> MetricRow:
+    """A row of the table. Names occur in thousands of rows, so each is kept once."""
     dataset, configuration, plans, trainer, fold, run, part, case, label, metric, value, unit = line
     known = words.setdefault
-    return Row(
+    return MetricRow(
         dataset=known(dataset, dataset),
         configuration=known(configuration, configuration),
         plans=known(plans, plans),
@@ -118,7 +118,7 @@ def _row(line: Sequence[str], words: dict[str, str]) -> Row:
 
 
 def _lines(text: str) -> Iterator[str]:
-    """One after the other: a file-like object would hold all of a large text once more, four times as wide."""
+    """The lines one by one: a file-like object would hold a copy of a large text, four times as wide."""
     start = 0
     while start < len(text):
         end = text.find("\n", start) + 1 or len(text)

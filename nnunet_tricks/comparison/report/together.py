@@ -11,11 +11,11 @@ from pathlib import Path
 def write_together(folder: Path, files: Mapping[str, str]) -> None:
     """Write files into a folder.
 
-    All of them are written under other names first, where a full disk or a kill does no harm to what is there.
+    All of them are written under other names first, so a full disk or a kill does no harm to what is there.
 
     Args:
-        folder: Made if it is not there.
-        files: Contents by name; the last one is put into its place last.
+        folder: Folder to write; made if it is not there.
+        files: Contents by name; the last file is put into its place last.
 
     Raises:
         OSError: Naming the folder; what was there is as it was then.

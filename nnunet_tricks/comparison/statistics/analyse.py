@@ -10,7 +10,7 @@ from itertools import combinations
 
 import numpy as np
 
-from nnunet_tricks.catalogue.naming import IllegalName, parse
+from nnunet_tricks.catalogue.naming import IllegalName, model_folder, parse
 from nnunet_tricks.comparison.cost import Cost
 from nnunet_tricks.comparison.statistics.bootstrap import DRAWS, signs, weights
 from nnunet_tricks.comparison.statistics.components import common_runs, contrast
@@ -29,7 +29,7 @@ from nnunet_tricks.comparison.statistics.noise import noise_floor
 from nnunet_tricks.comparison.statistics.ranks import ranks_of
 from nnunet_tricks.comparison.statistics.values import Array, MethodKey, Values, key_of, nanmean, values_of
 from nnunet_tricks.comparison.statistics.verdict import verdict
-from nnunet_tricks.comparison.table import Row
+from nnunet_tricks.comparison.table import MetricRow
 from nnunet_tricks.comparison.undefined import best_of, better_of
 from nnunet_tricks.utilities.wording import some
 
@@ -68,7 +68,7 @@ class AnalysisOptions:
     draws: int = DRAWS
 
 
-def analyse(rows: Iterable[Row], options: AnalysisOptions | None = None) -> Statistics:
+def analyse(rows: Iterable[MetricRow], options: AnalysisOptions | None = None) -> Statistics:
     """Compare methods that predicted the same cases.
 
     The same rows in the same order and the same seed give the same numbers.
@@ -175,7 +175,7 @@ def _order(methods: Sequence[MethodKey], baseline: str) -> list[int]:
 
 
 def _folder(method: MethodKey) -> str:
-    return "__".join(method)
+    return model_folder(*method)
 
 
 def _short(methods: Sequence[MethodKey]) -> list[str]:
@@ -195,7 +195,7 @@ def _means(metrics: Mapping[str, Values], labels: Sequence[str], place: int) -> 
     return means
 
 
-def _calibration(rows: Sequence[Row], method: MethodKey) -> Calibration | None:
+def _calibration(rows: Sequence[MetricRow], method: MethodKey) -> Calibration | None:
     own = [row for row in rows if key_of(row) == method]
     values = {name: [row.value for row in own if row.metric == name] for name in (ECE, BRIER)}
     if not all(values.values()):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nnunet_tricks.catalogue.naming import IllegalName, parse
 from nnunet_tricks.comparison.methods import without_run
-from nnunet_tricks.comparison.table import Row
+from nnunet_tricks.comparison.table import MetricRow
 from nnunet_tricks.comparison.undefined import alarm_of, best_of
 from nnunet_tricks.utilities.wording import some
 
@@ -23,7 +23,7 @@ MethodKey = tuple[str, str, str]
 """Trainer of the first run, plans, configuration."""
 
 
-def key_of(row: Row) -> MethodKey:
+def key_of(row: MetricRow) -> MethodKey:
     """The method that a row belongs to."""
     return without_run(row.trainer), row.plans, row.configuration
 
@@ -165,7 +165,7 @@ class Values:
         return float(max(largest, default=0.0))
 
 
-def values_of(rows: Iterable[Row], groups: Mapping[str, str] | None = None) -> dict[str, Values]:
+def values_of(rows: Iterable[MetricRow], groups: Mapping[str, str] | None = None) -> dict[str, Values]:
     """Sort rows by metric.
 
     Where the models of several folds predict the same case, as on test images, the case's value is their mean.

@@ -14,12 +14,16 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pytest
+import SimpleITK as sitk  # noqa: N813
 from PIL import Image
 
 from nnunet_tricks.cli import main
+from nnunet_tricks.comparison.comparison_table import Collapse
+from nnunet_tricks.comparison.report import page
 from nnunet_tricks.comparison.report.alike import foreign
 from nnunet_tricks.comparison.report.facts import Facts
 from nnunet_tricks.comparison.report.render import rendered
+from nnunet_tricks.comparison.text_table import TextTable
 from tests.comparison.world import World
 
 FILES = ("report.html", "report.md", "report.tex", "report.csv", "cases.csv", "facts.json")
@@ -69,9 +73,9 @@ def test_it_says_what_compare_says(report: Path) -> None:
     text = (report / "report.html").read_text()
     lines = list(csv.DictReader((report / "report.csv").open()))
     (line,) = [
-        one
-        for one in lines
-        if (one["trainer"], one["label"], one["metric"]) == ("nnUNetTrainerTversky", "tumor", "Dice")
+        row
+        for row in lines
+        if (row["trainer"], row["label"], row["metric"]) == ("nnUNetTrainerTversky", "tumor", "Dice")
     ]
     rows = list(csv.DictReader((report / "cases.csv").open()))
     own = [
@@ -92,7 +96,7 @@ def test_it_says_what_compare_says(report: Path) -> None:
 
 def test_the_gallery_shows_what_the_files_hold(report: Path) -> None:
     facts = Facts.of_json((report / "facts.json").read_text())
-    shown = next(one for one in facts.sections[0].shown if one.trick == "nnUNetTrainerTversky")
+    shown = next(case for case in facts.sections[0].shown if case.trick == "nnUNetTrainerTversky")
     layers = {name: layer(content) for name, content in shown.picture.layers.items()}
     # Tversky's predictions are the truth, the baseline's are moved along the last axis.
     np.testing.assert_array_equal(layers["truth"], layers["trick"])
@@ -168,9 +172,9 @@ def test_subgroups_stand_beside_each_other(world: World, tmp_path: Path, capsys)
     for table in tables:
         expected = table["methods"][1]["scores"]["tumor"]["Dice"]["mean"]
         (line,) = [
-            one
-            for one in lines
-            if (one["subgroup"], one["label"], one["trainer"]) == (table["subgroup"], "tumor", "nnUNetTrainerCE")
+            row
+            for row in lines
+            if (row["subgroup"], row["label"], row["trainer"]) == (table["subgroup"], "tumor", "nnUNetTrainerCE")
         ]
         assert float(line["mean"]) == pytest.approx(expected)
     assert main(["verify", str(out)]) == 0
@@ -178,15 +182,15 @@ def test_subgroups_stand_beside_each_other(world: World, tmp_path: Path, capsys)
 
 def test_data_sets_beside_each_other(world: World, tmp_path: Path, capsys) -> None:
     models = []
-    for one in (world, World(world.root, dataset="Dataset008_Liver")):
-        models += [str(one.train(f"nnUNetTrainer{trick}", skill=skill)) for trick, skill in (("", 2), ("CE", 1))]
+    for place in (world, World(world.root, dataset="Dataset008_Liver")):
+        models += [str(place.train(f"nnUNetTrainer{trick}", skill=skill)) for trick, skill in (("", 2), ("CE", 1))]
     out = tmp_path / "report"
     assert main(["compare", *models, "--workers", "1", "--report", str(out), "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    (across,) = found["across"]
+    data = json.loads(capsys.readouterr().out)
+    (across,) = data["across"]
     (signs,) = across["methods"]
     assert (signs["name"], signs["gains"], signs["losses"], signs["p"]["p"]) == ("nnUNetTrainerCE", 0, 2, 0.5)
-    for table in found["tables"]:
+    for table in data["tables"]:
         statistics = table["statistics"]
         effect = statistics["tricks"][0]["effects"][statistics["label"]][across["metric"]]
         assert signs["differences"][table["dataset"]] == effect["difference"]
@@ -289,13 +293,13 @@ def test_figures_of_many_methods_and_cases_have_room(recwarn: pytest.WarningsRec
         rows = [row for row in rows if row.metric == "Dice"]
         section = replace(facts.sections[0], metrics=("Dice",), traits={})
         (view,) = views(rows, replace(facts, sections=(section,), draws=100))
-        figures = [draw(view.found, "f") for draw in drawn]
+        figures = [draw(view.statistics, "f") for draw in drawn]
         if tricks > 1:
             figures.append(learning.dice(view.curves, "d"))
         assert all(figures)
         assert not any(map(foreign, figures))
         assert ("<image" in figures[0]) == (cases > 400)
-    assert not [str(one.message) for one in recwarn]
+    assert not [str(warning.message) for warning in recwarn]
 
 
 def test_figures_hold_nothing_but_figures(report: Path) -> None:
@@ -332,7 +336,76 @@ def test_comparisons_of_one_file_share_their_baseline_and_images_may_be_gone(wor
     assert "was not locked" in text
     Page(text)
     numbers = [
-        (one["trainer"], one["case"], one["label"], one["metric"]) for one in csv.DictReader((out / "cases.csv").open())
+        (row["trainer"], row["case"], row["label"], row["metric"]) for row in csv.DictReader((out / "cases.csv").open())
     ]
     assert len(numbers) == len(set(numbers)) == 3 * 6 * 2 * 5
     assert main(["verify", str(out)]) == 0
+
+
+@pytest.mark.parametrize("collapse", [Collapse("tumor", "1"), Collapse("in fold 3 of run 2", "all", 2)])
+def test_a_collapse_survives_its_words(collapse: Collapse, report: Path) -> None:
+    facts = Facts.of_json((report / "facts.json").read_text())
+    section = facts.sections[0]
+    methods = (replace(section.ways[0], collapsed=(collapse,)), *section.ways[1:])
+    changed = replace(facts, sections=(replace(section, ways=methods),))
+    assert f'"{collapse}"' in changed.as_json()
+    assert Facts.of_json(changed.as_json()) == changed
+
+
+def test_words_that_name_no_collapse_are_refused(report: Path) -> None:
+    text = (report / "facts.json").read_text().replace('"collapsed": []', '"collapsed": ["tumor"]', 1)
+    with pytest.raises(ValueError, match="'tumor' names no class and fold"):
+        Facts.of_json(text)
+
+
+def test_a_collapse_marks_its_own_class_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where one class's name begins with another's."""
+    world = World(tmp_path / "nnunet", labels={"background": 0, "cyst": 1, "cyst in fold": 2})
+    for name, value in world.variables.items():
+        monkeypatch.setenv(name, value)
+    models = [world.train("nnUNetTrainer"), world.train("nnUNetTrainerCE")]
+    for file in models[1].glob("fold_*/validation/*.nii.gz"):
+        image = sitk.ReadImage(str(file))
+        sitk.WriteImage(sitk.Cast(image == 1, sitk.sitkUInt8), str(file))
+    out = tmp_path / "report"
+    assert main(["compare", *map(str, models), "--workers", "1", "--report", str(out)]) == 0
+    text = (out / "report.md").read_text()
+    tables = {label: text.partition(f"**{label}**")[2].partition("\n\n**")[0] for label in ("cyst", "cyst in fold")}
+    assert "(collapsed)" not in tables["cyst"]
+    assert "| nnUNetTrainerCE (collapsed) |" in tables["cyst in fold"]
+    assert main(["verify", str(out)]) == 0
+
+
+def test_only_verdicts_have_their_colour() -> None:
+    html = page._table(TextTable("", ("method", "verdict"), (("helps", "hurts"),), verdict_column=1))
+    assert '<td>helps</td><td class="word hurts">hurts</td>' in html
+
+
+def test_a_report_of_what_is_finished_names_the_rest(world: World, tmp_path: Path, capsys) -> None:
+    for trick, skill in (("", 2), ("CE", 1), ("Tversky", 3)):
+        world.train(f"nnUNetTrainer{trick}", skill=skill)
+    (world.model("nnUNetTrainerTversky") / "fold_1" / "checkpoint_final.pth").unlink()
+    spec = tmp_path / "spec.yaml"
+    spec.write_text("datasets: [7]\nconfigurations: [3d]\ntricks: [Tversky, CE]\nfolds: [0, 1, 2]\n")
+    out = tmp_path / "report"
+    assert main(["compare", str(spec), "--finished", "--workers", "1", "--report", str(out)]) == 0
+    question = json.loads((out / "facts.json").read_text())["question"]
+    left_out = "Not finished and left out: nnUNetTrainerTversky. Corrections for several tricks count only the rest."
+    assert question["left_out"] == left_out
+    assert left_out not in question["lock"]
+    for form in ("report.html", "report.md", "report.tex"):
+        assert left_out in (out / form).read_text()
+    assert main(["verify", str(out)]) == 0
+
+
+def test_the_statistics_are_computed_once_and_once_for_the_stored_report(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nnunet_tricks.comparison import comparison_table
+
+    calls = []
+    analyse = comparison_table.analyse
+    monkeypatch.setattr(comparison_table, "analyse", lambda *words: calls.append(words) or analyse(*words))
+    models = [str(world.train(f"nnUNetTrainer{trick}", skill=skill)) for trick, skill in (("", 2), ("CE", 3))]
+    assert main(["compare", *models, "--workers", "1", "--report", str(tmp_path / "report")]) == 0
+    assert len(calls) == 2

@@ -40,14 +40,14 @@ def _once(made: dict[tuple[str, str], dict[str, str]], monkeypatch: pytest.Monke
 
 def with_digit_changed(text: str, place: int) -> str:
     """The text with its next digit from a place on one higher."""
-    found = re.compile(r"\d").search(text, place) or re.compile(r"\d").search(text)
-    return f"{text[: found.start()]}{(int(found.group()) + 1) % 10}{text[found.end() :]}"
+    digit = re.compile(r"\d").search(text, place) or re.compile(r"\d").search(text)
+    return f"{text[: digit.start()]}{(int(digit.group()) + 1) % 10}{text[digit.end() :]}"
 
 
 def told(folder: Path, capsys) -> tuple[int, dict[str, dict]]:
     capsys.readouterr()
     code = main(["verify", str(folder), "--json"])
-    return code, {one["file"]: one for one in json.loads(capsys.readouterr().out)}
+    return code, {check["file"]: check for check in json.loads(capsys.readouterr().out)}
 
 
 def test_elsewhere_without_models_and_without_torch_on_another_processor(copy: Path) -> None:
@@ -61,7 +61,7 @@ def test_elsewhere_without_models_and_without_torch_on_another_processor(copy: P
 
 
 def test_the_report_in_experiments_is_what_its_table_says() -> None:
-    assert all(one.good for one in verify.verify(EXPERIMENTS / "hippocampus" / "report"))
+    assert all(check.good for check in verify.verify(EXPERIMENTS / "hippocampus" / "report"))
 
 
 @pytest.mark.parametrize("name", MADE)
@@ -69,10 +69,10 @@ def test_one_changed_digit_is_caught_wherever_it_is(copy: Path, name: str, capsy
     text = (copy / name).read_text()
     for place in np.random.default_rng(0).integers(0, len(text), 12):
         (copy / name).write_text(with_digit_changed(text, int(place)))
-        code, found = told(copy, capsys)
+        code, checks = told(copy, capsys)
         assert code == 1
-        assert [file for file, one in found.items() if not one["good"]] == [name]
-        assert re.match(r"differs in line \d+: it says .+, the table .+", found[name]["words"])
+        assert [file for file, check in checks.items() if not check["good"]] == [name]
+        assert re.match(r"differs in line \d+: it says .+, the table .+", checks[name]["words"])
     (copy / name).write_text(text)
     assert told(copy, capsys)[0] == 0
 
@@ -84,16 +84,16 @@ def test_a_changed_source_is_caught_even_with_a_new_sum(copy: Path, name: str, c
     place = text.index(",0.") if name == render.CASES else text.index('"seconds"')
     changed = with_digit_changed(text, place + 3)
     (copy / name).write_text(changed)
-    code, found = told(copy, capsys)
+    code, checks = told(copy, capsys)
     assert code == 1
-    assert not found[name]["good"]
+    assert not checks[name]["good"]
     sums = (copy / render.SUMS).read_text()
     (copy / render.SUMS).write_text(sums.replace(render.digest(text), render.digest(changed)))
-    code, found = told(copy, capsys)
+    code, checks = told(copy, capsys)
     assert code == 1
-    assert found[name]["good"]
-    assert not found["report.html"]["good"]
-    assert not found["report.csv"]["good"]
+    assert checks[name]["good"]
+    assert not checks["report.html"]["good"]
+    assert not checks["report.csv"]["good"]
 
 
 @pytest.mark.parametrize(
@@ -115,8 +115,8 @@ def test_a_changed_name_is_caught_too(copy: Path, name: str, old: str, new: str,
 
 def test_what_is_missing_or_broken_is_named(copy: Path, tmp_path: Path, capsys) -> None:
     (copy / "report.tex").unlink()
-    code, found = told(copy, capsys)
-    assert (code, found["report.tex"]["words"]) == (1, "is not there")
+    code, checks = told(copy, capsys)
+    assert (code, checks["report.tex"]["words"]) == (1, "is not there")
     (copy / "report.md").write_bytes(b"\xff\xfe")
     assert main(["verify", str(copy)]) == 2
     assert "report.md is no text in UTF-8" in capsys.readouterr().err
@@ -223,32 +223,32 @@ LOOKS = {
 
 
 def test_what_other_versions_have_made_is_no_forgery(elsewhere: Path, capsys) -> None:
-    code, found = told(elsewhere, capsys)
+    code, checks = told(elsewhere, capsys)
     assert code == 0
-    assert all(one["words"].endswith("every byte the same") for name, one in found.items() if name in MADE)
+    assert all(check["words"].endswith("every byte the same") for name, check in checks.items() if name in MADE)
 
 
 @pytest.mark.parametrize("what", STRANGE)
 def test_a_figure_holds_nothing_but_a_figure(what: str, elsewhere: Path, capsys) -> None:
-    code, found = told(forged(elsewhere, STRANGE[what]), capsys)
+    code, checks = told(forged(elsewhere, STRANGE[what]), capsys)
     assert code == 1
-    assert re.match(r"figure 1 holds .+, which no figure does", found["report.html"]["words"])
-    assert found["report.html"]["checked"]
+    assert re.match(r"figure 1 holds .+, which no figure does", checks["report.html"]["words"])
+    assert checks["report.html"]["checked"]
 
 
 @pytest.mark.parametrize("what", WORDS)
 def test_a_figure_says_what_its_table_says(what: str, elsewhere: Path, capsys) -> None:
-    code, found = told(forged(elsewhere, WORDS[what]), capsys)
+    code, checks = told(forged(elsewhere, WORDS[what]), capsys)
     assert code == 1
-    assert "figure 1 has other words than its table: '" in found["report.html"]["words"]
+    assert "figure 1 has other words than its table: '" in checks["report.html"]["words"]
 
 
 @pytest.mark.parametrize("what", LOOKS)
 def test_a_figure_that_looks_otherwise_is_never_ok(what: str, elsewhere: Path, capsys) -> None:
-    code, found = told(forged(elsewhere, LOOKS[what]), capsys)
+    code, checks = told(forged(elsewhere, LOOKS[what]), capsys)
     assert code == 3
-    assert "figures NOT checked: here figure 1 of " in found["report.html"]["words"]
-    assert not found["report.html"]["good"]
+    assert "figures NOT checked: here figure 1 of " in checks["report.html"]["words"]
+    assert not checks["report.html"]["good"]
     assert main(["verify", str(elsewhere)]) == 3
     assert "PARTLY  report.html" in capsys.readouterr().out
 
@@ -268,21 +268,21 @@ def test_nothing_but_figures_may_differ(change, elsewhere: Path, capsys) -> None
     html = (elsewhere / "report.html").read_text()
     assert change(html) != html
     (elsewhere / "report.html").write_text(change(html))
-    code, found = told(with_new_sums(elsewhere), capsys)
+    code, checks = told(with_new_sums(elsewhere), capsys)
     assert code == 1
-    assert found["report.html"]["words"].startswith("differs in line")
+    assert checks["report.html"]["words"].startswith("differs in line")
 
 
 def moved(figure: str) -> str:
     """Everything a fifth of a point further, as another matplotlib may place it."""
-    return re.sub(r'(<use [^>]*x=")([\d.]+)', lambda found: f"{found[1]}{float(found[2]) + 0.2:.5f}", figure)
+    return re.sub(r'(<use [^>]*x=")([\d.]+)', lambda match: f"{match[1]}{float(match[2]) + 0.2:.5f}", figure)
 
 
 def test_the_same_figure_drawn_by_other_versions_is_alike(elsewhere: Path, capsys) -> None:
-    code, found = told(forged(elsewhere, moved), capsys)
+    code, checks = told(forged(elsewhere, moved), capsys)
     assert code == 0
-    assert "at most 0.2 points from where they are drawn here" in found["report.html"]["words"]
-    assert "matplotlib 3.9.0, here" in found["report.html"]["words"]
+    assert "at most 0.2 points from where they are drawn here" in checks["report.html"]["words"]
+    assert "matplotlib 3.9.0, here" in checks["report.html"]["words"]
     # Its sum must be the one that was written.
     html = (elsewhere / "report.html").read_text()
     (elsewhere / "report.html").write_text(html.replace("<svg viewBox", "<svg  viewBox", 1))
@@ -290,9 +290,9 @@ def test_the_same_figure_drawn_by_other_versions_is_alike(elsewhere: Path, capsy
 
 
 def test_the_same_versions_draw_every_byte_the_same(copy: Path, capsys) -> None:
-    code, found = told(forged(copy, moved), capsys)
+    code, checks = told(forged(copy, moved), capsys)
     assert code == 1
-    assert found["report.html"]["words"].startswith("differs in line")
+    assert checks["report.html"]["words"].startswith("differs in line")
 
 
 @pytest.mark.parametrize(
@@ -305,7 +305,7 @@ def test_the_same_versions_draw_every_byte_the_same(copy: Path, capsys) -> None:
     ],
 )
 def test_pictures_in_the_facts_are_pictures(key: str, value: str, copy: Path, capsys) -> None:
-    """Who makes a report anew of other facts gets one that verifies; but not with other words in it."""
+    """A report that is made again from other facts verifies; but it cannot get other words that way."""
     content = json.loads((copy / render.FACTS).read_text())
     content["sections"][0]["shown"][0]["picture"][key] = value
     (copy / render.FACTS).write_text(json.dumps(content, indent=1))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from nnunet_tricks.comparison.table import Row
+from nnunet_tricks.comparison.table import MetricRow
 
 BASELINE, TRICK, OTHER = "nnUNetTrainer_9epochs", "nnUNetTrainerTversky_9epochs", "nnUNetTrainerCE_9epochs"
 
@@ -20,7 +20,7 @@ def rows_of(
     labels: Sequence[str] = ("organ",),
     dataset: str = "Dataset001_Made",
     part: str = "validation",
-) -> list[Row]:
+) -> list[MetricRow]:
     """The rows of arrays of runs x cases, or runs x classes x cases, by trainer."""
     rows = []
     for trainer, array in arrays.items():
@@ -30,7 +30,7 @@ def rows_of(
             for place, label in enumerate(labels):
                 for case, value in enumerate(array[run, place]):
                     rows.append(
-                        Row(
+                        MetricRow(
                             dataset=dataset,
                             configuration="3d",
                             plans="nnUNetPlans",

@@ -13,7 +13,7 @@ from nnunet_tricks.comparison.statistics.analyse import AnalysisOptions, analyse
 from nnunet_tricks.comparison.statistics.effects import MEAN
 from nnunet_tricks.comparison.statistics.model import HELPS, HURTS, UNDECIDED, WITHIN_NOISE, Statistics
 from nnunet_tricks.comparison.statistics.values import values_of
-from nnunet_tricks.comparison.table import Row
+from nnunet_tricks.comparison.table import MetricRow
 from nnunet_tricks.comparison.undefined import completed
 from nnunet_tricks.comparison.worth import reasons
 from tests.comparison.statistics.made import BASELINE, OTHER, TRICK, noisy, rows_of
@@ -30,7 +30,7 @@ def dice(generator: np.random.Generator, alarms: int, runs: int = 3, gain: float
     return array
 
 
-def judged(rows: list[Row]) -> Statistics:
+def judged(rows: list[MetricRow]) -> Statistics:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         return analyse(rows)

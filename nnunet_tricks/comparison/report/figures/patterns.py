@@ -8,30 +8,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnunet_tricks.comparison.report.figures import style
-from nnunet_tricks.comparison.when import LOGARITHMIC, Answer, scale, within_folds
+from nnunet_tricks.comparison.when import LOGARITHMIC, PatternAnswer, scale, within_folds
 
 UNITS = {"size": "size [mm³]", "count": "objects", "contrast": "contrast", "spacing": "spacing [mm]"}
 
 
-def pattern(answer: Answer, name: str) -> str:
+def pattern(answer: PatternAnswer, name: str) -> str:
     """Draw the gain over each trait; empty if nothing was looked for.
 
     Args:
-        answer: Of one trick and class.
-        name: Of the figure in its page.
+        answer: Answer for one trick and class.
+        name: Name of the figure in its page.
     """
-    asked = answer.asked
+    question = answer.question
     if answer.fit is None:
         return ""
-    gains = within_folds(asked.gains, asked.folds)
+    gains = within_folds(question.gains, question.folds)
     with style.styled():
-        drawn = style.figure(2.2, width=2.4 * len(asked.traits))
-        axes = style.panels(drawn, len(asked.traits), 4, sharey=True)
-        for axis, (trait, values) in zip(axes, asked.traits.items(), strict=True):
-            _panel(axis, trait, scale(trait, values), gains, width=1.4 if answer.found else 0.7)
+        figure = style.figure(2.2, width=2.4 * len(question.traits))
+        axes = style.panels(figure, len(question.traits), 4, sharey=True)
+        for axis, (trait, values) in zip(axes, question.traits.items(), strict=True):
+            _panel(axis, trait, scale(trait, values), gains, width=1.4 if answer.has_pattern else 0.7)
         axes[0].set_ylabel("gain, less its mean in the fold")
-        title = f"Gain of {asked.trick} in each case over the traits of the case, {asked.label}"
-        return style.as_svg(drawn, name, title)
+        title = f"Gain of {question.trick} in each case over the traits of the case, {question.label}"
+        return style.as_svg(figure, name, title)
 
 
 def _panel(axis: Any, trait: str, column: NDArray[np.float64], gains: NDArray[np.float64], *, width: float) -> None:

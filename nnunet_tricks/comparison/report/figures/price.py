@@ -8,35 +8,35 @@ from nnunet_tricks.comparison.report.figures import style
 from nnunet_tricks.comparison.statistics.model import Statistics
 
 
-def price(found: Statistics, name: str) -> str:
+def price(statistics: Statistics, name: str) -> str:
     """Draw the difference of each trick over its time per epoch, both beside the baseline; empty if no time is known.
 
     Args:
-        found: What to draw.
-        name: Of the figure in its page.
+        statistics: Statistics to draw.
+        name: Name of the figure in its page.
     """
-    known = [trick for trick in found.tricks if math.isfinite(trick.cost.epoch)]
+    known = [trick for trick in statistics.tricks if math.isfinite(trick.cost.epoch)]
     if not known:
         return ""
-    shades = style.colours([one.name for one in (found.baseline, *found.tricks)])
-    floor = found.noise_floor
+    shades = style.colours([method.name for method in (statistics.baseline, *statistics.tricks)])
+    floor = statistics.noise_floor
     with style.styled():
-        drawn = style.figure(style.height_for(len(known) + 1, 3.1), width=6.4)
-        axis = drawn.subplots()
+        figure = style.figure(style.height_for(len(known) + 1, 3.1), width=6.4)
+        axis = figure.subplots()
         if floor.is_known:
             axis.axhspan(-floor.limit, floor.limit, color=style.GREY, alpha=0.18, linewidth=0)
         axis.axhline(0, color=style.INK, linewidth=0.8)
         axis.axvline(1, color=style.INK, linewidth=0.8)
         for trick in known:
-            effect, ratio = found.primary(trick), trick.cost.epoch
+            effect, ratio = statistics.primary(trick), trick.cost.epoch
             ends = effect.interval
             if math.isfinite(ends.low) and math.isfinite(ends.high):
                 axis.plot([ratio, ratio], [ends.low, ends.high], color=shades[trick.name], linewidth=1.5)
             axis.plot([ratio], [effect.difference], "o", color=shades[trick.name], markersize=6, label=trick.name)
-        axis.plot([1], [0], "s", color=style.BASELINE, markersize=6, label=found.baseline.name)
+        axis.plot([1], [0], "s", color=style.BASELINE, markersize=6, label=statistics.baseline.name)
         axis.margins(x=0.15)
         axis.set_xlabel("time per epoch / baseline's")
-        axis.set_ylabel(f"difference in {style.with_unit(found.metric, floor.unit)}")
+        axis.set_ylabel(f"difference in {style.with_unit(statistics.metric, floor.unit)}")
         axis.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=7.5)
-        title = f"Difference in {found.metric} of each trick over its time per epoch"
-        return style.as_svg(drawn, name, title)
+        title = f"Difference in {statistics.metric} of each trick over its time per epoch"
+        return style.as_svg(figure, name, title)

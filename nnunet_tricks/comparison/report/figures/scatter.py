@@ -15,21 +15,22 @@ WIDE = 24
 """Letters of a title; no more fit over a panel."""
 
 
-def scatter(found: Statistics, name: str) -> str:
+def scatter(statistics: Statistics, name: str) -> str:
     """Draw one panel for each trick, in metric and class of the verdicts.
 
     Args:
-        found: What to draw.
-        name: Of the figure in its page.
+        statistics: Statistics to draw.
+        name: Name of the figure in its page.
     """
-    rows, columns = style.grid_of(len(found.tricks), MOST)
+    rows, columns = style.grid_of(len(statistics.tricks), MOST)
     with style.styled():
-        drawn = style.figure(rows * (SIDE + 0.3), width=columns * SIDE)
-        for axis, trick in zip(style.panels(drawn, len(found.tricks), MOST), found.tricks, strict=True):
+        figure = style.figure(rows * (SIDE + 0.3), width=columns * SIDE)
+        for axis, trick in zip(style.panels(figure, len(statistics.tricks), MOST), statistics.tricks, strict=True):
             axis.set_title(_broken(trick.name), loc="left", fontsize=8)
-            _panel(axis, found.primary(trick))
-        title = f"{found.metric} of each case with the trick against {found.metric} with the baseline, {found.label}"
-        return style.as_svg(drawn, name, title)
+            _panel(axis, statistics.primary(trick))
+        metric = statistics.metric
+        title = f"{metric} of each case with the trick against {metric} with the baseline, {statistics.label}"
+        return style.as_svg(figure, name, title)
 
 
 def _broken(name: str) -> str:
@@ -38,12 +39,13 @@ def _broken(name: str) -> str:
 
 
 def _panel(axis: Any, effect: Effect) -> None:
-    pairs = [one for one in effect.differences if np.isfinite(one.baseline) and np.isfinite(one.trick)]
-    without, with_trick = (np.array([getattr(one, which) for one in pairs]) for which in ("baseline", "trick"))
-    gains = np.array([effect.gain_in(one) for one in pairs])
+    pairs = [case for case in effect.differences if np.isfinite(case.baseline) and np.isfinite(case.trick)]
+    without_trick = np.array([case.baseline for case in pairs])
+    with_trick = np.array([case.trick for case in pairs])
+    gains = np.array([effect.gain_in(case) for case in pairs])
     shades = np.where(gains > effect.tie, style.BETTER, np.where(gains < -effect.tie, style.WORSE, style.GREY))
-    axis.scatter(without, with_trick, c=shades, s=14, alpha=0.7, linewidths=0, rasterized=style.many(len(pairs)))
-    both = np.concatenate([without, with_trick])
+    axis.scatter(without_trick, with_trick, c=shades, s=14, alpha=0.7, linewidths=0, rasterized=style.many(len(pairs)))
+    both = np.concatenate([without_trick, with_trick])
     low, high = (float(both.min()), float(both.max())) if both.size else (0.0, 1.0)
     room = 0.05 * (high - low) or 0.05
     axis.axline((low, low), slope=1, color=style.INK, linewidth=0.7)

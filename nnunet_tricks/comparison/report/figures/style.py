@@ -19,19 +19,19 @@ PALETTE = ("#1b7fc4", "#d55e00", "#009e73", "#cc79a7", "#c99700", "#56b4e9", "#7
 
 BETTER, WORSE = "#1b7fc4", "#d55e00"
 WIDTH = 9.6
-"""Of a figure as wide as the page, in inches."""
+"""Width of a figure as wide as the page, in inches."""
 
 LINE = 0.16
 """Height of a name in a legend, in inches."""
 
 MANY = 400
-"""From so many points on they are drawn as an image, which stays small."""
+"""Number of points beyond which they are drawn as an image, which stays small."""
 
 SCALE = 1.49
 """Pixels of the page to a point, so that such a figure has 1030 of them."""
 
 JOINTS = 'stroke-linejoin="round" stroke-linecap="butt"'
-"""Of all lines that do not say otherwise."""
+"""Joints and ends of all lines that do not say otherwise."""
 
 SETTINGS = {
     "svg.fonttype": "none",
@@ -66,11 +66,11 @@ SETTINGS = {
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Draw within it."""
+    """A context in which figures are drawn with the report's settings."""
     import matplotlib
 
     with matplotlib.rc_context():
-        # Whatever a user has in his own file: a report is the same bytes everywhere.
+        # Whatever users have in their own file: a report is the same bytes everywhere.
         matplotlib.rcdefaults()
         settings: Any = matplotlib.rcParams
         settings.update(SETTINGS)
@@ -81,27 +81,27 @@ def figure(height: float, width: float = WIDTH) -> Any:
     """An empty figure.
 
     Args:
-        height: In inches.
-        width: Likewise.
+        height: Height in inches.
+        width: Width in inches.
     """
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    drawn = Figure(figsize=(width, height), layout="compressed")
-    FigureCanvasSVG(drawn)
-    return drawn
+    empty = Figure(figsize=(width, height), layout="compressed")
+    FigureCanvasSVG(empty)
+    return empty
 
 
-def as_svg(drawn: Any, name: str, title: str) -> str:
+def as_svg(figure: Any, name: str, title: str) -> str:
     """A figure as an element of a page.
 
     Args:
-        drawn: The figure.
-        name: Different for each figure of a page: identifiers in it begin so.
-        title: What it shows, for those who cannot see it.
+        figure: Figure of matplotlib.
+        name: Name that no other figure of the page has: identifiers in the figure begin with it.
+        title: Words for those who cannot see the figure.
     """
     text = io.StringIO()
-    drawn.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     svg = text.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"\s*<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
@@ -115,17 +115,17 @@ def as_svg(drawn: Any, name: str, title: str) -> str:
     )
     svg = svg.replace("xlink:href", "href")
     head = re.match(r"<svg[^>]*>", svg)
-    width, height = (72 * float(inches) for inches in drawn.get_size_inches())
+    width, height = (72 * float(inches) for inches in figure.get_size_inches())
     start = f'<svg viewBox="0 0 {width:g} {height:g}" style="width:{SCALE * width:.0f}px" role="img" {JOINTS}'
     return f'{start} aria-label="{_escaped(title)}">{svg[head.end() if head else 0 :].rstrip()}\n'
 
 
 def _numbered(svg: str, name: str) -> str:
-    """Identifiers counted, and only those that something refers to: matplotlib's hold the last bit of every number."""
+    """Short identifiers, only where something refers to them: matplotlib's change with the last bit of any number."""
     used = dict.fromkeys(re.findall(r'(?:url\(|xlink:href=")#([^)"]+)', svg))
-    places = {one: f"{name}-{number}" for number, one in enumerate(used)}
-    svg = re.sub(r' id="([^"]+)"', lambda found: f' id="{places[found[1]]}"' if found[1] in places else "", svg)
-    return re.sub(r'(url\(|xlink:href=")#([^)"]+)', lambda found: f"{found[1]}#{places[found[2]]}", svg)
+    new = {identifier: f"{name}-{number}" for number, identifier in enumerate(used)}
+    svg = re.sub(r' id="([^"]+)"', lambda match: f' id="{new[match[1]]}"' if match[1] in new else "", svg)
+    return re.sub(r'(url\(|xlink:href=")#([^)"]+)', lambda match: f"{match[1]}#{new[match[2]]}", svg)
 
 
 def colours(names: Sequence[str]) -> Mapping[str, str]:
@@ -133,28 +133,28 @@ def colours(names: Sequence[str]) -> Mapping[str, str]:
     return {name: PALETTE[(index - 1) % len(PALETTE)] if index else BASELINE for index, name in enumerate(names)}
 
 
-def panels(drawn: Any, count: int, most: int, **settings: Any) -> list[Any]:
-    """So many axes, at most ``most`` beside each other.
+def panels(figure: Any, count: int, most: int, **settings: Any) -> list[Any]:
+    """Axes of some panels, at most ``most`` of them side by side.
 
     Args:
-        drawn: The figure.
-        count: Of the panels.
-        most: In a row.
-        **settings: Of matplotlib's ``subplots``.
+        figure: Figure of matplotlib.
+        count: Number of panels.
+        most: Largest number of panels in a row.
+        **settings: Arguments of matplotlib's ``subplots``.
     """
     rows, columns = grid_of(count, most)
-    axes = list(drawn.subplots(rows, columns, squeeze=False, **settings).flat)
+    axes = list(figure.subplots(rows, columns, squeeze=False, **settings).flat)
     for axis in axes[count:]:
         axis.remove()
     return axes[:count]
 
 
 def height_for(names: int, least: float) -> float:
-    """Of a figure with so many names in the legend at its side, in inches.
+    """Height of a figure with some names in the legend at its side, in inches.
 
     Args:
-        names: Number of them.
-        least: Of the figure without any.
+        names: Number of names.
+        least: Height without any names.
 
     Examples:
         >>> height_for(3, 3.1), height_for(41, 3.1) > 6
@@ -164,7 +164,7 @@ def height_for(names: int, least: float) -> float:
 
 
 def many(points: int) -> bool:
-    """Whether so many points are drawn as an image."""
+    """Whether points are so many that they are drawn as an image."""
     return points > MANY
 
 
@@ -179,7 +179,7 @@ def with_unit(name: str, unit: str) -> str:
 
 
 def grid_of(count: int, most: int) -> tuple[int, int]:
-    """Rows and columns for so many panels.
+    """Rows and columns for some panels.
 
     Examples:
         >>> grid_of(5, 4), grid_of(2, 4)
