@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from nnunet_tricks.catalogue import AFTER_TRAINING
 from nnunet_tricks.catalogue.info import TrickInfo
 from nnunet_tricks.catalogue.naming import IllegalName, Trick, combine
 
 PREDICT, ENSEMBLE, POSTPROCESS = "predict", "ensemble", "postprocess"
+MARK = "+"
+"""Between a trainer's name and what was done with its models. No trainer has it, since it is no letter of a class."""
+
 VIEWS = {"gtauga": "gtaug-a", "gtaugb": "gtaug-b"}
 """Sets of views by their words in settings, where ``predict --tta`` writes them otherwise."""
 
@@ -87,3 +92,25 @@ def example(trick: Trick) -> str:
         POSTPROCESS: "IN OUT",
     }
     return " ".join(("nnunet-tricks", verb, folders[verb], *options))
+
+
+def named(trainer: str, *settings: str) -> str:
+    """Name in place of a trainer's, for the folder of what was done with its models.
+
+    Examples:
+        >>> named("nnUNetTrainer_run2", "TTA_mirror", "1+2:KeepLargest")
+        'nnUNetTrainer_run2+TTA_mirror+1-2-KeepLargest'
+    """
+    # No two underscores: they separate trainer, plans and configuration.
+    parts = (re.sub(r"_{2,}", "_", re.sub(r"[^\w.-]", "-", setting, flags=re.ASCII)) for setting in settings)
+    return MARK.join((trainer, *parts))
+
+
+def trained(name: str) -> str:
+    """The trainer whose models something was done with; the name itself if nothing was.
+
+    Examples:
+        >>> trained("nnUNetTrainer_run2+TTA_mirror")
+        'nnUNetTrainer_run2'
+    """
+    return name.partition(MARK)[0]

@@ -14,12 +14,24 @@ from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from nnunet_tricks.experiment.cell import Cell
+from nnunet_tricks.experiment.inference_cells import Ensemble, Postprocess, PredictViews
 from nnunet_tricks.experiment.nnunet_cells import AddConfiguration, Evaluate, MakePlans, Predict, Preprocess, Train
 from nnunet_tricks.utilities.files import write_atomically
 
 FILE = "cells.json"
 KINDS: dict[str, type[Cell]] = {
-    kind.__name__: kind for kind in (MakePlans, AddConfiguration, Preprocess, Train, Predict, Evaluate)
+    kind.__name__: kind
+    for kind in (
+        MakePlans,
+        AddConfiguration,
+        Preprocess,
+        Train,
+        Predict,
+        PredictViews,
+        Ensemble,
+        Postprocess,
+        Evaluate,
+    )
 }
 """What a cell of the file can be; nothing else is ever made of it."""
 
