@@ -74,9 +74,9 @@ def main() -> None:
 
 def interpolation(arguments: argparse.Namespace) -> Section:
     """Interpolated masks at fixed intervals, from expert segmentations of six volumes."""
-    rows: list[quality.Row] = []
+    rows: list[quality.QualityRow] = []
     for file in sorted((arguments.data / "kits19_masks").glob("*/segmentation.nii.gz")):
-        scan = scans.Scan(file)
+        scan = scans.VolumeFile(file)
         spacing = (scan.axial.spacing, *scan.axial.in_plane())
         rows += quality.measured(file.parent.name, scan.labels(), spacing, KIDNEY)
     for line in quality.printed(rows):
@@ -92,7 +92,9 @@ def interpolation(arguments: argparse.Namespace) -> Section:
     section["smallest_gain_over_copy_from_density_0.2"] = min(gain)
     seconds = [row.seconds for row in rows if row.method == "sdf" and row.region == "kidney"]
     section["median_seconds"], section["largest_seconds"] = statistics.median(seconds), max(seconds)
-    masks = scans.Scan(arguments.data / "kits19_masks/case_00116/segmentation.nii.gz").labels()[86 : 86 + LARGE[0]]
+    masks = scans.VolumeFile(arguments.data / "kits19_masks/case_00116/segmentation.nii.gz").labels()[
+        86 : 86 + LARGE[0]
+    ]
     start = process_time()
     interpolate(masks, chosen("fixed", len(masks), 0.2))
     section["seconds_of_261x512x512"] = process_time() - start
@@ -103,7 +105,7 @@ def interpolation(arguments: argparse.Namespace) -> Section:
     return section
 
 
-def _mean(rows: Sequence[quality.Row], region: str, method: str, density: float) -> float:
+def _mean(rows: Sequence[quality.QualityRow], region: str, method: str, density: float) -> float:
     key = (region, method, density)
     return quality.mean(row for row in rows if (row.region, row.method, row.density) == key).iou
 
@@ -144,7 +146,7 @@ def learned_hippocampus(arguments: argparse.Namespace) -> Section:
     images, labels = listing.in_folder(folder), listing.labels_in(folder)
     train = volumes.chosen([*images], 0.8)
     network = _network(arguments, "hippocampus.pt", [images[case] for case in train])
-    rows: list[quality.Row] = []
+    rows: list[quality.QualityRow] = []
     for case in sorted({*images} - {*train}):
         truth = labels[case].labels()
         regions = {"hippocampus": (1, 2), "anterior": (1,), "posterior": (2,)}
@@ -155,14 +157,16 @@ def learned_hippocampus(arguments: argparse.Namespace) -> Section:
 def learned_lits(arguments: argparse.Namespace) -> Section:
     """Learned propagation on the one CT with an expert's labels. Its image is trained on, which the method allows."""
     folder = arguments.data / "lits" / "Training Batch 1"
-    images = [scans.Scan(folder / f"volume-{number}.nii") for number in (0, 1)]
+    images = [scans.VolumeFile(folder / f"volume-{number}.nii") for number in (0, 1)]
     network = _network(arguments, "lits.pt", images)
-    truth = scans.Scan(folder / "segmentation-0.nii").labels()
+    truth = scans.VolumeFile(folder / "segmentation-0.nii").labels()
     rows = _rows("volume-0", truth, images[0], {"liver": (1, 2), "tumour": (2,)}, network, (0.06, 0.1, 0.15, 0.25))
     return {"trained_on": len(images), "steps": network.step, **_summary(rows)}
 
 
-def _network(arguments: argparse.Namespace, name: str, images: Sequence[scans.Scan]) -> network_file.Trained:
+def _network(
+    arguments: argparse.Namespace, name: str, images: Sequence[scans.VolumeFile]
+) -> network_file.TrainedCorrespondence:
     with tempfile.TemporaryDirectory() as temporary:
         place = arguments.networks or Path(temporary)
         return learned_on(images, Learning(place / name, arguments.steps))
@@ -171,11 +175,11 @@ def _network(arguments: argparse.Namespace, name: str, images: Sequence[scans.Sc
 def _rows(
     case: str,
     truth: NDArray[np.integer],
-    image: scans.Scan,
+    image: scans.VolumeFile,
     regions: quality.Regions,
-    network: network_file.Trained,
+    network: network_file.TrainedCorrespondence,
     densities: Sequence[float],
-) -> list[quality.Row]:
+) -> list[quality.QualityRow]:
     spacing = (image.axial.spacing, *image.axial.in_plane())
     methods, pixels = ("copy", "sdf", "learned", "chain"), image.numbers()
     measured = quality.measured(
@@ -184,7 +188,7 @@ def _rows(
     return list(measured)
 
 
-def _summary(rows: Sequence[quality.Row]) -> Section:
+def _summary(rows: Sequence[quality.QualityRow]) -> Section:
     for line in quality.printed(rows):
         print(line)
     means = quality.summary(rows)

@@ -27,8 +27,8 @@ import SimpleITK
 from PIL import Image
 
 from benchmarks.measuring import paired, save
-from dataset_conversion.engine import convert_one
-from dataset_conversion.model import Case, Settings
+from dataset_conversion.engine import convert_case
+from dataset_conversion.model import ConversionSettings, PlannedCase
 from dataset_conversion.registry import load
 from dataset_conversion.staging import Workplace
 from dataset_conversion.volume import check_image, read_volume
@@ -45,8 +45,8 @@ def volumes(scratch: Path, rounds: int, clock: Clock) -> Results:
     results: Results = {}
     for name, ending, dtype in (("lits", ".nii", np.int16), ("kits19", ".nii.gz", np.float32)):
         image, label = _large_ct(scratch / name, ending, dtype)
-        case = Case(id="case", image=image, label=label)
-        settings = Settings(task=load(name).tasks[0], split="folds", file_ending=ending)
+        case = PlannedCase(id="case", image=image, label=label)
+        settings = ConversionSettings(task=load(name).tasks[0], split="folds", file_ending=ending)
         work = Workplace(root=scratch / name / "ours", settings=settings, sources=(scratch / name,))
         work.root.mkdir()
         convert = _converter(name, case, work)
@@ -54,7 +54,7 @@ def volumes(scratch: Path, rounds: int, clock: Clock) -> Results:
         theirs.mkdir()
         functions = {"ours": convert, "SimpleITK": _simple_itk(image, label, theirs)}
         timed = paired(functions, baseline="SimpleITK", rounds=rounds, clock=clock)
-        record = convert_one(name, case, work)
+        record = convert_case(name, case, work)
         linked = (work.root / f"imagesTr/case_0000{ending}").samefile(image)
         results[f"whole case, {ending} {np.dtype(dtype).name}"] = {
             **timed,
@@ -74,7 +74,7 @@ def pictures(scratch: Path, rounds: int, clock: Clock) -> Results:
     cases = _large_pictures(scratch / "isic2018", count=3)
     results: Results = {}
     for ending in (".png", ".tif", ".bmp"):
-        settings = Settings(task=load("isic2018").tasks[0], split="folds", file_ending=ending)
+        settings = ConversionSettings(task=load("isic2018").tasks[0], split="folds", file_ending=ending)
         work = Workplace(root=scratch / f"ours{ending}", settings=settings, sources=(scratch / "isic2018",))
         work.root.mkdir()
         theirs = scratch / f"theirs{ending}"
@@ -163,11 +163,11 @@ def _all(steps: Sequence[Callable[[], object]]) -> None:
         step()
 
 
-def _converter(name: str, case: Case, work: Workplace) -> Callable[[], object]:
+def _converter(name: str, case: PlannedCase, work: Workplace) -> Callable[[], object]:
     def convert() -> None:
         # Replacing a file makes some file systems write it to disk at once, and a conversion never replaces one.
         _remove(work.root.glob(f"*/{case.id}*"))
-        record = convert_one(name, case, work)
+        record = convert_case(name, case, work)
         if record.status != "converted":
             raise RuntimeError(record.reason)
 
@@ -216,7 +216,7 @@ def _reading(image: Path) -> Callable[[], object]:
     return lambda: SimpleITK.ReadImage(str(image))
 
 
-def _large_pictures(folder: Path, count: int) -> list[Case]:
+def _large_pictures(folder: Path, count: int) -> list[PlannedCase]:
     """JPEG files of the originals' size, scaled up from real ones, with noise like a camera's."""
     for part in ("images", "masks"):
         (folder / part).mkdir(parents=True)
@@ -233,7 +233,7 @@ def _large_pictures(folder: Path, count: int) -> list[Case]:
         path, label = folder / f"images/{name}.jpg", folder / f"masks/{name}.png"
         Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(path, quality=95)
         Image.open(mask).resize(size, Image.Resampling.NEAREST).save(label)
-        cases.append(Case(id=name, image=path, label=label))
+        cases.append(PlannedCase(id=name, image=path, label=label))
     return cases
 
 

@@ -1,4 +1,4 @@
-"""Rows of NumPy arrays that lie on disk: many cases in one file, which is never in memory as a whole."""
+"""Rows of NumPy arrays on disk: many cases in one file, which is never in memory as a whole."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from dataset_conversion.errors import ConversionError
 from dataset_conversion.model import FileRecord
-from dataset_conversion.source_file import Source, source_of
+from dataset_conversion.source_file import SourceFile, source_of
 
 
 @lru_cache(maxsize=4)
 def open_array(path: Path) -> NDArray[Any]:
-    """An array, mapped into memory once for each process.
+    """Map an array into memory, once for each process.
 
     Raises:
         ConversionError: If the file is damaged or shorter than its header says.
@@ -30,16 +30,16 @@ def open_array(path: Path) -> NDArray[Any]:
                 f"sizes; save one array of numbers"
             ) from error
         if "allow_pickle" in str(error):
-            raise ConversionError(f"{path.name} is no NumPy array, whatever its name says") from error
+            raise ConversionError(f"{path.name} is not a NumPy array, in spite of its name") from error
         raise ConversionError(f"{path.name} is damaged or cut off ({error}); download it again") from error
     if not isinstance(array, np.ndarray):
-        raise ConversionError(f"{path.name} is an archive of several arrays (npz); save the one that it means as npy")
+        raise ConversionError(f"{path.name} is an archive of several arrays (npz); save the one that is needed as npy")
     return array
 
 
 @lru_cache(maxsize=4)
 def highest_value(path: Path, limit: float) -> float:
-    """The highest value of a whole array, of those that are at most the limit; read row by row."""
+    """The highest value of a whole array that is at most the limit; the array is read row by row."""
     highest = 0.0
     for row in open_array(path):
         # NaN compares as false.
@@ -49,12 +49,12 @@ def highest_value(path: Path, limit: float) -> float:
     return highest
 
 
-def read_row(path: Path, index: int) -> tuple[NDArray[Any], Source]:
-    """One row, and its bytes as a source of its own, named like ``images.npy[3]``."""
+def read_row(path: Path, index: int) -> tuple[NDArray[Any], SourceFile]:
+    """Read one row. Its bytes are a source of their own, with a name like ``images.npy[3]``."""
     row = np.ascontiguousarray(open_array(path)[index])
     return row, source_of(path.with_name(f"{path.name}[{index}]"), row.tobytes())
 
 
-def row_record(role: str, source: Source) -> FileRecord:
+def row_record(role: str, source: SourceFile) -> FileRecord:
     """The record of one row, hashed on its own."""
     return FileRecord(role=role, path=source.path.name, sha256=source.sha256, bytes=source.size)

@@ -1,8 +1,9 @@
 """CoNIC 2022: 4,981 H&E patches of colon tissue, 256 x 256, with nuclei as instances in six classes.
 
-Source: conic-challenge.grand-challenge.org. One folder with ``images.npy``, ``labels.npy`` and ``patch_info.csv``, rows
-in one order. Patches were cut from the Lizard images with overlap at the edges: the same pixels occur in two patches,
-so only whole Lizard images go into a fold. Where ``counts.csv`` is there, it is compared (`conic_counts`).
+Source: conic-challenge.grand-challenge.org. One folder holds ``images.npy``, ``labels.npy`` and ``patch_info.csv``,
+with rows in the same order. Patches were cut from the Lizard images and overlap at their edges. The same pixels can
+occur in two patches, so only whole Lizard images go into a fold. If there is a ``counts.csv``, it is
+compared (`conic_counts`).
 """
 
 from __future__ import annotations
@@ -10,15 +11,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from dataset_conversion.conic_counts import centre_counts, check_channels, other_order, read_counts
 from dataset_conversion.errors import ConversionError
 from dataset_conversion.find import walk
-from dataset_conversion.model import Case, DataSet, Plan, Record, Settings
+from dataset_conversion.model import CaseRecord, ConversionPlan, ConversionSettings, DataSet, PlannedCase
 from dataset_conversion.nuclei_tasks import TASKS
 from dataset_conversion.picture_options import CHANNELS, ENDINGS, READER
 from dataset_conversion.schemes import FOLDS, MEDISEG, SOURCE
+from dataset_conversion.staging import Workplace
 from dataset_conversion.text_table import read_table
 
 _NAMES = ("images.npy", "labels.npy", "patch_info.csv")
@@ -45,8 +47,8 @@ class Conic(DataSet):
         "source": SOURCE,
     }
 
-    def plan(self, sources: Sequence[Path], settings: Settings) -> Plan:
-        """One case for each row; its group is the Lizard image it was cut from."""
+    def plan(self, sources: Sequence[Path], settings: ConversionSettings) -> ConversionPlan:
+        """Plan one case for each row; its group is the Lizard image it was cut from."""
         import numpy as np
 
         from dataset_conversion.array_rows import open_array
@@ -77,38 +79,26 @@ class Conic(DataSet):
                 f"{order}, so the names of the classes would be wrong; put labels.npy[..., 1] in the order of "
                 f"neutrophil 1, epithelial 2, lymphocyte 3, plasma 4, eosinophil 5, connective 6, or take --task nuclei"
             )
-        cases = [
-            Case(
-                id=f"conic_{number:05d}_{patch}",
-                image=paths["images.npy"],
-                label=paths["labels.npy"],
-                group=patch.rpartition("-")[0],
-                modality="H&E",
-                structure="nuclei",
-                site=patch.rpartition("-")[0].rpartition("_")[0],
-                index=number,
-            )
-            for number, patch in enumerate(patches)
-        ]
+        cases = [_case(paths, number, patch) for number, patch in enumerate(patches)]
         warnings = [f"{order}; this task does not tell classes apart"] if order else []
         if counts is None and settings.task.name == "classes":
-            warnings.append("counts.csv is not there, so the order of the classes in labels.npy could not be compared")
+            warnings.append("counts.csv is missing, so the order of the classes in labels.npy could not be checked")
         if len({case.group for case in cases}) == len(cases) > 1:
             warnings.append(
                 f"by patch_info.csv each of the {len(cases)} patches comes from an image of its own, such as "
                 f"{patches[0]}; patches of one image would leak"
             )
-        return Plan(
+        return ConversionPlan(
             cases=cases,
             warnings=warnings,
             known={
-                paths["patch_info.csv"]: "says which image a patch was cut from",
-                counts_path: "nuclei of each class, compared with the maps",
+                paths["patch_info.csv"]: "names the image that each patch was cut from",
+                counts_path: "numbers of nuclei of each class, compared with the maps",
             },
             file_ending=settings.file_ending,
         )
 
-    def convert(self, case: Case, record: Record, work: Any) -> None:
+    def convert(self, case: PlannedCase, record: CaseRecord, work: Workplace) -> None:
         """Write one patch; the arrays stay on disk."""
         import numpy as np
 
@@ -122,44 +112,57 @@ class Conic(DataSet):
         classes = np.clip(maps[..., 1], 0, 255).astype(np.uint8)
         counts_path = case.image.with_name("counts.csv")
         expected = read_counts(counts_path)
-        # Where all patches have another order, that was said once.
+        # Another order of all patches is reported once, in the plan.
         if expected is not None and not other_order(case.label or case.image, counts_path):
-            found = centre_counts(instances, classes)
-            if found != expected[case.index]:
+            counts = centre_counts(instances, classes)
+            if counts != expected[case.index]:
                 record.warnings.append(
                     f"counts.csv says {list(expected[case.index])} nuclei of classes 1 to 6 in the centre, its "
-                    f"map {list(found)}: does the row belong to another patch?"
+                    f"map {list(counts)}: does the row belong to another patch?"
                 )
         write_nuclei(record, work, picture, instances, classes)
 
-    def output_bytes(self, plan: Plan, settings: Settings) -> int:
-        """H&E pictures hardly shrink."""
+    def output_bytes(self, plan: ConversionPlan, settings: ConversionSettings) -> int:
+        """Estimate the size of the pictures: H&E pictures hardly shrink."""
         return sum(image.stat().st_size for image in {case.image for case in plan.cases})
 
 
+def _case(paths: Mapping[str, Path], number: int, patch: str) -> PlannedCase:
+    """The case of one row; ``consep_1-0000`` is patch 0 of the Lizard image ``consep_1``."""
+    image = patch.rpartition("-")[0]
+    return PlannedCase(
+        id=f"conic_{number:05d}_{patch}",
+        image=paths["images.npy"],
+        label=paths["labels.npy"],
+        group=image,
+        modality="H&E",
+        structure="nuclei",
+        site=image.rpartition("_")[0],
+        index=number,
+    )
+
+
 def _find(sources: Sequence[Path]) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for one in walk(sources, _NAMES):
-        if one.path.name in found:
-            raise ConversionError(
-                f"{found[one.path.name]} and {one.path} are both there; give the folder of one of them"
-            )
-        if one.path.name in _NAMES:
-            found[one.path.name] = one.path
-    missing = [name for name in _NAMES if name not in found]
+    paths: dict[str, Path] = {}
+    for file in walk(sources, _NAMES):
+        name = file.path.name
+        if name in paths:
+            raise ConversionError(f"{paths[name]} and {file.path} both exist; give the folder of one of them")
+        if name in _NAMES:
+            paths[name] = file.path
+    missing = [name for name in _NAMES if name not in paths]
     if missing == ["patch_info.csv"]:
         raise ConversionError(
-            "patch_info.csv is missing: without it nobody knows which patches come from one image, and every "
-            "split would leak; "
-            "it comes with the download of the challenge"
+            "patch_info.csv is missing: without it nobody knows which patches come from one image, and every split "
+            "would leak; it comes with the download of the challenge"
         )
     if missing:
         raise ConversionError(f"{', '.join(missing)} not found in {', '.join(str(source) for source in sources)}")
-    return found
+    return paths
 
 
 def _patches(path: Path) -> list[str]:
-    """The column of patch_info.csv.
+    """Names of the patches, from patch_info.csv.
 
     Raises:
         ConversionError: If a name does not say which image its patch was cut from.

@@ -1,4 +1,4 @@
-"""What a file holds that is not what its name says. Standard library only."""
+"""What a file holds when its content is not what its name says. Standard library only."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ _KINDS = (
     (0, b"BZh", "bzip2 data: unpack it first, and compress it with gzip if at all"),
     (0, b"\xfd7zXZ", "xz data: unpack it first, and compress it with gzip if at all"),
     (0, b"\x28\xb5\x2f\xfd", "zstd data: unpack it first, and compress it with gzip if at all"),
-    (0, b"\x1f\x8b", "a gzip file in a gzip file: unpack it once"),
+    (0, b"\x1f\x8b", "a gzip file inside a gzip file: unpack it once"),
     (257, b"ustar", "a tar archive: unpack it first"),
-    (128, b"DICM", "a DICOM file: make NIfTI of the series first (dcm2niix does that)"),
-    (0, b"NRRD", "an NRRD file: make NIfTI of it first"),
-    (0, b"ObjectType =", "a MetaImage: make NIfTI of it first"),
+    (128, b"DICM", "a DICOM file: convert the series to NIfTI first (dcm2niix does that)"),
+    (0, b"NRRD", "an NRRD file: convert it to NIfTI first"),
+    (0, b"ObjectType =", "a MetaImage file: convert it to NIfTI first"),
     (0, b"\x89HDF", "an HDF5 file, not a NIfTI file"),
-    (0, b"\x93NUMPY", "a NumPy array, which says nothing of its geometry: make NIfTI of it first"),
+    (0, b"\x93NUMPY", "a NumPy array, which has no geometry: convert it to NIfTI first"),
     (0, b"\x89PNG", "a PNG picture, not a volume"),
     (0, b"%PDF", "a PDF document: download the file itself"),
     (0, b"version https://git-lfs", "a Git LFS pointer, not the file itself: run 'git lfs pull' in its repository"),
@@ -24,7 +24,7 @@ _KINDS = (
 
 
 def kind_of(beginning: bytes) -> str:
-    r"""What a file that begins like this holds, and what to do; empty if it may be a NIfTI file.
+    r"""Describe a file by its first bytes, and say what to do; empty if it may be a NIfTI file.
 
     Examples:
         >>> kind_of(b"PK\x03\x04rest"), kind_of(b"")
@@ -39,5 +39,5 @@ def kind_of(beginning: bytes) -> str:
 
 
 def annex_pointer(beginning: bytes) -> bool:
-    """Whether a file only stands for content that git-annex or DataLad has not fetched."""
+    """Whether a file is a placeholder for content that git-annex or DataLad has not fetched."""
     return beginning.startswith(b"/annex/objects/")

@@ -1,7 +1,7 @@
-"""What file names of Cosmos55k say: role, part, group, modality. Standard library only.
+"""What file names of Cosmos55k tell: role, part, group, modality. Standard library only.
 
-The file names of the original are not public. The rules here take the layouts that its authors' code reads, and names
-as the 30 source data sets have them; a csv (``--metadata``) overrules them.
+The file names of the original are not public. The rules here follow the layouts that its authors' code reads, and the
+names in the 30 source data sets. A csv (``--metadata``) overrules them.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from dataset_conversion.find import PARTS, Found, Pair, of_refused, stem_of, told_apart
+from dataset_conversion.find import PARTS, FilePair, FoundFile, of_refused, stem_of, told_apart
 from dataset_conversion.model import Unused
 
 _IMAGE_FOLDERS = {"images", "image", "imgs", "img"}
 _MASK_FOLDERS = {"masks", "mask", "labels", "label", "gt", "gts", "groundtruth", "ground_truth"}
-# A number behind it: one of several masks of a picture.
+# A number after it: one of several masks of a picture.
 _SUFFIX = re.compile(r"_(mask|seg|segmentation|label|gt)(_?\d{1,2})?$", re.IGNORECASE)
 _AUGMENTED = re.compile(r"(?:(?<=_)|^)(?:flipped|mirrored|rotated_\d+)_", re.IGNORECASE)
 _SLICE = re.compile(r"[_-]?(?:slice|slc|frame|z)[_-]?\d+$", re.IGNORECASE)
 _NUMBER_AFTER_NUMBER = re.compile(r"(?<=\d)[_ ]+\d+$")
-# Not in chains such as 2019-03-12 or 1.3.6.1.4, of which the last number says nothing.
+# Not in chains such as 2019-03-12 or 1.3.6.1.4, whose last number has no meaning.
 _ONE_PAIR = re.compile(r"((?:^|[_ ])(?:[A-Za-z]+[.-]?)?\d+)[.-]\d+$")
 _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d$")
 _GLUED = re.compile(r"([A-Za-z]+)-?(\d+)$")
@@ -52,11 +52,11 @@ _MODALITIES = {
 
 
 def group_of(stem: str) -> str:
-    """The volume, patient or picture that a slice or copy comes from.
+    """Name the volume, patient or picture that a slice or copy comes from.
 
-    Copies lose their prefix (``flipped_``, ``mirrored_``, ``rotated_90_``), slices their number. A number counts as
-    that of a slice if the word says so or if another number, the volume's, stands before it; otherwise it is the
-    picture's own. A year is no volume's number: ``DSB2018_12`` is a picture.
+    Copies lose their prefix (``flipped_``, ``mirrored_``, ``rotated_90_``), and slices lose their number. A number is a
+    slice's if the word before it says so, or if another number, the volume's, comes before it. Otherwise it is the
+    picture's own. A year is not a volume's number: ``DSB2018_12`` is a picture.
 
     Examples:
         >>> group_of("CT_liver_MSD_flipped_10108_113"), group_of("ISIC_0013948")
@@ -76,13 +76,13 @@ def group_of(stem: str) -> str:
 
 
 def groups_of(stems: Iterable[str]) -> tuple[dict[str, str], list[str]]:
-    """The group of each name, by `group_of` and by what the names as a whole say.
+    """Find the group of each name, by `group_of` and by all names together.
 
-    A number that is glued to a word (``KiTS19_12``) may be part of a data set's name. It is, if the word is none for a
+    A number directly after a word (``KiTS19_12``) may be part of a data set's name. It is if the word does not mean a
     volume or patient and the number is the same in all names that begin alike.
 
     Returns:
-        Name to group, and what is to be said about numbers that were read in one of two ways.
+        The group of each name, and notes on numbers that can be read in two ways.
     """
     names = list(stems)
     groups = {name: group_of(name) for name in names}
@@ -110,7 +110,7 @@ def groups_of(stems: Iterable[str]) -> tuple[dict[str, str], list[str]]:
 def _volumes_like_years(names: Sequence[str]) -> dict[str, str]:
     """Groups of names with a volume's number that looks like a year, as ``case_2001_12`` beside ``case_2150_12``.
 
-    It is a volume's number if the word before it says so, or if names that begin alike have other numbers there.
+    It is a volume's number if the word before it says so, or if names that begin alike have other numbers in its place.
     """
     others = {match[1] for name in names if (match := _WORD_AND_NUMBER.match(name)) and not _YEAR.search(match[2])}
     groups = {}
@@ -122,7 +122,7 @@ def _volumes_like_years(names: Sequence[str]) -> dict[str, str]:
 
 
 def _doubtful(names: Sequence[str], groups: Mapping[str, str]) -> list[str]:
-    """What is to be said of names that differ in their last number only, and are groups of their own all the same."""
+    """Notes on names that differ only in their last number, and still are groups of their own."""
     alike: dict[str, list[str]] = defaultdict(list)
     often = Counter(groups.values())
     for name in names:
@@ -133,13 +133,13 @@ def _doubtful(names: Sequence[str], groups: Mapping[str, str]) -> list[str]:
     if len(alone) < 2:
         return []
     return [
-        f"{len(alone)} times, names differ in their last number only, such as {' and '.join(alone[0][:2])}, and each "
+        f"{len(alone)} times, names differ only in their last number, such as {' and '.join(alone[0][:2])}, and each "
         f"picture is its own group; if they are slices of one volume or pictures of one patient, give --metadata"
     ]
 
 
 def modality_and_structure(stem: str) -> tuple[str, str]:
-    """From names such as ``CT_kidney_...``; empty where the first word is no modality.
+    """Read names such as ``CT_kidney_...``; empty if the first word is not a modality.
 
     Examples:
         >>> modality_and_structure("CT_kidney_KiTS19_10036_135"), modality_and_structure("picture_1")
@@ -150,122 +150,125 @@ def modality_and_structure(stem: str) -> tuple[str, str]:
     return modality, rest.partition("_")[0] if modality else ""
 
 
-def part_of(found: Found) -> str:
-    """Train, val or test from the folders below the source folder; empty if none of them says so."""
-    folder = _folder_of_part(found)
+def part_of(file: FoundFile) -> str:
+    """Train, val or test, from the folders below the source folder; empty if none of them names a part."""
+    folder = _folder_of_part(file)
     return _part_of_folder(folder) if folder else ""
 
 
-def _folder_of_part(found: Found) -> str:
-    """The folder that says the part: the nearest that is called just so, else the nearest that has the word in it."""
-    folders = found.folders[:0:-1]
+def _folder_of_part(file: FoundFile) -> str:
+    """The folder that names the part: the nearest with just that name, else the nearest that contains the word."""
+    folders = file.folders[:0:-1]
     exact = next((folder for folder in folders if folder in PARTS), "")
     return exact or next((folder for folder in folders if _part_of_folder(folder)), "")
 
 
 def _part_of_folder(folder: str) -> str:
-    """``test``, ``test_data`` and ``testset`` hold test pictures; two parts in one name say nothing."""
+    """Part by a folder's name: ``test``, ``test_data`` and ``testset`` mean test; two parts in one name mean none."""
     words = [_SET.sub("", word) for word in re.split(r"[^a-z]+", folder)]
     parts = {PARTS[word] for word in words if word in PARTS}
     return parts.pop() if len(parts) == 1 else ""
 
 
-def part_notes(images: Iterable[Found]) -> list[str]:
-    """Which folders made pictures training, validation or test pictures, where they are not just called so."""
-    folders = Counter(folder for found in images if (folder := _folder_of_part(found)) and folder not in PARTS)
+def part_notes(images: Iterable[FoundFile]) -> list[str]:
+    """Notes on folders that decided the part of pictures by a longer name than that of the part."""
+    folders = Counter(folder for file in images if (folder := _folder_of_part(file)) and folder not in PARTS)
     return [
         f"pictures in folders called {folder!r} count as the part {_part_of_folder(folder)}: {number}"
         for folder, number in sorted(folders.items())
     ]
 
 
-def pair_pictures(files: Iterable[Found]) -> tuple[list[Pair], list[Unused]]:
+def pair_pictures(files: Iterable[FoundFile]) -> tuple[list[FilePair], list[Unused]]:
     """Pair pictures and masks: ``X.png`` with ``X_mask.png`` beside it, or ``images/X.png`` with ``masks/X.png``.
 
-    Only the end of a file's name or the folder it lies in makes it a mask, never the word somewhere in the path. Where
-    ``X.png`` and ``X_mask.png`` lie in one folder, that counts for more than what the folder is called.
+    Only the end of a file's name or its folder makes it a mask, never the word somewhere in the path. ``X.png`` and
+    ``X_mask.png`` in one folder count for more than the folder's name.
 
     Returns:
-        Pairs, some with one side missing, and refusals of doubtful ones.
+        Pairs, some with one side missing, and refusals of ambiguous ones.
     """
-    places = [(found, *place) for found, place in _places(list(files))]
+    places = [(file, *place) for file, place in _places(list(files))]
     together: dict[Path, set[str]] = defaultdict(set)
     by_role: dict[str, set[tuple[str, str]]] = {"image": set(), "label": set(), "": set()}
-    for found, folder, role in places:
-        together[found.path.parent].add(stem_of(found.path.name))
-        by_role[role].add((folder, stem_of(found.path.name)))
-    images: dict[tuple[str, str], list[Found]] = defaultdict(list)
-    masks: list[tuple[str, str, Found]] = []
-    for found, folder, role in places:
-        stem = stem_of(found.path.name)
-        beside = together[found.path.parent]
-        base = _mask_of(stem, beside)
-        is_mask = base != stem and (base in beside or not role)
+    for file, folder, role in places:
+        together[file.path.parent].add(stem_of(file.path.name))
+        by_role[role].add((folder, stem_of(file.path.name)))
+    images: dict[tuple[str, str], list[FoundFile]] = defaultdict(list)
+    masks: list[tuple[str, str, FoundFile]] = []
+    for file, folder, role in places:
+        stem = stem_of(file.path.name)
+        neighbours = together[file.path.parent]
+        base = _mask_of(stem, neighbours)
+        is_mask = base != stem and (base in neighbours or not role)
         if role == "image":
             # X_mask is a picture if masks/ has its mask.
             is_mask &= (folder, stem) not in by_role["label"]
         elif role == "label" and (not is_mask or (folder, stem) in by_role["image"]):
             # X is a picture if its mask lies beside it and images/ has none.
-            is_mask, base = (folder, stem) in by_role["image"] or not _has_mask(stem, beside), stem
+            is_mask, base = (folder, stem) in by_role["image"] or not _has_mask(stem, neighbours), stem
         if is_mask:
-            masks.append((folder, base, found))
+            masks.append((folder, base, file))
         else:
-            images[folder, stem].append(found)
+            images[folder, stem].append(file)
     return _joined(images, masks)
 
 
-def _mask_of(stem: str, beside: Collection[str]) -> str:
-    """The picture whose mask this name is; the name itself where it is a picture's."""
+def _mask_of(stem: str, neighbours: Collection[str]) -> str:
+    """The picture whose mask has this name; the name itself if it is a picture's."""
     base = _SUFFIX.sub("", stem)
     # X_mask is the mask of X, unless there is an X_mask_mask, which makes it a picture with an odd name.
-    return stem if base not in beside and _has_mask(stem, beside) else base
+    return stem if base not in neighbours and _has_mask(stem, neighbours) else base
 
 
-def _has_mask(stem: str, beside: Collection[str]) -> bool:
-    return any(other != stem and _SUFFIX.sub("", other) == stem for other in beside if other.startswith(stem))
+def _has_mask(stem: str, neighbours: Collection[str]) -> bool:
+    return any(other != stem and _SUFFIX.sub("", other) == stem for other in neighbours if other.startswith(stem))
 
 
 def _joined(
-    images: Mapping[tuple[str, str], Sequence[Found]], masks: Sequence[tuple[str, str, Found]]
-) -> tuple[list[Pair], list[Unused]]:
+    images: Mapping[tuple[str, str], Sequence[FoundFile]], masks: Sequence[tuple[str, str, FoundFile]]
+) -> tuple[list[FilePair], list[Unused]]:
     unused: list[Unused] = []
-    partners: dict[tuple[str, str], list[Found]] = defaultdict(list)
-    for folder, stem, found in masks:
+    partners: dict[tuple[str, str], list[FoundFile]] = defaultdict(list)
+    for folder, stem, file in masks:
         key = (folder, stem) if (folder, stem) in images else (folder, _SUFFIX.sub("", stem))
-        partners[key].append(found)
+        partners[key].append(file)
     pairs = []
     for key in sorted({*images, *partners}):
-        own, labels = images.get(key, ()), partners.get(key, ())
-        if len(own) > 1 or len(labels) > 1:
-            doubtful = own if len(own) > 1 else labels
+        pictures, labels = images.get(key, ()), partners.get(key, ())
+        if len(pictures) > 1 or len(labels) > 1:
+            doubtful = pictures if len(pictures) > 1 else labels
             names = " and ".join(repr(name) for name in told_apart(doubtful)[:3])
             reason = (
                 f"{names} claim to be the same picture; keep one"
-                if len(own) > 1
+                if len(pictures) > 1
                 else f"{names} are masks of the same picture; join them into one"
             )
             unused.append(Unused(id=key[1], path=doubtful[0].relative, status="refused", reason=reason))
-            unused += [of_refused(key[1], found) for found in (*own, *labels) if found is not doubtful[0]]
+            unused += [of_refused(key[1], file) for file in (*pictures, *labels) if file is not doubtful[0]]
         else:
-            pairs.append(Pair(key=key[1], image=own[0] if own else None, label=labels[0] if labels else None))
+            pairs.append(
+                FilePair(key=key[1], image=pictures[0] if pictures else None, label=labels[0] if labels else None)
+            )
     return pairs, unused
 
 
-def _places(files: Sequence[Found]) -> Iterator[tuple[Found, tuple[str, str]]]:
-    """Each file with its folder without the part that names the role, and the role; empty where no folder names it.
+def _places(files: Sequence[FoundFile]) -> Iterator[tuple[FoundFile, tuple[str, str]]]:
+    """Yield each file with its folder and its role; the folder lacks the part that names the role.
 
-    A source folder's own name counts if it is nothing but such a word, as when images and masks are given as two.
+    The role is empty where no folder names it. A source folder's own name counts if it is just such a word, as when
+    images and masks are given as two sources.
     """
     anchors: dict[Path, int] = {}
-    for found in files:
-        parts = [found.root.name, *found.path.relative_to(found.root).parts[:-1]]
+    for file in files:
+        parts = [file.root.name, *file.path.relative_to(file.root).parts[:-1]]
         roles = [number for number, part in enumerate(parts) if part.lower() in _IMAGE_FOLDERS | _MASK_FOLDERS]
-        anchor = found.root.absolute()
+        anchor = file.root.absolute()
         if not roles:
-            yield found, (f"{anchors.setdefault(anchor, len(anchors))}:{'/'.join(parts[1:])}", "")
+            yield file, (f"{anchors.setdefault(anchor, len(anchors))}:{'/'.join(parts[1:])}", "")
             continue
         number = roles[-1]
         anchor = anchor.parent if number == 0 else anchor
         rest = "/".join(parts[1:number] + parts[max(number, 0) + 1 :])
         role = "image" if parts[number].lower() in _IMAGE_FOLDERS else "label"
-        yield found, (f"{anchors.setdefault(anchor, len(anchors))}:{rest}", role)
+        yield file, (f"{anchors.setdefault(anchor, len(anchors))}:{rest}", role)

@@ -1,8 +1,7 @@
-"""A set in the style of Cosmos55k out of nnU-Net raw data sets: single slices, one object in each, grouped by volume.
+"""Make a set in the style of Cosmos55k from nnU-Net raw data sets: slices with one object each, grouped by volume.
 
-Give one or more ``nnUNet_raw/DatasetXXX_Name`` folders, 3-D (axial slices are taken) or 2-D. For every volume and every
-label some slices are chosen, evenly spread over those in which the object is large enough; intensities become 8-bit
-RGB.
+The sources are ``nnUNet_raw/DatasetXXX_Name`` folders, in 3D (axial slices are taken) or 2D. For each volume and label,
+some slices are chosen, evenly spread over those in which the object is large enough. Intensities become 8-bit RGB.
 """
 
 from __future__ import annotations
@@ -12,14 +11,24 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from dataset_conversion.cosmos55k import OBJECT
 from dataset_conversion.errors import ConversionError
-from dataset_conversion.model import Case, DataSet, FileRecord, Plan, Record, Settings, Task, Unused
+from dataset_conversion.model import (
+    CaseRecord,
+    ConversionPlan,
+    ConversionSettings,
+    DataSet,
+    FileRecord,
+    LabelTask,
+    PlannedCase,
+    Unused,
+)
 from dataset_conversion.picture_options import CHANNELS, ENDINGS, READER
 from dataset_conversion.raw_data_set import RawDataSet
 from dataset_conversion.schemes import FOLDS, MEDISEG
+from dataset_conversion.staging import Workplace
 
 
 class CosmosStyle(DataSet):
@@ -37,11 +46,11 @@ class CosmosStyle(DataSet):
     licence = "that of each source data set"
     file_endings = ENDINGS
     megabytes_per_second = 40.0
-    tasks: ClassVar[tuple[Task, ...]] = (OBJECT,)
+    tasks: ClassVar[tuple[LabelTask, ...]] = (OBJECT,)
     splits: ClassVar[Mapping[str, str]] = {"folds": FOLDS, "mediseg": MEDISEG}
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Which slices, and how intensities become grey."""
+        """Add the choice of slices, and how intensities become grey."""
         add = parser.add_argument
         add("--slices", type=int, default=10, metavar="N", help="slices of each object in each volume (default 10)")
         add(
@@ -52,15 +61,15 @@ class CosmosStyle(DataSet):
         )
         add("--window", type=float, nargs=2, default=[-160.0, 240.0], metavar=("LOW", "HIGH"), help=window)
 
-    def plan(self, sources: Sequence[Path], settings: Settings) -> Plan:
+    def plan(self, sources: Sequence[Path], settings: ConversionSettings) -> ConversionPlan:
         """Read every label and choose slices."""
         slices, smallest = int(settings.options["slices"]), int(settings.options["min_pixels"])
         low, high = settings.options["window"]
         if slices < 1 or smallest < 1 or low >= high:
             raise ConversionError("--slices and --min-pixels must be at least 1, and --window LOW below HIGH")
-        cases: list[Case] = []
+        cases: list[PlannedCase] = []
         unused: list[Unused] = []
-        warnings = ["made of other data sets: do not test on their cases what was trained on these slices"]
+        warnings = ["made from other data sets: do not test on their cases what was trained on these slices"]
         known: dict[Path, str] = {}
         named = _names(sources)
         for source in sources:
@@ -73,14 +82,16 @@ class CosmosStyle(DataSet):
             known |= raw.known
             warnings += raw.warnings
         if cases or not unused:
-            return Plan(cases=cases, unused=unused, warnings=warnings, known=known, file_ending=settings.file_ending)
+            return ConversionPlan(
+                cases=cases, unused=unused, warnings=warnings, known=known, file_ending=settings.file_ending
+            )
         raise ConversionError(
             f"no slice can be taken from {', '.join(str(source) for source in sources)}: {unused[0].path}: "
             f"{unused[0].reason}"
         )
 
-    def convert(self, case: Case, record: Record, work: Any) -> None:
-        """Write one slice."""
+    def convert(self, case: PlannedCase, record: CaseRecord, work: Workplace) -> None:
+        """Write one slice and its object."""
         import numpy as np
 
         from dataset_conversion.encode import encode
@@ -106,10 +117,10 @@ class CosmosStyle(DataSet):
         count = int(np.count_nonzero(inside))
         record.voxels = {"0": int(inside.size) - count, "1": count}
         if image.ndim == 4:
-            # Single pictures may be copies of each other, also across data sets.
+            # Single pictures may be copies of each other, even across data sets.
             record.fingerprint = fingerprint(pixels)
         rgb = pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
-        # The same scan is in several public sets, under other names and in other files.
+        # Several public sets contain the same scan, under other names and in other files.
         record.pixels_sha256 = hashlib.sha256(repr(rgb.shape).encode() + rgb.tobytes()).hexdigest()
         ending = work.settings.file_ending
         work.write(record, work.image_path(record), encode(rgb, ending))
@@ -117,24 +128,24 @@ class CosmosStyle(DataSet):
         for file in record.files:
             file.action = f"slice written as {ending}"
 
-    def output_bytes(self, plan: Plan, settings: Settings) -> int:
-        """A slice of 512 x 512 has about 150 kB as PNG."""
+    def output_bytes(self, plan: ConversionPlan, settings: ConversionSettings) -> int:
+        """Estimate the written bytes: a slice of 512 x 512 has about 150 kB as PNG."""
         return len(plan.cases) * 200_000
 
 
 def _names(sources: Sequence[Path]) -> dict[Path, str]:
-    """What the cases of each source begin with: its folder's name, with a number where two are called the same."""
+    """How the cases of each source begin: with its folder's name, and a number if two folders have the same name."""
     names: dict[Path, str] = {}
     for source in sources:
         if source in names:
             raise ConversionError(f"{source} is given twice; give each data set once")
         name = re.sub(r"[^A-Za-z0-9]+", "-", source.resolve().name)
-        often = sum(other == name or other.startswith(f"{name}-s") for other in names.values())
-        names[source] = f"{name}-s{often + 1}" if often else name
+        namesakes = sum(other == name or other.startswith(f"{name}-s") for other in names.values())
+        names[source] = f"{name}-s{namesakes + 1}" if namesakes else name
     return names
 
 
-def _cases(raw: RawDataSet, slices: int, smallest: int) -> Iterator[Case | Unused]:
+def _cases(raw: RawDataSet, slices: int, smallest: int) -> Iterator[PlannedCase | Unused]:
     from dataset_conversion.errors import Refused
     from dataset_conversion.slices import chosen_slices, read_label
 
@@ -157,7 +168,7 @@ def _cases(raw: RawDataSet, slices: int, smallest: int) -> Iterator[Case | Unuse
             structure = re.sub(r"[^A-Za-z0-9]+", "-", name)
             for index in chosen_slices(voxels, values, slices, smallest):
                 taken += 1
-                yield Case(
+                yield PlannedCase(
                     id=f"{raw.name}_{structure}_{stem}_{index:04d}",
                     image=image,
                     label=label,

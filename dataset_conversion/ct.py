@@ -13,10 +13,10 @@ from dataset_conversion import geometry, nifti_header
 from dataset_conversion.errors import Refused
 from dataset_conversion.files_on_disk import size_of
 from dataset_conversion.labels import count_labels, map_labels
-from dataset_conversion.model import Case, FileRecord, Record
+from dataset_conversion.model import CaseRecord, FileRecord, PlannedCase
 from dataset_conversion.staging import Workplace
 from dataset_conversion.volume import (
-    Volume,
+    NiftiVolume,
     check_image,
     check_label_values,
     encode,
@@ -28,7 +28,7 @@ from dataset_conversion.volume import (
 
 @dataclass(frozen=True, kw_only=True)
 class Plausible:
-    """What HU an organ has in a CT with or without contrast: mean within a range, not too mixed."""
+    """The HU of an organ in a CT, with or without contrast: a range for the mean, and the largest spread."""
 
     name: str
     low: float
@@ -37,18 +37,18 @@ class Plausible:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rules:
-    """What a data set knows about its volumes."""
+class CtRules:
+    """What is known about the volumes of a data set."""
 
     organ: Plausible
     """The organ of source label 1."""
     unknown_label: str
-    """What a label that should not be there probably means."""
+    """The probable meaning of a label that should not exist."""
     real_geometry_expected: str = ""
     """Warning for an image whose geometry is the unit matrix."""
 
 
-def convert_ct(case: Case, record: Record, work: Workplace, rules: Rules) -> None:
+def convert_ct(case: PlannedCase, record: CaseRecord, work: Workplace, rules: CtRules) -> None:
     """Check image and label, bring the label onto the image's grid, link or write both.
 
     Raises:
@@ -75,17 +75,17 @@ def convert_ct(case: Case, record: Record, work: Workplace, rules: Rules) -> Non
         _convert_label(label, label_record, image, record, work, rules)
         label_record.sha256 = label.source.sha256
     _place_image(image, image_record, record, work)
-    # Asked for last: hashing goes on beside the checks.
+    # Last, because hashing runs in parallel with the checks.
     image_record.sha256 = image.source.sha256
 
 
-def _read(path: Path, file_record: FileRecord) -> Volume:
+def _read(path: Path, file_record: FileRecord) -> NiftiVolume:
     file_record.bytes = size_of(path)
     return read_volume(path)
 
 
 def _convert_label(
-    label: Volume, file_record: FileRecord, image: Volume, record: Record, work: Workplace, rules: Rules
+    label: NiftiVolume, file_record: FileRecord, image: NiftiVolume, record: CaseRecord, work: Workplace, rules: CtRules
 ) -> None:
     alignment = _aligned(image, label)
     source = check_label_values(label)
@@ -93,7 +93,7 @@ def _convert_label(
     task = work.settings.task
     counts = count_labels(source)
     if set(counts) <= {0, 255} and 255 in counts:
-        raise Refused("label holds 0 and 255 only; which structure 255 stands for is not known: write 1 or 2 instead")
+        raise Refused("label holds only 0 and 255; nobody knows which structure 255 stands for: write 1 or 2 instead")
     written = alignment.apply(map_labels(source, task.mapping, counts=counts, hint=rules.unknown_label))
     inside = _inside(image, alignment.apply(source))
     _check_intensity(image, inside, record, rules, unaligned=source if alignment.transform is not None else None)
@@ -101,9 +101,9 @@ def _convert_label(
     for value, count in counts.items():
         record.voxels[str(task.mapping.get(value, 0))] += count
     for value in task.value_names():
-        wanted = [one for one in counts if task.mapping.get(one) == value]
-        if wanted:
-            record.means[str(value)] = round(float(inside.under(*wanted).mean()), 2)
+        source_values = [number for number in counts if task.mapping.get(number) == value]
+        if source_values:
+            record.means[str(value)] = round(float(inside.under(*source_values).mean()), 2)
     if set(counts) == {0}:
         record.warnings.append("label is empty")
     elif 0 not in counts:
@@ -113,8 +113,8 @@ def _convert_label(
     file_record.action = "written as uint8 on the image's grid"
 
 
-def _aligned(image: Volume, label: Volume) -> geometry.Alignment:
-    """How the label comes onto the image's grid; where its two forms disagree, the image decides."""
+def _aligned(image: NiftiVolume, label: NiftiVolume) -> geometry.Alignment:
+    """How the label is brought onto the image's grid; if its two forms disagree, the image decides."""
     align = partial(
         geometry.align, image.stored_affine, image.shape, image_placed=image.view.placed, label_placed=label.view.placed
     )
@@ -124,24 +124,24 @@ def _aligned(image: Volume, label: Volume) -> geometry.Alignment:
     by_form: dict[str, geometry.Alignment] = {}
     reasons = []
     for form, affine in (("sform", label.affine), ("qform", other)):
-        # Half of a contradiction is no sign of a label without geometry.
+        # One form of a contradiction does not show that a label has no geometry.
         if geometry.is_placeholder(affine) and not geometry.is_placeholder(image.affine):
             continue
         try:
             by_form[form] = align(affine, label.shape)
         except Refused as reason:
             reasons.append(f"by its {form}: {reason}")
-    found = list(by_form.values())
-    if not found:
+    alignments = list(by_form.values())
+    if not alignments:
         raise Refused(f"label's qform and sform disagree, and neither fits the image ({'; '.join(reasons)})")
-    if len(found) == 2 and not found[0].same_order(found[1]):
+    if len(alignments) == 2 and not alignments[0].same_order(alignments[1]):
         raise Refused("label's qform and sform disagree, and both fit the image in different ways: clear the wrong one")
     form = next(iter(by_form))
-    note = f"of the label's qform and sform, which disagree, the {form} fits the image"
-    return replace(found[0], note="; ".join(filter(None, (note, found[0].note))))
+    note = f"the label's qform and sform disagree; the {form} fits the image"
+    return replace(alignments[0], note="; ".join(filter(None, (note, alignments[0].note))))
 
 
-def _place_image(image: Volume, file_record: FileRecord, record: Record, work: Workplace) -> None:
+def _place_image(image: NiftiVolume, file_record: FileRecord, record: CaseRecord, work: Workplace) -> None:
     ending = work.settings.file_ending
     relative = work.image_path(record)
     own_ending = ".nii.gz" if image.path.name.lower().endswith(".gz") else ".nii"
@@ -154,20 +154,20 @@ def _place_image(image: Volume, file_record: FileRecord, record: Record, work: W
 
 @dataclass(frozen=True, kw_only=True)
 class _Inside:
-    """Image values and labels of the voxels that have a label."""
+    """Image values and labels of the labelled voxels."""
 
     values: NDArray[np.float64]
     labels: NDArray[np.uint8]
 
     def under(self, *wanted: int) -> NDArray[np.float64]:
         """Image values under some of the labels."""
-        # Comparing is many times as fast as np.isin.
+        # Comparing is many times faster than np.isin.
         return self.values[np.logical_or.reduce([self.labels == value for value in wanted])]
 
 
-def _inside(image: Volume, labels: NDArray[np.uint8]) -> _Inside:
-    """Pick the labelled voxels, once for all that is asked about them."""
-    # Both in the order of memory; slope and intercept only for the voxels that are taken.
+def _inside(image: NiftiVolume, labels: NDArray[np.uint8]) -> _Inside:
+    """Pick the labelled voxels once, for all later questions about them."""
+    # Both in memory order; slope and intercept are applied only to the voxels that are taken.
     flat = labels.ravel(order="F")
     places = np.flatnonzero(flat != 0)
     slope, intercept = image.scaling or (1.0, 0.0)
@@ -176,17 +176,17 @@ def _inside(image: Volume, labels: NDArray[np.uint8]) -> _Inside:
 
 
 def _check_intensity(
-    image: Volume,
+    image: NiftiVolume,
     inside: _Inside,
-    record: Record,
-    rules: Rules,
+    record: CaseRecord,
+    rules: CtRules,
     *,
     unaligned: NDArray[np.uint8] | None,
 ) -> None:
-    """Look whether organ voxels look like the organ: the one check that a wrong header cannot pass."""
+    """Check whether organ voxels look like the organ: the one check that a wrong header cannot pass."""
     organ = rules.organ
-    found = inside.under(1)
-    if not found.size or _plausible(found, organ):
+    values = inside.under(1)
+    if not values.size or _plausible(values, organ):
         return
     stored_order_fits = (
         unaligned is not None
@@ -195,13 +195,12 @@ def _check_intensity(
     )
     if stored_order_fits:
         raise Refused(
-            f"headers say that the label is stored in another voxel order, but then its {organ.name} has "
-            f"{found.mean():.0f} HU (+-{found.std():.0f}); "
-            f"in the stored order it fits: the label's header is wrong, correct it and "
-            f"convert again"
+            f"by the headers, the label is stored in another voxel order, but then its {organ.name} has "
+            f"{values.mean():.0f} HU (+-{values.std():.0f}); in the stored order it fits: the label's header is wrong, "
+            f"correct it and convert again"
         )
     record.warnings.append(
-        f"{organ.name} (label 1) has {found.mean():.0f} HU (+-{found.std():.0f}), expected {organ.low:.0f} to "
+        f"{organ.name} (label 1) has {values.mean():.0f} HU (+-{values.std():.0f}), expected {organ.low:.0f} to "
         f"{organ.high:.0f}: look whether label and image fit (--preview)"
     )
 

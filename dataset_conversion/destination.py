@@ -1,4 +1,4 @@
-"""Which number and name the data set gets, and what is in its way."""
+"""The number and name of the new data set, and what is in their way."""
 
 from __future__ import annotations
 
@@ -14,10 +14,14 @@ from dataset_conversion.errors import ConversionError
 _FOLDERS = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
 
 
-def raw_folder(given: Path | None) -> Path:
-    """Where raw data sets live: the given folder, else nnU-Net's own environment variable."""
-    if given is not None:
-        return given
+def raw_folder(folder: Path | None) -> Path:
+    """The folder of raw data sets: the given one, else that of nnU-Net's environment variable.
+
+    Raises:
+        ConversionError: If there is neither.
+    """
+    if folder is not None:
+        return folder
     value = os.environ.get(_FOLDERS[0])
     if not value:
         raise ConversionError(
@@ -28,7 +32,7 @@ def raw_folder(given: Path | None) -> Path:
 
 
 def holders(raw: Path) -> dict[int, list[Path]]:
-    """Every data set number in use, with the folders that hold it; nnU-Net looks in all three of its places."""
+    """Find every data set number in use, with its folders; nnU-Net looks in all three of its places."""
     places = [raw, *(Path(os.environ[name]) for name in _FOLDERS[1:] if os.environ.get(name))]
     taken: dict[int, list[Path]] = {}
     for place in places:
@@ -40,10 +44,10 @@ def holders(raw: Path) -> dict[int, list[Path]]:
 
 
 def checked_name(number: int, suffix: str) -> str:
-    """``DatasetXXX_suffix``, if that is a name for nnU-Net.
+    """``DatasetXXX_suffix``, if nnU-Net accepts that name.
 
     Raises:
-        ConversionError: If number or name are none.
+        ConversionError: If the number or the name is not allowed.
     """
     if not 1 <= number <= 999:
         raise ConversionError(f"data set number must be between 1 and 999, got {number}")
@@ -71,7 +75,7 @@ def data_set_name(raw: Path, number: int, suffix: str) -> str:
 
 
 def splits_in_the_way(name: str, splits: Sequence[Mapping[str, Any]]) -> str | None:
-    """A warning if nnU-Net has other splits for this data set already, since its planner stops without a word there."""
+    """A warning if nnU-Net already has other splits for this data set, since its planner stops there without a word."""
     preprocessed = os.environ.get(_FOLDERS[1])
     path = Path(preprocessed, name, "splits_final.json") if preprocessed else None
     if path is None or not path.is_file():
@@ -79,8 +83,8 @@ def splits_in_the_way(name: str, splits: Sequence[Mapping[str, Any]]) -> str | N
     try:
         old = json.loads(path.read_text())
         same = len(old) >= len(splits) and all(
-            set(one[part]) == set(other[part])
-            for one, other in zip(splits, old, strict=False)
+            set(fold[part]) == set(old_fold[part])
+            for fold, old_fold in zip(splits, old, strict=False)
             for part in ("train", "val")
         )
     except (ValueError, KeyError, TypeError):
@@ -88,6 +92,6 @@ def splits_in_the_way(name: str, splits: Sequence[Mapping[str, Any]]) -> str | N
     if same:
         return None
     return (
-        f"{path} holds other splits; nnUNetv2_plan_and_preprocess would stop with an AssertionError that says nothing. "
-        f"Remove or rename that file first"
+        f"{path} holds other splits; nnUNetv2_plan_and_preprocess would stop with an AssertionError that explains "
+        f"nothing. Remove or rename that file first"
     )

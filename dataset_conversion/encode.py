@@ -1,4 +1,4 @@
-"""Write pictures and label maps losslessly and fast: PNG, BMP, TIFF. The same pixels give the same bytes."""
+"""Encode pictures and label maps losslessly and fast: PNG, BMP, TIFF. The same pixels give the same bytes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _UP = 2
 
 
 def encode(pixels: Pixels, file_ending: str) -> bytes:
-    """A whole image file in memory.
+    """Encode a whole image file in memory.
 
     Args:
         pixels: Grey (height, width) as uint8 or uint16, or RGB (height, width, 3) as uint8.
@@ -30,7 +30,7 @@ def encode(pixels: Pixels, file_ending: str) -> bytes:
     if file_ending == ".bmp":
         Image.fromarray(pixels).save(stream, "BMP")
     else:
-        # One strip: deflate restarts with each, and skimage reads the file at once anyway.
+        # One strip: deflate restarts with each strip, and skimage reads the whole file at once.
         tifffile.imwrite(
             stream,
             pixels,
@@ -46,10 +46,10 @@ def encode(pixels: Pixels, file_ending: str) -> bytes:
 
 
 def png(pixels: Pixels) -> bytes:
-    """A PNG file, about ten times as fast as Pillow's at about the same size.
+    """Encode a PNG file about ten times as fast as Pillow, at about the same size.
 
-    Every line is stored as difference to the line above (photographs are smooth), which numpy does in one pass, and
-    deflated by libdeflate. Pillow tries five filters for each line.
+    Every line is stored as its difference to the line above, since photographs are smooth. NumPy computes that in one
+    pass, and libdeflate compresses it. Pillow tries five filters for each line.
     """
     height, width = pixels.shape[:2]
     depth = 16 if pixels.dtype == np.uint16 else 8
@@ -59,7 +59,7 @@ def png(pixels: Pixels) -> bytes:
     filtered[:, 0] = _UP
     filtered[0, 1:] = lines[0]
     np.subtract(lines[1:], lines[:-1], out=filtered[1:, 1:])
-    # Label maps are small whatever the level; there a higher one costs nothing.
+    # Label maps are small at any level, so a higher one costs little time.
     packed = bytes(imagecodecs.deflate_encode(filtered.tobytes(), 1 if pixels.ndim == 3 else 6))
     head = struct.pack(">IIBBBBB", width, height, depth, 2 if pixels.ndim == 3 else 0, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", head) + _chunk(b"IDAT", packed) + _chunk(b"IEND", b"")

@@ -19,7 +19,7 @@ from dataset_conversion import destination, duplicates, leftovers, metadata, rep
 from dataset_conversion.errors import ConversionError, Refused
 from dataset_conversion.files_on_disk import state_of
 from dataset_conversion.lock import NumberLock
-from dataset_conversion.model import TRAIN, Case, DataSet, Plan, Record, Settings
+from dataset_conversion.model import TRAIN, CaseRecord, ConversionPlan, ConversionSettings, DataSet, PlannedCase
 from dataset_conversion.progress import progress
 from dataset_conversion.registry import load
 from dataset_conversion.schemes import make_splits
@@ -28,12 +28,12 @@ from dataset_conversion.staging import Staging, Workplace, dump_json, write_atom
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
-    """What the user asked for."""
+class ConversionRequest:
+    """The user's choices: what to convert, where to, and how to go about it."""
 
     data_set: DataSet
     sources: Sequence[Path]
-    settings: Settings
+    settings: ConversionSettings
     raw: Path
     number: int
     folder_name: str
@@ -49,15 +49,15 @@ class Request:
 
 
 @dataclass(kw_only=True)
-class Outcome:
-    """What came of it."""
+class ConversionResult:
+    """The finished data set, or what a dry run says of it."""
 
     folder: Path
     summary: dict[str, Any] = field(default_factory=dict)
     refused: int = 0
 
 
-def run(request: Request) -> Outcome:
+def run(request: ConversionRequest) -> ConversionResult:
     """Convert a data set.
 
     Raises:
@@ -70,7 +70,7 @@ def run(request: Request) -> Outcome:
         return _run(request, name)
 
 
-def _run(request: Request, name: str) -> Outcome:
+def _run(request: ConversionRequest, name: str) -> ConversionResult:
     data_set = request.data_set
     staging = Staging(request.raw, name)
     if request.resume and staging.final.exists() and not staging.data.exists():
@@ -82,16 +82,16 @@ def _run(request: Request, name: str) -> Outcome:
     settings = replace(request.settings, file_ending=plan.file_ending)
     plan = selection.without_bad_names(plan, settings.file_ending)
     plan = selection.without_excluded(plan, data_set, request.exclude)
-    cases, said = metadata.apply(plan.cases, request.metadata)
-    plan = replace(plan, cases=cases, warnings=[*plan.warnings, *said])
+    cases, notes = metadata.apply(plan.cases, request.metadata)
+    plan = replace(plan, cases=cases, warnings=[*plan.warnings, *notes])
     selection.check_some_training_case(plan, data_set, request.sources)
     plan = replace(plan, unused=[*plan.unused, *ignored])
     before = staging.done_before() if request.resume else set()
     estimated = room.estimate(data_set, plan, settings, request.raw, done=before, workers=request.workers)
     if request.dry_run:
         summary = report.dry_summary(name, data_set, settings, plan, estimated)
-        return Outcome(
-            folder=staging.final, summary=summary, refused=sum(one.status == "refused" for one in plan.unused)
+        return ConversionResult(
+            folder=staging.final, summary=summary, refused=sum(file.status == "refused" for file in plan.unused)
         )
     if request.space_check:
         room.check_room(estimated, request.raw, staging.own_bytes() if request.restart else 0)
@@ -113,21 +113,21 @@ def _run(request: Request, name: str) -> Outcome:
         records.append(record)
     records.sort(key=lambda record: record.id)
     summary = _complete(staging, request, settings, plan, records)
-    return Outcome(folder=staging.final, summary=summary, refused=summary["refused"])
+    return ConversionResult(folder=staging.final, summary=summary, refused=summary["refused"])
 
 
 def _check_sources_are_there(sources: Sequence[Path]) -> None:
-    """A disk that was unplugged would otherwise refuse all that is left, and leave half a data set."""
+    """Stop if a source disk was unplugged: all remaining cases would be refused, and half a data set would be left."""
     for source in sources:
         if not source.is_dir():
             raise ConversionError(
-                f"source folder {str(source)!r} is gone; bring it back, then --resume goes on from here"
+                f"source folder {str(source)!r} is gone; bring it back, then --resume continues from here"
             )
 
 
-def convert_one(data_set_name: str, case: Case, work: Workplace) -> Record:
+def convert_case(data_set_name: str, case: PlannedCase, work: Workplace) -> CaseRecord:
     """Convert one case; a refusal becomes part of its record."""
-    record = Record(
+    record = CaseRecord(
         id=case.id,
         part=case.part,
         fold_part=case.fold_part,
@@ -139,21 +139,21 @@ def convert_one(data_set_name: str, case: Case, work: Workplace) -> Record:
     try:
         load(data_set_name).convert(case, record, work)
     except ConversionError:
-        # From writing: the next case would have it too.
+        # An error of writing would hit the next case, too.
         raise
     except MemoryError as error:
         raise ConversionError(f"not enough memory for {case.id}; --resume with fewer --workers") from error
     except Refused as refusal:
         _refuse(record, case, work, str(refusal))
-    # Files are damaged in more ways than anybody foresees: none of them may cost the other cases.
+    # Files are damaged in more ways than anybody foresees. None of them may stop the other cases.
     except Exception as error:
-        # Without the path that the system's errors name: reports hold none.
+        # System errors name a path; reports hold no absolute paths.
         what = error.strerror if isinstance(error, OSError) else error
         _refuse(record, case, work, f"cannot be read ({type(error).__name__}: {what})")
     return record
 
 
-def _refuse(record: Record, case: Case, work: Workplace, reason: str) -> None:
+def _refuse(record: CaseRecord, case: PlannedCase, work: Workplace, reason: str) -> None:
     for relative in record.outputs:
         (work.root / relative).unlink(missing_ok=True)
     record.outputs = {}
@@ -164,20 +164,20 @@ def _refuse(record: Record, case: Case, work: Workplace, reason: str) -> None:
         file.sha256 = file.sha256 or hash_of(case.label if file.role == "label" and case.label else case.image)
 
 
-def _converted(name: str, cases: Sequence[Case], work: Workplace, workers: int) -> Iterator[Record]:
+def _converted(name: str, cases: Sequence[PlannedCase], work: Workplace, workers: int) -> Iterator[CaseRecord]:
     if workers <= 1 or len(cases) <= 1:
         for case in cases:
-            yield convert_one(name, case, work)
+            yield convert_case(name, case, work)
         return
     # Spawned, not forked: the parent has threads (hashing, the progress bar), and a fork would copy their locks.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(min(workers, len(cases)), mp_context=context, initializer=_end_with_parent)
     try:
-        for future in as_completed([pool.submit(convert_one, name, case, work) for case in cases]):
+        for future in as_completed([pool.submit(convert_case, name, case, work) for case in cases]):
             yield future.result()
     except BrokenProcessPool as error:
         raise ConversionError(
-            "a process was ended from outside, mostly for lack of memory; --resume with fewer --workers"
+            "a process was killed from outside, usually for lack of memory; --resume with fewer --workers"
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
@@ -186,8 +186,8 @@ def _converted(name: str, cases: Sequence[Case], work: Workplace, workers: int) 
 def _end_with_parent() -> None:
     """End this worker as soon as its parent is gone.
 
-    A kill reaches the parent only, and releases its lock: a worker that finished its case would write into the folder
-    of the next conversion.
+    A kill reaches only the parent and releases its lock. A worker that finished its case would then write into the
+    folder of the next conversion.
     """
     parent = multiprocessing.parent_process()
 
@@ -199,7 +199,9 @@ def _end_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _open_staging(staging: Staging, request: Request, settings: Settings, plan: Plan) -> dict[str, Record]:
+def _open_staging(
+    staging: Staging, request: ConversionRequest, settings: ConversionSettings, plan: ConversionPlan
+) -> dict[str, CaseRecord]:
     job = {
         "data set": request.data_set.name,
         "sources": [str(source.resolve()) for source in request.sources],
@@ -218,17 +220,16 @@ def _open_staging(staging: Staging, request: Request, settings: Settings, plan: 
         return {}
     if not request.resume:
         raise ConversionError(
-            f"{staging.folder} holds a conversion that was not finished; --resume goes on with it, --restart "
-            f"begins anew"
+            f"{staging.folder} holds a conversion that was not finished; --resume continues it, --restart begins again"
         )
     return staging.resume(job)
 
 
-def _state_of(plan: Plan) -> list[list[Any]]:
-    """Every source file with size and time of change, so that a resumed conversion notices an exchanged file."""
+def _state_of(plan: ConversionPlan) -> list[list[Any]]:
+    """List source files with size and time of change, so that a resumed conversion notices an exchanged file."""
     files = sorted({file for case in plan.cases for file in (case.image, case.label) if file is not None})
     states = [(str(file), state_of(file)) for file in files]
-    # What is no file, or not there, is refused later.
+    # Whatever is not a file, or is missing, is refused later.
     described = [[name, state.st_size, state.st_mtime_ns] if state else [name] for name, state in states]
     return [
         *described,
@@ -237,7 +238,11 @@ def _state_of(plan: Plan) -> list[list[Any]]:
 
 
 def _complete(
-    staging: Staging, request: Request, settings: Settings, plan: Plan, records: Sequence[Record]
+    staging: Staging,
+    request: ConversionRequest,
+    settings: ConversionSettings,
+    plan: ConversionPlan,
+    records: Sequence[CaseRecord],
 ) -> dict[str, Any]:
     data_set = request.data_set
     converted = [record for record in records if record.status == "converted"]
@@ -247,16 +252,16 @@ def _complete(
         raise ConversionError(f"every training case was refused; the first, {first.id}: {first.reason}")
     for folder in ("imagesTr", "labelsTr"):
         (staging.data / folder).mkdir(exist_ok=True)
-    found = duplicates.search(converted)
-    groups = duplicates.groups(converted, found)
+    pairs = duplicates.search(converted)
+    groups = duplicates.groups(converted, pairs)
     splits = make_splits(training, groups, settings)
-    warnings = [*plan.warnings, *splits.warnings, *duplicates.warnings(converted, groups, found)]
+    warnings = [*plan.warnings, *splits.warnings, *duplicates.warnings(converted, groups, pairs)]
     warnings += [f"{record.id}: {warning}" for record in converted for warning in record.warnings]
     in_the_way = destination.splits_in_the_way(staging.final.name, splits.folds)
     write = {
         "cases.csv": report.cases_csv(converted, groups, settings.task),
         "conversion_report.json": dump_json(
-            report.full_report(staging.final.name, data_set, settings, plan, records, warnings, splits, found)
+            report.full_report(staging.final.name, data_set, settings, plan, records, warnings, splits, pairs)
         ),
     }
     if splits.folds:
@@ -276,7 +281,7 @@ def _complete(
     return report.summary(staging.final, data_set, settings, plan, records, [*warnings, *extra], splits)
 
 
-def _already_complete(staging: Staging) -> Outcome:
+def _already_complete(staging: Staging) -> ConversionResult:
     if staging.exists:
         staging.discard()
     try:
@@ -287,4 +292,4 @@ def _already_complete(staging: Staging) -> Outcome:
         raise ConversionError(
             f"{staging.final} exists and was not made by this command; choose another number"
         ) from error
-    return Outcome(folder=staging.final, summary={**summary, "folder": str(staging.final)}, refused=refused)
+    return ConversionResult(folder=staging.final, summary={**summary, "folder": str(staging.final)}, refused=refused)

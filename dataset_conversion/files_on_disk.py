@@ -1,4 +1,4 @@
-"""What lies at a path: a file that can be read to its end, or something else. Standard library only."""
+"""What is at a path: a file that can be read to its end, or something else. Standard library only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _KINDS = (
 
 
 def state_of(path: Path) -> os.stat_result | None:
-    """Size and times of a file; None if there is none, or something that is no file."""
+    """Size and times of a file; None if nothing is there, or something that is not a file."""
     try:
         state = path.stat()
     except OSError:
@@ -25,13 +25,13 @@ def state_of(path: Path) -> os.stat_result | None:
 
 
 def size_of(path: Path) -> int:
-    """Size of a file in bytes, 0 if there is none."""
+    """Size of a file in bytes; 0 if it does not exist."""
     state = state_of(path)
     return state.st_size if state else 0
 
 
 def why_unreadable(path: Path) -> str:
-    """Why something is not a file that ends; empty if it is one. Opening a pipe would wait for ever."""
+    """Why something cannot be read to its end; empty if it can. Opening a pipe, for one, would wait for ever."""
     try:
         mode = path.stat().st_mode
     except OSError as error:
@@ -40,7 +40,7 @@ def why_unreadable(path: Path) -> str:
 
 
 def _why_missing(path: Path) -> str:
-    """What a link without a target says of it."""
+    """Why the target of a link is missing; empty if there is no link."""
     try:
         target = os.readlink(path)
     except OSError:
@@ -51,7 +51,7 @@ def _why_missing(path: Path) -> str:
 
 
 def memory() -> int:
-    """Bytes of memory of this machine; 0 if the system does not tell."""
+    """Memory of this machine in bytes; 0 if the system does not tell."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):

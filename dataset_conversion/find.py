@@ -1,4 +1,4 @@
-"""Look for files and pair them by key, never by the order of two lists. Standard library only."""
+"""Find files and pair them by key, never by the order of two lists. Standard library only."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from dataset_conversion.model import Unused
 
 PARTS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val"}
 PARTS |= {"test": "test", "testing": "test"}
-"""What folders and files of the parts of a data set are called."""
+"""Names of folders and files for the parts of a data set."""
 
-# Left behind by operating systems, or written by nnU-Net and by earlier conversions, in case its folders lie here too.
+# Left behind by operating systems, or written by nnU-Net and by earlier conversions, whose folders may be here, too.
 _IGNORED = re.compile(r"\.|__MACOSX$|Dataset\d{3}_")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class FoundFile:
     """A file below a source folder."""
 
     path: Path
@@ -28,7 +28,7 @@ class Found:
 
     @property
     def folders(self) -> tuple[str, ...]:
-        """Folder names from the source folder's own name down, lower case. What lies above it says nothing."""
+        """Folder names in lower case, from the source folder's own name down. Folders above it do not count."""
         return (self.root.name.lower(), *(part.lower() for part in self.path.relative_to(self.root).parts[:-1]))
 
     @property
@@ -38,28 +38,28 @@ class Found:
 
 
 def is_junk(folder: str) -> bool:
-    """A folder's name says that it is no part of a download."""
+    """Whether a folder's name says that it is not part of a download."""
     return bool(_IGNORED.match(folder))
 
 
-def told_apart(files: Sequence[Found]) -> list[str]:
-    """A name for each file that none of the others has: as short as that allows.
+def told_apart(files: Sequence[FoundFile]) -> list[str]:
+    """Give each file a name of its own, as short as possible.
 
-    That is the path below its source folder, with the source folder's own name where two sources hold the same path.
+    It is the path below the source folder, with the source folder's name where two sources hold the same path.
     """
-    names = [found.relative for found in files]
+    names = [file.relative for file in files]
     if len(set(names)) < len(names):
-        names = [f"{found.root.name}/{found.relative}" for found in files]
-    return names if len(set(names)) == len(names) else [str(found.path) for found in files]
+        names = [f"{file.root.name}/{file.relative}" for file in files]
+    return names if len(set(names)) == len(names) else [str(file.path) for file in files]
 
 
-def walk(sources: Sequence[Path], endings: Iterable[str]) -> Iterator[Found]:
-    """All files with one of the endings (lower case), in sorted order, without what is no part of a download.
+def walk(sources: Sequence[Path], endings: Iterable[str]) -> Iterator[FoundFile]:
+    """Yield all files with one of the endings (lower case), in sorted order.
 
-    That is what operating systems leave behind, and nnU-Net's own folders below a source folder.
+    Files that operating systems leave behind are skipped, and so are nnU-Net's own folders below a source folder.
     """
     wanted = tuple(endings)
-    # Links to folders are followed, each folder once: links may form a ring, and sources may lie within each other.
+    # Links to folders are followed, each folder once: links may form a ring, and sources may contain each other.
     seen: set[str] = set()
     for source in sources:
         if not source.is_dir():
@@ -77,11 +77,11 @@ def walk(sources: Sequence[Path], endings: Iterable[str]) -> Iterator[Found]:
             folders[:] = sorted(name for name in folders if not is_junk(name))
             for name in sorted(files):
                 if not name.startswith(".") and name.lower().endswith(wanted):
-                    yield Found(path=Path(folder, name), root=source)
+                    yield FoundFile(path=Path(folder, name), root=source)
 
 
 def stem_of(name: str) -> str:
-    """File name without its ending; ``.nii.gz`` counts as one.
+    """File name without its ending; ``.nii.gz`` is one ending.
 
     Examples:
         >>> stem_of("case_00000.nii.gz"), stem_of("a.b.png")
@@ -94,53 +94,56 @@ def stem_of(name: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pair:
+class FilePair:
     """Image and label of one key; one of them may be missing."""
 
     key: str
-    image: Found | None
-    label: Found | None
+    image: FoundFile | None
+    label: FoundFile | None
 
 
-def pair(files: Iterable[Found], key: Callable[[Found], tuple[str, str] | None]) -> tuple[list[Pair], list[Unused]]:
+def pair(
+    files: Iterable[FoundFile], key: Callable[[FoundFile], tuple[str, str] | None]
+) -> tuple[list[FilePair], list[Unused]]:
     """Pair files whose key agrees.
 
     Args:
-        files: What was found.
-        key: Gives (key, ``image`` or ``label``) for a file, None for one that is neither.
+        files: The files.
+        key: Function that gives (key, ``image`` or ``label``) for a file, None for one that is neither.
 
     Returns:
         The pairs in the order of their keys, and a refusal for each key that two files of one role share.
     """
-    roles: dict[str, dict[str, list[Found]]] = {}
-    for found in files:
-        answer = key(found)
-        if answer is not None:
-            roles.setdefault(answer[0], {"image": [], "label": []})[answer[1]].append(found)
-    pairs: list[Pair] = []
+    roles: dict[str, dict[str, list[FoundFile]]] = {}
+    for file in files:
+        key_and_role = key(file)
+        if key_and_role is not None:
+            name, role = key_and_role
+            roles.setdefault(name, {"image": [], "label": []})[role].append(file)
+    pairs: list[FilePair] = []
     refused: list[Unused] = []
     for name in sorted(roles):
         images, labels = roles[name]["image"], roles[name]["label"]
         double = images if len(images) > 1 else labels if len(labels) > 1 else []
         if double:
             role = "image" if double is images else "label"
-            names = " and ".join(repr(file) for file in told_apart(double)[:3])
+            names = " and ".join(repr(file_name) for file_name in told_apart(double)[:3])
             reason = (
-                f"{len(double)} files claim to be the {role}: {names}; keep one, or, where one of them is the other "
-                f"half of the pair, let its folder say so (images, labels)"
+                f"{len(double)} files claim to be the {role}: {names}; keep one, or, if one of them is the other "
+                f"half of the pair, name its folder accordingly (images, labels)"
             )
             refused.append(Unused(id=name, path=double[0].relative, status="refused", reason=reason))
             refused += [of_refused(name, file) for file in (*images, *labels) if file is not double[0]]
             continue
-        pairs.append(Pair(key=name, image=images[0] if images else None, label=labels[0] if labels else None))
+        pairs.append(FilePair(key=name, image=images[0] if images else None, label=labels[0] if labels else None))
     return pairs, refused
 
 
-def of_refused(key: str, found: Found) -> Unused:
-    """The note on the other files of a case that is refused."""
-    return Unused(id=key, path=found.relative, status="ignored", reason=f"belongs to {key}, which is refused")
+def of_refused(key: str, file: FoundFile) -> Unused:
+    """Note on another file of a case that is refused."""
+    return Unused(id=key, path=file.relative, status="ignored", reason=f"belongs to {key}, which is refused")
 
 
-def orphan(key: str, found: Found, missing: str) -> Unused:
-    """The note on a file whose partner is missing."""
-    return Unused(id=key, path=found.relative, status="orphan", reason=f"no {missing} with the key {key!r} was found")
+def orphan(key: str, file: FoundFile, missing: str) -> Unused:
+    """Note on a file whose partner is missing."""
+    return Unused(id=key, path=file.relative, status="orphan", reason=f"no {missing} with the key {key!r} was found")

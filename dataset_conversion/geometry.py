@@ -1,4 +1,4 @@
-"""Where voxels lie in the patient: is an affine usable, and how does a label's grid relate to its image's."""
+"""Where voxels are in the patient: whether an affine is usable, and how a label's grid relates to its image's."""
 
 # mypy: untyped-calls-exclude="nibabel"
 from __future__ import annotations
@@ -15,12 +15,12 @@ Affine = NDArray[np.float64]
 Shape = tuple[int, int, int]
 
 SAME_GRID = 0.05
-"""Two grids are the same if no corner differs by more than this part of the smallest voxel edge."""
+"""Largest distance of corners of the same grid, as a part of the smallest voxel edge."""
 ITK_SHEAR = 1e-4
-"""Axes whose cosine is at most this are orthonormal to SimpleITK (it refuses 1e-3)."""
+"""Largest cosine of axes that SimpleITK takes as orthonormal (it refuses 1e-3)."""
 CORRECTABLE_SHEAR = 0.01
-"""Up to this cosine (0.6 degrees) axes are made orthogonal; above, the scanner's gantry was really tilted."""
-# In mm or micrometres: beyond, 32-bit floats say nothing of a voxel's place.
+"""Largest cosine (0.6 degrees) of axes that are made orthogonal; above it, the scanner's gantry was really tilted."""
+# In mm or micrometres: beyond these, 32-bit floats cannot hold a voxel's place.
 _FARTHEST, _LONGEST_EDGE = 1e7, 1e5
 
 
@@ -35,7 +35,7 @@ def spacing_of(affine: Affine) -> NDArray[np.float64]:
 
 
 def is_usable(affine: Affine) -> bool:
-    """Finite, within reason, and no axis of length zero or inside the plane of the others."""
+    """Whether an affine is finite and plausible, with no axis of length zero or in the plane of the others."""
     if not np.all(np.isfinite(affine)) or np.max(np.abs(affine)) > _FARTHEST:
         return False
     edges = spacing_of(affine)
@@ -46,12 +46,12 @@ def is_usable(affine: Affine) -> bool:
 
 
 def is_placeholder(affine: Affine) -> bool:
-    """Unusable, or the unit matrix with any origin: what tools write that have no geometry at hand."""
+    """Whether an affine is unusable, or the unit matrix with any origin, as tools write without a known geometry."""
     return not is_usable(affine) or np.allclose(np.abs(affine[:3, :3]), np.eye(3), atol=1e-4)
 
 
 def shear_of(affine: Affine) -> float:
-    """Largest cosine between two voxel axes; 0 where they are orthogonal."""
+    """Largest cosine between two voxel axes; 0 if they are orthogonal."""
     axes = affine[:3, :3] / spacing_of(affine)
     return float(np.max(np.abs(axes.T @ axes - np.eye(3))))
 
@@ -67,28 +67,28 @@ def orthogonal(affine: Affine, shape: Shape) -> Affine:
     return corrected
 
 
-def displacement(one: Affine, other: Affine, shape: Shape) -> float:
-    """How far the corners of the grid lie apart at most, in units of the smallest voxel edge of the first."""
+def displacement(first: Affine, other: Affine, shape: Shape) -> float:
+    """Largest distance between the corners of two grids, in smallest voxel edges of the first."""
     corners = np.array(np.meshgrid(*([0, length - 1] for length in shape), indexing="ij")).reshape(3, -1)
-    apart = (one[:3, :3] - other[:3, :3]) @ corners + (one[:3, 3:] - other[:3, 3:])
-    return float(np.sqrt(np.max(np.sum(apart**2, axis=0))) / np.min(spacing_of(one)))
+    apart = (first[:3, :3] - other[:3, :3]) @ corners + (first[:3, 3:] - other[:3, 3:])
+    return float(np.sqrt(np.max(np.sum(apart**2, axis=0))) / np.min(spacing_of(first)))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Alignment:
-    """How a label comes onto its image's grid."""
+    """How a label is brought onto its image's grid."""
 
     note: str
-    """Empty if nothing had to be done."""
+    """What had to be done; empty if nothing."""
     transform: NDArray[np.float64] | None
-    """nibabel orientation transform of the label array, None to keep its order."""
+    """nibabel's orientation transform of the label array; None to keep its order."""
 
     def apply(self, label: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The label in the image's voxel order."""
         return label if self.transform is None else np.asarray(apply_orientation(label, self.transform))
 
     def same_order(self, other: Alignment) -> bool:
-        """Whether both leave the voxels in the same order."""
+        """Whether two alignments put the voxels in the same order."""
         if self.transform is None or other.transform is None:
             return self.transform is other.transform
         return np.array_equal(self.transform, other.transform)
@@ -103,18 +103,18 @@ def align(
     image_placed: bool = True,
     label_placed: bool = True,
 ) -> Alignment:
-    """How the label comes onto the image's grid.
+    """Find out how a label is brought onto its image's grid.
 
-    Same grid within tolerance: nothing to do. Same box, other voxel order: axes are swapped and flipped in world space.
-    No geometry on the label beside a real one on the image, as far as that is sure: the image's is taken.
+    On the same grid, within tolerance, nothing is done. In the same box with another voxel order, axes are swapped and
+    flipped in world space. If the label surely has no geometry and the image has a real one, the image's is taken.
 
     Args:
         image: Affine of the image.
         image_shape: Shape of the image.
         label: Affine of the label.
         label_shape: Shape of the label.
-        image_placed: The image's header gives an orientation; without one its affine is a guess.
-        label_placed: The same of the label's header.
+        image_placed: Whether the image's header gives an orientation; without one its affine is a guess.
+        label_placed: Whether the label's header gives one.
 
     Raises:
         Refused: In every other case, since nobody can know which of the two is right.
@@ -130,13 +130,8 @@ def align(
         moved = label @ inv_ornt_aff(transform, label_shape)
         apart = displacement(image, moved, image_shape) if moved_shape == image_shape else apart
         if apart <= SAME_GRID:
-            without_origin = np.allclose([image[:3, 3], label[:3, 3]], 0)
-            if image_shape == label_shape and is_placeholder(label) and without_origin:
-                raise Refused(
-                    "the label's header is the unit matrix with origin 0: that may be true, and then its axes are in "
-                    "another order than the image's, or stand for no geometry at all; copy the image's header into "
-                    "the label if voxels correspond one to one, or give it any other true header"
-                )
+            if image_shape == label_shape:
+                _refuse_unit_matrix(image, label)
             return Alignment(
                 note="label was stored in another voxel order; aligned in world space", transform=transform
             )
@@ -144,7 +139,7 @@ def align(
         if image_shape != label_shape:
             raise Refused(
                 f"label has shape {label_shape} and no real geometry, image has shape {image_shape}: "
-                f"nothing says how one lies on the other"
+                f"nothing says how they correspond"
             )
         return Alignment(note="label had no real geometry (unit matrix); the image's was taken", transform=None)
     if not is_usable(label):
@@ -155,26 +150,36 @@ def align(
         what = "real geometry (unit matrix)" if image_placed else "orientation in its header"
         raise Refused(f"image has no {what} but its label has another one; copy the right header into the image")
     raise Refused(
-        f"image and label lie in different places: their corners are {apart:.3g} voxels apart "
-        f"and both geometries look real; look at them in a viewer, correct the wrong header and convert again"
+        f"image and label are in different places: their corners are {apart:.3g} voxels apart, and "
+        f"both geometries look real; look at them in a viewer, correct the wrong header and convert again"
     )
+
+
+def _refuse_unit_matrix(image: Affine, label: Affine) -> None:
+    """Refuse a label that fits in world space, but whose header may mean that it has no geometry."""
+    if is_placeholder(label) and np.allclose([image[:3, 3], label[:3, 3]], 0):
+        raise Refused(
+            "the label's header is the unit matrix with origin 0: either that is true, and its axes are in another "
+            "order than the image's, or it stands for no geometry at all; copy the image's header into the label if "
+            "voxels correspond one to one, or give it any other true header"
+        )
 
 
 def _without_orientation(
     image: Affine, image_shape: Shape, label: Affine, label_shape: Shape, *, image_placed: bool
 ) -> Alignment:
-    """A label whose header gives voxel edges only."""
+    """Align a label whose header gives only voxel edges."""
     if image_shape != label_shape:
         raise Refused(
             f"label has shape {label_shape} and no orientation in its header, image has shape {image_shape}: "
-            f"nothing says how one lies on the other"
+            f"nothing says how they correspond"
         )
     edges, expected = spacing_of(label), spacing_of(image)
     if not (np.allclose(edges, expected, rtol=1e-2) or np.allclose(edges, 1)):
         raise Refused(
             f"label has no orientation in its header and voxel edges {np.round(edges, 4).tolist()}, image "
-            f"{np.round(expected, 4).tolist()}: nothing says how one lies on the other"
+            f"{np.round(expected, 4).tolist()}: nothing says how they correspond"
         )
     if not image_placed and is_placeholder(image):
-        raise Refused("neither image nor label says where it lies or how large its voxels are")
+        raise Refused("neither image nor label says where it is or how large its voxels are")
     return Alignment(note="label had no orientation in its header; the image's was taken", transform=None)

@@ -1,10 +1,10 @@
 """ISIC 2018 task 1: dermoscopy pictures with the outline of the lesion.
 
-2,594 pictures for training, 100 for validation, 1,000 for test, from challenge.isic-archive.com/data. Layouts: the six
-official folders (inputs say ``Task1-2``, masks ``Task1``), the same with ``Testing`` for ``Test``, flat copies with
-``images`` and ``masks``, and arrays (see `isic_arrays`). Names of 2016 and 2017 work too. Attribute maps, superpixels
-and licence files beside the pictures are left alone. Many pictures occur more than once within and across the years:
-identical and near-identical ones stay in one fold, and those in training and test are reported.
+There are 2,594 pictures for training, 100 for validation and 1,000 for test, from challenge.isic-archive.com/data.
+Layouts: the six official folders (``Task1-2`` for inputs, ``Task1`` for masks), the same with ``Testing`` for ``Test``,
+flat copies with ``images`` and ``masks``, and arrays (see `isic_arrays`). Names of 2016 and 2017 work too. Attribute
+maps, superpixels and licence files beside the pictures are ignored. Many pictures occur more than once, within and
+across the years. Identical and near-identical ones stay in one fold, and those in training and test are reported.
 """
 
 from __future__ import annotations
@@ -15,13 +15,24 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from dataset_conversion.find import PARTS, Found, of_refused, orphan, pair, stem_of, walk
+from dataset_conversion.find import PARTS, FoundFile, of_refused, orphan, pair, stem_of, walk
 from dataset_conversion.isic_arrays import NOTE, convert_row, plan_arrays
-from dataset_conversion.model import TEST, TRAIN, Case, DataSet, Plan, Record, Settings, Task, Unused
+from dataset_conversion.model import (
+    TEST,
+    TRAIN,
+    CaseRecord,
+    ConversionPlan,
+    ConversionSettings,
+    DataSet,
+    LabelTask,
+    PlannedCase,
+    Unused,
+)
 from dataset_conversion.picture_options import CHANNELS, ENDINGS, READER, add_any_colour, add_max_size, written_bytes
 from dataset_conversion.schemes import FOLDS, MEDISEG
+from dataset_conversion.staging import Workplace
 
 # Folders of the official downloads, from ISBI2016_ISIC_Part1_Training_Data to ISIC2018_Task1_Test_GroundTruth.
 _OFFICIAL = re.compile(
@@ -44,7 +55,7 @@ class Isic2018(DataSet):
     licence = "see the download page and LICENSE.txt of the download"
     file_endings = ENDINGS
     megabytes_per_second = 8.0
-    tasks = (Task(name="lesion", summary="skin lesion", labels={"lesion": 1}, mapping={1: 1}),)
+    tasks = (LabelTask(name="lesion", summary="skin lesion", labels={"lesion": 1}, mapping={1: 1}),)
     splits: ClassVar[Mapping[str, str]] = {
         "folds": f"{FOLDS}, over the official training and validation pictures",
         "official": "one fold: official training pictures train, official validation pictures validate",
@@ -52,28 +63,30 @@ class Isic2018(DataSet):
     }
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """How large pictures may be, and what colour masks mean."""
+        """Add the largest size of pictures, and the meaning of colour masks."""
         add_max_size(parser)
         add_any_colour(parser)
 
-    def plan(self, sources: Sequence[Path], settings: Settings) -> Plan:
-        """Pair by ISIC number within each part; arrays are looked for where there are no pictures."""
+    def plan(self, sources: Sequence[Path], settings: ConversionSettings) -> ConversionPlan:
+        """Pair by ISIC number within each part; without pictures, look for arrays."""
         cases, unused, warnings = _pictures(sources)
         known: dict[Path, str] = {}
         if not cases:
-            cases, more = plan_arrays(sources)
-            unused += more
+            cases, unused_arrays = plan_arrays(sources)
+            unused += unused_arrays
             warnings += [NOTE] if cases else []
         if settings.split == "mediseg":
-            reason = "not part of the scheme mediseg, which splits the official training pictures"
+            reason = "not part of the scheme mediseg, which splits only the official training pictures"
             others = [case for case in cases if case.fold_part != "train"]
-            unused += [Unused(id=one.id, path=one.image.name, status="ignored", reason=reason) for one in others]
-            known = {file: reason for one in others for file in (one.image, one.label) if file is not None}
+            unused += [Unused(id=case.id, path=case.image.name, status="ignored", reason=reason) for case in others]
+            known = {file: reason for case in others for file in (case.image, case.label) if file is not None}
             cases = [case for case in cases if case.fold_part == "train"]
-        return Plan(cases=cases, unused=unused, warnings=warnings, known=known, file_ending=settings.file_ending)
+        return ConversionPlan(
+            cases=cases, unused=unused, warnings=warnings, known=known, file_ending=settings.file_ending
+        )
 
-    def convert(self, case: Case, record: Record, work: Any) -> None:
-        """See `rgb.convert_rgb`, and `isic_arrays.convert_row` for arrays."""
+    def convert(self, case: PlannedCase, record: CaseRecord, work: Workplace) -> None:
+        """Convert a picture with `rgb.convert_rgb`, a row of an array with `isic_arrays.convert_row`."""
         from dataset_conversion.rgb import convert_rgb
 
         if case.image.suffix.lower() == ".npy":
@@ -81,37 +94,38 @@ class Isic2018(DataSet):
         else:
             convert_rgb(case, record, work)
 
-    def output_bytes(self, plan: Plan, settings: Settings) -> int:
-        """Lossless formats are larger than JPEG."""
+    def output_bytes(self, plan: ConversionPlan, settings: ConversionSettings) -> int:
+        """Estimate the written bytes: lossless formats are larger than JPEG."""
         return written_bytes(plan, settings)
 
 
-def _pictures(sources: Sequence[Path]) -> tuple[list[Case], list[Unused], list[str]]:
+def _pictures(sources: Sequence[Path]) -> tuple[list[PlannedCase], list[Unused], list[str]]:
     files = list(walk(sources, (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")))
     roles = _Roles(files)
     pairs, unused = pair(files, roles.key)
-    unused = [replace(one, id=one.id.rpartition("/")[2], reason=_without_part(one.reason)) for one in unused]
-    cases: list[Case] = []
+    unused = [replace(entry, id=entry.id.rpartition("/")[2], reason=_without_part(entry.reason)) for entry in unused]
+    cases: list[PlannedCase] = []
     seen: dict[str, str] = {}
-    for one in pairs:
-        part, _, name = one.key.partition("/")
-        found = one.image or one.label
-        if found is None:
+    for image_and_mask in pairs:
+        part, _, name = image_and_mask.key.partition("/")
+        image, label = image_and_mask.image, image_and_mask.label
+        file = image or label
+        if file is None:
             continue
         if name in seen:
-            reason = f"also stands in the {seen[name]} part"
-            unused.append(Unused(id=name, path=found.relative, status="refused", reason=reason))
-            if one.image is not None and one.label is not None:
-                unused.append(of_refused(name, one.label))
-        elif one.image is None or (one.label is None and part != "test"):
-            unused.append(orphan(name, found, "label" if one.image else "image"))
+            reason = f"is also in the {seen[name]} part"
+            unused.append(Unused(id=name, path=file.relative, status="refused", reason=reason))
+            if image is not None and label is not None:
+                unused.append(of_refused(name, label))
+        elif image is None or (label is None and part != "test"):
+            unused.append(orphan(name, file, "label" if image else "image"))
         else:
             seen[name] = part
             cases.append(
-                Case(
+                PlannedCase(
                     id=name,
-                    image=one.image.path,
-                    label=one.label.path if one.label else None,
+                    image=image.path,
+                    label=label.path if label else None,
                     part=TEST if part == "test" else TRAIN,
                     fold_part=part,
                     modality="dermoscopy",
@@ -126,64 +140,64 @@ def _without_part(reason: str) -> str:
 
 
 class _Roles:
-    """Tells pictures from masks, by all files of a number together."""
+    """Tells pictures from masks by all files of a number together."""
 
-    def __init__(self, files: Sequence[Found]) -> None:
-        """Look at all of them."""
-        # Where X has a mask X_segmentation and no other picture, the name of its folder says nothing.
+    def __init__(self, files: Sequence[FoundFile]) -> None:
+        """Note which numbers have a mask and which have a picture."""
+        # If X has a mask X_segmentation and no other picture, the name of its folder does not count.
         self._has_mask: set[str] = set()
         self._has_picture: set[str] = set()
-        for found in files:
-            match = _name(found)
+        for file in files:
+            match = _name(file)
             if match is None:
                 continue
             if match[2]:
                 self._has_mask.add(match[1].upper())
-            elif not _in_masks(found):
+            elif not _in_masks(file):
                 self._has_picture.add(match[1].upper())
 
-    def key(self, found: Found) -> tuple[str, str] | None:
-        """``train/ISIC_0000000`` and the role."""
-        match = _name(found)
+    def key(self, file: FoundFile) -> tuple[str, str] | None:
+        """Key, such as ``train/ISIC_0000000``, and role of a file."""
+        match = _name(file)
         if match is None:
             return None
         number = match[1].upper()
-        part = next((name for folder in reversed(_folders(found)) if (name := _part_of(folder))), "train")
+        part = next((name for folder in reversed(_folders(file)) if (name := _part_of(folder))), "train")
         alone = number in self._has_mask and number not in self._has_picture
-        label = bool(match[2]) or (_in_masks(found) and not alone)
+        label = bool(match[2]) or (_in_masks(file) and not alone)
         return f"{part}/{number}", "label" if label else "image"
 
 
-def _name(found: Found) -> re.Match[str] | None:
-    """The file's ISIC number, and what makes it a mask; None for what is no part of task 1."""
+def _name(file: FoundFile) -> re.Match[str] | None:
+    """The file's ISIC number, and the ending that makes it a mask; None for a file that is not part of task 1."""
     # Task 3 (diagnosis) has other pictures, and no masks; predictions look like masks.
-    if any("task3" in folder or _PREDICTIONS.match(folder) for folder in _folders(found)):
+    if any("task3" in folder or _PREDICTIONS.match(folder) for folder in _folders(file)):
         return None
-    return re.fullmatch(r"(isic_\d{7})(_segmentation(?:_?\d{1,2})?)?", stem_of(found.path.name), re.IGNORECASE)
+    return re.fullmatch(r"(isic_\d{7})(_segmentation(?:_?\d{1,2})?)?", stem_of(file.path.name), re.IGNORECASE)
 
 
-def _folders(found: Found) -> tuple[str, ...]:
-    """Folders whose names count. The source folder's own one only if it is one of the download's, not "my test"."""
-    top = found.folders[0]
-    return (top if _OFFICIAL.fullmatch(top) else "", *found.folders[1:])
+def _folders(file: FoundFile) -> tuple[str, ...]:
+    """Folders whose names count; the source folder's own name only if it is the download's, not "my test"."""
+    top = file.folders[0]
+    return (top if _OFFICIAL.fullmatch(top) else "", *file.folders[1:])
 
 
-def _in_masks(found: Found) -> bool:
-    return bool(re.search(r"mask|groundtruth|ground_truth|label|annotation|(^|_)gt($|_)", _folders(found)[-1]))
+def _in_masks(file: FoundFile) -> bool:
+    return bool(re.search(r"mask|groundtruth|ground_truth|label|annotation|(^|_)gt($|_)", _folders(file)[-1]))
 
 
 def _part_of(folder: str) -> str | None:
     return next((PARTS[word] for word in re.split(r"[^a-z]+", folder) if word in PARTS), None)
 
 
-def _parts_by_folder(files: Sequence[Found]) -> list[str]:
-    """Which folders made pictures validation or test pictures, unless they are the download's own."""
+def _parts_by_folder(files: Sequence[FoundFile]) -> list[str]:
+    """Notes on folders that made pictures validation or test pictures, other than the download's own folders."""
     folders: Counter[tuple[str, str]] = Counter()
-    for found in files:
-        match = _name(found)
-        if match is None or match[2] or _in_masks(found):
+    for file in files:
+        match = _name(file)
+        if match is None or match[2] or _in_masks(file):
             continue
-        folder = next((folder for folder in reversed(_folders(found)) if _part_of(folder)), "")
+        folder = next((folder for folder in reversed(_folders(file)) if _part_of(folder)), "")
         part = _part_of(folder)
         if part and part != "train" and not _OFFICIAL.fullmatch(folder) and folder not in PARTS:
             folders[folder, part] += 1

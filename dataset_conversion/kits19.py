@@ -1,10 +1,10 @@
 """KiTS19: 300 abdominal CTs in the late arterial phase, kidneys (1) and kidney tumours (2); 210 have labels.
 
-Source: github.com/neheller/kits19. Layouts: the repository after ``get_imaging`` (``data/case_00000/imaging.nii.gz``),
-the flat imaging folder of the Hugging Face copy (``images/case_00000.nii.gz``) given beside a clone that has only the
-labels, one folder with ``case_00000_imaging.nii.gz`` and ``case_00000_segmentation.nii.gz``, and ``imagesTr`` with
-``labelsTr``. Voxels are stored as (z, y, x), which the reader with reorientation takes care of. KiTS21 and KiTS23 look
-alike but have a cyst label.
+Source: github.com/neheller/kits19. Layouts: the repository after ``get_imaging`` (``data/case_00000/imaging.nii.gz``);
+the flat imaging folder of the Hugging Face copy (``images/case_00000.nii.gz``), given beside a clone with the labels;
+one folder with ``case_00000_imaging.nii.gz`` and ``case_00000_segmentation.nii.gz``; and ``imagesTr`` with
+``labelsTr``. Voxels are stored as (z, y, x); nnU-Net's reader with reorientation takes care of that. KiTS21 and KiTS23
+look similar, but have a cyst label.
 """
 
 from __future__ import annotations
@@ -13,13 +13,23 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from dataset_conversion.find import Found, orphan, pair, stem_of, walk
-from dataset_conversion.model import TEST, TRAIN, Case, DataSet, Plan, Record, Settings, Task, Unused
+from dataset_conversion.find import FoundFile, orphan, pair, stem_of, walk
+from dataset_conversion.model import (
+    TEST,
+    TRAIN,
+    CaseRecord,
+    ConversionPlan,
+    ConversionSettings,
+    DataSet,
+    LabelTask,
+    PlannedCase,
+    Unused,
+)
 from dataset_conversion.nifti_layout import common_ending, trained_from_test_folders
 from dataset_conversion.schemes import FOLDS, MEDISEG
-from dataset_conversion.staging import prefixes
+from dataset_conversion.staging import Workplace, prefixes
 
 FIRST_TEST_CASE = 210
 LAST_CASE = 299
@@ -44,16 +54,16 @@ class Kits19(DataSet):
     licence = "CC BY-NC-SA 4.0"
     megabytes_per_second = 80.0
     tasks = (
-        Task(
+        LabelTask(
             name="native",
             summary="kidney 1, tumor 2",
             labels={"kidney": 1, "tumor": 2},
             mapping={1: 1, 2: 2},
         ),
-        Task(name="kidney", summary="kidney with its tumor", labels={"kidney": 1}, mapping={1: 1, 2: 1}),
-        Task(name="kidney_only", summary="kidney without its tumor", labels={"kidney": 1}, mapping={1: 1, 2: 0}),
-        Task(name="tumor", summary="tumor", labels={"tumor": 1}, mapping={1: 0, 2: 1}),
-        Task(
+        LabelTask(name="kidney", summary="kidney with its tumor", labels={"kidney": 1}, mapping={1: 1, 2: 1}),
+        LabelTask(name="kidney_only", summary="kidney without its tumor", labels={"kidney": 1}, mapping={1: 1, 2: 0}),
+        LabelTask(name="tumor", summary="tumor", labels={"tumor": 1}, mapping={1: 0, 2: 1}),
+        LabelTask(
             name="regions",
             summary="regions: kidney with its tumor, tumor",
             labels={"kidney": (1, 2), "tumor": 2},
@@ -74,59 +84,61 @@ class Kits19(DataSet):
         }
     }
 
-    def plan(self, sources: Sequence[Path], settings: Settings) -> Plan:
+    def plan(self, sources: Sequence[Path], settings: ConversionSettings) -> ConversionPlan:
         """Pair by case number; cases from 210 on have no public label and become test cases."""
         files = list(walk(sources, (".nii", ".nii.gz")))
         pairs, unused = pair(files, _key)
-        unused = [_with_roles(one, files, sources) for one in unused]
+        unused = [_with_roles(entry, files, sources) for entry in unused]
         cases = []
-        for one in pairs:
-            if one.image is None:
-                if one.label is not None:
-                    unused.append(orphan(one.key, one.label, "image"))
-            elif one.label is None and not _is_test(one.image) and int(one.key.rpartition("_")[2]) < FIRST_TEST_CASE:
-                unused.append(orphan(one.key, one.image, "label"))
+        for scan in pairs:
+            if scan.image is None:
+                if scan.label is not None:
+                    unused.append(orphan(scan.key, scan.label, "image"))
+            elif scan.label is None and not _is_test(scan.image) and int(scan.key.rpartition("_")[2]) < FIRST_TEST_CASE:
+                unused.append(orphan(scan.key, scan.image, "label"))
             else:
                 cases.append(
-                    Case(
-                        id=one.key,
-                        image=one.image.path,
-                        label=one.label.path if one.label else None,
-                        part=TRAIN if one.label and not _is_test(one.image) else TEST,
-                        group=one.key,
+                    PlannedCase(
+                        id=scan.key,
+                        image=scan.image.path,
+                        label=scan.label.path if scan.label else None,
+                        part=TRAIN if scan.label and not _is_test(scan.image) else TEST,
+                        group=scan.key,
                         modality="CT",
                         structure="kidney",
                     )
                 )
         ending, warnings = common_ending(cases)
         trained = {case.image for case in cases if case.part == TRAIN}
-        warnings += trained_from_test_folders(found for found in files if found.path in trained)
-        return Plan(cases=cases, unused=unused, warnings=[*warnings, *_other_years(cases)], file_ending=ending)
+        warnings += trained_from_test_folders(file for file in files if file.path in trained)
+        return ConversionPlan(
+            cases=cases, unused=unused, warnings=[*warnings, *_other_years(cases)], file_ending=ending
+        )
 
-    def output_bytes(self, plan: Plan, settings: Settings) -> int:
-        """See `volume_room.written_bytes`."""
+    def output_bytes(self, plan: ConversionPlan, settings: ConversionSettings) -> int:
+        """Estimate the written bytes, see `volume_room.written_bytes`."""
         from dataset_conversion.volume_room import written_bytes
 
         return written_bytes(plan, settings)
 
-    def convert(self, case: Case, record: Record, work: Any) -> None:
-        """See `ct.convert_ct`."""
-        from dataset_conversion.ct import Plausible, Rules, convert_ct
+    def convert(self, case: PlannedCase, record: CaseRecord, work: Workplace) -> None:
+        """Convert one CT, see `ct.convert_ct`."""
+        from dataset_conversion.ct import CtRules, Plausible, convert_ct
 
-        rules = Rules(
+        rules = CtRules(
             organ=Plausible(name="kidney", low=0.0, high=300.0, spread=100.0),
             unknown_label="label 3 is the cyst of KiTS21 and KiTS23: this is not KiTS19",
         )
         convert_ct(case, record, work, rules)
 
 
-def _is_test(image: Found) -> bool:
-    """nnU-Net's folder for test cases, which may have labels all the same."""
+def _is_test(image: FoundFile) -> bool:
+    """Whether an image is in nnU-Net's folder for test cases, which may still have labels."""
     return "imagests" in image.folders
 
 
-def _other_years(cases: Sequence[Case]) -> list[str]:
-    """A warning where numbers and labels are those of KiTS21 or KiTS23: a case without a cyst does not show it."""
+def _other_years(cases: Sequence[PlannedCase]) -> list[str]:
+    """A warning where numbers and labels are those of KiTS21 or KiTS23, which cases without a cyst do not show."""
     numbers = {int(case.id.rpartition("_")[2]): case for case in cases}
     beyond = sorted(number for number in numbers if number > LAST_CASE)
     labelled = sorted(number for number, case in numbers.items() if case.label and number >= FIRST_TEST_CASE)
@@ -144,15 +156,15 @@ def _other_years(cases: Sequence[Case]) -> list[str]:
     ]
 
 
-def _with_roles(refused: Unused, files: Sequence[Found], sources: Sequence[Path]) -> Unused:
-    """A better reason where the two files of a case may be its image and its label, and nothing says which is which."""
+def _with_roles(refused: Unused, files: Sequence[FoundFile], sources: Sequence[Path]) -> Unused:
+    """A better reason where the two files of a case may be its image and its label, and nothing tells them apart."""
     if refused.status != "refused":
         return refused
-    same = [found for found in files if (answer := _key(found)) and answer[0] == refused.id]
-    if len(same) != 2 or {answer[1] for found in same if (answer := _key(found))} != {"image"}:
+    same = [file for file in files if (key := _key(file)) and key[0] == refused.id]
+    if len(same) != 2 or {key[1] for file in same if (key := _key(file))} != {"image"}:
         return refused
     below = dict(zip(sources, prefixes(sources), strict=True))
-    names = " and ".join(f"{below[found.root]}{found.relative}" for found in same)
+    names = " and ".join(f"{below[file.root]}{file.relative}" for file in same)
     reason = (
         f"{names} both claim to be its image; if one of them is the label, call its folder labels or the file "
         f"{refused.id}_segmentation.nii.gz"
@@ -160,18 +172,18 @@ def _with_roles(refused: Unused, files: Sequence[Found], sources: Sequence[Path]
     return replace(refused, reason=reason)
 
 
-def _key(found: Found) -> tuple[str, str] | None:
-    """Case and role, from the file's name and, where that says nothing, the folders above it."""
-    stem = stem_of(found.path.name).lower()
+def _key(file: FoundFile) -> tuple[str, str] | None:
+    """Case and role, from the file's name and, if that does not tell, the folders above it."""
+    stem = stem_of(file.path.name).lower()
     number = re.match(r"case_?(\d{1,5})(?:_0000)?(?=$|[_-])", stem)
-    number = number or next((m for f in reversed(found.folders) if (m := re.fullmatch(r"case_?(\d{1,5})", f))), None)
+    number = number or next((m for f in reversed(file.folders) if (m := re.fullmatch(r"case_?(\d{1,5})", f))), None)
     if number is None:
         return None
     rest = re.sub(r"^case_?\d{1,5}(_0000)?[_-]?", "", stem)
     role = {"imaging": "image", "image": "image", "segmentation": "label", "seg": "label", "label": "label"}.get(rest)
     if not rest:
-        # The nearest folder that says something: labels/batch1 holds labels, labelled/images holds images.
-        kinds = (re.match(_FOLDERS, folder) for folder in reversed(found.folders))
+        # The nearest folder that tells: labels/batch1 holds labels, labelled/images holds images.
+        kinds = (re.match(_FOLDERS, folder) for folder in reversed(file.folders))
         kind = next((match.lastgroup for match in kinds if match), "image")
         role = None if kind == "other" else kind
     # Annotations of single readers and the like carry other names.

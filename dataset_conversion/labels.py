@@ -1,4 +1,4 @@
-"""From the labels of a source to those of a task."""
+"""Translation of a source's labels to those of a task."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataset_conversion.errors import Refused
 
 
 def count_labels(labels: NDArray[np.uint8]) -> dict[int, int]:
-    """Voxels of each value that occurs, in rising order.
+    """Count the voxels of each value that occurs, in ascending order.
 
     Examples:
         >>> count_labels(np.array([0, 2, 2], dtype=np.uint8))
@@ -34,9 +34,9 @@ def map_labels(
 
     Args:
         labels: Source labels.
-        mapping: Source label to written label.
-        counts: What `count_labels` says of them, if that is known.
-        hint: Added to the reason if a label is not in the mapping.
+        mapping: Written label of each source label.
+        counts: Result of `count_labels`, if it is known.
+        hint: Text that is added to the reason if a label is not in the mapping.
 
     Raises:
         Refused: If a label occurs that the mapping does not have.

@@ -1,4 +1,4 @@
-"""What lies in the source folders and is no part of any case: every file is accounted for. Standard library only."""
+"""Files in the source folders that are not part of any case: every file is accounted for. Standard library only."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dataset_conversion.find import is_junk, stem_of
-from dataset_conversion.model import Plan, Unused
+from dataset_conversion.model import ConversionPlan, Unused
 
 _NO_DOWNLOAD = "a folder of the operating system, of nnU-Net or hidden; it is not looked into"
 _NO_PART = "neither its name nor its folder says that it is part of the data set"
 
 
-def of(plan: Plan, sources: Sequence[Path]) -> tuple[list[Unused], list[Unused]]:
-    """Every file that a plan does not mention, and every folder that could not be looked into.
+def of(plan: ConversionPlan, sources: Sequence[Path]) -> tuple[list[Unused], list[Unused]]:
+    """Find every file that a plan does not mention, and every folder that could not be looked into.
 
     Args:
-        plan: What a data set's module found.
-        sources: Where it looked.
+        plan: Plan of a data set's module.
+        sources: Source folders.
 
     Returns:
-        The folders, as refusals, since cases may lie in them; and the files.
+        The folders as refusals, since cases may be in them, and the files.
     """
     taken = {file for case in plan.cases for file in (case.image, case.label) if file is not None}
-    mentioned = Counter(one.path for one in plan.unused)
+    mentioned = Counter(entry.path for entry in plan.unused)
     unreadable: list[Unused] = []
     ignored: list[Unused] = []
     for entry in _everything(sources):
@@ -54,12 +54,12 @@ class _Entry:
     below: str
     """Path below its source folder."""
     reason: str = ""
-    """Why it can be no part of a case."""
+    """Why it cannot be part of a case."""
     unreadable: bool = False
 
 
 def _everything(sources: Sequence[Path]) -> Iterator[_Entry]:
-    """Every file once, as `find.walk` sees them."""
+    """Yield every file once, as `find.walk` sees them."""
     seen: set[str] = set()
     for source in sources:
         failed: list[OSError] = []

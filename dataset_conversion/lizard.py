@@ -1,8 +1,9 @@
 """Lizard: the 238 whole images that CoNIC was cut from, H&E of colon tissue with nuclei in six classes.
 
-Source: warwick.ac.uk/TIA/data/lizard. Layout: ``lizard_images1``, ``lizard_images2`` with PNG files, ``lizard_labels``
-with a ``.mat`` file for each (instance map, and the class of each instance number) and ``info.csv`` with the source and
-one of three splits. CoNIC and Lizard hold the same pixels: train on one of them and test on neither.
+Source: warwick.ac.uk/TIA/data/lizard. Layout: ``lizard_images1`` and ``lizard_images2`` with PNG files,
+``lizard_labels`` with a ``.mat`` file for each (instance map, and the class of each instance number), and ``info.csv``
+with the source and one of three splits. CoNIC and Lizard hold the same pixels: do not train on one and test on the
+other.
 """
 
 from __future__ import annotations
@@ -10,14 +11,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from dataset_conversion.find import Found, orphan, pair, stem_of, walk
+from dataset_conversion.find import FoundFile, orphan, pair, stem_of, walk
 from dataset_conversion.lizard_info import info_notes, read_info
-from dataset_conversion.model import Case, DataSet, FileRecord, Plan, Record, Settings
+from dataset_conversion.model import CaseRecord, ConversionPlan, ConversionSettings, DataSet, FileRecord, PlannedCase
 from dataset_conversion.nuclei_tasks import TASKS
 from dataset_conversion.picture_options import CHANNELS, ENDINGS, READER
 from dataset_conversion.schemes import FOLDS, MEDISEG, SOURCE, THIRDS
+from dataset_conversion.staging import Workplace
 
 _INFO = "source and split of each image"
 
@@ -38,33 +40,34 @@ class Lizard(DataSet):
     tasks = TASKS
     splits: ClassVar[Mapping[str, str]] = {"folds": FOLDS, "thirds": THIRDS, "mediseg": MEDISEG, "source": SOURCE}
 
-    def plan(self, sources: Sequence[Path], settings: Settings) -> Plan:
-        """Pair by file name; source and split come from info.csv where it is there."""
+    def plan(self, sources: Sequence[Path], settings: ConversionSettings) -> ConversionPlan:
+        """Pair by file name; source and split come from info.csv if it exists."""
         pairs, unused = pair(walk(sources, (".png", ".mat")), _key)
         info, known = read_info(sources)
         cases = []
-        for one in pairs:
-            if one.image is None or one.label is None:
-                found = one.image or one.label
-                if found is not None:
-                    unused.append(orphan(one.key, found, "label" if one.image else "image"))
+        for image_and_nuclei in pairs:
+            key, image, label = image_and_nuclei.key, image_and_nuclei.image, image_and_nuclei.label
+            if image is None or label is None:
+                file = image or label
+                if file is not None:
+                    unused.append(orphan(key, file, "label" if image else "image"))
                 continue
-            row = info.get(one.key, {})
+            row = info.get(key, {})
             cases.append(
-                Case(
+                PlannedCase(
                     # A second download of a file may be called "consep_9 (1)".
-                    id=f"lizard_{re.sub(r'[^A-Za-z0-9._+-]+', '-', one.key)}",
-                    image=one.image.path,
-                    label=one.label.path,
-                    group=one.key,
+                    id=f"lizard_{re.sub(r'[^A-Za-z0-9._+-]+', '-', key)}",
+                    image=image.path,
+                    label=label.path,
+                    group=key,
                     fold_part=row.get("split", ""),
                     modality="H&E",
                     structure="nuclei",
-                    site=row.get("source") or one.key.rpartition("_")[0],
+                    site=row.get("source") or key.rpartition("_")[0],
                 )
             )
-        warnings = info_notes(info, {one.key for one in pairs if one.image and one.label})
-        return Plan(
+        warnings = info_notes(info, {entry.key for entry in pairs if entry.image and entry.label})
+        return ConversionPlan(
             cases=cases,
             unused=unused,
             warnings=warnings,
@@ -72,7 +75,7 @@ class Lizard(DataSet):
             file_ending=settings.file_ending,
         )
 
-    def convert(self, case: Case, record: Record, work: Any) -> None:
+    def convert(self, case: PlannedCase, record: CaseRecord, work: Workplace) -> None:
         """Write one image with its nuclei."""
         from dataset_conversion.lizard_mat import read_mat
         from dataset_conversion.nuclei import as_instances, class_map, write_nuclei
@@ -88,16 +91,16 @@ class Lizard(DataSet):
         instances, classes, label_record.sha256 = read_mat(label)
         write_nuclei(record, work, picture.pixels, as_instances(instances), class_map(instances, classes))
 
-    def output_bytes(self, plan: Plan, settings: Settings) -> int:
-        """About what the images have."""
+    def output_bytes(self, plan: ConversionPlan, settings: ConversionSettings) -> int:
+        """Estimate the written bytes: about twice those of the images."""
         return sum(2 * case.image.stat().st_size for case in plan.cases)
 
 
-def _key(found: Found) -> tuple[str, str] | None:
-    """File name and role; pictures with drawn-in outlines are not images."""
-    if any("overlay" in folder for folder in found.folders[1:]):
+def _key(file: FoundFile) -> tuple[str, str] | None:
+    """File name and role; pictures with drawn outlines are not images."""
+    if any("overlay" in folder for folder in file.folders[1:]):
         return None
-    return stem_of(found.path.name), "label" if found.path.suffix.lower() == ".mat" else "image"
+    return stem_of(file.path.name), "label" if file.path.suffix.lower() == ".mat" else "image"
 
 
 DATA_SET = Lizard()

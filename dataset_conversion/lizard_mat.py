@@ -19,7 +19,7 @@ _ENTRIES = ("inst_map", "id", "class")
 
 
 def read_mat(path: Path) -> tuple[NDArray[Any], dict[int, int], str]:
-    """Instance map, class of each instance number, hash of the file.
+    """Read the instance map, the class of each instance number, and the hash of the file.
 
     Raises:
         Refused: With the reason.
@@ -29,7 +29,7 @@ def read_mat(path: Path) -> tuple[NDArray[Any], dict[int, int], str]:
         raise Refused(f"{path.name} is a MATLAB 7.3 file (HDF5); save it with -v7")
     try:
         content = loadmat(io.BytesIO(source.data))
-    # SciPy's reader stumbles over damaged bytes in any way there is.
+    # SciPy's reader may fail in any way on damaged bytes.
     except Exception as error:
         what = what_it_is(source.data) or f" ({error}); download it again"
         raise Refused(f"{path.name} cannot be read as a MATLAB file{what}") from error
@@ -45,13 +45,13 @@ def read_mat(path: Path) -> tuple[NDArray[Any], dict[int, int], str]:
             raise Refused(f"{path.name} lists the nucleus {number} twice, with the classes {known[number]} and {kind}")
     instances = content["inst_map"]
     if not isinstance(instances, np.ndarray):
-        # A sparse map.
+        # The map is sparse.
         instances = instances.toarray()
     return instances, known, source.sha256
 
 
 def _whole(values: Any, entry: str, name: str) -> list[int]:
-    """A column of whole numbers."""
+    """The whole numbers of a column."""
     column = np.ravel(values)
     if column.dtype.kind not in "buif":
         raise Refused(f"{name} has {column.dtype} in its entry {entry}; numbers are needed")

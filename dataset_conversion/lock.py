@@ -1,8 +1,8 @@
-"""One process at a time makes the data set of a number. Standard library only.
+"""A lock, so that one process at a time makes the data set of a number. Standard library only.
 
-The lock is the file ``nnUNet_raw/.DatasetXXX.lock``, which nnU-Net does not see. Where the file system has kernel locks
-(flock), the kernel releases it when its process ends, killed or not. Elsewhere the file's existence is the lock: it
-names host, process and the process's start, so that a file left behind by a killed process is noticed on that host.
+The lock is the file ``nnUNet_raw/.DatasetXXX.lock``, which nnU-Net does not see. If the file system has kernel locks
+(flock), the kernel releases it when its process ends, even if killed. Elsewhere the file's existence is the lock. It
+names host, process and the process's start, so a file that a killed process left behind is noticed on that host.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from types import TracebackType
 
 from dataset_conversion.errors import ConversionError
 
-# Each fails only where another process takes or releases the lock at that moment.
+# An attempt fails only if another process takes or releases the lock at that moment.
 _TRIES = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Holder:
+class LockHolder:
     """The process that has a lock.
 
     Attributes:
         name: Folder name of the data set that it makes.
         host: Name of its machine.
         pid: Process number there.
-        started: Start of the process, in clock ticks since the machine's start; empty where the system does not tell.
-        place: Start of the machine and process namespace: only there does the process number mean something.
-        kernel: The kernel holds the lock too, and releases it at the process's end.
+        started: Start of the process, in clock ticks since the machine's start; empty if the system does not tell.
+        place: Start of the machine, and process namespace: the process number is valid only there.
+        kernel: Whether the kernel also holds the lock, and releases it at the end of the process.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Holder:
     kernel: bool
 
     def is_gone(self) -> bool:
-        """The process has surely ended. False where that cannot be known from here."""
+        """Whether the process has surely ended; False if that cannot be known from here."""
         if (self.host, self.place) != (platform.node(), _place()) or os.name != "posix":
             return False
         try:
@@ -60,14 +60,14 @@ class NumberLock:
     Args:
         raw: Folder of the raw data sets; made if it does not exist.
         number: The data set's number.
-        name: Folder name of the data set, for whoever meets the lock.
+        name: Folder name of the data set, which other processes report.
 
     Raises:
-        ConversionError: At once, if another process makes a data set of that number there.
+        ConversionError: At once, if another process is making a data set of that number there.
     """
 
     def __init__(self, raw: Path, number: int, name: str) -> None:
-        """See the class."""
+        """Take the lock."""
         self.file = raw / f".Dataset{number:03d}.lock"
         self._number = number
         self._name = name
@@ -88,11 +88,11 @@ class NumberLock:
             raise
 
     def release(self) -> None:
-        """Let the next one in, and remove the folders that were made in vain."""
+        """Release the lock, and remove folders that were made in vain."""
         if not self._held:
             return
         self._held = False
-        # Removed while it is still held: whoever opened it in the meantime notices and makes a new one.
+        # Removed while it is still held: a process that opened it in the meantime notices, and makes a new one.
         if self._descriptor >= 0 or _read(self.file) == self._holder(kernel=False):
             self.file.unlink(missing_ok=True)
         if self._descriptor >= 0:
@@ -101,17 +101,17 @@ class NumberLock:
         self._remove_empty_folders()
 
     def __enter__(self) -> NumberLock:
-        """Hold it in a with block."""
+        """Hold the lock in a with block."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Let go."""
+        """Release the lock."""
         self.release()
 
     def _taken(self) -> bool:
-        """Try once; False if the file was exchanged meanwhile and the next try will tell."""
+        """Try to take the lock; False if the file was exchanged meanwhile, so that another try is needed."""
         self.file.parent.mkdir(parents=True, exist_ok=True)
         created = not self.file.exists()
         try:
@@ -124,11 +124,11 @@ class NumberLock:
                 return False
             before = None if created else _read(self.file)
             if kernel:
-                # A kernel lock says nothing of a process that has none, because it reaches the folder another way.
+                # A kernel lock does not exclude a process that reaches the folder another way and has none.
                 if before and not before.kernel and not before.is_gone():
                     raise self._refusal(before)
                 with contextlib.suppress(OSError):
-                    # What it says is only for those who meet it.
+                    # The content is only for the messages of other processes.
                     self._write(descriptor, kernel=True)
                 self._descriptor, descriptor = descriptor, -1
             elif created:
@@ -143,10 +143,10 @@ class NumberLock:
         self._held = True
         return True
 
-    def _take_over(self, before: Holder | None) -> None:
-        """Replace what a killed process left behind where there are no kernel locks.
+    def _take_over(self, before: LockHolder | None) -> None:
+        """Replace the file of a killed process where there are no kernel locks.
 
-        Two may find it at the same time: the one that can make the second file goes on, and looks again.
+        Two processes may find it at the same time. The one that can make the second file continues, and looks again.
         """
         if before is None or not before.is_gone():
             raise self._refusal(before)
@@ -168,9 +168,9 @@ class NumberLock:
             os.close(descriptor)
             guard.unlink(missing_ok=True)
 
-    def _holder(self, *, kernel: bool) -> Holder:
+    def _holder(self, *, kernel: bool) -> LockHolder:
         pid = os.getpid()
-        return Holder(
+        return LockHolder(
             name=self._name,
             host=platform.node(),
             pid=pid,
@@ -184,7 +184,7 @@ class NumberLock:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, content, 0) if hasattr(os, "pwrite") else os.write(descriptor, content)
 
-    def _refusal(self, holder: Holder | None, *, kernel: bool = False) -> ConversionError:
+    def _refusal(self, holder: LockHolder | None, *, kernel: bool = False) -> ConversionError:
         who = f"process {holder.pid} on {holder.host} ({holder.name})" if holder else "another process"
         gone = "" if kernel or (holder and holder.kernel) else f"; if that process is gone, remove {self.file}"
         return ConversionError(
@@ -200,10 +200,10 @@ class NumberLock:
 
 
 def _kernel_lock(descriptor: int) -> bool:
-    """Lock an open file; False where there are no such locks.
+    """Lock an open file; False if the system has no such locks.
 
     Raises:
-        BlockingIOError: If somebody has it.
+        BlockingIOError: If another process holds the lock.
     """
     try:
         import fcntl
@@ -228,25 +228,25 @@ def _is_at(descriptor: int, path: Path) -> bool:
         return False
 
 
-def _read(file: Path) -> Holder | None:
-    """Who wrote a lock's file; None if it does not say."""
+def _read(file: Path) -> LockHolder | None:
+    """The process that wrote a lock's file; None if the file does not tell."""
     try:
-        return Holder(**json.loads(file.read_text()))
+        return LockHolder(**json.loads(file.read_text()))
     except (OSError, ValueError, TypeError):
         return None
 
 
 def _start_of(pid: int) -> str:
-    """When a process began, where the system tells."""
+    """Start of a process; empty if the system does not tell."""
     try:
-        # The name of the program, in brackets, may hold blanks.
+        # The name of the program, in brackets, may contain blanks.
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):
         return ""
 
 
 def _place() -> str:
-    """What makes a process number of this host mean something: the machine's start, and the container's processes."""
+    """Where a process number of this host is valid: the machine's start, and the container's processes."""
     parts = []
     with contextlib.suppress(OSError):
         parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())

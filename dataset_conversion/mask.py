@@ -1,4 +1,4 @@
-"""Masks of one object: whatever way they are stored, as 0 and 1."""
+"""Masks of one object, read as 0 and 1 however they are stored."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from PIL import Image
 from dataset_conversion.errors import Refused
 from dataset_conversion.mask_scale import FLAT_SHARE, cut_mask, flat_share
 from dataset_conversion.picture import decode, orientation_of, shrunk_size, turned
-from dataset_conversion.source_file import Source, open_source
+from dataset_conversion.source_file import SourceFile, open_source
 
 Mask = NDArray[np.bool_]
 
 _ALMOST_GREY = 0.1
 _FEW_COLOURS = 64
 _COARSEST = 16
-"""How many times smaller one of picture and mask may be than the other, and how many pixels its shorter side needs."""
+"""How many times smaller one of picture and mask may be than the other, and the fewest pixels of its shorter side."""
 
 
 @dataclass(kw_only=True)
 class MaskFile:
-    """A mask and what was done to get it."""
+    """A mask, and what was done to read it."""
 
-    source: Source
+    source: SourceFile
     inside: Mask
     orientation: int = 1
-    """EXIF orientation, not applied."""
+    """EXIF orientation, which is not applied."""
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -43,14 +43,12 @@ class MaskFile:
 
 
 def read_mask(path: Path, *, any_colour: bool = False) -> MaskFile:
-    """Read a mask.
-
-    Which values are the object, `mask_scale.cut_mask` decides.
+    """Read a mask; `mask_scale.cut_mask` decides which values are the object.
 
     Args:
         path: The file.
-        any_colour: In a colour mask whatever is not dark is the object; without this it is refused, since its colours
-            may stand for several structures.
+        any_colour: Whether everything that is not dark in a colour mask is the object. Otherwise a colour mask is
+            refused, since its colours may stand for several structures.
 
     Raises:
         Refused: With the reason.
@@ -91,7 +89,7 @@ def read_mask(path: Path, *, any_colour: bool = False) -> MaskFile:
 
 
 def _check_palette(image: Image.Image, name: str) -> None:
-    """A palette that paints several values alike hides what the mask says."""
+    """Refuse a palette that paints several values alike, since it hides them."""
     if image.mode != "P":
         return
     used = np.unique(np.asarray(image))
@@ -104,19 +102,19 @@ def _check_palette(image: Image.Image, name: str) -> None:
 
 
 def _one_channel(values: NDArray[np.uint8], *, any_colour: bool) -> NDArray[np.uint8]:
-    """A grey picture of a mask with three channels.
+    """Make a mask with three channels grey.
 
     Raises:
-        Refused: If it has colours and they were not asked for.
+        Refused: If it has colours and ``any_colour`` is not set.
     """
     brightest = values.max(axis=2)
     spread = brightest - values.min(axis=2)
-    # JPEG and careless tools leave channels that differ a little.
+    # Channels differ a little after JPEG and careless tools.
     if int(spread.max()) <= _ALMOST_GREY * int(brightest.max()):
         return brightest
     colours = np.unique(values.reshape(-1, 3), axis=0)
     if any_colour:
-        # Areas of a dark colour such as (64, 0, 0), which programs paint, are objects; dark outlines are soft edges.
+        # Areas of a dark colour such as (64, 0, 0), which programs paint, are objects. Dark outlines are soft edges.
         dark = (brightest > 0) & (brightest <= 127)
         painted = len(colours) <= _FEW_COLOURS and flat_share(brightest, dark) > FLAT_SHARE
         return (brightest > (0 if painted else 127)).astype(np.uint8)
@@ -129,10 +127,10 @@ def _one_channel(values: NDArray[np.uint8], *, any_colour: bool) -> NDArray[np.u
 
 
 def fit_mask(mask: MaskFile, size: tuple[int, int], name: str) -> None:
-    """Bring a mask to its picture's size where both have one shape, as copies at half size have.
+    """Scale a mask to its picture's size if both have the same proportions, as with copies at half size.
 
     Raises:
-        Refused: If the shapes differ.
+        Refused: If the proportions differ.
     """
     if mask.size == size:
         return
@@ -140,7 +138,7 @@ def fit_mask(mask: MaskFile, size: tuple[int, int], name: str) -> None:
     small, large = sorted([size, (width, height)])
     if max(large) > _COARSEST * max(small) or min(small) < _COARSEST:
         raise Refused(
-            f"{name} is {width}x{height}, its picture {size[0]}x{size[1]}: one is too coarse for the other; get "
+            f"{name} is {width}x{height}, its picture {size[0]}x{size[1]}: one is too coarse for the other; provide "
             f"both in one size"
         )
     if abs(width * size[1] - height * size[0]) > max(*size, width, height):
@@ -152,7 +150,7 @@ def fit_mask(mask: MaskFile, size: tuple[int, int], name: str) -> None:
 
 
 def shrink_mask(inside: Mask, longest: int) -> Mask:
-    """Scale a mask down together with its picture: a pixel is inside if more than half of its area was."""
+    """Scale a mask down with its picture: a pixel is inside if more than half of its area was."""
     size = shrunk_size((inside.shape[1], inside.shape[0]), longest)
     if size == (inside.shape[1], inside.shape[0]):
         return inside

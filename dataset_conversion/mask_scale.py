@@ -1,7 +1,8 @@
-"""Which values of a mask are the object: decided from all of its values and where they lie, or refused.
+"""Which values of a mask are the object: decided from all of its values and their places, or refused.
 
-Two values: the higher one is the object. More than two: either a soft outline, whose in-between values change from
-pixel to pixel, or several areas of one value each (classes, numbered objects), of which nobody knows which count.
+Of two values, the higher one is the object. More than two values are either a soft outline, whose in-between values
+change from pixel to pixel, or several areas of one value each (classes, numbered objects). Then nobody knows which of
+them count.
 """
 
 from __future__ import annotations
@@ -15,18 +16,18 @@ from numpy.typing import NDArray
 from dataset_conversion.errors import Refused
 
 USUAL = (1, 255, 65535)
-"""What the object is mostly stored as, beside 0."""
+"""Usual values of the object, beside 0."""
 FLAT_SHARE = 0.2
 """Share of in-between pixels that equal their right, lower and diagonal neighbours.
 
-Measured: JPEG at quality 10 to 95 at most 0.01, scaled and blurred outlines at most 0.14, areas of classes and
-numbered objects at least 0.3.
+Measured: at most 0.01 in JPEG at quality 10 to 95, at most 0.14 in scaled and blurred outlines, and at least 0.3 in
+areas of classes and numbered objects.
 """
 OUTLINE_WIDTH = 16
-"""Widest soft outline, as in-between pixels for each pixel of its length. Masks blown up to 8 times have 6."""
+"""Widest soft outline, as in-between pixels per pixel of its length. Masks enlarged 8 times have 6."""
 _SMALLEST_RANGE = 32
 _FEW = 16
-# JPEG moves even areas by a few of 255 levels.
+# JPEG changes even areas by a few of 255 levels.
 _NOISE = 8 / 255
 
 
@@ -39,14 +40,14 @@ class CutMask:
 
 
 def cut_mask(values: NDArray[Any], *, highest: float | None = None) -> CutMask:
-    """Tell object from background.
+    """Separate object and background.
 
     Args:
         values: Grey values (height, width), 0 or more, none of them NaN.
-        highest: What the object has in the whole set of masks, where one mask alone may be empty.
+        highest: Value of the object in the whole set of masks, since a single mask may be empty.
 
     Raises:
-        Refused: With what was found, where the values can be read in two ways.
+        Refused: If the values can be read in two ways.
 
     Examples:
         >>> cut_mask(np.array([[0, 2], [2, 0]])).inside.tolist()
@@ -69,14 +70,14 @@ def cut_mask(values: NDArray[Any], *, highest: float | None = None) -> CutMask:
 
 
 def flat_share(values: NDArray[Any], between: NDArray[np.bool_]) -> float:
-    """Share of some pixels that equal their neighbours on three sides: high in areas, low in outlines."""
+    """Share of the given pixels that equal their neighbours on three sides: high in areas, low in outlines."""
     flat = between[1:, 1:] & (values[1:, 1:] == values[:-1, 1:])
     flat &= (values[1:, 1:] == values[1:, :-1]) & (values[1:, 1:] == values[:-1, :-1])
     return float(np.count_nonzero(flat)) / max(int(np.count_nonzero(between)), 1)
 
 
 def _one_value(value: float, highest: float | None) -> bool:
-    """All background or all object."""
+    """Whether a mask of one value is all object, or all background."""
     if value == 0:
         return False
     if value in USUAL or value == highest:
@@ -85,27 +86,27 @@ def _one_value(value: float, highest: float | None) -> bool:
 
 
 def _check_soft(values: NDArray[Any], inside: NDArray[np.bool_], low: float, high: float) -> None:
-    """More than two values must be the soft outline of one object.
+    """Check that more than two values are the soft outline of one object.
 
     Raises:
-        Refused: Otherwise.
+        Refused: If not.
     """
     different = np.unique(values)
-    found = (
+    shown = (
         "values " + ", ".join(f"{value:g}" for value in different)
         if len(different) <= _FEW
         else f"{len(different)} values from {different[0]:g} to {different[-1]:g}"
     )
     many = "nothing says which of them are the object; make it 0 and 255"
     span = high - low
-    # From 0 to 1 only where the numbers are broken ones.
+    # A range from 0 to 1 is possible for fractions only.
     if values.dtype.kind != "f" and span < _SMALLEST_RANGE:
-        raise Refused(f"it has {found}: {many}")
+        raise Refused(f"it has {shown}: {many}")
     noise = span * _NOISE if len(different) > _FEW else 0.0
     between = (values > low + noise) & (values < high - noise)
     if flat_share(values, between) > FLAT_SHARE:
-        raise Refused(f"it has {found}, several of them as whole areas (classes or numbered objects): {many}")
+        raise Refused(f"it has {shown}, several of them as whole areas (classes or numbered objects): {many}")
     grey = np.count_nonzero((values > low + span / 10) & (values < high - span / 10))
     outline = np.count_nonzero(inside[1:] != inside[:-1]) + np.count_nonzero(inside[:, 1:] != inside[:, :-1])
     if grey > OUTLINE_WIDTH * max(outline, 1):
-        raise Refused(f"it has {found}, far more in-between pixels than an outline has: {many}")
+        raise Refused(f"it has {shown}, far more in-between pixels than an outline has: {many}")

@@ -1,4 +1,4 @@
-"""The words of a conversion: task, case, plan, settings, record. Standard library only."""
+"""The terms of a conversion: task, case, plan, settings, record. Standard library only."""
 
 from __future__ import annotations
 
@@ -7,20 +7,23 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from dataset_conversion.files_on_disk import size_of
+
+if TYPE_CHECKING:
+    from dataset_conversion.staging import Workplace
 
 TRAIN = "train"
 TEST = "test"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
-    """What is to be segmented: which source labels become which written ones.
+class LabelTask:
+    """What is segmented: which source labels become which written labels.
 
     Examples:
-        >>> kidney = Task(name="kidney", summary="...", labels={"kidney": 1}, mapping={1: 1, 2: 1})
+        >>> kidney = LabelTask(name="kidney", summary="...", labels={"kidney": 1}, mapping={1: 1, 2: 1})
         >>> kidney.dataset_labels()
         {'background': 0, 'kidney': 1}
     """
@@ -28,11 +31,11 @@ class Task:
     name: str
     summary: str
     labels: Mapping[str, int | tuple[int, ...]]
-    """Names as in ``dataset.json``, without the background. A tuple makes nnU-Net train on regions."""
+    """Value of each name in ``dataset.json``, without the background. A tuple makes nnU-Net train on regions."""
     mapping: Mapping[int, int]
-    """Source label to written label. What is not here, and not 0, is not allowed in a source file."""
+    """Written label of each source label. Other labels but 0 are not allowed in a source file."""
     values: Mapping[int, str] = field(default_factory=dict)
-    """Names of the written values where ``labels`` holds regions."""
+    """Names of the written values if ``labels`` holds regions."""
     regions_class_order: tuple[int, ...] | None = None
 
     def dataset_labels(self) -> dict[str, int | list[int]]:
@@ -48,8 +51,8 @@ class Task:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Case:
-    """One image, with or without a label, before anything of it was read."""
+class PlannedCase:
+    """One image, with or without a label, before it is read."""
 
     id: str
     image: Path
@@ -57,16 +60,16 @@ class Case:
     part: str = TRAIN
     """``train`` goes to ``imagesTr``, ``test`` to ``imagesTs``."""
     fold_part: str = ""
-    """The data set's own part of the case, for splits that follow it: ``train``, ``val``, ``1``, ``2``..."""
+    """The data set's own part of the case, for splits by these parts: ``train``, ``val``, ``1``, ``2``..."""
     group: str = ""
-    """Cases of one group never stand on both sides of a split."""
+    """Group that is never on both sides of a split."""
     modality: str = ""
     structure: str = ""
     site: str = ""
     index: int = 0
-    """Row or slice within ``image`` where one file holds many cases."""
+    """Row or slice within ``image`` if one file holds many cases."""
     values: tuple[int, ...] = ()
-    """Label values that are the object, where a file holds several."""
+    """Label values of the object if a file holds several objects."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,29 +79,29 @@ class Unused:
     id: str
     path: str
     status: str
-    """``orphan``, ``excluded``, ``refused``, ``ignored``, or ``known`` for tables and the like."""
+    """``orphan``, ``excluded``, ``refused``, ``ignored``, or ``known`` for tables and similar files."""
     reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What a data set's module found in the source folders."""
+class ConversionPlan:
+    """The cases and other files that a data set's module found in the source folders."""
 
-    cases: Sequence[Case]
+    cases: Sequence[PlannedCase]
     unused: Sequence[Unused] = ()
     warnings: Sequence[str] = ()
     known: Mapping[Path, str] = field(default_factory=dict)
-    """Files that are neither a case's nor unused, and what they are: tables, lists, the partners of unused files."""
+    """Meaning of files that are neither a case's nor unused: tables, lists, partners of unused files."""
     file_ending: str = ".nii.gz"
     extra: Mapping[str, Any] = field(default_factory=dict)
     """More keys for ``dataset.json``."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """The user's choices that change what is written. Workers get a copy."""
+class ConversionSettings:
+    """The user's choices that decide what is written. Each worker gets a copy."""
 
-    task: Task
+    task: LabelTask
     split: str
     folds: int = 5
     seed: int = 12345
@@ -121,8 +124,8 @@ class FileRecord:
 
 
 @dataclass(kw_only=True)
-class Record:
-    """What happened to one case; one line of the journal, one entry of the report."""
+class CaseRecord:
+    """What happened to one case: a line of the journal, and an entry of the report."""
 
     id: str
     status: str = "converted"
@@ -140,23 +143,23 @@ class Record:
     voxels: dict[str, int] = field(default_factory=dict)
     means: dict[str, float] = field(default_factory=dict)
     pixels_sha256: str = ""
-    """Hash of the written pixels, where the source file tells nothing of them; empty elsewhere."""
+    """Hash of the written pixels if the source file's hash does not identify them; otherwise empty."""
     fingerprint: str = ""
-    """Thumbnail for the search for near-identical pictures, base64; empty where the group is known."""
+    """Thumbnail for the search for near-identical pictures, in base64; empty if the group is known."""
     outputs: dict[str, int] = field(default_factory=dict)
-    """Written file, relative to the data set's folder, to its size in bytes."""
+    """Size in bytes of each written file, by its path below the data set's folder."""
 
 
 class DataSet(ABC):
-    """One data set: what its module has to say. Everything else is shared."""
+    """One data set: what only its module knows. Everything else is shared."""
 
     name: ClassVar[str]
-    """As on the command line."""
+    """Name on the command line."""
     title: ClassVar[str]
     number: ClassVar[int]
     folder_name: ClassVar[str]
-    """What follows ``DatasetXXX_``."""
-    tasks: ClassVar[tuple[Task, ...]]
+    """Default name of the folder, after ``DatasetXXX_``."""
+    tasks: ClassVar[tuple[LabelTask, ...]]
     splits: ClassVar[Mapping[str, str]]
     """Name of each split scheme and what it does; the first is the default."""
     channel_names: ClassVar[Mapping[str, str]]
@@ -164,11 +167,11 @@ class DataSet(ABC):
     reference: ClassVar[str] = ""
     licence: ClassVar[str] = ""
     exclusions: ClassVar[Mapping[str, Mapping[str, str]]] = {}
-    """Preset name -> case id -> reason."""
+    """Reason for each excluded case, by name of the preset and id of the case."""
     file_endings: ClassVar[tuple[str, ...]] = ()
-    """Formats on offer; empty where the source decides."""
+    """Formats that can be chosen; empty if the source decides."""
     megabytes_per_second: ClassVar[float] = 100.0
-    """Source bytes that one process converts in a second, for the estimate; see ``benchmarks/conversion.py``."""
+    """Source megabytes that one process converts in a second, for the estimate; see ``benchmarks/conversion.py``."""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the data set's own options; their values arrive in ``Settings.options``."""
@@ -176,22 +179,22 @@ class DataSet(ABC):
         return
 
     @abstractmethod
-    def plan(self, sources: Sequence[Path], settings: Settings) -> Plan:
-        """Find and pair the files; read nothing but names, lists and headers."""
+    def plan(self, sources: Sequence[Path], settings: ConversionSettings) -> ConversionPlan:
+        """Find and pair the files; read only names, lists and headers."""
 
     @abstractmethod
-    def convert(self, case: Case, record: Record, work: Any) -> None:
-        """Check, convert and write one case into ``work`` (a `staging.Workplace`) and note it; or raise `Refused`.
+    def convert(self, case: PlannedCase, record: CaseRecord, work: Workplace) -> None:
+        """Check, convert and write one case into ``work``, and note it; or raise `Refused`.
 
         Runs in worker processes.
         """
 
-    def output_bytes(self, plan: Plan, settings: Settings) -> int:
-        """How much the conversion will write at most, roughly."""
+    def output_bytes(self, plan: ConversionPlan, settings: ConversionSettings) -> int:
+        """Estimate the most bytes that the conversion will write."""
         return sum(size_of(case.label) for case in plan.cases if case.label is not None)
 
-    def task(self, name: str | None) -> Task:
-        """The task of that name, the default one for None."""
+    def task(self, name: str | None) -> LabelTask:
+        """The task of a name; the default task for None."""
         for task in self.tasks:
             if name in (None, task.name):
                 return task

@@ -5,38 +5,38 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from dataset_conversion.find import PARTS, Found
-from dataset_conversion.model import Case
+from dataset_conversion.find import PARTS, FoundFile
+from dataset_conversion.model import PlannedCase
 
 
-def common_ending(cases: Iterable[Case]) -> tuple[str, list[str]]:
-    """The one file ending of the data set: the images' most frequent, so that most of them can be linked.
+def common_ending(cases: Iterable[PlannedCase]) -> tuple[str, list[str]]:
+    """Choose the data set's file ending: the most frequent of the images, so that most of them can be linked.
 
     Returns:
-        The ending, and a warning if some images will have to be written anew.
+        The ending, and a warning if some images must be written again.
     """
     images = [case.image.name.lower() for case in cases]
-    found = Counter(".nii.gz" if name.endswith(".gz") else ".nii" for name in images)
-    if not found:
+    counts = Counter(".nii.gz" if name.endswith(".gz") else ".nii" for name in images)
+    if not counts:
         return ".nii.gz", []
-    ending = max(sorted(found), key=lambda name: found[name])
-    others = len(images) - found[ending]
-    warning = f"{others} of {len(images)} images are not {ending} and are written anew: a data set has one file ending"
+    ending = max(sorted(counts), key=lambda name: counts[name])
+    others = len(images) - counts[ending]
+    warning = f"{others} of {len(images)} images are not {ending} and are written again: a data set has one file ending"
     return ending, [warning] if others else []
 
 
-def trained_from_test_folders(images: Iterable[Found]) -> list[str]:
-    """What is to be said of training cases that somebody put into a folder for validation or test.
+def trained_from_test_folders(images: Iterable[FoundFile]) -> list[str]:
+    """Notes on training cases in a folder for validation or test.
 
-    The download has no such folders for labelled cases, so they are training cases like the others.
+    The download has no such folders for labelled cases, so these are training cases like the others.
     """
     folders = Counter(
-        next(folder for folder in found.folders[1:] if PARTS.get(folder, "train") != "train")
-        for found in images
-        if any(PARTS.get(folder, "train") != "train" for folder in found.folders[1:])
+        next(folder for folder in image.folders[1:] if PARTS.get(folder, "train") != "train")
+        for image in images
+        if any(PARTS.get(folder, "train") != "train" for folder in image.folders[1:])
     )
     return [
-        f"{number} labelled cases lie in folders called {folder!r} and are training cases like the others; give only "
-        f"the other folders as sources if they are not meant to be"
+        f"{number} labelled cases lie in folders called {folder!r} and are training cases like the others; if they "
+        f"should not be, give only the other folders as sources"
         for folder, number in sorted(folders.items())
     ]

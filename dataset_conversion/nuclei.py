@@ -12,7 +12,7 @@ from scipy import ndimage
 from dataset_conversion.encode import encode
 from dataset_conversion.errors import Refused
 from dataset_conversion.labels import count_labels, map_labels
-from dataset_conversion.model import Record
+from dataset_conversion.model import CaseRecord
 from dataset_conversion.nuclei_tasks import CLASSES
 from dataset_conversion.staging import Workplace
 
@@ -20,28 +20,30 @@ Instances = NDArray[np.uint16]
 
 
 def rim_map(instances: Instances) -> NDArray[np.uint8]:
-    """Inside 1, rim 2: the rim is what has a neighbour, diagonal ones too, of another nucleus or of none.
+    """Map of insides (1) and rims (2). A rim pixel has a neighbour, also diagonally, of another nucleus or of none.
 
     Examples:
         >>> rim_map(np.array([[1, 1, 1, 2, 2, 2]], dtype=np.uint16)).tolist()
         [[1, 1, 2, 2, 1, 1]]
     """
-    # Beyond the picture's edge nothing is known, so the edge itself is not a rim.
+    # Nothing is known beyond the picture's edge, so the edge itself is not a rim.
     highest = ndimage.maximum_filter(instances, size=3, mode="nearest")
     lowest = ndimage.minimum_filter(instances, size=3, mode="nearest")
     return np.where(instances == 0, 0, np.where(highest == lowest, 1, 2)).astype(np.uint8)
 
 
 def class_map(instances: NDArray[np.generic], classes: Mapping[int, int]) -> NDArray[np.uint8]:
-    """The class of each pixel, from the class of each instance.
+    """Map of classes, from the class of each instance.
 
     Raises:
         Refused: If an instance of the map has no class.
     """
     present = [int(value) for value in np.unique(instances) if value]
-    without = [value for value in present if value not in classes]
-    if without:
-        raise Refused(f"nuclei of the instance map without a class: {len(without)}, the first has number {without[0]}")
+    unclassed = [value for value in present if value not in classes]
+    if unclassed:
+        raise Refused(
+            f"nuclei of the instance map without a class: {len(unclassed)}, the first has number {unclassed[0]}"
+        )
     wrong = sorted({classes[value] for value in present if classes[value] not in CLASSES})
     if wrong:
         raise Refused(f"nuclei have the class(es) {', '.join(map(str, wrong[:5]))}; classes are 1 to 6")
@@ -65,12 +67,12 @@ def as_instances(values: NDArray[np.generic]) -> Instances:
     numbers = np.asarray(values, dtype=np.float64) if values.dtype.kind == "f" else np.asarray(values)
     low, high = numbers.min(), numbers.max()
     if not (np.isfinite(low) and np.isfinite(high)) or low < 0 or high > 65535 or np.any(numbers != np.floor(numbers)):
-        raise Refused(f"instance numbers run from {low} to {high}; whole numbers from 0 to 65535 are possible")
+        raise Refused(f"instance numbers run from {low} to {high}; they must be whole numbers from 0 to 65535")
     return numbers.astype(np.uint16)
 
 
 def write_nuclei(
-    record: Record,
+    record: CaseRecord,
     work: Workplace,
     picture: NDArray[np.uint8],
     instances: Instances,
@@ -87,9 +89,9 @@ def write_nuclei(
     stray = int(np.count_nonzero((instances > 0) != (classes > 0)))
     if stray:
         raise Refused(f"{stray} pixels have an instance without a class or a class without an instance")
-    # Refuses classes above 6, also for tasks that merge them.
+    # This refuses classes above 6, also for tasks that merge classes.
     mapped = map_labels(classes, work.settings.task.mapping, hint="classes are 1 to 6")
-    # A table of what occurs is quicker than sorting all pixels.
+    # A table of the pairs that occur is faster than sorting all pixels.
     occurs = np.zeros((int(instances.max()) + 1, 256), dtype=np.bool_)
     occurs[instances, classes] = True
     mixed = int(np.count_nonzero(occurs) - np.count_nonzero(occurs.any(axis=1)))
@@ -107,7 +109,7 @@ def write_nuclei(
     voxels = count_labels(label)
     record.voxels = {str(value): voxels.get(value, 0) for value in (0, *work.settings.task.value_names())}
     if set(voxels) == {0}:
-        record.warnings.append("no nucleus in it")
+        record.warnings.append("shows no nucleus")
     work.write(record, work.image_path(record), encode(picture, ending))
     work.write(record, work.label_path(record), encode(label, ending))
     # BMP has no 16-bit pixels.

@@ -1,4 +1,4 @@
-"""Colour pictures: read whatever the downloads hold as 8-bit RGB, or refuse it."""
+"""Colour pictures: every picture of the downloads is read as 8-bit RGB, or refused."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from PIL import Image, UnidentifiedImageError
 from dataset_conversion.errors import Refused
 from dataset_conversion.picture_damage import damage_of, watched, what_it_is
 from dataset_conversion.picture_depth import colour_depth, sixteen_bit_colours
-from dataset_conversion.source_file import Source, open_source
+from dataset_conversion.source_file import SourceFile, open_source
 
 Pixels = NDArray[np.uint8]
 
 _FORMATS = {".png": "PNG", ".bmp": "BMP", ".tif": "TIFF"}
 _ORIENTATION = 0x0112
-# How to undo each EXIF orientation; 1 means upright.
+# The turn that undoes each EXIF orientation; 1 means upright.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -31,7 +31,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# What Pillow's readers stumble over, each in its own way.
+# Errors of Pillow's readers, each of which fails in its own way.
 _DAMAGED = (
     OSError,
     SyntaxError,
@@ -46,15 +46,15 @@ _SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 
 
 @dataclass(kw_only=True)
-class Picture:
+class ColourPicture:
     """A picture as 8-bit RGB, (height, width, 3)."""
 
-    source: Source
+    source: SourceFile
     pixels: Pixels
     format: str
     orientation: int
     plain: bool
-    """Stored as 8-bit RGB: with the right format the file itself can be used."""
+    """Whether it is stored as 8-bit RGB: in the right format the file itself can be used."""
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -63,7 +63,7 @@ class Picture:
         return self.pixels.shape[1], self.pixels.shape[0]
 
     def usable_as(self, file_ending: str) -> bool:
-        """The source file is already what would be written."""
+        """Whether the source file is already what would be written."""
         return self.plain and self.format == _FORMATS[file_ending]
 
     def turn(self) -> None:
@@ -72,17 +72,17 @@ class Picture:
         self.plain = False
 
 
-def decode(source: Source) -> Image.Image:
+def decode(source: SourceFile) -> Image.Image:
     """Decode a picture file to its end.
 
     Raises:
-        Refused: If it is no picture, holds several, was cut off or is damaged.
+        Refused: If it is not a picture, holds several pictures, was cut off or is damaged.
     """
     name = source.path.name
     stream, check = watched(source.data)
     try:
         with warnings.catch_warnings():
-            # Large pictures are read; beyond twice Pillow's limit they are refused below.
+            # Large pictures are read; those beyond twice Pillow's limit are refused below.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = Image.open(stream)
         frames = getattr(image, "n_frames", 1)
@@ -103,17 +103,17 @@ def decode(source: Source) -> Image.Image:
 
 
 def turned(pixels: Pixels, orientation: int) -> Pixels:
-    """Pixels as an EXIF orientation means them."""
+    """Turn pixels by an EXIF orientation."""
     return np.asarray(Image.fromarray(pixels).transpose(_TURNS[orientation]))
 
 
 def orientation_of(image: Image.Image) -> int:
-    """EXIF orientation; 1 where there is none that is known."""
+    """EXIF orientation of an image; 1 if it has none that is known."""
     orientation = image.getexif().get(_ORIENTATION, 1)
     return orientation if orientation in _TURNS else 1
 
 
-def read_picture(path: Path) -> Picture:
+def read_picture(path: Path) -> ColourPicture:
     """Read a picture as 8-bit RGB.
 
     Raises:
@@ -146,7 +146,7 @@ def read_picture(path: Path) -> Picture:
     elif mode != "RGB" or "transparency" in image.info:
         notes.append(f"stored as {mode}, converted to RGB" + (_alpha_note(image) or ""))
     pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
-    return Picture(
+    return ColourPicture(
         source=source,
         pixels=pixels,
         format=format_name,
@@ -157,14 +157,14 @@ def read_picture(path: Path) -> Picture:
 
 
 def _eight_bits(wide: NDArray[np.uint16]) -> tuple[Image.Image, str]:
-    """Colours of 16 bits as 8, by the brightest of all channels."""
+    """Scale colours of 16 bits to 8 bits, by the brightest value of all channels, and say so."""
     brightest = int(wide.max())
     scaled = (wide.astype(np.float64) * (255.0 / max(brightest, 1)) + 0.5).astype(np.uint8)
     return Image.fromarray(scaled), f"16-bit colours, scaled from 0..{brightest} to 0..255"
 
 
 def _alpha_note(image: Image.Image) -> str | None:
-    """What is lost with the transparency."""
+    """Note on dropped transparency; None without any."""
     if image.mode not in ("RGBA", "LA", "PA") and "transparency" not in image.info:
         return None
     alpha = np.asarray(image.convert("RGBA"))[..., 3]
@@ -172,7 +172,7 @@ def _alpha_note(image: Image.Image) -> str | None:
 
 
 def shrink(pixels: Pixels, longest: int) -> Pixels:
-    """Scale a picture down so that its longer side is at most so long; smaller ones stay as they are."""
+    """Scale a picture down until its longer side has at most ``longest`` pixels; smaller ones stay as they are."""
     size = shrunk_size((pixels.shape[1], pixels.shape[0]), longest)
     if size == (pixels.shape[1], pixels.shape[0]):
         return pixels

@@ -1,4 +1,4 @@
-"""Damage that picture decoders keep to themselves: they fill what is missing and go on."""
+"""Damage that picture decoders do not report: they fill in what is missing and continue."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _CHECKED = frozenset(
         tifffile.COMPRESSION.PACKBITS,
     ]
 )
-# A marker inside of a scan: neither a stuffed zero nor a restart nor a fill byte.
+# A marker inside a scan: neither a stuffed zero nor a restart nor a fill byte.
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _RESTARTS = re.compile(rb"\xff([\xd0-\xd7])")
 _FRAMES = frozenset([0xC0, 0xC1, 0xC2])
 _WITHOUT_LENGTH = frozenset([0x01, *range(0xD0, 0xD9)])
-# libjpeg looks eight bytes ahead before it gives out the last block.
+# libjpeg reads eight bytes ahead before it returns the last block.
 _AHEAD = 12
 _TAIL = 3
 _KINDS = {
@@ -43,17 +43,17 @@ _KINDS = {
 
 
 def what_it_is(data: Buffer) -> str:
-    """What a file holds that is no picture, where its first bytes tell; else nothing."""
+    """Describe a file that is not a picture, if its first bytes tell; otherwise empty."""
     beginning = bytes(data[:256]).lstrip()
     if beginning[:1] == b"<":
-        return ": it is a web page or other text, as servers send in place of a file; download it again"
+        return ": it is a web page or other text, as servers send instead of a file; download it again"
     kind = next((what for start, what in _KINDS.items() if beginning.startswith(start)), "")
-    return f": it is {kind}, whatever its name says" if kind else ""
+    return f": it is {kind}, in spite of its name" if kind else ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Scan:
-    """The one scan of a JPEG file that is neither progressive nor split: where its compressed pixels lie."""
+class _JpegScan:
+    """Place of the compressed pixels in a JPEG file with one scan, neither progressive nor split."""
 
     start: int
     end: int
@@ -61,72 +61,72 @@ class _Scan:
 
 
 class WatchedJpeg(io.BytesIO):
-    """A JPEG file that notices how much of its compressed pixels the decoder asks for.
+    """A JPEG file that notices how much of its compressed pixels the decoder reads.
 
-    A decoder that got out of step is done before the end, or wants more than there is; libjpeg only counts that as a
-    warning, which Pillow does not pass on. Some zeros are put behind the compressed pixels, so that the decoder can
-    look ahead as far as it always does; a sound file needs no more than these.
+    A decoder that got out of step is done before the end, or wants more than there is. To libjpeg that is only a
+    warning, which Pillow does not pass on. Some zeros are added after the compressed pixels, so that the decoder can
+    read ahead as always; with a sound file it reads no further than these.
     """
 
-    def __init__(self, data: Buffer, scan: _Scan) -> None:
-        """Put the zeros in."""
+    def __init__(self, data: Buffer, scan: _JpegScan) -> None:
+        """Add the zeros after the compressed pixels."""
         super().__init__(b"".join((data[: scan.end], bytes(_AHEAD), data[scan.end :])))
         self._stops = (scan.end - _TAIL, scan.end + _AHEAD)
-        self._asked: set[int] = set()
+        self._reached: set[int] = set()
         self._watching = False
 
     def begin(self) -> None:
-        """From now on reads are the decoder's."""
+        """Watch all reads from now on: they are the decoder's."""
         self._watching = True
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """As ever, but never past one of the two places that are watched."""
+        """Read as usual, but never past one of the two watched places."""
         if not self._watching:
             return super().read(size)
         place = self.tell()
-        self._asked.update(stop for stop in self._stops if stop == place)
+        self._reached.update(stop for stop in self._stops if stop == place)
         stop = next((stop for stop in self._stops if stop > place), None)
         if stop is not None:
             size = stop - place if size is None or size < 0 else min(size, stop - place)
         return super().read(size)
 
     def damage(self) -> str:
-        """What is wrong, once the picture was decoded; empty if nothing is."""
+        """Describe the damage, once the picture was decoded; empty if there is none."""
         if not self._watching or self.tell() == 0:
             return ""
-        if self._stops[0] not in self._asked:
-            return "its compressed pixels go on after the last one"
-        if self._stops[1] in self._asked:
+        if self._stops[0] not in self._reached:
+            return "its compressed pixels continue after the last one"
+        if self._stops[1] in self._reached:
             return "its compressed pixels end before the last one"
         return ""
 
 
 class OtherFile(io.BytesIO):
-    """A file whose decoder reports damage itself, or whose damage `damage_of` finds."""
+    """A file whose decoder reports damage itself, or in which `damage_of` finds it."""
 
     def begin(self) -> None:
-        """Nothing to watch."""
+        """Do nothing: no reads are watched."""
 
     def damage(self) -> str:
-        """Nothing is known here."""
+        """No damage: none is looked for here."""
         return ""
 
 
 def watched(data: Buffer) -> tuple[io.BytesIO, WatchedJpeg | OtherFile]:
-    """A file to decode from, and what to ask for damage afterwards (the same object)."""
+    """The file to decode, and the object (the same one) that reports damage afterwards."""
     scan = _only_scan(data) if data[:2] == _JPEG else None
     stream = WatchedJpeg(data, scan) if scan is not None and scan.end - _TAIL > scan.start else OtherFile(data)
     return stream, stream
 
 
 def damage_of(data: Buffer) -> str:
-    """What the bytes of a picture file say against it; empty if nothing does.
+    """Describe the damage in a picture file; empty if there is none.
 
-    PNG: the checksum of each chunk. JPEG with restart markers or several scans: a strict reader. TIFF: a second
-    decoder, which looks at the checksums in its strips.
+    In PNG the checksum of each chunk is compared. JPEG with restart markers or several scans is read by a strict
+    reader. TIFF is read by a second decoder, which compares the checksums in its strips.
 
     Args:
-        data: The whole file, which can be decoded.
+        data: A whole file that can be decoded.
     """
     if data[:8] == _PNG:
         return _png_damage(data)
@@ -169,7 +169,7 @@ def _png_damage(data: Buffer) -> str:
 def _jpeg_damage(data: Buffer) -> str:
     scan = _only_scan(data)
     if scan is not None and not scan.restarts:
-        # The watched decoder has seen all there is to see.
+        # The watched decoder has already noticed all damage.
         return ""
     if scan is not None:
         numbers = [match[1][0] - 0xD0 for match in _RESTARTS.finditer(data, scan.start, scan.end)]
@@ -185,8 +185,8 @@ def _jpeg_damage(data: Buffer) -> str:
 
 
 def _segments(data: Buffer) -> list[tuple[int, int, int]]:
-    """Marker, place and length of the segments up to the first scan; fewer if the file is not in order."""
-    found = []
+    """Marker, place and length of the segments up to the first scan; fewer if the file is damaged."""
+    segments = []
     place = 2
     while place + 4 <= len(data) and data[place] == 0xFF:
         marker = data[place + 1]
@@ -197,11 +197,11 @@ def _segments(data: Buffer) -> list[tuple[int, int, int]]:
             place += 2
             continue
         (length,) = struct.unpack_from(">H", data, place + 2)
-        found.append((marker, place, length))
+        segments.append((marker, place, length))
         if marker == 0xDA:
             break
         place += 2 + length
-    return found
+    return segments
 
 
 def _channels(data: Buffer) -> int:
@@ -209,8 +209,8 @@ def _channels(data: Buffer) -> int:
     return next((data[place + 9] for marker, place, _ in _segments(data) if marker in _FRAMES), 0)
 
 
-def _only_scan(data: Buffer) -> _Scan | None:
-    """Where the compressed pixels lie; None for files with several scans and those that are not in order."""
+def _only_scan(data: Buffer) -> _JpegScan | None:
+    """Place of the compressed pixels; None for files with several scans, and for damaged ones."""
     segments = _segments(data)
     if not segments or segments[-1][0] != 0xDA:
         return None
@@ -225,4 +225,4 @@ def _only_scan(data: Buffer) -> _Scan | None:
     if end is None:
         return None
     restarts = any(marker == 0xDD and data[at + 4 : at + 6] != b"\0\0" for marker, at, _ in segments)
-    return _Scan(start=start, end=end.start(), restarts=restarts)
+    return _JpegScan(start=start, end=end.start(), restarts=restarts)

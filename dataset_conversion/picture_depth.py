@@ -1,4 +1,4 @@
-"""How a picture's pixels are stored in its file, which Pillow's mode does not say: it calls much "RGB"."""
+"""How a picture's pixels are stored in its file. Pillow's mode does not tell: it is "RGB" for many kinds."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _PNG_COLOURS = 2
 
 @dataclass(frozen=True, kw_only=True)
 class ColourDepth:
-    """Bits of a channel, channels of a pixel."""
+    """Bits of a channel, and channels of a pixel."""
 
     bits: int
     channels: int
     plain: bool
-    """Every reader gives the same three channels of 8 bits."""
+    """Whether every reader gives the same three channels of 8 bits."""
 
 
 def colour_depth(data: Buffer, format_name: str) -> ColourDepth:
-    """How the file stores its pixels.
+    """Find out how a file stores its pixels.
 
     Args:
         data: The whole file.
@@ -49,7 +49,7 @@ def colour_depth(data: Buffer, format_name: str) -> ColourDepth:
 
 
 def sixteen_bit_colours(data: Buffer, format_name: str) -> NDArray[np.uint16]:
-    """The first three channels of a picture with 16 bits a channel, of which Pillow keeps 8."""
+    """Read the first three channels of a picture with 16 bits per channel, of which Pillow keeps only 8."""
     if format_name == "TIFF":
         with tifffile.TiffFile(io.BytesIO(data)) as file:
             page = file.pages.first

@@ -1,4 +1,4 @@
-"""Options of the data sets of pictures. Standard library only, until sizes are asked for."""
+"""Options of data sets of pictures. Standard library only, until sizes are estimated."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 
 from dataset_conversion.files_on_disk import size_of, why_unreadable
-from dataset_conversion.model import Plan, Settings
+from dataset_conversion.model import ConversionPlan, ConversionSettings
 
 ENDINGS = (".png", ".bmp", ".tif")
 CHANNELS = {"0": "R", "1": "G", "2": "B"}
@@ -16,27 +16,27 @@ READER = "NaturalImage2DIO"
 # Bytes written for each byte of JPEG: measured on dermoscopy pictures at quality 90 to 95.
 _GROWTH = {".png": 6, ".tif": 7, ".bmp": 12}
 
-# What was scaled down is sharper, and compresses less: measured on dermoscopy pictures, with their masks.
+# Pictures that were scaled down are sharper and compress less: measured on dermoscopy pictures, with their masks.
 _BYTES_PER_PIXEL = {".png": 2.2, ".tif": 2.6, ".bmp": 4.1}
 _SAMPLE = 100
 
 
 def add_max_size(parser: argparse.ArgumentParser) -> None:
-    """``--max-size``."""
+    """Add ``--max-size``."""
     what = "scale larger pictures down so that their longer side has N pixels (default: full size)"
     parser.add_argument("--max-size", type=_positive, metavar="N", help=what)
 
 
 def add_any_colour(parser: argparse.ArgumentParser) -> None:
-    """``--any-colour``."""
+    """Add ``--any-colour``."""
     what = "in a colour mask, whatever is not dark is the object (default: such a mask is refused)"
     parser.add_argument("--any-colour", action="store_true", help=what)
 
 
-def written_bytes(plan: Plan, settings: Settings) -> int:
-    """How much will be written, roughly.
+def written_bytes(plan: ConversionPlan, settings: ConversionSettings) -> int:
+    """Estimate the written bytes.
 
-    The first bytes of some pictures, evenly spread, tell how large they are: with ``--max-size`` that decides.
+    The first bytes of some evenly spread pictures tell their size, which decides with ``--max-size``.
     """
     growth = _GROWTH[settings.file_ending]
     jpeg = (".jpg", ".jpeg")
@@ -49,7 +49,7 @@ def written_bytes(plan: Plan, settings: Settings) -> int:
     sample = images[:: max(1, len(images) // _SAMPLE)]
     pixels = [_pixels(file, int(longest or 1 << 30)) for file in sample]
     known = [number for number in pixels if number is not None]
-    # Arrays and what cannot be read: nothing is known of their size.
+    # The size of arrays and unreadable files is not known.
     if not known:
         return whole
     by_pixels = int(sum(known) / len(known) * _BYTES_PER_PIXEL[settings.file_ending] * len(images))
@@ -57,7 +57,7 @@ def written_bytes(plan: Plan, settings: Settings) -> int:
 
 
 def _pixels(file: Path, longest: int) -> float | None:
-    """Pixels of a picture once its longer side is no longer than that; None where it does not tell."""
+    """Pixels of a picture, scaled down to ``longest``; None if the file does not tell."""
     from PIL import Image
 
     if why_unreadable(file):
@@ -67,14 +67,14 @@ def _pixels(file: Path, longest: int) -> float | None:
             warnings.simplefilter("ignore")
             with Image.open(file) as picture:
                 width, height = picture.size
-    # Damaged pictures fail in many ways; they are refused when it is their turn.
+    # Damaged pictures fail in many ways; they are refused later, one by one.
     except Exception:
         return None
     return width * height * min(1.0, longest / max(width, height, 1)) ** 2
 
 
 def _positive(text: str) -> int:
-    """A number of pixels."""
+    """Parse a number of pixels."""
     try:
         number = int(text)
     except ValueError:

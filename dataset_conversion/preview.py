@@ -1,4 +1,4 @@
-"""One overview picture of a converted data set, with outlines: to be looked at before training."""
+"""An overview picture of a converted data set, with outlines, to be looked at before training."""
 
 # mypy: untyped-calls-exclude="nibabel"
 from __future__ import annotations
@@ -12,24 +12,24 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from dataset_conversion.model import Record, Settings
+from dataset_conversion.model import CaseRecord, ConversionSettings
 
 CASES = 12
 TILE = 256
 WINDOW = (-160.0, 240.0)
-"""Soft tissue, in HU."""
+"""HU that become black and white: soft tissue."""
 COLOURS = ((0, 255, 0), (255, 64, 64), (64, 160, 255), (255, 220, 0), (255, 0, 255), (0, 255, 255), (255, 140, 0))
 
-Picture = NDArray[np.uint8]
+Pixels = NDArray[np.uint8]
 
 
-def preview(folder: Path, records: Sequence[Record], settings: Settings) -> bytes:
-    """Draw up to a dozen cases: those with warnings first, the others evenly spread.
+def preview(folder: Path, records: Sequence[CaseRecord], settings: ConversionSettings) -> bytes:
+    """Draw up to a dozen cases: those with warnings first, then others, evenly spread.
 
     Args:
         folder: The data set's folder.
         records: Converted cases.
-        settings: Of the conversion.
+        settings: Settings of the conversion.
 
     Returns:
         A PNG file.
@@ -52,8 +52,8 @@ def preview(folder: Path, records: Sequence[Record], settings: Settings) -> byte
     return stream.getvalue()
 
 
-def _row(folder: Path, record: Record, settings: Settings) -> list[Image.Image]:
-    """The tiles of one case: three planes of a volume, one of a picture."""
+def _row(folder: Path, record: CaseRecord, settings: ConversionSettings) -> list[Image.Image]:
+    """Draw the tiles of one case: three planes of a volume, or one picture."""
     image_name, label_name = (
         next(name for name in record.outputs if name.startswith(start)) for start in ("images", "labels")
     )
@@ -67,7 +67,7 @@ def _row(folder: Path, record: Record, settings: Settings) -> list[Image.Image]:
 
 
 def _planes(image_path: Path, label_path: Path) -> list[Image.Image]:
-    """Axial, coronal and sagittal plane through the middle of the label, head up, patient's right on the left."""
+    """Draw three planes through the middle of the label, with the head up and the patient's right on the left."""
     image = nibabel.funcs.as_closest_canonical(nibabel.loadsave.load(image_path))
     label = np.asanyarray(nibabel.funcs.as_closest_canonical(nibabel.loadsave.load(label_path)).dataobj)
     inside = np.argwhere(label)
@@ -77,7 +77,7 @@ def _planes(image_path: Path, label_path: Path) -> list[Image.Image]:
     for axis in (2, 1, 0):
         across, down = (other for other in range(3) if other != axis)
         where = tuple(int(middle[axis]) if other == axis else slice(None) for other in range(3))
-        # Upside down and, but for the sagittal plane, seen from the feet or from the front.
+        # Turned upside down and, except for the sagittal plane, seen from the feet or from the front.
         flip = (slice(None, None, -1), slice(None, None, -1 if axis else None))
         plane = np.asarray(image.dataobj[where], dtype=np.float64).T[flip]
         grey = np.clip((plane - WINDOW[0]) / (WINDOW[1] - WINDOW[0]), 0, 1) * 255
@@ -86,8 +86,8 @@ def _planes(image_path: Path, label_path: Path) -> list[Image.Image]:
     return tiles
 
 
-def _tile(picture: Picture, label: NDArray[np.generic], edges: tuple[float, float]) -> Image.Image:
-    """A picture with its outlines, fitted into a square without distortion."""
+def _tile(picture: Pixels, label: NDArray[np.generic], edges: tuple[float, float]) -> Image.Image:
+    """Draw a picture with its outlines, fitted into a square without distortion."""
     height, width = picture.shape[0] * edges[0], picture.shape[1] * edges[1]
     scale = TILE / max(height, width)
     size = (max(round(width * scale), 1), max(round(height * scale), 1))
@@ -101,7 +101,7 @@ def _tile(picture: Picture, label: NDArray[np.generic], edges: tuple[float, floa
 
 
 def _outline(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Pixels of the mask with a neighbour outside of it."""
+    """Pixels of a mask with a neighbour outside it."""
     padded = np.pad(mask, 1, mode="edge")
     inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
     return mask & ~inner

@@ -12,14 +12,14 @@ Item = TypeVar("Item")
 def progress(
     items: Iterable[Item], *, total: int, done: int = 0, quiet: bool = False, verb: str = "converted"
 ) -> Iterator[Item]:
-    """Pass items on and show on stderr how far it is.
+    """Yield items, and show the progress on stderr.
 
     Args:
-        items: What is still to come.
-        total: How many there are in all.
-        done: How many were there before.
+        items: The remaining items.
+        total: Number of items in all.
+        done: Number of items that were done before.
         quiet: Show nothing.
-        verb: What is done to an item, in the past tense.
+        verb: Past tense of the work on an item.
     """
     if quiet:
         yield from items
@@ -33,7 +33,7 @@ def progress(
                 yield item
                 bar.advance(task)
     else:
-        # Log files of clusters: about ten lines, whatever the size.
+        # Log files of clusters: about ten lines for any number of items.
         step = max(total // 10, 1)
         for number, item in enumerate(items, start=done + 1):
             yield item

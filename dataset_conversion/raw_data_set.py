@@ -1,4 +1,4 @@
-"""An nnU-Net raw data set that is there already, as the source of another one."""
+"""An existing nnU-Net raw data set, as the source of another one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _OWN_FILES = ("dataset.json", "cases.csv", "conversion_report.json", "preview.pn
 
 @dataclass(kw_only=True)
 class RawDataSet:
-    """What a raw data set says of itself."""
+    """A raw data set, by its own ``dataset.json`` and ``cases.csv``."""
 
     folder: Path
     name: str
@@ -30,21 +30,21 @@ class RawDataSet:
     allowed: frozenset[int]
     """All values that a label may hold."""
     groups: dict[str, str]
-    """Group of each case, where ``cases.csv`` says it."""
+    """Group of each case that ``cases.csv`` has a group for."""
     known: dict[Path, str] = field(default_factory=dict)
-    """Files that are no case's, and what they are."""
+    """Meaning of files that belong to no case."""
     warnings: list[str] = field(default_factory=list)
 
     @classmethod
     def open(cls, folder: Path, name: str) -> RawDataSet:
-        """Read ``dataset.json``, and the groups in ``cases.csv`` where a converter left it.
+        """Read ``dataset.json``, and the groups in ``cases.csv`` if a converter wrote it.
 
         Args:
-            folder: Such as ``nnUNet_raw/Dataset519_KiTS2019``.
-            name: What its cases are to be called.
+            folder: Folder such as ``nnUNet_raw/Dataset519_KiTS2019``.
+            name: Beginning of its cases' names.
 
         Raises:
-            ConversionError: If it is no raw data set, or its table does not belong to it.
+            ConversionError: If it is not a raw data set, or its table does not belong to it.
         """
         described = _described(folder)
         channels = {str(key): str(value) for key, value in described["channel_names"].items()}
@@ -52,8 +52,8 @@ class RawDataSet:
         for label, value in described["labels"].items():
             if label not in ("background", "ignore"):
                 labels[str(label)] = tuple(value) if isinstance(value, list) else (int(value),)
-        every = described["labels"].values()
-        allowed = frozenset(int(one) for value in every for one in (value if isinstance(value, list) else [value]))
+        values = (value if isinstance(value, list) else [value] for value in described["labels"].values())
+        allowed = frozenset(int(number) for numbers in values for number in numbers)
         channel = channels["0"]
         raw = cls(
             folder=folder,
@@ -72,20 +72,20 @@ class RawDataSet:
         return raw
 
     def pairs(self) -> Iterator[tuple[str, Path, Path]]:
-        """Id, image of the first channel and label of each training case; the image may be missing."""
+        """Yield id, image of the first channel and label of each training case; the image may be missing."""
         for label in sorted((self.folder / "labelsTr").glob(f"*{self.ending}")):
             stem = label.name.removesuffix(self.ending)
             yield stem, self.folder / "imagesTr" / f"{stem}_0000{self.ending}", label
 
     def below(self, path: Path) -> str:
-        """A path as the report shows it."""
+        """Path of a file below the folder, as the report shows it."""
         return path.relative_to(self.folder).as_posix()
 
     def check_values(self, voxels: NDArray[Any]) -> None:
-        """Values that ``dataset.json`` does not know are a sign of other labels than it says.
+        """Check that ``dataset.json`` knows all values, since others suggest that the labels have another meaning.
 
         Raises:
-            Refused: If there are some.
+            Refused: If it does not know some of them.
         """
         import numpy as np
 
@@ -97,7 +97,7 @@ class RawDataSet:
             )
 
     def _read_groups(self) -> None:
-        """Groups as the converters write them, so that what belongs together stays together."""
+        """Read the groups that converters write, so that cases of a group stay together."""
         path = self.folder / "cases.csv"
         if not path.is_file():
             return
@@ -107,16 +107,16 @@ class RawDataSet:
             return
         self.groups = {row.cells["id"]: row.cells["group"] for row in table.rows if row.cells["group"]}
         stems = [stem for stem, _, _ in self.pairs()]
-        without = [stem for stem in stems if stem not in self.groups]
-        if stems and len(without) == len(stems):
+        unnamed = [stem for stem in stems if stem not in self.groups]
+        if stems and len(unnamed) == len(stems):
             raise ConversionError(
                 f"{path} names none of the {len(stems)} training cases (such as {stems[0]!r}); correct it, or remove "
                 f"it to take each case as its own group"
             )
-        if without:
+        if unnamed:
             self.warnings.append(
-                f"{self.folder.name}/cases.csv does not name {len(without)} of {len(stems)} cases, such as "
-                f"{without[0]}; each of them is its own group"
+                f"{self.folder.name}/cases.csv does not name {len(unnamed)} of {len(stems)} cases, such as "
+                f"{unnamed[0]}; each of them is its own group"
             )
 
     def _look_at_channels(self, channels: dict[str, str]) -> None:
@@ -128,7 +128,7 @@ class RawDataSet:
 
 
 def _described(folder: Path) -> dict[str, Any]:
-    """The data set's own description."""
+    """Content of a data set's ``dataset.json``."""
     try:
         content: dict[str, Any] = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
         _ = content["file_ending"], content["channel_names"]["0"], content["labels"].items()
@@ -137,5 +137,7 @@ def _described(folder: Path) -> dict[str, Any]:
             f"{folder} has no dataset.json; give folders such as nnUNet_raw/Dataset519_KiTS2019"
         ) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ConversionError(f"{folder}/dataset.json is not in nnU-Net v2's form (missing or odd: {error})") from error
+        raise ConversionError(
+            f"{folder}/dataset.json is not in the format of nnU-Net v2 (missing or malformed: {error})"
+        ) from error
     return content

@@ -18,6 +18,6 @@ MODULES = {
 
 
 def load(name: str) -> DataSet:
-    """The data set of that name."""
+    """Import the module of a data set."""
     data_set: DataSet = import_module(f"dataset_conversion.{MODULES[name]}").DATA_SET
     return data_set

@@ -1,6 +1,6 @@
-"""What was done, for people and for programs: summary, report, table of cases, ``dataset.json``.
+"""Records of a conversion for people and programs: summary, report, table of cases, ``dataset.json``.
 
-None of it holds times, host names or absolute paths, so that the same sources give the same bytes.
+None of them holds times, host names or absolute paths, so that the same sources give the same bytes.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from dataset_conversion.duplicates import Duplicate
-from dataset_conversion.model import TEST, TRAIN, DataSet, Plan, Record, Settings, Task
+from dataset_conversion.model import TEST, TRAIN, CaseRecord, ConversionPlan, ConversionSettings, DataSet, LabelTask
 from dataset_conversion.room import Estimate, size_text
 from dataset_conversion.schemes import Splits
 
 
 def count(number: int, noun: str) -> str:
-    """A number with its noun.
+    """Write a number with its noun.
 
     Examples:
         >>> count(1, "case"), count(2, "case")
@@ -29,8 +29,10 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def dataset_json(data_set: DataSet, settings: Settings, plan: Plan, training: int) -> dict[str, Any]:
-    """The file that nnU-Net reads."""
+def dataset_json(
+    data_set: DataSet, settings: ConversionSettings, plan: ConversionPlan, training: int
+) -> dict[str, Any]:
+    """Content of the file that nnU-Net reads."""
     content: dict[str, Any] = {
         "channel_names": dict(data_set.channel_names),
         "labels": settings.task.dataset_labels(),
@@ -53,8 +55,8 @@ def dataset_json(data_set: DataSet, settings: Settings, plan: Plan, training: in
     }
 
 
-def cases_csv(records: Sequence[Record], groups: Mapping[str, str], task: Task) -> str:
-    """One line for each written case."""
+def cases_csv(records: Sequence[CaseRecord], groups: Mapping[str, str], task: LabelTask) -> str:
+    """Content of ``cases.csv``: one line for each written case."""
     names = task.value_names()
     means = sorted({key for record in records for key in record.means})
     columns = ["id", "part", "source", "label_source", "group", "modality", "structure", "site", "size", "spacing"]
@@ -76,9 +78,9 @@ def cases_csv(records: Sequence[Record], groups: Mapping[str, str], task: Task) 
     return text.getvalue()
 
 
-def numbers(plan: Plan, records: Sequence[Record]) -> dict[str, int]:
-    """How many cases went which way."""
-    unused = Counter(one.status for one in plan.unused)
+def numbers(plan: ConversionPlan, records: Sequence[CaseRecord]) -> dict[str, int]:
+    """Number of cases by what became of them."""
+    unused = Counter(file.status for file in plan.unused)
     converted = [record for record in records if record.status == "converted"]
     return {
         "training": sum(record.part == TRAIN for record in converted),
@@ -90,22 +92,22 @@ def numbers(plan: Plan, records: Sequence[Record]) -> dict[str, int]:
     }
 
 
-def refusals(plan: Plan, records: Sequence[Record]) -> list[dict[str, str]]:
-    """Every case that was not converted and should have been."""
-    planned = [one for one in plan.unused if one.status == "refused"]
-    return [{"id": one.id, "file": one.path, "reason": one.reason} for one in planned] + [
+def refusals(plan: ConversionPlan, records: Sequence[CaseRecord]) -> list[dict[str, str]]:
+    """List every case that should have been converted and was not."""
+    planned = [file for file in plan.unused if file.status == "refused"]
+    return [{"id": file.id, "file": file.path, "reason": file.reason} for file in planned] + [
         {"id": record.id, "file": record.files[-1].path if record.files else "", "reason": record.reason}
         for record in records
         if record.status == "refused"
     ]
 
 
-def ignored(plan: Plan) -> list[str]:
-    """One line for each reason why files were left alone, with how many and the first of them."""
+def ignored(plan: ConversionPlan) -> list[str]:
+    """List the reasons why files were ignored, with the number of files and the first of them."""
     reasons: dict[str, list[str]] = {}
-    for one in plan.unused:
-        if one.status == "ignored":
-            reasons.setdefault(one.reason, []).append(one.path)
+    for file in plan.unused:
+        if file.status == "ignored":
+            reasons.setdefault(file.reason, []).append(file.path)
     return [
         f"{count(len(paths), 'file')}{', such as' if len(paths) > 1 else ':'} {paths[0]}: {reason}"
         for reason, paths in reasons.items()
@@ -115,14 +117,14 @@ def ignored(plan: Plan) -> list[str]:
 def full_report(
     name: str,
     data_set: DataSet,
-    settings: Settings,
-    plan: Plan,
-    records: Sequence[Record],
+    settings: ConversionSettings,
+    plan: ConversionPlan,
+    records: Sequence[CaseRecord],
     warnings: Sequence[str],
     splits: Splits,
-    found: Sequence[Duplicate],
+    duplicates: Sequence[Duplicate],
 ) -> dict[str, Any]:
-    """``conversion_report.json``: every file, what was done to it and why."""
+    """Content of ``conversion_report.json``: every file, what was done to it and why."""
     return {
         "data_set": name,
         "source": data_set.title,
@@ -132,8 +134,8 @@ def full_report(
         "summary": numbers(plan, records),
         "warnings": list(warnings),
         "refused": refusals(plan, records),
-        "unused": [asdict(one) for one in plan.unused],
-        "duplicates": [asdict(one) for one in found],
+        "unused": [asdict(file) for file in plan.unused],
+        "duplicates": [asdict(pair) for pair in duplicates],
         "cases": [_case(record) for record in records],
     }
 
@@ -141,13 +143,13 @@ def full_report(
 def summary(
     folder: Path,
     data_set: DataSet,
-    settings: Settings,
-    plan: Plan,
-    records: Sequence[Record],
+    settings: ConversionSettings,
+    plan: ConversionPlan,
+    records: Sequence[CaseRecord],
     warnings: Sequence[str],
     splits: Splits,
 ) -> dict[str, Any]:
-    """What ``--json`` prints."""
+    """Summary that ``--json`` prints."""
     actions = Counter(
         f"{file.role}s: {file.action}"
         for record in records
@@ -173,14 +175,16 @@ def summary(
         "fixed": dict(sorted(notes.items())),
         "warnings": list(warnings),
         "refusals": refusals(plan, records),
-        "orphan_files": [one.path for one in plan.unused if one.status == "orphan"],
+        "orphan_files": [file.path for file in plan.unused if file.status == "orphan"],
         "ignored_files": ignored(plan),
     }
 
 
-def dry_summary(name: str, data_set: DataSet, settings: Settings, plan: Plan, estimated: Estimate) -> dict[str, Any]:
-    """What ``--dry-run`` prints: what would be done, from names alone."""
-    unused = Counter(one.status for one in plan.unused)
+def dry_summary(
+    name: str, data_set: DataSet, settings: ConversionSettings, plan: ConversionPlan, estimated: Estimate
+) -> dict[str, Any]:
+    """Summary that ``--dry-run`` prints: what would be done, by names alone."""
+    unused = Counter(file.status for file in plan.unused)
     return {
         "data_set": data_set.name,
         "dry_run": True,
@@ -199,13 +203,13 @@ def dry_summary(name: str, data_set: DataSet, settings: Settings, plan: Plan, es
         "seconds": round(estimated.seconds, 1),
         "warnings": list(plan.warnings),
         "refusals": refusals(plan, []),
-        "orphan_files": [one.path for one in plan.unused if one.status == "orphan"],
+        "orphan_files": [file.path for file in plan.unused if file.status == "orphan"],
         "ignored_files": ignored(plan),
     }
 
 
-def opening(name: str, plan: Plan, estimated: Estimate, done: int) -> str:
-    """The first line on the terminal."""
+def opening(name: str, plan: ConversionPlan, estimated: Estimate, done: int) -> str:
+    """First line on the terminal."""
     seconds = estimated.seconds
     time = (
         f"{seconds:.0f} s"
@@ -222,7 +226,7 @@ def opening(name: str, plan: Plan, estimated: Estimate, done: int) -> str:
 
 
 def text(content: Mapping[str, Any], limit: int = 12) -> str:
-    """The summary for people."""
+    """Write the summary for people."""
     lines = []
     cases = f"{count(content['training'], 'training case')}, {count(content['test'], 'test case')}"
     others = ", ".join(
@@ -239,7 +243,7 @@ def text(content: Mapping[str, Any], limit: int = 12) -> str:
     for title, key in (("done", "actions"), ("fixed", "fixed")):
         for what, number in list(content.get(key, {}).items())[:limit]:
             lines.append(f"  {title}: {what} ({number})")
-    refused = [f"{one['id']}: {one['reason']}" for one in content.get("refusals", [])]
+    refused = [f"{refusal['id']}: {refusal['reason']}" for refusal in content.get("refusals", [])]
     # A dry run writes no report.
     where = "with --json" if content.get("dry_run") else "in conversion_report.json"
     lines += _some("refused", refused, limit, where)
@@ -251,12 +255,12 @@ def text(content: Mapping[str, Any], limit: int = 12) -> str:
 
 def _some(title: str, lines: Sequence[str], limit: int, where: str) -> list[str]:
     shown = [f"  {title}: {line}" for line in lines[:limit]]
-    more = len(lines) - len(shown)
-    return [*shown, f"  {title}: {more} more {where}"] if more > 0 else shown
+    hidden = len(lines) - len(shown)
+    return [*shown, f"  {title}: {hidden} more {where}"] if hidden > 0 else shown
 
 
-def _case(record: Record) -> dict[str, Any]:
-    """A record without what only the machinery needs."""
+def _case(record: CaseRecord) -> dict[str, Any]:
+    """A record without what only the conversion itself needs."""
     content = asdict(record)
     del content["fingerprint"], content["pixels_sha256"]
     return {key: value for key, value in content.items() if value not in ("", [], {})}

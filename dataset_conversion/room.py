@@ -1,4 +1,4 @@
-"""How much a conversion reads and writes, and whether there is room for it. Standard library only."""
+"""How much a conversion reads and writes, and whether the disk has room for it. Standard library only."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from pathlib import Path
 
 from dataset_conversion.errors import ConversionError
 from dataset_conversion.files_on_disk import size_of, state_of
-from dataset_conversion.model import Case, DataSet, Plan, Settings
+from dataset_conversion.model import ConversionPlan, ConversionSettings, DataSet, PlannedCase
 
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """What a conversion will cost, from names and headers.
+    """Estimated cost of a conversion, from names and headers.
 
     Attributes:
-        read_bytes: Bytes of the source files that are still to be read.
-        written_bytes: Bytes that will be written, roughly and rather too many.
-        free_bytes: Room where they go.
-        seconds: Duration.
+        read_bytes: Bytes of the source files that remain to be read.
+        written_bytes: Bytes that will be written; rather too many than too few.
+        free_bytes: Free bytes on the disk of the raw data sets.
+        seconds: Duration in seconds.
     """
 
     read_bytes: int
@@ -31,24 +31,30 @@ class Estimate:
 
 
 def estimate(
-    data_set: DataSet, plan: Plan, settings: Settings, raw: Path, *, done: Collection[str], workers: int
+    data_set: DataSet,
+    plan: ConversionPlan,
+    settings: ConversionSettings,
+    raw: Path,
+    *,
+    done: Collection[str],
+    workers: int,
 ) -> Estimate:
-    """What is still to be done.
+    """Estimate the rest of a conversion.
 
     Args:
         data_set: The converter.
-        plan: Everything that was found.
+        plan: All cases.
         settings: The user's choices.
-        raw: Folder of the raw data sets; need not exist.
+        raw: Folder of the raw data sets, which need not exist.
         done: Cases that an earlier run has written.
-        workers: Processes.
+        workers: Number of processes.
     """
     waiting = [case for case in plan.cases if case.id not in done]
     part = len(waiting) / max(len(plan.cases), 1)
     files = {file for case in waiting for file in (case.image, case.label) if file is not None}
     read = sum(map(size_of, files))
     if len({case.image for case in plan.cases}) < len(plan.cases):
-        # Many cases in one file: each of them has its share.
+        # Each of many cases in one file has its share of it.
         read = int(sum(size_of(file) for file in files) * part)
         written = data_set.output_bytes(plan, settings) * part
     else:
@@ -64,8 +70,8 @@ def estimate(
     )
 
 
-def copied_bytes(cases: Collection[Case], link: str, place: Path) -> int:
-    """Bytes of the images that cannot be linked into a folder, or shall not be."""
+def copied_bytes(cases: Collection[PlannedCase], link: str, place: Path) -> int:
+    """Bytes of the images that will be copied into a folder instead of linked."""
     if link == "symbolic":
         return 0
     device = place.stat().st_dev
@@ -81,23 +87,23 @@ def check_room(estimated: Estimate, raw: Path, to_be_removed: int = 0) -> None:
     """Refuse a conversion that the disk cannot hold.
 
     Args:
-        estimated: What is to be written, and where there is how much room.
+        estimated: Estimate of the conversion.
         raw: Folder of the raw data sets.
-        to_be_removed: Bytes that the conversion begins with removing.
+        to_be_removed: Bytes that the conversion removes first.
 
     Raises:
-        ConversionError: With both figures and the ways out.
+        ConversionError: With both figures, and what to do.
     """
     free = estimated.free_bytes + to_be_removed
     if free < estimated.written_bytes:
         raise ConversionError(
             f"{raw} has {size_text(free)} free and about {size_text(estimated.written_bytes)} are needed; make room, "
-            f"give another folder with --raw, or --no-space-check if you know that it is enough"
+            f"give another folder with --raw, or say --no-space-check if you know that it is enough"
         )
 
 
 def size_text(size: float) -> str:
-    """Bytes for people.
+    """Write a number of bytes for people.
 
     Examples:
         >>> size_text(950), size_text(2_340_000), size_text(61_800_000_000)
@@ -110,7 +116,7 @@ def size_text(size: float) -> str:
 
 
 def _may_be_linked(path: Path, state: os.stat_result) -> bool:
-    """Linux lets users hard-link files of others only where they may write them."""
+    """Whether a file may be hard-linked: Linux allows it for files of other users only if they are writable."""
     if not hasattr(os, "geteuid") or os.geteuid() in (0, state.st_uid):
         return True
     return os.access(path, os.R_OK | os.W_OK)

@@ -1,4 +1,4 @@
-"""Which of the planned cases are converted: exclusions, names that files can have, and hints where there are none."""
+"""Which of the planned cases are converted: exclusions, possible file names, and hints if there are no cases."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from pathlib import Path
 
 from dataset_conversion.errors import ConversionError
 from dataset_conversion.files_on_disk import why_unreadable
-from dataset_conversion.find import Found, walk
-from dataset_conversion.model import TRAIN, Case, DataSet, Plan, Unused
+from dataset_conversion.find import FoundFile, walk
+from dataset_conversion.model import TRAIN, ConversionPlan, DataSet, PlannedCase, Unused
 
 _ARCHIVES = re.compile(r"\.(zip|tar|tgz|tbz2?|txz|7z|rar|z\d\d|r\d\d)(\.\d{3})?$|\.(tar|nii)\.(bz2|xz|zst)$", re.I)
 _DICOM_NAMES = re.compile(r"\.(dcm|dicom|ima)$|^DICOMDIR$", re.I)
-# Files whose first bytes are looked at for a hint: a folder of DICOM without endings shows in its first ones.
+# Files whose first bytes are read for a hint: the first ones show a folder of DICOM files without endings.
 _LOOKED_AT = 50
-# nnU-Net's folders get names a little longer, and so does the temporary file.
+# Names of images and of temporary files are a little longer than the case id.
 _LONGEST_NAME = 255 - len(".") - len("_0000") - len(".tmp")
 
 
-def without_excluded(plan: Plan, data_set: DataSet, exclude: Sequence[str]) -> Plan:
-    """Take cases out, by id or by a preset.
+def without_excluded(plan: ConversionPlan, data_set: DataSet, exclude: Sequence[str]) -> ConversionPlan:
+    """Leave out cases, by id or by a preset.
 
     Raises:
-        ConversionError: If a word is neither an id of this data set's form nor a preset.
+        ConversionError: If a word is neither a preset nor an id in the form of this data set.
     """
     reasons: dict[str, str] = {}
     warnings = []
@@ -52,12 +52,12 @@ def without_excluded(plan: Plan, data_set: DataSet, exclude: Sequence[str]) -> P
         for case in plan.cases
         if case.id in reasons
     ]
-    # A case that would have been refused anyway needs no further attention either.
+    # An excluded case that would have been refused needs no attention either.
     unused = [
-        replace(one, status="excluded", reason=f"{reasons[one.id]} ({one.reason})")
-        if one.id in reasons and one.status in ("refused", "orphan")
-        else one
-        for one in plan.unused
+        replace(file, status="excluded", reason=f"{reasons[file.id]} ({file.reason})")
+        if file.id in reasons and file.status in ("refused", "orphan")
+        else file
+        for file in plan.unused
     ]
     return replace(
         plan,
@@ -68,17 +68,17 @@ def without_excluded(plan: Plan, data_set: DataSet, exclude: Sequence[str]) -> P
     )
 
 
-def without_bad_names(plan: Plan, file_ending: str) -> Plan:
-    """Refuse the cases whose id cannot be a file's name, or only on some systems; the others go on."""
-    cases: list[Case] = []
+def without_bad_names(plan: ConversionPlan, file_ending: str) -> ConversionPlan:
+    """Refuse cases whose id cannot be a file's name on every system; the others remain."""
+    cases: list[PlannedCase] = []
     refused: list[Unused] = []
     seen: dict[str, str] = {}
     for case in plan.cases:
         reason = name_fault(case.id, file_ending)
-        # Some file systems do not tell capitals from small letters.
+        # Some file systems ignore the case of letters.
         twin = seen.setdefault(case.id.lower(), case.id)
         if not reason and (twin != case.id or any(other.id == case.id for other in cases[-1:])):
-            reason = f"its name differs from that of {twin!r} at most in capitals; rename one of the two"
+            reason = f"its name equals that of {twin!r}, or differs only in capitals; rename one of the two"
         if reason:
             refused.append(Unused(id=case.id, path=case.image.name, status="refused", reason=reason))
         else:
@@ -87,24 +87,24 @@ def without_bad_names(plan: Plan, file_ending: str) -> Plan:
 
 
 def name_fault(name: str, file_ending: str) -> str:
-    """Why a case id makes no file name that works everywhere; empty if it does."""
+    """Why a case id is not a file name that works on every system; empty if it is."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", name):
         odd = sorted({letter for letter in name if not re.match(r"[A-Za-z0-9._+-]", letter)}) or [name[:1]]
         return (
-            f"its name would hold {', '.join(map(repr, odd))}, which file names should not: rename the source file to "
-            f"letters, digits, '.', '_', '+' and '-', beginning with a letter or digit"
+            f"its name would contain {', '.join(map(repr, odd))}, which file names should not: rename the source file "
+            f"to letters, digits, '.', '_', '+' and '-', beginning with a letter or digit"
         )
     longest = _LONGEST_NAME - len(file_ending)
     if len(name) > longest:
-        return f"its name has {len(name)} letters, {longest} are possible: rename the source file"
+        return f"its name has {len(name)} letters, and {longest} are possible: rename the source file"
     return ""
 
 
-def check_some_training_case(plan: Plan, data_set: DataSet, sources: Sequence[Path]) -> None:
-    """Refuse sources in which there is nothing to train on, and say what there is instead.
+def check_some_training_case(plan: ConversionPlan, data_set: DataSet, sources: Sequence[Path]) -> None:
+    """Refuse sources without any training case, and say what is there instead.
 
     Raises:
-        ConversionError: With the first file that was not used, and what archives or DICOM files say.
+        ConversionError: With the first unused file, and a hint at archives or DICOM files.
     """
     if any(case.part == TRAIN for case in plan.cases):
         return
@@ -116,21 +116,21 @@ def check_some_training_case(plan: Plan, data_set: DataSet, sources: Sequence[Pa
 
 
 def hint(sources: Sequence[Path]) -> str:
-    """What the folders hold instead, where that says what to do."""
-    archive = next((found for found in walk(sources, ("",)) if _ARCHIVES.search(found.path.name)), None)
+    """Name archives or DICOM files in the folders, and say what to do with them; empty without any."""
+    archive = next((file for file in walk(sources, ("",)) if _ARCHIVES.search(file.path.name)), None)
     if archive is not None:
         return f"; there are archives, which must be unpacked first: {archive.relative}"
-    named = (found for found in walk(sources, ("",)) if _DICOM_NAMES.search(found.path.name))
-    unnamed = (found for found in islice(_without_ending(sources), _LOOKED_AT) if _is_dicom(found.path))
+    named = (file for file in walk(sources, ("",)) if _DICOM_NAMES.search(file.path.name))
+    unnamed = (file for file in islice(_without_ending(sources), _LOOKED_AT) if _is_dicom(file.path))
     dicom = next(named, None) or next(unnamed, None)
     if dicom is not None:
-        return f"; there are DICOM files, which must be made into NIfTI first (dcm2niix does that): {dicom.relative}"
+        return f"; there are DICOM files, which must be converted to NIfTI first (dcm2niix does that): {dicom.relative}"
     return ""
 
 
-def _without_ending(sources: Sequence[Path]) -> list[Found]:
+def _without_ending(sources: Sequence[Path]) -> list[FoundFile]:
     # Names such as 1.2.840.113619 have no ending either.
-    return [found for found in walk(sources, ("",)) if not re.search(r"\.[A-Za-z][A-Za-z0-9]{0,5}$", found.path.name)]
+    return [file for file in walk(sources, ("",)) if not re.search(r"\.[A-Za-z][A-Za-z0-9]{0,5}$", file.path.name)]
 
 
 def _is_dicom(path: Path) -> bool:
@@ -144,7 +144,7 @@ def _is_dicom(path: Path) -> bool:
 
 
 def _form(name: str) -> str:
-    """A case id with its digits blotted out: case_00068 has the form of case_00000.
+    """A case id with all digits 0: case_00068 has the form case_00000.
 
     Examples:
         >>> _form("case_00068")
@@ -155,8 +155,8 @@ def _form(name: str) -> str:
 
 def _no_case(word: str, known: set[str], data_set: DataSet) -> str:
     presets: Mapping[str, object] = data_set.exclusions
-    near = difflib.get_close_matches(word, [*known, *presets], n=1)
+    similar = difflib.get_close_matches(word, [*known, *presets], n=1)
     return (
         f"--exclude takes a whole case id or one of {', '.join(('none', *presets))}; got {word!r}"
-        f"{f', did you mean {near[0]}?' if near else ''}"
+        f"{f', did you mean {similar[0]}?' if similar else ''}"
     )

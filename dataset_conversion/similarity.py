@@ -1,4 +1,4 @@
-"""Pictures that show the same although their files differ: scaled, compressed anew, slightly brighter."""
+"""Pictures that show the same although their files differ: scaled, compressed again, slightly brighter."""
 
 # mypy: disable-error-code="import-untyped"
 from __future__ import annotations
@@ -13,26 +13,26 @@ from scipy import ndimage
 
 SIDE = 32
 _ENOUGH = 8 * SIDE
-"""Pixels along the shorter side that a thumbnail needs; of larger pictures only every second one (or third) counts."""
+"""Pixels along the shorter side that a thumbnail needs; larger pictures are subsampled to about that."""
 DETAIL = 9
-"""Brightness is taken against the mean of so many pixels around; else all fundus pictures would look alike."""
+"""Side of the square whose mean is subtracted from each pixel; without that all fundus pictures would look alike."""
 CORRELATION = 0.96
-"""Thumbnails that correlate at least this much may show the same picture.
+"""Lowest correlation of thumbnails that may show the same picture.
 
 Measured: copies at 0.35 to 1.5 times the size and JPEG quality 60 reach at least 0.99; among 900 colonoscopy, 535 cell,
 22 fundus and 10 X-ray pictures, different ones stay below 0.96.
 """
 INNER_CORRELATION = 0.88
-"""What is left without the dark frame of a dermoscope or fundus camera must correlate at least this much, too.
+"""Lowest correlation of the parts without the dark frame of a dermoscope or fundus camera.
 
 Measured: dermoscopy pictures of different lesions behind one frame reach 0.99 with it and at most 0.84 without it,
 different fundus pictures 0.95 and 0.79; copies, also brighter ones and those of JPEG quality 30, at least 0.93.
 """
 DARK = 0.45
-"""A frame is what hangs together with the edge and is darker than this share of the middle's brightness."""
+"""Brightness of a frame, as a share of the middle's: darker pixels that are connected with the edge are the frame."""
 _FRAME_GROWTH = 2
 _UNKNOWN = -128
-# With less than a tenth of the picture left, the whole has to be all but the same.
+# If less than a tenth of the picture is left, the whole must be almost the same.
 _LEAST_KNOWN = SIDE * SIDE // 10
 _ALL_BUT_THE_SAME = 0.99
 _ROWS = 256
@@ -40,14 +40,14 @@ _EVERY_NEIGHBOUR = np.ones((3, 3), dtype=bool)
 
 
 def fingerprint(picture: NDArray[np.uint8]) -> str:
-    """A small grey thumbnail without its slow changes and its contrast, as text; and a second one without the frame.
+    """A small grey thumbnail as text, without slow changes and contrast, and a second one without the frame.
 
     Args:
         picture: Grey (height, width) or colour (height, width, 3).
     """
     step = max(min(picture.shape[:2]) // _ENOUGH, 1)
     image = Image.fromarray(np.ascontiguousarray(picture[::step, ::step])).convert("L")
-    # Without Pillow's quick reduction, after which cells of two or three pixels differ by how they fall on the picture.
+    # Without Pillow's fast reduction: its cells of two or three pixels depend on where they are in the picture.
     small = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.HAMMING), dtype=np.float64)
     layers = [_whole_numbers(small - ndimage.uniform_filter(small, DETAIL, mode="nearest"))]
     frame = _frame(small)
@@ -57,13 +57,13 @@ def fingerprint(picture: NDArray[np.uint8]) -> str:
 
 
 def _whole_numbers(detail: NDArray[np.float64], spread: float | None = None) -> NDArray[np.int8]:
-    """Whole numbers: their products are exact, so the comparison does not depend on the order of summation."""
+    """Round to whole numbers: their products are exact, so comparisons do not depend on the order of summation."""
     scale = 32.0 / max(float(detail.std()) if spread is None else spread, 1.0)
     return np.clip(np.rint(detail * scale), -127, 127).astype(np.int8)
 
 
 def _frame(small: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """The dark surroundings of a round picture."""
+    """Mask of the dark frame of a round picture."""
     quarter = SIDE // 4
     dark = small < DARK * np.median(small[quarter:-quarter, quarter:-quarter])
     pieces, _ = ndimage.label(dark, _EVERY_NEIGHBOUR)
@@ -72,7 +72,7 @@ def _frame(small: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def _inner(small: NDArray[np.float64], frame: NDArray[np.bool_]) -> NDArray[np.int8]:
-    """The thumbnail inside of a frame, against the mean of what is inside, too; `_UNKNOWN` elsewhere."""
+    """The thumbnail inside a frame, minus the mean of neighbours inside; `_UNKNOWN` elsewhere."""
     inside = ~ndimage.binary_dilation(frame, _EVERY_NEIGHBOUR)
     weight = ndimage.uniform_filter(inside.astype(np.float64), DETAIL, mode="nearest")
     mean = ndimage.uniform_filter(small * inside, DETAIL, mode="nearest") / np.maximum(weight, 1e-6)
@@ -83,12 +83,12 @@ def _inner(small: NDArray[np.float64], frame: NDArray[np.bool_]) -> NDArray[np.i
 
 
 def near_identical(fingerprints: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Pairs of cases whose pictures show the same, each pair and the list in sorted order."""
+    """Find pairs of cases whose pictures show the same; each pair and the list are sorted."""
     names = sorted(fingerprints)
     rows = [np.frombuffer(base64.b64decode(fingerprints[name]), dtype=np.int8) for name in names]
     thumbnails = np.stack([row[: SIDE * SIDE] for row in rows]).astype(np.float32)
     lengths = np.sqrt(np.sum(thumbnails.astype(np.float64) ** 2, axis=1))
-    found = []
+    pairs = []
     for start in range(0, len(names), _ROWS):
         stop = min(start + _ROWS, len(names))
         # 1024 products of at most 127 * 127 stay below 2**24, so float32 holds them exactly.
@@ -98,22 +98,22 @@ def near_identical(fingerprints: Mapping[str, str]) -> list[tuple[str, str]]:
         same = products >= _ALL_BUT_THE_SAME * both
         for row, column in zip(*np.nonzero(alike), strict=True):
             if column > row and _inner_alike(rows[start + row], rows[start + column], same=bool(same[row, column])):
-                found.append((names[start + row], names[start + column]))
-    return found
+                pairs.append((names[start + row], names[start + column]))
+    return pairs
 
 
-def _inner_alike(one: NDArray[np.int8], other: NDArray[np.int8], *, same: bool) -> bool:
-    """Whether two pictures agree without their frames, where they have some.
+def _inner_alike(layers: NDArray[np.int8], other: NDArray[np.int8], *, same: bool) -> bool:
+    """Whether two pictures agree without their frames, if they have any.
 
     Args:
-        one: All layers of a picture.
-        other: Those of another.
-        same: They are all but the same with their frames.
+        layers: All layers of a picture.
+        other: All layers of another picture.
+        same: Whether they are almost the same with their frames.
     """
-    if len(one) == len(other) == SIDE * SIDE:
+    if len(layers) == len(other) == SIDE * SIDE:
         return True
     # A picture without a frame is its own inside.
-    first, second = one[-SIDE * SIDE :].astype(np.float64), other[-SIDE * SIDE :].astype(np.float64)
+    first, second = layers[-SIDE * SIDE :].astype(np.float64), other[-SIDE * SIDE :].astype(np.float64)
     known = (first != _UNKNOWN) & (second != _UNKNOWN)
     if np.count_nonzero(known) < _LEAST_KNOWN:
         return same

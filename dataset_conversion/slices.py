@@ -1,4 +1,4 @@
-"""Axial slices of volumes and whole pictures in one form: an 8-bit stack, and a label stack of the same shape."""
+"""Axial slices of volumes, and whole pictures, in one form: an 8-bit stack, and a label stack of the same shape."""
 
 # mypy: untyped-calls-exclude="nibabel"
 from __future__ import annotations
@@ -23,9 +23,9 @@ Stack = NDArray[np.uint8]
 
 @lru_cache(maxsize=1)
 def read_image(path: Path, window: tuple[float, float] | None) -> tuple[Stack, str]:
-    """An image as (slices, height, width) grey, or (1, height, width, 3) colour, and the hash of its file.
+    """Read an image as (slices, height, width) grey, or (1, height, width, 3) colour, and the hash of its file.
 
-    The last one is kept, since its slices are asked for one after the other.
+    The last image is cached, since its slices are read one after the other.
 
     Args:
         path: A NIfTI volume or a picture.
@@ -44,7 +44,7 @@ def read_image(path: Path, window: tuple[float, float] | None) -> tuple[Stack, s
 
 @lru_cache(maxsize=1)
 def read_label(path: Path) -> tuple[Stack, str]:
-    """A label as (slices, height, width) and the hash of its file."""
+    """Read a label as (slices, height, width), and the hash of its file."""
     if not path.name.lower().endswith(NIFTI_ENDINGS):
         source = open_source(path)
         values = np.asarray(decode(source))
@@ -59,7 +59,7 @@ def read_label(path: Path) -> tuple[Stack, str]:
 
 
 def chosen_slices(label: Stack, values: Sequence[int], count: int, smallest: int) -> list[int]:
-    """Slices in which an object is large enough, evenly spread, at most so many.
+    """Choose at most ``count`` slices, evenly spread over those in which an object is large enough.
 
     Examples:
         >>> stack = np.zeros((9, 4, 4), dtype=np.uint8)
@@ -77,6 +77,6 @@ def chosen_slices(label: Stack, values: Sequence[int], count: int, smallest: int
 
 
 def _axial(voxels: NDArray[Any], affine: NDArray[np.float64]) -> NDArray[Any]:
-    """Axial slices from the feet up, each with the front of the body on top and its right on the left."""
+    """Axial slices from the feet up, each with the front of the body on top and its right side on the left."""
     standard = apply_orientation(voxels, io_orientation(affine))
     return np.asarray(standard.transpose(2, 1, 0)[:, ::-1, ::-1])

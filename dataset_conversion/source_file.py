@@ -1,4 +1,4 @@
-"""Read a source file to its end: hash, Git LFS pointers, gzip that was cut off."""
+"""Source files, read to their end: hash, Git LFS pointers, gzip that was cut off."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ Buffer = bytes | bytearray
 
 _POINTER = b"version https://git-lfs"
 _MOST_INFLATED = 1040
-# Hashing lets go of Python's lock, so it runs beside decoding.
+# Hashing releases Python's global lock, so it runs in parallel with decoding.
 _HASHER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hash")
 
 
 class ExpectedSize(Protocol):
-    """Says from a file's first bytes how long the whole will be once inflated."""
+    """A function that tells the inflated length of a file from its first bytes."""
 
     def __call__(self, beginning: bytes) -> int:
-        """The size in bytes."""
+        """Length in bytes."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
-    """A source file's bytes as they lie on disk."""
+class SourceFile:
+    """The bytes of a source file, as on disk."""
 
     path: Path
     data: Buffer
@@ -51,14 +51,14 @@ class Source:
         return len(self.data)
 
 
-def open_source(path: Path) -> Source:
+def open_source(path: Path) -> SourceFile:
     """Read a file and start hashing it.
 
-    It is read, not mapped into memory: a disk that fails in the middle is then an error that can be reported, not a
-    signal that ends the process.
+    The file is read, not mapped into memory. A disk that fails in the middle is then an error that can be reported, and
+    not a signal that ends the process.
 
     Raises:
-        Refused: If it is empty, unreadable, or a Git LFS pointer that stands for the real file.
+        Refused: If it is empty, unreadable, or a Git LFS pointer instead of the real file.
     """
     reason = why_unreadable(path)
     if reason:
@@ -79,13 +79,13 @@ def open_source(path: Path) -> Source:
     return source_of(path, data)
 
 
-def source_of(path: Path, data: Buffer) -> Source:
-    """Bytes that are in memory already; starts hashing them."""
-    return Source(path=path, data=data, _hash=_HASHER.submit(lambda: hashlib.sha256(data).hexdigest()))
+def source_of(path: Path, data: Buffer) -> SourceFile:
+    """Take bytes that are already in memory, and start hashing them."""
+    return SourceFile(path=path, data=data, _hash=_HASHER.submit(lambda: hashlib.sha256(data).hexdigest()))
 
 
 def hash_of(path: Path) -> str:
-    """Hash of a file that may be damaged; empty if it cannot be read at all."""
+    """Hash a file that may be damaged; empty if it cannot be read at all."""
     if why_unreadable(path):
         return ""
     digest = hashlib.sha256()
@@ -99,25 +99,25 @@ def hash_of(path: Path) -> str:
 
 
 def _check_memory(path: Path, size: int) -> None:
-    """Refuse what this machine can never hold; what it cannot hold just now is another matter."""
+    """Refuse what this machine can never hold, however much memory is free."""
     if 0 < memory() < size:
         raise Refused(
-            f"{path.name} has {size / 1e9:.1f} GB, and this machine {memory() / 1e9:.1f} GB of memory: the file or its "
-            f"header is damaged, or it needs a larger machine"
+            f"{path.name} has {size / 1e9:.1f} GB, and this machine has {memory() / 1e9:.1f} GB of memory: the file or "
+            f"its header is damaged, or it needs a larger machine"
         )
 
 
-def inflate(source: Source, expected: ExpectedSize) -> Buffer:
-    """The contents of a gzip file, read to the very end and checked against its own checksum.
+def inflate(source: SourceFile, expected: ExpectedSize) -> Buffer:
+    """Inflate a gzip file to its very end, and check its own checksum.
 
     Raises:
-        Refused: If the file was cut off or does not match its checksum. SimpleITK would fill the rest with zeros in
-            silence.
+        Refused: If the file was cut off, or does not match its checksum. SimpleITK would silently fill the rest with
+            zeros.
     """
     try:
         beginning = zlib.decompressobj(31).decompress(source.data[: 1 << 16], 1 << 12)
         size = expected(beginning)
-        # Deflate makes at most 1032 bytes out of one: a header that claims more is not believed, and costs no memory.
+        # Deflate makes at most 1032 bytes from one. A header that claims more is not believed, and costs no memory.
         size = size if size <= _MOST_INFLATED * len(source.data) else 1
         _check_memory(source.path, size)
         contents = imagecodecs.gzip_decode(source.data, out=size)
@@ -125,7 +125,7 @@ def inflate(source: Source, expected: ExpectedSize) -> Buffer:
             return contents
     except (imagecodecs.DeflateError, zlib.error):
         pass
-    # The quick way takes one gzip member of the expected length. Everything else goes the slow way, which knows the
+    # The fast way takes one gzip member of the expected length. Everything else goes the slow way, which tells the
     # reason.
     try:
         with gzip.open(source.path) as file:

@@ -1,4 +1,4 @@
-"""Splits that do not leak: a group never stands on both sides. Standard library only, so the same on every machine."""
+"""Splits without leaks: a group is never on both sides. Standard library only, so they are equal on every machine."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ def grouped_parts(groups: Mapping[str, str], count: int, seed: int) -> list[list
     """Deal cases into parts of nearly equal size, whole groups at a time.
 
     Args:
-        groups: Case id to group.
-        count: How many parts; fewer come back if there are fewer groups.
-        seed: Decides which of the groups of one size go where.
+        groups: Group of each case.
+        count: Number of parts; there are fewer if there are fewer groups.
+        seed: Seed of the order in which groups of one size are dealt.
 
     Returns:
         Sorted case ids of each part.
@@ -28,7 +28,7 @@ def grouped_parts(groups: Mapping[str, str], count: int, seed: int) -> list[list
         members.setdefault(groups[case], []).append(case)
     order = sorted(members)
     random.Random(seed).shuffle(order)
-    # Largest first onto the lightest part: parts differ by no more than the largest group.
+    # The largest group goes first, to the smallest part: parts differ by no more than the largest group.
     order.sort(key=lambda name: -len(members[name]))
     parts: list[list[str]] = [[] for _ in range(min(count, len(members)))]
     for name in order:
@@ -37,7 +37,7 @@ def grouped_parts(groups: Mapping[str, str], count: int, seed: int) -> list[list
 
 
 def cross_validation(groups: Mapping[str, str], count: int, seed: int) -> list[Fold]:
-    """Folds in nnU-Net's form: each part is the validation set of one fold; empty with fewer than two groups."""
+    """Make folds in nnU-Net's form: each part validates one fold; no folds with fewer than two groups."""
     parts = grouped_parts(groups, count, seed)
     if len(parts) < 2:
         return []
@@ -47,7 +47,7 @@ def cross_validation(groups: Mapping[str, str], count: int, seed: int) -> list[F
 def nested(
     groups: Mapping[str, str], count: int, seed: int, validation: float = 0.1
 ) -> tuple[list[Fold], list[list[str]]]:
-    """The tricks paper's scheme: each fold has its own test part, and a tenth of the rest for validation.
+    """Make folds of the tricks paper's scheme: each has its own test part, and a tenth of the rest validates.
 
     Returns:
         The folds, and the test ids of each.
@@ -57,7 +57,7 @@ def nested(
     for number, test in enumerate(tests):
         tested = set(test)
         rest = {case: group for case, group in groups.items() if case not in tested}
-        # As many parts as make one of them the wanted share.
+        # So many parts that one of them is about the wanted share.
         parts = grouped_parts(rest, round(1 / validation), seed + 1 + number)
         if len(parts) < 2:
             return [], []
@@ -67,11 +67,11 @@ def nested(
 
 
 def by_part(parts: Mapping[str, str], folds: Sequence[tuple[str, ...]]) -> list[Fold]:
-    """Folds that follow parts the data set has itself.
+    """Make folds by the data set's own parts.
 
     Args:
-        parts: Case id to part.
-        folds: For each fold the parts that validate; all others train.
+        parts: Part of each case.
+        folds: For each fold, the parts that validate; all others train.
     """
     return [
         {
@@ -83,7 +83,7 @@ def by_part(parts: Mapping[str, str], folds: Sequence[tuple[str, ...]]) -> list[
 
 
 def spanning(groups: Mapping[str, str], parts: Mapping[str, str]) -> dict[str, list[str]]:
-    """Groups that stand in more than one part, with their cases: what leaks if the parts are used as a split."""
+    """Find groups in more than one part, with their cases: they leak if the parts are used as a split."""
     members: dict[str, list[str]] = {}
     for case in sorted(groups):
         members.setdefault(groups[case], []).append(case)
@@ -91,7 +91,7 @@ def spanning(groups: Mapping[str, str], parts: Mapping[str, str]) -> dict[str, l
 
 
 def joined(groups: Mapping[str, str], links: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Groups after cases that are linked (duplicates, say) were put together; named by their first case's group.
+    """Join the groups of cases that are linked, such as duplicates. A joined group has its lowest group's name.
 
     Examples:
         >>> joined({"a": "1", "b": "2", "c": "3"}, [("a", "c")])
@@ -105,7 +105,7 @@ def joined(groups: Mapping[str, str], links: Sequence[tuple[str, str]]) -> dict[
             group = parent[group]
         return group
 
-    for one, other in links:
-        low, high = sorted((root(groups[one]), root(groups[other])))
+    for case, linked_case in links:
+        low, high = sorted((root(groups[case]), root(groups[linked_case])))
         parent[high] = low
     return {case: root(group) for case, group in groups.items()}

@@ -1,8 +1,8 @@
-"""Where a conversion works until it is complete, and how it goes on after a kill.
+"""The folder in which a conversion works until it is complete, and how it continues after a kill.
 
-``nnUNet_raw/.Dataset519_KiTS2019.partial/`` holds ``data/``, which becomes the data set by one rename at the very end,
-and ``journal.jsonl``, one line for each case that is done. Its name does not begin with ``Dataset``, so nnU-Net does
-not see it.
+``nnUNet_raw/.Dataset519_KiTS2019.partial/`` holds ``data/``, which is renamed to the data set at the very end, and
+``journal.jsonl``, with one line for each case that is done. The folder's name does not begin with ``Dataset``, so
+nnU-Net does not see it.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from typing import Any
 
 from dataset_conversion.errors import ConversionError, Refused
 from dataset_conversion.final_check import give_name
-from dataset_conversion.model import TEST, FileRecord, Record, Settings
+from dataset_conversion.model import TEST, CaseRecord, ConversionSettings, FileRecord
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def write_atomically(path: Path, contents: bytes | str) -> int:
-    """Write a file under a temporary name and rename it, so that its name never stands for half a file.
+    """Write a file under a temporary name and rename it, so that its name never belongs to half a file.
 
     Returns:
-        Its size in bytes.
+        Size of the file in bytes.
     """
     data = contents.encode() if isinstance(contents, str) else contents
     temporary = path.with_name(f".{path.name}.tmp")
@@ -44,27 +44,27 @@ def write_atomically(path: Path, contents: bytes | str) -> int:
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Say which folder could not be written, and how it goes on.
+    """Name the folder that could not be written, and say how to continue.
 
     Raises:
-        ConversionError: In place of an OSError.
+        ConversionError: Instead of an OSError.
     """
     try:
         yield
     except OSError as error:
-        what = "make room" if error.errno in _FULL else "see to it"
+        what = "make room" if error.errno in _FULL else "fix that"
         raise ConversionError(
-            f"{folder} cannot be written ({error.strerror or error}); {what}, then --resume goes on from here"
+            f"{folder} cannot be written ({error.strerror or error}); {what}, then --resume continues from here"
         ) from error
 
 
 def dump_json(content: Any) -> str:
-    """JSON as it is written everywhere here: indented, keys in the given order, with a newline at the end."""
+    """Write JSON in the one form used here: indented, keys in the given order, with a newline at the end."""
     return json.dumps(content, indent=2) + "\n"
 
 
 def link_file(source: Path, target: Path, link: str) -> str:
-    """Put a source file into the data set without copying its bytes, where the file system can.
+    """Put a source file into the data set, without copying its bytes if the file system can do that.
 
     Args:
         source: The file.
@@ -82,22 +82,22 @@ def link_file(source: Path, target: Path, link: str) -> str:
         done = "symbolic link"
     elif link == "hard":
         try:
-            # A hard link to a symbolic link would break when the latter's target moves: link the file itself.
+            # A hard link to a symbolic link would break when its target moves, so the file itself is linked.
             os.link(source.resolve(), temporary)
             done = "hard link"
         except OSError:
-            # Other disk, or a file system without links.
+            # Another disk, or a file system without hard links.
             shutil.copyfile(source, temporary)
     else:
         shutil.copyfile(source, temporary)
     os.replace(temporary, target)
-    # Renaming one hard link onto another one of the same file does nothing, and leaves both.
+    # Renaming a hard link onto another hard link of the same file does nothing, and leaves both.
     temporary.unlink(missing_ok=True)
     return done
 
 
 def prefixes(sources: Sequence[Path]) -> list[str]:
-    """What stands before a path of each source folder in the report: nothing for one, else as many names as differ.
+    """Prefix of the paths of each source folder in the report: empty for one folder, else enough names to differ.
 
     Examples:
         >>> prefixes([Path("/x/a/data"), Path("/x/b/data")])
@@ -114,36 +114,36 @@ def prefixes(sources: Sequence[Path]) -> list[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Workplace:
-    """What one case needs while it is converted. Workers get a copy."""
+    """What a case needs while it is converted. Each worker gets a copy."""
 
     root: Path
-    settings: Settings
+    settings: ConversionSettings
     sources: tuple[Path, ...] = ()
 
     def source_name(self, path: Path) -> str:
-        """A source file's path below its source folder; with several of them, that folder's name comes first."""
+        """Path of a source file below its source folder; with several folders, the folder's name comes first."""
         for source, prefix in zip(self.sources, prefixes(self.sources), strict=True):
             if path.is_relative_to(source):
                 return f"{prefix}{path.relative_to(source).as_posix()}"
         return path.name
 
-    def image_path(self, record: Record) -> str:
-        """Where the case's image goes, relative to the data set's folder."""
+    def image_path(self, record: CaseRecord) -> str:
+        """Path of the case's image below the data set's folder."""
         return f"{'imagesTs' if record.part == TEST else 'imagesTr'}/{record.id}_0000{self.settings.file_ending}"
 
-    def label_path(self, record: Record, folder: str = "labels") -> str:
-        """Where the case's label (or another map of its kind) goes, relative to the data set's folder."""
+    def label_path(self, record: CaseRecord, folder: str = "labels") -> str:
+        """Path of the case's label, or of another map of its kind, below the data set's folder."""
         return f"{folder}{'Ts' if record.part == TEST else 'Tr'}/{record.id}{self.settings.file_ending}"
 
-    def write(self, record: Record, relative: str, contents: bytes) -> None:
+    def write(self, record: CaseRecord, relative: str, contents: bytes) -> None:
         """Write one file of a case."""
         target = self.root / relative
         with writing(target.parent):
             target.parent.mkdir(exist_ok=True)
         record.outputs[relative] = write_atomically(target, contents)
 
-    def link(self, record: Record, relative: str, source: Path) -> str:
-        """Link one file of a case; returns what was done."""
+    def link(self, record: CaseRecord, relative: str, source: Path) -> str:
+        """Link one file of a case, and return what was done."""
         target = self.root / relative
         with writing(target.parent):
             target.parent.mkdir(exist_ok=True)
@@ -158,15 +158,15 @@ class Workplace:
 
 
 class Staging:
-    """The folder of a conversion under way.
+    """The folder of an unfinished conversion.
 
     Args:
         raw: Folder of the raw data sets.
-        name: The data set's folder name, once it is complete.
+        name: Folder name of the complete data set.
     """
 
     def __init__(self, raw: Path, name: str) -> None:
-        """See the class."""
+        """Name the folders and files; nothing is made yet."""
         self.final = raw / name
         self.folder = raw / f".{name}.partial"
         self.data = self.folder / "data"
@@ -175,79 +175,79 @@ class Staging:
 
     @property
     def exists(self) -> bool:
-        """Something was begun and not finished."""
+        """Whether a conversion was begun and not finished."""
         return self.folder.exists()
 
     def begin(self, job: Mapping[str, Any]) -> None:
         """Make the folder.
 
         Args:
-            job: What decides about the output: choices and sources. A resumed conversion must have the same.
+            job: Choices and sources that decide the output. A resumed conversion must have the same.
         """
         with writing(self.folder):
             self.folder.mkdir(parents=True)
             self.data.mkdir()
         write_atomically(self._job, dump_json(job))
 
-    def resume(self, job: Mapping[str, Any]) -> dict[str, Record]:
-        """The cases that are done, by id.
+    def resume(self, job: Mapping[str, Any]) -> dict[str, CaseRecord]:
+        """Read the cases that are done, by id.
 
         Raises:
-            ConversionError: If it was begun with other choices, or the sources have changed since.
+            ConversionError: If the conversion was begun with other choices, or the sources have changed since.
         """
         try:
             begun = dict(json.loads(self._job.read_text()))
         except FileNotFoundError:
-            # Killed between making the folder and noting what it is for: nothing can be in it.
+            # It was killed between making the folder and noting its job: nothing can be in it.
             self.discard()
             self.begin(job)
             return {}
         except (ValueError, TypeError) as error:
             raise ConversionError(
-                f"{self._job} is empty or damaged, as after a power loss: what was begun is not known; --restart "
-                f"begins anew"
+                f"{self._job} is empty or damaged, as after a power loss: nobody knows what was begun; --restart "
+                f"begins again"
             ) from error
         changed = sorted(key for key in {*begun, *job} if begun.get(key) != json.loads(json.dumps(job.get(key))))
         if changed:
             raise ConversionError(
                 f"{self.folder} was begun with another {', '.join(changed)}; "
-                f"give the same arguments and sources again, or --restart to begin anew"
+                f"give the same arguments and sources again, or --restart to begin again"
             )
         done = self._done()
         for leftover in self.data.rglob(".*.tmp"):
             leftover.unlink()
-        # Cut the half-written line off, so that the next one begins on a line of its own.
+        # Remove a half-written line, so that the next record begins on a line of its own.
         write_atomically(self._journal, "".join(json.dumps(asdict(record)) + "\n" for record in done.values()))
         return done
 
     def done_before(self) -> set[str]:
-        """Cases that need not be done again, if it can be resumed at all."""
+        """Cases that need not be done again, if the conversion can be resumed."""
         return set(self._done())
 
     def own_bytes(self) -> int:
-        """Bytes that come free when it is discarded; what is linked stays where it was."""
+        """Bytes that are freed when the folder is discarded; linked files stay where they are."""
         states = [path.lstat() for path in self.folder.rglob("*")] if self.exists else []
         return sum(state.st_size for state in states if state.st_nlink == 1)
 
-    def note(self, record: Record) -> None:
-        """Remember that a case is done."""
+    def note(self, record: CaseRecord) -> None:
+        """Record that a case is done."""
         with writing(self.folder), self._journal.open("a") as journal:
             journal.write(json.dumps(asdict(record)) + "\n")
 
     def finish(self, outputs: Mapping[str, int]) -> None:
-        """Look a last time, and give the data set its name.
+        """Check the data set a last time, and give it its name.
 
         Args:
-            outputs: Every file of a case, relative to the data set's folder, with its size.
+            outputs: Size of every file of a case, by its path below the data set's folder.
         """
         give_name(self.data, self.final, outputs)
         self.discard()
 
     def discard(self) -> None:
-        """Remove everything."""
+        """Remove the folder."""
         shutil.rmtree(self.folder)
 
-    def _done(self) -> dict[str, Record]:
+    def _done(self) -> dict[str, CaseRecord]:
         done = {}
         for line in self._journal.read_text(errors="replace").splitlines() if self._journal.exists() else []:
             try:
@@ -260,10 +260,10 @@ class Staging:
         return done
 
 
-def record_from_json(content: Mapping[str, Any]) -> Record:
-    """A journal line back as a record."""
+def record_from_json(content: Mapping[str, Any]) -> CaseRecord:
+    """Make a record from a line of the journal."""
     files = [FileRecord(**file) for file in content["files"]]
-    return Record(**{**content, "files": files})
+    return CaseRecord(**{**content, "files": files})
 
 
 def _size(path: Path) -> int:

@@ -1,4 +1,4 @@
-"""Text files and csv tables as people save them, with what is wrong named by file and line. Standard library only."""
+"""Text files and csv tables as people save them. Errors name file and line. Standard library only."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from dataset_conversion.errors import ConversionError
 
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _SEPARATORS = (",", ";", "\t")
-# What begins with these is no text, whatever its name says.
+# A file that begins with these is not text, in spite of its name.
 _OTHERS = {b"PK\x03\x04": "a zip or Excel file", b"\xd0\xcf\x11\xe0": "an old Excel file", b"\x1f\x8b": "a gzip file"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class TableRow:
     """One line of a table."""
 
     line: int
     """Number of the line in the file, from 1."""
     cells: dict[str, str]
-    """Column name, small letters, to its text; empty where the line ends early."""
+    """Text of each column, by its name in small letters; empty if the line ends early."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table:
+class TextTable:
     """A csv file."""
 
     path: Path
     columns: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
 
 
 def read_text(path: Path) -> str:
-    """The contents of a text file in UTF-8 or, with its byte order mark, UTF-16.
+    """Read a text file in UTF-8 or, with a byte order mark, UTF-16.
 
     Raises:
-        ConversionError: If it is in another encoding, or no text.
+        ConversionError: If it has another encoding, or is not text.
     """
     try:
         data = path.read_bytes()
@@ -62,11 +62,11 @@ def read_text(path: Path) -> str:
     return text
 
 
-def read_table(path: Path) -> Table:
-    """A csv whose first line names its columns, separated by commas, semicolons or tabs.
+def read_table(path: Path) -> TextTable:
+    """Read a csv whose first line names its columns, separated by commas, semicolons or tabs.
 
     Raises:
-        ConversionError: If it is no such table, names a column twice, or a line has more cells than columns.
+        ConversionError: If it is not such a table, names a column twice, or a line has more cells than columns.
     """
     text = read_text(path)
     header = next((line for line in text.splitlines() if line.strip()), "")
@@ -88,12 +88,12 @@ def read_table(path: Path) -> Table:
                     f"{path} line {reader.line_num} has {len(cells)} cells, its first line names {len(columns)} columns"
                 )
             padded = [*cells, *[""] * (len(columns) - len(cells))]
-            rows.append(Row(line=reader.line_num, cells=dict(zip(columns, padded, strict=False))))
+            rows.append(TableRow(line=reader.line_num, cells=dict(zip(columns, padded, strict=False))))
     except csv.Error as error:
         raise ConversionError(f"{path} line {reader.line_num} cannot be read as csv: {error}") from error
     if not columns:
         raise ConversionError(f"{path} is empty; a table with column names is needed")
-    return Table(path=path, columns=columns, rows=tuple(rows))
+    return TextTable(path=path, columns=columns, rows=tuple(rows))
 
 
 def _check_columns(path: Path, columns: Sequence[str]) -> None:

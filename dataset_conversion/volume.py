@@ -1,4 +1,4 @@
-"""NIfTI volumes: read and check header and voxels, write labels on their image's grid."""
+"""NIfTI volumes: header and voxels are read and checked, labels are written on their image's grid."""
 
 # mypy: untyped-calls-exclude="nibabel"
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataset_conversion import geometry, nifti_header
 from dataset_conversion.errors import Refused
 from dataset_conversion.geometry import Affine, Shape
 from dataset_conversion.nifti_header import Header, HeaderView
-from dataset_conversion.source_file import Buffer, Source, inflate, open_source
+from dataset_conversion.source_file import Buffer, SourceFile, inflate, open_source
 
 Array = NDArray[np.generic]
 
@@ -24,35 +24,35 @@ Array = NDArray[np.generic]
 _HIGHEST = 3e38
 
 NIFTI_ENDINGS = (".nii", ".nii.gz")
-# What a voxel's place depends on. NIfTI-1 and -2 use the same names.
+# Fields that decide a voxel's place. NIfTI-1 and -2 use the same names.
 _PLACE = ("qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z")
 _ROWS = ("srow_x", "srow_y", "srow_z", "pixdim", "xyzt_units")
 
 
 @dataclass(kw_only=True)
-class Volume:
-    """A NIfTI file with its voxels still as stored."""
+class NiftiVolume:
+    """A NIfTI file, with its voxels as stored."""
 
     path: Path
-    source: Source
+    source: SourceFile
     view: HeaderView
     contents: Buffer
     shape: Shape
     affine: Affine
     corrected: bool = False
-    """The header cannot be used as it is: the file has to be written anew."""
+    """Whether the header cannot be used as it is, so that the file must be written again."""
     repack: bool = False
-    """Gzip under a plain name, or the other way round."""
+    """Whether the name says gzip and the content does not, or the other way round."""
     notes: list[str] = field(default_factory=list)
 
     @property
     def header(self) -> Header:
-        """Header of the file, as nibabel holds it."""
+        """Nibabel's header of the file."""
         return self.view.header
 
     @property
     def stored_affine(self) -> Affine:
-        """The affine before axes were made orthogonal: what a label with the same flaw is compared with."""
+        """The affine before axes were made orthogonal, to compare with that of a label with the same flaw."""
         return self.view.affine
 
     @property
@@ -65,7 +65,7 @@ class Volume:
 
     @property
     def scaling(self) -> tuple[float, float] | None:
-        """Slope and intercept, None if the stored values are the values."""
+        """Slope and intercept; None if the stored values are the values."""
         slope, intercept = self.header.get_slope_inter()
         if slope is None or (slope, intercept or 0.0) == (1.0, 0.0):
             return None
@@ -79,7 +79,7 @@ class Volume:
         return np.asarray(self.stored * np.float64(slope) + np.float64(intercept))
 
 
-def read_volume(path: Path) -> Volume:
+def read_volume(path: Path) -> NiftiVolume:
     """Read a NIfTI file to its end and check everything that does not depend on its role.
 
     Raises:
@@ -94,29 +94,29 @@ def read_volume(path: Path) -> Volume:
     dtype = header.get_data_dtype()
     if dtype.kind not in "iuf" or dtype.itemsize > 8:
         raise Refused(f"{path.name} holds {dtype} voxels; a scan has one plain number for each voxel")
-    found = nifti_header.view(bytes(contents[: nifti_header.voxels_at(header)]), path.name)
+    header_view = nifti_header.view(bytes(contents[: nifti_header.voxels_at(header)]), path.name)
     stored_shape = tuple(int(length) for length in header.get_data_shape())
-    shape = found.shape
+    shape = header_view.shape
     if len(shape) != 3 or min(shape) < 1:
-        raise Refused(f"{path.name} has shape {stored_shape}, not three dimensions; take the one volume that is meant")
-    if len(contents) < found.size:
-        raise Refused(f"{path.name} is cut off: {len(contents)} of {found.size} bytes; download it again")
-    volume = Volume(
+        raise Refused(f"{path.name} has shape {stored_shape}, not three dimensions; save the one volume that is needed")
+    if len(contents) < header_view.size:
+        raise Refused(f"{path.name} is cut off: {len(contents)} of {header_view.size} bytes; download it again")
+    volume = NiftiVolume(
         path=path,
         source=source,
-        view=found,
+        view=header_view,
         contents=contents,
         shape=(shape[0], shape[1], shape[2]),
-        affine=found.affine,
-        corrected=bool(found.notes),
-        notes=found.notes,
+        affine=header_view.affine,
+        corrected=bool(header_view.notes),
+        notes=header_view.notes,
     )
     if isinstance(header, nibabel.Nifti2Header):
         volume.corrected = True
         volume.notes.append("was NIfTI-2, which SimpleITK does not read; written as NIfTI-1")
     if len(stored_shape) > 3:
         volume.corrected = True
-        volume.notes.append(f"shape {stored_shape} had trailing ones; they were dropped")
+        volume.notes.append(f"shape {stored_shape} had trailing axes of length 1; they were dropped")
     gzipped_name = path.name.lower().endswith(".gz")
     if (contents is source.data) == gzipped_name:
         volume.repack = True
@@ -126,18 +126,18 @@ def read_volume(path: Path) -> Volume:
     return volume
 
 
-def check_image(volume: Volume) -> float:
-    """Check what an image must promise, and correct its header where that loses nothing.
+def check_image(volume: NiftiVolume) -> float:
+    """Check that an image is usable, and correct its header if that loses nothing.
 
     Returns:
-        Its lowest value as stored.
+        Its lowest stored value.
 
     Raises:
         Refused: If its geometry or its values cannot be used.
     """
     name = volume.path.name
     if not geometry.is_usable(volume.affine):
-        raise Refused(f"{name} has a geometry that is not finite, not invertible or beyond all measure")
+        raise Refused(f"{name} has a geometry that is not finite, not invertible or not plausible")
     low, high = volume.stored.min(), volume.stored.max()
     if not (np.isfinite(low) and np.isfinite(high)):
         raise Refused(f"{name} holds NaN or infinite voxels")
@@ -150,8 +150,8 @@ def check_image(volume: Volume) -> float:
     return float(low)
 
 
-def check_label_values(volume: Volume) -> NDArray[np.uint8]:
-    """The label's voxels as uint8, floats rounded where they are whole numbers but for rounding.
+def check_label_values(volume: NiftiVolume) -> NDArray[np.uint8]:
+    """Convert a label's voxels to uint8; floats must be whole numbers, except for rounding errors.
 
     Raises:
         Refused: If values are not whole numbers between 0 and 255.
@@ -178,8 +178,8 @@ def check_label_values(volume: Volume) -> NDArray[np.uint8]:
     return values.astype(np.uint8)
 
 
-def header_on_grid_of(image: Volume, dtype: np.dtype[np.generic]) -> nibabel.Nifti1Header:
-    """A fresh header for voxels of that type, with exactly the image's geometry."""
+def header_on_grid_of(image: NiftiVolume, dtype: np.dtype[np.generic]) -> nibabel.Nifti1Header:
+    """Make a new header for voxels of a type, with exactly the image's geometry."""
     header = nibabel.Nifti1Header()
     header.set_data_dtype(dtype)
     header.set_data_shape(image.shape)
@@ -190,14 +190,14 @@ def header_on_grid_of(image: Volume, dtype: np.dtype[np.generic]) -> nibabel.Nif
 
 
 def encode(header: nibabel.Nifti1Header, voxels: Array, file_ending: str) -> bytes:
-    """A whole NIfTI file in memory; the same bytes each time."""
-    # Four zero bytes after the header say that there are no extensions.
+    """Encode a whole NIfTI file in memory; the bytes are the same each time."""
+    # Four zero bytes after the header mean that there are no extensions.
     raw = header.binaryblock + b"\0\0\0\0" + voxels.tobytes(order="F")
     return bytes(imagecodecs.gzip_encode(raw, 6)) if file_ending.endswith(".gz") else raw
 
 
-def encode_image(image: Volume, file_ending: str) -> bytes:
-    """The image as a file with that ending, under a new header if its own was corrected; voxels keep their bytes."""
+def encode_image(image: NiftiVolume, file_ending: str) -> bytes:
+    """Encode the image with a new header if its own was corrected; voxels keep their bytes."""
     raw = bytes(image.contents)
     if image.corrected:
         dtype = image.header.get_data_dtype()
@@ -210,7 +210,7 @@ def encode_image(image: Volume, file_ending: str) -> bytes:
 
 
 def _expected_size(beginning: bytes) -> int:
-    """How long an inflated volume is by its own header; 1 if that says nothing, which sends the file the slow way."""
+    """Length of an inflated volume by its own header; 1 if the header does not tell, so that the slow way is taken."""
     try:
         header = nifti_header.parse(beginning, "")
         voxels = math.prod(int(length) for length in header.get_data_shape())
@@ -219,11 +219,11 @@ def _expected_size(beginning: bytes) -> int:
         return 1
 
 
-def _correct_geometry(volume: Volume) -> None:
-    """Make every reader see one geometry: qform, sform and pixdim agree, axes are orthogonal.
+def _correct_geometry(volume: NiftiVolume) -> None:
+    """Make every reader see the same geometry: qform, sform and pixdim agree, and axes are orthogonal.
 
-    nnU-Net takes the spacing from ``pixdim`` and the axes from the affine, SimpleITK has its own order of preference;
-    where the fields agree, the file stays as it is.
+    nnU-Net takes the spacing from ``pixdim`` and the axes from the affine. SimpleITK has its own order of preference.
+    If the fields agree, the file stays as it is.
     """
     header, best = volume.header, volume.affine
     shear = geometry.shear_of(best)

@@ -46,14 +46,27 @@ def oracles(sample_data: Path) -> Path:
     return folder
 
 
+def _of_this_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all test processes of this run see."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
 @pytest.fixture(scope="session")
-def snakemake(request: pytest.FixtureRequest) -> Path:
-    """Snakemake in its own environment, installed once and kept in pytest's cache; shared by all test processes."""
+def snakemake(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Snakemake in its own environment, shared by all test processes; kept in pytest's cache if there is one."""
     from nnunet_tricks.experiment.cluster.environment import VARIABLE, Environment
     from nnunet_tricks.experiment.lock import Lock
 
     named = os.environ.get(VARIABLE)
-    environment = Environment(Path(named) if named else request.config.cache.mkdir("snakemake") / "environment")
+    if named:
+        folder = Path(named)
+    elif cache := getattr(request.config, "cache", None):
+        folder = cache.mkdir("snakemake") / "environment"
+    else:  # -p no:cacheprovider
+        folder = _of_this_run(tmp_path_factory) / "snakemake" / "environment"
+        folder.parent.mkdir(exist_ok=True)
+    environment = Environment(folder)
     while (lock := Lock.take(environment.folder.with_name("snakemake.lock"))) is None:
         time.sleep(1.0)
     with lock:

@@ -1,7 +1,7 @@
 """nnU-Net's own commands with our trainers, as users type them: linked, and through ``nnUNet_extTrainer``.
 
-The data are the tiny ones of the conformance harness, preprocessed once; what takes time is to start interpreters, and
-250 iterations per epoch. Planning is what the tests of the demo run.
+The data are the tiny ones of the conformance harness, preprocessed once; what takes time is to start interpreters. The
+environments' own copies of nnU-Net have shorter epochs. Planning is what the tests of the demo run.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ from tests.door.environments import Environment, Maker
 PATIENCE = 900
 """Seconds for one command on a very busy machine."""
 
+LENGTHS = {"self.num_iterations_per_epoch = 250": 60, "self.num_val_iterations_per_epoch = 50": 10}
+"""Lines of nnU-Net's trainer, and how long our epochs are: still long enough to be killed in the second one."""
+
 COMMAND = """
 import sys
 from importlib.metadata import entry_points
@@ -37,7 +40,7 @@ next(iter(entry_points(group="console_scripts", name=name))).load()()
 
 SHORTER = '''
 import torch
-from nnunet_tricks import trainers
+from nnunet_tricks.door import trainers
 
 class nnUNetTrainerOurs(trainers.find("nnUNetTrainerTverskyCE")):
     """A user's trainer on top of one of ours: a single step per epoch."""
@@ -102,9 +105,20 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     return Bench(tmp_path_factory.mktemp("nnunet"))
 
 
+def shortened(environment: Environment) -> Environment:
+    """Give the environment's own copy of nnU-Net shorter epochs."""
+    file = environment.site_packages / "nnunetv2" / "training" / "nnUNetTrainer" / "nnUNetTrainer.py"
+    code = file.read_text()
+    for line, number in LENGTHS.items():
+        assert code.count(line) == 1
+        code = code.replace(line, f"{line.partition('=')[0]}= {number}")
+    file.write_text(code)
+    return environment
+
+
 @pytest.fixture(scope="module")
 def linked(make: Maker, tiny: Bench) -> Setup:  # noqa: F811
-    environment = make()
+    environment = shortened(make())
     done = environment.tricks("link")
     assert done.returncode == 0, done.stderr
     return Setup(tiny.folder, environment)
@@ -115,7 +129,7 @@ def external(make: Maker, tiny: Bench, tmp_path_factory: pytest.TempPathFactory)
     """A user's own folder, then ours, as ``nnunet-tricks env`` says it."""
     if not is_read():
         pytest.skip("nnU-Net reads nnUNet_extTrainer since 2.8")
-    environment = make()
+    environment = shortened(make())
     own = tmp_path_factory.mktemp("own_trainers")
     (own / "my_trainers.py").write_text(SHORTER)
     said = environment.tricks("env", nnUNet_extTrainer=str(own))

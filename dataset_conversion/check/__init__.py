@@ -1,1 +1,1 @@
-"""Check a raw data set that somebody else made: the converters' checks, and what nnU-Net would not notice."""
+"""Checks of a raw data set that somebody else made: the converters' checks, and faults that nnU-Net overlooks."""

@@ -1,4 +1,4 @@
-"""What reading one case gave: findings, and what cases are compared by."""
+"""The result of reading one case: findings, and hashes for comparisons with other cases."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset_conversion.check.finding import Finding, fault, note
+from dataset_conversion.check.finding import CheckFinding, fault, note
 
 _AT_ONCE = 2**20
 _MANY = 64
@@ -24,8 +24,8 @@ class CaseReport:
         id: Case id.
         part: ``train`` or ``test``.
         file: Path of its first image below the data set's folder.
-        findings: What is wrong.
-        digest: Hash of the voxels of all channels, whatever their container; empty if one of them could not be read.
+        findings: Faults and notes.
+        digest: Hash of the voxels of all channels, in any file format; empty if one of them could not be read.
         fingerprint: Thumbnail for the search for near-identical pictures; empty for volumes.
         kind: Type of the voxels, such as ``uint8``.
     """
@@ -33,18 +33,18 @@ class CaseReport:
     id: str
     part: str
     file: str
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[CheckFinding] = field(default_factory=list)
     digest: str = ""
     fingerprint: str = ""
     kind: str = ""
 
 
 def digest_of(voxels: NDArray[Any], scaling: tuple[float, float] | None = None) -> str:
-    """Hash of shape and values, whatever type and byte order they are stored in.
+    """Hash shape and values, independently of the type and byte order in which they are stored.
 
     Args:
-        voxels: As stored.
-        scaling: Slope and intercept that make values of them.
+        voxels: Stored voxels.
+        scaling: Slope and intercept that turn them into values.
     """
     hashed = hashlib.blake2b(repr(voxels.shape).encode(), digest_size=16)
     slope, intercept = scaling or (1.0, 0.0)
@@ -57,7 +57,7 @@ def digest_of(voxels: NDArray[Any], scaling: tuple[float, float] | None = None) 
 
 
 def _one_type(values: NDArray[Any]) -> NDArray[Any]:
-    """Values in a type that depends on nothing but the values: 16 bits where that loses nothing, as in most scans."""
+    """Values in a type that depends only on the values: 16 bits if that loses nothing, as in most scans."""
     low, high = np.iinfo(np.int16).min, np.iinfo(np.int16).max
     if np.can_cast(values.dtype, np.int16):
         return values.astype("<i2", copy=False)
@@ -69,31 +69,31 @@ def _one_type(values: NDArray[Any]) -> NDArray[Any]:
     return values.astype("<f4")
 
 
-def label_findings(values: NDArray[Any], names: Mapping[int, str], file: str, case: str) -> list[Finding]:
+def label_findings(values: NDArray[Any], names: Mapping[int, str], file: str, case: str) -> list[CheckFinding]:
     """Label values that ``dataset.json`` does not know, and label maps with nothing in them.
 
     Args:
-        values: Whole numbers.
-        names: Known values; empty if nothing is known of them.
-        file: Where they are from.
+        values: Whole numbers of the label map.
+        names: Name of each known value; empty if no value is known.
+        file: Path of the label map.
         case: Case id.
     """
     if not names:
         return []
-    found = [int(value) for value in np.unique(values)]
-    unknown = [value for value in found if value not in names]
-    if set(found) == {0, 255} and unknown:
+    present = [int(value) for value in np.unique(values)]
+    unknown = [value for value in present if value not in names]
+    if set(present) == {0, 255} and unknown:
         return [fault("labels", file, "holds 0 and 255; write the label's own value in place of 255", case)]
     if len(unknown) > _MANY:
-        says = f"has {len(found)} values from {found[0]} to {found[-1]}: that is an image, not a label map"
+        says = f"has {len(present)} values from {present[0]} to {present[-1]}: that is an image, not a label map"
         return [fault("labels", file, says, case)]
     if unknown:
         shown = ", ".join(map(str, unknown[:5])) + (", ..." if len(unknown) > 5 else "")
         known = ", ".join(f"{value} ({name})" for value, name in sorted(names.items())[:8])
         return [fault("labels", file, f"holds {shown}; dataset.json knows {known}", case)]
-    ignored = [value for value in found if names[value] == "ignore"]
-    if found == ignored:
-        return [fault("labels", file, "holds the ignore label only: nothing in it is annotated", case)]
-    if set(found) - set(ignored) == {0}:
-        return [note("labels", file, "is empty: it holds the background only", case)]
+    ignored = [value for value in present if names[value] == "ignore"]
+    if present == ignored:
+        return [fault("labels", file, "holds only the ignore label: nothing in it is annotated", case)]
+    if set(present) - set(ignored) == {0}:
+        return [note("labels", file, "is empty: it holds only the background", case)]
     return []

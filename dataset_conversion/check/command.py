@@ -13,7 +13,7 @@ from dataset_conversion.check.finding import as_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the check."""
+    """Add the options of the check."""
     add = parser.add_argument
     add("data_set", metavar="RAW_DATASET", help="folder of a raw data set, or its number or name in nnUNet_raw")
     add("--raw", type=Path, metavar="FOLDER", help="folder of raw data sets (default: environment variable nnUNet_raw)")
@@ -23,34 +23,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def folder_of(words: str, raw: Path | None) -> Path:
-    """The folder that a path, a number or a name means.
+    """Find the folder of a path, a number or a name.
 
     Raises:
-        ConversionError: If there is none, or there are two of one number.
+        ConversionError: If there is none, or two with the same number.
     """
     from dataset_conversion.destination import raw_folder
     from dataset_conversion.errors import ConversionError
 
     if Path(words).is_dir() and not words.isdigit():
-        # Its name is that of the preprocessed folder; "." has none.
+        # The preprocessed folder has the same name, and "." has none.
         return Path(os.path.abspath(words)) if Path(words).name in ("", "..") else Path(words)
     if os.sep in words:
-        raise ConversionError(f"raw data set {words!r} is no folder")
+        raise ConversionError(f"raw data set {words!r} is not a folder")
     parent = raw_folder(raw)
     pattern = f"Dataset{int(words):03d}_*" if words.isdigit() else words
-    found = sorted(folder for folder in parent.glob(pattern) if folder.is_dir()) if parent.is_dir() else []
-    if len(found) != 1:
-        names = f": {', '.join(folder.name for folder in found)}" if found else ""
-        raise ConversionError(f"{parent} has {len(found) or 'no'} data sets called {words!r}{names}; one is needed")
-    return found[0]
+    folders = sorted(folder for folder in parent.glob(pattern) if folder.is_dir()) if parent.is_dir() else []
+    if len(folders) != 1:
+        names = f": {', '.join(folder.name for folder in folders)}" if folders else ""
+        raise ConversionError(f"{parent} has {len(folders) or 'no'} data sets called {words!r}{names}; one is needed")
+    return folders[0]
 
 
 def run(arguments: argparse.Namespace, changed: Callable[[Path], Sequence[str]] = lambda folder: ()) -> int:
     """Check; the exit code is 1 if there is any fault.
 
     Args:
-        arguments: The command's.
-        changed: Says of a folder which of its files are not those that were recorded, a sentence each.
+        arguments: Arguments of the command.
+        changed: Function that names the files of a folder that differ from what was recorded, a sentence each.
 
     Raises:
         ValueError: With a sentence for the user, if there is nothing to check.
@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace, changed: Callable[[Path], Sequence[str]] 
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """``python -m dataset_conversion.check.command``."""
+    """Run ``python -m dataset_conversion.check.command``."""
     parser = argparse.ArgumentParser(
         prog="python -m dataset_conversion.check.command", description="Check an nnU-Net raw data set."
     )

@@ -1,4 +1,4 @@
-"""``dataset.json``: what nnU-Net will take it to say, and where it contradicts itself."""
+"""``dataset.json``: what it means to nnU-Net, and where it contradicts itself."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dataset_conversion.check.finding import Finding, fault
+from dataset_conversion.check.finding import CheckFinding, fault
 
 FILE = "dataset.json"
 VOLUMES = (".nii.gz", ".nii", ".nrrd", ".mha", ".gipl")
@@ -21,20 +21,20 @@ READERS = {
     "NaturalImage2DIO": PICTURES,
     "Tiff3DIO": (".tif", ".tiff"),
 }
-"""nnU-Net's readers and the file endings that each takes."""
+"""File endings that each of nnU-Net's readers accepts."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Description:
-    """What the checks of files need to know.
+    """The content of ``dataset.json`` that the checks of files need.
 
     Attributes:
         ending: File ending of images and labels.
         channels: Number of channels.
-        values: Names of the label values, the background and the ignore label among them; empty if they are not clear.
-        training: The number of training cases that it claims; None if it claims none.
-        files: Case id to image paths and label path, where it lists them.
-        reader: nnU-Net's reader that it asks for, or that nnU-Net finds; empty if neither.
+        values: Names of the label values, with the background and the ignore label; empty if they are not clear.
+        training: Number of training cases; None if it is missing or malformed.
+        files: Image paths and label path of each case, if they are listed.
+        reader: nnU-Net's reader that is named, or that nnU-Net finds; empty if neither.
     """
 
     ending: str
@@ -46,25 +46,25 @@ class Description:
 
     @property
     def is_volumes(self) -> bool:
-        """The files have a geometry."""
+        """Whether the files have a geometry."""
         return self.ending in VOLUMES
 
     @property
     def is_tiff(self) -> bool:
-        """The files are TIFF pictures or stacks."""
+        """Whether the files are TIFF pictures or stacks."""
         return self.ending in (".tif", ".tiff")
 
     @property
     def is_stack(self) -> bool:
-        """The files are TIFF stacks, which nnU-Net reads as volumes."""
+        """Whether the files are TIFF stacks, which nnU-Net reads as volumes."""
         return self.reader == "Tiff3DIO"
 
 
-def read(folder: Path) -> tuple[Description | None, list[Finding]]:
+def read(folder: Path) -> tuple[Description | None, list[CheckFinding]]:
     """Read the description of a raw data set.
 
     Returns:
-        The description, or None where the files cannot be checked without one, and what is wrong with it.
+        The description, or None if the files cannot be checked without it, and what is wrong with it.
     """
     path = folder / FILE
     try:
@@ -77,11 +77,11 @@ def read(folder: Path) -> tuple[Description | None, list[Finding]]:
         return None, [fault("description", FILE, f"cannot be read as JSON ({error}); write it again")]
     if not isinstance(content, dict):
         return None, [fault("description", FILE, f"holds a {type(content).__name__}, where nnU-Net needs an object")]
-    findings: list[Finding] = []
+    findings: list[CheckFinding] = []
     channels: Any = content.get("channel_names", content.get("modality"))
     for key, value in (("labels", content.get("labels")), ("channel_names", channels)):
         if not isinstance(value, dict) or not value:
-            findings.append(fault("description", FILE, f"has no {key!r} with an entry for each of them"))
+            findings.append(fault("description", FILE, f"has no {key!r} with an entry for each"))
     ending = content.get("file_ending")
     if ending not in VOLUMES + PICTURES:
         allowed = ", ".join(VOLUMES + PICTURES)
@@ -105,8 +105,8 @@ def read(folder: Path) -> tuple[Description | None, list[Finding]]:
     return description, findings
 
 
-def _values(content: Mapping[str, Any], findings: list[Finding]) -> dict[int, str]:
-    """Label values and their names; regions give the values that they are made of. Empty if that is not clear."""
+def _values(content: Mapping[str, Any], findings: list[CheckFinding]) -> dict[int, str]:
+    """Name of each label value; regions name the values that they consist of. Empty if that is not clear."""
     names: dict[int, str] = {}
     regions = False
     is_clear = True
@@ -121,7 +121,7 @@ def _values(content: Mapping[str, Any], findings: list[Finding]) -> dict[int, st
                 findings.append(fault("labels", FILE, says + hint))
                 is_clear = False
                 continue
-            # One value is part of several regions, but the whole of one label only.
+            # A value may be part of several regions, but only one label may consist of it.
             if isinstance(value, int):
                 other = single.setdefault(number, str(name))
                 if other != name:
@@ -133,8 +133,8 @@ def _values(content: Mapping[str, Any], findings: list[Finding]) -> dict[int, st
         findings.append(fault("labels", FILE, "'labels' must say \"background\": 0"))
     missing = sorted(set(range(max(names, default=0) + 1)) - set(names))
     if missing:
-        found = ", ".join(map(str, sorted(names)))
-        findings.append(fault("labels", FILE, f"label values must be 0, 1, 2, ... without a gap; got {found}"))
+        values = ", ".join(map(str, sorted(names)))
+        findings.append(fault("labels", FILE, f"label values must be 0, 1, 2, ... without a gap; got {values}"))
     ignore = content["labels"].get("ignore")
     if isinstance(ignore, int) and ignore != max(names, default=0):
         findings.append(fault("labels", FILE, f"'ignore' must be the highest label value, got {ignore}"))
@@ -149,8 +149,8 @@ def _values(content: Mapping[str, Any], findings: list[Finding]) -> dict[int, st
     return names
 
 
-def _overwritten(labels: Mapping[str, Any], order: Sequence[Any]) -> Iterator[Finding]:
-    """Predictions are written region by region, each with its value in the order; later ones cover earlier ones."""
+def _overwritten(labels: Mapping[str, Any], order: Sequence[Any]) -> Iterator[CheckFinding]:
+    """Regions that are lost in predictions: these are written region by region, and later ones cover earlier ones."""
     regions = [
         (name, set(value) if isinstance(value, list) else {value})
         for name, value in labels.items()
@@ -160,23 +160,23 @@ def _overwritten(labels: Mapping[str, Any], order: Sequence[Any]) -> Iterator[Fi
         if value not in values:
             says = f"'regions_class_order' writes {name!r} as {value!r}, which is none of its values {sorted(values)}"
             yield fault("labels", FILE, says)
-        covering = [other for other, more in regions[number + 1 :] if values <= more]
+        covering = [other for other, other_values in regions[number + 1 :] if values <= other_values]
         if covering:
             says = (
-                f"region {covering[0]!r} holds all of {name!r} and comes after it, so that nothing of {name!r} is left "
-                f"in a prediction; list the larger region first, also in 'regions_class_order'"
+                f"region {covering[0]!r} holds all of {name!r} and comes after it, so nothing of {name!r} is left in "
+                f"a prediction; list the larger region first, also in 'regions_class_order'"
             )
             yield fault("labels", FILE, says)
 
 
-def _channels(channels: Mapping[str, Any]) -> list[Finding]:
+def _channels(channels: Mapping[str, Any]) -> list[CheckFinding]:
     if sorted(channels) == sorted(str(number) for number in range(len(channels))):
         return []
-    found = ", ".join(map(repr, channels))
-    return [fault("description", FILE, f'\'channel_names\' must be numbered "0", "1", ... without a gap; got {found}')]
+    names = ", ".join(map(repr, channels))
+    return [fault("description", FILE, f'\'channel_names\' must be numbered "0", "1", ... without a gap; got {names}')]
 
 
-def _reader(content: Mapping[str, Any], ending: str) -> list[Finding]:
+def _reader(content: Mapping[str, Any], ending: str) -> list[CheckFinding]:
     reader = content.get("overwrite_image_reader_writer")
     if reader in (None, "None", ""):
         return []
@@ -188,8 +188,8 @@ def _reader(content: Mapping[str, Any], ending: str) -> list[Finding]:
     return []
 
 
-def _files(content: Mapping[str, Any], findings: list[Finding]) -> dict[str, tuple[tuple[str, ...], str]]:
-    """The cases that ``dataset`` lists, nnU-Net's way of naming files that lie elsewhere."""
+def _files(content: Mapping[str, Any], findings: list[CheckFinding]) -> dict[str, tuple[tuple[str, ...], str]]:
+    """The cases that ``dataset`` lists: nnU-Net's way of naming files in other places."""
     listed = content.get("dataset")
     if not isinstance(listed, dict):
         return {}
@@ -197,7 +197,7 @@ def _files(content: Mapping[str, Any], findings: list[Finding]) -> dict[str, tup
     for case, entry in listed.items():
         images = entry.get("images") if isinstance(entry, dict) else None
         label = entry.get("label") if isinstance(entry, dict) else None
-        if isinstance(images, list) and images and all(isinstance(one, str) for one in (*images, label)):
+        if isinstance(images, list) and images and all(isinstance(path, str) for path in (*images, label)):
             files[str(case)] = (tuple(images), str(label))
         else:
             says = f'\'dataset\' needs "images": [...] and "label": ... for {case!r}'

@@ -1,4 +1,4 @@
-"""Which files make a case, and which files nnU-Net would pass by."""
+"""Which files belong to a case, and which files nnU-Net would ignore."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dataset_conversion.check.description import FILE, Description
-from dataset_conversion.check.finding import Finding, fault, note
+from dataset_conversion.check.finding import CheckFinding, fault, note
 from dataset_conversion.model import TEST, TRAIN
 
 _TRIED = 5
@@ -23,7 +23,7 @@ class RawCase:
     Attributes:
         id: Case id.
         part: ``train`` or ``test``.
-        images: Channel number to file.
+        images: File of each channel, by its number.
         label: The label map; None for a test case without one.
     """
 
@@ -33,16 +33,16 @@ class RawCase:
     label: Path | None = None
 
 
-def take(folder: Path, description: Description) -> tuple[list[RawCase], list[Finding]]:
-    """All cases of the data set, in the order of their ids, and what is wrong with files and pairs."""
+def take(folder: Path, description: Description) -> tuple[list[RawCase], list[CheckFinding]]:
+    """Find all cases of the data set, in the order of their ids, and what is wrong with files and pairs."""
     cases, findings = [], []
     for part in (TRAIN, TEST):
         if part == TRAIN and description.files:
-            found, wrong = _listed(folder, description)
+            cases_of_part, faults = _listed(folder, description)
         else:
-            found, wrong = _in_folders(folder, description, part)
-        cases += found
-        findings += wrong
+            cases_of_part, faults = _in_folders(folder, description, part)
+        cases += cases_of_part
+        findings += faults
     training = [case for case in cases if case.part == TRAIN]
     if not training:
         findings.append(
@@ -68,26 +68,26 @@ def first_images(folder: Path, description: Description) -> list[Path]:
 
 
 def _expanded(folder: Path, path: str) -> Path:
-    """A listed path: nnU-Net takes it from the data set's folder."""
+    """A listed path, which nnU-Net resolves from the data set's folder."""
     return Path(os.path.normpath(folder / os.path.expandvars(path)))
 
 
-def _listed(folder: Path, description: Description) -> tuple[list[RawCase], list[Finding]]:
+def _listed(folder: Path, description: Description) -> tuple[list[RawCase], list[CheckFinding]]:
     cases, findings = [], []
     for case_id, (images, label) in sorted(description.files.items()):
         paths = [_expanded(folder, image) for image in images]
         target = _expanded(folder, label)
         cases.append(RawCase(id=case_id, part=TRAIN, images=dict(enumerate(paths)), label=target))
         missing = [str(path) for path in (*paths, target) if not path.is_file()]
-        findings += [fault("pairs", FILE, f"'dataset' names {path}, which is not there", case_id) for path in missing]
+        findings += [fault("pairs", FILE, f"'dataset' names {path}, which does not exist", case_id) for path in missing]
     return [
         case for case in cases if all(path.is_file() for path in (*case.images.values(), case.label) if path)
     ], findings
 
 
-def _in_folders(folder: Path, description: Description, part: str) -> tuple[list[RawCase], list[Finding]]:
+def _in_folders(folder: Path, description: Description, part: str) -> tuple[list[RawCase], list[CheckFinding]]:
     images_name, labels_name = FOLDERS[part]
-    findings: list[Finding] = []
+    findings: list[CheckFinding] = []
     cases: dict[str, RawCase] = {}
     pattern = re.compile(r"(.+)_(\d{4})" + re.escape(description.ending), re.DOTALL)
     spacings: list[Path] = []
@@ -109,7 +109,7 @@ def _in_folders(folder: Path, description: Description, part: str) -> tuple[list
             continue
         stem = file.name.removesuffix(description.ending)
         if stem == file.name:
-            says = f"is no label map of this data set, whose files end in {description.ending}; nnU-Net passes it by"
+            says = f"is not a label map of this data set, whose files end in {description.ending}; nnU-Net ignores it"
             findings.append(fault("pairs", relative, says))
         elif stem in cases:
             cases[stem].label = file
@@ -124,8 +124,8 @@ def _in_folders(folder: Path, description: Description, part: str) -> tuple[list
     return [cases[name] for name in sorted(cases)], findings
 
 
-def _files(folder: Path, findings: list[Finding]) -> Iterator[Path]:
-    """Regular files; what cannot be opened is a finding."""
+def _files(folder: Path, findings: list[CheckFinding]) -> Iterator[Path]:
+    """Yield regular files; whatever cannot be opened becomes a finding."""
     if not folder.is_dir():
         return
     for entry in sorted(folder.iterdir()):
@@ -135,23 +135,21 @@ def _files(folder: Path, findings: list[Finding]) -> Iterator[Path]:
         if entry.is_file():
             yield entry
         elif entry.is_symlink():
-            findings.append(fault("damaged", relative, f"is a link to {os.readlink(entry)}, which is not there"))
+            findings.append(fault("damaged", relative, f"is a link to {os.readlink(entry)}, which does not exist"))
         else:
-            what = "a folder" if entry.is_dir() else "no regular file"
-            findings.append(fault("pairs", relative, f"is {what}; nnU-Net passes it by"))
+            what = "a folder" if entry.is_dir() else "not a regular file"
+            findings.append(fault("pairs", relative, f"is {what}; nnU-Net ignores it"))
 
 
-def _spacings(files: Sequence[Path], cases: Mapping[str, RawCase], description: Description) -> Iterator[Finding]:
-    """TIFF stacks have their spacing in ``CASE.json`` beside ``CASE_0000.tif``; nnU-Net passes other names by."""
+def _spacings(files: Sequence[Path], cases: Mapping[str, RawCase], description: Description) -> Iterator[CheckFinding]:
+    """Check names: a TIFF stack ``CASE_0000.tif`` has its spacing in ``CASE.json``, and nnU-Net ignores other names."""
     for file in files:
         case = re.sub(r"_\d{4}$", "", file.stem)
         if file.stem in cases or (case in cases and not description.is_stack):
             continue
         relative = f"{file.parent.name}/{file.name}"
         if case in cases:
-            says = (
-                f"is passed by: nnU-Net looks for the spacing in {case}.json, and takes 1, 1, 1 without it; rename it"
-            )
+            says = f"is ignored: nnU-Net looks for the spacing in {case}.json, and takes 1, 1, 1 without it; rename it"
             yield fault("geometry", relative, says, case)
         else:
             yield fault(
@@ -161,22 +159,22 @@ def _spacings(files: Sequence[Path], cases: Mapping[str, RawCase], description: 
 
 def _not_an_image(name: str, ending: str) -> str:
     if not name.endswith(ending):
-        return f"is no image of this data set, whose files end in {ending}; nnU-Net passes it by"
+        return f"is not an image of this data set, whose files end in {ending}; nnU-Net ignores it"
     return f"has no channel number; nnU-Net needs {name.removesuffix(ending)}_0000{ending}"
 
 
-def _channels(case: RawCase, description: Description, folder: str) -> Iterator[Finding]:
+def _channels(case: RawCase, description: Description, folder: str) -> Iterator[CheckFinding]:
     numbers = sorted(case.images)
-    # The files of colour pictures and 4D volumes hold several channels each.
+    # A file of a colour picture or 4D volume holds several channels.
     if numbers != list(range(len(numbers))) or len(numbers) > description.channels:
         wanted = ", ".join(f"_{number:04d}" for number in range(description.channels))
-        found = ", ".join(f"_{number:04d}" for number in numbers)
+        present = ", ".join(f"_{number:04d}" for number in numbers)
         yield fault(
-            "pairs", f"{folder}/{case.id}", f"has the channels {found}; dataset.json asks for {wanted}", case.id
+            "pairs", f"{folder}/{case.id}", f"has the channels {present}; dataset.json asks for {wanted}", case.id
         )
 
 
-def _same_but_for_capitals(cases: dict[str, RawCase], folder: str) -> Iterator[Finding]:
+def _same_but_for_capitals(cases: dict[str, RawCase], folder: str) -> Iterator[CheckFinding]:
     seen: dict[str, str] = {}
     for name in sorted(cases):
         other = seen.setdefault(name.lower(), name)

@@ -1,4 +1,4 @@
-"""Cases that show the same, and cases that belong together, on both sides of a split."""
+"""Cases that show the same or belong together, and are on both sides of a split."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from dataset_conversion import splits
 from dataset_conversion.check.case_report import CaseReport
-from dataset_conversion.check.finding import Finding, fault, note
+from dataset_conversion.check.finding import CheckFinding, fault, note
 from dataset_conversion.errors import ConversionError
 from dataset_conversion.model import TEST, TRAIN
 from dataset_conversion.text_table import read_table
@@ -22,28 +22,28 @@ PREPROCESSED = "nnUNet_preprocessed"
 Fold = Mapping[str, list[str]]
 
 
-def find(folder: Path, reports: Sequence[CaseReport]) -> list[Finding]:
-    """Duplicates, and leaks in the splits of the raw and of the preprocessed folder."""
+def find(folder: Path, reports: Sequence[CaseReport]) -> list[CheckFinding]:
+    """Find duplicates, and leaks in the splits of the raw and the preprocessed folder."""
     reports = _told_apart(reports)
     known, findings = _groups(folder, reports)
     same = _same(reports, known)
     training = [report.id for report in reports if report.part == TRAIN]
     joined = splits.joined(
-        {report.id: known.get(report.id, report.id) for report in reports}, [(one, other) for one, other, _ in same]
+        {report.id: known.get(report.id, report.id) for report in reports}, [(case, other) for case, other, _ in same]
     )
-    found_splits = list(_split_files(folder))
-    for one, other, how in same:
-        findings.append(note("duplicate", _file(reports, one), f"and {_file(reports, other)} are {how}", one))
+    split_files = list(_split_files(folder))
+    for case, other, how in same:
+        findings.append(note("duplicate", _file(reports, case), f"and {_file(reports, other)} are {how}", case))
     findings += _into_the_test_part(reports, same, known)
-    for file, name in found_splits:
+    for file, name in split_files:
         findings += _of_split(file, name, training, joined)
-    if not found_splits and len({joined[case] for case in training}) < len(training) >= 5:
+    if not split_files and len({joined[case] for case in training}) < len(training) >= 5:
         findings += _of_folds(_dealt_by_nnunet(training), f"{SPLITS} (none; nnU-Net deals the cases at random)", joined)
     return findings
 
 
 def _told_apart(reports: Sequence[CaseReport]) -> list[CaseReport]:
-    """Test cases that are called like a training case get another id, since they may well show the same."""
+    """Give test cases with the id of a training case another id, since the two may show the same."""
     training = {report.id for report in reports if report.part == TRAIN}
     return [
         replace(report, id=f"{report.id} (test)") if report.part == TEST and report.id in training else report
@@ -52,7 +52,7 @@ def _told_apart(reports: Sequence[CaseReport]) -> list[CaseReport]:
 
 
 def _same(reports: Sequence[CaseReport], groups: Mapping[str, str]) -> list[tuple[str, str, str]]:
-    """Pairs of cases that show the same and are not known to belong together."""
+    """Find pairs of cases that show the same and are not known to belong together."""
     from dataset_conversion.similarity import near_identical
 
     first: dict[str, str] = {}
@@ -62,13 +62,13 @@ def _same(reports: Sequence[CaseReport], groups: Mapping[str, str]) -> list[tupl
             other = first.setdefault(report.digest, report.id)
             if other != report.id and (report.id not in groups or groups[report.id] != groups.get(other)):
                 pairs.append((other, report.id, "identical"))
-    identical = {(one, other) for one, other, _ in pairs}
-    # Slices of volumes resemble each other; where groups are known, only cases without one are searched.
+    identical = {(case, other) for case, other, _ in pairs}
+    # Slices of volumes resemble each other. If groups are known, only cases without a group are searched.
     alone = {report.id for report in reports if groups.get(report.id, report.id) == report.id}
     thumbnails = {report.id: report.fingerprint for report in reports if report.fingerprint and report.id in alone}
     if len(thumbnails) > 1:
         near = [pair for pair in near_identical(thumbnails) if pair not in identical]
-        pairs += [(one, other, "nearly identical pictures") for one, other in near]
+        pairs += [(case, other, "nearly identical pictures") for case, other in near]
     return pairs
 
 
@@ -76,8 +76,8 @@ def _file(reports: Sequence[CaseReport], case: str) -> str:
     return next(report.file for report in reports if report.id == case)
 
 
-def _groups(folder: Path, reports: Sequence[CaseReport]) -> tuple[dict[str, str], list[Finding]]:
-    """Case id to group, from the ``cases.csv`` that converters write."""
+def _groups(folder: Path, reports: Sequence[CaseReport]) -> tuple[dict[str, str], list[CheckFinding]]:
+    """Group of each case, from the ``cases.csv`` that converters write."""
     file = folder / "cases.csv"
     if not file.is_file():
         return {}, []
@@ -91,25 +91,25 @@ def _groups(folder: Path, reports: Sequence[CaseReport]) -> tuple[dict[str, str]
     groups = {row["id"]: row["group"] for row in cells if row["id"] and row["group"]}
     unknown = sorted(set(groups) - {report.id for report in reports})
     if unknown:
-        says = f"names {len(unknown)} cases that are not there, such as {unknown[0]}"
+        says = f"names {len(unknown)} cases that do not exist, such as {unknown[0]}"
         return groups, [fault("groups", file.name, says)]
     return groups, []
 
 
 def _into_the_test_part(
     reports: Sequence[CaseReport], same: Sequence[tuple[str, str, str]], groups: Mapping[str, str]
-) -> Iterator[Finding]:
+) -> Iterator[CheckFinding]:
     parts = {report.id: report.part for report in reports}
-    for one, other, how in same:
-        if parts[one] != parts[other]:
-            test, train = (one, other) if parts[one] == TEST else (other, one)
-            says = f"is a test case and the training case {train} shows the same ({how}); the test is not independent"
+    for case, other, how in same:
+        if parts[case] != parts[other]:
+            test, train = (case, other) if parts[case] == TEST else (other, case)
+            says = f"is a test case, and the training case {train} shows the same ({how}); the test is not independent"
             make = fault if how == "identical" else note
             yield make("leak", _file(reports, test), says, test)
     of_training = {groups[case]: case for case, part in parts.items() if part == TRAIN and case in groups}
     for case, part in parts.items():
         if part == TEST and groups.get(case) in of_training:
-            says = f"is a test case of group {groups[case]}, as the training case {of_training[groups[case]]}"
+            says = f"is a test case of group {groups[case]}, like the training case {of_training[groups[case]]}"
             yield fault("leak", _file(reports, case), says, case)
 
 
@@ -123,7 +123,7 @@ def _split_files(folder: Path) -> Iterator[tuple[Path, str]]:
             yield place / SPLITS, name
 
 
-def _of_split(file: Path, name: str, training: Sequence[str], groups: Mapping[str, str]) -> list[Finding]:
+def _of_split(file: Path, name: str, training: Sequence[str], groups: Mapping[str, str]) -> list[CheckFinding]:
     try:
         folds = json.loads(file.read_text(encoding="utf-8"))
         wrong = not isinstance(folds, list) or not folds or not all(_is_fold(fold) for fold in folds)
@@ -143,12 +143,12 @@ def _is_fold(fold: Any) -> bool:
 
 def _of_folds(
     folds: Sequence[Fold], name: str, groups: Mapping[str, str], training: Sequence[str] | None = None
-) -> list[Finding]:
+) -> list[CheckFinding]:
     findings = []
     for number, fold in enumerate(folds):
         unknown = sorted((set(fold["train"]) | set(fold["val"])) - set(training or groups))
         if unknown:
-            says = f"fold {number} names {len(unknown)} cases that are no training cases, such as {unknown[0]}"
+            says = f"fold {number} names {len(unknown)} cases that are not training cases, such as {unknown[0]}"
             findings.append(fault("splits", name, says))
         for part in ("train", "val"):
             twice = [case for case, count in Counter(fold[part]).items() if count > 1]
@@ -167,15 +167,15 @@ def _of_folds(
         if leaks:
             case, other = leaks[0]
             says = (
-                f"fold {number} validates on {len(leaks)} cases of which it trains on a duplicate or on another case "
-                f"of the same group, such as {case} with {other}"
+                f"fold {number} validates on {len(leaks)} cases, and trains on a duplicate or on another case of the "
+                f"same group, such as {case} with {other}"
             )
             findings.append(fault("leak", name, says, case))
     return findings
 
 
 def _dealt_by_nnunet(training: Sequence[str]) -> list[Fold]:
-    """The split that nnU-Net makes where there is none."""
+    """The split that nnU-Net makes if there is none."""
     from sklearn.model_selection import KFold
 
     names = sorted(training)

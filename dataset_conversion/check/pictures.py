@@ -1,4 +1,4 @@
-"""One case of pictures: whole files that nnU-Net reads as meant, known labels, one size."""
+"""Checks of one case of pictures: complete files, read by nnU-Net as intended, with known labels and one size."""
 
 # mypy: untyped-calls-exclude="skimage,tifffile"
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ORIENTATION = 0x0112
 
 
 def check_pictures(case: RawCase, description: Description, folder: Path) -> CaseReport:
-    """Read all files of a case and compare them."""
+    """Read all files of a case, and compare them."""
     names = {channel: _relative(file, folder) for channel, file in case.images.items()}
     report = CaseReport(id=case.id, part=case.part, file=names[min(names)])
     size: tuple[int, ...] = ()
@@ -66,11 +66,11 @@ def _check_label(file: Path, name: str, size: tuple[int, ...], description: Desc
     if label is None:
         return
     if label.ndim != (3 if description.is_stack else 2):
-        says = f"is a colour picture (shape {label.shape}); a label map has one number for each pixel"
+        says = f"is a colour picture (shape {label.shape}); a label map has one number per pixel"
         report.findings.append(fault("labels", name, says, report.id))
         return
     if label.dtype.kind == "f" and not (np.isfinite(label).all() and (np.rint(label) == label).all()):
-        report.findings.append(fault("labels", name, "holds values that are no whole numbers", report.id))
+        report.findings.append(fault("labels", name, "holds values that are not whole numbers", report.id))
         return
     report.findings += label_findings(label, description.values, name, report.id)
     if size and label.shape != size:
@@ -83,7 +83,7 @@ def _relative(file: Path, folder: Path) -> str:
 
 
 def _read(file: Path, name: str, description: Description, report: CaseReport) -> NDArray[Any] | None:
-    """The pixels as nnU-Net's reader gives them; None, with the reason in the report, if they cannot be used."""
+    """Pixels from nnU-Net's reader; None, with the reason in the report, if they cannot be used."""
     try:
         pixels = _stack(file) if description.is_stack else _picture(file, name, report)
     except Refused as refusal:
@@ -98,11 +98,11 @@ def _read(file: Path, name: str, description: Description, report: CaseReport) -
 def _picture(file: Path, name: str, report: CaseReport) -> NDArray[Any]:
     from skimage import io
 
-    # Reads to the end and looks for damage that the quick reader below forgives.
+    # This reads to the end, and looks for damage that the fast reader below forgives.
     source = open_source(file)
     picture = decode(source)
     if picture.getexif().get(_ORIENTATION, 1) != 1:
-        says = "says in its EXIF data that it is turned; viewers turn it, nnU-Net does not. Save it upright"
+        says = "has an EXIF orientation: viewers turn it, nnU-Net does not. Save it upright"
         report.findings.append(fault("geometry", name, says, report.id))
     try:
         pixels = np.asarray(io.imread(file))
@@ -110,7 +110,7 @@ def _picture(file: Path, name: str, report: CaseReport) -> NDArray[Any]:
         raise Refused(f"{file.name} cannot be read by nnU-Net's reader: {error}") from error
     bits = colour_depth(source.data, picture.format or "").bits if pixels.ndim == 3 else 8
     if bits > 8 and pixels.dtype == np.uint8:
-        says = f"has {bits} bits in each channel, of which nnU-Net's reader takes the upper 8; save it with 8"
+        says = f"has {bits} bits per channel, and nnU-Net's reader takes only the upper 8; save it with 8"
         report.findings.append(fault("values", name, says, report.id))
     return pixels
 
@@ -121,4 +121,4 @@ def _stack(file: Path) -> NDArray[Any]:
     try:
         return np.asarray(tifffile.imread(file))
     except (OSError, ValueError, RuntimeError, tifffile.TiffFileError) as error:
-        raise Refused(f"{file.name} is no TIFF that can be read: {error}") from error
+        raise Refused(f"{file.name} is not a readable TIFF: {error}") from error

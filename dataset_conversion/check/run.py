@@ -1,4 +1,4 @@
-"""Check a raw data set from ``dataset.json`` to the last voxel."""
+"""The check of a raw data set, from ``dataset.json`` to the last voxel."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dataset_conversion.check import description as descriptions
 from dataset_conversion.check import inventory, leaks
 from dataset_conversion.check.case_report import CaseReport
 from dataset_conversion.check.description import Description
-from dataset_conversion.check.finding import Finding, as_summary, fault
+from dataset_conversion.check.finding import CheckFinding, as_summary, fault
 from dataset_conversion.check.inventory import RawCase
 from dataset_conversion.check.tiff_stacks import with_reader
 from dataset_conversion.errors import ConversionError, Refused
@@ -25,13 +25,13 @@ from dataset_conversion.progress import progress
 def check(
     folder: Path, *, workers: int = 1, quiet: bool = False, changed: Callable[[Path], Sequence[str]] = lambda folder: ()
 ) -> dict[str, Any]:
-    """Check a raw data set; nothing is written.
+    """Check a raw data set, and write nothing.
 
     Args:
-        folder: ``nnUNet_raw/DatasetXXX_Name``.
-        workers: Processes.
+        folder: Folder such as ``nnUNet_raw/DatasetXXX_Name``.
+        workers: Number of processes.
         quiet: Show no progress.
-        changed: Says of a folder which of its files are not those that were recorded, a sentence each.
+        changed: Function that names the files of a folder that differ from what was recorded, a sentence each.
 
     Returns:
         The summary that ``--json`` prints: number of cases, faults and notes, and each finding.
@@ -40,13 +40,13 @@ def check(
         ConversionError: If there is no such folder.
     """
     if not folder.is_dir():
-        raise ConversionError(f"raw data set {str(folder)!r} is no folder")
+        raise ConversionError(f"raw data set {str(folder)!r} is not a folder")
     description, findings = descriptions.read(folder)
     if description is None:
         return as_summary(str(folder), 0, 0, findings)
     description = with_reader(description, folder)
-    cases, of_files = inventory.take(folder, description)
-    findings += of_files
+    cases, file_findings = inventory.take(folder, description)
+    findings += file_findings
     readable = [case for case in cases if case.images]
     reports = list(
         progress(
@@ -67,7 +67,7 @@ def check(
 
 
 def check_case(case: RawCase, description: Description, folder: Path) -> CaseReport:
-    """Check the files of one case. What a reader stumbles over in an unforeseen way is a finding, too."""
+    """Check the files of one case. An unforeseen failure of a reader is a finding, too."""
     try:
         if description.is_volumes:
             from dataset_conversion.check.volumes import check_volumes
@@ -95,14 +95,14 @@ def _checked(cases: Sequence[RawCase], description: Description, folder: Path, w
             yield future.result()
     except BrokenProcessPool as error:
         raise ConversionError(
-            "a process was ended from outside, mostly for lack of memory; try again with fewer --workers"
+            "a process was killed from outside, usually for lack of memory; try again with fewer --workers"
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _mixed_types(reports: Sequence[CaseReport]) -> list[Finding]:
-    """Pictures of 8 and of 16 bits beside each other: nnU-Net reads 0 to 255 and 0 to 65535 as they are."""
+def _mixed_types(reports: Sequence[CaseReport]) -> list[CheckFinding]:
+    """Find pictures of 8 bits beside others of 16 bits: nnU-Net reads 0 to 255 and 0 to 65535 as they are."""
     kinds = Counter(report.kind for report in reports if report.kind in ("uint8", "uint16", "bool"))
     if len(kinds) < 2:
         return []

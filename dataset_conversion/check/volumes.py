@@ -1,4 +1,4 @@
-"""One case of volumes: whole files, one geometry for every reader and every file, plausible voxels, known labels."""
+"""Checks of one case of volumes: complete files, one geometry for all readers, plausible voxels, known labels."""
 
 # mypy: untyped-calls-exclude="SimpleITK,nibabel"
 from __future__ import annotations
@@ -25,12 +25,12 @@ from dataset_conversion.volume import NIFTI_ENDINGS, check_image, check_label_va
 
 
 @dataclass(frozen=True, kw_only=True)
-class Grid:
-    """Where the voxels of a file are.
+class VoxelGrid:
+    """The places of the voxels of a file.
 
     Attributes:
-        shape: Voxels along x, y and z; two numbers for an image with two dimensions.
-        affine: Index to world in mm, x to the right (RAS).
+        shape: Voxels along x, y and z; two numbers for a 2D image.
+        affine: Matrix from indices to mm, with x to the right (RAS).
     """
 
     shape: tuple[int, ...]
@@ -39,23 +39,23 @@ class Grid:
 
 @dataclass(frozen=True, kw_only=True)
 class Voxels:
-    """A file that was read to its end.
+    """The voxels of a file that was read to its end.
 
     Attributes:
-        values: An image's voxels as stored, a label's values.
-        grid: Where they are.
+        values: Stored voxels of an image, or values of a label.
+        grid: Places of the voxels.
         channels: Length of a fourth axis, which holds channels.
-        scaling: Slope and intercept, None if the stored voxels are the values.
+        scaling: Slope and intercept; None if the stored voxels are the values.
     """
 
     values: NDArray[Any]
-    grid: Grid
+    grid: VoxelGrid
     channels: int = 1
     scaling: tuple[float, float] | None = None
 
 
 def check_volumes(case: RawCase, description: Description, folder: Path) -> CaseReport:
-    """Read all files of a case and compare them."""
+    """Read all files of a case, and compare them."""
     names = {channel: _relative(file, folder) for channel, file in case.images.items()}
     report = CaseReport(id=case.id, part=case.part, file=names[min(names)])
     first: Voxels | None = None
@@ -73,7 +73,7 @@ def check_volumes(case: RawCase, description: Description, folder: Path) -> Case
         else:
             _compare(first.grid, voxels.grid, names[channel], report, "the first channel")
     if len(set(digests)) < len(digests):
-        says = f"is one of {len(digests)} channels, of which two hold the same"
+        says = f"is one of {len(digests)} channels, and two of them hold the same"
         report.findings.append(note("duplicate", report.file, says, case.id))
     report.digest = " ".join(digests) if len(digests) == len(case.images) else ""
     if first is not None and channels != description.channels and not report.findings:
@@ -85,7 +85,7 @@ def check_volumes(case: RawCase, description: Description, folder: Path) -> Case
         if label is not None:
             report.findings += label_findings(label.values, description.values, name, case.id)
             if digest_of(label.values) in digests:
-                says = "holds the same as its image: one of the two is a copy of the other under a wrong name"
+                says = "holds the same as its image: one of the two is a copy of the other with a wrong name"
                 report.findings.append(fault("pairs", name, says, case.id))
             if first is not None:
                 _compare(first.grid, label.grid, name, report, "the image")
@@ -114,14 +114,14 @@ def _nifti(file: Path, name: str, report: CaseReport, *, is_label: bool) -> Voxe
     if _dimensions(file) != 3:
         return _itk(file, is_label=is_label)
     volume = read_volume(file)
-    grid = Grid(shape=volume.shape, affine=volume.stored_affine)
+    grid = VoxelGrid(shape=volume.shape, affine=volume.stored_affine)
     if is_label:
         of_header = len(volume.notes)
         values: NDArray[Any] = volume.values()
         if values.dtype.kind == "f":
             values = check_label_values(volume)
         for remark in volume.notes[of_header:]:
-            says = f"has labels that nnU-Net cuts to whole numbers, 0.999 to 0 ({remark}); write them as integers"
+            says = f"has labels that nnU-Net truncates to whole numbers, 0.999 to 0 ({remark}); write them as integers"
             report.findings.append(fault("labels", name, says, report.id))
         del volume.notes[of_header:]
     else:
@@ -129,15 +129,15 @@ def _nifti(file: Path, name: str, report: CaseReport, *, is_label: bool) -> Voxe
         values = volume.stored
     if volume.notes:
         says = f"has a header that readers understand differently; a conversion notes: {'; '.join(volume.notes)}"
-        # Without any orientation each reader has its own axes, and image and label share them.
+        # Without any orientation each reader has its own axes, which image and label share.
         coded = int(volume.header["sform_code"]) or int(volume.header["qform_code"]) or len(volume.notes) > 1
         make = fault if coded else note
-        report.findings.append(make("header", name, f"{says}. Write the file anew", report.id))
+        report.findings.append(make("header", name, f"{says}. Write the file again", report.id))
     return Voxels(values=values, grid=grid, scaling=None if is_label else volume.scaling)
 
 
 def _dimensions(file: Path) -> int:
-    """Number of axes longer than nothing; 3 where the header cannot be read, since the reader to come knows why."""
+    """Number of axes, without trailing ones of length 1; 3 if the header is broken, as the next reader explains."""
     with file.open("rb") as stream:
         beginning = stream.read(2)
     try:
@@ -160,7 +160,7 @@ def _itk(file: Path, *, is_label: bool) -> Voxels:
     dimensions = image.GetDimension()
     channels = image.GetNumberOfComponentsPerPixel()
     if channels > 1:
-        raise Refused(f"{file.name} holds {channels} numbers for each voxel; nnU-Net wants a file for each channel")
+        raise Refused(f"{file.name} holds {channels} numbers per voxel; nnU-Net needs a file for each channel")
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise Refused(f"{file.name} holds NaN or infinite voxels")
     if is_label:
@@ -173,7 +173,7 @@ def _itk(file: Path, *, is_label: bool) -> Voxels:
     return Voxels(values=values, grid=_itk_grid(image), channels=image.GetSize()[3] if dimensions == 4 else 1)
 
 
-def _itk_grid(image: Any) -> Grid:
+def _itk_grid(image: Any) -> VoxelGrid:
     dimensions = image.GetDimension()
     count = min(dimensions, 3)
     direction = np.asarray(image.GetDirection()).reshape(dimensions, dimensions)[:count, :count]
@@ -181,10 +181,10 @@ def _itk_grid(image: Any) -> Grid:
     affine[:count, :count] = direction * np.asarray(image.GetSpacing()[:count])
     affine[:count, 3] = image.GetOrigin()[:count]
     # SimpleITK's x and y run to the left and to the back.
-    return Grid(shape=tuple(image.GetSize()[:count]), affine=np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine)
+    return VoxelGrid(shape=tuple(image.GetSize()[:count]), affine=np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine)
 
 
-def _compare(image: Grid, other: Grid, name: str, report: CaseReport, what: str) -> None:
+def _compare(image: VoxelGrid, other: VoxelGrid, name: str, report: CaseReport, what: str) -> None:
     if image.shape != other.shape:
         says = f"has shape {other.shape}, {what} {image.shape}"
         report.findings.append(fault("geometry", name, says, report.id))
@@ -195,8 +195,8 @@ def _compare(image: Grid, other: Grid, name: str, report: CaseReport, what: str)
     apart = geometry.displacement(image.affine, other.affine, (shape[0], shape[1], shape[2]))
     if apart > geometry.SAME_GRID:
         says = (
-            f"lies elsewhere than {what}: corners are {apart:.3g} voxels apart; nnU-Net pairs voxels by index. "
-            f"Look at both in a viewer and write the wrong header anew"
+            f"is not in the place of {what}: corners are {apart:.3g} voxels apart; nnU-Net pairs voxels by index. "
+            f"Look at both in a viewer, and correct the wrong header"
         )
         report.findings.append(fault("geometry", name, says, report.id))
 

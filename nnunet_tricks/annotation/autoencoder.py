@@ -1,7 +1,7 @@
-"""What slices look like, as the code of an autoencoder that learned to draw them again.
+"""Features of slices: the codes of an autoencoder that learned to reproduce them.
 
-The nearest to Zheng et al., "Biomedical image segmentation via representative annotation", AAAI 2019, who select by
-such codes; their network is not published.
+This is close to Zheng et al., "Biomedical image segmentation via representative annotation", AAAI 2019, who select by
+such codes. Their network is not published.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _WIDTHS = (16, 32, 64, 64)
 
 
 class Autoencoder(nn.Module):
-    """Slices of 128x128 pixels to 128 numbers and back."""
+    """A network from slices of 128x128 pixels to 128 numbers, and back."""
 
     def __init__(self) -> None:
-        """See the class."""
+        """Build encoder and decoder, with four steps each."""
         super().__init__()
         down: list[nn.Module] = []
         up: list[nn.Module] = []
@@ -43,21 +43,21 @@ class Autoencoder(nn.Module):
         self.decoder = nn.Sequential(nn.Linear(LATENT, flat), nn.Unflatten(1, small), *up)
 
     def forward(self, slices: Tensor) -> Tensor:
-        """Slices drawn again, of shape (n, 1, 128, 128)."""
-        drawn: Tensor = self.decoder(self.encoder(slices))
-        return drawn
+        """Reproduce slices, of shape (n, 1, 128, 128)."""
+        reproduced: Tensor = self.decoder(self.encoder(slices))
+        return reproduced
 
 
 def latents(volumes: Iterable[Volume], *, seed: int = 0, steps: int = STEPS) -> list[Array]:
     """Features of all slices of all volumes; the network learns from these very slices, without any label.
 
     Args:
-        volumes: Each with slices first, from inferior to superior; read one by one.
-        seed: Of weights and batches.
-        steps: Of training, each with 64 slices.
+        volumes: Volumes with slices first, from inferior to superior; they are read one by one.
+        seed: Seed of weights and batches.
+        steps: Training steps, each with 64 slices.
 
     Returns:
-        For each volume one row of 128 features per slice, of length one after the mean of all is taken off.
+        For each volume one row of 128 features per slice. The mean of all rows is subtracted, and rows have length one.
     """
     with RowStore(SIDE * SIDE, np.uint8) as rows:
         for volume in volumes:
@@ -77,8 +77,8 @@ def _learned(rows: RowStore, seed: int, steps: int) -> list[Array]:
     console = Console(stderr=True, quiet=not sys.stderr.isatty())
     generator = np.random.default_rng(seed)
     for _ in track(range(steps), "Learning what slices look like", console=console, transient=True):
-        chosen = generator.integers(len(rows), size=min(BATCH, len(rows)))
-        slices = _as_slices(rows.take(chosen)).to(device) / 255
+        batch = generator.integers(len(rows), size=min(BATCH, len(rows)))
+        slices = _as_slices(rows.take(batch)).to(device) / 255
         loss = functional.mse_loss(network(slices), slices)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

@@ -15,10 +15,10 @@ Affine = NDArray[np.float64]
 Value = TypeVar("Value", bound=np.generic)
 
 _EQUAL = 1e-6
-"""Cosines that differ by less are equal."""
+"""Largest difference of cosines that count as equal."""
 
 STEEP = 30.0
-"""Slices that are turned by more degrees than this against axial ones deserve a word."""
+"""Largest tilt of slices against axial ones, in degrees, without a warning."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,13 +26,14 @@ class Axial:
     """Axial slices of a volume, counted from 0, the most inferior one.
 
     Attributes:
-        shape: Voxels along the axes as stored: i, j, k of NIfTI and ITK, the reverse of nnU-Net's arrays.
-        affine: From (i, j, k, 1) to mm to the right, anterior and superior (RAS), of shape 4x4.
+        shape: Voxels along the stored axes i, j, k of NIfTI and ITK; nnU-Net's arrays have the reverse order.
+        affine: Matrix from (i, j, k, 1) to mm to the right, anterior and superior (RAS), of shape 4x4.
         axis: The stored axis that runs most nearly along inferior-superior: 0, 1 or 2.
-        descending: Whether the slice that is stored first is the most superior one.
-        spacing: mm between the centres of neighbouring slices.
-        angle: Degrees between the axis and inferior-superior.
-        stated: Whether the file says how the volume lies in the patient; else its last axis is taken to run upwards.
+        descending: Whether the first stored slice is the most superior one.
+        spacing: Distance in mm between the centres of neighbouring slices.
+        angle: Angle in degrees between the axis and inferior-superior.
+        stated: Whether the file says how the volume lies in the patient; otherwise its last axis is assumed to run
+            upwards.
     """
 
     shape: tuple[int, int, int]
@@ -45,57 +46,57 @@ class Axial:
 
     @property
     def slices(self) -> int:
-        """How many there are."""
+        """Number of slices."""
         return self.shape[self.axis]
 
     @property
     def array_axis(self) -> int:
-        """The axis in nnU-Net's and SimpleITK's arrays, which are indexed (k, j, i)."""
+        """The slices' axis in arrays of nnU-Net and SimpleITK, which are indexed (k, j, i)."""
         return 2 - self.axis
 
     def stored(self, number: int) -> int:
         """Index along the stored axis, from 0.
 
         Args:
-            number: Of the slice, counted from inferior.
+            number: Number of the slice, counted from inferior.
         """
         return self.slices - 1 - number if self.descending else number
 
     def itksnap(self, number: int) -> int:
-        """What ITK-SNAP shows for a slice: it counts in storage order, from 1."""
+        """Number that ITK-SNAP shows for a slice: it counts in storage order, from 1."""
         return self.stored(number) + 1
 
     def superior(self, number: int) -> float:
-        """How far the centre of a slice lies superior, in mm: the offset of 3D Slicer's axial (red) view.
+        """Superior coordinate of a slice's centre, in mm: the offset of 3D Slicer's axial (red) view.
 
-        3D Slicer shows no index that could be used instead: on reading it turns left-handed volumes round.
+        3D Slicer shows no index that could be used instead, since it reverses left-handed volumes on reading.
         """
         centre = [(length - 1) / 2 for length in self.shape]
         centre[self.axis] = self.stored(number)
         return float(self.affine[2] @ [*centre, 1.0])
 
     def slices_first(self, array: NDArray[Value]) -> NDArray[Value]:
-        """A view of an array in nnU-Net's order, (k, j, i), with slices first, from inferior to superior.
+        """View an array in nnU-Net's order, (k, j, i), with slices first, from inferior to superior.
 
-        What is written to the view is written to the array.
+        Writing to the view changes the array.
         """
         moved = np.moveaxis(array, self.array_axis, 0)
         return moved[::-1] if self.descending else moved
 
     def in_plane(self) -> tuple[float, float]:
-        """Edges of a pixel of such a view, in mm, in the order of its axes."""
+        """Edges of a pixel of a slice, in mm, in the order of the axes of ``slices_first``."""
         edges = np.linalg.norm(self.affine[:3, :3], axis=0)[::-1]
         first, second = np.delete(edges, self.array_axis)
         return float(first), float(second)
 
 
 def axial(affine: Affine, shape: Sequence[int], *, stated: bool = True) -> Axial:
-    """The axial slices of a volume.
+    """Find the axial slices of a volume.
 
     Args:
-        affine: From voxel indices to mm in RAS, of shape 4x4.
+        affine: Matrix from voxel indices to mm in RAS, of shape 4x4.
         shape: Voxels along the stored axes.
-        stated: Whether the affine is the file's own.
+        stated: Whether the affine comes from the file.
 
     Raises:
         ValueError: If the volume is not 3D, or its affine maps no axis to inferior-superior.
@@ -133,10 +134,10 @@ def axial(affine: Affine, shape: Sequence[int], *, stated: bool = True) -> Axial
 
 
 def nearest_to_superior(affine: Affine) -> int:
-    """The stored axis that runs most nearly along inferior-superior.
+    """Find the stored axis that runs most nearly along inferior-superior.
 
     Args:
-        affine: From voxel indices to mm in RAS, of shape 4x4, finite.
+        affine: Finite matrix from voxel indices to mm in RAS, of shape 4x4.
 
     Examples:
         >>> tilted = np.array([[0.1, 0.99, 0.13, 0], [0.8, 0, -0.6, 0], [0.59, -0.16, 0.79, 0], [0, 0, 0, 1]])
@@ -145,7 +146,7 @@ def nearest_to_superior(affine: Affine) -> int:
     """
     import nibabel
 
-    # nibabel shares three axes out among three directions, so that one may get a direction that another is nearer to.
-    shared_out = int(np.flatnonzero(nibabel.orientations.io_orientation(affine)[:, 0] == 2)[0])
+    # nibabel gives each axis a direction of its own, so an axis may get one to which another axis is nearer.
+    assigned = int(np.flatnonzero(nibabel.orientations.io_orientation(affine)[:, 0] == 2)[0])
     rises = np.abs(affine[2, :3]) / np.linalg.norm(affine[:3, :3], axis=0)
-    return int(rises.argmax()) if rises.max() > rises[shared_out] + _EQUAL else shared_out
+    return int(rises.argmax()) if rises.max() > rises[assigned] + _EQUAL else assigned

@@ -1,4 +1,4 @@
-"""What slices look like, as numbers: principal components of their pixels."""
+"""Features of slices: principal components of their pixels."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ SIDE = 64
 COMPONENTS = 64
 PERCENTILES = (0.5, 99.5)
 _SAMPLED = 1_000_000
-"""Voxels of a volume from which percentiles are taken; more change them by less than the image's noise."""
+"""Voxels of a volume from which percentiles are computed; more change them by less than the image's noise."""
 
 
 def pixels(volumes: Iterable[Volume], *, components: int = COMPONENTS) -> list[Array]:
-    """Features of all slices of all volumes; nothing is trained, and no label is looked at.
+    """Features of all slices of all volumes; nothing is trained, and no label is read.
 
-    A slice is clipped to its volume's percentiles 0.5 and 99.5, scaled to [0, 1], and averaged to 64x64 pixels. These
-    become their first principal components over all slices of all volumes, scaled to length one.
+    A slice is clipped to its volume's percentiles 0.5 and 99.5, scaled to [0, 1], and averaged to 64x64 pixels. The
+    features are the first principal components of these pixels over all slices of all volumes, scaled to length one.
 
     Args:
-        volumes: Each with slices first, from inferior to superior. Read one by one, so a generator saves memory;
-            thumbnails wait in a temporary file, 16 KiB each.
-        components: At most so many features per slice; fewer where there are fewer slices.
+        volumes: Volumes with slices first, from inferior to superior. They are read one by one, so a generator saves
+            memory; thumbnails are kept in a temporary file, 16 KiB each.
+        components: Most features per slice; there are fewer if there are fewer slices.
 
     Returns:
-        For each volume one row per slice; of a slice that is like the mean of all, zeros.
+        For each volume one row per slice. The row of a slice that equals the mean of all is zero.
 
     Examples:
-        >>> [one.shape for one in pixels([np.eye(3)[:, None] * np.ones((3, 80, 1)), np.zeros((4, 80, 3))])]
+        >>> [rows.shape for rows in pixels([np.eye(3)[:, None] * np.ones((3, 80, 1)), np.zeros((4, 80, 3))])]
         [(3, 6), (4, 6)]
     """
     with RowStore(SIDE * SIDE, np.float32) as rows:
@@ -45,7 +45,7 @@ def pixels(volumes: Iterable[Volume], *, components: int = COMPONENTS) -> list[A
 
 
 def as_numbers(volume: NDArray[np.generic]) -> Volume:
-    """A volume as features can be made of it.
+    """Check that features can be computed from a volume.
 
     Raises:
         ValueError: If it does not hold numbers, or some are not finite.
@@ -58,14 +58,14 @@ def as_numbers(volume: NDArray[np.generic]) -> Volume:
 
 
 def thumbnails(volume: Volume, side: int = SIDE) -> Array:
-    """Slices, shrunk by averaging.
+    """Shrink slices by averaging.
 
     Args:
-        volume: Of shape (slices, rows, columns), any intensities.
+        volume: Volume of shape (slices, rows, columns), with any intensities.
         side: Rows and columns of a thumbnail.
 
     Returns:
-        Of shape (slices, side * side), in [0, 1]; 0 where a volume has one intensity only.
+        An array of shape (slices, side * side), in [0, 1]; 0 if a volume has only one intensity.
 
     Examples:
         >>> thumbnails(np.arange(32.0).reshape(2, 4, 4), side=1).round(2)
@@ -75,27 +75,27 @@ def thumbnails(volume: Volume, side: int = SIDE) -> Array:
     low, scale = _window(volume)
     down, across = (_averaging(length, side) for length in volume.shape[1:])
     small = np.empty((len(volume), side * side), np.float32)
-    for index, one in enumerate(volume):
-        small[index] = (down @ _clipped(one, low, scale) @ across.T).ravel()
+    for index, plane in enumerate(volume):
+        small[index] = (down @ _clipped(plane, low, scale) @ across.T).ravel()
     return small
 
 
 def shades(volume: Volume, slices: Sequence[int], window: Sequence[float] | None = None) -> Array:
-    """Some slices, from 0 to 1 between two intensities; if none are given, percentiles 0.5 and 99.5 of the volume."""
+    """Scale some slices from 0 to 1 between two intensities, by default the volume's percentiles 0.5 and 99.5."""
     low, scale = (window[0], 1 / (window[1] - window[0])) if window else _window(volume)
     return _clipped(volume[list(slices)], low, scale)
 
 
 def scaled(volume: Volume) -> Array:
-    """A volume from 0 to 1, between its percentiles 0.5 and 99.5; 0 where it has one intensity only."""
+    """Scale a volume from 0 to 1 between its percentiles 0.5 and 99.5; it is 0 if it has only one intensity."""
     return _clipped(volume, *_window(volume))
 
 
 def _window(volume: Volume) -> tuple[float, float]:
-    """The lower percentile, and one over the distance to the upper."""
+    """The lower percentile, and one over its distance to the upper one."""
     stride = max(1, round((volume.size / _SAMPLED) ** (1 / 3)))
-    some = volume[:: min(stride, len(volume)), ::stride, ::stride].astype(np.float32)
-    low, high = map(float, np.percentile(some, PERCENTILES))
+    sample = volume[:: min(stride, len(volume)), ::stride, ::stride].astype(np.float32)
+    low, high = map(float, np.percentile(sample, PERCENTILES))
     if not high > low:
         low, high = float(volume.min()), float(volume.max())
     return low, 1 / (high - low) if high > low else 0.0
@@ -106,11 +106,11 @@ def _clipped(volume: Volume, low: float, scale: float) -> Array:
 
 
 def components_of(rows: RowStore, components: int = COMPONENTS) -> list[Array]:
-    """Principal components of the rows of all volumes together, each row scaled to length one; for each volume its own.
+    """Principal components of the rows of all volumes together, each row scaled to length one, volume by volume.
 
     Args:
-        rows: Of all volumes; 16 KiB of disk for each thumbnail, while memory holds some chunks and what is returned.
-        components: At most so many.
+        rows: Rows of all volumes, with 16 KiB of disk for each thumbnail; memory holds some chunks and the result.
+        components: Most components.
     """
     count = min(components, len(rows) - 1, rows.width)
     if count < 1 or _alike(rows):
@@ -127,7 +127,7 @@ def _alike(rows: RowStore) -> bool:
 
 
 def _averaging(length: int, side: int) -> Array:
-    """Matrix from pixels to means over equal parts; a pixel across a border counts in both by its share."""
+    """Matrix from pixels to means over equal parts; a pixel on a border counts in both parts by its share."""
     edges = np.linspace(0, length, side + 1)
     starts = np.arange(length)
     overlap = np.minimum(edges[1:, None], starts + 1) - np.maximum(edges[:-1, None], starts)

@@ -1,21 +1,21 @@
-"""Names of volume files: endings, and what stands before them."""
+"""Names of volume files: endings and stems."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 DETACHED = {".mhd": ".mha", ".nhdr": ".nrrd"}
-"""Headers whose voxels lie in a second file, and the ending of the same format in one file."""
+"""Headers whose voxels are in a second file, with the ending of the same format in one file."""
 
 ENDINGS = (".nii.gz", ".nii", ".mha", ".nrrd", ".gipl", *DETACHED)
-"""What can be read. Of these nnU-Net reads all but the detached headers."""
+"""Endings that can be read. nnU-Net reads all of them but the detached headers."""
 
 _READERS = {".mha": "MetaImageIO", ".gipl": "GiplImageIO"}
-"""ITK knows these formats by their ending alone, in small letters only."""
+"""ITK's readers for formats that it recognises only by an ending in small letters."""
 
 
 def is_volume(file: Path) -> bool:
-    """Whether the name is that of a volume; capitals are as good as small letters."""
+    """Whether the name is that of a volume, in capitals or small letters."""
     return file.name.lower().endswith(ENDINGS) and not file.name.startswith(".")
 
 
@@ -40,7 +40,7 @@ def stem_of(file: Path) -> str:
 
 
 def whole_ending(file: Path) -> str:
-    """The ending that the file has in a data set: one file holds header and voxels there.
+    """The ending that the file gets in a data set, where one file holds header and voxels.
 
     Examples:
         >>> whole_ending(Path("scan.mhd")), whole_ending(Path("scan.nii"))
@@ -50,7 +50,7 @@ def whole_ending(file: Path) -> str:
 
 
 def reader_of(file: Path) -> str:
-    """The name of ITK's reader where ITK would not find it by itself, else nothing.
+    """The name of ITK's reader if ITK would not find it by itself, otherwise empty.
 
     Examples:
         >>> reader_of(Path("SCAN.MHA")), reader_of(Path("scan.mha"))

@@ -1,4 +1,4 @@
-"""Where the slices of an image are once nnU-Net has transposed, cropped and resampled it."""
+"""Where the slices of an image are after nnU-Net has transposed, cropped and resampled it."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ OBLIQUE = float(np.cos(np.deg2rad(30)))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Grid:
+class SliceGrid:
     """The slices of a case, before and after preprocessing; raw ones are counted from inferior to superior.
 
     Attributes:
-        axis: Of the preprocessed volume, along which its slices follow each other.
+        axis: Axis of the preprocessed volume along which its slices follow each other.
         upwards: Whether slices are stored from inferior to superior.
-        raw: Slices of the raw volume.
-        first: The first that is stored and not cropped away, in the order of storage.
-        cropped: Raw slices that are not cropped away.
-        slices: Of the preprocessed volume.
-        cosine: Of the angle between the slices' normal and the body's axis, 0 where no file says it.
+        raw: Number of slices of the raw volume.
+        first: First stored slice that is not cropped away, in the order of storage.
+        cropped: Number of raw slices that are not cropped away.
+        slices: Number of slices of the preprocessed volume.
+        cosine: Cosine of the angle between the slices' normal and the body's axis; 0 if the file does not tell.
 
     Examples:
-        >>> thick = Grid(axis=0, upwards=True, raw=10, first=0, cropped=10, slices=5, cosine=1.0)
+        >>> thick = SliceGrid(axis=0, upwards=True, raw=10, first=0, cropped=10, slices=5, cosine=1.0)
         >>> thick.kept([3, 8]).astype(int)
         array([0, 1, 0, 0, 1])
     """
@@ -45,18 +45,18 @@ class Grid:
 
     @property
     def raw_of(self) -> NDArray[np.intp]:
-        """For each preprocessed slice, as they are stored, the raw one nearest to it."""
+        """Nearest raw slice of each preprocessed slice, in the order of storage."""
         nearest = (2 * np.arange(self.slices) + 1) * self.cropped // (2 * self.slices)
         return self._turned(self.first + nearest)
 
     def kept(self, chosen: Iterable[int]) -> NDArray[np.bool_]:
-        """Which preprocessed slices show a chosen raw one; none is lost that is not cropped away.
+        """Find the preprocessed slices that show a chosen raw slice; only cropped slices are lost.
 
         Args:
             chosen: Raw slices.
 
         Returns:
-            One flag for each preprocessed slice, as they are stored.
+            A flag for each preprocessed slice, in the order of storage.
         """
         chosen = np.asarray(list(chosen), dtype=np.intp)
         kept: NDArray[np.bool_] = np.isin(self.raw_of, chosen)
@@ -64,7 +64,7 @@ class Grid:
         return kept
 
     def place(self, chosen: Iterable[int]) -> NDArray[np.intp]:
-        """The preprocessed slices nearest to raw ones; those that are cropped away have none."""
+        """Preprocessed slices that are nearest to raw ones; raw slices that are cropped away have none."""
         stored = self._turned(np.asarray(list(chosen), dtype=np.intp)) - self.first
         stored = stored[(stored >= 0) & (stored < self.cropped)]
         return (2 * stored + 1) * self.slices // (2 * self.cropped)
@@ -73,21 +73,21 @@ class Grid:
         return slices if self.upwards else self.raw - 1 - slices
 
 
-def grid_of(properties: Mapping[str, Any], shape: Sequence[int], transposed: Sequence[int]) -> Grid:
-    """The slices of a preprocessed case.
+def grid_of(properties: Mapping[str, Any], shape: Sequence[int], transposed: Sequence[int]) -> SliceGrid:
+    """Locate the slices of a preprocessed case.
 
     Args:
-        properties: What nnU-Net's preprocessing stored with the case.
-        shape: Of the preprocessed volume, without channels.
+        properties: Properties that nnU-Net's preprocessing stored with the case.
+        shape: Shape of the preprocessed volume, without channels.
         transposed: ``transpose_forward`` of the plans.
 
     Returns:
-        Where its axial slices are; along the first axis of the file where that says no orientation.
+        The places of its axial slices. A file without an orientation has its slices along the first axis.
     """
     raw_axis, upwards, cosine = _axial(properties)
     axis = list(transposed).index(raw_axis)
     first, last = properties["bbox_used_for_cropping"][axis]
-    return Grid(
+    return SliceGrid(
         axis=axis,
         upwards=upwards,
         raw=int(properties["shape_before_cropping"][axis]),
@@ -106,12 +106,12 @@ def _axial(properties: Mapping[str, Any]) -> tuple[int, bool, float]:
     affine = np.eye(4)
     affine[:3, :3] = directions
     column = nearest_to_superior(affine)
-    # Files count axes from the fastest one, arrays from the slowest.
+    # Files count axes from the fastest, arrays from the slowest.
     return 2 - column, bool(directions[SUPERIOR, column] > 0), float(abs(directions[SUPERIOR, column]))
 
 
 def _directions(properties: Mapping[str, Any]) -> NDArray[np.float64] | None:
-    """Unit vectors of the file's axes in its columns; in the third row both conventions of signs agree."""
+    """Unit vectors of the file's axes, in columns; in the third row both conventions of signs agree."""
     if "sitk_stuff" in properties:
         direction = np.asarray(properties["sitk_stuff"]["direction"], float)
         return direction.reshape(3, 3) if direction.size == 9 else None

@@ -1,4 +1,4 @@
-"""Label values: what ``dataset.json`` names, and the one for voxels that nobody annotated."""
+"""Label values: those that ``dataset.json`` names, and the one for voxels that nobody annotated."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ def values(labels: Labels) -> list[int]:
     """The values of a data set's classes, in ascending order, without that of ``ignore``.
 
     Args:
-        labels: Of ``dataset.json``: names and values, or lists of values for regions.
+        labels: Labels of ``dataset.json``: names with values, or with lists of values for regions.
 
     Raises:
-        ValueError: If they are not 0, 1, 2, ..., which nnU-Net asks for.
+        ValueError: If they are not 0, 1, 2, ..., as nnU-Net requires.
 
     Examples:
         >>> values({"background": 0, "kidney": [1, 2], "tumour": 2, "ignore": 3})
         [0, 1, 2]
     """
-    found: set[int] = set()
+    numbers: set[int] = set()
     for name, value in labels.items():
         if name != IGNORE:
-            found.update(int(one) for one in (value if isinstance(value, Sequence) else [value]))
-    if sorted(found) != list(range(len(found))):
+            numbers.update(int(number) for number in (value if isinstance(value, Sequence) else [value]))
+    if sorted(numbers) != list(range(len(numbers))):
         raise ValueError(
-            f"labels of dataset.json must have the values 0, 1, 2, ... without gaps, got {sorted(found)}: "
+            f"labels of dataset.json must have the values 0, 1, 2, ... without gaps, got {sorted(numbers)}: "
             "nnU-Net cannot train with these"
         )
-    return sorted(found)
+    return sorted(numbers)
 
 
 def with_ignore(labels: Labels) -> dict[str, Any]:
-    """The same labels and ``ignore``, whose value is one more than the highest.
+    """Add ``ignore`` to labels, with a value one above the highest.
 
     Raises:
-        ValueError: If there is an ``ignore`` that has another value.
+        ValueError: If there already is an ``ignore`` with another value.
 
     Examples:
         >>> with_ignore({"background": 0, "liver": 1})
@@ -61,20 +61,19 @@ def with_ignore(labels: Labels) -> dict[str, Any]:
 
 
 def checked(array: NDArray[np.generic], allowed: Sequence[int], what: str) -> NDArray[np.uint8]:
-    """A label map of 8 bits.
+    """Convert a label map to 8 bits.
 
     Args:
-        array: Any type of number.
+        array: Label map with any type of number.
         allowed: Values that it may have.
-        what: It is, for the message.
+        what: Its name, for the message.
 
     Raises:
         ValueError: If it has other values.
     """
-    found = np.unique(array)
-    strange = [f"{value:g}" for value in found if value not in allowed]
-    if strange:
+    unknown = [f"{value:g}" for value in np.unique(array) if value not in allowed]
+    if unknown:
         raise ValueError(
-            f"{what} has the value(s) {', '.join(strange[:5])}; dataset.json names {', '.join(map(str, allowed))}"
+            f"{what} has the value(s) {', '.join(unknown[:5])}; dataset.json names {', '.join(map(str, allowed))}"
         )
     return array.astype(np.uint8)

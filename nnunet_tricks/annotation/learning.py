@@ -1,4 +1,4 @@
-"""A network of slice correspondence for the images of a data set; torch is imported when one is asked for."""
+"""A network of slice correspondence for the images of a data set; torch is imported only when one is needed."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnunet_tricks.annotation.scans import Scan
+from nnunet_tricks.annotation.scans import VolumeFile
 
 if TYPE_CHECKING:
-    from nnunet_tricks.annotation.interpolation.network_file import Trained
+    from nnunet_tricks.annotation.interpolation.network_file import TrainedCorrespondence
 
 
 @dataclass
 class Learning:
-    """How it learns.
+    """How a network learns.
 
     Attributes:
-        file: Of the network.
-        steps: Of training in all; the usual number if not given.
-        device: Its name; a GPU if there is one, if not given.
-        seed: Of weights and pairs of slices.
+        file: File of the network.
+        steps: Training steps in all; the usual number if not given.
+        device: Name of the device; if not given, a GPU if there is one.
+        seed: Seed of weights and pairs of slices.
     """
 
     file: Path | None = None
@@ -30,20 +30,20 @@ class Learning:
     seed: int = 0
 
 
-def learned_on(images: Sequence[Scan], learning: Learning) -> Trained:
-    """The network, trained on these images as far as it is not yet.
+def learned_on(images: Sequence[VolumeFile], learning: Learning) -> TrainedCorrespondence:
+    """Read the network, and train it on these images if steps are missing.
 
     Args:
-        images: Of training cases only; no label is looked at.
-        learning: How.
+        images: Images of training cases only; no label is read.
+        learning: Settings of the training.
 
     Raises:
-        ValueError: If no file is named, or it is of other images.
+        ValueError: If no file is given, or its network was trained on other images.
     """
     from nnunet_tricks.annotation.interpolation import network_file
 
     if learning.file is None:
-        raise ValueError("file of the network must be named")
+        raise ValueError("learning needs the file of the network, got none")
     shapes = []
     for image in images:
         volume = image.axial

@@ -1,6 +1,6 @@
-"""Plans of the dense data set for one of sparse annotation, which is never planned itself.
+"""Plans of a dense data set, copied for one of sparse annotation, which is never planned itself.
 
-nnU-Net's fingerprint counts the ignore label as foreground, so plans made of sparse labels would clip and scale CT by
+nnU-Net's fingerprint counts the ignore label as foreground. Plans made from sparse labels would clip and scale CT by
 the intensities of whatever is not annotated. Plans of the dense set also keep trainings comparable.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nnunet_tricks.annotation.selection import Chosen
+from nnunet_tricks.annotation.selection import ChosenSlices
 from nnunet_tricks.nnunet.plans_file import Plans, resolve
 from nnunet_tricks.utilities.files import write_atomically
 
@@ -22,10 +22,10 @@ FINGERPRINT = "dataset_fingerprint.json"
 
 @dataclass(frozen=True)
 class Preprocessed:
-    """What the folder of preprocessed data begins with, so that ``nnUNetv2_preprocess`` can go on from there.
+    """First files of the folder of preprocessed data, which ``nnUNetv2_preprocess`` needs.
 
     Attributes:
-        plans: Contents by name.
+        plans: Content of each plans file, by name.
         fingerprint: File of the dense data set; trainings copy it to their results.
     """
 
@@ -33,55 +33,55 @@ class Preprocessed:
     fingerprint: Path
 
 
-def fitted(plans: Plans, chosen: Mapping[str, Chosen], name: str) -> tuple[Plans, list[str]]:
-    """Plans under the name of another data set, without configurations that would cut across its slices.
+def fitted(plans: Plans, chosen: Mapping[str, ChosenSlices], name: str) -> tuple[Plans, list[str]]:
+    """Rename plans for another data set, without configurations that would cut across its slices.
 
-    A 2D configuration trains on slices along the first of the plans' axes. Where that is not inferior-superior, each of
-    its slices would hold a few annotated lines.
+    A 2D configuration trains on slices along the first of the plans' axes. If that is not inferior-superior, each of
+    its slices would hold only a few annotated lines.
 
     Args:
-        plans: Of the dense data set; stay as they are.
-        chosen: Annotated slices.
+        plans: Plans of the dense data set, which are not changed.
+        chosen: Annotated slices of each case.
         name: Full name of the sparse data set.
 
     Returns:
         The plans, and the names of the configurations that were left out.
 
     Raises:
-        ValueError: If none is left.
+        ValueError: If no configuration remains.
     """
-    across = {one.scan.axial.array_axis for one in chosen.values()} - {int(plans["transpose_forward"][0])}
+    across = {choice.scan.axial.array_axis for choice in chosen.values()} - {int(plans["transpose_forward"][0])}
     changed = deepcopy(plans)
     changed["dataset_name"] = name
-    gone = [one for one in plans["configurations"] if across and len(resolve(plans, one)["patch_size"]) == 2]
-    for one in gone:
-        del changed["configurations"][one]
+    left_out = [name for name in plans["configurations"] if across and len(resolve(plans, name)["patch_size"]) == 2]
+    for configuration in left_out:
+        del changed["configurations"][configuration]
     if not changed["configurations"]:
         raise ValueError(
-            "the plans have 2D configurations only, and none of these is along inferior-superior: annotated slices "
+            "the plans have only 2D configurations, and none of these is along inferior-superior: annotated slices "
             "would be lines in them"
         )
-    return changed, gone
+    return changed, left_out
 
 
-def vanishing(plans: Plans, chosen: Mapping[str, Chosen]) -> Iterator[tuple[str, int]]:
-    """Annotated slices that are lost where images are resampled to fewer slices, by configuration.
+def vanishing(plans: Plans, chosen: Mapping[str, ChosenSlices]) -> Iterator[tuple[str, int]]:
+    """Count annotated slices that are lost by resampling to fewer slices, by configuration.
 
     Yields:
-        Name of a configuration that loses some, and how many: slices that no slice of the resampled volume is nearest
-        to. Cropping is not looked at.
+        Name of a configuration that loses slices, and their number: those to which no slice of the resampled volume is
+        nearest. Cropping is not considered.
     """
     for name in plans["configurations"]:
         spacing = resolve(plans, name)["spacing"]
         if len(spacing) != 3 or "inherits_from" in plans["configurations"][name]:
             continue
         lost = 0
-        for one in chosen.values():
-            volume = one.scan.axial
+        for choice in chosen.values():
+            volume = choice.scan.axial
             target = spacing[list(plans["transpose_forward"]).index(volume.array_axis)]
             count = max(1, round(volume.spacing / target * volume.slices))
             nearest = {int((2 * index + 1) * volume.slices / (2 * count)) for index in range(count)}
-            lost += len(set(one.slices) - nearest)
+            lost += len(set(choice.slices) - nearest)
         if lost:
             yield name, lost
 
@@ -93,14 +93,14 @@ def write(
     fingerprint: Path,
     splits: list[dict[str, list[str]]] | None,
 ) -> None:
-    """Fill the folder of preprocessed data so that ``nnUNetv2_preprocess`` can go on from there.
+    """Fill the folder of preprocessed data, so that ``nnUNetv2_preprocess`` can continue from there.
 
     Args:
-        folder: Of the sparse data set, which is not there yet.
-        plans: By name.
+        folder: Folder of the sparse data set, which does not exist yet.
+        plans: Content of each plans file, by name.
         description: Content of ``dataset.json``.
         fingerprint: File of the dense data set; trainings copy it to their results.
-        splits: Folds, if any are known; else nnU-Net's first training makes them.
+        splits: Folds, if any are known; otherwise nnU-Net's first training makes them.
     """
     folder.mkdir(parents=True)
     contents = {**plans, "dataset": description} | ({"splits_final": splits} if splits else {})

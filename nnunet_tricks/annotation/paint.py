@@ -12,15 +12,15 @@ import SimpleITK
 from numpy.typing import NDArray
 
 from nnunet_tricks.annotation.axes import Axial
-from nnunet_tricks.annotation.classes import Classes
+from nnunet_tricks.annotation.classes import PaintedClasses
 from nnunet_tricks.annotation.placing import turned_like
-from nnunet_tricks.annotation.scans import Scan
+from nnunet_tricks.annotation.scans import VolumeFile
 from nnunet_tricks.annotation.segments import Segment, segments_of
 
 Flags = NDArray[np.bool_]
 
 OTHER = -1
-"""Value of voxels whose paint is of no class."""
+"""Value of voxels whose paint belongs to no class."""
 
 
 @dataclass
@@ -28,13 +28,13 @@ class Paint:
     """The paint of one case.
 
     Attributes:
-        values: Those of the data set, slices first, from inferior to superior, in the image's storage; 0 where nothing
-            was painted, ``OTHER`` where the paint is of no class.
-        others: Number of voxels by what is of no class, such as ``value 3``.
-        overlaps: Number of voxels by two classes that both have them.
-        overlapping: Slices in which that is so.
-        segments: Names of 3D Slicer's segments and the value of their class.
-        by_number: Whether numbers decided of which class segments are, since none has the name of one.
+        values: Values of the data set on the image's grid, slices first, from inferior to superior. They are 0 where
+            nothing was painted, and ``OTHER`` where the paint belongs to no class.
+        others: Number of voxels for each value or segment that belongs to no class, such as ``value 3``.
+        overlaps: Number of voxels for each two classes that share them.
+        overlapping: Slices in which classes share voxels.
+        segments: Value of the class of each of 3D Slicer's segments, by name.
+        by_number: Whether numbers decided the classes of segments, since no segment has the name of a class.
     """
 
     values: NDArray[np.int16]
@@ -45,20 +45,20 @@ class Paint:
     by_number: bool = False
 
 
-def read_paint(label: Scan, image: Axial, classes: Classes) -> Paint:
-    """Read one label map; voxels are matched with those of the image by where they lie.
+def read_paint(label: VolumeFile, image: Axial, classes: PaintedClasses) -> Paint:
+    """Read one label map; voxels are matched with those of the image by their place.
 
-    In a ``.seg.nrrd`` of 3D Slicer names of segments decide, if any of them is that of a class: the numbers there are
-    3D Slicer's own. In all other files numbers decide. Where two classes have a voxel, the one of the higher value gets
-    it.
+    In a ``.seg.nrrd`` of 3D Slicer names of segments decide, if any of them is the name of a class, since the numbers
+    are 3D Slicer's own. In all other files numbers decide. A voxel of two classes goes to the one with the
+    higher value.
 
     Args:
-        label: The label map.
-        image: The slices of its image.
-        classes: What is painted.
+        label: File of the label map.
+        image: Slices of its image.
+        classes: The painted classes.
 
     Raises:
-        ValueError: If the label map is not on the image's grid, has paint outside of the image, or its values are not
+        ValueError: If the label map is not on the image's grid, has paint outside the image, or its values are not
             whole numbers.
     """
     layers, segments = _stored(label, image)
@@ -71,7 +71,8 @@ def read_paint(label: Scan, image: Axial, classes: Classes) -> Paint:
         )
     paint = Paint(np.zeros(layers[0].shape, np.int16), by_number=bool(segments) and not named)
     if paint.by_number:
-        paint.segments = {one.name: classes.values[one.value] for one in segments if one.value in classes.values}
+        known = [segment for segment in segments if segment.value in classes.values]
+        paint.segments = {segment.name: classes.values[segment.value] for segment in known}
     parts = _by_segment(layers, segments, classes, paint) if named else _by_number(layers, classes, paint)
     crowded = np.zeros(paint.values.shape, bool)
     for value, voxels in sorted(parts, key=lambda part: part[0]):
@@ -81,31 +82,31 @@ def read_paint(label: Scan, image: Axial, classes: Classes) -> Paint:
     return paint
 
 
-def masks_of(label: Scan, image: Axial) -> dict[str, Flags]:
-    """Everything that is painted, by the name of 3D Slicer's segment or by value, slices first.
+def masks_of(label: VolumeFile, image: Axial) -> dict[str, Flags]:
+    """Masks of all paint, slices first, by the name of 3D Slicer's segment or by value.
 
     Args:
-        label: The label map.
-        image: The slices of its image.
+        label: File of the label map.
+        image: Slices of its image.
 
     Raises:
         ValueError: If the label map is not on the image's grid, or its values are not whole numbers.
     """
     layers, segments = _stored(label, image)
-    found: dict[str, Flags] = {}
+    masks: dict[str, Flags] = {}
     rest = [layer.copy() for layer in layers]
-    for one in segments:
-        voxels = layers[one.layer] == one.value
-        rest[one.layer][voxels] = 0
-        found[one.name] = found.get(one.name, False) | voxels  # two segments may have one name
+    for segment in segments:
+        voxels = layers[segment.layer] == segment.value
+        rest[segment.layer][voxels] = 0
+        masks[segment.name] = masks.get(segment.name, False) | voxels  # two segments may have the same name
     for layer in rest:
         for number in np.unique(layer[layer != 0]):
-            found[f"value {number}"] = found.get(f"value {number}", False) | (layer == number)
-    return {name: image.slices_first(mask) for name, mask in found.items()}
+            masks[f"value {number}"] = masks.get(f"value {number}", False) | (layer == number)
+    return {name: image.slices_first(mask) for name, mask in masks.items()}
 
 
-def _stored(label: Scan, image: Axial) -> tuple[list[NDArray[np.integer]], list[Segment]]:
-    """Layers on the image's grid, and 3D Slicer's segments if the file has some."""
+def _stored(label: VolumeFile, image: Axial) -> tuple[list[NDArray[np.integer]], list[Segment]]:
+    """Layers on the image's grid, and 3D Slicer's segments if the file has any."""
     header = label.header
     layers = [_placed(layer, label, image) for layer in _layers(label, header.components)]
     try:
@@ -114,35 +115,37 @@ def _stored(label: Scan, image: Axial) -> tuple[list[NDArray[np.integer]], list[
         raise ValueError(f"{label.file}: {error}") from error
     if len(layers) > 1 and not segments:
         raise ValueError(
-            f"{label.file} has {len(layers)} values per voxel, and does not say what they are, as a .seg.nrrd of 3D "
-            "Slicer does: save a label map with one value per voxel"
+            f"{label.file} has {len(layers)} values per voxel, and does not say what they are, unlike a .seg.nrrd of "
+            "3D Slicer: save a label map with one value per voxel"
         )
     return layers, segments
 
 
-def _layers(label: Scan, components: int) -> list[NDArray[np.integer]]:
+def _layers(label: VolumeFile, components: int) -> list[NDArray[np.integer]]:
     stored = SimpleITK.GetArrayFromImage(label.image())
     whole = label.whole(stored)
     return [whole[..., index] for index in range(components)] if components > 1 else [whole]
 
 
-def _placed(layer: NDArray[np.integer], label: Scan, image: Axial) -> NDArray[np.integer]:
+def _placed(layer: NDArray[np.integer], label: VolumeFile, image: Axial) -> NDArray[np.integer]:
     placed = turned_like(layer, label.header.axial, image)
     if placed is None:
-        sizes = ["x".join(map(str, one.shape)) for one in (label.header.axial, image)]
+        sizes = ["x".join(map(str, axial.shape)) for axial in (label.header.axial, image)]
         raise ValueError(
-            f"{label.file} ({sizes[0]} voxels) does not have the voxels of its image ({sizes[1]} voxels), nor a part "
+            f"{label.file} ({sizes[0]} voxels) does not have the voxels of its image ({sizes[1]} voxels), nor some "
             "of them: spacing, directions or the place of the first voxel differ. Save the labels on the image's own "
             "grid (in 3D Slicer: Export to files, with the image as reference volume)"
         )
     outside = np.count_nonzero(layer) - np.count_nonzero(placed)
     if outside:
-        raise ValueError(f"{label.file} has {outside} painted voxels outside of its image: is it of another image?")
+        raise ValueError(
+            f"{label.file} has {outside} painted voxels outside its image: does it belong to another image?"
+        )
     return placed
 
 
 def _by_segment(
-    layers: list[NDArray[np.integer]], segments: list[Segment], classes: Classes, paint: Paint
+    layers: list[NDArray[np.integer]], segments: list[Segment], classes: PaintedClasses, paint: Paint
 ) -> Iterator[tuple[int, Flags]]:
     known = [np.zeros(layer.shape, bool) for layer in layers]
     for segment in segments:
@@ -163,7 +166,7 @@ def _by_segment(
             yield OTHER, voxels
 
 
-def _by_number(layers: list[NDArray[np.integer]], classes: Classes, paint: Paint) -> Iterator[tuple[int, Flags]]:
+def _by_number(layers: list[NDArray[np.integer]], classes: PaintedClasses, paint: Paint) -> Iterator[tuple[int, Flags]]:
     for layer in layers:
         for number in np.unique(layer[layer != 0]):
             voxels = layer == number
@@ -173,8 +176,11 @@ def _by_number(layers: list[NDArray[np.integer]], classes: Classes, paint: Paint
             yield value, voxels
 
 
-def _add(paint: Paint, value: int, voxels: Flags, classes: Classes) -> Flags:
-    """Add paint, what is of no class first, then classes in ascending order; returns what another class had."""
+def _add(paint: Paint, value: int, voxels: Flags, classes: PaintedClasses) -> Flags:
+    """Add the paint of one value, and return the voxels that another class already had.
+
+    Paint of no class is added first, then classes in ascending order.
+    """
     had = voxels & (paint.values > 0) & (paint.values != value)
     for before in np.unique(paint.values[had]):
         pair = f"{classes.names[before - 1]} and {classes.names[value - 1]}"

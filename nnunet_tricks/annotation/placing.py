@@ -1,4 +1,4 @@
-"""Label maps on the grid of their image, wherever a viewer has put their first voxel."""
+"""Label maps, brought onto the grid of their image from any place of their first voxel."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from numpy.typing import NDArray
 from nnunet_tricks.annotation.axes import Axial
 
 _TOLERANCE = 0.05
-"""Share of a voxel by which the corners of a label map may lie elsewhere than voxels of its image."""
+"""Largest distance, in voxels, between the corners of a label map and voxels of its image."""
 
 
-def turned_like(array: NDArray[Any], own: Axial, wanted: Axial) -> NDArray[Any] | None:
-    """An array, indexed (k, j, i), with axes swapped and turned round so that it lies as another volume does.
+def turned_like(array: NDArray[Any], current: Axial, wanted: Axial) -> NDArray[Any] | None:
+    """Swap and flip the axes of an array, indexed (k, j, i), so that it is stored like another volume.
 
-    It may be smaller than the other volume, as 3D Slicer's files are, or reach beyond it: what it does not cover is 0,
-    and what lies outside is left out.
+    The array may be smaller than the other volume, as 3D Slicer's files are, or reach beyond it. What it does not cover
+    is 0, and what lies outside is left out.
 
     Args:
-        array: Of the volume with slices ``own``.
-        own: Where its voxels lie.
-        wanted: Where they shall lie.
+        array: Array of a volume.
+        current: Places of its voxels.
+        wanted: Places of the voxels of the other volume.
 
     Returns:
-        The array, or ``None`` if the voxels of the two volumes do not lie on one grid, or not at the same place.
+        The array, or ``None`` if the voxels of the two volumes are not on one grid, or not in the same place.
     """
     # From indices of the label map to those of the image.
-    change = np.linalg.solve(wanted.affine, own.affine)
+    change = np.linalg.solve(wanted.affine, current.affine)
     turn = np.rint(change[:3, :3])
     if not np.array_equal(np.abs(turn).sum(axis=0), np.ones(3)) or not np.array_equal(turn @ turn.T, np.eye(3)):
         return None
     start = np.rint(change[:3, 3])
     corners = np.array([[i, j, k] for i in (0, 1) for j in (0, 1) for k in (0, 1)], float)
-    # A single slice has spacing and direction, too.
-    corners *= np.maximum(np.array(own.shape) - 1, 1)
+    # Even a single slice has a spacing and a direction.
+    corners *= np.maximum(np.array(current.shape) - 1, 1)
     off = corners @ change[:3, :3].T + change[:3, 3] - (corners @ turn.T + start)
     if np.abs(off).max() > _TOLERANCE:
         return None
@@ -43,7 +43,7 @@ def turned_like(array: NDArray[Any], own: Axial, wanted: Axial) -> NDArray[Any] 
     stored = array.transpose(2, 1, 0).transpose(source)
     backwards = turn.sum(axis=1) < 0
     stored = stored[tuple(slice(None, None, -1 if back else 1) for back in backwards)]
-    first = (start - np.where(backwards, np.array(own.shape)[source] - 1, 0)).astype(int)
+    first = (start - np.where(backwards, np.array(current.shape)[source] - 1, 0)).astype(int)
     if not first.any() and stored.shape == wanted.shape:
         return stored.transpose(2, 1, 0)
     low = np.maximum(first, 0)

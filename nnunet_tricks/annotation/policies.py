@@ -1,4 +1,4 @@
-"""Which slices of one volume are annotated: at fixed intervals, at random, or by what they show."""
+"""Which slices of a volume are annotated: at fixed intervals, at random, or by what they show."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ POLICIES = ("fixed", "random", "ual")
 OBJECTIVES = ("cover", "kcenter")
 
 _ROUNDING = 1e-9
-"""Shares such as 0.29 lie just below their decimal value, and 0.29 of 50 slices is to be 14.5, not less."""
+"""Tolerance for shares such as 0.29, which are stored just below their decimal value: 0.29 of 50 slices is 14.5."""
 
 
 def number(slices: int, density: float) -> int:
-    """How many slices a density means: the nearest whole number, halves up, and at least one.
+    """Number of slices for a density: the nearest whole number, halves up, and at least one.
 
     Args:
-        slices: Of the volume.
+        slices: Number of slices of the volume.
         density: Share of slices to annotate, above 0, at most 1.
 
     Raises:
@@ -49,21 +49,21 @@ def chosen(
     features: Array | None = None,
     objective: str = "cover",
 ) -> tuple[int, ...]:
-    """The slices to annotate.
+    """Choose the slices to annotate.
 
-    ``fixed`` divides the volume into equal intervals and takes the middle of each. ``random`` takes the first of a
-    permutation that depends on seed and case only, ``ual`` (unsupervised active learning) the first of an order of
-    slices by their features; both are nested: what a density takes, every higher one takes too. ``fixed`` is not,
-    since a nested order leaves larger gaps.
+    ``fixed`` divides the volume into equal intervals and takes the middle of each. ``random`` takes the first slices of
+    a permutation that depends only on seed and case. ``ual`` (unsupervised active learning) takes the first slices in
+    an order by their features. These two are nested: the slices of a density are among those of every higher density.
+    ``fixed`` is not, since a nested order leaves larger gaps.
 
     Args:
         policy: ``fixed``, ``random`` or ``ual``.
-        slices: Of the volume.
+        slices: Number of slices of the volume.
         density: Share to annotate, above 0, at most 1; see ``number``.
-        seed: Of ``random``.
-        case: Name of the volume, so that each has its own permutation, whatever the order of volumes.
-        features: One row per slice, from inferior to superior; ``ual`` needs it, the others ignore it.
-        objective: Of ``ual``, see ``order``.
+        seed: Seed of ``random``.
+        case: Name of the volume, so that each has its own permutation in any order of volumes.
+        features: One row per slice, from inferior to superior; only ``ual`` needs it.
+        objective: Objective of ``ual``, see ``order``.
 
     Returns:
         Indices from 0, the most inferior slice, in ascending order.
@@ -93,7 +93,7 @@ def chosen(
 
 
 def generator(seed: int, case: str) -> np.random.Generator:
-    """Random numbers of one volume, the same on every machine and in every order of volumes.
+    """Random numbers for a volume, the same on every machine and in every order of volumes.
 
     Raises:
         ValueError: If the seed is negative.
@@ -104,16 +104,16 @@ def generator(seed: int, case: str) -> np.random.Generator:
 
 
 def order(features: Array, objective: str, count: int) -> list[int]:
-    r"""The best slices first, greedily; of equals the most inferior.
+    r"""Order slices greedily, the best first; of equal ones the most inferior first.
 
-    ``cover``, as in Zheng et al. 2019, adds the slice that raises $\sum_k \max_{j \in S} \cos(z_k, z_j)$ most: every
-    slice shall be like one that is chosen. ``kcenter``, as in Sener and Savarese 2018, starts with the medoid and adds
-    the slice that is farthest from all chosen ones.
+    ``cover``, as in Zheng et al. 2019, adds the slice that raises $\sum_k \max_{j \in S} \cos(z_k, z_j)$ most, so that
+    every slice resembles a chosen one. ``kcenter``, as in Sener and Savarese 2018, starts with the medoid and adds the
+    slice that is farthest from all chosen ones.
 
     Args:
         features: One row per slice.
         objective: ``cover`` or ``kcenter``.
-        count: How many to return.
+        count: Number of slices to return.
 
     Raises:
         ValueError: For an unknown objective.
@@ -135,31 +135,31 @@ def _cover(features: Array, count: int) -> list[int]:
     alike = unit @ unit.T
     best = np.full(len(features), -1.0)  # the lowest that a cosine can be: nothing is covered yet
     gain = (alike + 1).sum(axis=0)
-    found: list[int] = []
+    ordered: list[int] = []
     for _ in range(count):
-        gain[found] = -1
-        found.append(_first_of_the_largest(gain))
-        # Gains change only for what is covered better now.
-        covered = alike[:, found[-1]] > best
-        before, after = best[covered, None], alike[covered, found[-1], None]
+        gain[ordered] = -1
+        ordered.append(_first_of_the_largest(gain))
+        # Gains change only for slices that are now covered better.
+        covered = alike[:, ordered[-1]] > best
+        before, after = best[covered, None], alike[covered, ordered[-1], None]
         rows = alike[covered]
         gain -= (np.maximum(rows, before) - np.maximum(rows, after) + after - before).sum(axis=0)
         best[covered] = after[:, 0]
-    return found
+    return ordered
 
 
 def _kcenter(features: Array, count: int) -> list[int]:
     squares = (features**2).sum(axis=1)
     distances = np.sqrt(np.maximum(squares[:, None] + squares - 2 * features @ features.T, 0))
-    found = [_first_of_the_largest(-distances.sum(axis=0))]
-    nearest = distances[:, found[0]].copy()
+    ordered = [_first_of_the_largest(-distances.sum(axis=0))]
+    nearest = distances[:, ordered[0]].copy()
     for _ in range(count - 1):
-        nearest[found] = -1
-        found.append(_first_of_the_largest(nearest))
-        nearest = np.minimum(nearest, distances[:, found[-1]])
-    return found
+        nearest[ordered] = -1
+        ordered.append(_first_of_the_largest(nearest))
+        nearest = np.minimum(nearest, distances[:, ordered[-1]])
+    return ordered
 
 
 def _first_of_the_largest(values: Array) -> int:
-    """Ties to the lowest index, also where they differ by rounding only, so that all machines choose alike."""
+    """Lowest index of the largest values, even if they differ by rounding, so that all machines choose the same."""
     return int(np.flatnonzero(values >= values.max() - _ROUNDING * max(1.0, abs(float(values.max()))))[0])

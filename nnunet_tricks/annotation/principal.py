@@ -12,29 +12,29 @@ Array = NDArray[np.float32]
 
 _EXTRA = 10
 _IN_MEMORY = 4096
-"""Rows; so many of 4,096 numbers are 64 MiB."""
+"""Most rows in memory: with 4,096 numbers each, these are 64 MiB."""
 
 
 def projected(rows: RowStore, components: int) -> Array:
-    """All rows in the space of their first principal components.
+    """Project all rows on their first principal components.
 
-    The randomized method of Halko et al. 2011, with scikit-learn's steps and random numbers: up to rounding and the
-    signs of components, what ``sklearn.decomposition.PCA`` makes of the same rows in memory.
+    This is the randomized method of Halko et al. 2011, with scikit-learn's steps and random numbers. Up to rounding and
+    the signs of components, the result is that of ``sklearn.decomposition.PCA`` for the same rows in memory.
 
     Args:
-        rows: More than there are components.
-        components: How many.
+        rows: The rows, more than components.
+        components: Number of components.
 
     Returns:
-        Of shape (rows, components).
+        An array of shape (rows, components).
     """
     from sklearn.decomposition import PCA
 
     if len(rows) <= max(_IN_MEMORY, 5 * components, rows.width):
         together = rows.take(range(len(rows)))
         solver = "full" if len(rows) <= 5 * components else "randomized"
-        found: Array = PCA(components, svd_solver=solver, random_state=0).fit_transform(together)
-        return found
+        scores: Array = PCA(components, svd_solver=solver, random_state=0).fit_transform(together)
+        return scores
     mean = (sum(chunk.sum(axis=0, dtype=np.float64) for _, chunk in rows.chunks()) / len(rows)).astype(np.float32)
     rounds = 7 if components < 0.1 * rows.width else 4
     # The generator and the order of its numbers are scikit-learn's.
@@ -45,12 +45,12 @@ def projected(rows: RowStore, components: int) -> Array:
         basis, _ = linalg.lu(_transposed_times(rows, mean, across), permute_l=True)
     across, _ = linalg.qr(_times(rows, mean, basis), mode="economic", overwrite_a=True)
     inner, lengths, _ = linalg.svd(_transposed_times(rows, mean, across).T, full_matrices=False)
-    scores: Array = across @ (inner[:, :components] * lengths[:components])
+    scores = across @ (inner[:, :components] * lengths[:components])
     return scores
 
 
 def _times(rows: RowStore, mean: Array, factor: Array) -> Array:
-    """Centred rows, times a matrix with a row for each of their numbers."""
+    """Multiply centred rows by a matrix with a row for each of their numbers."""
     product = np.empty((len(rows), factor.shape[1]), np.float32)
     of_mean = mean @ factor
     for place, chunk in rows.chunks():
@@ -59,7 +59,7 @@ def _times(rows: RowStore, mean: Array, factor: Array) -> Array:
 
 
 def _transposed_times(rows: RowStore, mean: Array, factor: Array) -> Array:
-    """The transpose of centred rows, times a matrix with a row for each of them."""
+    """Multiply the transpose of centred rows by a matrix with a row for each of them."""
     product = np.zeros((rows.width, factor.shape[1]), np.float32)
     for place, chunk in rows.chunks():
         product += chunk.T @ factor[place]

@@ -1,4 +1,4 @@
-"""How good interpolated masks are, where the truth is known."""
+"""Quality of interpolated masks, measured where the truth is known."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ from nnunet_tricks.nnunet.folders import read_json
 
 if TYPE_CHECKING:
     from nnunet_tricks.annotation.features import Volume
-    from nnunet_tricks.annotation.interpolation.network_file import Trained
+    from nnunet_tricks.annotation.interpolation.network_file import TrainedCorrespondence
 
 Array = NDArray[np.integer]
 Regions = Mapping[str, Sequence[int]]
 
 DENSITIES = (0.05, 0.1, 0.2, 0.4, 0.8)
-"""Of the paper's tables."""
+"""Densities in the paper's tables."""
 
 GAPS = (0.0, 3.0, 6.0, 12.0, 25.0, 50.0, math.inf)
-"""Borders between classes of gaps, in mm."""
+"""Borders between ranges of gaps, in mm."""
 
 
 @dataclass(frozen=True)
-class Row:
-    """One volume, region, method and density.
+class QualityRow:
+    """Measured quality of one volume, region, method and density.
 
     Attributes:
         case: Name of the volume.
         region: Name of the class or region.
-        method: Of interpolation.
-        density: As asked for.
-        slices: That are annotated.
-        gap_mm: From one annotated slice to the next, on average.
-        iou: Intersection over union over all slices; NaN where neither mask shows the region.
-        iou_unannotated: The same over slices that are not annotated.
-        seconds: That interpolation took, of processor time.
+        method: Method of interpolation.
+        density: Requested density.
+        slices: Number of annotated slices.
+        gap_mm: Mean distance in mm from one annotated slice to the next.
+        iou: Intersection over union over all slices; NaN if neither mask shows the region.
+        iou_unannotated: Intersection over union over slices that are not annotated.
+        seconds: Processor time of the interpolation, in seconds.
     """
 
     case: str
@@ -73,21 +73,21 @@ def measured(
     policy: str = "fixed",
     seed: int = 0,
     volume: Volume | None = None,
-    network: Trained | None = None,
-) -> Iterator[Row]:
+    network: TrainedCorrespondence | None = None,
+) -> Iterator[QualityRow]:
     """Take slices away, interpolate, and compare.
 
     Args:
         case: Name of the volume.
         truth: Dense label map with slices first, from inferior to superior.
-        spacing: mm between slices, and of a pixel's edges.
+        spacing: Distance between slices and edges of a pixel, in mm.
         regions: Label values of each region.
-        densities: To try.
-        methods: To try.
+        densities: Densities that are measured.
+        methods: Methods that are measured.
         policy: ``fixed`` or ``random``.
-        seed: Of ``random``.
-        volume: The image, for ``learned``.
-        network: For ``learned``.
+        seed: Seed of ``random``.
+        volume: Image for ``learned`` and ``chain``.
+        network: Network for ``learned`` and ``chain``.
     """
     for density in densities:
         annotated = chosen(policy, len(truth), density, seed=seed, case=case)
@@ -98,7 +98,7 @@ def measured(
             seconds = process_time() - start
             for name, values in regions.items():
                 ours, theirs = np.isin(filled, values), np.isin(truth, values)
-                yield Row(
+                yield QualityRow(
                     case=case,
                     region=name,
                     method=method,
@@ -123,13 +123,13 @@ def overlap(ours: NDArray[np.bool_], theirs: NDArray[np.bool_]) -> float:
 
 
 @dataclass(frozen=True)
-class Mean:
-    """Of several volumes.
+class MeanQuality:
+    """Mean quality over several volumes.
 
     Attributes:
-        volumes: That show the region.
-        iou: Mean over these.
-        iou_unannotated: Mean over those of which a slice without annotation shows it.
+        volumes: Number of volumes that show the region.
+        iou: Mean over these volumes.
+        iou_unannotated: Mean over the volumes that show the region in a slice without annotation.
     """
 
     volumes: int
@@ -137,76 +137,76 @@ class Mean:
     iou_unannotated: float
 
 
-def mean(rows: Iterable[Row]) -> Mean:
-    """Means over rows, without those that are NaN.
+def mean(rows: Iterable[QualityRow]) -> MeanQuality:
+    """Average rows, without values that are NaN.
 
     Raises:
         ValueError: If there is no row.
     """
     kept = list(rows)
     if not kept:
-        raise ValueError("there is no row to take the mean of")
+        raise ValueError("rows must not be empty: there is nothing to average")
     everywhere = [row.iou for row in kept if not math.isnan(row.iou)]
     between = [row.iou_unannotated for row in kept if not math.isnan(row.iou_unannotated)]
     means = (statistics.fmean(values) if values else math.nan for values in (everywhere, between))
-    return Mean(len(everywhere), *means)
+    return MeanQuality(len(everywhere), *means)
 
 
-def by_density(rows: Iterable[Row]) -> dict[str, Mean]:
+def by_density(rows: Iterable[QualityRow]) -> dict[str, MeanQuality]:
     """Means by density, such as ``0.05``."""
     kept = list(rows)
-    found = sorted({row.density for row in kept})
-    return {f"{density:g}": mean(row for row in kept if row.density == density) for density in found}
+    densities = sorted({row.density for row in kept})
+    return {f"{density:g}": mean(row for row in kept if row.density == density) for density in densities}
 
 
-def by_gap(rows: Iterable[Row]) -> dict[str, Mean]:
-    """Means by classes of gaps, such as ``6-12 mm``."""
+def by_gap(rows: Iterable[QualityRow]) -> dict[str, MeanQuality]:
+    """Means by ranges of gaps, such as ``6-12 mm``."""
     kept = list(rows)
-    found = {}
+    means = {}
     for low, high in pairwise(GAPS):
         within = [row for row in kept if low <= row.gap_mm < high]
         if within:
-            found[f"{low:g}-{high:g} mm" if math.isfinite(high) else f"from {low:g} mm"] = mean(within)
-    return found
+            means[f"{low:g}-{high:g} mm" if math.isfinite(high) else f"from {low:g} mm"] = mean(within)
+    return means
 
 
-def summary(rows: Iterable[Row]) -> list[dict[str, Any]]:
+def summary(rows: Iterable[QualityRow]) -> list[dict[str, Any]]:
     """Means of each region and method, by density and by gap."""
     kept = list(rows)
-    found = []
+    summaries = []
     for region, method in dict.fromkeys((row.region, row.method) for row in kept):
-        own = [row for row in kept if (row.region, row.method) == (region, method)]
-        groups = {"by_density": by_density(own), "by_gap": by_gap(own)}
-        means = {key: {name: asdict(one) for name, one in group.items()} for key, group in groups.items()}
-        found.append({"region": region, "method": method, **means})
-    return found
+        matching = [row for row in kept if (row.region, row.method) == (region, method)]
+        groups = {"by_density": by_density(matching), "by_gap": by_gap(matching)}
+        means = {key: {name: asdict(quality) for name, quality in group.items()} for key, group in groups.items()}
+        summaries.append({"region": region, "method": method, **means})
+    return summaries
 
 
-def printed(rows: Iterable[Row]) -> Iterator[str]:
-    """The summary as lines of text."""
-    found = summary(rows)
+def printed(rows: Iterable[QualityRow]) -> Iterator[str]:
+    """Lines of text with the summary."""
+    summaries = summary(rows)
     for title, key in (("density", "by_density"), ("gap between annotated slices", "by_gap")):
-        columns = list(dict.fromkeys(name for one in found for name in one[key]))
+        columns = list(dict.fromkeys(name for entry in summaries for name in entry[key]))
         columns.sort(key=lambda name: float(name.removeprefix("from ").partition("-")[0].partition(" ")[0]))
         yield f"IoU by {title}, over all slices (over slices without annotation)"
         yield f"{'':20}" + "".join(f"{name:>16}" for name in columns)
-        for one in found:
+        for entry in summaries:
             cells = [
-                f"{m['iou']:.3f} ({m['iou_unannotated']:.3f})" for m in (one[key].get(name) for name in columns) if m
+                f"{m['iou']:.3f} ({m['iou_unannotated']:.3f})" for m in (entry[key].get(name) for name in columns) if m
             ]
-            yield f"{one['region']} {one['method']}".ljust(20) + "".join(f"{cell:>16}" for cell in cells)
+            yield f"{entry['region']} {entry['method']}".ljust(20) + "".join(f"{cell:>16}" for cell in cells)
 
 
 def ignore_of(folder: Path) -> int | None:
-    """The value of voxels that nobody annotated, if the folder is a raw data set of nnU-Net that has one."""
+    """Value of voxels that nobody annotated, if the folder is a raw data set of nnU-Net with such a value."""
     file = folder / "dataset.json"
     described = read_json(file) if file.is_file() else {}
-    found = described.get("labels", {}).get(IGNORE)
-    return None if found is None else int(found)
+    value = described.get("labels", {}).get(IGNORE)
+    return None if value is None else int(value)
 
 
 def regions_of(truth: Array) -> dict[str, list[int]]:
-    """Everything but background together, and each class where there are several.
+    """Label values of the foreground as a whole and, if there are several classes, of each class.
 
     Examples:
         >>> regions_of(np.array([0, 2, 1]))
@@ -216,10 +216,10 @@ def regions_of(truth: Array) -> dict[str, list[int]]:
     return {"foreground": classes} | ({str(value): [value] for value in classes} if len(classes) > 1 else {})
 
 
-def table(rows: Iterable[Row]) -> str:
-    """All rows as csv."""
+def table(rows: Iterable[QualityRow]) -> str:
+    """Write all rows as csv."""
     text = io.StringIO()
-    names = [field.name for field in fields(Row)]
+    names = [field.name for field in fields(QualityRow)]
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(names)
     for row in rows:

@@ -1,4 +1,4 @@
-"""A raw data set of nnU-Net that is made of another: images are linked, labels written or linked."""
+"""A raw data set of nnU-Net that is made from another one: images are linked, labels are written or linked."""
 
 # mypy: untyped-calls-exclude="SimpleITK"
 from __future__ import annotations
@@ -6,7 +6,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,9 +21,10 @@ from dataset_conversion.final_check import give_name
 from dataset_conversion.lock import NumberLock
 from dataset_conversion.staging import link_file
 from nnunet_tricks.annotation import moved_plans
+from nnunet_tricks.annotation.axes import Axial
 from nnunet_tricks.annotation.formats import DETACHED, ending_of, is_volume
 from nnunet_tricks.annotation.moved_plans import Preprocessed
-from nnunet_tricks.annotation.scans import Scan, converted, written
+from nnunet_tricks.annotation.scans import VolumeFile, converted, written
 from nnunet_tricks.nnunet.folders import Case, Folders, read_json
 from nnunet_tricks.utilities.files import write_atomically
 
@@ -35,49 +37,85 @@ def target_name(folders: Folders, number: int, name: str) -> str:
     """Full name of a new data set.
 
     Raises:
-        ValueError: If the number is taken, or the name not one for nnU-Net.
+        ValueError: If the number is taken, or nnU-Net does not accept the name.
     """
     full = data_set_name(folders.raw, number, name)
-    left = folders.preprocessed / full
-    if left.exists():
+    remains = folders.preprocessed / full
+    if remains.exists():
         raise ValueError(
-            f"{left} is there, left by a data set of that name: its split and plans would be used for the new one. "
+            f"{remains} exists, left by a data set of that name: its split and plans would be used for the new one. "
             "Remove it, or choose another number"
         )
     return full
 
 
-class RawData:
-    """A raw data set while it is written, in a ``with`` block; it has its name when it is whole.
+@dataclass(frozen=True)
+class SparseLabel:
+    """The label map of a case of which some slices are annotated.
 
-    Only one process at a time makes the data set of a number. What is not finished at the end of the block is removed.
+    Attributes:
+        slices: Label values, slices first, from inferior to superior; only annotated slices are written.
+        annotated: Indices of the annotated slices.
+        axial: Places of the stored slices.
+        like: Image whose grid the label map has.
+        ignore: Value that all other slices get.
+    """
+
+    slices: NDArray[np.integer]
+    annotated: Sequence[int]
+    axial: Axial
+    like: SimpleITK.Image
+    ignore: int
+
+    @property
+    def shows_object(self) -> bool:
+        """Whether an annotated slice shows a class."""
+        known = self.slices[list(self.annotated)]
+        return bool(((known > 0) & (known < self.ignore)).any())
+
+    def array(self) -> NDArray[np.uint8]:
+        """The label map as it is stored, indexed (k, j, i)."""
+        array = np.full(SimpleITK.GetArrayViewFromImage(self.like).shape, self.ignore, np.uint8)
+        self.axial.slices_first(array)[list(self.annotated)] = self.slices[list(self.annotated)]
+        return array
+
+
+class RawData:
+    """A raw data set while it is written, in a ``with`` block. It gets its name when it is complete.
+
+    Only one process at a time makes the data set of a number. Whatever is unfinished at the end of the block is
+    removed.
 
     Args:
-        folders: nnU-Net's.
+        folders: nnU-Net's folders.
         name: Full name of the data set.
-        ending: Of its files, such as ``.nii.gz``.
+        ending: Ending of its files, such as ``.nii.gz``.
+
+    Attributes:
+        entries: Entry of each training case in the manifest.
 
     Raises:
         ValueError: On entering, if another process makes a data set of that number, or has made one.
     """
 
     def __init__(self, folders: Folders, name: str, ending: str) -> None:
-        """See the class."""
+        """Name the folders; they are made on entering."""
         self._folders, self.name, self._ending = folders, name, ending
         self._place = folders.raw / f".{name}{_PARTIAL}"
         self._preprocessed = folders.preprocessed / f".{name}{_PARTIAL}"
         self._outputs: dict[str, int] = {}
         self._lock: NumberLock | None = None
+        self.entries: dict[str, dict[str, Any]] = {}
 
     def __enter__(self) -> RawData:
-        """Lock the number, and begin."""
+        """Lock the number, and make the folder."""
         number, _, suffix = self.name.removeprefix("Dataset").partition("_")
         self._lock = NumberLock(self._folders.raw, int(number), self.name)
         try:
-            target_name(self._folders, int(number), suffix)  # who had the lock before may have taken the number
+            target_name(self._folders, int(number), suffix)  # an earlier holder of the lock may have taken the number
             for folder in (self._folders.raw, self._folders.preprocessed):
-                for left in folder.glob(f".Dataset{int(number):03d}_*{_PARTIAL}"):
-                    shutil.rmtree(left)  # of a process that was killed
+                for remains in folder.glob(f".Dataset{int(number):03d}_*{_PARTIAL}"):
+                    shutil.rmtree(remains)  # left by a process that was killed
             self._place.mkdir()
         except BaseException:
             self._lock.release()
@@ -87,7 +125,7 @@ class RawData:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Remove what was not finished, and let go of the number."""
+        """Remove what is unfinished, and release the number."""
         try:
             self._discard()
         finally:
@@ -95,7 +133,7 @@ class RawData:
                 self._lock.release()
 
     def link_images(self, case: str, files: Iterable[Path], part: str = "Tr") -> list[str]:
-        """Link the channels of a case; returns their hashes.
+        """Link the channels of a case, and return their hashes.
 
         Headers whose voxels lie in a second file are written as one file of the same format.
         """
@@ -110,16 +148,46 @@ class RawData:
         return hashes
 
     def link_label(self, case: str, file: Path, part: str = "Tr") -> str:
-        """Link a label map as it is; returns its hash."""
+        """Link a label map as it is, and return its hash."""
         target = self._target(f"labels{part}", case)
         link_file(file, target, "symbolic")
         return self._noted(target)
 
     def write_label(self, case: str, array: NDArray[np.uint8], like: SimpleITK.Image) -> str:
-        """Write a label map, indexed (k, j, i), on the grid of an image, and read it back; returns its hash."""
+        """Write a label map, indexed (k, j, i), on the grid of an image; read it back, and return its hash."""
         target = self._target("labelsTr", case)
         written(array, like, target)
         return self._noted(target)
+
+    def add_dense(self, case: str, images: Iterable[Path], label: Path) -> None:
+        """Link a training case with all its labels."""
+        self.entries[case] = {
+            "annotation": "dense",
+            "images_sha256": self.link_images(case, images),
+            "label_sha256": self.link_label(case, label),
+        }
+
+    def add_sparse(self, case: str, images: Iterable[Path], label: SparseLabel, origin: Mapping[str, Any]) -> None:
+        """Link the images of a training case, and write the labels of its annotated slices.
+
+        Args:
+            case: Name of the case.
+            images: One file for each channel.
+            label: Its labels.
+            origin: Entries of the manifest that say what the labels were made from.
+        """
+        self.entries[case] = {
+            "annotation": "sparse",
+            "slices": label.axial.slices,
+            "chosen": list(label.annotated),
+            "axis": "ijk"[label.axial.axis],
+            "descending": label.axial.descending,
+            "spacing_mm": label.axial.spacing,
+            "shows_object": label.shows_object,
+            "images_sha256": self.link_images(case, images),
+            **origin,
+            "label_sha256": self.write_label(case, label.array(), label.like),
+        }
 
     def link_test(self, cases: Mapping[str, Case]) -> None:
         """Link test cases, with labels where they have some."""
@@ -131,17 +199,17 @@ class RawData:
     def finish(
         self,
         description: Mapping[str, Any],
-        manifest: Mapping[str, Any],
-        splits: list[dict[str, list[str]]] | None,
+        settings: Mapping[str, Any],
+        splits: list[dict[str, list[str]]] | None = None,
         preprocessed: Preprocessed | None = None,
     ) -> Path:
-        """Add the JSON files, and give the folders their names, both or none.
+        """Add the JSON files, and give the folders their names, both or neither.
 
         Args:
             description: Content of ``dataset.json``; the number of cases is counted.
-            manifest: What was done, with an entry for each training case.
+            settings: Entries of the manifest beside those of the cases.
             splits: Folds, if any are known.
-            preprocessed: What nnU-Net's folder of preprocessed data begins with, if anything.
+            preprocessed: First files of nnU-Net's folder of preprocessed data, if there are any.
 
         Returns:
             The folder of the raw data.
@@ -149,10 +217,11 @@ class RawData:
         Raises:
             ValueError: If files are missing, or the number was taken meanwhile.
         """
-        # Files stand in nnU-Net's own folders now, whatever the source's dataset.json said of other places.
+        # Files now lie in nnU-Net's own folders, even where the source's dataset.json names other places.
         kept = {key: value for key, value in description.items() if key != "dataset"}
-        kept["numTraining"] = len(manifest["cases"])
-        contents: dict[str, Any] = {"dataset.json": kept, MANIFEST: {"format": FORMAT, **manifest}}
+        kept["numTraining"] = len(self.entries)
+        manifest = {"format": FORMAT, **settings, "cases": self.entries}
+        contents: dict[str, Any] = {"dataset.json": kept, MANIFEST: manifest}
         if splits:
             contents["splits_final.json"] = splits
         for name, content in contents.items():
@@ -162,7 +231,7 @@ class RawData:
             give_name(self._place, final, self._outputs)
             return final
         moved_plans.write(self._preprocessed, preprocessed.plans, kept, preprocessed.fingerprint, splits)
-        # A kill in between leaves plans without raw data, which nnU-Net and the next try refuse by name.
+        # A kill in between leaves plans without raw data, which nnU-Net and the next attempt refuse by name.
         self._preprocessed.rename(beside)
         try:
             give_name(self._place, final, self._outputs)
@@ -187,16 +256,16 @@ class RawData:
 
 
 def read_manifest(folders: Folders, dataset: str) -> dict[str, Any]:
-    """What a data set of sparse annotation says of itself.
+    """Manifest of a data set of sparse annotation.
 
     Raises:
-        ValueError: If it says nothing.
+        ValueError: If there is none, or it has another format.
     """
     file = folders.raw / dataset / MANIFEST
     if not file.is_file():
         raise ValueError(
-            f"{dataset} has no {MANIFEST}: it was not made by 'annotate sparsify' or 'annotate import', so which "
-            "slices are annotated is not known"
+            f"{dataset} has no {MANIFEST}: it was not made by 'annotate sparsify' or 'annotate import', so nobody "
+            "knows which slices are annotated"
         )
     manifest = read_json(file)
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT or not isinstance(manifest["cases"], dict):
@@ -205,11 +274,11 @@ def read_manifest(folders: Folders, dataset: str) -> dict[str, Any]:
 
 
 def sha256(file: Path) -> str:
-    """Hash of what a file holds; of a header whose voxels lie in a second file, of both."""
+    """Hash of a file; where its voxels lie in a second file, the hash covers these, too."""
     digest = hashlib.sha256()
     with file.open("rb") as stream:
         for block in iter(lambda: stream.read(1 << 20), b""):
             digest.update(block)
     if is_volume(file) and ending_of(file) in DETACHED:
-        digest.update(np.asarray(SimpleITK.GetArrayFromImage(Scan(file).image())).tobytes())
+        digest.update(np.asarray(SimpleITK.GetArrayFromImage(VolumeFile(file).image())).tobytes())
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""Whether the files of a data set are still those whose hashes its manifest has."""
+"""Whether the files of a data set still have the hashes in its manifest."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from nnunet_tricks.utilities.wording import some
 
 
 def changes(folders: Folders, dataset: str, *, images: bool = True) -> list[str]:
-    """What differs from the manifest, one sentence each; nothing for a data set without one.
+    """Name the files that differ from the manifest, a sentence each; none for a data set without a manifest.
 
-    Labels that were made are compared, and what they were made of as far as it is still there: the files that were
-    painted, and dense labels.
+    The labels of the data set are compared. So are the files that they were made from, if these still exist: painted
+    files and dense labels.
 
     Args:
-        folders: nnU-Net's.
+        folders: nnU-Net's folders.
         dataset: Full name of a data set.
-        images: Compare images, too, which takes as long as reading them.
+        images: Whether images are compared, too, which takes as long as reading them.
     """
     folder = folders.raw / dataset
     if not (folder / MANIFEST).is_file():
@@ -31,41 +31,41 @@ def changes(folders: Folders, dataset: str, *, images: bool = True) -> list[str]
 
 
 def refuse_changed_labels(folders: Folders, dataset: str, *, option: bool = True) -> None:
-    """Check the labels of a data set, and what they were made of.
+    """Check the labels of a data set, and the files that they were made from.
 
     Args:
-        folders: nnU-Net's.
-        dataset: Full name.
-        option: The caller has an option to accept them.
+        folders: nnU-Net's folders.
+        dataset: Full name of the data set.
+        option: Whether the caller has an option to accept changed files.
 
     Raises:
-        ValueError: If some are not those that were written.
+        ValueError: If a file has changed.
     """
-    found = changes(folders, dataset, images=False)
-    if found:
+    sentences = changes(folders, dataset, images=False)
+    if sentences:
         choice = ", or say --accept-changed if these files are right" if option else ""
-        raise ValueError(f"{some(found, '; ')}. Make {dataset} again{choice}")
+        raise ValueError(f"{some(sentences, '; ')}. Make {dataset} again{choice}")
 
 
 def lines_for_training(dataset: str) -> list[str]:
-    """Warnings for the log of a training, whose preprocessed labels may be those of before a change, or after it.
+    """Warnings for the log of a training, whose labels may have been preprocessed before a change, or after it.
 
     Args:
-        dataset: Full name.
+        dataset: Full name of the data set.
     """
     try:
         folders = Folders.of_environment()
     except ValueError:
         return []  # preprocessed data are often taken to another machine without the raw ones
     try:
-        found = changes(folders, dataset, images=False)
+        sentences = changes(folders, dataset, images=False)
     except (OSError, ValueError) as error:
         return [f"WARNING: labels were not compared with their hashes: {error}"]
-    if not found:
+    if not sentences:
         return []
     return [
-        f"WARNING: {len(found)} files are not those that {dataset} was made of: {some(found, '; ')}. Preprocess again "
-        "if they were corrected, or make the data set again"
+        f"WARNING: {len(sentences)} files are not those that {dataset} was made from: {some(sentences, '; ')}. "
+        "Preprocess again if they were corrected, or make the data set again"
     ]
 
 
@@ -92,4 +92,4 @@ def _sources(folders: Folders, manifest: Mapping[str, Any]) -> Iterator[str]:
         ):
             file = place / name if place and name else None
             if file and hash_of and file.is_file() and sha256(file) != hash_of:
-                yield f"{file} has changed since the label was made of it"
+                yield f"{file} has changed since the label was made from it"

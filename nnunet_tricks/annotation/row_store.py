@@ -1,4 +1,4 @@
-"""Rows of numbers in a temporary file, for what would not fit into memory."""
+"""Rows of numbers in a temporary file, when they do not fit into memory."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 CHUNK = 2048
-"""Rows that are read at once."""
+"""Number of rows that are read at once."""
 
 
 class RowStore:
-    """Rows of one width, in a ``with`` block; only those that are asked for are in memory.
+    """Rows of one width, in a ``with`` block; only rows that are read are in memory.
 
     Args:
-        width: Numbers of a row.
-        dtype: Of the numbers.
+        width: Count of numbers in a row.
+        dtype: Type of the numbers.
 
     Examples:
         >>> with RowStore(2, np.uint8) as rows:
@@ -30,24 +30,24 @@ class RowStore:
     """
 
     def __init__(self, width: int, dtype: DTypeLike) -> None:
-        """See the class."""
+        """Begin without rows; the file is made on entering."""
         self.width, self.dtype = width, np.dtype(dtype)
         self.parts: list[int] = []
         self._bytes = width * self.dtype.itemsize
 
     def __enter__(self) -> RowStore:
-        """Make the file, in the system's folder for temporary ones."""
+        """Make the file in the system's temporary folder."""
         self._file = tempfile.TemporaryFile(prefix="nnunet_tricks_")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Remove it."""
+        """Remove the file."""
         self._file.close()
 
     def __len__(self) -> int:
-        """Rows in all."""
+        """Number of all rows."""
         return sum(self.parts)
 
     def add(self, rows: NDArray[np.generic]) -> None:
@@ -63,20 +63,20 @@ class RowStore:
         except OSError as error:
             raise OSError(
                 f"temporary file in {tempfile.gettempdir()} could not be written ({error.strerror}): make room there, "
-                "or name another folder by TMPDIR"
+                "or set TMPDIR to another folder"
             ) from error
         self.parts.append(len(rows))
 
     def take(self, indices: Sequence[int] | NDArray[np.integer]) -> NDArray[Any]:
-        """Some rows, in any order."""
-        found = np.empty((len(indices), self.width), self.dtype)
+        """Read some rows, in any order."""
+        rows = np.empty((len(indices), self.width), self.dtype)
         for place, index in enumerate(indices):
             self._file.seek(int(index) * self._bytes)
-            found[place] = np.frombuffer(self._file.read(self._bytes), self.dtype)
-        return found
+            rows[place] = np.frombuffer(self._file.read(self._bytes), self.dtype)
+        return rows
 
     def chunks(self) -> Iterator[tuple[slice, NDArray[Any]]]:
-        """All rows, some at a time, with their places."""
+        """Read all rows, some at a time, with their places."""
         for start in range(0, len(self), CHUNK):
             count = min(CHUNK, len(self) - start)
             self._file.seek(start * self._bytes)

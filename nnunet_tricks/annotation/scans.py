@@ -1,4 +1,4 @@
-"""Volumes as files, read as nnU-Net reads them."""
+"""Files of volumes, read as nnU-Net reads them."""
 
 # mypy: untyped-calls-exclude="SimpleITK"
 from __future__ import annotations
@@ -17,22 +17,23 @@ from numpy.typing import NDArray
 from nnunet_tricks.annotation.axes import Axial, axial
 from nnunet_tricks.annotation.features import Volume, as_numbers
 from nnunet_tricks.annotation.formats import ending_of, reader_of
+from nnunet_tricks.utilities.files import replacing
 
 Array = NDArray[np.generic]
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
 _SAME_PLACE = 0.01
-"""Share of a voxel by which corners of a written volume may lie elsewhere: NIfTI's headers have single precision."""
+"""Largest shift of a written volume's corners, in voxels: NIfTI headers have single precision."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of its voxels.
+    """The header of a file.
 
     Attributes:
         axial: Its axial slices.
         components: Number of values per voxel.
-        metadata: Further entries, such as the names of 3D Slicer's segments.
+        metadata: Other entries, such as the names of 3D Slicer's segments.
     """
 
     axial: Axial
@@ -41,8 +42,8 @@ class Header:
 
 
 @dataclass(frozen=True)
-class Scan:
-    """A volume in a file; nothing is read before it is asked for."""
+class VolumeFile:
+    """A volume in a file, which is read only when it is needed."""
 
     file: Path
 
@@ -50,7 +51,7 @@ class Scan:
     def header(self) -> Header:
         """Its header; no voxel is read.
 
-        The geometry is ITK's reading of the header, which is that of nnU-Net, ITK-SNAP and 3D Slicer.
+        ITK reads the geometry, as in nnU-Net, ITK-SNAP and 3D Slicer.
 
         Raises:
             ValueError: If the file cannot be read, or is not a 3D volume.
@@ -67,27 +68,27 @@ class Scan:
         codes = [metadata[code] for code in ("qform_code", "sform_code") if code in metadata]
         stated = not codes or any(code not in ("0", "NIFTI_XFORM_UNKNOWN") for code in codes)
         try:
-            found = axial(_affine(reader), shape, stated=stated)
+            slices = axial(_affine(reader), shape, stated=stated)
         except ValueError as error:
             raise ValueError(f"{self.file}: {error}") from error
-        return Header(found, int(reader.GetNumberOfComponents()), metadata)
+        return Header(slices, int(reader.GetNumberOfComponents()), metadata)
 
     @property
     def axial(self) -> Axial:
-        """Its axial slices, by the header alone.
+        """Its axial slices, from the header alone.
 
         Raises:
             ValueError: If the file cannot be read, or is not a 3D volume of one channel.
         """
         if self.header.components != 1:
             raise ValueError(
-                f"{self.file} has {self.header.components} values per voxel and must have one: save each channel (or, "
-                "of a segmentation with overlapping segments, each layer) as a file of its own"
+                f"{self.file} has {self.header.components} values per voxel and must have one: save each channel (or "
+                "each layer of a segmentation with overlapping segments) as a separate file"
             )
         return self.header.axial
 
     def image(self) -> SimpleITK.Image:
-        """The volume.
+        """Read the volume.
 
         Raises:
             ValueError: If the file cannot be read.
@@ -98,14 +99,14 @@ class Scan:
             raise self._unreadable(error) from error
 
     def slices(self) -> Array:
-        """Voxels with slices first, from inferior to superior."""
+        """Read the voxels, slices first, from inferior to superior."""
         return self.axial.slices_first(SimpleITK.GetArrayFromImage(self.image()))
 
     def numbers(self) -> Volume:
-        """Voxels with slices first, as features can be made of them.
+        """Read the voxels, slices first, for computing features.
 
         Raises:
-            ValueError: If they are no finite real numbers.
+            ValueError: If they are not finite real numbers.
         """
         try:
             return as_numbers(self.slices())
@@ -113,27 +114,27 @@ class Scan:
             raise ValueError(f"{self.file}: {error}") from error
 
     def labels(self) -> NDArray[np.integer]:
-        """Label values with slices first, from inferior to superior.
+        """Read label values, slices first, from inferior to superior.
 
         Raises:
-            ValueError: If they are no whole numbers.
+            ValueError: If they are not whole numbers.
         """
         whole = self.whole(self.slices())
         return whole.astype(np.uint8) if whole.min() >= 0 and whole.max() <= 255 else whole
 
     def whole(self, voxels: NDArray[Any]) -> NDArray[np.integer]:
-        """The file's voxels as whole numbers.
+        """Convert the file's voxels to whole numbers.
 
         Raises:
-            ValueError: If they are none.
+            ValueError: If they are not whole numbers.
         """
         if np.issubdtype(voxels.dtype, np.integer):
             return voxels
         with np.errstate(invalid="ignore"):  # NaN and infinity, which are refused
-            found = voxels.astype(np.int64)
-        if not np.array_equal(found, voxels):
-            raise ValueError(f"{self.file} is no label map: not all of its values are whole numbers")
-        return found
+            whole = voxels.astype(np.int64)
+        if not np.array_equal(whole, voxels):
+            raise ValueError(f"{self.file} is not a label map: some of its values are not whole numbers")
+        return whole
 
     def _unreadable(self, error: Exception) -> ValueError:
         reason = str(error).strip().splitlines()[-1]
@@ -141,7 +142,7 @@ class Scan:
 
 
 def _affine(reader: Any) -> NDArray[np.float64]:
-    """From voxel indices to mm in RAS."""
+    """Matrix from voxel indices to mm in RAS."""
     axes = len(reader.GetSize())
     if axes != 3:
         return np.eye(4)  # refused for its shape
@@ -152,27 +153,27 @@ def _affine(reader: Any) -> NDArray[np.float64]:
     return affine
 
 
-def same_shape(label: Scan, image: Scan) -> None:
-    """Check that a label map has as many voxels as its image, which is what nnU-Net asks for.
+def same_shape(label: VolumeFile, image: VolumeFile) -> None:
+    """Check that a label map has as many voxels as its image, as nnU-Net requires.
 
     Raises:
-        ValueError: If not.
+        ValueError: If it has not.
     """
     if label.axial.shape != image.axial.shape:
-        sizes = ["x".join(map(str, one.axial.shape)) for one in (label, image)]
+        sizes = ["x".join(map(str, file.axial.shape)) for file in (label, image)]
         raise ValueError(f"{label.file} has {sizes[0]} voxels, and its image {image.file} has {sizes[1]}")
 
 
 def written(array: Array, like: SimpleITK.Image, file: Path) -> None:
-    """Write a label map on the grid of an image; nobody sees half a file, or one that does not say the same.
+    """Write a label map on the grid of an image; the file gets its name only if it is complete and correct.
 
     Args:
-        array: In nnU-Net's order, (k, j, i).
+        array: Label map in nnU-Net's order, (k, j, i).
         like: The image.
-        file: Where.
+        file: The new file.
 
     Raises:
-        OSError: If what is read back is not what was written.
+        OSError: If the file cannot be read back as it was written.
     """
     label = SimpleITK.GetImageFromArray(np.ascontiguousarray(array))
     label.CopyInformation(like)
@@ -180,25 +181,24 @@ def written(array: Array, like: SimpleITK.Image, file: Path) -> None:
 
 
 def converted(source: Path, file: Path) -> None:
-    """Write a volume in another format, voxels and grid as they are.
+    """Write a volume in another format, with the same voxels and grid.
 
     Args:
-        source: What is read.
-        file: Where; its ending names the format.
+        source: File of the volume.
+        file: The new file; its ending decides the format.
 
     Raises:
-        OSError: If what is read back is not what was written.
+        OSError: If the file cannot be read back as it was written.
     """
-    _write_checked(Scan(source).image(), file)
+    _write_checked(VolumeFile(source).image(), file)
 
 
 def _write_checked(image: SimpleITK.Image, file: Path) -> None:
     """Write under a temporary name, read back, compare, and only then rename.
 
-    ITK's NIfTI writer does not report a write that was cut short by a quota, and reads the stump without an error.
+    ITK's NIfTI writer does not report a write that a quota cut short, and its reader reads the stump without an error.
     """
-    temporary = file.with_name(f".{file.name}.partial{ending_of(file)}")
-    try:
+    with replacing(file, ending=ending_of(file)) as temporary:
         try:
             SimpleITK.WriteImage(image, str(temporary), useCompression=True)
             whole = _same_volume(image, SimpleITK.ReadImage(str(temporary)))
@@ -206,12 +206,8 @@ def _write_checked(image: SimpleITK.Image, file: Path) -> None:
             raise OSError(f"{file} could not be written: {str(error).strip().splitlines()[-1]}") from error
         if not whole:
             raise OSError(
-                f"{file} could not be written: what is read back is not what was written. Is the disk full, or a "
-                "quota reached?"
+                f"{file} could not be written: it was read back differently. Is the disk full, or a quota reached?"
             )
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _same_volume(image: SimpleITK.Image, other: SimpleITK.Image) -> bool:

@@ -1,4 +1,4 @@
-"""What a ``.seg.nrrd`` of 3D Slicer says of its segments."""
+"""The segments of a ``.seg.nrrd`` of 3D Slicer."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _KEY = re.compile(r"Segment(\d+)_(Name|LabelValue|Layer)")
 
 @dataclass(frozen=True)
 class Segment:
-    """One segment.
+    """A segment.
 
     Attributes:
-        name: That the annotator gave it.
-        layer: In which it is stored: segments that overlap are in different ones.
-        value: Of its voxels in that layer.
+        name: Name that the annotator gave it.
+        layer: Layer in which it is stored: overlapping segments are in different layers.
+        value: Value of its voxels in that layer.
     """
 
     name: str
@@ -25,16 +25,16 @@ class Segment:
 
 
 def segments_of(metadata: Mapping[str, str], layers: int) -> list[Segment]:
-    """The segments of a file, in its own order; none if the file is not 3D Slicer's.
+    """Read the segments of a file, in its own order; none if the file is not 3D Slicer's.
 
-    Versions before 4.11 wrote no layers and values: each segment is a layer there, and its voxels are 1.
+    Versions before 4.11 wrote no layers and values: each segment was a layer, and its voxels were 1.
 
     Args:
         metadata: Entries of the header.
         layers: Number of values per voxel.
 
     Raises:
-        ValueError: If an entry is no number, or names a layer that is not there.
+        ValueError: If an entry is not a number, or names a layer that does not exist.
 
     Examples:
         >>> segments_of({"Segment0_Name": "kidney", "Segment1_Name": "tumour", "Segment1_Layer": "1"}, 2)
@@ -45,7 +45,7 @@ def segments_of(metadata: Mapping[str, str], layers: int) -> list[Segment]:
         match = _KEY.fullmatch(key)
         if match:
             entries.setdefault(int(match[1]), {})[match[2]] = text
-    found = []
+    segments = []
     for number, entry in sorted(entries.items()):
         name = entry.get("Name", f"Segment_{number + 1}")
         try:
@@ -53,9 +53,9 @@ def segments_of(metadata: Mapping[str, str], layers: int) -> list[Segment]:
             segment = Segment(name, layer, int(entry.get("LabelValue", 1)))
         except ValueError as error:
             raise ValueError(
-                f"segment '{name}' has a layer or label value that is no whole number ({error})"
+                f"segment '{name}' has a layer or label value that is not a whole number ({error})"
             ) from error
         if not 0 <= segment.layer < layers:
             raise ValueError(f"segment '{name}' is in layer {segment.layer}, and the file has {layers}")
-        found.append(segment)
-    return found
+        segments.append(segment)
+    return segments

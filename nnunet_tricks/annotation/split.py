@@ -1,4 +1,4 @@
-"""Folds of a data set, also before nnU-Net's first training has written them."""
+"""Folds of a data set, even before nnU-Net's first training has written them."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from nnunet_tricks.nnunet.folders import Folders
 
 _FOLDS = 5
-"""Of the split that nnU-Net makes."""
+"""Number of folds in the split that nnU-Net makes."""
 
 
 def fold_of(folders: Folders, dataset: str, cases: Sequence[str], fold: int) -> dict[str, list[str]]:
-    """Training and validation cases: those of the split file, else those that nnU-Net would make.
+    """Training and validation cases of a fold, from the split file or as nnU-Net would choose them.
 
     Args:
-        folders: nnU-Net's.
-        dataset: Full name.
-        cases: Of the data set, in alphabetical order.
+        folders: nnU-Net's folders.
+        dataset: Full name of the data set.
+        cases: Cases of the data set, in alphabetical order.
         fold: Number of the fold.
 
     Raises:
@@ -26,7 +26,7 @@ def fold_of(folders: Folders, dataset: str, cases: Sequence[str], fold: int) -> 
     if splits is None:
         if len(cases) < _FOLDS:
             raise ValueError(
-                f"{dataset} has no splits_final.json, and nnU-Net makes none of {len(cases)} cases, since it takes "
+                f"{dataset} has no splits_final.json, and nnU-Net makes none of {len(cases)} cases, since it needs "
                 f"{_FOLDS} folds: write the file yourself"
             )
         from nnunetv2.utilities.crossval_split import generate_crossval_split
@@ -36,5 +36,5 @@ def fold_of(folders: Folders, dataset: str, cases: Sequence[str], fold: int) -> 
             for made in generate_crossval_split([*cases])
         ]
     if not 0 <= fold < len(splits):
-        raise ValueError(f"fold must be from 0 to {len(splits) - 1}, got {fold}: the split of {dataset} has no more")
+        raise ValueError(f"fold must be from 0 to {len(splits) - 1}, got {fold}: the split of {dataset} has no other")
     return splits[fold]

@@ -46,16 +46,16 @@ class Parameter:
     ``str`` one of ``choices``, a ``tuple`` a list of numbers.
 
     Attributes:
-        name: Its word in trainer names, small letters only.
-        default: What holds where the name does not say otherwise; the only place where this default stands.
-        help: One line for ``nnunet-tricks show``.
+        name: Word in trainer names, small letters only.
+        default: Value where the name does not say otherwise; the only place where this default stands.
+        help: Line for ``nnunet-tricks show``.
         low: Smallest allowed number.
         high: Largest allowed number, ``None`` for no limit.
         choices: Allowed words of a choice.
         excludes: Parameters that would mean nothing beside this one; no name holds both.
         needs: Parameters that are changed, or words that a choice holds, without any of which this one means nothing.
             Names that hold it without them are legal, since there may be checkpoints, and do the same without it.
-        paper: Where the parameter comes from, where that is not the trick's own paper.
+        paper: Paper that the parameter comes from, where that is not the trick's own paper.
     """
 
     name: str
@@ -94,7 +94,7 @@ class Measurement:
 
     Attributes:
         source: Paper and table.
-        row: What the paper calls the trick there; CBL losses are balanced by class.
+        row: Name of the trick there; CBL losses are balanced by class.
         dataset: Data set, as the paper calls it.
         baseline: Dice of the paper's baseline in percent.
         delta: Printed difference in points of Dice.
@@ -112,31 +112,29 @@ class TrickInfo:
     """What can be known about a trick without importing it.
 
     Attributes:
-        name: Its token in trainer names; starts with a capital. Never changes, since checkpoints hold it.
-        hooks: What it claims of the shared configuration: ``"hook"`` or ``"hook.slot"``.
-        phase: One of ``PHASES``.
-        module: Where its trainer class lives.
-        summary: One line, without a full stop.
-        formula: What it computes, in plain text.
-        parameters: Its settings, in the order in which names spell them.
-        paper: Where it comes from.
+        name: Token in trainer names; starts with a capital. Never changes, since checkpoints hold it.
+        hooks: Parts that it claims of the shared configuration: ``"hook"`` or ``"hook.slot"``.
+        phase: Phase of the trick paper, one of ``PHASES``.
+        summary: Line for lists, without a full stop.
+        formula: Formula of what it computes, in plain text.
+        parameters: Settings, in the order in which names spell them.
+        paper: Paper that it comes from.
         challenges: Problems it is for, as ``list --for`` takes them.
-        measured: What the papers report for it.
+        measured: Changes of Dice that papers report for it.
         base: Whether it is a base: it stands first, and tricks after it replace what it set.
-        dimensions: Of the images that a base is for, 2 or 3; 0 for any.
-        parts: What a base is made of, tricks as they stand in names.
+        dimensions: Number of axes of the images that a base is for, 2 or 3; 0 for any.
+        parts: Tricks that a base is made of, as they stand in names.
         own: Whether nnU-Net does it anyway, so that it says something beside a base only.
         aliases: Former names, still understood because checkpoints hold them.
-        class_name: The trainer class, where it is not ``nnUNetTrainer`` + ``name``.
+        module: Module of its trainer class, ``trainer``; empty for a base, whose class is made of its parts.
         command: Command of ours that does it to trained models, at its defaults; empty for a trick of trainers.
-        composed: Module and class, ``"module:class"``, that stand for one of nnU-Net's own trainers where the name says
+        stand_in: Module and class, ``"module:class"``, in place of one of nnU-Net's own trainers where the name says
             more than that trainer alone.
     """
 
     name: str
     hooks: tuple[str, ...]
     phase: str
-    module: str
     summary: str
     formula: str
     paper: Paper
@@ -148,27 +146,22 @@ class TrickInfo:
     parts: tuple[str, ...] = ()
     own: bool = False
     aliases: tuple[str, ...] = ()
-    class_name: str = ""
-    composed: str = ""
+    module: str = ""
+    stand_in: str = ""
     command: str = ""
 
     @property
     def trainer(self) -> str:
-        """Name of the trainer that switches this trick alone, at its defaults."""
+        """Name of the trainer that switches this trick alone, at its defaults; its class in ``module`` has it too."""
         return f"nnUNetTrainer{self.name}"
-
-    @property
-    def implementation(self) -> str:
-        """Name of the class in ``module``."""
-        return self.class_name or self.trainer
 
     def clashes_with(self, other: TrickInfo) -> str:
         """The hook that both tricks claim, or an empty string.
 
         A claim of a whole hook clashes with a claim of any of its slots.
         """
-        for mine in self.hooks:
-            for theirs in other.hooks:
-                if mine == theirs or mine.startswith(f"{theirs}.") or theirs.startswith(f"{mine}."):
-                    return mine
+        for own in self.hooks:
+            for others in other.hooks:
+                if own == others or own.startswith(f"{others}.") or others.startswith(f"{own}."):
+                    return own
         return ""

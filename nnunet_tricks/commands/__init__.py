@@ -1,1 +1,1 @@
-"""Commands of ``nnunet-tricks``: one module each, with ``add_arguments`` and ``run``."""
+"""Commands of ``nnunet-tricks``: a module or package each, with ``add_arguments`` and ``run``."""

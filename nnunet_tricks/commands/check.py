@@ -1,7 +1,7 @@
-"""``nnunet-tricks check RAW_DATASET``: the converters' checks on a raw data set that somebody else made.
+"""``nnunet-tricks check RAW_DATASET``: apply the converters' checks to a raw data set that somebody else made.
 
-The work is done by the package ``dataset_conversion``. It is imported inside the functions: nnunetv2 has a folder of
-the same name, which comes first on ``sys.path`` while nnU-Net looks for trainers.
+The package ``dataset_conversion`` does the work. It is imported inside the functions: nnunetv2 has a folder of the same
+name, which comes first on ``sys.path`` while nnU-Net looks for trainers.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Check; 1 if there is any fault."""
+    """Check; the exit code is 1 if there is any fault."""
     from dataset_conversion.check import command
 
     return command.run(arguments, changed=_changed)
 
 
 def _changed(folder: Path) -> list[str]:
-    """Files that are not those that ``annotate`` wrote."""
+    """Name the files that differ from what ``annotate`` wrote."""
     from nnunet_tricks.annotation.recorded import changes
     from nnunet_tricks.nnunet.folders import Folders
 

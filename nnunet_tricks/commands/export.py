@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "trainer whose network is nnU-Net's, ours or not: losses, sampling, augmentation, deep supervision. Others are "
         "refused, with a note on what to send along. The source is not changed."
     )
-    parser.usage = "%(prog)s MODEL_FOLDER OUT [-f FOLD ...] [-chk FILE ...] [--dry-run] [--json]"
+    parser.usage = "%(prog)s MODEL_FOLDER OUT [-f FOLD ...] [-chk FILE ...] [--trust] [--dry-run] [--json]"
     parser.add_argument(
         "model", metavar="MODEL_FOLDER", type=Path, help="<trainer>__<plans>__<configuration> in nnUNet_results"
     )
@@ -42,6 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=["checkpoint_final.pth"],
         help="checkpoints to take from each fold (default: checkpoint_final.pth)",
     )
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="also open checkpoints that hold more than data; opening one runs what its author put there",
+    )
     parser.add_argument("--dry-run", action="store_true", help="check everything, write nothing")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
@@ -51,7 +56,12 @@ def run(arguments: argparse.Namespace) -> int:
     from nnunet_tricks.export.write import export
 
     done = export(
-        arguments.model, arguments.out, folds=arguments.folds, names=arguments.checkpoints, dry_run=arguments.dry_run
+        arguments.model,
+        arguments.out,
+        folds=arguments.folds,
+        names=arguments.checkpoints,
+        trust=arguments.trust,
+        dry_run=arguments.dry_run,
     )
     print(_json(done, arguments) if arguments.json else _text(done, arguments))
     return 0

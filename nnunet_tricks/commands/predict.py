@@ -73,6 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--with", dest="tuned", type=Path, metavar="FILE", help="thresholds that 'nnunet-tricks tune' chose")
     add("--uncertainty", action="store_true", help="write maps of entropy and disagreement, and cases.csv")
     add("--overwrite", action="store_true", help="delete older results in the output folder first")
+    add("--trust", action="store_true", help="open checkpoints that hold more than data; they can run code")
     add("--dry-run", action="store_true", help="check everything, predict nothing")
     add("--json", action="store_true", help="print the result as JSON")
 
@@ -108,6 +109,7 @@ def run(arguments: argparse.Namespace) -> int:
         overwrite=arguments.overwrite,
         verbose=arguments.verbose,
         progress=not arguments.disable_progress_bar,
+        trust=arguments.trust,
     )
     result = predict(arguments.images, arguments.output, settings, work, dry_run=arguments.dry_run)
     print(json.dumps(_as_data(result), indent=1) if arguments.json else _in_words(result, arguments))

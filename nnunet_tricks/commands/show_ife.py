@@ -32,6 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", dest="out", metavar="FILE", type=Path, default=Path("show_ife.png"), help="default: %(default)s"
     )
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="also open checkpoints that hold more than data; opening one runs what its author put there",
+    )
     parser.add_argument("--json", action="store_true", help="print scores and counts as JSON")
 
 
@@ -42,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     from nnunet_tricks.pictures.enhancement.model import EnhancedModel
     from nnunet_tricks.pictures.enhancement.picture import draw
 
-    model = EnhancedModel(arguments.model, arguments.fold, arguments.checkpoint)
+    model = EnhancedModel(arguments.model, arguments.fold, arguments.checkpoint, trust=arguments.trust)
     looks = (model.look(case, files) for case, files in cases(arguments.image, model.ending).items())
     first = next(looks)
     counted = frequencies(chain([first], looks))

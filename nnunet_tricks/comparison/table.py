@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import math
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from operator import attrgetter
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_tricks.comparison.evaluate import MeasuredCase
-from nnunet_tricks.utilities.files import write_atomically
+from nnunet_tricks.utilities.files import replacing, write_atomically
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,9 +125,5 @@ def _write_parquet(data: Iterable[Mapping[str, Any]], file: Path) -> None:
         raise ValueError("parquet needs 'pip install \"nnunet_tricks[parquet]\"', or take .csv") from None
     types = {"run": pyarrow.int64(), "value": pyarrow.float64()}
     schema = pyarrow.schema([(name, types.get(name, pyarrow.string())) for name in COLUMNS])
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
+    with replacing(file) as temporary:
         parquet.write_table(pyarrow.Table.from_pylist(list(data), schema=schema), temporary)
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
+from nnunet_tricks.catalogue.naming import model_folder
 from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.conformance.loss_calls import LossCall
 from nnunet_tricks.conformance.outcome import NotApplicableError
@@ -108,5 +109,5 @@ class Run:
     def model_folder(self, configuration: str = "") -> Path:
         """Folder of a configuration's results."""
         configuration = configuration or CONFIGURATIONS[self.situation.dimension]
-        name = f"{self.trainer.__name__}__{self.data.plans['plans_name']}__{configuration}"
+        name = model_folder(self.trainer.__name__, self.data.plans["plans_name"], configuration)
         return self.folder / "results" / self.data.name / name

@@ -35,7 +35,9 @@ from nnunet_tricks.conformance.resumed import Recorded
 from nnunet_tricks.conformance.run import CONFIGURATIONS, FIRST_STAGE, TRAIN_STEPS, Run
 from nnunet_tricks.conformance.tiny_data import TRAINING_CASES, UNSEEN_CASE
 from nnunet_tricks.door.lookup import findable
-from nnunet_tricks.nnunet.sandbox import replaced, seed_everything
+from nnunet_tricks.nnunet.checkpoint import read
+from nnunet_tricks.nnunet.patches import Replacement
+from nnunet_tricks.nnunet.sandbox import seed_everything
 from nnunet_tricks.training.trainer import TrickTrainer
 
 CHECKPOINT = "checkpoint_final.pth"
@@ -164,7 +166,10 @@ def compiled(run: Run) -> None:
     weights = deepcopy(run.probe.network.state_dict())
     seed_everything(0)
     exact = train_step(run.probe, batch)
-    with torch._dynamo.config.patch(_DYNAMO), replaced(torch, "compile", partial(torch.compile, backend="aot_eager")):
+    with (
+        torch._dynamo.config.patch(_DYNAMO),
+        Replacement(torch, "compile", partial(torch.compile, backend="aot_eager")),
+    ):
         trainer = run.build(compiled=True)
         trainer.set_deep_supervision_enabled(trainer.enable_deep_supervision)
         trainer.network._orig_mod.load_state_dict(weights)
@@ -216,7 +221,7 @@ def continue_training(run: Run) -> None:
     final = (folder / CHECKPOINT).rename(run.folder / CHECKPOINT)
     try:
         maybe_load_checkpoint(trainer, True, False)
-        checkpoint = torch.load(run.folder / INTERRUPTED, map_location="cpu", weights_only=False)
+        checkpoint = _read(run.folder / INTERRUPTED)
         require(trainer.current_epoch == 1, f"continues at epoch {trainer.current_epoch}, not at 1")
         restored = equal(trainer.network.state_dict(), checkpoint["network_weights"])
         require(
@@ -318,7 +323,12 @@ def _check_mirroring(trainer: nnUNetTrainer) -> None:
 def _load(trainer: nnUNetTrainer) -> dict[str, Any]:
     file = Path(trainer.output_folder) / CHECKPOINT
     require(file.is_file(), f"no {CHECKPOINT} was written")
-    return torch.load(file, map_location="cpu", weights_only=False)
+    return _read(file)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    # A trainer may keep more than data there. It has just written the file, in this process.
+    return read(file, trust=True)
 
 
 def _predict(run: Run, model_folder: Path, fold: int | str, target: Path, previous: Path | None = None) -> None:

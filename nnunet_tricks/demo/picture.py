@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from nnunet_tricks.demo.results import Results, Slice
+from nnunet_tricks.utilities.files import replacing
 
 ROWS = 3
 TILE = 2.6
@@ -50,9 +50,8 @@ def draw(results: Results, file: Path) -> None:
         for index, name in enumerate(results.classes.values)
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 6), frameon=False, fontsize=8)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    figure.savefig(temporary, format="png", dpi=150)
-    temporary.replace(file)
+    with replacing(file) as temporary:
+        figure.savefig(temporary, format="png", dpi=150)
 
 
 def _overlay(case: Slice, column: str, results: Results) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:

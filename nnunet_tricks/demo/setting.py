@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nnunet_tricks.catalogue.naming import DEFAULT_EPOCHS, parse
+from nnunet_tricks.catalogue.naming import DEFAULT_EPOCHS, model_folder, parse
 from nnunet_tricks.demo import source as any_source
 from nnunet_tricks.demo.raw_data import NAME
 from nnunet_tricks.nnunet.plans_file import DEFAULT_PLANS
@@ -94,7 +94,7 @@ class DemoSetting:
 
     def model(self, trainer: str) -> Path:
         """Folder of a trainer's model."""
-        return self.out / "results" / self.dataset / f"{trainer}__{DEFAULT_PLANS}__{self.small}"
+        return self.out / "results" / self.dataset / model_folder(trainer, DEFAULT_PLANS, self.small)
 
 
 def with_epochs(names: Sequence[str], epochs: int) -> tuple[str, ...]:

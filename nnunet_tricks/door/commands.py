@@ -17,10 +17,10 @@ def command(name: str) -> str:
         ValueError: If it is nowhere.
     """
     folders = [sysconfig.get_path("scripts"), sysconfig.get_path("scripts", f"{os.name}_user")]
-    found = shutil.which(name, path=os.pathsep.join(folders)) or shutil.which(name)
-    if found is None:
+    program = shutil.which(name, path=os.pathsep.join(folders)) or shutil.which(name)
+    if program is None:
         raise ValueError(f"{name} is not installed beside this Python: 'nnunet-tricks doctor' says what is missing")
-    return found
+    return program
 
 
 def with_our_trainers(variables: Mapping[str, str]) -> dict[str, str]:

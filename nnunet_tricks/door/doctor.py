@@ -1,4 +1,4 @@
-"""What works, what does not, and the one command that mends it."""
+"""What works, what does not, and the one command that fixes it."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ TIMEOUT = 600
 
 
 @dataclass(frozen=True)
-class Finding:
+class Checkup:
     """One thing that was looked at.
 
     Attributes:
-        topic: What it is about.
-        says: What was found, in a sentence.
-        level: ``ok``; ``note`` if it may be as wanted; ``missing`` if nothing works, or not all, before it is mended.
-        mend: The one command that mends it.
+        topic: Subject.
+        says: Sentence about what was found.
+        level: ``ok``; ``note`` if it may be as wanted; ``missing`` if nothing works, or not all, before it is fixed.
+        mend: Command that fixes it.
     """
 
     topic: str
@@ -62,13 +62,13 @@ class Finding:
     mend: str = ""
 
     def __str__(self) -> str:
-        """For the terminal."""
-        return f"{self.level:<8} {self.topic}: {self.says}" + (f"\n{'':<8} mend: {self.mend}" if self.mend else "")
+        """Level, subject, sentence and command, for the terminal."""
+        return f"{self.level:<8} {self.topic}: {self.says}" + (f"\n{'':<8} fix: {self.mend}" if self.mend else "")
 
 
-def examine() -> Iterator[Finding]:
-    """Everything that nnU-Net and we need, in the order in which to mend it; what takes seconds comes last."""
-    yield Finding("python", f"{platform.python_version()}, {sys.executable}")
+def examine() -> Iterator[Checkup]:
+    """Everything that nnU-Net and we need, in the order in which to fix it; what takes seconds comes last."""
+    yield Checkup("python", f"{platform.python_version()}, {sys.executable}")
     yield from _packages()
     yield from _commands()
     for name, use in PATHS.items():
@@ -79,71 +79,71 @@ def examine() -> Iterator[Finding]:
     yield from _look_up(door_is_open=door.level != "missing")
 
 
-def _packages() -> Iterator[Finding]:
-    yield Finding("nnunet_tricks", __version__)
+def _packages() -> Iterator[Checkup]:
+    yield Checkup("nnunet_tricks", __version__)
     for name in PACKAGES:
         try:
-            found = version(name)
+            release = version(name)
         except PackageNotFoundError:
             wanted = "nnunetv2>=2.7,<3" if name == "nnunetv2" else name
-            yield Finding(name, "is not installed", "missing", _python("-m", "pip", "install", wanted))
+            yield Checkup(name, "is not installed", "missing", _python("-m", "pip", "install", wanted))
             continue
-        if name == "nnunetv2" and not (2, 7) <= external.release_numbers(found) < (3, 0):
+        if name == "nnunetv2" and not (2, 7) <= external.release_numbers(release) < (3, 0):
             mend = _python("-m", "pip", "install", "nnunetv2>=2.7,<3")
-            yield Finding(name, f"{found}, which we do not support: it must be 2.7 or later, and 2", "missing", mend)
+            yield Checkup(name, f"{release}, which we do not support: it must be 2.7 or later, and 2", "missing", mend)
         else:
-            yield Finding(name, found)
+            yield Checkup(name, release)
 
 
-def _commands() -> Iterator[Finding]:
+def _commands() -> Iterator[Checkup]:
     command = shutil.which("nnUNetv2_train")
     if command is None:
         activate = Path(sys.prefix) / "bin" / "activate"
         mend = f"source {shlex.quote(str(activate))}" if activate.is_file() else ""
-        yield Finding("nnUNetv2_train", "is not on the PATH", "note", mend)
+        yield Checkup("nnUNetv2_train", "is not on the PATH", "note", mend)
         return
     # A script, of which the first lines name its interpreter; on Windows a program that hides it.
     with open(command, "rb") as file:
         interpreter = re.search(r"^#!['\"]?(/\S*python[\d.]*)|exec' ['\"]?(/.*?python[\d.]*)", _text(file.read(500)))
-    theirs = next(filter(None, interpreter.groups()), "") if interpreter else ""
-    if theirs and os.path.realpath(os.path.dirname(theirs)) != os.path.realpath(os.path.dirname(sys.executable)):
+    python = next(filter(None, interpreter.groups()), "") if interpreter else ""
+    if python and os.path.realpath(os.path.dirname(python)) != os.path.realpath(os.path.dirname(sys.executable)):
         mend = _python("-m", "pip", "install", "--force-reinstall", "--no-deps", "nnunetv2")
-        says = f"{command} belongs to another Python, {theirs}, where this link and package are not"
-        yield Finding("nnUNetv2_train", says, "missing", mend)
+        says = f"{command} belongs to another Python, {python}, where this link and package are not"
+        yield Checkup("nnUNetv2_train", says, "missing", mend)
     else:
-        yield Finding("nnUNetv2_train", command)
+        yield Checkup("nnUNetv2_train", command)
 
 
-def _path(name: str, use: str) -> Finding:
+def _path(name: str, use: str) -> Checkup:
     held = os.environ.get(name)
     if not held:
-        return Finding(name, f"is not set, {use} need it", "missing", f"export {name}=/your/folder")
+        return Checkup(name, f"is not set, {use} need it", "missing", f"export {name}=/your/folder")
     if not os.path.isdir(held):
-        return Finding(name, f"{held} does not exist", "note", f"mkdir -p {shlex.quote(held)}")
+        return Checkup(name, f"{held} does not exist", "note", f"mkdir -p {shlex.quote(held)}")
     if os.access(held, os.W_OK):
-        return Finding(name, held)
+        return Checkup(name, held)
     if name == "nnUNet_raw":
-        return Finding(name, f"{held} (read-only)")
+        return Checkup(name, f"{held} (read-only)")
     level: Literal["note", "missing"] = "missing" if name == "nnUNet_results" else "note"
-    return Finding(name, f"{held} cannot be written", level, f"chmod u+w {shlex.quote(held)}")
+    return Checkup(name, f"{held} cannot be written", level, f"chmod u+w {shlex.quote(held)}")
 
 
-def _link() -> Finding:
+def _link() -> Checkup:
     """How nnU-Net can get to us; whether it does is for ``_look_up`` to find out."""
-    found = link.state()
-    ways = [f"linked in {place}" for place in found]
+    linked = link.state()
+    ways = [f"linked in {place}" for place in linked]
     if external.is_set() and external.is_read():
         ways.append(f"{external.VARIABLE} holds {external.FOLDER}")
-    if any(place.status == "outdated" for place in found):
-        return Finding("door", f"{', and '.join(ways)}, but by another version", "note", "nnunet-tricks link")
+    if any(place.status == "outdated" for place in linked):
+        return Checkup("door", f"{', and '.join(ways)}, but by another version", "note", "nnunet-tricks link")
     if not ways:
         why = "does not hold our folder" if external.is_read() else "is read by nnunetv2 2.8 and later only"
         says = f"closed: nothing is linked, and {external.VARIABLE} {why}"
-        return Finding("door", says, "missing", "nnunet-tricks link")
-    return Finding("door", ", and ".join(ways))
+        return Checkup("door", says, "missing", "nnunet-tricks link")
+    return Checkup("door", ", and ".join(ways))
 
 
-def _start_up() -> Iterator[Finding]:
+def _start_up() -> Iterator[Checkup]:
     """How long a Python that does nothing takes, and how much of it our link."""
     seconds, ours = [], [0.0]
     for _ in range(7):
@@ -155,43 +155,43 @@ def _start_up() -> Iterator[Finding]:
             ours.append(int(line[1]) / 1e6)
     share = median(ours[1:] or ours)
     says = f"{1e3 * median(seconds):.0f} ms, {1e3 * share:.1f} ms of it for the link"
-    yield Finding("start of python", says)
+    yield Checkup("start of python", says)
     if bare.stderr:
         says = f"'python -c pass' complains: {_text(bare.stderr).strip().splitlines()[-1]}"
-        yield Finding("start of python", says, "note")
+        yield Checkup("start of python", says, "note")
 
 
-def _look_up(*, door_is_open: bool) -> Iterator[Finding]:
+def _look_up(*, door_is_open: bool) -> Iterator[Checkup]:
     """Through nnU-Net's own search, in fresh interpreters."""
-    theirs = probe(BUILT_IN)
-    if "torch" not in theirs:
+    built_in = probe(BUILT_IN)
+    if "torch" not in built_in:
         mend = _python("-m", "pip", "install", "--force-reinstall", "torch")
-        yield Finding("torch", f"cannot be imported: {theirs['failure']}", "missing", mend)
+        yield Checkup("torch", f"cannot be imported: {built_in['failure']}", "missing", mend)
         return
-    if theirs["device"]:
-        yield Finding("GPU", theirs["device"])
+    if built_in["device"]:
+        yield Checkup("GPU", built_in["device"])
     else:
-        yield Finding("GPU", "none that torch can use; nnU-Net's commands then need '-device cpu'", "note")
-    if "seconds" not in theirs:
+        yield Checkup("GPU", "none that torch can use; nnU-Net's commands then need '-device cpu'", "note")
+    if "seconds" not in built_in:
         mend = _python("-m", "pip", "install", "--force-reinstall", "nnunetv2>=2.7,<3")
-        yield Finding("nnunetv2", f"cannot find its own {BUILT_IN}: {theirs['failure']}", "missing", mend)
+        yield Checkup("nnunetv2", f"cannot find its own {BUILT_IN}: {built_in['failure']}", "missing", mend)
         return
-    yield Finding("look-up", f"nnU-Net finds its own {BUILT_IN} in {theirs['seconds']:.2f} s")
+    yield Checkup("look-up", f"nnU-Net finds its own {BUILT_IN} in {built_in['seconds']:.2f} s")
     if not door_is_open:
         return
     ours = probe(OURS)
     if "seconds" not in ours:
         says = f"nnU-Net does not find {OURS}: {' '.join(ours['failure'].split())}"
-        yield Finding(
+        yield Checkup(
             "look-up",
             says,
             "missing",
             "in the folder of nnunet_tricks: " + _python("-m", "pip", "install", "--force-reinstall", "--no-deps", "."),
         )
     elif not ours["module"].startswith("nnunet_tricks"):
-        yield Finding("look-up", f"nnU-Net finds another {OURS} than ours, in {ours['module']}; that one wins", "note")
+        yield Checkup("look-up", f"nnU-Net finds another {OURS} than ours, in {ours['module']}; that one wins", "note")
     else:
-        yield Finding("look-up", f"nnU-Net finds our {OURS} in {ours['seconds']:.2f} s")
+        yield Checkup("look-up", f"nnU-Net finds our {OURS} in {ours['seconds']:.2f} s")
 
 
 def probe(trainer: str, *, python: str = sys.executable) -> dict[str, Any]:
@@ -209,15 +209,15 @@ def probe(trainer: str, *, python: str = sys.executable) -> dict[str, Any]:
         child = subprocess.run([python, str(script), trainer], capture_output=True, timeout=TIMEOUT, check=False)
     except subprocess.TimeoutExpired:
         return {"failure": f"no answer within {TIMEOUT} s"}
-    found: dict[str, Any] = {}
+    printed: dict[str, Any] = {}
     for line in _text(child.stdout).splitlines():
         if line.startswith("{"):
             with suppress(ValueError):  # nnU-Net prints too
-                found |= json.loads(line)
-    if "seconds" not in found and "failure" not in found:
+                printed |= json.loads(line)
+    if "seconds" not in printed and "failure" not in printed:
         last = (_text(child.stderr).strip() or "no message").splitlines()[-1]
-        found["failure"] = f"the interpreter ended with code {child.returncode}: {last}"
-    return found
+        printed["failure"] = f"the interpreter ended with code {child.returncode}: {last}"
+    return printed
 
 
 def _text(output: bytes) -> str:

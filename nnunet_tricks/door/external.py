@@ -39,7 +39,7 @@ def assignment(*, shell: str = "bash", present: str = "", folder: Path = FOLDER)
 
     Args:
         shell: One of ``SHELLS``.
-        present: What the variable holds now.
+        present: Value of the variable now.
         folder: The folder with our bridge.
 
     Returns:
@@ -89,5 +89,5 @@ def release_numbers(release: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", release)[:2])
 
 
-def _same(one: str, other: str) -> bool:
-    return os.path.realpath(one) == os.path.realpath(other)
+def _same(folder: str, another: str) -> bool:
+    return os.path.realpath(folder) == os.path.realpath(another)

@@ -33,7 +33,7 @@ def answer(place: str, name: str) -> tuple[Any, str]:
 
     Args:
         place: The package in which nnU-Net searched.
-        name: What it searched for.
+        name: Name that it searched for.
 
     Returns:
         Our object, or ``None`` if the name is not ours; and the reason why a name of ours is refused, else ``""``.

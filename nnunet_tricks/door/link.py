@@ -18,6 +18,8 @@ from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Literal
 
+from nnunet_tricks.utilities.files import write_atomically
+
 STEM = "nnunet_tricks_link"
 HOOK = f"_{STEM}"
 
@@ -47,7 +49,7 @@ class Place:
         return "current" if same else "outdated"
 
     def __str__(self) -> str:
-        """For messages."""
+        """Folder and kind, for messages."""
         return f"{self.folder} ({self.kind})"
 
 
@@ -57,7 +59,7 @@ class Linked:
 
     Attributes:
         outcome: ``unchanged`` if a current link was there.
-        place: Where the link is.
+        place: Folder of the link.
         passed_over: Better places, each with the reason why it is not there.
     """
 
@@ -73,11 +75,11 @@ class Linked:
 
 def places() -> list[Place]:
     """Where ``link`` may put the link, best place first."""
-    found = [Place(Path(sysconfig.get_path("purelib")), "environment")]
+    folders = [Place(Path(sysconfig.get_path("purelib")), "environment")]
     # Isolated environments do not read it, nor does a Python started with -s or PYTHONNOUSERSITE.
     if site.ENABLE_USER_SITE:
-        found.append(Place(Path(site.getusersitepackages()), "user site"))
-    return found
+        folders.append(Place(Path(site.getusersitepackages()), "user site"))
+    return folders
 
 
 def state() -> list[Place]:
@@ -180,7 +182,7 @@ def _write(place: Place, *, fresh: bool) -> None:
         place.folder.mkdir(parents=True, exist_ok=True)
     try:
         for name, content in _contents().items():
-            _replace(place.folder / name, content)
+            write_atomically(place.folder / name, content)
         # The next start may be by somebody who cannot write here, and would compile the hook again at every start.
         with suppress(OSError):
             py_compile.compile(str(place.folder / f"{HOOK}.py"), quiet=1)
@@ -189,16 +191,6 @@ def _write(place: Place, *, fresh: bool) -> None:
             for path in list(_traces(place.folder)):
                 path.unlink()
         raise
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file so that nobody ever sees half of it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _refuse_unwritable(place: Place) -> None:

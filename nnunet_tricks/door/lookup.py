@@ -10,28 +10,28 @@ import io
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
+from functools import partial
 from os.path import join
 from typing import Any
 
 import nnunetv2
-from nnunetv2.inference import predict_from_raw_data
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.find_class_by_name import recursive_find_python_class
 
 from nnunet_tricks.door import trainers
-from nnunet_tricks.nnunet.sandbox import replaced
+from nnunet_tricks.nnunet import patches
 
 try:
     from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name as _stock
 except ModuleNotFoundError:  # nnU-Net 2.7
 
     def _stock(trainer_name: str) -> Any:
-        found = recursive_find_python_class(
+        trainer = recursive_find_python_class(
             join(nnunetv2.__path__[0], "training", "nnUNetTrainer"), trainer_name, "nnunetv2.training.nnUNetTrainer"
         )
-        if found is None:
+        if trainer is None:
             raise RuntimeError(f"Could not find requested nnunet trainer {trainer_name}")
-        return found
+        return trainer
 
 
 def find_trainer(name: str) -> type[nnUNetTrainer]:
@@ -52,24 +52,20 @@ def find_trainer(name: str) -> type[nnUNetTrainer]:
             warnings.simplefilter("ignore")
             return _stock(name)
     except RuntimeError as error:
-        found = trainers.find(name)
-        if found is None:
+        ours = trainers.find(name)
+        if ours is None:
             raise ValueError(
                 f"no trainer is called '{name}': nnU-Net has none, nor have the folders in nnUNet_extTrainer, and ours "
                 "start with nnUNetTrainer"
             ) from error
-        return found
+        return ours
 
 
 @contextmanager
 def findable(trainer: type[nnUNetTrainer]) -> Iterator[None]:
     """Let nnU-Net's prediction find ``trainer`` by its name where its own search finds nothing."""
-    for name in ("recursive_find_trainer_class_by_name", "recursive_find_python_class"):
-        if name in vars(predict_from_raw_data):
-            with replaced(predict_from_raw_data, name, _with_fallback(getattr(predict_from_raw_data, name), trainer)):
-                yield
-            return
-    raise ImportError("this version of nnU-Net looks trainers up in a way that nnunet_tricks does not know yet")
+    with patches.search_of_prediction(partial(_with_fallback, trainer=trainer)):
+        yield
 
 
 def _with_fallback(search: Callable[..., Any], trainer: type[nnUNetTrainer]) -> Callable[..., Any]:

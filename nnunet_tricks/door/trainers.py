@@ -13,7 +13,7 @@ def find(name: str) -> type | None:
     """The trainer class of a name.
 
     Args:
-        name: As it follows nnU-Net's ``-tr``.
+        name: Name as it follows nnU-Net's ``-tr``.
 
     Returns:
         The class, the same one each time, or ``None`` where the name does not begin as trainers' names do.
@@ -61,9 +61,10 @@ def _build(name: str) -> type:
 
 def _class_of(info: TrickInfo, name: str) -> type:
     """What switches a trick in a name; some of nnU-Net's own trainers have a stand-in where the name says more."""
-    module, _, implementation = ("" if name == info.trainer else info.composed).partition(":")
-    found: type = getattr(import_module(module or info.module), implementation or info.implementation)
-    return found
+    stand_in = info.stand_in if name != info.trainer else ""
+    module, _, class_name = (stand_in or f"{info.module}:{info.trainer}").partition(":")
+    trainer: type = getattr(import_module(module), class_name)
+    return trainer
 
 
 def __getattr__(name: str) -> type:

@@ -35,7 +35,7 @@ def stock_trainer(name: str, folder: Path) -> type[nnUNetTrainer]:
     """The trainer of nnU-Net that builds the same network as another trainer; prediction asks it for nothing else.
 
     Args:
-        name: What the checkpoint says.
+        name: Name in the checkpoint.
         folder: The model folder, for the advice.
 
     Returns:
@@ -57,10 +57,10 @@ def stock_trainer(name: str, folder: Path) -> type[nnUNetTrainer]:
             return nnUNetTrainer
         why = "it builds a network of its own, which nnUNetTrainer would not build"
         raise ValueError(f"{name} cannot be exported: {why}. {_send_along(trainer, folder)}")
-    known = [_stock_trainer_of(trick) for trick in changing]
-    if len(known) == 1 and known[0] is not None:
-        return known[0]
-    trick = changing[known.index(None)] if None in known else changing[-1]
+    stock = [_stock_trainer_of(trick) for trick in changing]
+    if len(stock) == 1 and stock[0] is not None:
+        return stock[0]
+    trick = changing[stock.index(None)] if None in stock else changing[-1]
     what = next(hook.partition(".")[0] for hook in trick.info.hooks if _is_of_prediction(hook))
     why = f"{trick.info.name} changes the {what}, which stock nnU-Net does not know"
     raise ValueError(f"{name} cannot be exported: {why}. {_send_along(trainer, folder)}")
@@ -81,8 +81,8 @@ def _stock_trainer_of(trick: Trick) -> type[nnUNetTrainer] | None:
         return nnUNetTrainer
     if trick.changed or trick.info.module.partition(".")[0] != "nnunetv2":
         return None
-    found: type[nnUNetTrainer] = getattr(import_module(trick.info.module), trick.info.implementation)
-    return found
+    trainer: type[nnUNetTrainer] = getattr(import_module(trick.info.module), trick.info.trainer)
+    return trainer
 
 
 def _send_along(trainer: type[nnUNetTrainer], folder: Path) -> str:
@@ -194,10 +194,10 @@ def _foreign_parts(plans: PlansManager, configuration: ConfigurationManager) -> 
     for what, look_up in _look_ups(plans, configuration):
         try:
             with redirect_stdout(io.StringIO()):
-                found = look_up()
+                part = look_up()
         except RuntimeError:  # as nnU-Net says that it found nothing
-            found = None
-        module = getattr(getattr(found, "func", found), "__module__", "nowhere here")
+            part = None
+        module = getattr(getattr(part, "func", part), "__module__", "nowhere here")
         if module.partition(".")[0] not in _STOCK_PACKAGES:
             yield f"{what} ({module})"
 

@@ -16,8 +16,8 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
-from nnunet_tricks.export.model import FINAL, Model, find_model, load
 from nnunet_tricks.export.stock import StockModel
+from nnunet_tricks.nnunet.model_folder import FINAL, ModelFolder, find_model, load
 
 TRAINED_BY = "nnunet_tricks_trainer_name"
 """Key of an exported checkpoint that holds the name of the trainer that made it."""
@@ -25,43 +25,51 @@ TRAINED_BY = "nnunet_tricks_trainer_name"
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export came to.
+    """The outcome of an export.
 
     Attributes:
         outcome: ``unchanged`` if the same export was there already.
-        model: What it was made of.
-        trainer: The trainer that made the model.
-        stock: What nnU-Net makes of the model's plans.
+        model: Model folder that was exported.
+        trainer: Name of the trainer that made the model.
+        stock: The same model as stock nnU-Net builds it.
     """
 
     outcome: Literal["exported", "unchanged"]
-    model: Model
+    model: ModelFolder
     trainer: str
     stock: StockModel
 
 
 def export(
-    folder: Path, out: Path, *, folds: Sequence[str] = (), names: Sequence[str] = (FINAL,), dry_run: bool = False
+    folder: Path,
+    out: Path,
+    *,
+    folds: Sequence[str] = (),
+    names: Sequence[str] = (FINAL,),
+    trust: bool = False,
+    dry_run: bool = False,
 ) -> Exported:
     """Make a model folder whose checkpoints name ``nnUNetTrainer``, or another trainer that nnU-Net brings.
 
     Args:
         folder: The model folder, which stays as it is.
         out: The folder to make.
-        folds: Which to take; every fold that is there if not given.
+        folds: Folds to take; every fold that is there if not given.
         names: File names of the checkpoints to take from each fold.
+        trust: Whether checkpoints may hold more than data, see ``nnunet.checkpoint``.
         dry_run: Check everything, write nothing.
 
     Returns:
-        What it came to.
+        The outcome.
 
     Raises:
-        ValueError: If stock nnU-Net could not predict with it, or ``out`` holds something else.
+        ValueError: If stock nnU-Net could not predict with it, a checkpoint holds more than data and ``trust`` is not
+            given, or ``out`` holds something else.
     """
     model = find_model(folder, folds, names)
-    there = _look(model, out)
-    converter = _Converter(model)
-    if there:
+    is_there = _look(model, out)
+    converter = _Converter(model, trust=trust)
+    if is_there:
         _require_same(converter, out)
     elif dry_run:
         for file in _one_by_one(model.checkpoints):
@@ -69,22 +77,22 @@ def export(
     else:
         with _all_or_nothing(out, model.size) as staging:
             _write(converter, staging)
-    return Exported("unchanged" if there else "exported", model, converter.trainer, converter.stock)
+    return Exported("unchanged" if is_there else "exported", model, converter.trainer, converter.stock)
 
 
 class _Converter:
     """Turns a model's checkpoints into stock ones; holds none of them, since each may fill much of the memory."""
 
-    def __init__(self, model: Model) -> None:
-        self.model = model
-        first = load(model.folder / model.checkpoints[0])
+    def __init__(self, model: ModelFolder, *, trust: bool) -> None:
+        self.model, self._trust = model, trust
+        first = self.load(model.folder / model.checkpoints[0])
         self._names = self._names_in(first)
         self.trainer, self._configuration = self._names
         self.stock = StockModel(model.folder, self._configuration, first["trainer_name"])
 
     def convert(self, file: Path) -> dict[str, Any]:
         """What a checkpoint is to hold; one that nnU-Net could not load is refused."""
-        checkpoint = load(self.model.folder / file)
+        checkpoint = self.load(self.model.folder / file)
         if self._names_in(checkpoint) != self._names:
             raise ValueError(
                 f"{self.model.folder / file} is of {' '.join(self._names_in(checkpoint))}, the others are of "
@@ -93,13 +101,17 @@ class _Converter:
         self.stock.check_weights(checkpoint["network_weights"], self.model.folder / file)
         return checkpoint | {"trainer_name": self.stock.trainer.__name__, TRAINED_BY: self.trainer}
 
+    def load(self, file: Path) -> dict[str, Any]:
+        """A checkpoint, with the trust that the model's own get."""
+        return load(file, trust=self._trust)
+
     @staticmethod
     def _names_in(checkpoint: dict[str, Any]) -> tuple[str, str]:
         # What was exported before keeps the name of its first trainer.
         return checkpoint.get(TRAINED_BY, checkpoint["trainer_name"]), checkpoint["init_args"]["configuration"]
 
 
-def _look(model: Model, out: Path) -> bool:
+def _look(model: ModelFolder, out: Path) -> bool:
     """Whether ``out`` holds files as an export has them; refuses what holds anything else."""
     source, target = model.folder.resolve(), out.resolve()
     if target == source or source in target.parents:
@@ -116,9 +128,9 @@ def _look(model: Model, out: Path) -> bool:
 def _require_same(converter: _Converter, out: Path) -> None:
     model = converter.model
     different = [file for file in model.others if not filecmp.cmp(model.folder / file, out / file, shallow=False)]
-    different += [
-        file for file in _one_by_one(model.checkpoints) if not _same(load(out / file), converter.convert(file))
-    ]
+    for file in _one_by_one(model.checkpoints):
+        if not _same(converter.load(out / file), converter.convert(file)):
+            different.append(file)
     if different:
         raise ValueError(
             f"{out} holds another model, it differs in {', '.join(map(str, different))}: choose another folder or "
@@ -131,19 +143,19 @@ def _one_by_one(files: Sequence[Path]) -> Iterable[Path]:
     return track(files, "Exporting", console=bar, transient=True, disable=not bar.is_terminal or len(files) == 1)
 
 
-def _same(mine: Any, theirs: Any) -> bool:
+def _same(own: Any, other: Any) -> bool:
     """Whether two checkpoints hold the same; a score that is not a number equals itself here."""
-    if type(mine) is not type(theirs):
+    if type(own) is not type(other):
         return False
-    if isinstance(mine, dict):
-        return mine.keys() == theirs.keys() and all(_same(value, theirs[key]) for key, value in mine.items())
-    if isinstance(mine, (list, tuple)):
-        return len(mine) == len(theirs) and all(map(_same, mine, theirs))
-    if isinstance(mine, torch.Tensor):
-        return torch.equal(mine, theirs)
-    if isinstance(mine, (float, np.ndarray, np.floating)):
-        return np.array_equal(mine, theirs, equal_nan=True)
-    return bool(mine == theirs)
+    if isinstance(own, dict):
+        return own.keys() == other.keys() and all(_same(value, other[key]) for key, value in own.items())
+    if isinstance(own, (list, tuple)):
+        return len(own) == len(other) and all(map(_same, own, other))
+    if isinstance(own, torch.Tensor):
+        return torch.equal(own, other)
+    if isinstance(own, (float, np.ndarray, np.floating)):
+        return np.array_equal(own, other, equal_nan=True)
+    return bool(own == other)
 
 
 @contextmanager

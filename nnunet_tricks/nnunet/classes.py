@@ -68,10 +68,10 @@ class Classes:
         for word in words:
             name, equals, label = word.rpartition("=")
             if not re.fullmatch(LABEL, label) or (equals and not name):
-                more = "; unions of labels, such as kidney=1+2, go with --regions" if "+" in word else ""
+                advice = "; unions of labels, such as kidney=1+2, go with --regions" if "+" in word else ""
                 raise ValueError(
                     f"--labels takes label values from 1 on, with names if you like, such as 1 2 or kidney=1, got "
-                    f"'{word}'{more}"
+                    f"'{word}'{advice}"
                 )
             name = name or label
             if name in values or int(label) in values.values():
@@ -86,7 +86,7 @@ class Classes:
         """Unions of labels in place of the classes.
 
         Args:
-            words: Such as ``kidney=1+2``; names of classes may stand for their labels.
+            words: Regions such as ``kidney=1+2``; names of classes may stand for their labels.
 
         Raises:
             ValueError: If one is written otherwise, or has a label that the data set does not have.
@@ -109,8 +109,8 @@ class Classes:
             return self.values[label]
         allowed = self.known - {0, self.ignore}
         if not re.fullmatch(LABEL, label) or (self.known and int(label) not in allowed):
-            there = ", ".join(map(str, sorted(allowed))) if self.known else "positive numbers"
-            raise ValueError(f"--regions {word}: '{label}' is no label of the data set; there are {there}")
+            choices = ", ".join(map(str, sorted(allowed))) if self.known else "positive numbers"
+            raise ValueError(f"--regions {word}: '{label}' is no label of the data set; there are {choices}")
         return (int(label),)
 
     def key(self, name: str) -> str:

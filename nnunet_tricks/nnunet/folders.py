@@ -18,8 +18,8 @@ class Case:
     """A case of a raw data set.
 
     Attributes:
-        images: One file for each channel.
-        label: Its label map, if there is one.
+        images: Files, one for each channel.
+        label: Label map, if there is one.
     """
 
     images: tuple[Path, ...]
@@ -31,9 +31,9 @@ class Folders:
     """nnU-Net's three folders.
 
     Attributes:
-        raw: Of ``nnUNet_raw``.
-        preprocessed: Of ``nnUNet_preprocessed``.
-        results: Of ``nnUNet_results``.
+        raw: Folder of ``nnUNet_raw``.
+        preprocessed: Folder of ``nnUNet_preprocessed``.
+        results: Folder of ``nnUNet_results``.
     """
 
     raw: Path
@@ -62,14 +62,14 @@ class Folders:
         """The full name of a data set.
 
         Args:
-            dataset: Its number or its full name.
+            dataset: Number or full name.
 
         Raises:
             ValueError: If no folder has it, or more than one name has the number.
         """
         start = f"Dataset{int(dataset):03d}_" if dataset.isdecimal() else dataset
         places = (self.raw, self.preprocessed)
-        names = sorted({found.name for place in places for found in place.glob(f"{start}*") if found.is_dir()})
+        names = sorted({folder.name for place in places for folder in place.glob(f"{start}*") if folder.is_dir()})
         names = names if dataset.isdecimal() else [name for name in names if name == dataset]
         if not names:
             raise ValueError(f"data set '{dataset}' is neither in {self.raw} nor in {self.preprocessed}")
@@ -130,7 +130,7 @@ def read_json(file: Path) -> Any:
         return json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(
-            f"{file} is not valid JSON ({error}): mend it, or remove it if a program wrote it and will again"
+            f"{file} is not valid JSON ({error}): correct it, or remove it if a program wrote it and will again"
         ) from error
 
 

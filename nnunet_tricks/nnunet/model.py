@@ -19,12 +19,12 @@ class Model:
     """A trainer with plans and a configuration, on one fold of a data set.
 
     Attributes:
-        folders: nnU-Net's.
-        dataset: Full name.
+        folders: nnU-Net's folders.
+        dataset: Full name of the data set.
         trainer: Class name.
         plans: Stem of the plans file.
-        configuration: One of the plans'.
-        fold: As nnU-Net's command takes it.
+        configuration: Name of one of the plans' configurations.
+        fold: Fold, as nnU-Net's command takes it.
     """
 
     folders: Folders

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnunet_tricks.nnunet.folders import Case, Folders, read_json
+from nnunet_tricks.utilities.files import replacing
 
 TEST_SPLITS = "splits_test.json"
 
@@ -18,10 +19,10 @@ class Part:
     """Some cases of a data set, for one fold.
 
     Attributes:
-        folders: nnU-Net's.
-        dataset: Full name.
+        folders: nnU-Net's folders.
+        dataset: Full name of the data set.
         name: ``validation`` or ``test``.
-        fold: As nnU-Net's command takes it.
+        fold: Fold, as nnU-Net's command takes it.
     """
 
     folders: Folders
@@ -69,14 +70,14 @@ class Part:
         Raises:
             ValueError: If one that the split names is not there.
         """
-        there = {case: files for case, files in self.folders.cases(self.dataset, self.source).items() if files.label}
+        labelled = {case: files for case, files in self.folders.cases(self.dataset, self.source).items() if files.label}
         if self.name == "test" and not self.has_test_folds:
-            return there
+            return labelled
         ids = self._validation_ids() if self.name == "validation" else self._test_ids()
-        absent = sorted(set(ids) - set(there))
+        absent = sorted(set(ids) - set(labelled))
         if absent:
             raise ValueError(f"{self.dataset} lacks cases that its split names: {', '.join(absent[:5])}")
-        return {case: there[case] for case in ids}
+        return {case: labelled[case] for case in ids}
 
     def link(self, folder: Path) -> None:
         """Make a folder with its images and nothing else, as nnU-Net's command predicts whole folders."""
@@ -111,6 +112,5 @@ def _link(image: Path, place: Path) -> None:
     except FileExistsError:
         raise
     except OSError:
-        temporary = place.with_name(f".{os.getpid()}.{place.name}")
-        shutil.copy2(image, temporary)
-        temporary.replace(place)
+        with replacing(place) as temporary:
+            shutil.copy2(image, temporary)

@@ -49,7 +49,7 @@ def find(dataset: str, *, plans_name: str = DEFAULT_PLANS, preprocessed: Path | 
     """The plans file of a data set.
 
     Args:
-        dataset: Its number or its full name, as nnU-Net's ``-d``.
+        dataset: Number or full name, as nnU-Net's ``-d``.
         plans_name: The file's stem, as nnU-Net's ``-p``.
         preprocessed: Folder of the preprocessed data sets; that of ``nnUNet_preprocessed`` if not given.
 
@@ -78,10 +78,10 @@ def find(dataset: str, *, plans_name: str = DEFAULT_PLANS, preprocessed: Path | 
         )
     file = folders[0] / f"{plans_name}.json"
     if not file.is_file():
-        there = [path.stem for path in sorted(folders[0].glob("*.json")) if is_plans(path)]
+        stems = [path.stem for path in sorted(folders[0].glob("*.json")) if is_plans(path)]
         raise ValueError(
             f"{folders[0]} has no {plans_name}.json: "
-            + (f"its plans are {', '.join(there)}, choose with -p" if there else "first run 'nnUNetv2_plan_experiment'")
+            + (f"its plans are {', '.join(stems)}, choose with -p" if stems else "first run 'nnUNetv2_plan_experiment'")
         )
     return file
 
@@ -110,14 +110,14 @@ def refuse_pretrained(plans: Mapping[str, Any], file: Path | str) -> None:
 
     Args:
         plans: Content of the plans file.
-        file: For what is said.
+        file: File, for messages.
 
     Raises:
         ValueError: If they do.
     """
     configurations = plans.get("configurations")
     below = list(configurations.values()) if isinstance(configurations, Mapping) else []
-    if any(isinstance(one, Mapping) and one.get(PRETRAINED) for one in (plans, *below)):
+    if any(isinstance(part, Mapping) and part.get(PRETRAINED) for part in (plans, *below)):
         raise ValueError(
             f"{file} has '{PRETRAINED}': these plans are for fine-tuning pretrained weights, which cannot be loaded "
             "here yet, so the network would be trained from scratch without a word; take plans without it"
@@ -128,8 +128,8 @@ def read_object(file: Path, *keys: str) -> dict[str, Any]:
     """Content of another JSON file of the data set.
 
     Args:
-        file: Which.
-        keys: What it must have.
+        file: File to read.
+        keys: Keys that it must have.
 
     Raises:
         ValueError: If it is broken, or lacks a key.
@@ -148,9 +148,9 @@ def check_complete(file: Path, plans: Plans, names: Iterable[str]) -> None:
     """Refuse plans in which something is missing that nnU-Net writes.
 
     Args:
-        file: For what is said.
-        plans: Its content.
-        names: Of the configurations to look at.
+        file: File, for messages.
+        plans: Content of it.
+        names: Names of the configurations to look at.
 
     Raises:
         ValueError: With the file and the key.
@@ -176,9 +176,9 @@ def check_plans_name(name: str) -> None:
         ValueError: If it is.
     """
     if name.casefold() in RESERVED:
+        files = ", ".join(f"{reserved}.json" for reserved in RESERVED)
         raise ValueError(
-            f"plans cannot be called '{name}': nnU-Net has files {', '.join(f'{one}.json' for one in RESERVED)} beside "
-            "them, choose another name with --name"
+            f"plans cannot be called '{name}': nnU-Net has files {files} beside them, choose another name with --name"
         )
 
 
@@ -283,8 +283,8 @@ def write_new(file: Path, plans: Plans, *, dry_run: bool = False) -> Literal["ad
     """Write a plans file that is not there yet.
 
     Args:
-        file: Where.
-        plans: Its content.
+        file: File to write.
+        plans: Content of it.
         dry_run: Only say what would happen.
 
     Returns:
@@ -298,8 +298,8 @@ def write_new(file: Path, plans: Plans, *, dry_run: bool = False) -> Literal["ad
             write_atomically(file, json.dumps(plans, indent=4))
         return "added"
     present = read(file)
-    mine = {name: present["configurations"].get(name) for name in plans["configurations"]}
-    if {**present, "configurations": mine} != plans:
+    same_names = {name: present["configurations"].get(name) for name in plans["configurations"]}
+    if {**present, "configurations": same_names} != plans:
         raise ValueError(
             f"{file} is there already with other content, and models may have been trained with it: choose another "
             "name with --name"

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import io
-import multiprocessing
 import os
 import random
-import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
-from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from typing import Any
 
-import nnunetv2.paths
 import numpy as np
 import torch
-from batchgeneratorsv2.transforms.noise import gaussian_blur
-from nnunetv2.training.logging.nnunet_logger import LocalLogger
+
+from nnunet_tricks.nnunet import patches
+from nnunet_tricks.nnunet.patches import Replacement
 
 _PATHS = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
 
@@ -37,8 +33,8 @@ def sandbox(*, raw: Path, preprocessed: Path, results: Path, seed: int = 0, log:
         raw: Takes the place of ``nnUNet_raw``.
         preprocessed: Takes the place of ``nnUNet_preprocessed``.
         results: Takes the place of ``nnUNet_results``.
-        seed: For Python's, NumPy's and torch's generators.
-        log: Where to append what is printed; dropped if not given.
+        seed: Start of Python's, NumPy's and torch's generators.
+        log: File to append what is printed to; dropped if not given.
 
     Yields:
         Nothing.
@@ -57,24 +53,13 @@ def sandbox(*, raw: Path, preprocessed: Path, results: Path, seed: int = 0, log:
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
         stack.enter_context(_environment(settings))
-        stack.enter_context(_module_paths(paths))
+        stack.enter_context(patches.folders(paths))
         stack.enter_context(_random_state(seed))
         stack.enter_context(_one_thread())
-        stack.enter_context(replaced(multiprocessing, "get_context", _threads_for_spawn(multiprocessing.get_context)))
-        stack.enter_context(replaced(LocalLogger, "plot_progress_png", lambda self, output_folder: None))
-        stack.enter_context(replaced(gaussian_blur.GaussianBlurTransform, "_benchmark_wrapper", _blur))
+        stack.enter_context(patches.threads_for_spawned_processes())
+        stack.enter_context(patches.no_progress_plot())
+        stack.enter_context(patches.unmeasured_blur())
         yield
-
-
-@contextmanager
-def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """Set an attribute for a while."""
-    before = owner.__dict__[name]
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        setattr(owner, name, before)
 
 
 @contextmanager
@@ -89,29 +74,6 @@ def _environment(settings: Mapping[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-
-@contextmanager
-def _module_paths(paths: Mapping[str, str]) -> Iterator[None]:
-    """Before 2.8, nnU-Net's paths were strings that its modules had imported; since then they ask the environment."""
-    before = {name: getattr(nnunetv2.paths, name) for name in paths}
-    if not all(value is None or isinstance(value, str) for value in before.values()):
-        yield
-        return
-    _rebind(before, paths)
-    try:
-        yield
-    finally:
-        # Also in modules that were imported meanwhile.
-        _rebind(paths, before)
-
-
-def _rebind(old: Mapping[str, str | None], new: Mapping[str, str | None]) -> None:
-    for module in list(sys.modules.values()):
-        names = getattr(module, "__dict__", {})
-        for name, value in old.items():
-            if name in names and type(names[name]) is type(value) and names[name] == value:
-                names[name] = new[name]
 
 
 @contextmanager
@@ -139,32 +101,7 @@ def _one_thread() -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with replaced(torch, "set_num_threads", lambda number: None):
+        with Replacement(torch, "set_num_threads", lambda number: None):
             yield
     finally:
         torch.set_num_threads(before)
-
-
-class _ThreadsForSpawn:
-    """A multiprocessing context whose pools are threads."""
-
-    def __init__(self, context: Any) -> None:
-        self._context = context
-
-    def Pool(self, *arguments: Any, **keywords: Any) -> ThreadPool:  # noqa: N802, the name that nnU-Net calls
-        return ThreadPool(1)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._context, name)
-
-
-def _threads_for_spawn(get_context: Any) -> Any:
-    def replacement(method: str | None = None) -> Any:
-        context = get_context(method)
-        return _ThreadsForSpawn(context) if method == "spawn" else context
-
-    return replacement
-
-
-def _blur(self: Any, image: torch.Tensor, sigma: float, dim_to_blur: int) -> torch.Tensor:
-    return gaussian_blur.blur_dimension(image, sigma, dim_to_blur)

@@ -28,7 +28,7 @@ class AnnotatedOnly:
     """
 
     def __init__(self, reader: type, ignore: int) -> None:
-        """See the class."""
+        """Open the reader."""
         self._reader, self._ignore = reader(), ignore
 
     def read_images(self, files: Sequence[str]) -> tuple[NDArray[Any], dict[str, Any]]:
@@ -46,7 +46,7 @@ def find(name: str) -> type | None:
     """The extractor class of a name.
 
     Args:
-        name: As it follows nnU-Net's ``-fpe``.
+        name: Name as it follows nnU-Net's ``-fpe``.
 
     Returns:
         The class, the same one each time, or ``None`` where the name does not begin as extractors' names do.
@@ -63,9 +63,11 @@ def find(name: str) -> type | None:
 
 @cache
 def _build() -> type:
-    from nnunetv2.experiment_planning.dataset_fingerprint import fingerprint_extractor
+    from nnunetv2.experiment_planning.dataset_fingerprint.fingerprint_extractor import DatasetFingerprintExtractor
 
-    class Extractor(fingerprint_extractor.DatasetFingerprintExtractor):
+    from nnunet_tricks.nnunet import patches
+
+    class OfAnnotated(DatasetFingerprintExtractor):
         """nnU-Net's, with readers that do not show ignored voxels."""
 
         def run(self, overwrite_existing: bool = False) -> dict[str, Any]:
@@ -77,19 +79,10 @@ def _build() -> type:
             ignore = self.dataset_json["labels"].get("ignore")
             if ignore is None:
                 raise ValueError(f"{self.dataset_name} has no label 'ignore': plan it without -fpe {NAME}")
-            # nnU-Net's run() asks this function of its module for the reader that its workers use.
-            stock = fingerprint_extractor.determine_reader_writer_from_dataset_json
-
-            def determined(*arguments: Any, **keywords: Any) -> partial[AnnotatedOnly]:
-                return partial(AnnotatedOnly, stock(*arguments, **keywords), int(ignore))
-
-            fingerprint_extractor.determine_reader_writer_from_dataset_json = determined
-            try:
+            with patches.reader_of_fingerprints(lambda reader: partial(AnnotatedOnly, reader, int(ignore))):
                 return super().run(overwrite_existing)
-            finally:
-                fingerprint_extractor.determine_reader_writer_from_dataset_json = stock
 
-    return type(NAME, (Extractor,), {"__module__": __name__, "__doc__": "nnU-Net's, of annotated voxels only."})
+    return type(NAME, (OfAnnotated,), {"__module__": __name__, "__doc__": "nnU-Net's, of annotated voxels only."})
 
 
 def __getattr__(name: str) -> type:

@@ -9,7 +9,7 @@ def find(name: str) -> type | None:
     """The class of a name, or ``None`` where the name is of neither kind.
 
     Args:
-        name: As it follows ``-pl`` or ``-fpe``.
+        name: Name as it follows ``-pl`` or ``-fpe``.
 
     Raises:
         IllegalName: If it begins as ours do, but is none of them.

@@ -109,7 +109,7 @@ def give_spacing(plans: Plans, spacing: Sequence[float]) -> None:
 
     Args:
         plans: Changed in place; configurations with other axes, of low resolution and those that inherit go.
-        spacing: In millimetres, in the order of the plans.
+        spacing: Spacing in millimetres, in the order of the plans.
 
     Raises:
         ValueError: If a spacing is out of range, no configuration has these axes, or images are not resampled to a
@@ -130,7 +130,7 @@ def give_shape(plans: Plans, shape: Sequence[int]) -> None:
 
     Args:
         plans: Changed in place; configurations with other axes, of low resolution and those that inherit go.
-        shape: In voxels, in the order of the plans.
+        shape: Size in voxels, in the order of the plans.
 
     Raises:
         ValueError: If no configuration has these axes, or images are not resampled to a spacing.
@@ -151,13 +151,21 @@ def give_shape(plans: Plans, shape: Sequence[int]) -> None:
 def _of_axes(plans: Plans, axes: int) -> list[tuple[str, dict[str, Any]]]:
     """The configurations that stay. What inherits from them has a network for the old spacing, and goes."""
     check_resampled(plans)
-    own = {name: one for name, one in plans["configurations"].items() if "inherits_from" not in one}
-    kept = {name: one for name, one in own.items() if len(one["patch_size"]) == axes and name != "3d_lowres"}
+    own = {
+        name: configuration
+        for name, configuration in plans["configurations"].items()
+        if "inherits_from" not in configuration
+    }
+    kept = {
+        name: configuration
+        for name, configuration in own.items()
+        if len(configuration["patch_size"]) == axes and name != "3d_lowres"
+    }
     if not kept:
-        there = " or ".join(sorted({str(len(one["patch_size"])) for one in own.values()}))
-        raise ValueError(f"{axes} numbers were given, and the configurations of these plans have {there} axes")
-    for one in kept.values():
-        one.pop("next_stage", None)
+        axes_found = " or ".join(sorted({str(len(configuration["patch_size"])) for configuration in own.values()}))
+        raise ValueError(f"{axes} numbers were given, and the configurations of these plans have {axes_found} axes")
+    for configuration in kept.values():
+        configuration.pop("next_stage", None)
     plans["configurations"] = kept
     return list(kept.items())
 

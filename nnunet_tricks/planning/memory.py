@@ -18,8 +18,8 @@ def estimated_gigabytes(resolved: Mapping[str, Any], channels: int, labels: int)
 
     Args:
         resolved: A configuration with all that it inherits.
-        channels: Of the images.
-        labels: Of the truth, background included.
+        channels: Number of channels of the images.
+        labels: Number of labels, background included.
     """
     from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 

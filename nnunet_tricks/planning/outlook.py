@@ -13,7 +13,7 @@ from nnunet_tricks.planning.small import BLOCKS
 
 @dataclass(frozen=True)
 class Outlook:
-    """Of one configuration.
+    """The outlook for one configuration.
 
     Attributes:
         gigabytes: GPU memory by nnU-Net's own rule; ``None`` if its network is not one that nnU-Net plans.
@@ -28,7 +28,7 @@ class Outlook:
     padding: str
 
     def report(self) -> dict[str, float | bool | str | None]:
-        """For JSON."""
+        """Memory, data and padding, as ``plan --json`` prints them."""
         size = None if self.gigabytes is None else round(self.gigabytes, 2)
         return {"gigabytes": size, "preprocessed": self.preprocessed, "padding": self.padding}
 
@@ -37,10 +37,10 @@ def outlook(folder: Path, plans: Plans, name: str, labels: int) -> Outlook:
     """What a configuration will take.
 
     Args:
-        folder: Of the data set's preprocessed data.
+        folder: Folder of the data set's preprocessed data.
         plans: Content of a plans file, whether it is written yet or not.
-        name: Of the configuration.
-        labels: Of the truth, background included.
+        name: Name of the configuration.
+        labels: Number of labels, background included.
     """
     resolved = resolve(plans, name)
     network = str(resolved.get("architecture", {}).get("network_class_name", "")).rpartition(".")[2]

@@ -19,7 +19,7 @@ MOST_FEATURES = {2: 16, 3: 10}
 """nnU-Net has 32 features at first, and 512 (2D) or 320 (3D) at most: so many times the first."""
 
 SWEEP = (32, 64, 96, 128, 160, 192)
-"""The paper's edges."""
+"""Edges of the paper's patches."""
 
 
 def patch_configuration(
@@ -34,8 +34,8 @@ def patch_configuration(
     Args:
         plans: Content of a plans file.
         source: The configuration to start from.
-        patch_size: In voxels, in the order of the plans.
-        batch_size: That of ``source`` if not given, so that one thing differs.
+        patch_size: Patch in voxels, in the order of the plans.
+        batch_size: Batch size; that of ``source`` if not given, so that one thing differs.
 
     Returns:
         What to put into the plans file.
@@ -61,8 +61,8 @@ def fitted(resolved: Mapping[str, Any], name: str, patch_size: Sequence[int]) ->
 
     Args:
         resolved: The configuration with all that it inherits; stays as it is.
-        name: Its name, for what is said.
-        patch_size: In voxels, in the order of the plans.
+        name: Name of it, for messages.
+        patch_size: Patch in voxels, in the order of the plans.
 
     Raises:
         ValueError: As ``patch_configuration``.
@@ -94,8 +94,8 @@ def roomy(spacing: Sequence[float], patch_size: Sequence[int]) -> list[int]:
     """The smallest patch that nnU-Net's rule can pool and this one fits into.
 
     Args:
-        spacing: In millimetres, in the order of the plans.
-        patch_size: In voxels.
+        spacing: Spacing in millimetres, in the order of the plans.
+        patch_size: Patch in voxels.
 
     Examples:
         >>> roomy([1.0, 1.0], [200, 200])
@@ -145,7 +145,7 @@ def _topology(spacing: Sequence[float], patch_size: Sequence[int]) -> tuple[list
     if fitting != list(patch_size):
         by = [prod(axis) for axis in zip(*strides, strict=True)]
         below = [edge // step * step for edge, step in zip(patch_size, by, strict=True)]
-        nearest = [str(one) for one in (below, fitting) if _can_be(spacing, one)]
+        nearest = [str(size) for size in (below, fitting) if _can_be(spacing, size)]
         hint = {0: "", 1: ": the nearest is ", 2: ": the nearest are "}[len(nearest)] + " and ".join(nearest)
         raise ValueError(f"a patch of {list(patch_size)} cannot be pooled as nnU-Net would pool it, by {by}{hint}")
     return strides, kernels
@@ -189,7 +189,7 @@ def padding_note(plans: Mapping[str, Any], source: str, patch_size: Sequence[int
     Args:
         plans: Content of a plans file.
         source: The configuration whose images they are.
-        patch_size: In voxels, in the order of the plans.
+        patch_size: Patch in voxels, in the order of the plans.
     """
     median = resolve(plans, source).get("median_image_size_in_voxels") or []
     if all(edge <= size for edge, size in zip(patch_size, median, strict=False)):

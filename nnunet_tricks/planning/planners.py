@@ -25,14 +25,14 @@ _PATCH = re.compile(r"Patch([1-9]\d*)")
 
 def names() -> list[str]:
     """What there is; ``Patch`` takes other edges as well, and spacings and sizes are any."""
-    return [PREFIX + one for one in (*(variant.name for variant in VARIANTS), *(f"Patch{edge}" for edge in SWEEP))]
+    return [PREFIX + token for token in (*(variant.name for variant in VARIANTS), *(f"Patch{edge}" for edge in SWEEP))]
 
 
 def find(name: str) -> type | None:
     """The planner class of a name.
 
     Args:
-        name: As it follows nnU-Net's ``-pl``.
+        name: Name as it follows nnU-Net's ``-pl``.
 
     Returns:
         The class, the same one each time, or ``None`` where the name does not begin as planners' names do.
@@ -82,7 +82,7 @@ def _build(name: str) -> type:
     from nnunetv2.experiment_planning.experiment_planners.default_experiment_planner import ExperimentPlanner
     from nnunetv2.utilities.json_export import recursive_fix_for_json_export
 
-    class Planner(ExperimentPlanner):
+    class VariantPlanner(ExperimentPlanner):
         """nnU-Net's, and then one change."""
 
         def __init__(self, *arguments: Any, **keywords: Any) -> None:
@@ -97,7 +97,7 @@ def _build(name: str) -> type:
                 _give_patch(plans, int(patch[1]))
             super().save_plans(plans)
 
-    return type(name, (Planner,), {"__module__": __name__, "__doc__": f"nnU-Net's planner, then {token}."})
+    return type(name, (VariantPlanner,), {"__module__": __name__, "__doc__": f"nnU-Net's planner, then {token}."})
 
 
 def _give_patch(plans: Plans, edge: int) -> None:

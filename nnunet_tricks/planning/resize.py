@@ -39,12 +39,12 @@ def nnunet_tricks_resize(
 
     Args:
         data: Channels x axes.
-        new_shape: What nnU-Net made of the spacings; taken for axes that ``shape`` does not name, slices in 2D.
-        current_spacing: Of the data.
-        new_spacing: Of the plans.
+        new_shape: Size that nnU-Net made of the spacings; taken for axes that ``shape`` does not name, slices in 2D.
+        current_spacing: Spacing of the data.
+        new_spacing: Spacing of the plans.
         shape: Voxels along the last axes.
         resample: nnU-Net's function that does it.
-        **settings: Of that function.
+        **settings: Settings of that function.
 
     Returns:
         Channels x axes, as the function makes it.

@@ -41,7 +41,7 @@ def small_configuration(
     Args:
         plans: Content of a plans file.
         source: The configuration to start from.
-        patch_size: In voxels, in the order of the plans; if not given, the one of ``source``, cut in its
+        patch_size: Patch in voxels, in the order of the plans; if not given, the one of ``source``, cut in its
             proportions.
         voxels: A patch that is cut has at most so many, by number of dimensions.
 

@@ -30,7 +30,7 @@ CT_WINDOW = (-79.0, 304.0)
 """The paper's, in Hounsfield units."""
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
-"""Of red, green and blue, each from 0 to 1."""
+"""Mean and standard deviation of red, green and blue, each from 0 to 1."""
 
 CROPPED = 0.75
 """nnU-Net's planner leaves voxels outside the mask at zero where cropping keeps less than this share of an image."""
@@ -44,7 +44,7 @@ class Variant:
 
     Attributes:
         name: Part of the names of plans and planners.
-        summary: What it does to the images.
+        summary: Line about what it does to the images.
         edit: Changes plans in place; its second argument is nnU-Net's fingerprint of the data set.
     """
 
@@ -72,8 +72,8 @@ def _no_resampling(plans: Plans, fingerprint: Mapping[str, Any]) -> None:
     check_resampled(plans)
     configurations = plans["configurations"]
     # Of lower resolution in name only, and a cascade of two equals. What inherits from them goes with them.
-    gone = {name for name, one in configurations.items() if name == "3d_lowres" or one.get("previous_stage")}
-    left = {name: one for name, one in configurations.items() if gone.isdisjoint(ancestry(plans, name))}
+    gone = {name for name, each in configurations.items() if name == "3d_lowres" or each.get("previous_stage")}
+    left = {name: each for name, each in configurations.items() if gone.isdisjoint(ancestry(plans, name))}
     if not left:
         raise ValueError(f"all configurations of these plans ({', '.join(configurations)}) are stages of a cascade")
     plans["configurations"] = left
@@ -102,7 +102,9 @@ def _normalization(scheme: str, *, masked: bool = False) -> Edit:
 
 
 def _ct_window(plans: Plans, fingerprint: Mapping[str, Any]) -> None:
-    named = sorted({at for schemes in _schemes(plans) for at, one in enumerate(schemes) if one == "CTNormalization"})
+    named = sorted(
+        {at for schemes in _schemes(plans) for at, scheme in enumerate(schemes) if scheme == "CTNormalization"}
+    )
     properties = _intensities(plans, named)
     channels = [channel for channel in named if not _is_colour(properties[str(channel)])]
     if not channels:
@@ -137,7 +139,7 @@ def _intensities(plans: Plans, channels: Iterable[int]) -> dict[str, dict[str, f
 
 
 def _colours() -> list[dict[str, float]]:
-    """Of red, green and blue. nnU-Net's CT scheme is: clip, take off a mean, divide by a std."""
+    """Settings for red, green and blue. nnU-Net's CT scheme is: clip, subtract a mean, divide by a std."""
     return [
         {"percentile_00_5": 0.0, "percentile_99_5": 255.0, "mean": 255 * mean, "std": 255 * std}
         for mean, std in zip(IMAGENET["mean"], IMAGENET["std"], strict=True)
@@ -163,7 +165,7 @@ VARIANTS = (
     ),
     Variant("ImageNet", "8-bit colours with ImageNet's mean and std", _imagenet),
 )
-"""All there are."""
+"""All variants without numbers."""
 
 
 EXAMPLES = ("Spacing3p22x1p62x1p62", "Resize200x200")
@@ -185,7 +187,7 @@ def find(name: str) -> Variant:
     if shape := shape_of(name):
         voxels = " x ".join(map(str, shape))
         return Variant(name, f"images resampled to {voxels} voxels", lambda plans, _: give_shape(plans, shape))
-    known = ", ".join([*(one.name for one in VARIANTS), *EXAMPLES])
+    known = ", ".join([*(variant.name for variant in VARIANTS), *EXAMPLES])
     raise ValueError(f"variant '{name}' is not known: there are {known}, the last two with numbers of your own")
 
 
@@ -206,7 +208,7 @@ def varied(plans: Plans, variants: list[str], fingerprint: Mapping[str, Any], na
         plans: Content of a plans file; stays as it is.
         variants: Names.
         fingerprint: nnU-Net's, of the data set.
-        name: Of the new plans.
+        name: Name of the new plans.
 
     Raises:
         ValueError: If a variant does not suit the data set or these plans, or would change nothing.

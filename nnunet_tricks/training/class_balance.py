@@ -23,7 +23,7 @@ class VoxelCounts(NamedTuple):
 
     Attributes:
         names: Background and labels, or regions.
-        voxels: One number for each.
+        voxels: Number of voxels of each.
         annotated: Number of all voxels that are annotated.
         regions: Whether classes overlap.
     """
@@ -35,7 +35,7 @@ class VoxelCounts(NamedTuple):
 
     @property
     def foreground(self) -> tuple[int, ...]:
-        """Without the background."""
+        """Voxels of all classes but the background."""
         return self.voxels if self.regions else self.voxels[1:]
 
 
@@ -44,7 +44,7 @@ def effective_number_weights(counts: Sequence[int], beta: float) -> tuple[float,
 
     Args:
         counts: Voxels of each class in the training fold.
-        beta: From 0 (all alike) to 1 (inverse frequency).
+        beta: Beta from 0 (all alike) to 1 (inverse frequency).
 
     Returns:
         One weight for each class; 0 for a class without voxels, about which nothing can be learned.
@@ -86,8 +86,8 @@ def times(weights: DecisionWeights, factors: Sequence[float]) -> DecisionWeights
     """Multiply the weight of background or outside, and of everything else.
 
     Args:
-        weights: By decision and right answer.
-        factors: For the first answer, and for all others.
+        weights: Weights by decision and right answer.
+        factors: Factors for the first answer, and for all others.
 
     Returns:
         The same layout.

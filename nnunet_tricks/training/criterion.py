@@ -1,9 +1,9 @@
 """From nnU-Net's logits and target to a loss.
 
 A loss never sees nnU-Net's target layout. It is a function of a ``Prediction``, which hands out logits, voxel losses or
-soft counts, each made when first asked for and then kept, in the same words for label maps and regions, with and
-without an ignore label. ``Criterion`` is the module that nnU-Net calls; deep supervision wraps it as it wraps nnU-Net's
-own losses.
+soft counts, in the same words for label maps and regions, with and without an ignore label. Each is made when first
+asked for and then kept; the order of asking changes neither values nor cost. ``Criterion`` is the module that nnU-Net
+calls; deep supervision wraps it as it wraps nnU-Net's own losses.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812, its standard name
 from nnunetv2.utilities.ddp_allgather import AllGatherGrad
 from torch import Tensor, nn
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
 
 from nnunet_tricks.training.soft_counts import SoftCounts
 
@@ -52,17 +54,45 @@ class Counts(NamedTuple):
         return self.truth - self.tp
 
 
+class Probabilities(Function):
+    """The gradient of softmax or sigmoid for values that were computed without one."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, values: Tensor, regions: bool) -> Tensor:
+        """Hang the gradient on the values.
+
+        Args:
+            ctx: Context of the backward pass.
+            logits: (B, C, *spatial).
+            values: Values of their softmax or, for regions, sigmoid.
+            regions: Which of the two.
+        """
+        ctx.save_for_backward(values)
+        ctx.regions = regions
+        return values
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        """The gradient of the logits."""
+        (values,) = ctx.saved_tensors
+        if ctx.regions:
+            return torch.ops.aten.sigmoid_backward(gradient, values), None, None
+        return torch.ops.aten._softmax_backward_data(gradient, values, 1, values.dtype), None, None
+
+
 class Prediction:
     """Logits beside their truth: what a loss can ask for.
 
     Attributes:
-        logits: (B, C, *spatial), at least float32.
+        logits: Logits (B, C, *spatial), at least float32.
         target: nnU-Net's target, as it came.
         regions: Whether the C channels are overlapping regions (sigmoid) and not classes of a label map (softmax).
         ddp: Whether this process is one of several that share the batch.
-        maps: (B, foreground classes or regions, or decisions, *spatial), what the loader made of the truth; ``None``
-            where there are none, as at the lower levels of deep supervision.
-        progress: The share of the training that is done.
+        maps: Maps (B, foreground classes or regions, or decisions, *spatial) that the loader made of the truth;
+            ``None`` where there are none, as at the lower levels of deep supervision.
+        progress: Share of the training that is done.
+        with_logs: Whether the loss needs log-probabilities beside probabilities, which then are their exponentials.
     """
 
     def __init__(
@@ -75,8 +105,9 @@ class Prediction:
         ddp: bool = False,
         maps: Tensor | None = None,
         progress: float = 0,
+        with_logs: bool = False,
     ) -> None:
-        """Take one level of what nnU-Net hands to its loss.
+        """Prepare one level of what nnU-Net hands to its loss.
 
         Args:
             logits: (B, C, *spatial), any float type.
@@ -85,9 +116,12 @@ class Prediction:
             regions: Whether ``target`` holds regions.
             ignore_label: Value of ignored voxels in a label map; for regions only whether it is ``None`` matters.
             ddp: Whether several processes share the batch.
-            maps: Of the truth, for each foreground class or region, or for each decision.
+            maps: Maps that the loader made of the truth, for each foreground class or region, or for each decision.
             progress: The share of the training that is done, from 0.
+            with_logs: Whether the loss needs both probabilities and log-probabilities. This only saves time:
+                probabilities of a label map are then made of the others.
         """
+        self.with_logs = with_logs
         self.maps = maps
         self.progress = progress
         self.logits = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
@@ -117,11 +151,7 @@ class Prediction:
     @cached_property
     def probabilities(self) -> Tensor:
         """Softmax or, for regions, sigmoid of the logits, (B, C, *spatial)."""
-        if self.regions:
-            return torch.sigmoid(self.logits)
-        if "log_probabilities" in self.__dict__:
-            return self.log_probabilities.exp()
-        return torch.softmax(self.logits, dim=1)
+        return Probabilities.apply(self.logits, self._values, self.regions)
 
     def one_hot(self) -> Tensor:
         """The truth as one channel per class or region in the logits' type; nothing is set where a voxel is ignored.
@@ -175,7 +205,7 @@ class Prediction:
         squared: bool = False,
     ) -> tuple[Counts, Tensor]:
         *counts, mapped = SoftCounts.apply(
-            self.logits, self._constant_probabilities, self.target, self.annotated, self.regions, squared, maps, errors
+            self.logits, self._values, self.target, self.annotated, self.regions, squared, maps, errors
         )
         if not background and not self.regions:
             counts = [count[:, 1:] for count in counts]
@@ -224,7 +254,7 @@ class Prediction:
         """The weight of each decision by what is right, (B, D, *spatial), 0 where a voxel is ignored.
 
         Args:
-            weights: By decision and right answer.
+            weights: Weights by decision and right answer.
         """
         answers = self.decisions
         images = [
@@ -242,10 +272,13 @@ class Prediction:
 
     @property
     def cross_entropy(self) -> Tensor:
-        """Mean of ``voxel_cross_entropy`` over the annotated voxels; 0, with a gradient of 0, where there are none."""
-        if self.regions or "decision_cross_entropy" in self.__dict__:
+        """Mean of ``voxel_cross_entropy`` over the annotated voxels; 0, with a gradient of 0, where there are none.
+
+        For label maps it makes no image of the losses. A loss that needs ``decision_cross_entropy`` as well takes the
+        ``mean`` of that.
+        """
+        if self.regions:
             return self.mean(self.decision_cross_entropy)
-        # The same without an image of the losses.
         total = F.nll_loss(self.log_probabilities, self.labels, ignore_index=IGNORE_INDEX, reduction="sum")
         return total / self.voxels
 
@@ -282,15 +315,12 @@ class Prediction:
         return self.sum_decisions(losses).sum() / self.voxels
 
     @cached_property
-    def _constant_probabilities(self) -> Tensor:
-        """``probabilities`` as numbers: soft counts have their own gradient, and a graph would hold more tensors."""
-        if "probabilities" in self.__dict__:
-            return self.probabilities.detach()
-        with torch.no_grad():
-            probabilities = self.probabilities
-        # Who asks for probabilities later wants a gradient.
-        del self.__dict__["probabilities"]
-        return probabilities
+    def _values(self) -> Tensor:
+        """The values of ``probabilities``, which soft counts share, since both have gradients of their own."""
+        logits = self.logits.detach()
+        if self.regions:
+            return torch.sigmoid(logits)
+        return self.log_probabilities.detach().exp() if self.with_logs else torch.softmax(logits, dim=1)
 
     def _batch_sum(self, counts: Tensor) -> Tensor:
         summed = counts.sum(0)
@@ -300,15 +330,18 @@ class Prediction:
 
 
 Loss = Callable[[Prediction], Tensor]
-"""A loss: the prediction beside its truth -> a scalar."""
+"""A loss: the prediction beside its truth -> a scalar.
+
+One that needs both probabilities and log-probabilities, as compounds of overlap and cross-entropy do, has an attribute
+``with_logs`` that is true."""
 
 
 class Criterion(nn.Module):
     """A loss as nnU-Net calls it: for one level of deep supervision, inside autocast, on any of its target layouts.
 
     Attributes:
-        maps: Of the batch at full size, for losses that need some; set before each step.
-        progress: The share of the training that is done, for losses with a schedule; set before each epoch.
+        maps: Maps of the batch at full size, for losses that need some; set before each step.
+        progress: Share of the training that is done, for losses with a schedule; set before each epoch.
     """
 
     def __init__(
@@ -317,7 +350,7 @@ class Criterion(nn.Module):
         """Tell the layout once; every call then brings logits and target.
 
         Args:
-            loss: What to compute.
+            loss: Function to compute.
             regions: Whether targets hold regions.
             ignore_label: Label of ignored voxels, ``None`` if there is none.
             ddp: Whether several processes share each batch.
@@ -352,6 +385,7 @@ class Criterion(nn.Module):
                 ddp=self.ddp,
                 maps=self.maps if self.maps is not None and self.maps.shape[2:] == logits.shape[2:] else None,
                 progress=self.progress,
+                with_logs=getattr(self.loss, "with_logs", False),
             )
             return self.loss(prediction)
 

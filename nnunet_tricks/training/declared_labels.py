@@ -18,8 +18,8 @@ def check_consecutive(manager: LabelManager, data_set: str) -> None:
     """Refuse label maps of which a network cannot have one channel for each label.
 
     Args:
-        manager: Of the labels.
-        data_set: Its name.
+        manager: nnU-Net's manager of the labels.
+        data_set: Name of the data set.
 
     Raises:
         ValueError: If labels are not 0, 1, 2, ... without a gap. Regions may unite any labels.
@@ -37,8 +37,8 @@ def check_cases(voxels: Mapping[str, Mapping[int, int]], manager: LabelManager, 
 
     Args:
         voxels: Case -> label -> number of voxels, as ``voxel_counts.by_case`` gives them.
-        manager: Of the labels.
-        data_set: Its name.
+        manager: nnU-Net's manager of the labels.
+        data_set: Name of the data set.
 
     Raises:
         ValueError: If there is one; names the first case.
@@ -51,10 +51,10 @@ def check_cases(voxels: Mapping[str, Mapping[int, int]], manager: LabelManager, 
     if not wrong:
         return
     first = wrong[0]
-    found = _sentence(f"{label} ({voxels[first][label]} voxels)" for label in stray[first])
+    strays = _sentence(f"{label} ({voxels[first][label]} voxels)" for label in stray[first])
     others = f", and {len(wrong) - 1} more cases have such labels" if len(wrong) > 1 else ""
     raise ValueError(
-        f"case '{first}' has label {found}, which dataset.json of {data_set} does not have{others}; it has "
+        f"case '{first}' has label {strays}, which dataset.json of {data_set} does not have{others}; it has "
         f"{_sentence(sorted(known))}: correct the label maps or dataset.json, and preprocess again"
     )
 

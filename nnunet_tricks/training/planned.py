@@ -16,8 +16,8 @@ class Planned:
 
     Attributes:
         plans: nnU-Net's reader of the plans.
-        configuration: That of the training.
-        labels: What labels mean.
+        configuration: Configuration of the training.
+        labels: Meaning of the labels.
         dataset_json: Content of dataset.json.
     """
 
@@ -44,7 +44,7 @@ class Planned:
 
     @property
     def channels(self) -> tuple[int, int]:
-        """Of the network's input and output."""
+        """Numbers of channels of the network's input and output."""
         heads = int(self.labels.num_segmentation_heads)
         return int(determine_num_input_channels(self.plans, self.configuration, self.dataset_json)), heads
 

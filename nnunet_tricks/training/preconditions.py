@@ -81,9 +81,11 @@ def _read(split: Path) -> list[Fold]:
     try:
         folds = json.loads(split.read_text())
     except ValueError as error:
-        raise ValueError(f"{split} is no JSON ({error}): mend or delete it, nnU-Net then draws a new split") from error
+        raise ValueError(
+            f"{split} is no JSON ({error}): correct or delete it, nnU-Net then draws a new split"
+        ) from error
     if not (isinstance(folds, list) and folds and all({"train", "val"} <= set(part) for part in folds)):
-        raise ValueError(f"{split} must hold a list of folds, each with 'train' and 'val': mend or delete it")
+        raise ValueError(f"{split} must hold a list of folds, each with 'train' and 'val': correct or delete it")
     return folds
 
 
@@ -99,11 +101,11 @@ def _check_first_stage(
     model = Path(_folder("nnUNet_results")) / plans["dataset_name"]
     model /= naming.model_folder(trainer, plans["plans_name"], previous)
     predictions = model / "predicted_next_stage" / configuration
-    there = {path.stem for path in predictions.iterdir()} if predictions.is_dir() else set()
-    missing = [case for case in cases if case not in there]
-    if there and not missing:
+    predicted = {path.stem for path in predictions.iterdir()} if predictions.is_dir() else set()
+    missing = [case for case in cases if case not in predicted]
+    if predicted and not missing:
         return
-    what = f"{len(missing)} of {len(cases)} cases ({missing[0]}, ...)" if missing and there else "any case"
+    what = f"{len(missing)} of {len(cases)} cases ({missing[0]}, ...)" if missing and predicted else "any case"
     start = (
         f"{configuration} starts from what the same trainer predicts with {previous}, and {predictions} holds nothing "
         f"for {what}."
@@ -124,8 +126,8 @@ def _check_first_stage(
             f"one fold, and first train each fold: {command(0)} and so on"
         )
     first, *others = keeping
-    more = f", and so for {'folds' if len(others) > 1 else 'fold'} {some([*map(str, others)])}" if others else ""
+    then = f", and so for {'folds' if len(others) > 1 else 'fold'} {some([*map(str, others)])}" if others else ""
     raise ValueError(
         f"{start} First train it on each fold, so that no case is predicted by a model that has learned from it: "
-        f"{command(first)}{more}"
+        f"{command(first)}{then}"
     )

@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from batchgenerators.dataloading.nondet_multi_threaded_augmenter import NonDetMultiThreadedAugmenter
 from nnunetv2.training.dataloading.data_loader import nnUNetDataLoader
-from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as module
 
 NUMBER = "number"
 """Where a batch says which one it is."""
@@ -55,8 +54,8 @@ class SharedLoader(nnUNetDataLoader):
     """Draws batch by batch from its own seed, so that it does not matter which process makes it, or what came before.
 
     Attributes:
-        words: What the training shares with others.
-        made: How many batches all processes have begun.
+        words: Values that the training shares with others.
+        made: Number of batches that all processes have begun.
     """
 
     def __init__(self, *arguments: Any, words: tuple[object, ...], first: int = 0, **settings: Any) -> None:
@@ -90,26 +89,3 @@ class InOrder(NonDetMultiThreadedAugmenter):
             self.early[batch[NUMBER]] = batch
         self.next_number += 1
         return self.early.pop(self.next_number - 1)
-
-
-@contextmanager
-def shared_loaders(*words: object, first: tuple[int, ...] = (0, 0)) -> Iterator[None]:
-    """Let nnU-Net's trainer make its loaders so that they share their patches and augmentations with others.
-
-    Args:
-        words: What the training shares.
-        first: Numbers of the first batches of training and validation, where a training goes on.
-    """
-    parts = iter(zip(("training", "validation"), first, strict=True))
-
-    def loader(*arguments: Any, **settings: Any) -> SharedLoader:
-        part, number = next(parts)
-        return SharedLoader(*arguments, words=(*words, part), first=number, **settings)
-
-    # nnU-Net has no hook between its loaders and the processes that it starts with them.
-    before = module.nnUNetDataLoader, module.NonDetMultiThreadedAugmenter
-    try:
-        module.nnUNetDataLoader, module.NonDetMultiThreadedAugmenter = loader, InOrder
-        yield
-    finally:
-        module.nnUNetDataLoader, module.NonDetMultiThreadedAugmenter = before

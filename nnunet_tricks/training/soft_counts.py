@@ -38,9 +38,9 @@ class SoftCounts(Function):
         """Count.
 
         Args:
-            ctx: For the backward pass.
+            ctx: Context of the backward pass.
             logits: (B, C, *spatial), only to hang the gradient on.
-            probabilities: Their softmax or, for regions, sigmoid; no gradient is taken from it.
+            probabilities: Softmax of them or, for regions, sigmoid; no gradient is taken from it.
             target: (B, 1, *spatial) class indices, or (B, C or more, *spatial) regions.
             annotated: (B, *spatial), true where a voxel counts; ``None`` where all do.
             regions: Which of the two the target is.
@@ -84,17 +84,17 @@ class SoftCounts(Function):
         mean = torch.zeros_like(probabilities[:, 0])
         shape = (-1, *[1] * (probabilities.ndim - 2))
         for c in range(probabilities.shape[1]):
-            p, one = probabilities[:, c], gradient[:, c]
+            p, slope = probabilities[:, c], gradient[:, c]
             truth = class_truth(target, annotated, c, ctx.regions)
-            one.copy_(truth).mul_(of_overlap[:, c].view(shape))
+            slope.copy_(truth).mul_(of_overlap[:, c].view(shape))
             share = of_predicted[:, c].view(shape)
             share = share * p * 2 if ctx.squared else share
             if c >= without_map:
                 of_map = of_mapped[:, c - without_map].view(shape)
                 weight = (p - truth.to(p.dtype)).mul_(2 * of_map) if ctx.errors else of_map
                 share = share + weight * mapped[c - without_map]
-            one.add_(share if annotated is None else share * annotated)
-            mean.addcmul_(one, p)
+            slope.add_(share if annotated is None else share * annotated)
+            mean.addcmul_(slope, p)
         if ctx.regions:
             gradient.mul_(probabilities).mul_(1 - probabilities)
         else:
@@ -108,7 +108,7 @@ def class_truth(target: Tensor, annotated: Tensor | None, channel: int, regions:
     Args:
         target: (B, 1, *spatial) class indices, or (B, C or more, *spatial) regions.
         annotated: (B, *spatial), true where a voxel counts; ``None`` where all do.
-        channel: Which class or region.
+        channel: Number of the class or region.
         regions: Which of the two the target is.
     """
     if not regions:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
-from itertools import count
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -14,7 +13,6 @@ import torch
 from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
 from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class
 from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
-from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as module
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.label_handling.label_handling import LabelManager
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
@@ -22,6 +20,7 @@ from torch import nn
 
 from nnunet_tricks import __version__
 from nnunet_tricks.catalogue.naming import IllegalName, TrainerName, ensemble_note, parse
+from nnunet_tricks.nnunet import patches
 from nnunet_tricks.training import class_balance, declared_labels, preconditions, voxel_counts
 from nnunet_tricks.training.class_balance import VoxelCounts
 from nnunet_tricks.training.criterion import Criterion, DecisionWeights, Loss
@@ -35,10 +34,10 @@ class TrickTrainer(nnUNetTrainer):
     """nnU-Net's trainer, set up by its own class name; without any trick it is nnU-Net's bit for bit.
 
     Attributes:
-        trainer_name: What the class name says; a subclass with a name of its own inherits its parent's.
-        parameters: The settings of each trick in the name, ``self.parameters["Tversky"].alpha``; also in debug.json.
-        nnunet_tricks_version: For debug.json.
-        nnunetv2_version: For debug.json, as nnU-Net does not say it anywhere; the same for what it trains with.
+        trainer_name: Reading of the class name; a subclass with a name of its own inherits its parent's.
+        parameters: Settings of each trick in the name, ``self.parameters["Tversky"].alpha``; also in debug.json.
+        nnunet_tricks_version: Version of this package, for debug.json.
+        nnunetv2_version: Version of nnU-Net, which debug.json says nowhere else; so for the packages it trains with.
     """
 
     trainer_name: ClassVar[TrainerName] = TrainerName()
@@ -66,7 +65,7 @@ class TrickTrainer(nnUNetTrainer):
             configuration: One of its configurations.
             fold: Fold of the split, or ``"all"``.
             dataset_json: Content of dataset.json.
-            device: Where to train.
+            device: Device to train on.
 
         Raises:
             ValueError: If the training could not work, or not as asked; see ``preconditions.check`` and
@@ -90,7 +89,7 @@ class TrickTrainer(nnUNetTrainer):
         """Refuse what could not be trained, as far as name, plans and data set tell; no folder is made by then.
 
         Args:
-            planned: What there is to know.
+            planned: Plans, configuration and labels.
 
         Raises:
             ValueError: If settings do not fit each other, the plans or the data set.
@@ -192,7 +191,7 @@ class TrickTrainer(nnUNetTrainer):
 
     def get_dataloaders(self) -> Any:
         """nnU-Net's loaders of transformed patches; they draw what another trainer's draw where the name says so."""
-        with self._own_transforms(), self._shared_loaders(), self._own_loader():
+        with self._own_transforms(), patches.loaders(self._make_loader, processes=self._loading_processes()):
             return super().get_dataloaders()
 
     @contextmanager
@@ -210,28 +209,23 @@ class TrickTrainer(nnUNetTrainer):
             for name in makers:
                 delattr(self, name)
 
-    @contextmanager
-    def _own_loader(self) -> Iterator[None]:
-        # nnU-Net has no hook between its loaders and the processes that it starts with them. The first is for training.
-        original, made = module.nnUNetDataLoader, count()
+    def _make_loader(self, part: str, stock: Callable[..., Any], *arguments: Any, **settings: Any) -> Any:
+        if self.trainer_name.shared:
+            from nnunet_tricks.training.shared_randomness import SharedLoader
 
-        def build(*arguments: Any, **settings: Any) -> Any:
-            loader = original(*arguments, **settings)
-            return self.validation_loader(loader) if next(made) else self.training_loader(loader)
+            steps = self.num_iterations_per_epoch if part == patches.TRAINING else self.num_val_iterations_per_epoch
+            first = self.current_epoch * steps
+            loader: Any = SharedLoader(*arguments, words=(*self._shares, part), first=first, **settings)
+        else:
+            loader = stock(*arguments, **settings)
+        return self.training_loader(loader) if part == patches.TRAINING else self.validation_loader(loader)
 
-        try:
-            module.nnUNetDataLoader = build
-            yield
-        finally:
-            module.nnUNetDataLoader = original
-
-    def _shared_loaders(self) -> AbstractContextManager[None]:
+    def _loading_processes(self) -> type | None:
         if not self.trainer_name.shared:
-            return nullcontext()
-        from nnunet_tricks.training.shared_randomness import shared_loaders
+            return None
+        from nnunet_tricks.training.shared_randomness import InOrder
 
-        steps = self.num_iterations_per_epoch, self.num_val_iterations_per_epoch
-        return shared_loaders(*self._shares, first=tuple(self.current_epoch * number for number in steps))
+        return InOrder
 
     @property
     def _shares(self) -> tuple[object, ...]:
@@ -286,7 +280,7 @@ class LossTrainer(TrickTrainer):
         """Class balance for losses on voxels, from the training fold.
 
         Args:
-            beta: Of the effective number of samples; 0 weighs all alike, and nothing is counted.
+            beta: Beta of the effective number of samples; 0 weighs all alike, and nothing is counted.
 
         Returns:
             Weights with a mean of 1, among the classes or, region by region, between outside and inside.
@@ -302,7 +296,7 @@ class LossTrainer(TrickTrainer):
         """Class balance for losses on overlap, from the training fold.
 
         Args:
-            beta: Of the effective number of samples.
+            beta: Beta of the effective number of samples.
 
         Returns:
             Weights of the foreground classes or regions, with a mean of 1; ``None`` where ``beta`` is 0.

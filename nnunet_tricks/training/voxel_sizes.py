@@ -21,8 +21,8 @@ def edges_of_case(
     """Edges of the voxels of one preprocessed case in mm.
 
     Args:
-        properties: What nnU-Net's preprocessing stored with the case.
-        shape: Of the preprocessed image, without channels.
+        properties: Properties that nnU-Net's preprocessing stored with the case.
+        shape: Shape of the preprocessed image, without channels.
         transposed: ``transpose_forward`` of the plans.
 
     Examples:
@@ -42,11 +42,11 @@ class CurrentEdges:
     nnU-Net's loader loads a case and then transforms its patch; transforms get the patch alone.
 
     Attributes:
-        edges: In mm, in the order of the preprocessed axes.
+        edges: Edges in mm, in the order of the preprocessed axes.
     """
 
     def __init__(self, edges: Sequence[float]) -> None:
-        """Take what holds before a case is loaded."""
+        """Start with the edges that hold before a case is loaded."""
         self.edges = tuple(float(edge) for edge in edges)
 
 
@@ -55,12 +55,12 @@ class MeasuredCases:
 
     Attributes:
         cases: nnU-Net's data set, or another that stands for it.
-        identifiers: Of its cases.
-        current: Where they are told.
+        identifiers: Names of its cases.
+        current: Edges of the case that was loaded last.
     """
 
     def __init__(self, cases: Any, current: CurrentEdges, transposed: Sequence[int]) -> None:
-        """Take them; ``transposed`` is ``transpose_forward`` of the plans."""
+        """Wrap the data set; ``transposed`` is ``transpose_forward`` of the plans."""
         self.cases, self.current, self.transposed = cases, current, tuple(transposed)
         self.identifiers = cases.identifiers
 

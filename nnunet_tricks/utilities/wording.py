@@ -15,5 +15,5 @@ def some(words: Sequence[str], joint: str = ", ") -> str:
         >>> some(["a", "b"]), some(list("abcdefg"))
         ('a, b', 'a, b, c, d, e and 2 more')
     """
-    more = len(words) - SHOWN
-    return joint.join(words[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+    left = len(words) - SHOWN
+    return joint.join(words[:SHOWN]) + (f" and {left} more" if left > 0 else "")

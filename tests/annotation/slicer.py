@@ -42,7 +42,7 @@ def save_segmentation(parts: Sequence[Part], image: Path, file: Path, *, whole: 
     stored = SimpleITK.GetImageFromArray(cropped if len(layers) > 1 else cropped[..., 0], isVector=len(layers) > 1)
     stored.SetSpacing(reference.GetSpacing())
     stored.SetDirection(reference.GetDirection())
-    stored.SetOrigin(reference.TransformIndexToPhysicalPoint([int(one) for one in low[::-1]]))
+    stored.SetOrigin(reference.TransformIndexToPhysicalPoint([int(index) for index in low[::-1]]))
     extent = " ".join(f"0 {length - 1}" for length in (high - low)[::-1])
     for number, part in enumerate(parts):
         entries = {
@@ -59,7 +59,7 @@ def save_segmentation(parts: Sequence[Part], image: Path, file: Path, *, whole: 
             stored.SetMetaData(f"Segment{number}_{key}", text)
     stored.SetMetaData("Segmentation_ContainedRepresentationNames", "Binary labelmap|")
     stored.SetMetaData("Segmentation_MasterRepresentation", "Binary labelmap")
-    offset = " ".join(str(int(one)) for one in low[::-1])
+    offset = " ".join(str(int(index)) for index in low[::-1])
     stored.SetMetaData("Segmentation_ReferenceImageExtentOffset", offset)
     file.parent.mkdir(parents=True, exist_ok=True)
     SimpleITK.WriteImage(stored, str(file), useCompression=True)

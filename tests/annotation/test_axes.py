@@ -22,7 +22,7 @@ ORDERS = [(order, signs) for order in permutations(range(3)) for signs in produc
 
 
 def stored_as(order: tuple[int, ...], signs: tuple[int, ...]) -> nibabel.Nifti1Image:
-    """A volume whose voxels hold how far superior they lie, in one of 48 storage orders."""
+    """A volume whose voxels hold their superior coordinate, in one of 48 storage orders."""
     superior = ORIGIN[2] + SPACING[2] * np.arange(SHAPE[2])
     anatomical = np.broadcast_to(superior, SHAPE).astype(np.float32)
     affine = np.diag([*SPACING, 1.0])
@@ -54,20 +54,20 @@ def test_where_viewers_find_slices_of_all_storage_orders(folder: Path, tmp_path:
     for row in rows:
         image = nibabel.load(folder / row["file"])
         axis = "ijk".index(row["axis"])
-        one = np.take(np.asarray(image.dataobj), int(row["itksnap"]) - 1, axis)
+        plane = np.take(np.asarray(image.dataobj), int(row["itksnap"]) - 1, axis)
         expected = ORIGIN[2] + SPACING[2] * int(row["slice"])
-        assert one == pytest.approx(expected, abs=1e-3)
+        assert plane == pytest.approx(expected, abs=1e-3)
         assert float(row["slicer_mm"]) == pytest.approx(expected, abs=1e-3)
 
 
 def test_views_with_slices_first_are_the_same_patient(folder: Path) -> None:
-    from nnunet_tricks.annotation.scans import Scan
+    from nnunet_tricks.annotation.scans import VolumeFile
 
     for file in sorted(folder.iterdir()):
-        heights = Scan(file).slices()
+        heights = VolumeFile(file).slices()
         np.testing.assert_allclose(heights[:, 0, 0], ORIGIN[2] + SPACING[2] * np.arange(SHAPE[2]), atol=1e-3)
-        assert Scan(file).axial.spacing == pytest.approx(SPACING[2], rel=1e-5)
-        assert sorted(Scan(file).axial.in_plane()) == pytest.approx([0.8, 1.1], rel=1e-5)
+        assert VolumeFile(file).axial.spacing == pytest.approx(SPACING[2], rel=1e-5)
+        assert sorted(VolumeFile(file).axial.in_plane()) == pytest.approx([0.8, 1.1], rel=1e-5)
 
 
 def test_tilted_slices_are_taken_as_stored_and_said_to_be_tilted(
@@ -76,10 +76,10 @@ def test_tilted_slices_are_taken_as_stored_and_said_to_be_tilted(
     cos, sin = np.cos(np.radians(35)), np.sin(np.radians(35))
     affine = np.array([[1, 0, 0, 0], [0, cos, -sin, 5], [0, sin, cos, 7], [0, 0, 0, 1.0]])
     nibabel.save(nibabel.Nifti1Image(np.zeros((4, 5, 9), np.int16), affine), tmp_path / "a.nii.gz")
-    found = axial(affine, (4, 5, 9))
-    assert (found.axis, found.descending, round(found.angle)) == (2, False, 35)
+    slices = axial(affine, (4, 5, 9))
+    assert (slices.axis, slices.descending, round(slices.angle)) == (2, False, 35)
     centre = affine @ [1.5, 2, 3, 1]
-    assert found.superior(3) == pytest.approx(centre[2])
+    assert slices.superior(3) == pytest.approx(centre[2])
     assert main(["annotate", "select", str(tmp_path), "--density", "0.2", "--dry-run"]) == 0
     assert "tilted" in capsys.readouterr().err
 
@@ -107,13 +107,13 @@ def test_sheared_volumes_are_refused(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 
 def test_the_axis_is_the_one_nearest_to_feet_head_in_any_rotation() -> None:
-    """nibabel shares axes out among directions, which gives another one now and then where all are tilted steeply."""
-    shared_out_otherwise = 0
+    """nibabel gives each axis a direction of its own, which is sometimes another one if all are tilted steeply."""
+    assigned_otherwise = 0
     for rotation in Rotation.random(600, random_state=0).as_matrix():
         affine = np.eye(4)
         affine[:3, :3] = rotation @ np.diag([0.7, 0.9, 3.0])
-        found = axial(affine, (4, 5, 6))
-        assert abs(rotation[2, found.axis]) == np.abs(rotation[2]).max()
-        assert found.descending == (rotation[2, found.axis] < 0)
-        shared_out_otherwise += nibabel.orientations.io_orientation(affine)[found.axis, 0] != 2
-    assert shared_out_otherwise > 10
+        slices = axial(affine, (4, 5, 6))
+        assert abs(rotation[2, slices.axis]) == np.abs(rotation[2]).max()
+        assert slices.descending == (rotation[2, slices.axis] < 0)
+        assigned_otherwise += nibabel.orientations.io_orientation(affine)[slices.axis, 0] != 2
+    assert assigned_otherwise > 10

@@ -11,7 +11,7 @@ import SimpleITK
 from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-from nnunet_tricks.annotation.scans import Scan
+from nnunet_tricks.annotation.scans import VolumeFile
 from nnunet_tricks.cli import main
 from nnunet_tricks.conformance.tiny_plans import tiny_plans
 from tests.annotation.slicer import Part, save_segmentation
@@ -45,7 +45,7 @@ def paint(place: Path, truths: dict[str, Path], names: list[str]) -> dict[str, n
     (place / "painted").mkdir()
     painted = {}
     for number, (case, file) in enumerate(truths.items()):
-        scan = Scan(file)
+        scan = VolumeFile(file)
         dense = SimpleITK.GetArrayFromImage(scan.image())
         sparse = np.zeros_like(dense, np.uint8)
         chosen = plan[case]["chosen"]
@@ -62,10 +62,10 @@ def paint(place: Path, truths: dict[str, Path], names: list[str]) -> dict[str, n
 
 
 def check_labels(place: Path, painted: dict[str, np.ndarray]) -> None:
-    """Exactly the paint, and nothing known of other slices."""
+    """Labels are exactly the paint, and all other slices are ignored."""
     plan = json.loads((place / "plan.json").read_text())["cases"]
     for case, sparse in painted.items():
-        scan = Scan(place / "raw" / MADE / "labelsTr" / f"{case}.nii.gz")
+        scan = VolumeFile(place / "raw" / MADE / "labelsTr" / f"{case}.nii.gz")
         expected = np.full(sparse.shape, 3, np.uint8)
         chosen = plan[case]["chosen"]
         scan.axial.slices_first(expected)[chosen] = scan.axial.slices_first(sparse)[chosen]
@@ -73,7 +73,7 @@ def check_labels(place: Path, painted: dict[str, np.ndarray]) -> None:
 
 
 def preprocess(place: Path, dataset: str) -> None:
-    """As nnU-Net does it, in this process, by plans of the tiny images: its own commands take minutes here."""
+    """Preprocess like nnU-Net, in this process and with plans of the tiny images: its own commands take minutes."""
     raw, made = place / "raw" / dataset, place / "preprocessed" / dataset
     plans = tiny_plans(dataset, flat=False, intensities={"0": {}})
     made.mkdir()

@@ -58,14 +58,14 @@ def test_quality_by_density_and_by_gap(raw: Path, tmp_path: Path, capsys: pytest
     capsys.readouterr()
     words = ["annotate", "quality", str(raw / "Dataset501_Toy"), "--density", "0.1", "0.5"]
     assert main([*words, "-o", str(tmp_path / "rows.csv"), "--json"]) == 0
-    found = {(one["region"], one["method"]): one for one in json.loads(capsys.readouterr().out)}
-    assert {*found} == {(region, method) for region in ("foreground", "1", "2") for method in ("copy", "sdf")}
-    for one in found.values():
-        assert [*one["by_density"]] == ["0.1", "0.5"]
-        assert [*one["by_gap"]] == ["6-12 mm", "25-50 mm"]
-        assert one["by_density"]["0.5"] == one["by_gap"]["6-12 mm"]
-        assert one["by_density"]["0.5"]["volumes"] == 10
-        assert one["by_density"]["0.5"]["iou"] > one["by_density"]["0.5"]["iou_unannotated"]
+    summaries = {(entry["region"], entry["method"]): entry for entry in json.loads(capsys.readouterr().out)}
+    assert {*summaries} == {(region, method) for region in ("foreground", "1", "2") for method in ("copy", "sdf")}
+    for entry in summaries.values():
+        assert [*entry["by_density"]] == ["0.1", "0.5"]
+        assert [*entry["by_gap"]] == ["6-12 mm", "25-50 mm"]
+        assert entry["by_density"]["0.5"] == entry["by_gap"]["6-12 mm"]
+        assert entry["by_density"]["0.5"]["volumes"] == 10
+        assert entry["by_density"]["0.5"]["iou"] > entry["by_density"]["0.5"]["iou_unannotated"]
     with (tmp_path / "rows.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 10 * 2 * 2 * 3

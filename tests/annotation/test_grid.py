@@ -16,11 +16,11 @@ from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
 from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-from nnunet_tricks.annotation.grid import Grid, grid_of
+from nnunet_tricks.annotation.grid import SliceGrid, grid_of
 from nnunet_tricks.conformance.tiny_plans import tiny_plans
 
 Z, EDGES = 12, (5.0, 1.0, 1.5)
-"""Slices, and the edges of a voxel along the body, and across it."""
+"""Number of slices, and the edges of a voxel along the body and across it."""
 CHOSEN = (2, 9)
 
 
@@ -67,7 +67,7 @@ def test_slices_are_found_whatever_the_order_of_axes_and_their_flips(
             volume, properties = preprocessed(file, reader, transpose, EDGES[0])
             grid = grid_of(properties, volume.shape, transpose)
             shown = np.moveaxis(volume, grid.axis, 0)[grid.kept(CHOSEN)]
-            assert set(np.unique(shown[shown > 0].round()).tolist()) == {one + 1.0 for one in CHOSEN}
+            assert set(np.unique(shown[shown > 0].round()).tolist()) == {index + 1.0 for index in CHOSEN}
             assert grid.raw == Z
             assert grid.cosine == pytest.approx(1)
 
@@ -84,7 +84,7 @@ def test_slices_that_are_resampled_are_those_nearest_to_the_chosen_ones(
     assert len(kept) == {24: 4, 6: 2, 5: 2}[slices]
     middle = volume[:, 4, 4]
     for at in kept:
-        assert min(abs(middle[at] - 1 - one) for one in CHOSEN) <= max(spacing / EDGES[0] / 2, 0.5) + 0.01
+        assert min(abs(middle[at] - 1 - index) for index in CHOSEN) <= max(spacing / EDGES[0] / 2, 0.5) + 0.01
 
 
 @given(st.integers(1, 60), st.integers(0, 5), st.integers(0, 5), st.integers(1, 90), st.booleans(), st.data())
@@ -92,14 +92,14 @@ def test_no_slice_is_lost_that_is_not_cropped_away(
     cropped: int, before: int, after: int, slices: int, upwards: bool, data: st.DataObject
 ) -> None:
     raw = cropped + before + after
-    grid = Grid(axis=0, upwards=upwards, raw=raw, first=before, cropped=cropped, slices=slices, cosine=1.0)
+    grid = SliceGrid(axis=0, upwards=upwards, raw=raw, first=before, cropped=cropped, slices=slices, cosine=1.0)
     chosen = data.draw(st.sets(st.integers(0, raw - 1), min_size=1))
     kept = grid.kept(chosen)
     assert len(kept) == slices
-    for one in chosen:
-        stored = one if upwards else raw - 1 - one
-        assert (len(grid.place([one])) == 1) == (before <= stored < before + cropped)
-        assert kept[grid.place([one])].all()
+    for index in chosen:
+        stored = index if upwards else raw - 1 - index
+        assert (len(grid.place([index])) == 1) == (before <= stored < before + cropped)
+        assert kept[grid.place([index])].all()
     if slices == cropped:
         assert kept.sum() == len(grid.place(chosen))
     assert grid.kept(range(raw)).all()

@@ -1,4 +1,4 @@
-"""``annotate import``: labels as annotators save them, and what is not accepted of them."""
+"""``annotate import``: labels as annotators save them, and which of them are refused."""
 
 from __future__ import annotations
 
@@ -69,12 +69,12 @@ def test_painted_slices_become_labels_and_all_others_are_ignored(
     }
     manifest = read(made / "sparse_manifest.json")
     assert manifest["painted_values"] == {"1": 1, "7": 2}
-    assert {case: one["chosen"] for case, one in manifest["cases"].items()} == dict.fromkeys(CASES[:3], CHOSEN)
-    said = capsys.readouterr()
-    assert "6 selected slices have no paint and count as background: case0 (ITK-SNAP 3, 18)" in said.err
-    assert "7 selected cases have no label map" in said.err
-    assert "painted values became 7 -> 2" in said.out
-    assert "-fpe DatasetFingerprintExtractorAnnotated" in said.out
+    assert {case: entry["chosen"] for case, entry in manifest["cases"].items()} == dict.fromkeys(CASES[:3], CHOSEN)
+    printed = capsys.readouterr()
+    assert "6 selected slices have no paint and count as background: case0 (ITK-SNAP 3, 18)" in printed.err
+    assert "7 selected cases have no label map" in printed.err
+    assert "painted values became 7 -> 2" in printed.out
+    assert "-fpe DatasetFingerprintExtractorAnnotated" in printed.out
     assert main(["annotate", "interpolate", "610", "--to", "611"]) == 0
 
 
@@ -94,8 +94,8 @@ def test_all_orders_are_turned_into_all_others() -> None:
     for order, signs in ORDERS:
         orientation = np.stack([[order.index(axis) for axis in range(3)], signs], 1)
         stored = wanted.as_reoriented(orientation)
-        own, like = (axial(one.affine, one.shape) for one in (stored, wanted))
-        back = turned_like(np.asarray(stored.dataobj).transpose(2, 1, 0), own, like)
+        current, target = (axial(image.affine, image.shape) for image in (stored, wanted))
+        back = turned_like(np.asarray(stored.dataobj).transpose(2, 1, 0), current, target)
         assert back is not None
         np.testing.assert_array_equal(back.transpose(2, 1, 0), marks)
     assert stored_as((0, 1, 2), (1, 1, 1)).shape == SHAPE
@@ -130,10 +130,10 @@ def test_values_names_grids_and_cases_must_fit(place: Path, capsys: pytest.Captu
     assert "does not have the voxels of its image" in capsys.readouterr().err
     save(painted("case1"), place / "painted" / "case1.nii.gz", direction=np.diag([-1, -1, 1]))
     run(place, expect=2)
-    assert "has 60 painted voxels outside of its image" in capsys.readouterr().err
+    assert "has 60 painted voxels outside its image" in capsys.readouterr().err
     save(0.5 * painted("case1"), place / "painted" / "case1.nii.gz")
     run(place, expect=2)
-    assert "is no label map: not all of its values are whole numbers" in capsys.readouterr().err
+    assert "is not a label map: some of its values are not whole numbers" in capsys.readouterr().err
     (place / "painted" / "case1.nii.gz").rename(place / "painted" / "other.nii.gz")
     run(place, expect=2)
     assert "label maps of other, which the plan does not name" in capsys.readouterr().err
@@ -154,7 +154,7 @@ def test_plans_must_be_plans_of_these_images(place: Path, capsys: pytest.Capture
 
 
 def test_before_a_split_is_known_none_is_written(place: Path) -> None:
-    """nnU-Net makes its split in the first training; until then plans alone are moved."""
+    """nnU-Net makes its split in the first training; until then only plans are copied."""
     run(place)
     preprocessed = place / "preprocessed" / PAINTED
     preprocessed.mkdir()

@@ -11,7 +11,7 @@ import torch
 
 from nnunet_tricks.annotation.interpolation import interpolate, network_file
 from nnunet_tricks.annotation.interpolation.correspondence import Correspondence, contrasts, moved
-from nnunet_tricks.annotation.interpolation.network_file import Trained, trained
+from nnunet_tricks.annotation.interpolation.network_file import TrainedCorrespondence, trained
 from nnunet_tricks.annotation.quality import overlap
 from nnunet_tricks.cli import main
 from tests.annotation.world import array, build
@@ -20,7 +20,7 @@ SHAPE = (17, 40, 36)
 
 
 def tube(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """A bright disk that swings to and fro from slice to slice, as no blend of its ends can know, in noise."""
+    """A bright disk in noise that swings from slice to slice, which no blend of its ends can show."""
     generator = np.random.default_rng(seed)
     rows, columns = np.ogrid[: SHAPE[1], : SHAPE[2]]
     labels = np.zeros(SHAPE, np.uint8)
@@ -34,19 +34,19 @@ def tube(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def network(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def network(tmp_path_factory: pytest.TempPathFactory) -> TrainedCorrespondence:
     images = [tube(seed)[0] for seed in range(4)]
     file = tmp_path_factory.mktemp("network") / "tubes.pt"
     return trained(file, lambda: images, [SHAPE] * 4, steps=15, on=torch.device("cpu"))
 
 
-def staying(file: Path) -> Trained:
+def staying(file: Path) -> TrainedCorrespondence:
     """A network that is sure that nothing moves."""
     network = Correspondence()
     with torch.no_grad():
         network.bias[:] = -1e4
         network.bias[len(network.bias) // 2] = 0
-    return Trained(network.eval(), 1, 0, file)
+    return TrainedCorrespondence(network.eval(), 1, 0, file)
 
 
 def test_where_nothing_moves_it_is_sdf(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_where_nothing_moves_it_is_sdf(tmp_path: Path) -> None:
         np.testing.assert_array_equal(ours[known], labels[known])
 
 
-def test_it_follows_what_moves(network: Trained) -> None:
+def test_it_follows_what_moves(network: TrainedCorrespondence) -> None:
     image, labels = tube(9)
     known = [0, 8, 16]
     scores = [
@@ -132,7 +132,7 @@ def test_large_slices_are_shrunk_for_the_network_and_labels_are_not(tmp_path: Pa
     np.testing.assert_array_equal(ours, interpolate(labels, [0, 4]))
 
 
-def test_what_it_needs_must_be_there(network: Trained) -> None:
+def test_what_it_needs_must_be_there(network: TrainedCorrespondence) -> None:
     image, labels = tube(0)
     with pytest.raises(ValueError, match="needs volume and network"):
         interpolate(labels, [0], method="learned", volume=image)
@@ -142,7 +142,7 @@ def test_what_it_needs_must_be_there(network: Trained) -> None:
         network_file.device("warp")
     broken = network.file.with_name("broken.pt")
     broken.write_bytes(b"no network")
-    with pytest.raises(ValueError, match="is no network of slice correspondence"):
+    with pytest.raises(ValueError, match="is not a network of slice correspondence"):
         trained(broken, lambda: [image], [SHAPE], steps=1)
     with pytest.raises(ValueError, match="no volume has two slices"):
         trained(network.file.with_name("other.pt"), lambda: [image[:1]], [(1, 40, 36)], steps=1)
@@ -163,7 +163,7 @@ def test_data_sets_are_filled_and_measured_by_it(
     capsys.readouterr()
     network = ["--network", str(tmp_path / "n.pt")]
     assert main(["annotate", "quality", str(raw), "--density", "0.2", *words, *network, "--json"]) == 0
-    assert {one["method"] for one in json.loads(capsys.readouterr().out)} == {"learned"}
+    assert {entry["method"] for entry in json.loads(capsys.readouterr().out)} == {"learned"}
     assert main(["annotate", "quality", str(raw), *words]) == 2
     assert "need --network FILE" in capsys.readouterr().err
 

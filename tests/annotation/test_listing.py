@@ -1,4 +1,4 @@
-"""Which file is of which case: channels, cases, formats."""
+"""Which file belongs to which case: channels, cases, formats."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def test_channels_and_cases_are_counted(tmp_path: Path, capsys: pytest.CaptureFi
     put(tmp_path, *(f"{case}_{channel:04d}.nii.gz" for case in "ab" for channel in range(2)))
     assert {case: len(files) for case, files in channels_in(tmp_path).items()} == {"a": 2, "b": 2}
     assert select(tmp_path) == 0
-    said = capsys.readouterr()
-    assert "2 cases with 2 channels each" in said.out
-    assert "are taken for" not in said.err
+    printed = capsys.readouterr()
+    assert "2 cases with 2 channels each" in printed.out
+    assert "are taken for" not in printed.err
 
 
 def test_numbers_of_patients_that_look_like_channels_are_named_or_refused(
@@ -35,12 +35,12 @@ def test_numbers_of_patients_that_look_like_channels_are_named_or_refused(
 ) -> None:
     put(tmp_path, *(f"img_{number:04d}.nii.gz" for number in range(5)))
     assert select(tmp_path) == 0
-    said = capsys.readouterr()
-    assert "1 case with 5 channels each" in said.out
-    assert "img_0000.nii.gz to img_0004.nii.gz are taken for 5 channels of one case, img" in said.err
+    printed = capsys.readouterr()
+    assert "1 case with 5 channels each" in printed.out
+    assert "img_0000.nii.gz to img_0004.nii.gz are taken for 5 channels of one case, img" in printed.err
     put(tmp_path, "img_0003.nii.gz", slices=5)
     assert select(tmp_path, 2) == 0
-    assert "are no channels of one case" in capsys.readouterr().err
+    assert "are not channels of one case" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

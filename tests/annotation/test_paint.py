@@ -33,7 +33,7 @@ def chosen_of(place: Path, case: str) -> list[int]:
 
 
 def on_slices(values: np.ndarray, slices: list[int]) -> np.ndarray:
-    """Of a label map that is stored in the order of ``TURNED`` only some slices; these run along its last axis."""
+    """Keep some slices of a label map in the order of ``TURNED``; its slices run along the last axis."""
     kept = np.zeros_like(values)
     kept[..., slices] = values[..., slices]
     return kept
@@ -59,9 +59,9 @@ def save_painted(place: Path, values: np.ndarray, name: str = "case0.nii.gz") ->
 
 
 def expected(values: np.ndarray, slices: list[int]) -> np.ndarray:
-    found = np.full(SHAPE, 3, np.uint8)
-    found[..., slices] = values[..., slices]
-    return found
+    label = np.full(SHAPE, 3, np.uint8)
+    label[..., slices] = values[..., slices]
+    return label
 
 
 def test_a_round_trip_of_itksnaps_and_3d_slicers_files_loses_no_voxel(place: Path) -> None:
@@ -111,7 +111,7 @@ def test_an_extra_slice_without_paint_is_no_harm_and_one_with_paint_is_refused(
     run(place, "--dry-run")
     save_painted(place, np.concatenate([values, np.ones_like(values[:1])]))
     run(place, expect=2)
-    assert "painted voxels outside of its image" in capsys.readouterr().err
+    assert "painted voxels outside its image" in capsys.readouterr().err
 
 
 def test_classes_have_numbers_and_need_not_be_painted_yet(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -151,8 +151,8 @@ def test_overlapping_segments_are_refused_or_of_the_higher_class(
     parts = [Part("organ", truth == 1, 0, 1), Part("lesion", inner == 1, 1, 1)]
     save_segmentation(parts, image_of(place), place / "painted" / "case0.seg.nrrd")
     run(place, expect=2)
-    said = capsys.readouterr().err
-    assert f"two classes share voxels in case0 (organ and lesion: {np.count_nonzero(inner)} voxels; ITK-SNAP" in said
+    printed = capsys.readouterr().err
+    assert f"two classes share voxels in case0 (organ and lesion: {np.count_nonzero(inner)} voxels; ITK-SNAP" in printed
     run(place, "--overlaps", "higher")
     np.testing.assert_array_equal(made(place), expected(truth + inner, slices))
 
@@ -208,7 +208,7 @@ def test_two_label_maps_of_one_case_are_refused(place: Path, capsys: pytest.Capt
         (["background"], "must not have the name 'background'"),
         (["a", "a"], "must each have a name and a number of their own, got name a"),
         (["a=1", "b=1"], "got number 1 more than once"),
-        (["a=1", "b"], "must all have numbers, such as kidney=1 tumour=2, or none, got 'b' without"),
+        (["a=1", "b"], "must all have numbers, such as kidney=1 tumour=2, or none; 'b' has none"),
         (["a=0"], "must be 1 or more, got 0"),
         (["a=-1"], "must be 1 or more, got -1"),
         (["a=1.5"], "must be names, or names and whole numbers"),
@@ -239,7 +239,7 @@ def test_a_mark_of_bytes_and_an_edited_table_are_known(place: Path, capsys: pyte
     table.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode())
     run(place, "--dry-run")
     assert "plan.csv has other slices of case0 than plan.json, which alone counts" in capsys.readouterr().err
-    # Who paints in ITK-SNAP or 3D Slicer changes the numbers that these show.
+    # Annotators may change the numbers that ITK-SNAP or 3D Slicer show.
     for column, changed in ((5, "1"), (6, "-3,5")):
         cells = first.copy()
         cells[column] = changed
@@ -259,15 +259,15 @@ def test_json_says_what_was_made_of_which_paint(place: Path, capsys: pytest.Capt
     save_painted(place, on_slices(labels_of(0), chosen_of(place, "case0")))
     capsys.readouterr()
     run(place, "--json")
-    said: dict[str, Any] = json.loads(capsys.readouterr().out)
-    assert (said["classes"], said["channels"]) == ({"background": 0, "organ": 1, "lesion": 2}, 1)
-    assert said["values"] == {"1": 1, "2": 2}
+    report: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert (report["classes"], report["channels"]) == ({"background": 0, "organ": 1, "lesion": 2}, 1)
+    assert report["values"] == {"1": 1, "2": 2}
 
 
 def test_layers_without_names_of_classes_keep_all_paint_and_say_what_numbers_made_of_it(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Two layers whose values differ; and names that nearly are those of classes, the other way round."""
+    """Two layers with different values, and names that resemble those of classes, swapped."""
     slices = chosen_of(place, "case0")
     truth = np.zeros(SHAPE, np.uint8)
     truth[4:9], truth[5:7] = 1, 2
@@ -295,21 +295,22 @@ def test_accents_may_be_stored_in_two_ways(place: Path) -> None:
 def test_slices_of_no_class_throughout_do_not_count_as_annotated(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Somebody marks whole slices as not to be told, and says that this means not annotated."""
+    """An annotator marks whole slices as unclear, and says that this means not annotated."""
     slices = chosen_of(place, "case0")
     values = on_slices(labels_of(0).astype(np.int16), slices)
     values[..., slices[0]] = 9
     save_painted(place, values)
     capsys.readouterr()
     run(place, "--other-values", "ignore")
-    said = capsys.readouterr()
-    assert "1 case of 1 channel with 1 annotated slices" in said.out
-    assert "1 selected slices are of no class throughout and count as not annotated: case0 (ITK-SNAP 3)" in said.err
+    printed = capsys.readouterr()
+    assert "1 case of 1 channel with 1 annotated slices" in printed.out
+    warning = "1 selected slices are painted with no class throughout and count as not annotated: case0 (ITK-SNAP 3)"
+    assert warning in printed.err
     manifest = json.loads((place / "raw" / MADE / "sparse_manifest.json").read_text())
     assert manifest["cases"]["case0"]["chosen"] == slices[1:]
     save_painted(place, on_slices(np.full(SHAPE, 9, np.int16), slices))
     run(place, "--to", "611", "--other-values", "ignore", "--accept-unpainted", expect=2)
-    assert "all selected slices of case0 are painted with what" in capsys.readouterr().err
+    assert "all selected slices of case0 are painted with values" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1.5])
@@ -323,7 +324,7 @@ def test_numbers_that_are_not_whole_are_refused_in_one_line(
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         run(place, expect=2)
-    assert "is no label map: not all of its values are whole numbers" in capsys.readouterr().err
+    assert "is not a label map: some of its values are not whole numbers" in capsys.readouterr().err
 
 
 def test_images_of_two_formats_are_named_before_anybody_paints(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

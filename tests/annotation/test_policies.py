@@ -1,4 +1,4 @@
-"""How many slices, which, and what a higher density adds."""
+"""Number and choice of slices, and what a higher density adds."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def test_no_policy_leaves_smaller_gaps_than_fixed_intervals(slices: int, density
 
 
 @given(SLICES, DENSITIES, DENSITIES, st.integers(0, 9))
-def test_random_slices_are_nested_in_density(slices: int, one: float, other: float, seed: int) -> None:
-    low, high = (policies.chosen("random", slices, density, seed=seed, case="x") for density in sorted((one, other)))
+def test_random_slices_are_nested_in_density(slices: int, first: float, second: float, seed: int) -> None:
+    low, high = (policies.chosen("random", slices, density, seed=seed, case="x") for density in sorted((first, second)))
     assert set(low) <= set(high)
 
 
@@ -74,7 +74,7 @@ def test_greedy_cover_is_within_its_bound_of_the_best_choice() -> None:
     def cover(chosen: tuple[int, ...]) -> float:
         return float(alike[:, list(chosen)].max(axis=1).sum())
 
-    best = max(cover(one) for one in combinations(range(11), 3))
+    best = max(cover(triple) for triple in combinations(range(11), 3))
     assert cover(policies.chosen("ual", 11, 3 / 11, features=rows)) >= (1 - 1 / np.e) * best
 
 
@@ -87,18 +87,18 @@ def test_greedy_k_center_is_within_twice_the_best_radius() -> None:
     def radius(chosen: tuple[int, ...]) -> float:
         return float(distances[:, list(chosen)].min(axis=1).max())
 
-    best = min(radius(one) for one in combinations(range(12), 4))
-    found = policies.chosen("ual", 12, 4 / 12, features=rows, objective="kcenter")
-    assert radius(found) <= 2 * best
+    best = min(radius(four) for four in combinations(range(12), 4))
+    chosen = policies.chosen("ual", 12, 4 / 12, features=rows, objective="kcenter")
+    assert radius(chosen) <= 2 * best
 
 
 @given(st.integers(1, 60), st.floats(0.01, 1), st.floats(0.01, 1), st.integers(0, 5))
-def test_volumes_are_nested_whatever_their_order(count: int, one: float, other: float, seed: int) -> None:
+def test_volumes_are_nested_whatever_their_order(count: int, first: float, second: float, seed: int) -> None:
     cases = [f"case{number}" for number in range(count)]
-    shares = zip(sorted((one, other)), (1, -1), strict=True)
+    shares = zip(sorted((first, second)), (1, -1), strict=True)
     few, many = (volumes.chosen(cases[::turn], share, seed=seed) for share, turn in shares)
     assert set(few) <= set(many)
-    assert len(few) == max(1, int(np.ceil(min(one, other) * count - 1e-9)))
+    assert len(few) == max(1, int(np.ceil(min(first, second) * count - 1e-9)))
 
 
 def test_pixels_tell_slices_apart_that_look_different() -> None:
@@ -120,7 +120,7 @@ def test_codes_of_an_autoencoder_tell_slices_apart_and_are_the_same_again() -> N
     kinds = [0, 0, 1, 1, 1, 2]
     stack = looks[kinds] + generator.standard_normal((6, 40, 45))
     first, again = (latents([stack[:4], stack[4:]], steps=8) for _ in range(2))
-    assert [one.shape for one in first] == [(4, 128), (2, 128)]
+    assert [codes.shape for codes in first] == [(4, 128), (2, 128)]
     np.testing.assert_array_equal(np.concatenate(first), np.concatenate(again))
     rows = np.concatenate(first)
     same = np.equal.outer(kinds, kinds)
@@ -131,12 +131,12 @@ def test_cover_adds_what_raises_the_cover_most() -> None:
     unit = np.random.default_rng(3).standard_normal((40, 5))
     unit /= np.linalg.norm(unit, axis=1, keepdims=True)
     alike = unit @ unit.T
-    found: list[int] = []
+    ordered: list[int] = []
     for _ in range(40):
-        gains = [alike[:, [*found, index]].max(axis=1).sum() for index in range(40)]
-        found.append(max(sorted({*range(40)} - {*found}), key=gains.__getitem__))
-        if len(found) in (1, 4, 15):
-            assert policies.order(unit, "cover", len(found)) == found
+        gains = [alike[:, [*ordered, index]].max(axis=1).sum() for index in range(40)]
+        ordered.append(max(sorted({*range(40)} - {*ordered}), key=gains.__getitem__))
+        if len(ordered) in (1, 4, 15):
+            assert policies.order(unit, "cover", len(ordered)) == ordered
 
 
 def test_pixels_do_not_depend_on_units_and_stand_constant_volumes() -> None:

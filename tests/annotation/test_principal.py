@@ -22,13 +22,13 @@ def test_components_are_scikit_learns(count: int, components: int) -> None:
     with RowStore(300, np.float32) as store:
         for part in np.array_split(rows, 7):
             store.add(part)
-        found = projected(store, components)
+        scores = projected(store, components)
     solver = "full" if count <= 5 * components else "randomized"
     expected = PCA(components, svd_solver=solver, random_state=0).fit_transform(rows)
     scale = np.abs(expected).max()
-    # Signs of components are a convention, and of no account for angles and distances.
-    np.testing.assert_allclose(np.abs(found), np.abs(expected), atol=2e-3 * scale)
-    np.testing.assert_allclose(found @ found[:50].T, expected @ expected[:50].T, atol=2e-3 * scale**2)
+    # Signs of components are a convention, and do not matter for angles and distances.
+    np.testing.assert_allclose(np.abs(scores), np.abs(expected), atol=2e-3 * scale)
+    np.testing.assert_allclose(scores @ scores[:50].T, expected @ expected[:50].T, atol=2e-3 * scale**2)
 
 
 def test_memory_does_not_hold_all_rows() -> None:

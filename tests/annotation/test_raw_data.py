@@ -1,4 +1,4 @@
-"""Data sets that are written whole or not at all, by one process at a time."""
+"""Data sets are written completely or not at all, by one process at a time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nnunet_tricks.annotation.scans import Scan, converted, written
+from nnunet_tricks.annotation.scans import VolumeFile, converted, written
 from nnunet_tricks.cli import main
 from nnunet_tricks.nnunet.folders import Folders
 from tests.annotation.world import CASES, DATASET, array, build, labels_of, save
@@ -25,9 +25,9 @@ import nnunet_tricks.annotation.filled, nnunet_tricks.annotation.painted, nnunet
 import nnunetv2.utilities.crossval_split
 from nnunet_tricks.cli import main
 
-def child(command, gate, said):
+def child(command, gate, complaints):
     os.read(gate, 1)  # until the other end is closed
-    os.dup2(said, 2)
+    os.dup2(complaints, 2)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     try:
         os._exit(main(command))
@@ -38,22 +38,22 @@ for line in sys.stdin:
     gate, opening = os.pipe()
     running = []
     for command in json.loads(line):
-        said = tempfile.TemporaryFile()
+        complaints = tempfile.TemporaryFile()
         number = os.fork()
         if not number:
             os.close(opening)
-            child(command, gate, said.fileno())
-        running.append((number, said))
+            child(command, gate, complaints.fileno())
+        running.append((number, complaints))
     os.close(opening)
-    found = []
-    for number, said in running:
+    outcomes = []
+    for number, complaints in running:
         code = os.waitstatus_to_exitcode(os.waitpid(number, 0)[1])
-        said.seek(0)
-        found.append((code, said.read().decode()))
+        complaints.seek(0)
+        outcomes.append((code, complaints.read().decode()))
     os.close(gate)
-    print(json.dumps(found), flush=True)
+    print(json.dumps(outcomes), flush=True)
 """
-"""Forks processes that have imported everything: imports spread their beginnings, and take longer than the work."""
+"""Forks processes that have already imported everything, since imports take longer than the work."""
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def together(raw: Path) -> Iterator[Callable[..., list[tuple[int, str]]]]:
             assert nursery.stdin
             assert nursery.stdout
             print(json.dumps(commands), file=nursery.stdin, flush=True)
-            return [(code, said) for code, said in json.loads(nursery.stdout.readline())]
+            return [(code, complaints) for code, complaints in json.loads(nursery.stdout.readline())]
 
         yield run
 
@@ -126,7 +126,7 @@ def test_what_a_killed_process_left_is_removed_by_the_next(raw: Path) -> None:
 def test_what_a_preprocessed_folder_would_mix_is_refused_before_anything_is_written(
     raw: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Raw data removed by hand, the rest left: its split is of other validation cases."""
+    """Raw data were removed by hand, the rest was left: its split has other validation cases."""
     import shutil
 
     words = ["annotate", "sparsify", "501", "--to", "601", "--density", "0.2"]
@@ -159,7 +159,7 @@ def test_both_sides_are_there_or_none(raw: Path, monkeypatch: pytest.MonkeyPatch
 def test_a_label_that_is_cut_short_gets_no_name(tmp_path: Path, ending: str) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (20, 30, 40)).astype(np.uint8)
     save(noise, tmp_path / "image.nii.gz")
-    like = Scan(tmp_path / "image.nii.gz").image()
+    like = VolumeFile(tmp_path / "image.nii.gz").image()
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
     try:
@@ -173,7 +173,7 @@ def test_a_label_that_is_cut_short_gets_no_name(tmp_path: Path, ending: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("words", "limit", "said"),
+    ("words", "limit", "named"),
     [
         (["sparsify", "501", "--to", "601", "--density", "0.2"], 1_500, "sparse_manifest.json'"),
         (["select", "RAW", "--density", "0.2", "--policy", "ual", "-o", "OUT"], 2_000, "temporary file in "),
@@ -181,7 +181,7 @@ def test_a_label_that_is_cut_short_gets_no_name(tmp_path: Path, ending: str) -> 
     ],
 )
 def test_a_full_disk_is_named_by_file_and_leaves_nothing(
-    raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], limit: int, said: str
+    raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], limit: int, named: str
 ) -> None:
     places = {"RAW": str(raw), "OUT": str(tmp_path / "plan")}
     before = sorted(tmp_path.rglob("*"))
@@ -191,7 +191,7 @@ def test_a_full_disk_is_named_by_file_and_leaves_nothing(
         assert main(["annotate", *(places.get(word, word) for word in words)]) == 2
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert said in capsys.readouterr().err
+    assert named in capsys.readouterr().err
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -215,7 +215,7 @@ def test_headers_with_voxels_elsewhere_become_one_file(
     assert [file.name for file in (made / "labelsTr").iterdir()] == [f"a{whole}"]
     description = json.loads((made / "dataset.json").read_text())
     assert (description["file_ending"], description["numTraining"]) == (whole, 1)
-    # The hash is of the voxels, too.
+    # The hash covers the voxels, too.
     voxels = next(file for file in (tmp_path / "painted").iterdir() if file.suffix != detached)
     save(np.roll(label, 1, axis=1) + label, tmp_path / "painted" / f"a{detached}")
     assert voxels.is_file()
@@ -228,7 +228,7 @@ def test_conversion_keeps_voxels_and_grid(tmp_path: Path) -> None:
     image[0, 0, 0] = np.nan
     save(image, tmp_path / "a.mhd", direction=[[0, -1, 0], [0, 0, 1], [1, 0, 0]])
     converted(tmp_path / "a.mhd", tmp_path / "a.mha")
-    before, after = (Scan(tmp_path / f"a.{ending}") for ending in ("mhd", "mha"))
+    before, after = (VolumeFile(tmp_path / f"a.{ending}") for ending in ("mhd", "mha"))
     np.testing.assert_array_equal(array(before.file), array(after.file))
     np.testing.assert_allclose(before.axial.affine, after.axial.affine)
     assert os.path.getsize(tmp_path / "a.mha") > 0

@@ -46,7 +46,7 @@ def test_a_changed_label_is_named_by_interpolate_sparsify_and_training(
     file = a_training_label(raw)
     save(np.where(array(file) == 1, 2, array(file)).astype(np.uint8), file)
     assert changed() == [f"{file} has changed since it was recorded"]
-    assert f"WARNING: 1 files are not those that {SPARSE} was made of" in lines_for_training(SPARSE)[0]
+    assert f"WARNING: 1 files are not those that {SPARSE} was made from" in lines_for_training(SPARSE)[0]
     assert main(["annotate", "interpolate", "601", "--to", "602"]) == 2
     assert f"{file} has changed since it was recorded. Make {SPARSE} again, or say" in capsys.readouterr().err
     assert not (raw.parent / f"Dataset602_{SPARSE.partition('_')[2]}_sdf").exists()
@@ -59,7 +59,7 @@ def test_a_changed_label_is_named_by_interpolate_sparsify_and_training(
 def test_dense_labels_and_images_are_compared_too(raw: Path, capsys: pytest.CaptureFixture[str]) -> None:
     case = a_training_label(raw).name.removesuffix(".nii.gz")
     save(labels_of(int(case[-1]))[::-1], raw / "labelsTr" / f"{case}.nii.gz")
-    assert changed() == [f"{raw / 'labelsTr' / f'{case}.nii.gz'} has changed since the label was made of it"]
+    assert changed() == [f"{raw / 'labelsTr' / f'{case}.nii.gz'} has changed since the label was made from it"]
     save(labels_of(int(case[-1])), raw / "labelsTr" / f"{case}.nii.gz")
     assert changed() == []
     image = raw / "imagesTr" / f"{case}_0000.nii.gz"
@@ -88,7 +88,7 @@ def test_painted_files_are_compared_after_the_import(
     assert changes(folders, "Dataset610_Painted") == []
     label[7] = 0
     save(label, painted)
-    assert changes(folders, "Dataset610_Painted") == [f"{painted} has changed since the label was made of it"]
+    assert changes(folders, "Dataset610_Painted") == [f"{painted} has changed since the label was made from it"]
     painted.unlink()
     assert changes(folders, "Dataset610_Painted") == []
 
@@ -107,8 +107,8 @@ def test_trainings_warn_of_changed_labels(bench: Bench) -> None:
             manifest.unlink()
         (log,) = (run.folder / "results").rglob("training_log*.txt")
         label = run.data.raw / "labelsTr" / "case_0.nii.gz"
-        said = log.read_text()
-    assert f"WARNING: 1 files are not those that {run.data.name} was made of: {label} has changed" in said
+        lines = log.read_text()
+    assert f"WARNING: 1 files are not those that {run.data.name} was made from: {label} has changed" in lines
 
 
 def test_check_names_what_has_changed(raw: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,5 +120,5 @@ def test_check_names_what_has_changed(raw: Path, capsys: pytest.CaptureFixture[s
     save(np.where(array(file) == 1, 2, array(file)).astype(np.uint8), file)
     assert main(["check", "601", "--json", "--workers", "1"]) == 1
     after = json.loads(capsys.readouterr().out)["findings"]
-    said = [finding["says"] for finding in after if finding["kind"] == "changed"]
-    assert said == [f"{file} has changed since it was recorded"]
+    sentences = [finding["says"] for finding in after if finding["kind"] == "changed"]
+    assert sentences == [f"{file} has changed since it was recorded"]

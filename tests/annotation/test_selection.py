@@ -1,4 +1,4 @@
-"""``annotate select``: what it writes, and what it makes of data that have no such slices."""
+"""``annotate select``: what it writes, and how it treats data without such slices."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def select(capsys: pytest.CaptureFixture[str], *words: object) -> dict:
 
 def test_budget_and_gaps(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plan = select(capsys, folder, "--density", 0.1, "--dry-run", "-o", tmp_path / "plan")
-    assert {case: one["chosen"] for case, one in plan["cases"].items()} == {
+    assert {case: entry["chosen"] for case, entry in plan["cases"].items()} == {
         "scan0": [5, 15],
         "scan1": [5, 15, 25],
         "scan2": [5, 16, 27, 38],
@@ -59,9 +59,9 @@ def test_plans_are_nested_in_density_and_volumes(
     large = select(capsys, *words, "--density", 0.3)["cases"]
     assert len(small) == 2
     assert len(large) == 3
-    assert all(set(one["chosen"]) < set(large[case]["chosen"]) for case, one in small.items())
-    more = select(capsys, *words, "--density", 0.5)["cases"]
-    assert all(set(one["chosen"]) < set(more[case]["chosen"]) for case, one in large.items())
+    assert all(set(entry["chosen"]) < set(large[case]["chosen"]) for case, entry in small.items())
+    largest = select(capsys, *words, "--density", 0.5)["cases"]
+    assert all(set(entry["chosen"]) < set(largest[case]["chosen"]) for case, entry in large.items())
 
 
 def test_a_plan_is_written_once_and_never_replaced_by_another(
@@ -84,8 +84,8 @@ def test_one_slice_volumes_and_tiny_densities_get_one_slice_and_a_word(
     write(tmp_path / "b.mha", (12, 6, 5))
     assert main(["annotate", "select", str(tmp_path), "--density", "0.01", "--dry-run", "--json"]) == 0
     captured = capsys.readouterr()
-    assert [one["chosen"] for one in json.loads(captured.out)["cases"].values()] == [[0], [6]]
-    assert "have one slice only" in captured.err
+    assert [entry["chosen"] for entry in json.loads(captured.out)["cases"].values()] == [[0], [6]]
+    assert "have only one slice" in captured.err
     assert "less than half a slice of 2 volume(s)" in captured.err
 
 

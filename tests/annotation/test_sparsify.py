@@ -67,11 +67,11 @@ def test_the_manifest_says_what_was_done_and_hashes_what_was_written(raw: Path) 
         3,
     )
     assert manifest["budget"]["slices"] == 8 * 4
-    for case, one in manifest["cases"].items():
-        assert (one["annotation"] == "sparse") == (one.get("chosen") == [2, 7, 12, 17])
+    for case, entry in manifest["cases"].items():
+        assert (entry["annotation"] == "sparse") == (entry.get("chosen") == [2, 7, 12, 17])
         for folder, file, key in (("imagesTr", f"{case}_0000", "images_sha256"), ("labelsTr", case, "label_sha256")):
-            found = hashlib.sha256((made / folder / f"{file}.nii.gz").read_bytes()).hexdigest()
-            assert found == (one[key][0] if folder == "imagesTr" else one[key])
+            digest = hashlib.sha256((made / folder / f"{file}.nii.gz").read_bytes()).hexdigest()
+            assert digest == (entry[key][0] if folder == "imagesTr" else entry[key])
 
 
 def test_plans_are_those_of_the_dense_data_set(raw: Path) -> None:
@@ -115,7 +115,7 @@ def test_slices_run_from_feet_to_head_in_any_storage_order(
     written, dense = array(made / "labelsTr" / f"{case}.nii.gz"), labels_of(int(case[4:]))
     length = dense.shape[axis]
     expected = [(2 * number + 1) * length // (2 * round(0.2 * length)) for number in range(round(0.2 * length))]
-    stored = sorted(length - 1 - one if reverse else one for one in expected)
+    stored = sorted(length - 1 - index if reverse else index for index in expected)
     others = tuple(other for other in range(3) if other != axis)
     assert np.flatnonzero((written != 3).any(axis=others)).tolist() == stored
     np.testing.assert_array_equal(np.take(written, stored, axis), np.take(dense, stored, axis))
@@ -156,9 +156,9 @@ def test_a_volume_whose_object_was_not_hit_is_named(raw: Path, capsys: pytest.Ca
     for case in CASES[:8]:
         save(label, raw / "labelsTr" / f"{case}.nii.gz")
     sparsify()
-    assert "shows a class: these train background only" in capsys.readouterr().err
+    assert "shows a class: these cases train the background only" in capsys.readouterr().err
     manifest = read(raw.parent / SPARSE / "sparse_manifest.json")
-    assert not all(one.get("shows_object", True) for one in manifest["cases"].values())
+    assert not all(entry.get("shows_object", True) for entry in manifest["cases"].values())
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_what_is_missing_is_said(raw: Path, capsys: pytest.CaptureFixture[str]) 
 
 
 def partly_ignored(raw: Path, slices: list[int]) -> None:
-    """Nobody annotated other slices of the data set, which says so in ``dataset.json``."""
+    """Leave other slices of the data set without annotation; ``dataset.json`` has the ignore label."""
     for case in CASES:
         label = np.full((20, 12, 10), 3, np.uint8)
         label[slices] = labels_of(int(case[4:]))[slices]
@@ -213,13 +213,13 @@ def test_slices_that_nobody_annotated_are_neither_chosen_nor_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     raw = build(tmp_path, monkeypatch, labels=IGNORING)
-    there = [1, 6, 9, 10, 15, 19]
-    partly_ignored(raw, there)
+    annotated = [1, 6, 9, 10, 15, 19]
+    partly_ignored(raw, annotated)
     for policy in ("fixed", "random", "ual"):
         sparsify("--density", 0.5, "--policy", policy, "--dry-run", "--json")
-        said = capsys.readouterr()
-        assert json.loads(said.out)["budget"]["slices"] == 8 * 3
-        assert "are not annotated on all slices, but on 48 of 160: slices were chosen among these" in said.err
+        printed = capsys.readouterr()
+        assert json.loads(printed.out)["budget"]["slices"] == 8 * 3
+        assert "are not annotated on all slices, but on 48 of 160: slices were chosen among these" in printed.err
     sparsify("--density", 0.5)
     made = raw.parent / "Dataset601_Toy_fixed0p5"
     manifest = read(made / "sparse_manifest.json")
@@ -243,16 +243,16 @@ def test_interpolation_takes_wholly_annotated_slices_and_leaves_nothing_ignored(
         save(label, raw / "labelsTr" / f"{case}.nii.gz")
     sparsify()
     assert main(["annotate", "interpolate", "601", "--to", "602"]) == 0
-    said = capsys.readouterr().err
-    assert "8 selected slices are annotated in part: masks were made without them" in said
-    assert "have voxels that nobody annotated, and stay as they are" in said
+    printed = capsys.readouterr().err
+    assert "8 selected slices are annotated in part: masks were made without them" in printed
+    assert "have voxels that nobody annotated, and stay as they are" in printed
     made = raw.parent / "Dataset602_Toy_fixed0p2_sdf"
     case = read(made / "splits_final.json")[0]["train"][0]
     expected = interpolate(label, [2, 12, 17], spacing=(0.9, 0.8))
     expected[7, :, 3:] = dense[7, :, 3:]
-    found = array(made / "labelsTr" / f"{case}.nii.gz")
-    np.testing.assert_array_equal(found, expected)
-    assert not (found == 3).any()
+    filled = array(made / "labelsTr" / f"{case}.nii.gz")
+    np.testing.assert_array_equal(filled, expected)
+    assert not (filled == 3).any()
 
 
 def test_a_case_without_a_wholly_annotated_slice_is_not_interpolated(

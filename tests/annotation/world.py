@@ -58,7 +58,7 @@ def plans(transpose: tuple[int, int, int] = (0, 1, 2), spacing: float = 3.0) -> 
 
 
 def build(root: Path, monkeypatch: pytest.MonkeyPatch, direction: Any = UPRIGHT, **changes: Any) -> Path:
-    """nnU-Net's folders with the data set; returns that of the raw data."""
+    """Make nnU-Net's folders with the data set, and return that of the raw data."""
     for name in ("raw", "preprocessed", "results"):
         (root / name).mkdir()
         monkeypatch.setenv(f"nnUNet_{name}", str(root / name))

@@ -1,8 +1,9 @@
 import ast
 import csv
 import re
+from collections.abc import Callable
 from importlib import import_module
-from itertools import combinations
+from itertools import combinations, permutations
 from pathlib import Path
 
 import nnunetv2
@@ -10,7 +11,8 @@ import pytest
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunet_tricks.catalogue import CATALOGUE
-from nnunet_tricks.catalogue.info import HOOKS, PHASES, TrickInfo
+from nnunet_tricks.catalogue.entries.shared import tables_5_and_6, tables_7_and_8
+from nnunet_tricks.catalogue.info import HOOKS, PHASES, Measurement, TrickInfo
 from nnunet_tricks.catalogue.naming import parse
 from nnunet_tricks.door import trainers
 from nnunet_tricks.training.trainer import TrickTrainer
@@ -37,10 +39,12 @@ every_trick = pytest.mark.parametrize("info", CATALOGUE, ids=lambda info: info.n
 
 @every_trick
 def test_the_class_is_where_the_entry_says(info: TrickInfo) -> None:
-    cls = getattr(import_module(info.module), info.implementation)
+    # Bases are made where names are looked up.
+    cls = getattr(import_module(info.module or trainers.__name__), info.trainer)
     assert issubclass(cls, nnUNetTrainer)
-    assert cls.__module__ == info.module
+    assert cls.__module__ == (info.module or trainers.__name__)
     assert trainers.find(info.trainer) is cls
+    assert info.base == (not info.module)
 
 
 @every_trick
@@ -73,6 +77,20 @@ def test_what_papers_measured_is_as_printed_on_every_data_set(info: TrickInfo, o
             if method in rows:
                 printed[source, method, row["dataset"]] = baselines[row["dataset"]], float(row["delta_as_printed"])
     assert stated == printed
+
+
+@pytest.mark.parametrize("tables", [tables_5_and_6, tables_7_and_8])
+def test_figures_of_a_table_go_by_the_names_of_data_sets_and_not_by_their_order(
+    tables: Callable[..., tuple[Measurement, ...]],
+) -> None:
+    printed = {"isic": 0.82, "conic": 1.13, "kidney": -1.33, "tumour": 7.52, "lits": -10.60}
+    measured = tables("A", **printed)
+    assert {one.dataset: one.delta for one in measured} == dict(zip(DATASETS, printed.values(), strict=True))
+    assert all(tables("A", **{key: printed[key] for key in order}) == measured for order in permutations(printed))
+    with pytest.raises(TypeError):
+        tables("A", **printed, liver=0)
+    with pytest.raises(TypeError):
+        tables("A", isic=0.82)
 
 
 def test_no_two_tokens_are_equal_when_case_is_ignored() -> None:

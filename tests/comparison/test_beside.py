@@ -76,7 +76,7 @@ def test_undefined_here(comparison) -> None:
     ("old", "new", "line", "complaint"),
     [
         ("table 7", "table 8", 7, "must be one of table 7"),
-        ("paper.json", "none.json", 6, "is not there"),
+        ("paper.json", "none.json", 6, "does not exist"),
         ("Set-ii", "Set-iii", 8, "did you mean 'Set-ii'?"),
         ("CE: + C", "CE: + D", 12, "must be one of base, + T, + C"),
         ("    Tversky: + T", "    Tverski: + T", 11, "did you mean 'Tversky'?"),

@@ -12,7 +12,7 @@ from nnunetv2.training.nnUNetTrainer.variants.network_architecture.nnUNetTrainer
 )
 
 from nnunet_tricks.conformance.bench import Bench
-from nnunet_tricks.conformance.grid import FULL_GRID, Situation
+from nnunet_tricks.conformance.grid import FULL_GRID, Situation, pairwise
 from nnunet_tricks.conformance.outcome import ConformanceReport, Status
 from nnunet_tricks.conformance.steps import STEPS
 from tests.conformance import planted
@@ -24,7 +24,12 @@ def failed(report: ConformanceReport) -> dict[str, str]:
     return {outcome.step: outcome.reason for outcome in report.failures}
 
 
-@pytest.mark.parametrize("situation", FULL_GRID, ids=str)
+SELECTED = pairwise()
+
+
+@pytest.mark.parametrize(
+    "situation", [pytest.param(s, marks=[] if s in SELECTED else pytest.mark.slow) for s in FULL_GRID], ids=str
+)
 def test_stock_nnunet_holds_everywhere(bench: Bench, situation: Situation) -> None:
     report = bench.check(nnUNetTrainer, situation)
     assert report.explain() == []

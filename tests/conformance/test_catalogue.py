@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations, product
+
 import pytest
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
@@ -10,7 +12,7 @@ from nnunet_tricks.catalogue.info import TrickInfo
 from nnunet_tricks.conformance.baseline import check_baseline
 from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.contract import check_contract
-from nnunet_tricks.conformance.grid import Situation, pairwise
+from nnunet_tricks.conformance.grid import DEEP_SUPERVISION, DIMENSIONS, LABEL_MODES, Situation, pairwise
 from nnunet_tricks.conformance.ranks import RankPair
 from nnunet_tricks.conformance.steps import STEPS
 from nnunet_tricks.door import trainers
@@ -24,20 +26,58 @@ STEP = {"optimizer", "schedule"}
 MIXED = "augmentation.mixing"
 """The exception: patches are mixed where the loss is."""
 
+LOSS = {"loss", "targets", "supervision"}
+"""Hooks whose tricks end where the gradient of the logits is. What checkpoints, validation and prediction make of a
+network is nnU-Net's own then, and the same in every situation."""
+
+NETWORK = {"network"}
+"""Hooks whose tricks are between image and logits, where labels are only the number of channels of the last layer."""
+
+END = ("epochs", "--val", "--c", "predict")
 UP_TO_THE_PATCHES = ("first stage", "build", "train steps", "val step")
-TO_THE_END = (*UP_TO_THE_PATCHES, "epochs", "--val", "--c", "predict")
-CELLS = pairwise()
-WHOLE = (CELLS[0], CELLS[-1])
-"""Where tricks that only change the data or the step are trained and predicted with: images, and a cascade."""
+UP_TO_THE_GRADIENT = tuple(step for step in STEPS if step not in END)
+TO_THE_END = (*UP_TO_THE_PATCHES, *END)
+SITUATIONS = pairwise()
+WHOLE = (SITUATIONS[0], SITUATIONS[-1])
+"""Where tricks of data, loss and step are trained to the end and predicted with: images, and a cascade."""
+ONE_CASCADE = tuple(situation for situation in SITUATIONS if situation.dimension != "cascade" or situation in WHOLE)
+"""For a loss, patches of a cascade are those of a volume: any two other circumstances meet, flat or in a volume."""
+
+
+def shapes_of_networks() -> tuple[Situation, ...]:
+    """Every dimension meets deep supervision on and off, and each kind of labels occurs."""
+    chosen = list(WHOLE)
+    while missing := [
+        situation
+        for situation in SITUATIONS
+        if all((situation.dimension, situation.deep_supervision) != (c.dimension, c.deep_supervision) for c in chosen)
+    ]:
+        chosen.append(max(missing, key=lambda situation: situation.labels not in {c.labels for c in chosen}))
+    return tuple(chosen)
+
+
+def claims_within(info: TrickInfo, hooks: set[str]) -> bool:
+    return {hook.partition(".")[0] for hook in info.hooks} <= hooks
 
 
 def claims_only(info: TrickInfo, hooks: set[str]) -> bool:
-    return {hook.partition(".")[0] for hook in info.hooks} <= hooks and MIXED not in info.hooks
+    return claims_within(info, hooks) and MIXED not in info.hooks
 
 
-def cells_of(info: TrickInfo) -> tuple[Situation, ...]:
+def situations_of(info: TrickInfo) -> tuple[Situation, ...]:
     """What nnU-Net does anyway is compared with it bit for bit below."""
-    return WHOLE if info.own or claims_only(info, STEP) else CELLS
+    if info.own or claims_only(info, STEP):
+        return WHOLE
+    if claims_only(info, NETWORK):
+        return shapes_of_networks()
+    return ONE_CASCADE if claims_only(info, {"loss"}) else SITUATIONS
+
+
+def steps_of(info: TrickInfo, situation: Situation) -> tuple[str, ...]:
+    """What the trick can have an effect on there."""
+    if claims_only(info, DATA | STEP):
+        return TO_THE_END if situation in WHOLE else UP_TO_THE_PATCHES
+    return UP_TO_THE_GRADIENT if claims_within(info, LOSS | DATA | STEP) and situation not in WHOLE else tuple(STEPS)
 
 
 every_trick = pytest.mark.parametrize("info", CATALOGUE, ids=lambda info: info.name)
@@ -54,14 +94,22 @@ def trainer_of(info: TrickInfo) -> type[nnUNetTrainer]:
     [
         pytest.param(info, situation, id=f"{situation}-{info.name}")
         for info in CATALOGUE
-        for situation in cells_of(info)
+        for situation in situations_of(info)
     ],
 )
 def test_it_holds_wherever_two_circumstances_meet(bench: Bench, info: TrickInfo, situation: Situation) -> None:
-    steps = tuple(STEPS)
-    if claims_only(info, DATA | STEP):
-        steps = TO_THE_END if situation in WHOLE else UP_TO_THE_PATCHES
-    assert bench.check(trainer_of(info), situation, steps=steps).explain() == []
+    assert bench.check(trainer_of(info), situation, steps=steps_of(info, situation)).explain() == []
+
+
+def test_losses_and_networks_meet_their_pairs() -> None:
+    """Of what a loss sees, any two; of what a network is made for, any two, and each kind of labels."""
+    seen = {(situation.labels, situation.dimension == "2d", situation.deep_supervision) for situation in ONE_CASCADE}
+    for first, second in combinations(range(3), 2):
+        values = [sorted({entry[place] for entry in seen}) for place in (first, second)]
+        assert set(product(*values)) == {(entry[first], entry[second]) for entry in seen}
+    made = shapes_of_networks()
+    assert {(s.dimension, s.deep_supervision) for s in made} == set(product(DIMENSIONS, DEEP_SUPERVISION))
+    assert {situation.labels for situation in made} == set(LABEL_MODES)
 
 
 @every_trick

@@ -1,4 +1,4 @@
-"""What the tests of the converters share: the sample data, a raw folder of their own, and one call that converts."""
+"""Fixtures of the converters' tests: the sample data, an empty raw folder, and a call that converts."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from dataset_conversion import command
 
 @dataclass(frozen=True)
 class Converted:
-    """What came of one conversion."""
+    """The result of a conversion."""
 
     code: int
     summary: dict[str, Any]
     folder: Path
 
     def json(self, name: str) -> Any:
-        """One of the JSON files beside ``dataset.json``."""
+        """Read a JSON file beside ``dataset.json``."""
         return json.loads((self.folder / name).read_text())
 
     def case(self, name: str) -> dict[str, Any]:
-        """A case's entry in the report."""
+        """Entry of a case in the report."""
         return next(case for case in self.json("conversion_report.json")["cases"] if case["id"] == name)
 
     def reason(self, name: str) -> str:
-        """Why a case was refused."""
-        return next(one["reason"] for one in self.summary["refusals"] if one["id"] == name)
+        """Reason why a case was refused."""
+        return next(refusal["reason"] for refusal in self.summary["refusals"] if refusal["id"] == name)
 
 
 Convert = Callable[..., Converted]
@@ -76,7 +76,7 @@ def convert(raw: Path, capsys: pytest.CaptureFixture[str]) -> Convert:
 
 @pytest.fixture
 def copied(data: Path, tmp_path: Path) -> Callable[[str], Path]:
-    """A sample data set copied to where it may be changed."""
+    """Copy a sample data set to a place where it may be changed."""
 
     def copy(name: str) -> Path:
         target = tmp_path / "source" / name

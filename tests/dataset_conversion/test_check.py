@@ -1,4 +1,4 @@
-"""A sound raw data set has no findings; each planted fault is found, and named where it is."""
+"""A sound raw data set has no findings; each planted fault is found, with its place."""
 
 from __future__ import annotations
 
@@ -76,13 +76,13 @@ def pictures(tmp_path: Path) -> Path:
     return folder
 
 
-def found(folder: Path) -> list[tuple[str, str, str, str]]:
+def findings_of(folder: Path) -> list[tuple[str, str, str, str]]:
     return [(f["level"], f["kind"], f["file"], f["says"]) for f in check(folder, quiet=True)["findings"]]
 
 
 def test_a_sound_data_set_has_no_findings(volumes: Path, pictures: Path) -> None:
-    assert found(volumes) == []
-    assert found(pictures) == []
+    assert findings_of(volumes) == []
+    assert findings_of(pictures) == []
 
 
 def image_file(folder: Path) -> Path:
@@ -110,14 +110,14 @@ def with_value(file: Path, value: float) -> None:
 
 
 def two_geometries(file: Path) -> None:
-    """nibabel takes numbers for millimetres whatever the unit, SimpleITK does not."""
+    """nibabel takes numbers for millimetres in any unit, SimpleITK does not."""
     loaded = nibabel.load(file)
     loaded.header.set_xyzt_units("meter")
     nibabel.save(loaded.__class__(np.asarray(loaded.dataobj), loaded.affine, loaded.header), file)
 
 
 def copy_as_scaled_floats(folder: Path) -> None:
-    """What another program may make of the same scan."""
+    """The same scan as another program may store it."""
     values = np.asarray(nibabel.load(image_file(folder)).dataobj).astype(np.float32)
     copy = nibabel.Nifti1Image((values + 1024) / 2, AFFINE)
     copy.header.set_slope_inter(2, -1024)
@@ -148,7 +148,7 @@ VOLUME_FAULTS: dict[str, tuple[Callable[[Path], object], str, str, str]] = {
         lambda f: (image_file(f).unlink(), image_file(f).symlink_to("nowhere.nii.gz")),
         "damaged",
         "imagesTr/case_002_0000.nii.gz",
-        "nowhere.nii.gz, which is not there",
+        "nowhere.nii.gz, which does not exist",
     ),
     "not a number": (
         lambda f: with_value(image_file(f), np.nan),
@@ -196,13 +196,13 @@ VOLUME_FAULTS: dict[str, tuple[Callable[[Path], object], str, str, str]] = {
         lambda f: label(label_file(f), affine=np.eye(4)),
         "geometry",
         "labelsTr/case_002.nii.gz",
-        "lies elsewhere than the image",
+        "is not in the place of the image",
     ),
     "two geometries": (
         lambda f: (two_geometries(image_file(f)), two_geometries(label_file(f))),
         "header",
         "imagesTr/case_002_0000.nii.gz",
-        "a header that readers understand differently; a conversion notes: the header speaks of metres",
+        "a header that readers understand differently; a conversion notes: the header gives lengths in metres",
     ),
     "no label": (lambda f: label_file(f).unlink(), "pairs", "imagesTr/case_002", "has no label"),
     "no image": (lambda f: image_file(f).unlink(), "pairs", "labelsTr/case_002.nii.gz", "has no image"),
@@ -385,13 +385,13 @@ VOLUME_FAULTS: dict[str, tuple[Callable[[Path], object], str, str, str]] = {
 def test_a_fault_among_volumes_is_found(name: str, volumes: Path) -> None:
     plant, kind, file, says = VOLUME_FAULTS[name]
     plant(volumes)
-    faults = [finding for finding in found(volumes) if finding[0] == "fault"]
+    faults = [finding for finding in findings_of(volumes) if finding[0] == "fault"]
     assert any(finding[1:3] == (kind, file) and says in finding[3] for finding in faults), faults
 
 
-def png(folder: Path, part: str, pixels: np.ndarray, **more: Any) -> None:
+def png(folder: Path, part: str, pixels: np.ndarray, **options: Any) -> None:
     name = "case_002_0000.png" if part == "imagesTr" else "case_002.png"
-    Image.fromarray(pixels).save(folder / part / name, **more)
+    Image.fromarray(pixels).save(folder / part / name, **options)
 
 
 def turned(folder: Path) -> None:
@@ -445,7 +445,7 @@ PICTURE_FAULTS: dict[str, tuple[Callable[[Path], object], str, str, str]] = {
 def test_a_fault_among_pictures_is_found(name: str, pictures: Path) -> None:
     plant, kind, file, says = PICTURE_FAULTS[name]
     plant(pictures)
-    faults = [finding for finding in found(pictures) if finding[0] == "fault"]
+    faults = [finding for finding in findings_of(pictures) if finding[0] == "fault"]
     assert any(finding[1:3] == (kind, file) and says in finding[3] for finding in faults), faults
 
 
@@ -456,14 +456,14 @@ def test_sixteen_bits_beside_eight_are_found(pictures: Path) -> None:
             grey = np.random.default_rng(number).integers(0, 255, (40, 50)).astype(kind)
             Image.fromarray(grey).save(pictures / part / f"{case}_0000.png")
     describe(pictures, channel_names={"0": "grey"}, labels={"background": 0, "object": 1}, file_ending=".png")
-    assert [finding[1:3] for finding in found(pictures)] == [("values", "imagesTr/case_002_0000.png")]
+    assert [finding[1:3] for finding in findings_of(pictures)] == [("values", "imagesTr/case_002_0000.png")]
 
 
 def test_an_empty_label_and_a_copy_in_one_fold_are_notes(volumes: Path) -> None:
     label(label_file(volumes), values=np.zeros((9, 8, 7), np.uint8))
     shutil.copy(volumes / "imagesTr" / "case_000_0000.nii.gz", volumes / "imagesTr" / "case_001_0000.nii.gz")
     splits(volumes, [{"train": list(CASES[:4]), "val": list(CASES[4:])}])
-    assert {(level, kind) for level, kind, _, _ in found(volumes)} == {("note", "labels"), ("note", "duplicate")}
+    assert {(level, kind) for level, kind, _, _ in findings_of(volumes)} == {("note", "labels"), ("note", "duplicate")}
 
 
 @pytest.mark.parametrize("ending", [".nrrd", ".mha"])
@@ -476,13 +476,13 @@ def test_other_formats_are_read_by_simpleitk(ending: str, volumes: Path) -> None
         sitk.WriteImage(sitk.ReadImage(str(file)), str(file).removesuffix(".nii.gz") + ending)
         file.unlink()
     describe(volumes, file_ending=ending)
-    assert found(volumes) == []
+    assert findings_of(volumes) == []
     moved = volumes / "labelsTr" / f"case_004{ending}"
     image = sitk.ReadImage(str(moved))
     image.SetOrigin([value + 5 for value in image.GetOrigin()])
     sitk.WriteImage(image, str(moved))
     cut(volumes / "imagesTr" / f"case_001_0000{ending}")
-    assert [finding[1:3] for finding in found(volumes)] == [
+    assert [finding[1:3] for finding in findings_of(volumes)] == [
         ("damaged", f"imagesTr/case_001_0000{ending}"),
         ("geometry", f"labelsTr/case_004{ending}"),
     ]
@@ -494,7 +494,7 @@ def test_files_that_dataset_json_lists_are_found_elsewhere(volumes: Path) -> Non
         case: {"images": [f"scans/{case}_0000.nii.gz"], "label": f"labelsTr/{case}.nii.gz"} for case in CASES[:-1]
     } | {"gone": {"images": ["scans/gone.nii.gz"], "label": f"labelsTr/{CASES[-1]}.nii.gz"}}
     describe(volumes, dataset=listed, numTraining=5)
-    assert [(finding[1], finding[2]) for finding in found(volumes)] == [("pairs", "dataset.json")]
+    assert [(finding[1], finding[2]) for finding in findings_of(volumes)] == [("pairs", "dataset.json")]
 
 
 def test_two_channels_that_hold_the_same_are_a_note(volumes: Path) -> None:
@@ -502,14 +502,14 @@ def test_two_channels_that_hold_the_same_are_a_note(volumes: Path) -> None:
     for number, case in enumerate(CASES):
         volume(volumes / "imagesTr" / f"{case}_0001.nii.gz", number if case == "case_003" else number + 50)
     describe(volumes, channel_names={"0": "T1", "1": "T2"})
-    says = "is one of 2 channels, of which two hold the same"
-    assert found(volumes) == [("note", "duplicate", "imagesTr/case_003_0000.nii.gz", says)]
+    says = "is one of 2 channels, and two of them hold the same"
+    assert findings_of(volumes) == [("note", "duplicate", "imagesTr/case_003_0000.nii.gz", says)]
 
 
 def test_regions_that_share_values_are_sound(volumes: Path) -> None:
     regions = {"background": 0, "whole": [1, 2, 3], "core": [2, 3], "enhancing": 3, "ignore": 4}
     describe(volumes, labels=regions, regions_class_order=[1, 2, 3])
-    assert found(volumes) == []
+    assert findings_of(volumes) == []
 
 
 def test_cases_that_share_one_of_two_channels_are_no_copies(volumes: Path) -> None:
@@ -518,17 +518,17 @@ def test_cases_that_share_one_of_two_channels_are_no_copies(volumes: Path) -> No
         volume(volumes / "imagesTr" / f"{case}_0000.nii.gz", number)
     shutil.rmtree(volumes / "imagesTs")
     describe(volumes, channel_names={"0": "T1", "1": "prior"})
-    assert found(volumes) == []
+    assert findings_of(volumes) == []
     for case in CASES:
         (volumes / "imagesTr" / f"{case}_0000.nii.gz").rename(volumes / "imagesTr" / "kept")
         (volumes / "imagesTr" / f"{case}_0001.nii.gz").rename(volumes / "imagesTr" / f"{case}_0000.nii.gz")
         (volumes / "imagesTr" / "kept").rename(volumes / "imagesTr" / f"{case}_0001.nii.gz")
-    assert found(volumes) == []
+    assert findings_of(volumes) == []
 
 
 @pytest.fixture
 def stacks(tmp_path: Path) -> Path:
-    """TIFF stacks with their spacing beside them, as nnU-Net looks for it, and no word on the reader."""
+    """TIFF stacks with their spacing in the files that nnU-Net reads, and no reader in ``dataset.json``."""
     folder = tmp_path / "Dataset702_Stacks"
     for name in ("imagesTr", "labelsTr"):
         (folder / name).mkdir(parents=True)
@@ -548,17 +548,17 @@ def stacks(tmp_path: Path) -> Path:
 def test_sound_stacks_have_no_findings(reader: str | None, stacks: Path) -> None:
     content = json.loads((stacks / "dataset.json").read_text()) | {"overwrite_image_reader_writer": reader}
     (stacks / "dataset.json").write_text(json.dumps(content))
-    assert found(stacks) == []
+    assert findings_of(stacks) == []
 
 
 @pytest.mark.parametrize(
     ("place", "text", "says"),
     [
         ("labelsTr/case_002", '{"spacing": [1, 1, 3]}', "has the spacing [1.0, 1.0, 3.0], the image [3.0, 1.0, 1.0]"),
-        ("imagesTr/case_002", '{"spacing": [3, 1', "is no JSON with a 'spacing' of three numbers"),
+        ("imagesTr/case_002", '{"spacing": [3, 1', "is not JSON with a 'spacing' of three numbers"),
         ("imagesTr/case_002", '{"spacing": [3, 0, 1]}', "needs three lengths above 0"),
-        ("imagesTr/case_002", '{"voxel": [3, 1, 1]}', "is no JSON with a 'spacing' of three numbers"),
-        ("imagesTr/case_002", "", "takes 1, 1, 1 where there is no such file"),
+        ("imagesTr/case_002", '{"voxel": [3, 1, 1]}', "is not JSON with a 'spacing' of three numbers"),
+        ("imagesTr/case_002", "", "takes 1, 1, 1 if there is no such file"),
         ("imagesTr/case_002_0000", '{"spacing": [3, 1, 1]}', "nnU-Net looks for the spacing in case_002.json"),
         ("imagesTr/other", '{"spacing": [3, 1, 1]}', "belongs to no image of this data set"),
     ],
@@ -569,7 +569,7 @@ def test_a_wrong_spacing_of_a_stack_is_found(place: str, text: str, says: str, s
         file.write_text(text)
     else:
         file.unlink()
-    faults = [finding for finding in found(stacks) if finding[0] == "fault"]
+    faults = [finding for finding in findings_of(stacks) if finding[0] == "fault"]
     assert [says in finding[3] for finding in faults] == [True], faults
 
 

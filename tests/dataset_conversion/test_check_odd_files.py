@@ -1,4 +1,4 @@
-"""Odd files in raw data sets: what converters refuse or correct is a fault there, what they take as it is is none."""
+"""Odd files in raw data sets: those that converters refuse or correct are faults, those that they accept are not."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SOUND_VOLUMES = {
     "doubled-with-slope",
     "noise-in-the-affine",
 }
-"""Odd volumes that every reader understands alike."""
+"""Names of odd volumes that all readers read alike."""
 SOUND_PICTURES = {
     "palette",
     "transparent-colour",
@@ -44,7 +44,7 @@ SOUND_PICTURES = {
     "bmp-of-32-bits",
 }
 SOUND_MASKS = {"0-and-1", "1-bit", "floats"}
-"""Pictures and masks whose values nnU-Net takes as they are meant. ``floats`` holds 0.0 and 1.0."""
+"""Names of pictures and masks whose values nnU-Net reads as intended. ``floats`` holds 0.0 and 1.0."""
 
 
 def _is_faulty(folder: Path, odd: OddFile, file: Path, description: Description) -> bool:

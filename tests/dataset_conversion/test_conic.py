@@ -33,7 +33,7 @@ def rows(folder):
 def test_each_task_writes_its_map(convert, data, task, expected):
     done = convert("conic", data / "conic", "--task", task)
     assert (done.code, done.summary["training"]) == (0, 23)
-    # The sample's classes agree with its counts.csv, so there is nothing to warn of.
+    # The sample's classes agree with its counts.csv, so there is no warning.
     assert done.summary["warnings"] == []
     images, labels = np.load(data / "conic/images.npy"), np.load(data / "conic/labels.npy")
     for number, patch in enumerate(rows(data / "conic")):
@@ -118,7 +118,10 @@ def test_arrays_that_were_cut_off(convert, copied, name):
 
 @pytest.mark.parametrize(
     ("name", "text", "message"),
-    [("patch_info.csv", "consep_1-0000\n", "no column 'patch_info'"), ("counts.csv", "a,b\n1,\n", "than counts")],
+    [
+        ("patch_info.csv", "consep_1-0000\n", "no column 'patch_info'"),
+        ("counts.csv", "a,b\n1,\n", "does not hold counts"),
+    ],
 )
 def test_tables_that_are_something_else(convert, copied, name, text, message):
     source = copied("conic")

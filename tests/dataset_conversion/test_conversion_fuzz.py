@@ -16,8 +16,8 @@ from PIL import Image
 from skimage import io
 
 from dataset_conversion import command, geometry
-from dataset_conversion.engine import convert_one
-from dataset_conversion.model import Case, Settings
+from dataset_conversion.engine import convert_case
+from dataset_conversion.model import ConversionSettings, PlannedCase
 from dataset_conversion.registry import load
 from dataset_conversion.staging import Workplace
 
@@ -33,10 +33,10 @@ ORIGINS = st.tuples(*[st.floats(-500, 500)] * 3)
 def rotation(angles):
     answer = np.eye(3)
     for axis, angle in enumerate(angles):
-        one, other = [number for number in range(3) if number != axis]
+        first, second = [number for number in range(3) if number != axis]
         turn = np.eye(3)
-        turn[one, one] = turn[other, other] = np.cos(angle)
-        turn[one, other], turn[other, one] = -np.sin(angle), np.sin(angle)
+        turn[first, first] = turn[second, second] = np.cos(angle)
+        turn[first, second], turn[second, first] = -np.sin(angle), np.sin(angle)
         answer = answer @ turn
     return answer
 
@@ -70,9 +70,9 @@ def test_any_header(
     transform = np.array([[axis, flip] for axis, flip in zip(turned, mirrored, strict=True)], dtype=float)
     label = nibabel.Nifti1Image(labels, affine).as_reoriented(transform)
     label = nibabel.Nifti1Image(np.asanyarray(label.dataobj).astype(label_dtype), label.affine)
-    for one in (image, label):
-        one.header.set_qform(one.affine, codes[0])
-        one.header.set_sform(one.affine, codes[1])
+    for written in (image, label):
+        written.header.set_qform(written.affine, codes[0])
+        written.header.set_sform(written.affine, codes[1])
     with tempfile.TemporaryDirectory() as scratch:
         source, raw = Path(scratch, folder), Path(scratch, "the raw folder")
         source.mkdir()
@@ -82,12 +82,12 @@ def test_any_header(
         (done,) = raw.glob("Dataset*")
         first = done / f"imagesTr/lits_007_0000{ending}"
         second = done / f"labelsTr/lits_007{ending}"
-        one, other = nibabel.load(first), nibabel.load(second)
-        np.testing.assert_array_equal(np.asanyarray(other.dataobj), labels)
-        np.testing.assert_array_equal(np.asanyarray(one.dataobj), place % 1000 + 20)
-        assert geometry.displacement(affine, one.affine, size) < geometry.SAME_GRID
-        np.testing.assert_array_equal(one.affine, other.affine)
-        # Reads without a complaint, onto one grid.
+        by_image, by_label = nibabel.load(first), nibabel.load(second)
+        np.testing.assert_array_equal(np.asanyarray(by_label.dataobj), labels)
+        np.testing.assert_array_equal(np.asanyarray(by_image.dataobj), place % 1000 + 20)
+        assert geometry.displacement(affine, by_image.affine, size) < geometry.SAME_GRID
+        np.testing.assert_array_equal(by_image.affine, by_label.affine)
+        # It is read without a complaint, onto one grid.
         images = [SimpleITK.ReadImage(str(path)) for path in (first, second)]
         assert images[0].GetDirection() == images[1].GetDirection()
         assert images[0].GetOrigin() == images[1].GetOrigin()
@@ -137,7 +137,7 @@ def test_any_picture(size, names, layout, mode, mask_mode, high, empty):
 
 
 def spoilt(data, changes, keep):
-    """Some bytes exchanged, and cut off after a part."""
+    """Exchange some bytes, and cut the file off."""
     answer = bytearray(data)
     for place, value in changes:
         answer[place % len(answer)] = value
@@ -168,7 +168,7 @@ def test_damaged_files_never_end_the_conversion(image_changes, label_changes, ke
                 Image.fromarray(pixels * 255 if pixels is inside else pixels).save(stream, form)
                 whole = stream.getvalue()
             path.write_bytes(spoilt(whole, changes, keep))
-        work = Workplace(root=Path(scratch), settings=Settings(task=task, split="folds", file_ending=ending))
+        work = Workplace(root=Path(scratch), settings=ConversionSettings(task=task, split="folds", file_ending=ending))
         # Anything but these two would be raised.
-        record = convert_one(name, Case(id="case", image=paths[0], label=paths[1]), work)
+        record = convert_case(name, PlannedCase(id="case", image=paths[0], label=paths[1]), work)
         assert record.status == "converted" or (record.status == "refused" and record.reason)

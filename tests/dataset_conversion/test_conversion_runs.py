@@ -22,18 +22,18 @@ MODULES = {"cosmos55k": "cosmos55k", "lits": "lits"}
 
 
 def contents(folder):
-    """Every file of a data set, by hash."""
+    """Hash of every file of a data set."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def words(name, source, raw, *more):
+def words(name, source, raw, *options):
     module = f"dataset_conversion.{MODULES[name]}"
-    return [sys.executable, "-m", module, str(source), "--raw", str(raw), "--preview", *more]
+    return [sys.executable, "-m", module, str(source), "--raw", str(raw), "--preview", *options]
 
 
 def kill_after(process, journal, lines, seconds):
-    """Kill a conversion once so many cases are done, or after some time."""
+    """Kill a conversion when some cases are done, or after some time."""
     start = time.monotonic()
     while process.poll() is None:
         done = journal.read_bytes().count(b"\n") if journal.exists() else 0
@@ -55,10 +55,10 @@ def test_kill_and_resume_give_the_same_bytes(data, tmp_path, name, workers):
     chance = random.Random(workers)
     killed = 0
     for attempt in range(4):
-        more = ["--workers", str(workers), *(["--resume"] if attempt else [])]
-        # A session of its own, so that the workers go with it.
+        options = ["--workers", str(workers), *(["--resume"] if attempt else [])]
+        # A session of its own, so that the workers are killed, too.
         process = subprocess.Popen(
-            words(name, source, raw, *more),
+            words(name, source, raw, *options),
             start_new_session=True,
             stderr=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -79,8 +79,8 @@ def test_number_of_processes_does_not_change_the_bytes(data, tmp_path):
     for workers in (1, 3):
         words_ = [str(data / "conic"), "--raw", str(tmp_path / str(workers)), "--workers", str(workers), "--json"]
         assert command.main("conic", words_) == 0
-    one, three = (contents(tmp_path / workers / "Dataset517_CoNIC2022") for workers in ("1", "3"))
-    assert one == three
+    alone, together = (contents(tmp_path / workers / "Dataset517_CoNIC2022") for workers in ("1", "3"))
+    assert alone == together
 
 
 def test_nothing_in_the_output_names_the_machine(convert, data):
@@ -170,7 +170,7 @@ def test_half_a_journal_line_and_a_missing_file_are_done_again(convert, data, st
     assert (done.code, done.summary["training"]) == (0, 4)
     again = convert("kits19", data / "kits19", "-d", 600)
     assert contents(done.folder).keys() == contents(again.folder).keys()
-    ours, theirs = (dict(contents(one.folder)) for one in (done, again))
+    ours, theirs = (dict(contents(conversion.folder)) for conversion in (done, again))
     # The report names the data set.
     assert {key for key in ours if ours[key] != theirs[key]} == {"conversion_report.json"}
 
@@ -214,7 +214,7 @@ def test_other_splits_in_the_preprocessed_folder_are_announced(convert, data, ra
     old.write_text(json.dumps([{"train": ["a"], "val": ["b"]}]))
     done = convert("lits", data / "lits")
     assert any("AssertionError" in text and str(old) in text for text in done.summary["warnings"])
-    # The same splits are no reason to warn.
+    # Equal splits give no warning.
     shutil.copyfile(done.folder / "splits_final.json", old)
     shutil.rmtree(done.folder)
     assert not any("AssertionError" in text for text in convert("lits", data / "lits").summary["warnings"])
@@ -324,8 +324,8 @@ def test_folders_that_hold_something_else_say_what_to_do(convert, tmp_path, name
 def test_output_below_the_source_is_no_source(convert, copied, monkeypatch):
     source = copied("kits19")
     monkeypatch.setenv("nnUNet_raw", str(source / "nnUNet_raw"))
-    for more in ([], ["--task", "kidney", "-d", 600]):
-        assert convert("kits19", source, *more).summary["training"] == 4
+    for options in ([], ["--task", "kidney", "-d", 600]):
+        assert convert("kits19", source, *options).summary["training"] == 4
 
 
 def test_links_in_a_ring_and_sources_within_each_other(convert, copied):
@@ -337,7 +337,7 @@ def test_links_in_a_ring_and_sources_within_each_other(convert, copied):
 
 def test_full_disk_names_the_folder_and_how_to_go_on(convert, data, raw):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    # Labels are longer, as on a disk that is full.
+    # Labels are longer than the limit, as on a full disk.
     resource.setrlimit(resource.RLIMIT_FSIZE, (700, limits[1]))
     try:
         done = convert("kits19", data / "kits19", "--restart")

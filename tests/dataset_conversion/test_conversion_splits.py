@@ -91,10 +91,12 @@ def test_parts_of_the_data_set_are_followed():
 @given(GROUPS, st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), max_size=10))
 def test_linked_cases_share_a_group_and_no_group_is_torn(groups, numbers):
     names = sorted(groups)
-    links = [(names[one % len(names)], names[other % len(names)]) for one, other in numbers] if names else []
+    links = [(names[first % len(names)], names[second % len(names)]) for first, second in numbers] if names else []
     merged = joined(groups, links)
-    assert all(merged[one] == merged[other] for one, other in links)
-    assert all(merged[one] == merged[other] for one in names for other in names if groups[one] == groups[other])
+    assert all(merged[first] == merged[second] for first, second in links)
+    assert all(
+        merged[first] == merged[second] for first in names for second in names if groups[first] == groups[second]
+    )
     assert set(merged.values()) <= set(groups.values())
 
 

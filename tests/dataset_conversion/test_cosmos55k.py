@@ -15,7 +15,7 @@ from skimage import io
 
 from dataset_conversion import cosmos_names
 from dataset_conversion.cosmos_names import group_of
-from dataset_conversion.find import Found
+from dataset_conversion.find import FoundFile
 
 
 def test_parts_as_given_and_what_spans_them(convert, data):
@@ -33,7 +33,7 @@ def test_same_volume_on_both_sides_is_reported(convert, copied):
     for name in ("CT_liver_MSD_flipped_10108_113.png", "CT_liver_MSD_flipped_10108_113_mask.png"):
         os.replace(source / "train" / name, source / "val" / name)
     done = convert("cosmos55k", source)
-    assert any("CT_liver_MSD_10108 stands on both sides" in warning for warning in done.summary["warnings"])
+    assert any("CT_liver_MSD_10108 is on both sides" in warning for warning in done.summary["warnings"])
     folds = convert("cosmos55k", source, "--split", "folds", "-d", 600).json("splits_final.json")
     for fold in folds:
         assert not {group_of(name) for name in fold["train"]} & {group_of(name) for name in fold["val"]}
@@ -151,9 +151,9 @@ def test_group_from_the_name(stem, group):
     ],
 )
 def test_years_and_numbers_in_names(form, volumes, groups):
-    """Some are part of a data set's name, some are a volume's number; all names together tell."""
-    found, _ = cosmos_names.groups_of(form.format(volume, number) for volume in volumes for number in range(3))
-    assert len(set(found.values())) == groups
+    """Numbers are part of a data set's name, or a volume's: only all names together tell."""
+    by_name, _ = cosmos_names.groups_of(form.format(volume, number) for volume in volumes for number in range(3))
+    assert len(set(by_name.values())) == groups
 
 
 def test_names_that_may_be_slices_are_said():
@@ -219,14 +219,14 @@ def test_folders_that_say_the_part_among_other_words(convert, tmp_path, folder):
         Image.fromarray(np.eye(40, dtype=np.uint8)).save(place / f"{number}_mask.png")
     done = convert("cosmos55k", tmp_path)
     assert (done.summary["training"], done.summary["test"]) == (4, 2)
-    said = f"pictures in folders called {folder.lower()!r} count as the part test: 2"
-    assert said in done.summary["warnings"]
+    note = f"pictures in folders called {folder.lower()!r} count as the part test: 2"
+    assert note in done.summary["warnings"]
 
 
 def test_a_folder_called_test_counts_for_more_than_a_word_in_another(tmp_path):
-    found = Found(path=tmp_path / "test" / "Kvasir_train" / "1.png", root=tmp_path)
-    assert cosmos_names.part_of(found) == "test"
-    assert cosmos_names.part_notes([found]) == []
+    file = FoundFile(path=tmp_path / "test" / "Kvasir_train" / "1.png", root=tmp_path)
+    assert cosmos_names.part_of(file) == "test"
+    assert cosmos_names.part_notes([file]) == []
 
 
 def test_an_ignore_label_is_said(convert, tmp_path):
@@ -273,7 +273,7 @@ def test_slices_of_raw_data_sets(convert, data, raw):
 
 
 def test_one_scan_in_two_raw_data_sets_is_one_group(convert, data, raw):
-    """The samples of KiTS19 and LiTS have one scan in common, in files that differ, as the public sets have."""
+    """The samples of KiTS19 and LiTS have one scan in common, in different files, like the public sets."""
     convert("lits", data / "lits")
     convert("kits19", data / "kits19")
     done = convert("cosmos-style", raw / "Dataset519_KiTS2019", raw / "Dataset520_LiTS2017", "--slices", 10)
@@ -290,7 +290,7 @@ def test_label_of_another_shape_in_a_raw_data_set(convert, data, raw):
     done = convert("cosmos-style", raw / "Dataset520_LiTS2017", "--slices", 2)
     assert done.code == 1
     assert len(done.summary["refusals"]) == 3
-    assert all("its label (30," in one["reason"] for one in done.summary["refusals"])
+    assert all("its label (30," in refusal["reason"] for refusal in done.summary["refusals"])
 
 
 def test_a_folder_that_is_no_raw_data_set(convert, data):

@@ -1,4 +1,4 @@
-"""How a label comes onto its image's grid: every order of the axes, labels without geometry, and what is ambiguous."""
+"""Labels on their image's grid: every order of the axes, labels without geometry, and ambiguous labels."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_label_with_a_true_header_is_aligned_in_all_48_orders_or_refused(edges
     for order in ORDERS:
         # The image is the same block in another order of voxels.
         image = label @ inv_ornt_aff(order, CUBE.shape)
-        # A header that may also stand for none: unit matrix, and the order leaves the origin at 0.
+        # A header that may also mean no geometry: unit matrix, and the order leaves the origin at 0.
         if abs(edges[0]) == edges[2] == 1 and not any(origin) and np.all(order[:, 1] == 1) and order is not ORDERS[0]:
             with pytest.raises(Refused, match="unit matrix with origin 0"):
                 geometry.align(image, CUBE.shape, label, CUBE.shape)

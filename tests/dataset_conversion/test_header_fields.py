@@ -11,8 +11,8 @@ import pytest
 import SimpleITK
 from scipy.spatial.transform import Rotation
 
-from dataset_conversion.engine import convert_one
-from dataset_conversion.model import Case, Settings
+from dataset_conversion.engine import convert_case
+from dataset_conversion.model import ConversionSettings, PlannedCase
 from dataset_conversion.registry import load
 from dataset_conversion.staging import Workplace
 
@@ -41,7 +41,7 @@ def good(kind):
 def spoilt(kind):
     """The file with one field changed, for every field and value."""
     for name, (field, place) in ((key, entry[:2]) for key, entry in nibabel.nifti1.header_dtype.fields.items()):
-        # The other fields mean the same whatever gives the place.
+        # The other fields mean the same in each of these.
         if kind != KINDS[0] and not name.startswith(("pixdim", "qform", "sform", "qu", "qo", "srow", "xyzt")):
             continue
         values = {"f": FLOATS, "i": INTEGERS, "u": INTEGERS, "S": TEXTS}[field.base.kind]
@@ -55,7 +55,7 @@ def spoilt(kind):
 
 
 def read_alike(path):
-    """What nibabel and SimpleITK see in a file, compared; returns nibabel's."""
+    """Compare what nibabel and SimpleITK read from a file, and return nibabel's reading."""
     image = nibabel.load(path)
     other = SimpleITK.ReadImage(str(path))
     values = image.get_fdata()
@@ -78,21 +78,21 @@ def test_every_field_is_read_alike_or_refused(tmp_path, kind):
     logging.getLogger("nibabel").setLevel(logging.CRITICAL)
     SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
     task = load("lits").tasks[0]
-    settings = Settings(task=task, split="folds", file_ending=".nii", link="copy")
+    settings = ConversionSettings(task=task, split="folds", file_ending=".nii", link="copy")
     work = Workplace(root=tmp_path / "out", settings=settings, sources=(tmp_path,))
     work.root.mkdir()
     source = tmp_path / "test-volume-0.nii"
     outcomes = []
     for what, contents in spoilt(kind):
         source.write_bytes(contents)
-        record = convert_one("lits", Case(id="case", image=source, part="test"), work)
+        record = convert_case("lits", PlannedCase(id="case", image=source, part="test"), work)
         outcomes.append(record.status if record.status == "refused" else record.files[0].action)
         if record.status == "refused":
             assert record.reason, what
             continue
         try:
             values, placed = read_alike(work.root / "imagesTs/case_0000.nii")
-            # What nnU-Net's own reader makes of the source, where it reads it as it is meant.
+            # The reading of nnU-Net's own reader, where that is right.
             if what.startswith(("vox_offset[0] = 0", "quatern_d[0] = -1")):
                 continue
             meant = nibabel.Nifti1Image.from_bytes(contents)
@@ -100,5 +100,5 @@ def test_every_field_is_read_alike_or_refused(tmp_path, kind):
             np.testing.assert_allclose(placed, meant.affine, rtol=1e-3, atol=0.05)
         except (AssertionError, RuntimeError) as error:
             raise AssertionError(f"{what}, {record.files[0].action}, {record.files[0].notes}") from error
-    # All three happen, so that none of them is a way out.
+    # All three outcomes occur, so none of them is an excuse.
     assert set(outcomes) == {"copy", "refused", "written with a corrected header"}

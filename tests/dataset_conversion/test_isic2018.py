@@ -60,9 +60,9 @@ def test_papers_scheme_splits_the_training_part_only(convert, data):
 def test_max_size_keeps_shape_and_lesion(convert, data):
     full = convert("isic2018", data / "isic2018")
     small = convert("isic2018", data / "isic2018", "--max-size", 256, "-d", 600)
-    one, other = full.case(ID), small.case(ID)
-    assert other["size"] == [256, 170]
-    share = [case["voxels"]["1"] / sum(case["voxels"].values()) for case in (one, other)]
+    large, reduced = full.case(ID), small.case(ID)
+    assert reduced["size"] == [256, 170]
+    share = [case["voxels"]["1"] / sum(case["voxels"].values()) for case in (large, reduced)]
     assert share[0] == pytest.approx(share[1], abs=0.002)
 
 
@@ -121,15 +121,18 @@ def test_duplicates_stay_in_one_fold_and_are_reported_across_test(convert, copie
     shutil.copyfile(train / "ISIC_0014600.jpg", test / "ISIC_0000003.jpg")
     done = convert("isic2018", source)
     assert done.code == 0
-    found = {(one["one"], one["other"]): one["kind"] for one in done.json("conversion_report.json")["duplicates"]}
-    assert found == {
+    kinds = {
+        (duplicate["one"], duplicate["other"]): duplicate["kind"]
+        for duplicate in done.json("conversion_report.json")["duplicates"]
+    }
+    assert kinds == {
         ("ISIC_0000001", ID): "identical",
         ("ISIC_0000002", "ISIC_0013948"): "near-identical",
         ("ISIC_0000003", "ISIC_0014600"): "identical",
     }
     for fold in done.json("splits_final.json"):
-        for one, other in (("ISIC_0000001", ID), ("ISIC_0000002", "ISIC_0013948")):
-            assert (one in fold["train"]) == (other in fold["train"])
+        for case, copy in (("ISIC_0000001", ID), ("ISIC_0000002", "ISIC_0013948")):
+            assert (case in fold["train"]) == (copy in fold["train"])
     assert any("not independent" in warning and "ISIC_0014600" in warning for warning in done.summary["warnings"])
 
 

@@ -35,16 +35,16 @@ def test_every_reader_sees_one_grid(convert, data, case):
     image = done.folder / f"imagesTr/{case}_0000.nii.gz"
     label = done.folder / f"labelsTr/{case}.nii.gz"
     np.testing.assert_array_equal(nibabel.load(image).affine, nibabel.load(label).affine)
-    one, other = SimpleITK.ReadImage(str(image)), SimpleITK.ReadImage(str(label))
-    assert one.GetSize() == other.GetSize()
-    assert one.GetDirection() == other.GetDirection()
-    assert one.GetOrigin() == other.GetOrigin()
-    assert one.GetSpacing() == other.GetSpacing()
+    scan, mask = SimpleITK.ReadImage(str(image)), SimpleITK.ReadImage(str(label))
+    assert scan.GetSize() == mask.GetSize()
+    assert scan.GetDirection() == mask.GetDirection()
+    assert scan.GetOrigin() == mask.GetOrigin()
+    assert scan.GetSpacing() == mask.GetSpacing()
 
 
-@pytest.mark.parametrize(("folder", "test", "said"), [("imagesTs", ["case_00010"], False), ("test", [], True)])
-def test_cases_that_somebody_set_aside(convert, copied, folder, test, said):
-    """Test cases of nnU-Net's layout stay what they are; of another folder nothing is known, and it is said."""
+@pytest.mark.parametrize(("folder", "test", "warned"), [("imagesTs", ["case_00010"], False), ("test", [], True)])
+def test_cases_that_somebody_set_aside(convert, copied, folder, test, warned):
+    """Test cases of nnU-Net's layout stay test cases; other folders have no meaning, and a warning says so."""
     source = copied("kits19")
     (source / folder).mkdir()
     os.rename(source / "data/case_00010/imaging.nii.gz", source / folder / "case_00010_0000.nii.gz")
@@ -52,7 +52,7 @@ def test_cases_that_somebody_set_aside(convert, copied, folder, test, said):
     names = sorted(path.name[:10] for path in (done.folder / "labelsTs").glob("*"))
     assert names == test
     assert (done.code, done.case("case_00010")["part"]) == (0, "test" if test else "train")
-    assert any("1 labelled cases lie in folders called 'test'" in one for one in done.summary["warnings"]) == said
+    assert any("1 labelled cases lie in folders called 'test'" in text for text in done.summary["warnings"]) == warned
 
 
 def test_images_are_linked_not_copied(convert, copied):

@@ -1,4 +1,4 @@
-"""Two processes never make data sets of one number, and what was changed behind a conversion's back gets no name."""
+"""Two processes never make data sets of one number, and data that were changed meanwhile get no name."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_without_kernel_locks_a_holder_elsewhere_is_believed(raw, monkeypatch):
         file.write_text(json.dumps({**content, "pid": 4_000_000, **change}))
         with pytest.raises(ConversionError, match=f"if that process is gone, remove {file}"):
             NumberLock(raw, 519, "Dataset519_Mine")
-    # A number that another process got since, and half a file.
+    # A number that another process took meanwhile, and half a file.
     file.write_text(json.dumps({**content, "started": "1"}))
     NumberLock(raw, 519, "Dataset519_Mine").release()
     file.write_text(json.dumps(content)[:20])
@@ -99,16 +99,16 @@ def test_two_that_find_a_dead_holder_do_not_both_take_over(raw, monkeypatch):
     dead = holding(raw, "no kernel locks")
     dead.kill()
     dead.wait()
-    is_gone = lock.Holder.is_gone
+    is_gone = lock.LockHolder.is_gone
     taken = []
 
     def slow(self):
         # The other one takes over between this one's look and its own try.
-        monkeypatch.setattr(lock.Holder, "is_gone", is_gone)
+        monkeypatch.setattr(lock.LockHolder, "is_gone", is_gone)
         taken.append(NumberLock(raw, 519, "Dataset519_Other"))
         return True
 
-    monkeypatch.setattr(lock.Holder, "is_gone", slow)
+    monkeypatch.setattr(lock.LockHolder, "is_gone", slow)
     with pytest.raises(ConversionError, match="Dataset519_Other"):
         NumberLock(raw, 519, "Dataset519_Mine")
     taken[0].release()
@@ -179,15 +179,15 @@ def test_workers_end_with_a_killed_conversion(data, raw):
 
 def in_session(session):
     """Processes of a session that are not yet gone."""
-    found = []
+    folders = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
             state, _, _, belongs = path.read_text().rpartition(")")[2].split()[:4]
         except OSError:
             continue
         if int(belongs) == session and state != "Z":
-            found.append(path)
-    return found
+            folders.append(path)
+    return folders
 
 
 def whole(raw):

@@ -1,4 +1,4 @@
-"""Deliberately odd folders of pictures: none is silently wrong, and every file of them is in the report."""
+"""Deliberately odd folders of pictures: none is silently wrong, and each of their files is in the report."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def reported(done):
     """Every path in the report, without the numbers of rows."""
     report = done.json("conversion_report.json")
     files = [file["path"].partition("[")[0] for case in report["cases"] for file in case["files"]]
-    return Counter([*files, *[one["path"] for one in report["unused"]]])
+    return Counter([*files, *[file["path"] for file in report["unused"]]])
 
 
 @pytest.mark.parametrize("odd", SOURCES, ids=lambda odd: f"{odd.data_set}-{odd.name}")
 def test_odd_layout(convert, tmp_path, odd):
-    # The names of the folders above are no part of the download.
+    # The names of the folders above are not part of the download.
     top = tmp_path / "test masks"
     top.mkdir()
     odd.make(top, np.random.default_rng(0))
@@ -39,7 +39,7 @@ def test_odd_layout(convert, tmp_path, odd):
         assert not list(tmp_path.glob("raw/*"))
         return
     assert sorted(path.stem for path in (done.folder / "labelsTr").iterdir()) == sorted(odd.cases)
-    # Folders that no download has are listed as one.
+    # Folders that are not part of a download are listed as one entry.
     paths = reported(done)
     for path in before:
         names = {path.relative_to(source).as_posix() for source in sources if path.is_relative_to(source)}
@@ -97,7 +97,7 @@ def test_a_folder_that_cannot_be_listed_is_refused(convert, tmp_path):
 
     source = tmp_path / "source"
     isic(source, np.random.default_rng(0), ["ISIC_0000001", "ISIC_0000002"])
-    # Deeper than a path may be long: that fails for root, too, who may read everything.
+    # Deeper than the longest path: that fails even for root, who may read everything.
     here = os.getcwd()
     try:
         os.chdir(source)

@@ -23,11 +23,11 @@ def test_odd_table_of_the_user(convert, tmp_path, odd):
     table.write_bytes(odd.data)
     done = convert("isic2018", tmp_path / "source", "--metadata", table)
     assert done.code == odd.code, done.summary
-    said = str(done.summary)
-    assert odd.says in said
+    printed = str(done.summary)
+    assert odd.says in printed
     if odd.code:
         # Which of the user's files it is.
-        assert "table.csv" in said
+        assert "table.csv" in printed
         return
     groups = {case: done.case(case).get("group", case) for case in CASES}
     expected = [{CASES[number - 1] for number in numbers} for numbers in odd.together]
@@ -39,7 +39,7 @@ def test_odd_table_of_the_user(convert, tmp_path, odd):
 
 
 def test_a_group_of_many_cases_is_said(convert, tmp_path):
-    """Its word may stand for nothing known."""
+    """Its word may mean that nothing is known."""
     names = [f"ISIC_{number:07d}" for number in range(30)]
     isic(tmp_path / "source", np.random.default_rng(0), names)
     rows = [f"{name},{'x' if number < 12 else number}" for number, name in enumerate(names)]
@@ -54,7 +54,7 @@ def test_what_conic_cannot_compare_is_said(convert, tmp_path):
     names = [f"consep_1_{patch}-0" for patch in range(8)]
     (tmp_path / "patch_info.csv").write_text("\n".join(["patch_info", *names]))
     warnings = convert("conic", tmp_path, "--task", "classes").summary["warnings"]
-    assert any("counts.csv is not there, so the order of the classes" in warning for warning in warnings)
+    assert any("counts.csv is missing, so the order of the classes" in warning for warning in warnings)
     assert any("each of the 8 patches comes from an image of its own" in warning for warning in warnings)
 
 
@@ -88,5 +88,5 @@ def test_odd_table_of_the_data_set(convert, tmp_path, odd):
         return
     assert sorted(path.stem for path in (done.folder / "labelsTr").iterdir()) == sorted(odd.cases)
     if not odd.says:
-        # Nothing is said about classes or rows that is not so.
+        # There is no false warning about classes or rows.
         assert not [warning for warning in done.summary["warnings"] if "csv" in warning or "class" in warning]

@@ -1,4 +1,4 @@
-"""Every known fault of pictures and masks, made from good ones: converted rightly or refused with the reason."""
+"""Every known fault of pictures and masks, made from good ones: converted correctly or refused with the reason."""
 
 from __future__ import annotations
 

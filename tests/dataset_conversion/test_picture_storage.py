@@ -1,4 +1,4 @@
-"""Pictures that are linked are what every reader takes them for; damage in them is found."""
+"""Linked pictures are the same to every reader, and damage in them is found."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TIFFS = {
 def test_a_tiff_is_linked_only_if_it_is_plain(convert, tmp_path, kind):
     change, linked = TIFFS[kind]
     pixels = texture(np.random.default_rng(0)).copy()
-    # What has 16 bits is scaled by its brightest value.
+    # Pictures of 16 bits are scaled by their brightest value.
     pixels[0, 0] = 255
     for folder in ("images", "masks"):
         (tmp_path / "source" / folder).mkdir(parents=True)
@@ -99,7 +99,7 @@ def test_jpeg_files_with_a_block_of_zeros_are_refused(options):
         middle = len(data) // 2
         data[middle : middle + 512] = bytes(512)
         refused.append(is_refused(bytes(data)))
-    # Zeros are codes, too: now and then they are as many blocks as they replace.
+    # Zeros are codes, too: sometimes they make as many blocks as they replace.
     assert sum(refused) >= 9
 
 

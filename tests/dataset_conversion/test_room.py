@@ -1,4 +1,4 @@
-"""The estimate of what is written: near enough to be believed, and never a dead end."""
+"""The estimate of written bytes: close enough, and never a dead end."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def volumes(tmp_path):
     """Three cases, images .nii and labels .nii.gz, as large as a label needs to compress well."""
     source = tmp_path / "source"
     source.mkdir()
-    values, labels = (np.tile(one, (3, 3, 3)) for one in volume())
+    values, labels = (np.tile(array, (3, 3, 3)) for array in volume())
     for number in range(3):
         save(source / f"volume-{number}.nii.gz", values + number)
         (source / f"volume-{number}.nii").write_bytes(
@@ -64,7 +64,7 @@ def test_labels_are_written_uncompressed_beside_uncompressed_images(convert, vol
 def test_images_that_are_written_anew_count(convert, volumes):
     for path in volumes.glob("volume-*"):
         contents = bytearray(path.read_bytes())
-        # Units of metres: the header is written anew.
+        # Units of metres: the header is written again.
         contents[123] = 1
         path.write_bytes(contents)
     needed = asked_for(convert, "lits", volumes)
@@ -106,7 +106,7 @@ def test_resume_asks_only_for_what_is_missing(convert, volumes, raw, monkeypatch
     assert staging.done_before() == {"lits_000", "lits_001"}
     whole = asked_for(convert, "lits", volumes)
     assert asked_for(convert, "lits", volumes, "--resume") == whole // 3
-    # What --restart throws away is room, too.
+    # What --restart removes counts as room, too.
     assert staging.own_bytes() >= whole
 
 

@@ -1,4 +1,4 @@
-"""The rules that CONTRIBUTING gives for all converters, held against each of them."""
+"""The rules of CONTRIBUTING for all converters, tested with each of them."""
 
 from __future__ import annotations
 

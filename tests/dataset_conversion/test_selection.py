@@ -1,4 +1,4 @@
-"""Which planned cases go on: names that work everywhere, and exclusions of cases that are there, or could be."""
+"""Which planned cases remain: names that work on every system, and exclusions of cases that exist, or could."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import pytest
 
 from dataset_conversion import selection
 from dataset_conversion.errors import ConversionError
-from dataset_conversion.model import Case, Plan, Unused
+from dataset_conversion.model import ConversionPlan, PlannedCase, Unused
 from dataset_conversion.registry import load
 
 
 def plan(*names, unused=()):
-    return Plan(cases=[Case(id=name, image=Path(f"{name}.nii.gz")) for name in names], unused=unused)
+    return ConversionPlan(cases=[PlannedCase(id=name, image=Path(f"{name}.nii.gz")) for name in names], unused=unused)
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ def plan(*names, unused=()):
         ("case (1)", "' ', '(', ')'"),
         ("_case", "'_'"),
         ("", "''"),
-        ("x" * 246, "246 letters, 238 are possible"),
+        ("x" * 246, "246 letters, and 238 are possible"),
         ("CASE", "capitals"),
         ("käse", "'ä'"),
     ],
@@ -55,7 +55,7 @@ def test_excluded_are_only_those_that_are_there():
 def test_a_refused_case_can_be_excluded():
     refused = Unused(id="case_00001", path="x", status="refused", reason="2 files claim to be the image")
     done = selection.without_excluded(plan("case_00000", unused=[refused]), load("kits19"), ["case_00001"])
-    assert [(one.id, one.status) for one in done.unused] == [("case_00001", "excluded")]
+    assert [(file.id, file.status) for file in done.unused] == [("case_00001", "excluded")]
     assert "2 files" in done.unused[0].reason
 
 
@@ -77,5 +77,5 @@ def test_a_refused_case_can_be_excluded():
 )
 def test_hints_say_what_is_there_instead(tmp_path, name, contents, hint):
     (tmp_path / name).write_bytes(contents)
-    found = selection.hint([tmp_path])
-    assert (hint in found) if hint else not found
+    sentence = selection.hint([tmp_path])
+    assert (hint in sentence) if hint else not sentence

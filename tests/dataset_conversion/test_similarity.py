@@ -1,4 +1,4 @@
-"""Thumbnails: copies are found whatever was done to them, other pictures of the same kind are not."""
+"""Thumbnails: changed copies are found, other pictures of the same kind are not."""
 
 from __future__ import annotations
 

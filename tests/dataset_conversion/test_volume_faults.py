@@ -1,4 +1,4 @@
-"""Every known fault of a NIfTI file, made from a good one: converted rightly or refused with the reason."""
+"""Every known fault of a NIfTI file, made from a good one: converted correctly or refused with the reason."""
 
 from __future__ import annotations
 
@@ -97,14 +97,14 @@ def check(done, values, labels, image_affine=AFFINE, case="lits_000"):
     """Image and label of a converted case, as three readers see them."""
     ending = done.json("dataset.json")["file_ending"]
     image, label = done.folder / f"imagesTr/{case}_0000{ending}", done.folder / f"labelsTr/{case}{ending}"
-    one, other = nibabel.load(image), nibabel.load(label)
-    assert one.shape == other.shape == SHAPE
-    assert other.get_data_dtype() == np.uint8
-    np.testing.assert_allclose(one.get_fdata(), values, atol=1e-3)
-    np.testing.assert_array_equal(np.asanyarray(other.dataobj), labels)
-    np.testing.assert_allclose(one.affine, image_affine, atol=0.05)
-    np.testing.assert_array_equal(one.affine, other.affine)
-    np.testing.assert_array_equal(one.header.get_zooms(), other.header.get_zooms())
+    written, mask = nibabel.load(image), nibabel.load(label)
+    assert written.shape == mask.shape == SHAPE
+    assert mask.get_data_dtype() == np.uint8
+    np.testing.assert_allclose(written.get_fdata(), values, atol=1e-3)
+    np.testing.assert_array_equal(np.asanyarray(mask.dataobj), labels)
+    np.testing.assert_allclose(written.affine, image_affine, atol=0.05)
+    np.testing.assert_array_equal(written.affine, mask.affine)
+    np.testing.assert_array_equal(written.header.get_zooms(), mask.header.get_zooms())
     first, second = SimpleITK.ReadImage(str(image)), SimpleITK.ReadImage(str(label))
     assert (first.GetSpacing(), first.GetOrigin(), first.GetDirection()) == (
         second.GetSpacing(),
@@ -142,7 +142,7 @@ REFUSED = {
     "labels between": ("label", lambda path: save(path, volume()[1] * 0.5), "between whole numbers"),
     "labels NaN": ("label", lambda path: save(path, np.where(volume()[1] > 1, np.nan, 0.0)), "NaN or infinite"),
     "CT as label": ("label", lambda path: save(path, volume()[0]), "an image, not a label"),
-    "label 255": ("label", lambda path: save(path, (volume()[1] > 0).astype(np.uint8) * 255), "0 and 255 only"),
+    "label 255": ("label", lambda path: save(path, (volume()[1] > 0).astype(np.uint8) * 255), "only 0 and 255"),
     "label 5": ("label", lambda path: save(path, volume()[1] * np.uint8(5)), r"value\(s\) 5, 10; allowed are 0, 1, 2"),
     "other shape": ("label", lambda path: save(path, volume()[1][:-2]), "not on one grid"),
     "other shape, unit matrix": ("label", lambda path: save(path, volume()[1][:-2], np.eye(4)), "nothing says how"),
@@ -199,8 +199,12 @@ def nifti2(path):
 
 
 CONVERTED = {
-    "trailing one": ("image", lambda path: save(path, volume()[0][..., None]), "trailing ones"),
-    "trailing one on the label": ("label", lambda path: save(path, volume()[1][..., None]), "trailing ones"),
+    "trailing one": ("image", lambda path: save(path, volume()[0][..., None]), "axes of length 1"),
+    "trailing one on the label": (
+        "label",
+        lambda path: save(path, volume()[1][..., None]),
+        "trailing axes of length 1",
+    ),
     "slope": ("image", lambda path: save(path, volume()[0] * 2, scl_slope=0.5, scl_inter=0), ""),
     "slope on the label": ("label", lambda path: save(path, volume()[1] * np.uint8(2), scl_slope=0.5, scl_inter=0), ""),
     "slope and intercept": (

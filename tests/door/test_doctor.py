@@ -1,4 +1,4 @@
-"""The doctor names what is wrong and what mends it, and never breaks down itself."""
+"""The doctor names what is wrong and what fixes it, and never breaks down itself."""
 
 import json
 import sys
@@ -123,5 +123,5 @@ def test_an_outdated_link_and_a_command_of_another_python(make: Maker, tmp_path:
 def test_people_get_sentences(make: Maker) -> None:
     done = make(nnunet=False, libs=False).tricks("doctor")
     assert done.returncode == 1
-    assert "missing  nnunetv2: is not installed\n         mend: " in done.stdout
+    assert "missing  nnunetv2: is not installed\n         fix: " in done.stdout
     assert done.stdout.rstrip().endswith("to fix.")

@@ -22,9 +22,9 @@ from nnunet_tricks.conformance.steps import STEPS
 from nnunet_tricks.door import trainers
 from nnunet_tricks.door.external import is_read
 from nnunet_tricks.door.lookup import findable
-from nnunet_tricks.export.model import FINAL, load
 from nnunet_tricks.export.stock import stock_trainer
 from nnunet_tricks.export.write import export
+from nnunet_tricks.nnunet.model_folder import FINAL, load
 
 OWN = """
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer

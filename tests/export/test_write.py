@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import resource
 import shutil
+from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -19,8 +20,8 @@ from nnunet_tricks.cli import main
 from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.door.lookup import findable
 from nnunet_tricks.door.trainers import find
-from nnunet_tricks.export.model import FINAL, load
 from nnunet_tricks.export.write import TRAINED_BY, export
+from nnunet_tricks.nnunet.model_folder import FINAL, load
 from tests.export.conftest import TRAINER
 
 Train = Callable[[str, Situation], Path]
@@ -166,6 +167,24 @@ def test_a_damaged_checkpoint_is_named_and_nothing_is_left(model: Path, tmp_path
     with pytest.raises(ValueError, match=r"fold_1/checkpoint_final.pth (cannot be read|is no checkpoint)"):
         export(model, tmp_path / "made" / "out")
     assert list((tmp_path / "made").iterdir()) == []
+
+
+def test_a_checkpoint_that_holds_more_than_data_needs_trust(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, out = model / "fold_0" / FINAL, tmp_path / "out"
+    torch.save(load(file) | {"args": Namespace(lr=0.01)}, file)
+    assert main(["export", str(model), str(out)]) == 2
+    refusal = capsys.readouterr().err
+    assert f"{file} holds more than weights, numbers and settings (argparse.Namespace)" in refusal
+    assert "say --trust" in refusal
+    assert not out.exists()
+    assert main(["export", str(model), str(out), "--trust"]) == 0
+    assert load(out / "fold_0" / FINAL, trust=True)["args"] == Namespace(lr=0.01)
+    # What is there is compared with it, and so opened, too.
+    assert main(["export", str(model), str(out)]) == 2
+    assert main(["export", str(model), str(out), "--trust"]) == 0
+    assert "is there already" in capsys.readouterr().out
 
 
 def test_what_is_there_already_is_never_touched(model: Path, tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""Deliberately odd source files, each with what should come of it."""
+"""Deliberately odd source files, each with the right outcome."""

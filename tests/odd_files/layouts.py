@@ -67,7 +67,7 @@ def lists(train: str, test: str, names: tuple[str, str] = ("train.txt", "test.tx
 
 
 def raw(name: str, cases: Mapping[str, str], **changes: object) -> Maker:
-    """A raw data set of pictures; each case has a group, which ``cases.csv`` says where it is not empty."""
+    """A raw data set of pictures; each case has a group, which ``cases.csv`` has if it is not empty."""
 
     def make(folder: Path, generator: np.random.Generator) -> None:
         place = folder / name
@@ -167,7 +167,7 @@ ISIC = [
         "isic2018",
         several(isic_at(names=[ONE, TWO]), isic_at(names=[ONE], top="test")),
         1,
-        "also stands in the test part",
+        "is also in the test part",
         TWO,
     ),
     source(
@@ -212,7 +212,7 @@ COSMOS = [
             written("train.lst", "img/a.png\nimg/b.png"),
             written("test.lst", "img/c.png"),
         ),
-        says="stands in none of the lists",
+        says="is in none of the lists",
         cases="a b",
     ),
     source("masks-beside-in-labels", "cosmos55k", pictures("labels/{}.png", "labels/{}_mask.png"), cases=ABCD),
@@ -269,7 +269,7 @@ COSMOS = [
         "cosmos55k",
         lists("{}.png", "x{}.png"),
         2,
-        "test.txt lists 2 pictures, and 2 of them are not",
+        "test.txt lists 2 pictures; 2 of them are not",
     ),
     source(
         "list-with-one-line-too-many",

@@ -1,4 +1,4 @@
-"""NIfTI files that are odd in one way each, beside a sound partner. `IMAGE` and `LABEL` are what is meant."""
+"""NIfTI files that are odd in one way each, beside a sound partner. `IMAGE` and `LABEL` are the right content."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def _socket(path: Path, _: Generator) -> None:
 
 
 def _moved(axes: tuple[int, int, int], flips: tuple[int, ...] = ()) -> tuple[np.ndarray, np.ndarray]:
-    """The label with its axes in another order, and the affine that is true for it."""
+    """The label with its axes in another order, and its true affine."""
     moved = np.flip(LABEL, flips).transpose(axes)
     back = np.eye(4)
     for flipped in flips:
@@ -187,9 +187,9 @@ _IMAGES = (
     ("qfac-zero", _image(pixdim=[0, 1.5, 1.5, 3, 0, 0, 0, 0]), ""),
     ("voxels-at-byte-zero", _image(vox_offset=0), "vox_offset was 0"),
     ("voxels-at-half-a-byte", _image(vox_offset=352.5), "vox_offset was 352.5"),
-    ("metres-said-millimetres-meant", _image(xyzt_units=1), "metres: numbers in mm"),
-    ("metres-meant", _image(**_scaled(0.001), xyzt_units=1), "metres: made mm"),
-    ("micrometres-meant", _image(**_scaled(1000), xyzt_units=3), "micrometres: made mm"),
+    ("metres-said-millimetres-meant", _image(xyzt_units=1), "metres: the numbers are in mm"),
+    ("metres-meant", _image(**_scaled(0.001), xyzt_units=1), "metres: converted to mm"),
+    ("micrometres-meant", _image(**_scaled(1000), xyzt_units=3), "micrometres: converted to mm"),
     ("unit-undefined", _image(xyzt_units=5), "not defined"),
     ("qform-elsewhere", _image(qoffset_x=90), "disagreed"),
     ("qform-turned", _image(quatern_b=0.5, quatern_c=0.5, quatern_d=0.5), "disagreed"),
@@ -210,7 +210,7 @@ _IMAGES = (
     ("several-values-each-by-intent", _image(intent_code=1007), "intent_code"),
     ("big-endian", _big_endian, ""),
     ("nifti-2", _nifti2, "NIfTI-2"),
-    ("trailing-axes-of-one", _voxels(IMAGE[..., None, None]), "trailing ones"),
+    ("trailing-axes-of-one", _voxels(IMAGE[..., None, None]), "trailing axes of length 1"),
     ("lengths-of-axes-that-are-not", _image(dim=[3, *SHAPE, 99, -5, 0, 7]), ""),
     ("edges-rounded", _image(pixdim=[1, 1.48, 1.5, 3, 0, 0, 0, 0]), "did not fit the affine"),
     ("text-fields-of-any-bytes", _image(descrip=b"\xff\xfe\x80", aux_file=b"\xe9\xe8"), ""),
@@ -221,7 +221,7 @@ _IMAGES = (
     ("plain-under-a-gzip-name", _raw(as_bytes(IMAGE)), "its contents do not"),
 )
 _REFUSED_IMAGES = (
-    ("quaternion-no-rotation-alone", _quaternion(7, 0), "no rotation"),
+    ("quaternion-no-rotation-alone", _quaternion(7, 0), "not a rotation"),
     ("unit-that-fits-neither-way", _image(**_scaled(0.03), xyzt_units=1), "xyzt_units"),
     ("voxels-in-another-file", _image(magic=b"ni1"), "another file"),
     ("analyze", _image(magic=b""), "no readable NIfTI header"),
@@ -231,7 +231,7 @@ _REFUSED_IMAGES = (
     ("zip", _raw(_archive("zip")), "zip archive"),
     ("bzip2", _raw(bz2.compress(as_bytes(IMAGE))), "bzip2"),
     ("tar-in-gzip", _packed(_archive("tar")), "tar archive"),
-    ("gzip-in-gzip", _packed(_SOUND), "gzip file in a gzip file"),
+    ("gzip-in-gzip", _packed(_SOUND), "gzip file inside a gzip file"),
     ("dicom", _raw(b"\0" * 128 + b"DICM" + b"\0" * 400), "DICOM"),
     ("nrrd", _raw(b"NRRD0004\n" + b"x" * 500), "NRRD"),
     ("numpy", _raw(b"\x93NUMPY" + b"x" * 500), "NumPy"),
@@ -245,8 +245,8 @@ _REFUSED_IMAGES = (
     ("device", lambda path, _: path.symlink_to("/dev/zero"), "device"),
     ("failing-disk", lambda path, _: path.symlink_to("/proc/self/mem"), "Input/output error"),
     ("empty", _raw(b""), "is empty"),
-    ("four-bytes", _packed(b"\x5c\x01\0\0"), "less than a header"),
-    ("one-byte-less-than-a-header", _packed(as_bytes(IMAGE)[:347]), "less than a header"),
+    ("four-bytes", _packed(b"\x5c\x01\0\0"), "too few for a header"),
+    ("one-byte-less-than-a-header", _packed(as_bytes(IMAGE)[:347]), "too few for a header"),
     ("header-alone", _packed(as_bytes(IMAGE)[:348]), "cut off"),
     ("huge-claim", _image(dim=[3, 32000, 32000, 32000, 1, 1, 1, 1]), "cut off"),
     ("gzip-cut", _raw(_SOUND[: len(_SOUND) // 2]), "cut off"),
@@ -265,7 +265,7 @@ _REFUSED_IMAGES = (
     ("sheared", _voxels(IMAGE, _sheared(), qform_code=0), "sheared axes"),
     ("flat-affine", _image(srow_x=0, qform_code=0), "not invertible"),
     ("place-nan", _image(srow_x=np.nan, qform_code=0), "not finite"),
-    ("beyond-all-measure", _image(srow_x=[-1.5, 0, 0, 1e30], qform_code=0), "beyond all measure"),
+    ("beyond-all-measure", _image(srow_x=[-1.5, 0, 0, 1e30], qform_code=0), "not plausible"),
 )
 _LABELS = (
     ("no-orientation", _label(qform_code=0, sform_code=0), "no orientation"),
@@ -278,7 +278,7 @@ _LABELS = (
     ("qform-right-sform-unit", _qform_only(_UNIT, AFFINE), "the qform fits"),
     ("sform-right-qform-unit", _qform_only(AFFINE, _UNIT), "the sform fits"),
     ("sform-right-qform-elsewhere", _qform_only(AFFINE, _shifted(9)), "the sform fits"),
-    ("metres-meant-on-the-label", _label(**_scaled(0.001), xyzt_units=1), "made mm"),
+    ("metres-meant-on-the-label", _label(**_scaled(0.001), xyzt_units=1), "converted to mm"),
     ("voxels-at-byte-zero-on-the-label", _label(vox_offset=0), "vox_offset was 0"),
     ("slope-zero-on-the-label", _label(scl_slope=0, scl_inter=7), "no scaling"),
     ("floats-with-noise", _voxels(LABEL + 1e-5), "rounded"),
@@ -299,7 +299,7 @@ _REFUSED_LABELS = (
     ("nan-on-the-label", _voxels(np.where(LABEL == 2, np.nan, LABEL)), "NaN or infinite"),
     ("intercept-nan", _label(scl_slope=1, scl_inter=np.nan), "no readable NIfTI header"),
     ("cyst-or-other", _voxels(LABEL + np.uint8(1)), "holds the value(s) 3"),
-    ("white", _voxels((LABEL > 0).astype(np.uint8) * np.uint8(255)), "0 and 255 only"),
+    ("white", _voxels((LABEL > 0).astype(np.uint8) * np.uint8(255)), "only 0 and 255"),
     ("the-image-itself", _voxels(IMAGE), "an image, not a label"),
     ("beyond-a-byte", _voxels(np.where(LABEL == 2, np.int16(300), LABEL.astype(np.int16))), "an image, not a label"),
 )

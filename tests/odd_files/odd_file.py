@@ -1,4 +1,4 @@
-"""What an odd file is: how to write it, and the right outcome."""
+"""Odd files: how they are written, and the right outcome."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ Writer = Callable[[Path, np.random.Generator], None]
 
 
 def grey():
-    """Smooth waves from 0 to 255, that JPEG keeps."""
+    """Smooth waves from 0 to 255, which JPEG preserves."""
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     waves = np.sin(x / 9.0) + np.cos(y / 7.0) + np.sin((x + 2 * y) / 13.0)
     return np.rint((waves - waves.min()) * (255 / np.ptp(waves))).astype(np.uint8)
@@ -342,4 +342,4 @@ WITH_WARNING = {
     "all-255": (array(lambda: np.full((HEIGHT, WIDTH), 255, np.uint8)), "fills the whole picture"),
     "all-0": (array(lambda: np.zeros((HEIGHT, WIDTH), np.uint8)), "mask is empty"),
 }
-"""Masks that may be meant as they are: converted, and the user is asked to look."""
+"""Masks that may be right: they are converted, with a warning."""

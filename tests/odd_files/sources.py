@@ -35,7 +35,7 @@ def pair(picture: Path, mask: Path, generator: np.random.Generator) -> None:
 
 
 def isic(folder: Path, generator: np.random.Generator, names: Sequence[str], pattern: Sequence[str] = ("", "")) -> None:
-    """Pictures and masks; the pattern says where they lie, such as ``images/{}.png``."""
+    """Pictures and masks; the pattern gives their places, such as ``images/{}.png``."""
     picture, mask = (text or default for text, default in zip(pattern, ("images/{}.png", "masks/{}.png"), strict=True))
     for name in names:
         pair(folder / picture.format(name), folder / mask.format(name), generator)
@@ -70,6 +70,6 @@ def conic(folder: Path, generator: np.random.Generator, patches: int = 8) -> Non
     np.save(folder / "labels.npy", maps)
     names = [f"consep_{patch // 2 + 1}-000{patch % 2}" for patch in range(patches)]
     (folder / "patch_info.csv").write_text("\n".join(["patch_info", *names]))
-    counts = [",".join(map(str, centre_counts(one[..., 0], one[..., 1]))) for one in maps]
+    counts = [",".join(map(str, centre_counts(map_[..., 0], map_[..., 1]))) for map_ in maps]
     header = "neutrophil,epithelial,lymphocyte,plasma,eosinophil,connective"
     (folder / "counts.csv").write_text("\n".join([header, *counts]))

@@ -298,7 +298,7 @@ SOURCES = [
         data_set="conic",
         make=changed_conic(counts=lambda text: text.replace(",0,", ",many,", 1)),
         code=2,
-        says="something else than counts",
+        says="does not hold counts",
     ),
     OddSource(
         name="classes-in-another-order",
@@ -321,7 +321,7 @@ SOURCES = [
         data_set="conic",
         make=changed_conic(labels=lambda labels: labels[..., ::-1]),
         code=2,
-        says="channels the other way round",
+        says="has its channels swapped",
     ),
     OddSource(
         name="patches-without-hyphen",

@@ -13,7 +13,7 @@ from PIL import Image
 
 from nnunet_tricks.annotation.axes import axial
 from nnunet_tricks.annotation.paint import masks_of
-from nnunet_tricks.annotation.scans import Scan
+from nnunet_tricks.annotation.scans import VolumeFile
 from nnunet_tricks.cli import main
 from nnunet_tricks.pictures.annotation.display import view_of
 from tests.annotation.slicer import Part, save_segmentation
@@ -82,7 +82,7 @@ def test_each_volume_has_a_picture_and_paint_has_outlines_before_and_after_the_i
     # Paint is on the second and the third of four slices in a row.
     columns = np.flatnonzero(before[int(0.35 * len(before)) :].any(axis=0)) / before.shape[1]
     assert 0.25 < columns.min() < columns.max() < 0.75
-    assert "no paint yet, and pictures without outlines: case1" in capsys.readouterr().err
+    assert "no paint yet, so the picture has no outlines: case1" in capsys.readouterr().err
     words = [str(place / "plan.json"), str(place / "raw" / DATASET), str(place / "painted"), "--to", "610"]
     assert main(["annotate", "import", *words, "--name", "A", "--classes", "organ", "--channels", "CT"]) == 0
     preview(place, "--dataset", "610")
@@ -116,14 +116,14 @@ def test_segments_of_one_name_and_paint_of_none_have_outlines(place: Path) -> No
     image = place / "raw" / DATASET / "imagesTr" / "case0_0000.nii.gz"
     label = place / "painted" / "case0.seg.nrrd"
     save_segmentation([Part("organ", part, 0, value) for value, part in enumerate(parts[:2], 1)], image, label)
-    volume = Scan(image)
-    (segment,) = masks_of(Scan(label), volume.axial).items()
+    volume = VolumeFile(image)
+    (segment,) = masks_of(VolumeFile(label), volume.axial).items()
     np.testing.assert_array_equal(segment[1], parts[0] | parts[1])
     stored = SimpleITK.ReadImage(str(label))
     for key in [key for key in stored.GetMetaDataKeys() if key.startswith("Segment1_")]:
         stored.EraseMetaData(key)
     SimpleITK.WriteImage(stored, str(label))
-    masks = masks_of(Scan(label), volume.axial)
+    masks = masks_of(VolumeFile(label), volume.axial)
     assert [*masks] == ["organ", "value 2"]
     np.testing.assert_array_equal(masks["value 2"], parts[1])
 
@@ -152,4 +152,4 @@ def test_a_name_has_one_colour_in_all_pictures_and_many_names_fit(place: Path) -
 
 def test_the_plan_without_its_ending_is_named(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["annotate", "preview", str(place / "plan"), str(place / "raw" / DATASET)]) == 2
-    assert f"plan is no file: give {place / 'plan.json'}" in capsys.readouterr().err
+    assert f"plan is not a file: give {place / 'plan.json'}" in capsys.readouterr().err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,11 @@ def test_one_image_of_a_folder_and_what_is_refused(
     for path, named in wrong:
         assert main(["show-ife", str(model), str(path), "-o", str(out)]) == 2
         assert named in capsys.readouterr().err
+    file = next(model.glob("fold_*")) / "checkpoint_final.pth"
+    torch.save(torch.load(file, weights_only=False) | {"args": Namespace(lr=0.01)}, file)
+    assert main(["show-ife", str(model), str(image), "-o", str(out)]) == 2
+    assert "say --trust" in capsys.readouterr().err
+    assert main(["show-ife", str(model), str(image), "-o", str(out), "--trust"]) == 0
     assert main(["show-ife", str(images), str(image)]) == 2
     assert "is no model folder of nnU-Net" in capsys.readouterr().err
 

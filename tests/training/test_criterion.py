@@ -1,9 +1,15 @@
+from collections import Counter
+from itertools import permutations
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from nnunet_tricks.training.criterion import Prediction
 from nnunet_tricks.tricks.loss.compound import Sum
@@ -127,6 +133,64 @@ def test_log_softmax_is_computed_once_for_a_compound(monkeypatch: pytest.MonkeyP
         case.logits, case.target
     )
     assert calls == ["log_softmax"]
+
+
+class Exponentials(TorchDispatchMode):
+    """Counts the operators that go over all logits with an exponential function in them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: Counter[str] = Counter()
+
+    def __torch_dispatch__(
+        self, operator: Any, types: Any, arguments: tuple[Any, ...] = (), settings: dict[str, Any] | None = None
+    ) -> Any:
+        name = operator.overloadpacket.__name__
+        if name in ("_softmax", "_log_softmax", "sigmoid", "exp"):
+            self.calls[name] += 1
+        return operator(*arguments, **(settings or {}))
+
+
+@every_mode
+@pytest.mark.parametrize("with_logs", [False, True])
+def test_what_is_computed_does_not_depend_on_the_order_of_asking(mode: str, with_logs: bool) -> None:
+    questions = {
+        "counts": lambda prediction: prediction.counts().predicted.sum(),
+        "probabilities": lambda prediction: prediction.probabilities.square().sum(),
+        "decisions": lambda prediction: prediction.decision_cross_entropy.sum(),
+        "mean": lambda prediction: prediction.cross_entropy,
+    }
+    first: tuple[dict[str, Tensor], Counter[str]] | None = None
+    for order in permutations(questions):
+        case = make(mode)
+        prediction = Prediction(
+            case.logits, case.target, regions=case.regions, ignore_label=case.ignore_label, with_logs=with_logs
+        )
+        with Exponentials() as counter:
+            answers = {what: questions[what](prediction) for what in order}
+        answers["gradient"] = torch.autograd.grad(sum(answers.values()), case.logits)[0]
+        assert first is None or counter.calls == first[1]
+        first = first or (answers, counter.calls)
+        for what, answer in answers.items():
+            torch.testing.assert_close(answer, first[0][what])
+    assert first is not None
+    if case.regions:
+        assert first[1]["sigmoid"] == 1
+    elif with_logs:
+        assert (first[1]["_log_softmax"], first[1]["_softmax"]) == (1, 0)
+    else:
+        assert (first[1]["_log_softmax"], first[1]["_softmax"]) == (1, 1)
+
+
+@every_mode
+def test_probabilities_have_torchs_gradient(mode: str) -> None:
+    case = make(mode)
+    theirs = torch.sigmoid(case.logits) if case.regions else torch.softmax(case.logits, 1)
+    expected = torch.autograd.grad(theirs.pow(3).sum(), case.logits)[0]
+    for with_logs in (False, True):
+        mine = Prediction(case.logits, case.target, regions=case.regions, with_logs=with_logs).probabilities
+        torch.testing.assert_close(mine, theirs)
+        torch.testing.assert_close(torch.autograd.grad(mine.pow(3).sum(), case.logits)[0], expected)
 
 
 @every_mode

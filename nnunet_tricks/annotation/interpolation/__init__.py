@@ -12,7 +12,7 @@ from nnunet_tricks.annotation.interpolation import nearest, shapes
 
 if TYPE_CHECKING:
     from nnunet_tricks.annotation.features import Volume
-    from nnunet_tricks.annotation.interpolation.network_file import Trained
+    from nnunet_tricks.annotation.interpolation.network_file import TrainedCorrespondence
 
 Array = NDArray[np.integer]
 
@@ -27,27 +27,27 @@ def interpolate(
     method: str = "sdf",
     volume: Volume | None = None,
     spacing: tuple[float, float] = (1.0, 1.0),
-    network: Trained | None = None,
+    network: TrainedCorrespondence | None = None,
 ) -> Array:
-    """Labels for all slices from those of some.
+    """Interpolate the labels of all slices from those of some.
 
     Args:
-        labels: Label map with slices first, 0 for background, any integers; only its annotated slices are read.
-        annotated: Their indices, in any order, at least one.
-        method: ``copy`` takes the nearest annotated slice, of two equally near ones the first. ``sdf`` blends the
+        labels: Label map of integers with slices first, 0 for background; only its annotated slices are read.
+        annotated: Indices of at least one annotated slice, in any order.
+        method: ``copy`` takes the nearest annotated slice, or the first of two equally near ones. ``sdf`` blends the
             shapes of the annotated slices on both sides, by signed distances; beyond the first and the last it copies.
-            ``learned`` does so along what corresponds in the image. ``chain`` hands masks on along it, each from the
-            nearest annotated slice only: the published algorithm.
-        volume: The image, of the same shape; ``learned`` and ``chain`` need it, the others do not look at it.
+            ``learned`` does the same along corresponding pixels of the image. ``chain`` passes masks on along these
+            pixels, each from the nearest annotated slice only: the published algorithm.
+        volume: Image of the same shape, which only ``learned`` and ``chain`` need.
         spacing: Edges of a pixel within slices, in mm, for distances.
-        network: Of slice correspondence, which these two need; see ``network_file.trained``.
+        network: Network of slice correspondence, which these two need; see ``network_file.trained``.
 
     Returns:
-        A label map of the same shape and type; annotated slices as they were.
+        A label map of the same shape and type, with annotated slices unchanged.
 
     Raises:
-        ValueError: If there is no annotated slice, one is not in the volume, the method is not known, or it lacks what
-            it needs.
+        ValueError: If there is no annotated slice, one is not in the volume, the method is unknown, or it lacks image
+            or network.
 
     Examples:
         >>> cone = np.zeros((5, 9, 9), np.uint8)
@@ -79,7 +79,7 @@ def indices(labels: Array, annotated: Sequence[int]) -> list[int]:
     """Annotated slices in ascending order.
 
     Raises:
-        ValueError: If there is none, or one is not in the volume.
+        ValueError: If there are none, or one is not in the volume.
     """
     known = sorted({int(index) for index in annotated})
     if labels.ndim != 3:

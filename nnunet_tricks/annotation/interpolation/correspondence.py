@@ -1,10 +1,10 @@
-r"""Which pixel of one slice is which of the next, learned from images alone.
+r"""Which pixel of one slice corresponds to which of the next, learned from images alone.
 
-In the manner of Yeung et al., "Sli2Vol: Annotate a 3D volume from a single slice with self-supervised learning", MICCAI
-2021: a network turns slices into features; a pixel of the target is described by how much its features agree with
-those of the source's pixels around it, $A = \text{softmax}(f_t \cdot f_s)$ over a window. What the source has, the
-target then has as $A$ times it. Trained so that the source's grey values, moved so, are the target's. The network sees
-contrasts only, not grey values, so it cannot learn to match these.
+This follows Yeung et al., "Sli2Vol: Annotate a 3D volume from a single slice with self-supervised learning", MICCAI
+2021. A network turns slices into features. A pixel of the target is described by how well its features agree with those
+of the source's pixels around it, $A = \text{softmax}(f_t \cdot f_s)$ over a window. Values of the source are moved to
+the target by multiplying them with $A$. The training makes moved grey values of the source equal those of the target.
+The network sees only contrasts, not grey values, so it cannot learn to match these.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ PROFILE = 2
 
 
 class Correspondence(nn.Module):
-    """Features of slices, and the shares with which pixels of a window come together in one of the next slice.
+    """Features of slices, and the shares of a window's pixels in one pixel of the next slice.
 
     Args:
         width: Number of features.
-        radius: Of the window, in the network's pixels: no chain moves farther from one slice to the next.
+        radius: Radius of the window, in the network's pixels: nothing moves farther from one slice to the next.
     """
 
     def __init__(self, width: int = 32, radius: int = 4) -> None:
-        """See the class."""
+        """Build the layers, and prefer pixels that do not move."""
         super().__init__()
         self.width, self.radius = width, radius
         layers: list[nn.Module] = [_convolution((2 * PROFILE + 1) ** 2 - 1, width, 1)]
@@ -36,7 +36,7 @@ class Correspondence(nn.Module):
         self.body = nn.Sequential(*layers, nn.Conv2d(width, width, 1))
         steps = torch.arange(-radius, radius + 1)
         squares = (steps[:, None] ** 2 + steps**2).flatten().float()
-        # Where images say nothing things stay where they are.
+        # If images do not tell, nothing moves.
         self.bias = nn.Parameter(-squares / radius)
         self.sharpness = nn.Parameter(torch.tensor(2.0))
 
@@ -44,39 +44,39 @@ class Correspondence(nn.Module):
         """Features of length one.
 
         Args:
-            slices: Of shape (n, 1, rows, columns), in [0, 1].
+            slices: Slices of shape (n, 1, rows, columns), in [0, 1].
 
         Returns:
-            Of shape (n, width, rows, columns).
+            Features of shape (n, width, rows, columns).
         """
         return functional.normalize(self.body(contrasts(slices)), dim=1)
 
     def shares(self, source: Tensor, target: Tensor) -> Tensor:
-        """From features of both slices: for each pixel of the target the shares of the source's pixels around it.
+        """Shares of the source's pixels around each pixel of the target, from features of both slices.
 
         Args:
-            source: Features, of shape (n, width, rows, columns).
-            target: The same of the other slice.
+            source: Features of the source, of shape (n, width, rows, columns).
+            target: Features of the target, of the same shape.
 
         Returns:
-            Of shape (n, window, rows, columns); the sum over the window is 1, pixels beyond the edge have 0.
+            Shares of shape (n, window, rows, columns). Their sum over the window is 1; pixels beyond the edge have 0.
         """
-        agreement = torch.stack([(target * one).sum(1) for one in _shifted(source, self.radius)], 1)
+        agreement = torch.stack([(target * shifted).sum(1) for shifted in _shifted(source, self.radius)], 1)
         inside = torch.stack([*_shifted(torch.ones_like(source[:1, :1]), self.radius)], 1)[:, :, 0]
         scores = self.sharpness.exp() * agreement + self.bias[None, :, None, None]
         return scores.masked_fill(inside == 0, -torch.inf).softmax(1)
 
 
 def moved(values: Tensor, shares: Tensor, radius: int) -> Tensor:
-    """What the source has, where it is in the target.
+    """Move values of the source to their places in the target.
 
     Args:
-        values: Of the source, of shape (n, channels, rows, columns).
-        shares: Of shape (n, window, rows, columns).
-        radius: Of the window.
+        values: Values of the source, of shape (n, channels, rows, columns).
+        shares: Shares of shape (n, window, rows, columns).
+        radius: Radius of the window.
 
     Returns:
-        Of the same shape as ``values``.
+        Values of the same shape.
 
     Examples:
         >>> stay = torch.zeros(1, 9, 2, 2)
@@ -85,19 +85,19 @@ def moved(values: Tensor, shares: Tensor, radius: int) -> Tensor:
         tensor([1., 2., 3., 4.])
     """
     result = torch.zeros_like(values)
-    for index, one in enumerate(_shifted(values, radius)):
-        result = result + shares[:, index, None] * one
+    for index, shifted in enumerate(_shifted(values, radius)):
+        result = result + shares[:, index, None] * shifted
     return result
 
 
 def contrasts(slices: Tensor) -> Tensor:
-    """How much brighter neighbours are, in standard deviations of the neighbourhood.
+    """Brightness of neighbours minus that of the pixel, in standard deviations of the neighbourhood.
 
     Args:
-        slices: Of shape (n, 1, rows, columns).
+        slices: Slices of shape (n, 1, rows, columns).
 
     Returns:
-        Of shape (n, 24, rows, columns); 0 where nothing differs.
+        Contrasts of shape (n, 24, rows, columns); 0 if nothing differs.
     """
     padded = functional.pad(slices, (PROFILE,) * 4, mode="replicate")
     side = 2 * PROFILE + 1
@@ -108,7 +108,7 @@ def contrasts(slices: Tensor) -> Tensor:
 
 
 def _shifted(values: Tensor, radius: int) -> Iterator[Tensor]:
-    """The values from all places of the window, in the order of the shares."""
+    """Yield the values from all places of the window, in the order of the shares."""
     rows, columns = values.shape[2:]
     padded = functional.pad(values, (radius,) * 4)
     for down in range(2 * radius + 1):

@@ -1,8 +1,8 @@
-"""Shapes between two slices, blended along what corresponds in the image.
+"""Shapes between two slices, blended along corresponding pixels of the image.
 
-Signed distances of each annotated slice are handed on from slice to slice, as ``correspondence`` says which pixel is
-which; between two annotated slices the two are blended as in ``shapes``. Where nothing moves this is ``shapes``.
-Distances stand being averaged, and masks do not, which is why a chain of many slices does not blur.
+Signed distances of each annotated slice are passed on from slice to slice along the pixels of ``correspondence``.
+Between two annotated slices the two are blended as in ``shapes``; if nothing moves, the result is that of ``shapes``.
+Unlike masks, distances can be averaged many times, so a chain of many slices does not blur.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from nnunet_tricks.annotation.features import Volume
 from nnunet_tricks.annotation.interpolation.correspondence import moved
-from nnunet_tricks.annotation.interpolation.network_file import Trained, shrunk
+from nnunet_tricks.annotation.interpolation.network_file import TrainedCorrespondence, shrunk
 from nnunet_tricks.annotation.interpolation.propagation import propagated
 from nnunet_tricks.annotation.interpolation.shapes import signed
 
@@ -30,20 +30,20 @@ def followed(
     labels: Array,
     annotated: Sequence[int],
     volume: Volume,
-    trained: Trained,
+    trained: TrainedCorrespondence,
     spacing: tuple[float, float] = (1.0, 1.0),
 ) -> Array:
-    """Labels between annotated slices, and beyond the first and the last.
+    """Interpolate labels between annotated slices, and beyond the first and the last.
 
     Args:
         labels: Label map with slices first, 0 for background; only annotated slices are read.
-        annotated: Their indices, ascending.
-        volume: The image, of the same shape.
+        annotated: Indices of annotated slices, ascending.
+        volume: Image of the same shape.
         trained: Network of slice correspondence.
         spacing: Edges of a pixel in mm.
 
     Returns:
-        Of the same shape and type.
+        A label map of the same shape and type.
 
     Raises:
         ValueError: If image and labels have different shapes.
@@ -61,7 +61,7 @@ def followed(
 def _fill(
     result: Array, first: int | None, last: int | None, between: range, chain: _Chain, spacing: tuple[float, float]
 ) -> None:
-    """The slices between two annotated ones, or beyond the first or the last, in place."""
+    """Fill the slices between two annotated ones, or beyond the first or the last, in place."""
     known = [index for index in (first, last) if index is not None]
     ends = result[known]
     classes = [int(value) for value in np.unique(ends) if value]
@@ -81,17 +81,17 @@ def _fill(
 
 
 @torch.inference_mode()
-def handed_on(labels: Array, annotated: Sequence[int], volume: Volume, trained: Trained) -> Array:
-    """Labels handed on from the nearest annotated slice, one slice at a time: the paper's algorithm 1.
+def handed_on(labels: Array, annotated: Sequence[int], volume: Volume, trained: TrainedCorrespondence) -> Array:
+    """Pass labels on from the nearest annotated slice, one slice at a time: the paper's algorithm 1.
 
     Args:
         labels: Label map with slices first, 0 for background; only annotated slices are read.
-        annotated: Their indices.
-        volume: The image, of the same shape.
+        annotated: Indices of annotated slices.
+        volume: Image of the same shape.
         trained: Network of slice correspondence.
 
     Returns:
-        Of the same shape and type; where a chain loses the object it ends.
+        A label map of the same shape and type. A chain ends where it loses the object.
 
     Raises:
         ValueError: If image and labels have different shapes.
@@ -99,8 +99,8 @@ def handed_on(labels: Array, annotated: Sequence[int], volume: Volume, trained: 
     chain = _Chain(labels, volume, trained)
     classes = torch.from_numpy(np.unique(np.append(labels[list(annotated)], 0)).astype(np.int64))
 
-    def step(start: int, index: int, found: Array) -> Array:
-        shown = torch.from_numpy(found.astype(np.int64)) == classes[:, None, None]
+    def step(start: int, index: int, slice_labels: Array) -> Array:
+        shown = torch.from_numpy(slice_labels.astype(np.int64)) == classes[:, None, None]
         return classes[chain.step(shown.float(), start, index).argmax(0)].numpy().astype(labels.dtype)
 
     return propagated(labels, annotated, step)
@@ -109,7 +109,7 @@ def handed_on(labels: Array, annotated: Sequence[int], volume: Volume, trained: 
 class _Chain:
     """Moves fields from slice to slice of one volume."""
 
-    def __init__(self, labels: Array, volume: Volume, trained: Trained) -> None:
+    def __init__(self, labels: Array, volume: Volume, trained: TrainedCorrespondence) -> None:
         if volume.shape != labels.shape:
             raise ValueError(f"volume must have the shape of labels, {labels.shape}, got {volume.shape}")
         self._network, self._factor = trained.network, trained.factor
@@ -118,15 +118,15 @@ class _Chain:
         self._known: dict[int, Tensor] = {}
 
     def step(self, field: Tensor, start: int, index: int) -> Tensor:
-        """What a field of slice ``start``, of shape (channels, rows, columns), becomes in slice ``index``."""
+        """Move a field of slice ``start``, of shape (channels, rows, columns), to slice ``index``."""
         height, width = field.shape[1:]
         rows, columns = (-length % self._factor for length in (height, width))
         padded = functional.pad(field[None].to(self._device), (0, columns, 0, rows), mode="replicate")
-        # A pixel of the network's is a cell of the slice's, which moves as a whole.
+        # A pixel of the network is a cell of the slice, which moves as a whole.
         cells = functional.pixel_unshuffle(padded, self._factor)
         shares = self._network.shares(self._features(start), self._features(index))
-        there = functional.pixel_shuffle(moved(cells, shares, self._network.radius), self._factor)
-        return there[0, :, :height, :width].cpu()
+        moved_field = functional.pixel_shuffle(moved(cells, shares, self._network.radius), self._factor)
+        return moved_field[0, :, :height, :width].cpu()
 
     def _features(self, index: int) -> Tensor:
         if index not in self._known:

@@ -11,11 +11,11 @@ Array = NDArray[np.integer]
 
 
 def copied(labels: Array, annotated: Sequence[int]) -> Array:
-    """Every slice becomes its nearest annotated one.
+    """Replace every slice by its nearest annotated one.
 
     Args:
         labels: Label map with slices first.
-        annotated: Indices of annotated slices, ascending; of two equally near ones the first counts.
+        annotated: Indices of annotated slices, ascending; the first of two equally near ones counts.
 
     Examples:
         >>> copied(np.arange(6)[:, None, None], [1, 5]).ravel()

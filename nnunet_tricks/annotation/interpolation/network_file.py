@@ -1,4 +1,4 @@
-"""Training of slice correspondence on images, and the file that it goes on from."""
+"""Training of slice correspondence on images, and the file from which it continues."""
 
 from __future__ import annotations
 
@@ -16,29 +16,30 @@ from torch.nn import functional
 
 from nnunet_tricks.annotation.features import Volume, scaled
 from nnunet_tricks.annotation.interpolation.correspondence import Correspondence, moved
+from nnunet_tricks.utilities.files import replacing
 
 STEPS = 1500
 BATCH = 4
 RATE = 1e-3
 CROP = 64
 APART = 3
-"""Slices of a pair are at most so far from each other."""
+"""Largest distance between the slices of a pair."""
 SIDE = 160
-"""Slices are shrunk by a whole factor until no side is longer, so that the window reaches farther."""
+"""Longest side of a slice; longer ones are shrunk by a whole factor, so that the window reaches farther."""
 _SAVED_EVERY = 50
 
 Bytes = NDArray[np.uint8]
 
 
 @dataclass
-class Trained:
-    """A network and the factor by which slices are shrunk for it.
+class TrainedCorrespondence:
+    """A network, and the factor by which slices are shrunk for it.
 
     Attributes:
-        network: Of slice correspondence.
-        factor: Pixels of a slice per pixel of the network's.
-        step: How long it was trained.
-        file: Where it is kept.
+        network: Network of slice correspondence.
+        factor: Pixels of a slice per pixel of the network.
+        step: Number of training steps so far.
+        file: File of the network.
     """
 
     network: Correspondence
@@ -48,24 +49,24 @@ class Trained:
 
 
 def device(name: str | None = None) -> torch.device:
-    """The named device, else a GPU if there is one.
+    """The named device, or by default a GPU if there is one.
 
     Raises:
         ValueError: If there is no such device.
     """
     try:
-        found = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
-        torch.empty(1, device=found)
+        usable = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.empty(1, device=usable)
     except (RuntimeError, AssertionError) as error:
         raise ValueError(f"device '{name}' cannot be used: {str(error).splitlines()[0]}") from error
-    return found
+    return usable
 
 
 def factor_of(shapes: Iterable[tuple[int, ...]]) -> int:
-    """How much slices of these volumes are shrunk, by the longest side of any.
+    """Factor by which slices of these volumes are shrunk, from the longest side of any.
 
     Args:
-        shapes: With slices first.
+        shapes: Shapes of the volumes, slices first.
 
     Examples:
         >>> factor_of([(30, 50, 35)]), factor_of([(30, 512, 512), (90, 256, 256)])
@@ -78,11 +79,11 @@ def shrunk(volume: Volume, factor: int) -> torch.Tensor:
     """Slices as the network sees them.
 
     Args:
-        volume: Slices first, any intensities.
+        volume: Volume with slices first and any intensities.
         factor: See ``factor_of``.
 
     Returns:
-        Of shape (slices, 1, rows, columns), in [0, 1].
+        Slices of shape (slices, 1, rows, columns), in [0, 1].
     """
     whole = torch.from_numpy(np.ascontiguousarray(scaled(volume)))[:, None]
     rows, columns = (-length % factor for length in volume.shape[1:])
@@ -98,27 +99,27 @@ def trained(
     steps: int = STEPS,
     on: torch.device | None = None,
     seed: int = 0,
-) -> Trained:
-    """A network that was trained so long: read, trained on from where it was left, or from the start.
+) -> TrainedCorrespondence:
+    """Read a network and train its missing steps, or train one from the start.
 
-    What comes out does not depend on how often the training was interrupted.
+    The result does not depend on how often the training was interrupted.
 
     Args:
-        file: Of the network, written every fifty steps.
-        volumes: Gives the training images, slices first; called only if there is something to train.
-        shapes: Of these volumes.
-        steps: To train in all; none are added to a network that has more.
-        on: Device.
-        seed: Of weights and pairs.
+        file: File of the network, written every fifty steps.
+        volumes: Function that gives the training images, slices first; it is called only if steps are missing.
+        shapes: Shapes of these volumes.
+        steps: Training steps in all; a network that has more is used as it is.
+        on: Device of the training.
+        seed: Seed of weights and pairs.
 
     Raises:
-        ValueError: If the file is of other images or another seed, no volume has two slices, or there is neither a
+        ValueError: If the file has other images or another seed, no volume has two slices, or there is neither a
             network nor a step to train one.
     """
     if steps < (0 if file.is_file() else 1):
         raise ValueError(
             f"steps must be at least {0 if file.is_file() else 1}, got {steps}: "
-            + (f"{file} is used as it is from 0 on" if file.is_file() else f"there is no network in {file} yet")
+            + (f"with 0, {file} is used as it is" if file.is_file() else f"there is no network in {file} yet")
         )
     on = on or device()
     identity = {"factor": factor_of(shapes), "shapes": crc32(repr([*map(tuple, shapes)]).encode()), "seed": seed}
@@ -131,19 +132,19 @@ def trained(
         try:
             kept = torch.load(file, map_location=on, weights_only=True)
         except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
-            raise ValueError(f"{file} is no network of slice correspondence: choose another --network") from error
+            raise ValueError(f"{file} is not a network of slice correspondence: choose another --network") from error
         if not isinstance(kept, dict) or kept.get("identity") != identity:
             raise ValueError(f"{file} is a network of other images or another seed: choose another --network")
         network.load_state_dict(kept["network"])
         optimizer.load_state_dict(kept["optimizer"])
         step = kept["step"]
     if step < steps:
-        images = [_as_bytes(shrunk(one, identity["factor"])) for one in volumes()]
-        images = [one for one in images if len(one) > 1]
+        images = [_as_bytes(shrunk(volume, identity["factor"])) for volume in volumes()]
+        images = [image for image in images if len(image) > 1]
         if not images:
             raise ValueError("no volume has two slices to learn from")
         step = _train(network, optimizer, images, range(step, steps), identity, file, on)
-    return Trained(network.eval(), identity["factor"], step, file)
+    return TrainedCorrespondence(network.eval(), identity["factor"], step, file)
 
 
 def _train(
@@ -163,7 +164,7 @@ def _train(
         for group in optimizer.param_groups:
             group["lr"] = RATE * (1 - step / steps.stop) ** 0.9
         generator = np.random.default_rng([identity["seed"], step])
-        source, target = (torch.from_numpy(one).to(on) for one in _pairs(images, generator))
+        source, target = (torch.from_numpy(slices).to(on) for slices in _pairs(images, generator))
         features = network(torch.cat([source, target]))
         shares = network.shares(*features.chunk(2))
         loss = functional.smooth_l1_loss(moved(source, shares, network.radius), target, beta=0.05)
@@ -176,8 +177,8 @@ def _train(
 
 
 def _pairs(images: Sequence[Bytes], generator: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Pairs of slices of one volume, with the same random crop, contrast and orientation."""
-    side = [min(CROP, max(one.shape[axis] for one in images)) for axis in (1, 2)]
+    """Draw pairs of slices of one volume, with the same random crop, contrast and orientation."""
+    side = [min(CROP, max(image.shape[axis] for image in images)) for axis in (1, 2)]
     side = [max(side)] * 2
     pairs = np.zeros((2, BATCH, 1, *side), np.float32)
     for index in range(BATCH):
@@ -205,6 +206,5 @@ def _states(network: Correspondence, optimizer: torch.optim.Optimizer) -> dict[s
 
 def _save(file: Path, content: dict[str, object]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{file.name}.partial")
-    torch.save(content, temporary)
-    temporary.replace(file)
+    with replacing(file) as temporary:
+        torch.save(content, temporary)

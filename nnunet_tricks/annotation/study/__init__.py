@@ -1,1 +1,1 @@
-"""A study of annotation budgets: which trainings, what their labels would cost, and what came out of them."""
+"""A study of annotation budgets: which trainings, what their labels would cost, and how good the results are."""

@@ -1,7 +1,7 @@
-"""What labels would cost: slices, more expensive ones among them, and volumes to get used to.
+"""What labels would cost: slices, some of which are more expensive, and volumes to become familiar with.
 
-Zhang et al. 2025 count slices alike, and say themselves that this is too simple: a slice that shows the object takes
-longer than one that can be skipped, and every new volume has to be looked through first.
+Zhang et al. 2025 count all slices alike, and say themselves that this is too simple. A slice that shows the object
+takes longer than one that can be skipped, and an annotator must first look through every new volume.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from nnunet_tricks.annotation.study.design import Point
 
 
 @dataclass(frozen=True)
-class Volume:
-    """A volume to annotate.
+class SliceCounts:
+    """Number of slices of a volume.
 
     Attributes:
-        slices: All of them.
-        with_object: Those that show a label other than background.
+        slices: Number of all slices.
+        with_object: Number of slices that show a label other than background.
     """
 
     slices: int
@@ -34,12 +34,12 @@ class Volume:
 
 @dataclass(frozen=True)
 class Prices:
-    """Of one unit each, in any currency, such as minutes.
+    """Price of each unit, in any currency, such as minutes.
 
     Attributes:
-        empty: A slice that shows no object.
-        object: A slice that shows one.
-        volume: To begin with another volume.
+        empty: Price of a slice that shows no object.
+        object: Price of a slice that shows one.
+        volume: Price of beginning another volume.
     """
 
     empty: float = 1.0
@@ -49,12 +49,12 @@ class Prices:
 
 @dataclass(frozen=True)
 class Amount:
-    """What a setting needs.
+    """Annotation that a setting needs.
 
     Attributes:
-        slices: To annotate.
-        volumes: They are in.
-        cost: By the prices; how many slices show an object is expected from how many of each volume do.
+        slices: Number of annotated slices.
+        volumes: Number of volumes with annotated slices.
+        cost: Cost by the prices; the number of slices with objects is estimated from their share in each volume.
     """
 
     slices: int
@@ -62,25 +62,25 @@ class Amount:
     cost: float
 
 
-def amount(point: Point, there: Mapping[str, Volume], prices: Prices, seed: int = 1) -> Amount:
-    """What a setting needs.
+def amount(point: Point, training: Mapping[str, SliceCounts], prices: Prices, seed: int = 1) -> Amount:
+    """Compute the annotation that a setting needs.
 
     Args:
         point: The setting.
-        there: The training volumes.
-        prices: Of the units.
-        seed: Of the choice of volumes: the number of the run.
+        training: Number of slices of each training volume.
+        prices: Prices of the units.
+        seed: Seed of the choice of volumes: the number of the run.
 
     Examples:
-        >>> there = {"a": Volume(40, 10), "b": Volume(20, 10)}
-        >>> amount(Point(density=0.1), there, Prices(empty=1, object=5, volume=3))
+        >>> training = {"a": SliceCounts(40, 10), "b": SliceCounts(20, 10)}
+        >>> amount(Point(density=0.1), training, Prices(empty=1, object=5, volume=3))
         Amount(slices=6, volumes=2, cost=20.0)
     """
-    chosen = volumes.chosen(list(there), point.volumes, seed=seed)
+    chosen = volumes.chosen(list(training), point.volumes, seed=seed)
     slices, cost = 0, 0.0
-    for one in (there[case] for case in chosen):
-        number = policies.number(one.slices, point.density)
-        objects = number * one.with_object / one.slices
+    for counts in (training[case] for case in chosen):
+        number = policies.number(counts.slices, point.density)
+        objects = number * counts.with_object / counts.slices
         slices += number
         cost += (number - objects) * prices.empty + objects * prices.object + prices.volume
     return Amount(slices, len(chosen), round(cost, 6))
@@ -88,23 +88,23 @@ def amount(point: Point, there: Mapping[str, Volume], prices: Prices, seed: int 
 
 def volumes_in(
     folder: Path, cases: Sequence[str], transposed: Sequence[int], ignore: int | None = None
-) -> dict[str, Volume]:
-    """Slices of preprocessed cases, as they were before preprocessing.
+) -> dict[str, SliceCounts]:
+    """Count the slices of preprocessed cases, as they were before preprocessing.
 
     Args:
-        folder: Of preprocessed cases.
-        cases: Their names.
+        folder: Folder of preprocessed cases.
+        cases: Names of the cases.
         transposed: ``transpose_forward`` of the plans.
         ignore: Label of voxels that nobody annotated, if there is one: it is no object.
     """
     dataset = infer_dataset_class(str(folder))(str(folder), list(cases))
-    found = {}
+    counts = {}
     for case in track(cases, description="counting slices", transient=True):
         image, labels, _, properties = dataset.load_case(case)
         grid = grid_of(properties, image.shape[1:], transposed)
         slices = np.moveaxis(np.asarray(labels[:])[0], grid.axis, 0)
         shows = ((slices > 0) & (slices != (-1 if ignore is None else ignore))).any(axis=(1, 2))
-        # Slices that were made thicker stand for several.
+        # Slices that resampling made thicker stand for several raw slices.
         with_object = max(len(np.unique(grid.raw_of[shows])), round(int(shows.sum()) * grid.cropped / grid.slices))
-        found[case] = Volume(grid.raw, min(with_object, grid.raw) if shows.any() else 0)
-    return found
+        counts[case] = SliceCounts(grid.raw, min(with_object, grid.raw) if shows.any() else 0)
+    return counts

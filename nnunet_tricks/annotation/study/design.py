@@ -1,6 +1,6 @@
-"""The grid of a study: densities, shares of volumes, policies, with and without interpolated masks.
+"""The grid of a study: densities, shares of volumes, and policies, with and without interpolated masks.
 
-The defaults are those of Zhang et al. 2025. Masks are interpolated in all volumes only, as there.
+The defaults are those of Zhang et al. 2025. As there, masks are interpolated only if all volumes are annotated.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ REPEATS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """One setting of the study.
+    """A setting of the study.
 
     Attributes:
         density: Share of the slices of each annotated volume.
         volumes: Share of the volumes that are annotated.
-        policy: Which slices.
-        interpolated: Whether the others get masks between the annotated ones.
+        policy: Policy by which slices are chosen.
+        interpolated: Whether the other slices get interpolated masks.
     """
 
     density: float = 1.0
@@ -65,7 +65,7 @@ class Point:
 
 
 DENSE = Point()
-"""What all others are held against: the same trainer with all labels."""
+"""The reference of all settings: the same trainer with all labels."""
 
 
 def grid(
@@ -75,13 +75,13 @@ def grid(
     *,
     interpolated: bool = True,
 ) -> list[Point]:
-    """All settings but the dense one.
+    """Make all settings but the dense one.
 
     Args:
         densities: Shares of slices.
         volumes: Shares of volumes.
-        policies: By which slices are chosen.
-        interpolated: Whether masks are interpolated, too, where all volumes are annotated.
+        policies: Policies by which slices are chosen.
+        interpolated: Whether there are also settings with interpolated masks, if all volumes are annotated.
 
     Raises:
         ValueError: If a share is not above 0 and at most 1.
@@ -102,13 +102,13 @@ def grid(
         points += [
             Point(density=density, policy=policy, interpolated=True) for density, policy in product(densities, policies)
         ]
-    # All slices are the same slices by any policy, and leave nothing to interpolate.
+    # At density 1 all policies choose the same slices, and nothing remains to interpolate.
     unique = {point.trainer(): point for point in points if point.density < 1 or not point.interpolated}
     return [point for name, point in unique.items() if name != DENSE.trainer()]
 
 
 def equal_budgets(points: Iterable[Point]) -> dict[Fraction, list[tuple[float, float]]]:
-    """Densities and shares of volumes that cost the same number of slices, by budget; those that have an equal.
+    """Group densities and shares of volumes that need equally many slices, by budget; at least two of each.
 
     Examples:
         >>> {str(budget): line for budget, line in equal_budgets(grid([0.1, 0.2], [0.5, 1])).items()}
@@ -121,17 +121,17 @@ def equal_budgets(points: Iterable[Point]) -> dict[Fraction, list[tuple[float, f
 
 
 def point_of(trainer: str) -> Point | None:
-    """The setting of a trainer, or ``None`` of one that is no part of such a study.
+    """The setting of a trainer, or ``None`` if it is not part of such a study.
 
     Examples:
         >>> point_of("nnUNetTrainerSparseSlices_density0p1_mi_5epochs_run2")
         Point(density=0.1, volumes=1.0, policy='fixed', interpolated=True)
         >>> point_of("nnUNetTrainer")
     """
-    found = [trick.settings for trick in parse(trainer).tricks if trick.info.name == TRICK]
-    if not found:
+    matching = [trick.settings for trick in parse(trainer).tricks if trick.info.name == TRICK]
+    if not matching:
         return None
-    settings = found[0]
+    settings = matching[0]
     return Point(
         density=float(str(settings["density"])),
         volumes=float(str(settings["volumes"])),

@@ -1,4 +1,4 @@
-"""Figures of a study: what labels buy, as in Zhang et al. 2025, figures 1 to 5."""
+"""Figures of a study: quality for the labels, as in figures 1 to 5 of Zhang et al. 2025."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from nnunet_tricks.annotation.study.outcome import Row
+from nnunet_tricks.annotation.study.outcome import TrainingRow
 from nnunet_tricks.comparison.report.figures.style import GREY, PALETTE, styled
 
-Draw = Callable[[Any, Sequence[Row]], None]
+Draw = Callable[[Any, Sequence[TrainingRow]], None]
 MARKS = {"fixed": "o", "random": "s", "ual": "^"}
 PANEL = (4.2, 3.4)
-"""Inches."""
+"""Width and height of a figure, in inches."""
 TICKS = 8
 
 
-def picture(rows: Sequence[Row], label: str = "mean") -> bytes:
-    """All figures side by side, those that the table has anything for.
+def picture(rows: Sequence[TrainingRow], label: str = "mean") -> bytes:
+    """Draw all figures for which there are values, side by side.
 
     Args:
-        rows: Of the trainings.
-        label: Whose values are shown.
+        rows: Rows of the trainings.
+        label: Label whose values are shown.
 
     Returns:
         A PNG file.
@@ -53,15 +53,15 @@ def picture(rows: Sequence[Row], label: str = "mean") -> bytes:
     return content.getvalue()
 
 
-def over_budget(axes: Any, rows: Sequence[Row]) -> None:
-    """IoU over annotated slices, coloured by the share of volumes they are in."""
+def over_budget(axes: Any, rows: Sequence[TrainingRow]) -> None:
+    """Draw IoU over annotated slices, coloured by the share of annotated volumes."""
     plain = [row for row in rows if not row.interpolated]
     shares = sorted({row.volumes for row in plain})
     for colour, share in zip(PALETTE, shares, strict=False):
         for policy, mark in MARKS.items():
-            found = [row for row in plain if row.volumes == share and row.policy == policy and _sparse(row)]
-            if found:
-                x, y = [row.slices for row in found], [row.iou for row in found]
+            matching = [row for row in plain if row.volumes == share and row.policy == policy and _sparse(row)]
+            if matching:
+                x, y = [row.slices for row in matching], [row.iou for row in matching]
                 axes.scatter(x, y, color=colour, marker=mark, s=26, label=f"{_share(share)}, {policy}")
     _dense_line(axes, rows)
     axes.set(xlabel="annotated slices", ylabel="IoU", title="IoU over budget")
@@ -69,8 +69,8 @@ def over_budget(axes: Any, rows: Sequence[Row]) -> None:
     axes.legend()
 
 
-def over_density(axes: Any, rows: Sequence[Row]) -> None:
-    """IoU over density; dashed lines join settings that need as many slices."""
+def over_density(axes: Any, rows: Sequence[TrainingRow]) -> None:
+    """Draw IoU over density; dashed lines connect settings that need equally many slices."""
     plain = [row for row in rows if not row.interpolated]
     means = _means(plain, lambda row: (row.policy, row.volumes, row.density))
     for colour, (policy, share) in zip(PALETTE, sorted({key[:2] for key in means}), strict=False):
@@ -89,8 +89,8 @@ def over_density(axes: Any, rows: Sequence[Row]) -> None:
     axes.legend()
 
 
-def drop(axes: Any, rows: Sequence[Row]) -> None:
-    """What is lost against all labels, where all volumes are annotated."""
+def drop(axes: Any, rows: Sequence[TrainingRow]) -> None:
+    """Draw the loss against all labels, for settings with all volumes."""
     dense = _dense(rows)
     means = _means([row for row in rows if row.volumes == 1 and _sparse(row)], _kind)
     for colour, (policy, interpolated) in zip(PALETTE, sorted({key[:2] for key in means}), strict=False):
@@ -107,35 +107,35 @@ def drop(axes: Any, rows: Sequence[Row]) -> None:
     axes.legend()
 
 
-def policies(axes: Any, rows: Sequence[Row]) -> None:
-    """Each policy against the mean of all policies of the same setting."""
+def policies(axes: Any, rows: Sequence[TrainingRow]) -> None:
+    """Draw each policy against the mean of all policies of the same setting."""
     means = _means(
         [row for row in rows if _sparse(row)], lambda row: (row.density, row.volumes, row.interpolated, row.policy)
     )
     settings: dict[tuple[Any, ...], dict[str, float]] = defaultdict(dict)
     for key, value in means.items():
         settings[key[:3]][key[3]] = value
-    there = [policy for policy in MARKS if any(policy in one for one in settings.values())]
-    complete = [one for one in settings.values() if len(one) == len(there)]
-    for place, policy in enumerate(there):
-        found = [one[policy] - sum(one.values()) / len(one) for one in complete]
-        axes.scatter([place] * len(found), found, color=PALETTE[place], marker=MARKS[policy], s=26)
+    present = [policy for policy in MARKS if any(policy in by_policy for by_policy in settings.values())]
+    complete = [by_policy for by_policy in settings.values() if len(by_policy) == len(present)]
+    for place, policy in enumerate(present):
+        differences = [by_policy[policy] - sum(by_policy.values()) / len(by_policy) for by_policy in complete]
+        axes.scatter([place] * len(differences), differences, color=PALETTE[place], marker=MARKS[policy], s=26)
     axes.axhline(0, color=GREY, linewidth=0.8)
     axes.set(
-        ylabel="IoU less the mean of policies", title="Policies of the same setting", xlim=(-0.5, len(there) - 0.5)
+        ylabel="IoU less the mean of policies", title="Policies of the same setting", xlim=(-0.5, len(present) - 0.5)
     )
-    axes.set_xticks(range(len(there)), there)
+    axes.set_xticks(range(len(present)), present)
 
 
-def interpolation(axes: Any, rows: Sequence[Row]) -> None:
-    """With and without interpolated masks, where all volumes are annotated."""
+def interpolation(axes: Any, rows: Sequence[TrainingRow]) -> None:
+    """Draw settings with and without interpolated masks, with all volumes."""
     means = _means([row for row in rows if row.volumes == 1 and _sparse(row)], _kind)
     for colour, policy in zip(PALETTE, sorted({key[0] for key in means}), strict=False):
         for interpolated, line in ((False, "-"), (True, ":")):
-            found = sorted((key[2], value) for key, value in means.items() if key[:2] == (policy, interpolated))
-            if found:
+            points = sorted((key[2], value) for key, value in means.items() if key[:2] == (policy, interpolated))
+            if points:
                 label = f"{policy}, {'interpolated' if interpolated else 'the rest ignored'}"
-                axes.plot(*zip(*found, strict=True), line, marker=MARKS[policy], color=colour, label=label)
+                axes.plot(*zip(*points, strict=True), line, marker=MARKS[policy], color=colour, label=label)
     _dense_line(axes, rows)
     axes.set(xlabel="density", ylabel="IoU", title="Interpolated or ignored")
     _logarithmic(axes, [row.density for row in rows if _sparse(row)])
@@ -143,38 +143,38 @@ def interpolation(axes: Any, rows: Sequence[Row]) -> None:
 
 
 def _logarithmic(axes: Any, values: Sequence[float]) -> None:
-    """A logarithmic axis that says the values themselves, as many as there is room for."""
+    """Make the axis logarithmic, with the values themselves as ticks, as many as there is room for."""
     axes.set_xscale("log")
     axes.minorticks_off()
-    there = sorted(set(values))
-    there = there[:: -(-len(there) // TICKS)]
-    axes.set_xticks(there, [f"{value:g}" for value in there])
+    ticks = sorted(set(values))
+    ticks = ticks[:: -(-len(ticks) // TICKS)]
+    axes.set_xticks(ticks, [f"{value:g}" for value in ticks])
 
 
 def _share(volumes: float) -> str:
     return "all volumes" if volumes == 1 else f"{volumes:.4g} of volumes"
 
 
-def _kind(row: Row) -> tuple[str, bool, float]:
+def _kind(row: TrainingRow) -> tuple[str, bool, float]:
     return row.policy, row.interpolated, row.density
 
 
-def _sparse(row: Row) -> bool:
+def _sparse(row: TrainingRow) -> bool:
     return row.density < 1 or row.volumes < 1
 
 
-def _dense(rows: Sequence[Row]) -> float | None:
-    found = [row.iou for row in rows if not _sparse(row)]
-    return sum(found) / len(found) if found else None
+def _dense(rows: Sequence[TrainingRow]) -> float | None:
+    values = [row.iou for row in rows if not _sparse(row)]
+    return sum(values) / len(values) if values else None
 
 
-def _dense_line(axes: Any, rows: Sequence[Row]) -> None:
+def _dense_line(axes: Any, rows: Sequence[TrainingRow]) -> None:
     dense = _dense(rows)
     if dense is not None:
         axes.axhline(dense, color=GREY, linewidth=0.8, label="all labels")
 
 
-def _means(rows: Sequence[Row], key: Callable[[Row], tuple[Any, ...]]) -> dict[tuple[Any, ...], float]:
+def _means(rows: Sequence[TrainingRow], key: Callable[[TrainingRow], tuple[Any, ...]]) -> dict[tuple[Any, ...], float]:
     """Mean IoU of the repetitions."""
     groups: dict[tuple[Any, ...], list[float]] = defaultdict(list)
     for row in rows:

@@ -1,4 +1,4 @@
-"""What the trainings of a study reached: intersection over union of whole validation cases, as a table."""
+"""Results of a study's trainings: intersection over union of whole validation cases, as a table."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from nnunet_tricks.annotation.study.design import Point
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
-    """One training and one label.
+class TrainingRow:
+    """Result of one training for one label.
 
     Attributes:
-        trainer: Its name.
+        trainer: Name of the trainer.
         density: Share of slices.
         volumes: Share of volumes.
-        policy: Which slices.
-        interpolated: Whether the others got masks.
+        policy: Policy by which slices were chosen.
+        interpolated: Whether the other slices got masks.
         run: Number of the repetition.
-        slices: That were annotated.
-        cost: Of them.
+        slices: Number of annotated slices.
+        cost: Cost of their annotation.
         label: Name of a label or region, or ``mean`` over them.
-        iou: Mean over the validation cases in which truth or prediction have it.
-        pooled: Over all their voxels together.
-        cases: That the mean is over.
+        iou: Mean over the validation cases in which truth or prediction show the label.
+        pooled: Intersection over union over the voxels of all cases together.
+        cases: Number of cases in the mean.
     """
 
     trainer: str
@@ -47,28 +47,27 @@ class Row:
     cases: int
 
 
-def rows_of(trainer: str, run: int, point: Point, amount: Amount, summary: Mapping[str, Any]) -> list[Row]:
-    """A training's rows.
+def rows_of(trainer: str, run: int, point: Point, amount: Amount, summary: Mapping[str, Any]) -> list[TrainingRow]:
+    """Make the rows of a training.
 
     Args:
-        trainer: Its name.
+        trainer: Name of the trainer.
         run: Number of the repetition.
-        point: Its setting.
-        amount: What it needs.
-        summary: nnU-Net's ``summary.json``, of whole cases.
+        point: Setting of the training.
+        amount: Annotation that it needs.
+        summary: nnU-Net's ``summary.json`` of whole cases.
     """
-    found = []
+    results = []
     for label in summary["mean"]:
         metrics = [case["metrics"][label] for case in summary["metric_per_case"]]
-        there = [one["IoU"] for one in metrics if not math.isnan(one["IoU"])]
-        hit = sum(one["TP"] for one in metrics)
-        union = hit + sum(one["FP"] + one["FN"] for one in metrics)
-        found.append((str(label), _mean(there), hit / union if union else math.nan, len(there)))
-    found.append(
-        ("mean", _mean([one[1] for one in found]), _mean([one[2] for one in found]), min(one[3] for one in found))
-    )
+        values = [of_case["IoU"] for of_case in metrics if not math.isnan(of_case["IoU"])]
+        hit = sum(of_case["TP"] for of_case in metrics)
+        union = hit + sum(of_case["FP"] + of_case["FN"] for of_case in metrics)
+        results.append((str(label), _mean(values), hit / union if union else math.nan, len(values)))
+    means, pooled_values, counts = (list(column) for column in zip(*(result[1:] for result in results), strict=True))
+    results.append(("mean", _mean(means), _mean(pooled_values), min(counts)))
     return [
-        Row(
+        TrainingRow(
             trainer=trainer,
             density=point.density,
             volumes=point.volumes,
@@ -82,15 +81,15 @@ def rows_of(trainer: str, run: int, point: Point, amount: Amount, summary: Mappi
             pooled=round(pooled, 6),
             cases=cases,
         )
-        for label, iou, pooled, cases in found
+        for label, iou, pooled, cases in results
     ]
 
 
 def label_keys(labels: Mapping[str, Any]) -> dict[str, str]:
-    """How nnU-Net's summaries call labels and regions, by their names.
+    """Keys of labels and regions in nnU-Net's summaries, by their names.
 
     Args:
-        labels: Of ``dataset.json``.
+        labels: Labels of ``dataset.json``.
 
     Examples:
         >>> label_keys({"background": 0, "kidney": [1, 2], "tumour": 2, "ignore": 3})
@@ -104,20 +103,20 @@ def label_keys(labels: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def write(rows: Sequence[Row]) -> str:
-    """The table as csv."""
+def write(rows: Sequence[TrainingRow]) -> str:
+    """Write the table as csv."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, [field.name for field in fields(Row)], lineterminator="\n")
+    writer = csv.DictWriter(text, [field.name for field in fields(TrainingRow)], lineterminator="\n")
     writer.writeheader()
     writer.writerows(asdict(row) for row in rows)
     return text.getvalue()
 
 
-def read(file: Path) -> list[Row]:
-    """The table of ``write``."""
+def read(file: Path) -> list[TrainingRow]:
+    """Read a table from ``write``."""
     with file.open(encoding="utf-8", newline="") as lines:
         return [
-            Row(
+            TrainingRow(
                 trainer=row["trainer"],
                 density=float(row["density"]),
                 volumes=float(row["volumes"]),
@@ -136,5 +135,5 @@ def read(file: Path) -> list[Row]:
 
 
 def _mean(values: Iterable[float]) -> float:
-    there = [value for value in values if not math.isnan(value)]
-    return sum(there) / len(there) if there else math.nan
+    known = [value for value in values if not math.isnan(value)]
+    return sum(known) / len(known) if known else math.nan

@@ -1,4 +1,4 @@
-"""The plan of a study, printed, and as an experiment file for ``nnunet-tricks run``."""
+"""The plan of a study, as printed lines and as an experiment file for ``nnunet-tricks run``."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from nnunet_tricks.annotation.study.design import DENSE, Point, equal_budgets
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setting:
+class StudySetting:
     """What all trainings of a study share.
 
     Attributes:
-        name: Of the study.
-        dataset: Number or full name.
-        configuration: Of nnU-Net.
-        fold: Whose training cases are annotated.
-        epochs: Of nnU-Net, 250 steps each; ``None`` for its 1000.
-        repeats: Trainings of each setting, each with its own choice of slices and volumes.
-        centres: The table by which patches are centred.
+        name: Name of the study.
+        dataset: Number or full name of the data set.
+        configuration: Configuration of nnU-Net.
+        fold: Fold whose training cases are annotated.
+        epochs: Epochs of nnU-Net, 250 steps each; ``None`` for its 1000.
+        repeats: Number of trainings of each setting, each with its own choice of slices and volumes.
+        centres: Table by which patches are centred.
     """
 
     name: str
@@ -33,11 +33,11 @@ class Setting:
 
 
 def table(amounts: Mapping[Point, Amount], prices_differ: bool) -> list[str]:
-    """Slices and costs, a row for each density and a column for each share of volumes.
+    """Lines with slices and costs, a row for each density and a column for each share of volumes.
 
     Args:
-        amounts: Of each setting.
-        prices_differ: Whether a cost is anything else than the number of slices.
+        amounts: Annotation that each setting needs.
+        prices_differ: Whether costs differ from the numbers of slices.
     """
     plain = {(point.density, point.volumes): amount for point, amount in amounts.items()}
     shares = sorted({share for _, share in plain})
@@ -45,38 +45,38 @@ def table(amounts: Mapping[Point, Amount], prices_differ: bool) -> list[str]:
     for density in sorted({density for density, _ in plain}):
         cells = []
         for share in shares:
-            one = plain.get((density, share))
-            cost = f", costs {one.cost:.0f}" if one and prices_differ else ""
-            cells.append(f"{f'{one.slices} slices{cost}' if one else '':>29}")
+            need = plain.get((density, share))
+            cost = f", costs {need.cost:.0f}" if need and prices_differ else ""
+            cells.append(f"{f'{need.slices} slices{cost}' if need else '':>29}")
         lines.append(f"{density:<9.4g}" + "".join(cells))
     return lines
 
 
 def budget_lines(amounts: Mapping[Point, Amount], prices_differ: bool) -> list[str]:
-    """Settings that need as many slices; with prices they do not cost the same."""
+    """Lines with settings that need equally many slices, which may differ in cost."""
     lines = []
     for budget, line in equal_budgets(amounts).items():
         parts = []
         for density, share in line:
-            one = next(a for p, a in amounts.items() if (p.density, p.volumes) == (density, share))
-            parts.append(f"{density:.4g} x {share:.4g}" + (f" costs {one.cost:.0f}" if prices_differ else ""))
+            need = next(a for p, a in amounts.items() if (p.density, p.volumes) == (density, share))
+            parts.append(f"{density:.4g} x {share:.4g}" + (f" costs {need.cost:.0f}" if prices_differ else ""))
         lines.append(f"{float(budget):.4%} of all slices: " + ", ".join(parts))
     return lines
 
 
-def experiment_file(setting: Setting, points: Sequence[Point], command: str) -> str:
-    """The text of the file.
+def experiment_file(setting: StudySetting, points: Sequence[Point], command: str) -> str:
+    """Write the text of the file.
 
     Args:
-        setting: What the trainings share.
-        points: What they differ in.
-        command: That made it, for its first line.
+        setting: Choices that all trainings share.
+        points: Settings of the trainings.
+        command: Comment for the first line.
     """
     names = [point.trainer(setting.centres) for point in points]
     lines = [
         f"# {command}",
-        "# The reference is the same trainer on all slices, not nnU-Net's own: both ignore padding, and centre patches",
-        "# alike. Repetitions choose other slices and volumes.",
+        "# The reference is the same trainer on all slices, not nnU-Net's own: both ignore padding and centre patches",
+        "# in the same way. Repetitions choose other slices and volumes.",
         f"name: {setting.name}",
         f"datasets: [{setting.dataset}]",
         f"configurations: [{setting.configuration}]",

@@ -22,7 +22,6 @@ def _base(name: str, dimensions: int, summary: str, paper: Paper, *own: str) -> 
         name=name,
         hooks=tuple(hook for part in parts for hook in _TRICKS[part.partition("_")[0]].hooks),
         phase=MODEL,
-        module="nnunet_tricks.door.trainers",
         summary=summary,
         formula=", ".join(parts),
         paper=paper,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from nnunet_tricks.catalogue.info import Measurement, Parameter
 from nnunet_tricks.catalogue.papers import cited
 
@@ -14,36 +16,33 @@ TABLE_5 = "Zhang D. et al., table 5"
 TABLE_6 = "Zhang D. et al., table 6"
 TABLE_7 = "Zhang D. et al., table 7"
 TABLE_8 = "Zhang D. et al., table 8"
-BASELINES = {
-    "ISIC 2018": (TABLE_7, 86.89),
-    "CoNIC": (TABLE_7, 77.23),
-    "KiTS19 kidney": (TABLE_7, 92.50),
-    "KiTS19 tumour": (TABLE_7, 29.63),
-    "LiTS": (TABLE_8, 86.11),
-}
-"""Where the trick paper prints model implementation, and Dice of its baseline there."""
+BASELINES = {"ISIC 2018": 86.89, "CoNIC": 77.23, "KiTS19 kidney": 92.50, "KiTS19 tumour": 29.63, "LiTS": 86.11}
+"""Dice of the trick paper's baseline on each data set, the same in all of its tables."""
 
 
-def tables_7_and_8(row: str, **deltas: float) -> tuple[Measurement, ...]:
-    """Printed changes of Dice in a row of the trick paper's tables 7 and 8, for the data sets of ``BASELINES``."""
-    return tuple(
-        Measurement(source=source, row=row, dataset=dataset, baseline=baseline, delta=delta)
-        for (dataset, (source, baseline)), delta in zip(BASELINES.items(), deltas.values(), strict=True)
-    )
+def tables_7_and_8(
+    row: str, *, isic: float, conic: float, kidney: float, tumour: float, lits: float
+) -> tuple[Measurement, ...]:
+    """Changes of Dice that the trick paper prints in a row of its tables 7 and 8.
+
+    Args:
+        row: Name of the trick in the paper.
+        isic: Points of Dice on ISIC 2018.
+        conic: Points of Dice on CoNIC.
+        kidney: Points of Dice for the kidney of KiTS19.
+        tumour: Points of Dice for the tumour of KiTS19.
+        lits: Points of Dice on LiTS.
+    """
+    pictures = _measured(row, TABLE_7, {"ISIC 2018": isic, "CoNIC": conic})
+    return pictures + tables_7_and_8_volumes(row, kidney=kidney, tumour=tumour, lits=lits)
 
 
-def tables_5_and_6(letter: str, **deltas: float) -> tuple[Measurement, ...]:
+def tables_5_and_6(
+    letter: str, *, isic: float, conic: float, kidney: float, tumour: float, lits: float
+) -> tuple[Measurement, ...]:
     """As ``tables_7_and_8``, for GTAug-A or GTAug-B; LiTS, the last, is in table 6, which spells the row otherwise."""
-    return tuple(
-        Measurement(
-            source=TABLE_6 if dataset == "LiTS" else TABLE_5,
-            row=f"GTAUG-{letter}" if dataset == "LiTS" else f"GTAug-{letter}",
-            dataset=dataset,
-            baseline=baseline,
-            delta=delta,
-        )
-        for (dataset, (_, baseline)), delta in zip(BASELINES.items(), deltas.values(), strict=True)
-    )
+    others = {"ISIC 2018": isic, "CoNIC": conic, "KiTS19 kidney": kidney, "KiTS19 tumour": tumour}
+    return _measured(f"GTAug-{letter}", TABLE_5, others) + _measured(f"GTAUG-{letter}", TABLE_6, {"LiTS": lits})
 
 
 def tables_3_and_4(row: str, *, kidney: float, tumour: float, lits: float) -> tuple[Measurement, ...]:
@@ -57,10 +56,14 @@ def tables_7_and_8_volumes(row: str, *, kidney: float, tumour: float, lits: floa
 
 
 def _volumes(row: str, kits: str, other: str, *, kidney: float, tumour: float, lits: float) -> tuple[Measurement, ...]:
-    deltas = {"KiTS19 kidney": (kits, kidney), "KiTS19 tumour": (kits, tumour), "LiTS": (other, lits)}
+    of_kits = {"KiTS19 kidney": kidney, "KiTS19 tumour": tumour}
+    return _measured(row, kits, of_kits) + _measured(row, other, {"LiTS": lits})
+
+
+def _measured(row: str, table: str, deltas: Mapping[str, float]) -> tuple[Measurement, ...]:
     return tuple(
-        Measurement(source=source, row=row, dataset=dataset, baseline=BASELINES[dataset][1], delta=delta)
-        for dataset, (source, delta) in deltas.items()
+        Measurement(source=table, row=row, dataset=dataset, baseline=BASELINES[dataset], delta=delta)
+        for dataset, delta in deltas.items()
     )
 
 
@@ -68,7 +71,7 @@ def mediseg(what: str, *, excludes: tuple[str, ...] = ()) -> Parameter:
     """The flag for what the trick paper's published code computes.
 
     Args:
-        what: How that differs from the mathematics.
+        what: Words for how that differs from the mathematics.
         excludes: Parameters that it does not have.
     """
     return Parameter(

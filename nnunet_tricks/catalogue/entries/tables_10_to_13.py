@@ -32,7 +32,7 @@ def _measured(
             source=f"Zhang D. et al., table {table + (dataset == 'LiTS')}",
             row=row,
             dataset=dataset,
-            baseline=BASELINES[dataset][1],
+            baseline=BASELINES[dataset],
             delta=delta,
         )
         for dataset, delta in deltas.items()

@@ -15,7 +15,7 @@ from nnunet_tricks.annotation import labels, listing
 from nnunet_tricks.annotation.axes import Axial
 from nnunet_tricks.annotation.paint import masks_of
 from nnunet_tricks.annotation.raw_data import read_manifest
-from nnunet_tricks.annotation.scans import Scan
+from nnunet_tricks.annotation.scans import VolumeFile
 from nnunet_tricks.nnunet.folders import Folders
 
 Masks = Mapping[str, NDArray[np.bool_]]
@@ -81,7 +81,7 @@ class ImportedLabels:
         files = self._cases.get(case)
         if files is None or files.label is None:
             return None
-        label = Scan(files.label)
+        label = VolumeFile(files.label)
         if label.axial.shape != image.shape or not np.allclose(label.axial.affine, image.affine, atol=0.01):
             raise ValueError(
                 f"{files.label} does not have the voxels of the image of {case}: {self._name} is of other images"

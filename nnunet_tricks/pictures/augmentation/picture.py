@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from math import ceil
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nnunet_tricks.pictures.augmentation.draws import Draw, Preview
+from nnunet_tricks.utilities.files import replacing
 
 COLUMNS = 4
 TILE = 2.0
@@ -41,12 +41,8 @@ def draw(shown: Preview, title: str, file: Path) -> None:
     _show(figure.add_subplot(grid[:, 0]), shown.read, window, f"{shown.case}, as it is read")
     for number, one in enumerate(shown.draws):
         _show(figure.add_subplot(grid[number // COLUMNS, 1 + number % COLUMNS]), one, window, "")
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
+    with replacing(file) as temporary:
         figure.savefig(temporary, format="png", dpi=90)
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def middle_slice(volume: Tensor) -> NDArray[np.float32]:

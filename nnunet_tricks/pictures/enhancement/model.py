@@ -14,7 +14,7 @@ from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from torch import Tensor, nn
 
 from nnunet_tricks.door.lookup import find_trainer, findable
-from nnunet_tricks.export.model import FINAL, find_model, load
+from nnunet_tricks.nnunet.model_folder import FINAL, find_model, load
 from nnunet_tricks.tricks.network.enhancement.decoder import EnhancedDecoder, enhanced_decoder
 from nnunet_tricks.tricks.network.enhancement.selection import Enhancement
 
@@ -64,20 +64,21 @@ class EnhancedModel:
         ending: Ending of the images' files.
     """
 
-    def __init__(self, folder: Path, fold: str | None = None, checkpoint: str = FINAL) -> None:
+    def __init__(self, folder: Path, fold: str | None = None, checkpoint: str = FINAL, *, trust: bool = False) -> None:
         """Load a fold.
 
         Args:
             folder: Folder ``<trainer>__<plans>__<configuration>``.
             fold: Number of the fold, or ``all``; the first that exists if not given.
             checkpoint: Name of the file in the fold.
+            trust: Whether the checkpoint may hold more than data, see ``nnunet.checkpoint``.
 
         Raises:
-            ValueError: If it is no model folder, the model has no enhanced skip connections, or it is the second stage
-                of a cascade.
+            ValueError: If it is no model folder, the checkpoint holds more than data, the model has no enhanced skip
+                connections, or it is the second stage of a cascade.
         """
         model = find_model(folder, [fold] if fold else (), (checkpoint,))
-        self.trainer = load(folder / model.checkpoints[0])["trainer_name"]
+        self.trainer = load(folder / model.checkpoints[0], trust=trust)["trainer_name"]
         # nnU-Net says on stdout that there is no GPU, although none is wanted.
         with findable(find_trainer(self.trainer)), redirect_stdout(io.StringIO()):
             self._predictor = nnUNetPredictor(device=torch.device("cpu"), allow_tqdm=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from nnunet_tricks.pictures.enhancement.counts import Frequency
 from nnunet_tricks.pictures.enhancement.model import Look, StageSelection
+from nnunet_tricks.utilities.files import replacing
 
 COLUMNS = 4
 """Number of the most instructive channels that are shown, and of the least."""
@@ -49,12 +49,8 @@ def draw(look: Look, counted: Sequence[Frequency], title: str, file: Path) -> No
             _channel(figure.add_subplot(grid[row, column]), selection, channel, place)
     for row, frequency in enumerate(counted[:bars], start=rows):
         _bars(figure.add_subplot(grid[row, :]), frequency)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
+    with replacing(file) as temporary:
         figure.savefig(temporary, format="png", dpi=110)
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def slice_of(maps: Tensor) -> NDArray[np.float32]:

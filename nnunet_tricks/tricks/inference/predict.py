@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from nnunetv2.inference import predict_from_raw_data
 
 from nnunet_tricks.door.lookup import find_trainer, findable
-from nnunet_tricks.export.model import FINAL, find_model, load
-from nnunet_tricks.nnunet.sandbox import replaced
+from nnunet_tricks.nnunet.model_folder import FINAL, find_model, load
+from nnunet_tricks.nnunet.patches import writer_of_predictions
 from nnunet_tricks.tricks.inference.doubt import doubts
 from nnunet_tricks.tricks.inference.output_folder import OutputFolder, cases_in
 from nnunet_tricks.tricks.inference.predictor import AUTO, ViewPredictor
@@ -75,6 +74,7 @@ class Work:
         overwrite: Whether older results are deleted first.
         verbose: Whether nnU-Net says what it does.
         progress: Whether there are progress bars.
+        trust: Whether checkpoints may hold more than data.
     """
 
     device: str = "cuda"
@@ -88,6 +88,7 @@ class Work:
     overwrite: bool = False
     verbose: bool = False
     progress: bool = True
+    trust: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,9 @@ def predict(
         ValueError: If the model, the images or the settings do not fit, or ``output`` has results of other settings.
     """
     model = find_model(settings.model, settings.folds, (settings.checkpoint,))
-    trainer = load(settings.model / model.checkpoints[0])["trainer_name"]
+    # nnU-Net opens all of them so that they can run code, so each is opened as data before.
+    checkpoints = [load(settings.model / file, trust=work.trust) for file in model.checkpoints]
+    trainer = checkpoints[0]["trainer_name"]
     if not 0 < settings.step <= 1:
         raise ValueError(f"step is {settings.step:g}, and must be above 0 and at most 1")
     if not 0 <= work.part < work.parts:
@@ -162,7 +165,7 @@ def predict(
         return result
     folder.begin(overwrite=work.overwrite)
     if missing:
-        with replaced(predict_from_raw_data, "export_prediction_from_logits", CaseWriter(shifts, maps)):
+        with writer_of_predictions(CaseWriter(shifts, maps)):
             _predict_cases(predictor, {case: files[case] for case in missing}, output, settings, work)
     seconds = dict(zip(missing, predictor.seconds, strict=True))
     folder.end(seconds)

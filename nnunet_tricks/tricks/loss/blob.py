@@ -17,6 +17,7 @@ object.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F  # noqa: N812, its standard name
@@ -41,16 +42,20 @@ class BlobLoss:
         batch: Whether the batch counts as one image for Dice of the whole.
     """
 
+    with_logs: ClassVar[bool] = True
+
     alpha: float
     beta: float
     batch: bool
 
     def __call__(self, prediction: Prediction) -> Tensor:
         """The loss, a scalar."""
-        # First, since the counts of the whole then take the probabilities that are there.
-        blobs = None if prediction.maps is None else blob_term(prediction, prediction.maps)
-        whole = self.alpha * (cross_entropy(prediction) + nnunet_dice(prediction, batch=self.batch))
-        return whole if blobs is None else whole + self.beta * blobs
+        dice = nnunet_dice(prediction, batch=self.batch)
+        if prediction.maps is None:
+            return self.alpha * (cross_entropy(prediction) + dice)
+        # The same cross-entropy, of the image that the term of the objects needs anyway.
+        whole = prediction.mean(prediction.decision_cross_entropy) + dice
+        return self.alpha * whole + self.beta * blob_term(prediction, prediction.maps)
 
 
 def blob_term(prediction: Prediction, numbers: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from torch.autograd.function import once_differentiable
 
 from nnunet_tricks.training.criterion import Loss, Prediction
 from nnunet_tricks.training.trainer import LossTrainer
+from nnunet_tricks.tricks.loss.compound import Sum
 from nnunet_tricks.tricks.loss.dice import nnunet_dice
 
 SURE = 1e-7
@@ -113,4 +114,4 @@ class nnUNetTrainerCombo(LossTrainer):
     def make_loss(self) -> Loss:
         """The combo loss."""
         settings = self.parameters["Combo"]
-        return partial(combo_loss, alpha=settings.alpha, beta=settings.beta, batch=self.batch_dice)
+        return Sum((partial(combo_loss, alpha=settings.alpha, beta=settings.beta, batch=self.batch_dice),))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -17,6 +18,8 @@ class Sum:
     Attributes:
         terms: Losses that are added.
     """
+
+    with_logs: ClassVar[bool] = True
 
     terms: tuple[Loss, ...]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -36,6 +36,8 @@ class ExpLog:
         weights: Weights of voxels, by decision and right answer.
         batch: Whether the batch counts as one image for Dice.
     """
+
+    with_logs: ClassVar[bool] = True
 
     share: float
     gamma: float

@@ -13,6 +13,7 @@ voxels has a skeleton as far as the middle of the object is known (``targets/ske
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -34,6 +35,8 @@ class SkeletonRecall:
         weight: Weight of the recall term.
         batch: Whether the batch counts as one image for Dice.
     """
+
+    with_logs: ClassVar[bool] = True
 
     weight: float
     batch: bool

@@ -17,6 +17,7 @@ because it also averages over the two channels.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -40,6 +41,8 @@ class UnifiedFocal:
         rows: Weights of 1, by decision and right answer.
         batch: Whether the batch counts as one image for Tversky.
     """
+
+    with_logs: ClassVar[bool] = True
 
     share: float
     delta: float

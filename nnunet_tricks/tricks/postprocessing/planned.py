@@ -12,6 +12,11 @@ from nnunet_tricks.catalogue.naming import PREFIX, IllegalName, Trick, combine
 from nnunet_tricks.tricks.postprocessing import steps
 from nnunet_tricks.tricks.postprocessing.components import Region, Segmentation
 
+FUNCTIONS: Mapping[str, Callable[..., Segmentation]] = {
+    "KeepLargest": steps.keep_largest,
+    "RemoveSmall": steps.remove_small,
+    "FillHoles": steps.fill_holes,
+}
 FOREGROUND = "foreground"
 """The union of all classes."""
 
@@ -87,7 +92,7 @@ def _planned(word: str, description: Mapping[str, Any]) -> PlannedStep:
             "as in KeepLargest_count2; 'nnunet-tricks show RemoveSmall' says more"
         )
     trick = setting.tricks[0]
-    function = getattr(steps, trick.info.class_name)
+    function = FUNCTIONS[trick.info.name]
     keywords, mm3 = _keywords(trick)
     return PlannedStep(word, function, _regions(place, word, description), keywords, mm3)
 

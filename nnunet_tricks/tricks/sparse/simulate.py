@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from nnunet_tricks.annotation import features, policies
-from nnunet_tricks.annotation.grid import OBLIQUE, Grid
+from nnunet_tricks.annotation.grid import OBLIQUE, SliceGrid
 from nnunet_tricks.annotation.interpolation import interpolate
 from nnunet_tricks.training.voxel_sizes import edges_of_case
 from nnunet_tricks.tricks.sparse.cases import PADDING, PackedLabels, SparseCase
@@ -45,7 +45,7 @@ class Annotation:
     transposed: tuple[int, ...] = (0, 1, 2)
 
 
-def chosen_slices(cases: Any, grids: Mapping[str, Grid], annotation: Annotation) -> dict[str, list[int]]:
+def chosen_slices(cases: Any, grids: Mapping[str, SliceGrid], annotation: Annotation) -> dict[str, list[int]]:
     """Raw slices of each case that are annotated, from inferior to superior.
 
     They are chosen on the raw volume, as for an annotator. Only ``ual`` looks at preprocessed images; it chooses no
@@ -78,7 +78,7 @@ def chosen_slices(cases: Any, grids: Mapping[str, Grid], annotation: Annotation)
 
 
 def annotate(
-    cases: Any, grids: Mapping[str, Grid], annotation: Annotation, *, log: Callable[[str], None]
+    cases: Any, grids: Mapping[str, SliceGrid], annotation: Annotation, *, log: Callable[[str], None]
 ) -> dict[str, SparseCase]:
     """Annotate all cases, and write into the log how much of them is annotated.
 
@@ -109,7 +109,7 @@ def annotate(
     return sparse
 
 
-def _annotate(cases: Any, case: str, grid: Grid, chosen: list[int], annotation: Annotation) -> SparseCase:
+def _annotate(cases: Any, case: str, grid: SliceGrid, chosen: list[int], annotation: Annotation) -> SparseCase:
     _, stored, _, properties = cases.load_case(case)
     labels = np.asarray(stored[:])[0]
     axis = grid.axis if annotation.axis is None else annotation.axis
@@ -144,7 +144,7 @@ def _interpolated(
     return np.ascontiguousarray(np.moveaxis(interpolated, 0, axis))
 
 
-def _upright(cases: Any, grids: Mapping[str, Grid]) -> Iterator[NDArray[np.float32]]:
+def _upright(cases: Any, grids: Mapping[str, SliceGrid]) -> Iterator[NDArray[np.float32]]:
     """The first channel of each case, slices first, from inferior to superior."""
     for case, grid in grids.items():
         image = np.moveaxis(np.asarray(cases.load_case(case)[0][:])[0], grid.axis, 0)
@@ -153,7 +153,7 @@ def _upright(cases: Any, grids: Mapping[str, Grid]) -> Iterator[NDArray[np.float
 
 def _report(
     sparse: Mapping[str, SparseCase],
-    grids: Mapping[str, Grid],
+    grids: Mapping[str, SliceGrid],
     chosen: Mapping[str, list[int]],
     annotation: Annotation,
     log: Callable[[str], None],

@@ -25,7 +25,7 @@ from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class
 from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
 from nnunet_tricks.annotation import recorded, volumes
-from nnunet_tricks.annotation.grid import Grid, grid_of
+from nnunet_tricks.annotation.grid import SliceGrid, grid_of
 from nnunet_tricks.training import voxel_sizes
 from nnunet_tricks.training.trainer import MakeTransforms, TrickTrainer
 from nnunet_tricks.tricks.sampling.loader import cases_of, read_from
@@ -175,7 +175,7 @@ class nnUNetTrainerSparseSlices(TrickTrainer):
             self._warn_of_missing_labels()
         return self._annotated
 
-    def _grids(self, cases: Any, annotation: Annotation) -> dict[str, Grid]:
+    def _grids(self, cases: Any, annotation: Annotation) -> dict[str, SliceGrid]:
         transposed = self.plans_manager.transpose_forward
         loaded = ((case, cases.load_case(case)) for case in cases.identifiers)
         grids = {case: grid_of(parts[-1], parts[0].shape[1:], transposed) for case, parts in loaded}

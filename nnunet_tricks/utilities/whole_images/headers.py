@@ -35,7 +35,7 @@ GIPL_HEADER = 256
 
 
 def nifti_size(head: bytes) -> int:
-    """Of a NIfTI-1 or NIfTI-2 file; 0 if it is none.
+    """Bytes of a NIfTI-1 or NIfTI-2 file; 0 if it is none.
 
     Examples:
         >>> nifti_size(b"something else")
@@ -58,7 +58,7 @@ _NIFTI_2 = (540, ("16", "8q"), ("14", "h"), ("168", "q"))
 
 
 def gipl_size(head: bytes) -> int:
-    """Of a GIPL file; 0 if it is none."""
+    """Bytes of a GIPL file; 0 if it is none."""
     if len(head) < GIPL_HEADER:
         return GIPL_HEADER
     *shape, kind = struct.unpack_from(">5H", head)

@@ -25,10 +25,10 @@ class Stored:
     """Where the bytes of an image are.
 
     Attributes:
-        file: That holds them.
-        start: Their place in it.
-        packed: How they are compressed; None to look at their beginning.
-        size: Their number when inflated, as the header says; 0 if only they themselves know.
+        file: File that holds them.
+        start: Place of the first one in it.
+        packed: Compression; None to look at their beginning.
+        size: Number of bytes when inflated, as the header says; 0 if only they themselves know.
     """
 
     file: Path
@@ -42,7 +42,7 @@ def check_stored(stored: Stored, needed: Callable[[bytes], int]) -> None:
 
     Args:
         stored: The bytes.
-        needed: Their number, from the first of them; 0 if nobody knows.
+        needed: Function from the first bytes to the number of all; 0 if nobody knows.
 
     Raises:
         ValueError: If there are fewer, or they do not fit their check sum.
@@ -54,26 +54,26 @@ def check_stored(stored: Stored, needed: Callable[[bytes], int]) -> None:
         packed = stored.packed or ("gzip" if opened.read(2) == GZIP else "raw")
         opened.seek(stored.start)
         if packed == "raw":
-            beginning, there = opened.read(BEGINNING), stored.file.stat().st_size - stored.start
+            beginning, length = opened.read(BEGINNING), stored.file.stat().st_size - stored.start
         else:
-            beginning, there = _inflated(opened, packed)
+            beginning, length = _inflated(opened, packed)
     expected = needed(beginning)
-    if there < expected:
-        raise ValueError(f"it is cut off: {there:,} of {expected:,} bytes are there; {AGAIN}")
+    if length < expected:
+        raise ValueError(f"it is cut off: {length:,} of {expected:,} bytes are there; {AGAIN}")
 
 
 def _inflated(opened: BinaryIO, packed: Packed) -> tuple[bytes, int]:
     """The beginning, and how many bytes there are."""
-    beginning, there = b"", 0
+    beginning, length = b"", 0
     try:
         for block in _blocks(opened, packed):
             beginning += block[: BEGINNING - len(beginning)]
-            there += len(block)
+            length += len(block)
     except EOFError:
-        raise ValueError(f"it is cut off: its compressed data end after {there:,} bytes; {AGAIN}") from None
+        raise ValueError(f"it is cut off: its compressed data end after {length:,} bytes; {AGAIN}") from None
     except (zlib.error, OSError) as error:
         raise ValueError(f"it is damaged: {error}; {AGAIN}") from None
-    return beginning, there
+    return beginning, length
 
 
 def _blocks(opened: BinaryIO, packed: Packed) -> Iterator[bytes]:

@@ -11,7 +11,7 @@ CHUNKS = {273: 279, 324: 325}
 """Tags with the places of strips and of tiles, and the tags with their sizes."""
 
 WIDTHS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
-"""Of whole numbers, by their type."""
+"""Formats of whole numbers, by the type that a tag names."""
 
 
 def check_tiff(file: Path) -> None:
@@ -44,11 +44,11 @@ def _ends(opened: BinaryIO) -> Iterator[int]:
         seen.add(place)
         counted = struct.calcsize(count_form)
         opened.seek(place)
-        found = opened.read(counted)
-        if len(found) < counted:
+        count_field = opened.read(counted)
+        if len(count_field) < counted:
             yield place + counted
             return
-        entries = struct.unpack(order + count_form, found)[0]
+        entries = struct.unpack(order + count_form, count_field)[0]
         end = place + counted + entries * entry + struct.calcsize(place_form)
         yield end
         block = opened.read(end - place - counted)

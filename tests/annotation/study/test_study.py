@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from nnunet_tricks.annotation.study import design, outcome
-from nnunet_tricks.annotation.study.costs import Prices, Volume, amount, volumes_in
+from nnunet_tricks.annotation.study.costs import Prices, SliceCounts, amount, volumes_in
 from nnunet_tricks.cli import main
 from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.grid import Situation
@@ -48,18 +48,18 @@ def test_the_papers_grid_has_eight_levels_of_budget_and_names_for_every_training
 
 
 def test_lines_of_equal_budgets_have_as_many_slices_where_nothing_is_rounded() -> None:
-    there = {f"case_{number}": Volume(40, 10) for number in range(8)}
+    training = {f"case_{number}": SliceCounts(40, 10) for number in range(8)}
     points = {(point.density, point.volumes): point for point in design.grid()}
     for line in design.equal_budgets(points.values()).values():
-        found = [amount(points[place], there, Prices(volume=7)) for place in line]
-        assert len({one.slices for one in found}) == 1
-        assert len({one.cost for one in found}) == len(line)
+        needs = [amount(points[place], training, Prices(volume=7)) for place in line]
+        assert len({need.slices for need in needs}) == 1
+        assert len({need.cost for need in needs}) == len(line)
 
 
 def test_slices_with_objects_cost_more() -> None:
-    there = {"a": Volume(10, 5)}
-    assert amount(design.Point(density=0.4), there, Prices(empty=1, object=3)).cost == 2 * 1 + 2 * 3
-    assert amount(design.DENSE, there, Prices(empty=0, object=1, volume=2)).cost == 5 + 2
+    training = {"a": SliceCounts(10, 5)}
+    assert amount(design.Point(density=0.4), training, Prices(empty=1, object=3)).cost == 2 * 1 + 2 * 3
+    assert amount(design.DENSE, training, Prices(empty=0, object=1, volume=2)).cost == 5 + 2
 
 
 @pytest.mark.parametrize("density", [["0"], ["0.1", "1.5"]])
@@ -86,9 +86,9 @@ def test_a_plan_becomes_a_file_and_the_file_is_a_right_experiment(bench: Bench, 
         ]
         assert main([*words, "--policy", "fixed", "random", "--repeats", "2", "-o", str(file)]) == 0
         folder = run.data.preprocessed / "nnUNetPlans_3d_fullres"
-        there = volumes_in(folder, ["case_0", "case_1"], [0, 1, 2])
-    assert {case: one.slices for case, one in there.items()} == {"case_0": 7, "case_1": 5}
-    assert all(0 < one.with_object <= one.slices for one in there.values())
+        volumes = volumes_in(folder, ["case_0", "case_1"], [0, 1, 2])
+    assert {case: counts.slices for case, counts in volumes.items()} == {"case_0": 7, "case_1": 5}
+    assert all(0 < counts.with_object <= counts.slices for counts in volumes.values())
     (comparison,) = read_experiment(file).comparisons
     assert comparison.runs == (1, 2)
     assert [arm.name.removeprefix("nnUNetTrainerSparseSlices_") for arm in comparison.arms[1:]] == [
@@ -122,12 +122,12 @@ def test_before_the_first_training_the_fold_is_the_one_that_it_will_make(
             words = ["annotate", "study", run.data.name, "--density", "0.5", "--volumes", "0.25", "1", "--no-mi"]
             with redirect_stdout(io.StringIO()) as out:
                 assert main([*words, "--policy", "fixed", "--json"]) == 0
-            said = json.loads(out.getvalue())["settings"]
+            entries = json.loads(out.getvalue())["settings"]
             train = [str(case) for case in generate_crossval_split(cases)[0]["train"]]
-            slices = sum(one.slices for one in volumes_in(folder, train, [0, 1, 2]).values())
-            reference = next(one for one in said if one["density"] == one["volumes"] == 1)
+            slices = sum(counts.slices for counts in volumes_in(folder, train, [0, 1, 2]).values())
+            reference = next(entry for entry in entries if entry["density"] == entry["volumes"] == 1)
             assert (reference["slices"], reference["annotated_volumes"]) == (slices, len(train))
-            quarter = next(one for one in said if one["volumes"] == 0.25)
+            quarter = next(entry for entry in entries if entry["volumes"] == 0.25)
             assert quarter["annotated_volumes"] == math.ceil(0.25 * len(train))
         finally:
             split.write_bytes(kept)
@@ -145,13 +145,13 @@ def test_what_nobody_annotated_is_no_object(bench: Bench) -> None:
         counted = [volumes_in(folder, ["case_0", "case_1"], [0, 1, 2], value) for value in (None, ignore)]
         labels = {case: blosc2.open(str(folder / f"{case}_seg.b2nd"), mode="r")[:][0] for case in ("case_0", "case_1")}
     assert "has voxels that nobody annotated, and a study needs dense labels" in complaints.getvalue()
-    for case, one in labels.items():
-        assert counted[1][case].with_object == ((one > 0) & (one != ignore)).any(axis=(1, 2)).sum()
+    for case, stored in labels.items():
+        assert counted[1][case].with_object == ((stored > 0) & (stored != ignore)).any(axis=(1, 2)).sum()
         assert counted[0][case].with_object >= counted[1][case].with_object
 
 
 def test_curves_of_trainings_that_are_done(bench: Bench, tmp_path: Path) -> None:
-    """Trained, validated, collected and drawn; one training is missing, and the table says so by leaving it out."""
+    """Trainings are validated, collected and drawn; one is missing, and the table leaves it out."""
     names = ["SparseSlices", "SparseSlices_density0p3", "SparseSlices_density0p3_random", "SparseSlices_density0p3_mi"]
     with bench.room(trainers.find("nnUNetTrainer"), VOLUMES) as run:  # type: ignore[arg-type]
         for name in names:
@@ -167,13 +167,13 @@ def test_curves_of_trainings_that_are_done(bench: Bench, tmp_path: Path) -> None
         whole = summary.read_text()
         summary.write_text(whole[: len(whole) // 2])
         described = json.loads((run.data.preprocessed / "dataset.json").read_text())["labels"]
-        name = next(one for one, value in described.items() if value == 1)
+        name = next(label for label, value in described.items() if value == 1)
         with redirect_stderr(io.StringIO()) as complaints:
             assert main(["annotate", "curves", str(spec), "--label", name, "-o", str(tmp_path / "named")]) == 0
             assert main(["annotate", "curves", str(spec), "--label", "heart"]) == 2
-        said = complaints.getvalue()
-        assert f"1 trainings are left out, since nnU-Net's summary is not whole: {summary}" in said
-        assert "--label must be one of 1, " in said
+        printed = complaints.getvalue()
+        assert f"1 trainings are left out, since nnU-Net's summary is not complete: {summary}" in printed
+        assert "--label must be one of 1, " in printed
         summary.write_text(whole)
     rows = outcome.read(tmp_path / "study.csv")
     assert [row.trainer for row in rows if row.label == "mean"] == [f"nnUNetTrainer{name}_1epochs" for name in names]

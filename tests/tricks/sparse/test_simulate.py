@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnunet_tricks.annotation.grid import Grid
+from nnunet_tricks.annotation.grid import SliceGrid
 from nnunet_tricks.tricks.sparse.simulate import Annotation, annotate
 from tests.tricks.sparse.volumes import IGNORE, Volumes
 
 PLAIN = Annotation(
     density=0.2, policy="fixed", seed=1, interpolation="", ignore=IGNORE, axis=None, spacing=(1.0, 1.0, 1.0)
 )
-WHOLE = Grid(axis=0, upwards=True, raw=20, first=0, cropped=20, slices=20, cosine=1.0)
+WHOLE = SliceGrid(axis=0, upwards=True, raw=20, first=0, cropped=20, slices=20, cosine=1.0)
 
 
-def said(grid: Grid, annotation: Annotation = PLAIN, volumes: Any = None) -> tuple[dict[str, Any], str]:
+def said(grid: SliceGrid, annotation: Annotation = PLAIN, volumes: Any = None) -> tuple[dict[str, Any], str]:
     lines: list[str] = []
     volumes = volumes or Volumes([(grid.slices, 12, 12)])
     return annotate(volumes, {"case_0": grid}, annotation, log=lines.append), "\n".join(lines)

@@ -8,44 +8,59 @@ exactly what the plain network computes. A layer's weights are still learned: ze
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
-from functools import wraps
+from collections.abc import Callable, Mapping
+from functools import cache, wraps
 from pathlib import Path
 from typing import Any
 
 import torch
-from nnunetv2.run import run_training
 from torch import Tensor, nn
 
+from nnunet_tricks.nnunet import checkpoint
+from nnunet_tricks.nnunet.patches import Replacement, accept_weights
 from nnunet_tricks.tricks.network.enhancement.decoder import EnhancedDecoder, enhanced_decoder, widened
+
+ADVICE = (
+    "if you trust whoever made it, give a file with its weights alone: torch.save({'network_weights': "
+    "torch.load(OLD, weights_only=False)['network_weights']}, NEW)"
+)
 
 
 def accept_plain_networks() -> None:
     """From now on ``nnUNetv2_train -pretrained_weights`` in this process takes plain U-Nets for enhanced ones.
 
-    nnU-Net has no hook there. Networks of other kinds still get nnU-Net's own function, and so do weights that fit.
+    Networks of other kinds still get nnU-Net's own function, and so do weights that fit.
     """
-    theirs = run_training.load_pretrained_weights
-    if getattr(theirs, "_accepts_plain_networks", False):
-        return
+    _patch().put_on()
 
+
+def leave_it_to_nnunet() -> None:
+    """The end of ``accept_plain_networks``."""
+    _patch().take_off()
+
+
+@cache
+def _patch() -> Replacement:
+    return accept_weights(_widening)
+
+
+def _widening(theirs: Callable[..., None]) -> Callable[..., None]:
     @wraps(theirs)
     def load(network: nn.Module, fname: str, verbose: bool = False) -> None:
         decoder = enhanced_decoder(network)
-        checkpoint = torch.load(fname, map_location="cpu", weights_only=False) if decoder else {}
-        wider = filled_up(checkpoint["network_weights"], decoder) if decoder else {}
+        content = checkpoint.read(Path(fname), advice=ADVICE) if decoder else {}
+        wider = filled_up(content["network_weights"], decoder) if decoder else {}
         if not wider:
             theirs(network, fname, verbose)
             return
         print(f"{fname} holds a plain U-Net: channels that it does not have begin with weights of zero")
-        checkpoint["network_weights"] |= wider
+        content["network_weights"] |= wider
         with tempfile.TemporaryDirectory(prefix="nnunet_tricks_") as folder:
             file = Path(folder, Path(fname).name)
-            torch.save(checkpoint, file)
+            torch.save(content, file)
             theirs(network, str(file), verbose)
 
-    load._accepts_plain_networks = True  # type: ignore[attr-defined]
-    run_training.load_pretrained_weights = load
+    return load
 
 
 def filled_up(weights: Mapping[str, Any], decoder: EnhancedDecoder) -> dict[str, Tensor]:

@@ -77,10 +77,16 @@ class EnhancementTrainer(TrickTrainer):
     def initialize(self) -> None:
         """Build everything, and write into the log what is enhanced."""
         super().initialize()
+        # nnU-Net loads pretrained weights after this, and before the training starts.
         pretrained.accept_plain_networks()
         decoder = enhanced_decoder(self.network)
         for line in self._enhancements(decoder) if decoder else ():
             self.print_to_log_file(f"{self.trick}: {line}", add_timestamp=False)
+
+    def on_train_start(self) -> None:
+        """Start as nnU-Net does; from now on no weights are loaded any more."""
+        super().on_train_start()
+        pretrained.leave_it_to_nnunet()
 
     @staticmethod
     def _enhancements(decoder: EnhancedDecoder) -> Iterator[str]:

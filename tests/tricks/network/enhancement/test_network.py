@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from argparse import Namespace
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -177,6 +178,28 @@ def test_pretrained_weights_that_fit_stay_as_they_are_and_others_are_refused(
     for target in (built("IFECurvature_r0p5x0p5"), built("")):
         with pytest.raises(AssertionError, match="shape"):
             run_training.load_pretrained_weights(target, str(file))
+
+
+def test_a_file_that_holds_more_than_data_is_refused_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_training, "load_pretrained_weights", load_pretrained_weights)
+    file = tmp_path / "checkpoint_final.pth"
+    torch.save({"network_weights": built("").state_dict(), "args": Namespace(lr=0.01)}, file)
+    accept_plain_networks()
+    with pytest.raises(ValueError, match=r"argparse\.Namespace.*give a file with its weights alone: torch\.save"):
+        run_training.load_pretrained_weights(built("IFECurvature"), str(file))
+
+
+def test_the_start_of_a_training_ends_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_training, "load_pretrained_weights", load_pretrained_weights)
+    found = trainers.find("nnUNetTrainerIFECurvature")
+    assert found is not None
+    with bench.room(found, Situation("labels", "2d", True)) as run:
+        trainer = run.build()
+        assert run_training.load_pretrained_weights is not load_pretrained_weights
+        trainer.on_train_start()
+        assert run_training.load_pretrained_weights is load_pretrained_weights
 
 
 def said_by(bench: Bench, trick: str) -> str:

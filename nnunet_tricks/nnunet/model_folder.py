@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
+from nnunet_tricks.nnunet import checkpoint
 
 FINAL = "checkpoint_final.pth"
 
@@ -22,14 +21,14 @@ _KEYS = {"trainer_name": str, "init_args": dict, "network_weights": dict}
 
 
 @dataclass(frozen=True)
-class Model:
-    """A model folder.
+class ModelFolder:
+    """A model folder, as far as it travels.
 
     Attributes:
-        folder: ``<trainer>__<plans>__<configuration>``, or what it was renamed to.
-        folds: Those that travel, as ``nnUNetv2_predict -f`` takes them.
-        checkpoints: Their files, relative to ``folder``.
-        others: What else travels, relative to ``folder``.
+        folder: Folder ``<trainer>__<plans>__<configuration>``, or what it was renamed to.
+        folds: Folds that travel, as ``nnUNetv2_predict -f`` takes them.
+        checkpoints: Files of their weights, relative to ``folder``.
+        others: Files that travel besides, relative to ``folder``.
     """
 
     folder: Path
@@ -39,21 +38,21 @@ class Model:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Everything that travels."""
+        """All files that travel."""
         return self.others + self.checkpoints
 
     @property
     def size(self) -> int:
-        """Its bytes."""
+        """Number of bytes."""
         return sum((self.folder / file).stat().st_size for file in self.files)
 
 
-def find_model(folder: Path, folds: Sequence[str] = (), names: Sequence[str] = (FINAL,)) -> Model:
+def find_model(folder: Path, folds: Sequence[str] = (), names: Sequence[str] = (FINAL,)) -> ModelFolder:
     """Look a model folder through.
 
     Args:
         folder: The model folder.
-        folds: Which to take; every fold that is there if not given.
+        folds: Folds to take; every fold that is there if not given.
         names: File names of the checkpoints to take from each fold.
 
     Returns:
@@ -63,22 +62,22 @@ def find_model(folder: Path, folds: Sequence[str] = (), names: Sequence[str] = (
         ValueError: If it is no model folder, or a fold or a checkpoint is not there.
     """
     missing = [name for name in _NEEDED if not (folder / name).is_file()]
-    there = sorted(path.name.removeprefix("fold_") for path in folder.glob("fold_*") if path.is_dir())
-    if missing or not there:
+    present = sorted(path.name.removeprefix("fold_") for path in folder.glob("fold_*") if path.is_dir())
+    if missing or not present:
         lacks = " and ".join(missing or ["fold_X"])
         raise ValueError(f"{folder} is no model folder of nnU-Net, it has no {lacks}{_instead(folder)}")
-    chosen = tuple(dict.fromkeys(folds)) or tuple(there)
+    chosen = tuple(dict.fromkeys(folds)) or tuple(present)
     checkpoints = [Path(f"fold_{fold}", name) for fold in chosen for name in names]
     for file in checkpoints:
         if not (folder / file).is_file():
             raise ValueError(
-                f"{folder} has no {file}: choose finished folds with -f (there are {', '.join(there)}), or another "
+                f"{folder} has no {file}: choose finished folds with -f (there are {', '.join(present)}), or another "
                 "checkpoint with -chk, such as checkpoint_best.pth"
             )
     others = [Path(name) for name in _BESIDE_FOLDS]
     others += [Path(f"fold_{fold}", name) for fold in chosen for name in _IN_FOLD]
     others += [Path(f"crossval_results_folds_{'_'.join(chosen)}", name) for name in _IN_CROSS_VALIDATION]
-    return Model(folder, chosen, tuple(checkpoints), tuple(file for file in others if (folder / file).is_file()))
+    return ModelFolder(folder, chosen, tuple(checkpoints), tuple(file for file in others if (folder / file).is_file()))
 
 
 def _instead(folder: Path) -> str:
@@ -89,29 +88,22 @@ def _instead(folder: Path) -> str:
     return f": give one of {', '.join(map(str, below))}" if below else ""
 
 
-def load(file: Path) -> dict[str, Any]:
-    """Read a checkpoint, as nnU-Net does: by pickle, so only what you or people you trust have trained.
+def load(file: Path, *, trust: bool = False) -> dict[str, Any]:
+    """Read a checkpoint.
 
     Args:
-        file: Written by nnU-Net's trainer.
+        file: File that nnU-Net's trainer wrote.
+        trust: Whether it may hold more than data, see ``nnunet.checkpoint``.
 
     Returns:
         Its content, on the CPU.
 
     Raises:
-        ValueError: If it is none, or damaged.
+        ValueError: If it is no checkpoint, is damaged, or holds more than data and ``trust`` is not given.
     """
-    try:
-        checkpoint = torch.load(file, map_location="cpu", weights_only=False)
-    except (RuntimeError, OSError, EOFError, ImportError, pickle.UnpicklingError) as error:
-        raise ValueError(f"{file} cannot be read, it may be damaged or no checkpoint: {_first_line(error)}") from error
-    content = checkpoint if isinstance(checkpoint, dict) else {}
+    content = checkpoint.read(file, trust=trust)
     lacks = [key for key, kind in _KEYS.items() if not isinstance(content.get(key), kind)]
     lacks += [] if lacks or "configuration" in content["init_args"] else ["configuration"]
     if lacks:
         raise ValueError(f"{file} is no checkpoint of nnU-Net v2, it has no {', '.join(lacks)}")
     return content
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
