@@ -78,12 +78,8 @@ def run(cell: Cell) -> None:
     cell.prepare()
     words = cell.words()
     if words[0] == "nnunet-tricks":
-        assert (
-            main(
-                ["0" if word == "1" and words[n - 1] in ("-npp", "-nps") else word for n, word in enumerate(words)][1:]
-            )
-            == 0
-        )
+        line = " ".join(words[1:]).replace("-npp 1 -nps 1", "-npp 0 -nps 0")
+        assert main(line.split()) == 0
     else:
         truth, out, files = words[1], words[2], dict(zip(words[3::2], words[4::2], strict=False))
         compute_metrics_on_folder2(truth, out, files["-djfile"], files["-pfile"], files["-o"], 1, chill=True)
