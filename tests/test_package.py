@@ -101,3 +101,21 @@ def test_the_map_names_each_package_and_imports_follow_its_layers() -> None:
     for height, package in enumerate(layers):
         for imported, where in _imported_packages(ROOT / OURS[0] / package).items():
             assert layers.index(imported) <= height, f"{where} imports {imported}/, which lies above {package}/"
+
+
+def test_each_class_has_a_name_of_its_own_and_no_variable_is_called_one() -> None:
+    places: dict[str, list[str]] = {}
+    unnamed = []
+    for folder in (*OURS, "tests", "benchmarks"):
+        for file in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text())):
+                where = f"{file.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"
+                if isinstance(node, ast.ClassDef) and folder in OURS:
+                    places.setdefault(node.name, []).append(where)
+                elif (isinstance(node, ast.Name) and node.id == "one" and isinstance(node.ctx, ast.Store)) or (
+                    isinstance(node, ast.arg) and node.arg == "one"
+                ):
+                    unnamed.append(where)
+    assert {name: where for name, where in places.items() if len(where) > 1} == {}
+    # A key of stored reports.
+    assert [where for where in unnamed if not where.startswith("dataset_conversion/duplicates.py")] == []

@@ -80,7 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Predict, and say what it took."""
-    from nnunet_tricks.tricks.inference.predict import PredictionSettings, Work, predict
+    from nnunet_tricks.tricks.inference.predict import PredictionSettings, PredictionWork, predict
     from nnunet_tricks.tricks.inference.thresholds import thresholds_of
 
     model = _model(arguments)
@@ -97,7 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
         uncertainty=arguments.uncertainty,
         previous_stage=arguments.previous_stage,
     )
-    work = Work(
+    work = PredictionWork(
         device=arguments.device,
         on_device=not arguments.not_on_device,
         batch=_batch(arguments.tta_batch),

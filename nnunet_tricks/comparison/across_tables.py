@@ -10,7 +10,7 @@ from nnunet_tricks.comparison.comparison_table import ComparisonTable
 from nnunet_tricks.comparison.statistics.across import across
 from nnunet_tricks.comparison.statistics.model import Signs, Statistics
 from nnunet_tricks.comparison.table import as_json
-from nnunet_tricks.comparison.text_table import NOTHING, TextTable
+from nnunet_tricks.comparison.text_table import NOTHING, PrintedTable
 
 FEWEST = 2
 """Number of data sets from which on there is a table across them."""
@@ -55,13 +55,13 @@ def sign_comparisons(tables: Iterable[ComparisonTable]) -> Iterator[SignComparis
             yield SignComparison(metric, configuration, part, datasets, across(members))
 
 
-def sign_tables(tables: Iterable[ComparisonTable]) -> Iterator[TextTable]:
+def sign_tables(tables: Iterable[ComparisonTable]) -> Iterator[PrintedTable]:
     """The sign comparisons as tables, to print."""
     for comparison in sign_comparisons(tables):
         title = f"{comparison.metric}, {comparison.configuration}, {comparison.part}"
         header = ("method", *comparison.datasets, "better/worse", "sign test, p (Holm)")
         rows = tuple(_row(signs, comparison.datasets) for signs in comparison.signs)
-        yield TextTable(title, header, rows, NOTE)
+        yield PrintedTable(title, header, rows, NOTE)
 
 
 def as_data(tables: Iterable[ComparisonTable]) -> list[dict[str, Any]]:

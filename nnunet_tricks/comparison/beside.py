@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from nnunet_tricks.comparison.text_table import NOTHING, TextTable
+from nnunet_tricks.comparison.text_table import NOTHING, PrintedTable
 from nnunet_tricks.experiment.design import BASELINE
 from nnunet_tricks.experiment.printed import COLLAPSED, Printed
 from nnunet_tricks.experiment.spec import Comparison
@@ -25,7 +25,7 @@ def metrics_of(comparison: Comparison) -> list[str]:
     return list(dict.fromkeys(name for names in comparison.printed.metrics.values() for name in names))
 
 
-def beside(tables: Iterable[ComparisonTable], comparison: Comparison) -> Iterator[TextTable]:
+def beside(tables: Iterable[ComparisonTable], comparison: Comparison) -> Iterator[PrintedTable]:
     """A table for each data set and label that the paper has too.
 
     Args:
@@ -42,7 +42,7 @@ def beside(tables: Iterable[ComparisonTable], comparison: Comparison) -> Iterato
                 yield _table(table, label, comparison, printed, column)
 
 
-def _table(table: ComparisonTable, label: str, comparison: Comparison, printed: Printed, column: str) -> TextTable:
+def _table(table: ComparisonTable, label: str, comparison: Comparison, printed: Printed, column: str) -> PrintedTable:
     scores = {(row.method.trainer, row.method.configuration, row.method.plans): row.scores[label] for row in table.rows}
     metrics = [metric for metric in printed.metrics_of(column) if metric in table.rows[0].scores[label]]
     header = ["", *(f"{metric}, {source}" for metric in metrics for source in (OURS, PAPERS))]
@@ -56,7 +56,7 @@ def _table(table: ComparisonTable, label: str, comparison: Comparison, printed: 
             rows.append(tuple(row))
     title = f"{table.group.dataset}, {label}, {table.group.part}, beside {printed.table} ({column})"
     note = f"Printed: {printed.source}. In the paper's units; signed: difference to the baseline of the same column."
-    return TextTable(title, tuple(header), tuple(rows), note)
+    return PrintedTable(title, tuple(header), tuple(rows), note)
 
 
 def _ours(scores: Mapping[str, Score], metric: str, times: float) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunet_tricks.comparison.positions import VoxelGrid, grid_of
+from nnunet_tricks.comparison.positions import ImageGrid, grid_of
 from nnunet_tricks.utilities.whole_images import check_whole
 
 NIFTI = (".nii.gz", ".nii")
@@ -40,7 +40,7 @@ class LabelMap:
     values: NDArray[np.generic]
     spacing: tuple[float, ...]
     unit: str
-    grid: VoxelGrid | None = None
+    grid: ImageGrid | None = None
 
 
 def read(file: Path) -> LabelMap:

@@ -30,7 +30,7 @@ UNKNOWN = ("0", "NIFTI_XFORM_UNKNOWN")
 
 
 @dataclass(frozen=True)
-class VoxelGrid:
+class ImageGrid:
     """Where voxels lie.
 
     Attributes:
@@ -73,7 +73,7 @@ class Displacement:
         return self.voxels > BESIDE
 
 
-def grid_of(image: Any) -> VoxelGrid | None:
+def grid_of(image: Any) -> ImageGrid | None:
     """The grid of an image, or of a reader of its header; None where the header leaves it open.
 
     Args:
@@ -86,10 +86,10 @@ def grid_of(image: Any) -> VoxelGrid | None:
     matrix = np.reshape(image.GetDirection(), (axes, axes)) @ np.diag(image.GetSpacing())
     if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix)) < 1e-12:
         return None
-    return VoxelGrid(tuple(image.GetSize()), matrix, np.array(image.GetOrigin()))
+    return ImageGrid(tuple(image.GetSize()), matrix, np.array(image.GetOrigin()))
 
 
-def grid_in(file: Path) -> VoxelGrid | None:
+def grid_in(file: Path) -> ImageGrid | None:
     """The grid of a file, from its header alone; None where it has none or cannot be read."""
     import SimpleITK as sitk  # noqa: N813, its usual name
 
@@ -102,7 +102,7 @@ def grid_in(file: Path) -> VoxelGrid | None:
     return grid_of(reader)
 
 
-def displacement(grid: VoxelGrid | None, reference: VoxelGrid | None) -> Displacement:
+def displacement(grid: ImageGrid | None, reference: ImageGrid | None) -> Displacement:
     """How far the headers of two images of the same shape put their voxels apart.
 
     Args:
@@ -110,8 +110,8 @@ def displacement(grid: VoxelGrid | None, reference: VoxelGrid | None) -> Displac
         reference: Grid of the second image, whose voxels are the unit of the result; None likewise.
 
     Examples:
-        >>> grid = VoxelGrid((5, 5), np.eye(2), np.zeros(2))
-        >>> displacement(grid, VoxelGrid((5, 5), np.eye(2), np.array([0.0, 2.0])))
+        >>> grid = ImageGrid((5, 5), np.eye(2), np.zeros(2))
+        >>> displacement(grid, ImageGrid((5, 5), np.eye(2), np.array([0.0, 2.0])))
         Displacement(voxels=2.0, mm=2.0, turned=False)
     """
     if grid is None or reference is None or len(grid.shape) != len(reference.shape):

@@ -15,7 +15,7 @@ from nnunet_tricks.comparison.marked import inline
 from nnunet_tricks.comparison.scores import Score
 from nnunet_tricks.comparison.statistics.model import Effect
 from nnunet_tricks.comparison.table import as_json
-from nnunet_tricks.comparison.text_table import NOTHING, TextTable
+from nnunet_tricks.comparison.text_table import NOTHING, PrintedTable
 
 COLLAPSED = "collapsed"
 WIDE = 10_000
@@ -80,7 +80,7 @@ def title(table: ComparisonTable) -> str:
     return ", ".join([*words, f"{cases} cases", *([str(table.subgroup)] if table.subgroup else [])])
 
 
-def scores(table: ComparisonTable, label: str, names: Mapping[str, str] | None = None) -> TextTable:
+def scores(table: ComparisonTable, label: str, names: Mapping[str, str] | None = None) -> PrintedTable:
     """Means and differences of one class.
 
     Args:
@@ -97,10 +97,10 @@ def scores(table: ComparisonTable, label: str, names: Mapping[str, str] | None =
         if any(collapse.label == label for collapse in row.collapses):
             name += f" ({COLLAPSED})"
         rows.append((name, *(_cell(score, row) for score in row.scores[label].values())))
-    return TextTable(label, header, tuple(rows))
+    return PrintedTable(label, header, tuple(rows))
 
 
-def costs(table: ComparisonTable, names: Mapping[str, str] | None = None) -> TextTable:
+def costs(table: ComparisonTable, names: Mapping[str, str] | None = None) -> PrintedTable:
     """What the trainings took; in brackets as a ratio to the baseline.
 
     Args:
@@ -122,7 +122,7 @@ def costs(table: ComparisonTable, names: Mapping[str, str] | None = None) -> Tex
         for row in table.rows
     ]
     used = [index for index in range(len(header)) if index < 4 or any(row[index] != NOTHING for row in rows)]
-    return TextTable(
+    return PrintedTable(
         "cost", tuple(header[index] for index in used), tuple(tuple(row[index] for index in used) for row in rows)
     )
 
@@ -182,7 +182,7 @@ def show(tables: Iterable[ComparisonTable]) -> None:
             console.print(f"- {note}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _drawing(table: TextTable) -> Any:
+def _drawing(table: PrintedTable) -> Any:
     """A table of rich whose numbers stay whole; only the names in its first column may be broken."""
     from rich import box
     from rich.table import Table
@@ -197,7 +197,7 @@ def _drawing(table: TextTable) -> Any:
     return drawing
 
 
-def _stacked(table: TextTable) -> TextTable:
+def _stacked(table: PrintedTable) -> PrintedTable:
     header, *rows = ((line[0], *(word.replace(" ", "\n") for word in line[1:])) for line in (table.header, *table.rows))
     return replace(table, header=header, rows=tuple(rows))
 
@@ -303,7 +303,7 @@ def _worth(effects: Mapping[str, Mapping[str, Effect]], label: str, metric: str)
     return {"low": effect.interval.low, "high": effect.interval.high, "p_holm": effect.p.holm}
 
 
-def _text_tables(table: ComparisonTable) -> Iterator[TextTable]:
+def _text_tables(table: ComparisonTable) -> Iterator[PrintedTable]:
     """The means of each class, and what follows them."""
     for label in table.rows[0].scores:
         yield scores(table, label)

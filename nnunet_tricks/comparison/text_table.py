@@ -11,7 +11,7 @@ NOTHING = "-"
 
 
 @dataclass(frozen=True)
-class TextTable:
+class PrintedTable:
     """Words in rows and columns.
 
     Attributes:
@@ -33,7 +33,7 @@ class TextTable:
         r"""Header and rows as Markdown.
 
         Examples:
-            >>> print(TextTable("", ("method", "Dice"), (("a|b", "0.5"),)).markdown)
+            >>> print(PrintedTable("", ("method", "Dice"), (("a|b", "0.5"),)).markdown)
             | method | Dice |
             | --- | ---: |
             | a\|b | 0.5 |

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from nnunet_tricks.comparison.statistics.model import CaseDifference, Effect, Interaction, Statistics
 from nnunet_tricks.comparison.statistics.noise import in_words as noise_in_words
 from nnunet_tricks.comparison.statistics.verdict import in_words as plan_in_words
-from nnunet_tricks.comparison.text_table import NOTHING, TextTable
+from nnunet_tricks.comparison.text_table import NOTHING, PrintedTable
 
 EXTREMES = 3
 """Number of the best and of the worst cases that are named."""
@@ -49,7 +49,7 @@ def chance(p: float) -> str:
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def verdicts(statistics: Statistics) -> TextTable:
+def verdicts(statistics: Statistics) -> PrintedTable:
     """The difference of each trick, its interval and its verdict."""
     header = ("method", "difference", "95 % interval", "p (Holm)", "better/tie/worse", "verdict")
     rows = []
@@ -68,10 +68,10 @@ def verdicts(statistics: Statistics) -> TextTable:
             )
         )
     title = f"is it real? {statistics.metric}, {statistics.label}"
-    return TextTable(title, header, tuple(rows), verdict_column=len(header) - 1)
+    return PrintedTable(title, header, tuple(rows), verdict_column=len(header) - 1)
 
 
-def significance(statistics: Statistics) -> TextTable:
+def significance(statistics: Statistics) -> PrintedTable:
     """All tests in metric and class of the verdicts; ``TESTS`` says what they are."""
     header = ("method", "p with reruns", "permutation", "Wilcoxon", "t-test", "false claim", "detectable")
     rows = []
@@ -83,10 +83,10 @@ def significance(statistics: Statistics) -> TextTable:
         cells[-1] += effect.stars
         claim = effect.false_claim if effect.has_runs else effect.false_claim_cases
         rows.append((trick.name, *cells, chance(claim), number(effect.detectable, effect.unit)))
-    return TextTable("all tests", header, tuple(rows))
+    return PrintedTable("all tests", header, tuple(rows))
 
 
-def ranks(statistics: Statistics) -> TextTable:
+def ranks(statistics: Statistics) -> PrintedTable:
     """The place of each method, and how it moves when cases and trainings are drawn anew."""
     header = ("method", "place", "mean of draws", "95 % of draws", "best in")
     rows = []
@@ -97,10 +97,10 @@ def ranks(statistics: Statistics) -> TextTable:
         rows.append(
             (method.name, str(method_ranks.place), f"{method_ranks.mean:.1f}", places, _share(method_ranks.first))
         )
-    return TextTable("ranks", header, tuple(rows))
+    return PrintedTable("ranks", header, tuple(rows))
 
 
-def extremes(statistics: Statistics) -> TextTable:
+def extremes(statistics: Statistics) -> PrintedTable:
     """The cases in which each trick helped and hurt most."""
     header = ("method", "best cases", "worst cases")
     rows = []
@@ -109,7 +109,7 @@ def extremes(statistics: Statistics) -> TextTable:
         ranked = effect.ranked()
         best, worst = ranked[:EXTREMES], ranked[: -EXTREMES - 1 : -1]
         rows.append((trick.name, _cases(best, effect), _cases(worst, effect)))
-    return TextTable("cases", header, tuple(rows))
+    return PrintedTable("cases", header, tuple(rows))
 
 
 def reasons(statistics: Statistics) -> list[str]:

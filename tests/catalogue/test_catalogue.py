@@ -85,7 +85,9 @@ def test_figures_of_a_table_go_by_the_names_of_data_sets_and_not_by_their_order(
 ) -> None:
     printed = {"isic": 0.82, "conic": 1.13, "kidney": -1.33, "tumour": 7.52, "lits": -10.60}
     measured = tables("A", **printed)
-    assert {one.dataset: one.delta for one in measured} == dict(zip(DATASETS, printed.values(), strict=True))
+    assert {measurement.dataset: measurement.delta for measurement in measured} == dict(
+        zip(DATASETS, printed.values(), strict=True)
+    )
     assert all(tables("A", **{key: printed[key] for key in order}) == measured for order in permutations(printed))
     with pytest.raises(TypeError):
         tables("A", **printed, liver=0)
@@ -101,8 +103,8 @@ def test_no_two_tokens_are_equal_when_case_is_ignored() -> None:
 def test_no_parameter_reads_like_a_trick_or_another_parameter() -> None:
     for info in CATALOGUE:
         words = [(p.name, *p.choices) for p in info.parameters]
-        for one, other in combinations(words, 2):
-            assert not set(one) & set(other)
+        for word, other in combinations(words, 2):
+            assert not set(word) & set(other)
         for word in (word for group in words for word in group):
             assert all(word != other.name.casefold() for other in CATALOGUE)
 

@@ -69,11 +69,13 @@ def test_the_network_is_what_nnunet_plans_for_it(flat: bool, variant: str) -> No
     before = deepcopy(plans)
     changed = varied(plans, [variant], {}, "G")
     assert plans == before
-    (one,) = changed["configurations"].values()
-    _, strides, kernels, patch, _ = get_pool_and_conv_props(one["spacing"], one["patch_size"], 4, 999999)
-    assert list(patch) == one["patch_size"]
-    assert [list(step) for step in strides] == one["architecture"]["arch_kwargs"]["strides"]
-    assert [list(step) for step in kernels] == one["architecture"]["arch_kwargs"]["kernel_sizes"]
+    (configuration,) = changed["configurations"].values()
+    _, strides, kernels, patch, _ = get_pool_and_conv_props(
+        configuration["spacing"], configuration["patch_size"], 4, 999999
+    )
+    assert list(patch) == configuration["patch_size"]
+    assert [list(step) for step in strides] == configuration["architecture"]["arch_kwargs"]["strides"]
+    assert [list(step) for step in kernels] == configuration["architecture"]["arch_kwargs"]["kernel_sizes"]
     assert ("needs" in changed) == flat
 
 

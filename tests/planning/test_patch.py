@@ -103,8 +103,8 @@ def test_what_is_suggested_can_be(spacing: list[float], patch: list[int]) -> Non
         patch_configuration(plans, "base", patch)
     nearest = re.findall(r"\[[\d, ]+\]", str(refusal.value).split("the nearest")[1])
     assert nearest
-    for one in map(json.loads, nearest):
-        assert patch_configuration(plans, "base", one)["patch_size"] == one
+    for size in map(json.loads, nearest):
+        assert patch_configuration(plans, "base", size)["patch_size"] == size
 
 
 def test_the_second_stage_of_a_cascade_has_no_other_patch() -> None:

@@ -88,9 +88,9 @@ def test_a_sweep_adds_all_or_nothing(plans: Path, capsys: pytest.CaptureFixture[
     assert plans.read_bytes() == before
     assert _run("501", "--sweep", "--json") == 0
     report = json.loads(capsys.readouterr().out)
-    edges = [one["configuration"]["patch_size"][0] for one in report["configurations"]]
+    edges = [entry["configuration"]["patch_size"][0] for entry in report["configurations"]]
     assert edges == [32, 64, 96, 128, 160, 192]
-    sizes = [one["gigabytes"] for one in report["configurations"]]
+    sizes = [entry["gigabytes"] for entry in report["configurations"]]
     assert sizes == sorted(sizes)
 
 
@@ -134,10 +134,10 @@ def test_a_dry_run_of_another_spacing_says_what_it_takes(plans: Path, capsys: py
     assert "spacing: [3.0, 1.0, 1.0] -> [3.0, 2.0, 2.0]" in said
     assert "larger than the median image (6x12x12)" in said
     assert _run(*words, "--json") == 0
-    (one,) = json.loads(capsys.readouterr().out)["configurations"]
-    assert (one["name"], one["preprocessed"]) == ("3d_fullres", False)
-    assert isinstance(one["gigabytes"], float)
-    assert "6x12x12" in one["padding"]
+    (configuration,) = json.loads(capsys.readouterr().out)["configurations"]
+    assert (configuration["name"], configuration["preprocessed"]) == ("3d_fullres", False)
+    assert isinstance(configuration["gigabytes"], float)
+    assert "6x12x12" in configuration["padding"]
 
 
 def test_data_that_are_there_are_not_to_be_preprocessed_again(plans: Path, capsys: pytest.CaptureFixture[str]) -> None:

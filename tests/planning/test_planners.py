@@ -21,7 +21,7 @@ def test_planners_write_plans_of_their_own(planned: Planned, name: str) -> None:
     plans = planned.plan(*image, planner=found)
     assert plans["plans_name"] == f"nnUNetPlans{token}"
     assert plans["experiment_planner_used"] == name
-    identifiers = {one["data_identifier"] for one in plans["configurations"].values()}
+    identifiers = {configuration["data_identifier"] for configuration in plans["configurations"].values()}
     assert identifiers == {f"nnUNetPlans{token}_2d", f"nnUNetPlans{token}_3d_fullres"}
     if token.startswith("Patch"):
         edge = int(token.removeprefix("Patch"))

@@ -32,8 +32,8 @@ def begun(bench: Bench, name: str, monkeypatch: pytest.MonkeyPatch, processes: i
     return weights, batches
 
 
-def alike(one, other) -> bool:
-    pairs = zip(one, other, strict=True)
+def alike(batches, other) -> bool:
+    pairs = zip(batches, other, strict=True)
     return all(torch.equal(first["data"], second["data"]) for first, second in pairs)
 
 
@@ -57,7 +57,7 @@ def test_another_run_differs(bench, monkeypatch) -> None:
     weights, batches = begun(bench, "nnUNetTrainer_2epochs_shared", monkeypatch, 0, 1)
     others, of_others = begun(bench, "nnUNetTrainer_2epochs_shared_run2", monkeypatch, 0, 1)
     assert not torch.equal(weights, others)
-    assert not any(alike([one], [other]) for one, other in zip(batches, of_others, strict=True))
+    assert not any(alike([batch], [other]) for batch, other in zip(batches, of_others, strict=True))
 
 
 def test_without_the_word_nothing_is_shared(bench, monkeypatch) -> None:

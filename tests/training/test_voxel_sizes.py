@@ -69,9 +69,9 @@ def test_each_patch_is_measured_in_the_voxels_of_its_case(varied_bench: Bench, n
             for case, sample, found_maps in zip(batch["keys"], target, maps, strict=True):
                 seen.add(case)
                 known = trainer.layout.annotated(sample)
-                for mask, one in zip(trainer.layout.kinds(sample), found_maps, strict=True):
+                for mask, found_map in zip(trainer.layout.kinds(sample), found_maps, strict=True):
                     made = map_of_annotated(signed_distance_in_voxels, mask, EDGES[case], known)
-                    np.testing.assert_allclose(one, made, rtol=1e-5)
+                    np.testing.assert_allclose(found_map, made, rtol=1e-5)
         assert len(seen) > 1
         assert "distances are measured in the voxels of each case" in Path(trainer.log_file).read_text()
 

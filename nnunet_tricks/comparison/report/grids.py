@@ -8,7 +8,7 @@ from dataclasses import replace
 from nnunet_tricks.comparison import tables, worth
 from nnunet_tricks.comparison.report.view import SectionView
 from nnunet_tricks.comparison.statistics.model import Effect, Statistics
-from nnunet_tricks.comparison.text_table import NOTHING, TextTable
+from nnunet_tricks.comparison.text_table import NOTHING, PrintedTable
 from nnunet_tricks.comparison.worth import number
 
 
@@ -20,7 +20,7 @@ def interval(effect: Effect) -> str:
     return f"[{', '.join(number(end, effect.unit, signed=True) for end in ends)}]"
 
 
-def verdicts(view: SectionView) -> TextTable:
+def verdicts(view: SectionView) -> PrintedTable:
     """What the differences are worth, as ``compare`` says it, and what the trick costs."""
     statistics = view.statistics
     table = worth.verdicts(statistics)
@@ -34,17 +34,17 @@ def verdicts(view: SectionView) -> TextTable:
     return replace(table, header=(*table.header, "time / baseline"), rows=tuple(rows))
 
 
-def scores(view: SectionView, label: str) -> TextTable:
+def scores(view: SectionView, label: str) -> PrintedTable:
     """Means and differences of one class, as ``compare`` says them."""
     return tables.scores(view.table, label, view.names)
 
 
-def costs(view: SectionView) -> TextTable:
+def costs(view: SectionView) -> PrintedTable:
     """What the trainings took, as ``compare`` says it."""
     return tables.costs(view.table, view.names)
 
 
-def subgroups(view: SectionView) -> TextTable | None:
+def subgroups(view: SectionView) -> PrintedTable | None:
     """The difference of each trick in each subgroup; None if cases were not sorted."""
     if not view.subgroups:
         return None
@@ -57,10 +57,10 @@ def subgroups(view: SectionView) -> TextTable | None:
         for row, effect in zip(rows, effects, strict=True):
             row.append(f"{number(effect.difference, effect.unit, signed=True)} {interval(effect)}".strip())
     title = f"{view.statistics.metric}, {view.statistics.label}"
-    return TextTable(title, tuple(header), tuple(map(tuple, rows)))
+    return PrintedTable(title, tuple(header), tuple(map(tuple, rows)))
 
 
-def calibration(statistics: Statistics) -> TextTable | None:
+def calibration(statistics: Statistics) -> PrintedTable | None:
     """Calibration where probabilities were kept; None where they were not."""
     rows = tuple(
         (
@@ -72,4 +72,4 @@ def calibration(statistics: Statistics) -> TextTable | None:
         for method in (statistics.baseline, *statistics.tricks)
         if method.calibration
     )
-    return TextTable("calibration", ("method", "ECE", "Brier", "cases"), rows) if rows else None
+    return PrintedTable("calibration", ("method", "ECE", "Brier", "cases"), rows) if rows else None

@@ -11,7 +11,7 @@ from nnunet_tricks.comparison.report.facts import Facts
 from nnunet_tricks.comparison.report.view import SectionView
 from nnunet_tricks.comparison.scores import Score
 from nnunet_tricks.comparison.statistics.model import HELPS, HURTS
-from nnunet_tricks.comparison.text_table import TextTable
+from nnunet_tricks.comparison.text_table import PrintedTable
 
 SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -87,7 +87,7 @@ def _table(view: SectionView) -> Iterator[str]:
     yield r"\end{table}"
 
 
-def _across(table: TextTable) -> Iterator[str]:
+def _across(table: PrintedTable) -> Iterator[str]:
     yield r"\begin{table}"
     yield r"\centering"
     yield r"\begin{tabular}{l" + "r" * (len(table.header) - 1) + "}"

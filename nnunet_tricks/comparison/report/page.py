@@ -13,7 +13,7 @@ from nnunet_tricks.comparison.report.facts import Facts
 from nnunet_tricks.comparison.report.figures import forest, learning, patterns, price, ranks, scatter
 from nnunet_tricks.comparison.report.gallery import gallery
 from nnunet_tricks.comparison.report.view import SectionView
-from nnunet_tricks.comparison.text_table import TextTable
+from nnunet_tricks.comparison.text_table import PrintedTable
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 """What a browser may load for this page: nothing that is not in it."""
@@ -239,7 +239,7 @@ def _figure(svg: str, caption: str) -> str:
     return f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>" if svg else ""
 
 
-def _table(table: TextTable) -> str:
+def _table(table: PrintedTable) -> str:
     head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in table.header)
     rows = "".join(
         f"<tr>{''.join(_cell(cell, is_verdict=place == table.verdict_column) for place, cell in enumerate(row))}</tr>"

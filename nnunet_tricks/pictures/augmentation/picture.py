@@ -39,8 +39,8 @@ def draw(shown: Preview, title: str, file: Path) -> None:
     low, high = shown.read.image.flatten(1).aminmax(dim=1)
     window = (low.numpy(), high.numpy())
     _show(figure.add_subplot(grid[:, 0]), shown.read, window, f"{shown.case}, as it is read")
-    for number, one in enumerate(shown.draws):
-        _show(figure.add_subplot(grid[number // COLUMNS, 1 + number % COLUMNS]), one, window, "")
+    for number, draw in enumerate(shown.draws):
+        _show(figure.add_subplot(grid[number // COLUMNS, 1 + number % COLUMNS]), draw, window, "")
     with replacing(file) as temporary:
         figure.savefig(temporary, format="png", dpi=90)
 

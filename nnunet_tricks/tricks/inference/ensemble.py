@@ -110,7 +110,7 @@ def ensemble(
     for name, data in ((DESCRIPTION, group.description), (PLANS, group.plans)):
         write_atomically(output / name, json.dumps(data, indent=1) + "\n")
     seconds: dict[str, float] = {}
-    maker = _CaseMaker(group, output, settings)
+    maker = _EnsembleMaker(group, output, settings)
     if processes == 1:
         for case in track(missing, "ensemble", disable=not progress):
             seconds[case] = maker(case)
@@ -143,7 +143,7 @@ def _check(group: Members, settings: EnsembleSettings, output: Path) -> None:
 
 
 @dataclass(frozen=True)
-class _CaseMaker:
+class _EnsembleMaker:
     """Makes the ensemble of a case; travels to other processes."""
 
     group: Members

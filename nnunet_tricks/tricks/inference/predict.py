@@ -59,7 +59,7 @@ class PredictionSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Work:
+class PredictionWork:
     """How a prediction is carried out; the result does not depend on it.
 
     Attributes:
@@ -111,7 +111,7 @@ class PredictionResult:
 
 
 def predict(
-    images: Path, output: Path, settings: PredictionSettings, work: Work, *, dry_run: bool = False
+    images: Path, output: Path, settings: PredictionSettings, work: PredictionWork, *, dry_run: bool = False
 ) -> PredictionResult:
     """Predict all cases of a folder.
 
@@ -216,7 +216,7 @@ def _predict_cases(
     files: Mapping[str, list[str]],
     output: Path,
     settings: PredictionSettings,
-    work: Work,
+    work: PredictionWork,
 ) -> None:
     targets = [str(output / case) for case in files]
     previous = str(settings.previous_stage) if settings.previous_stage else None

@@ -67,7 +67,7 @@ class QuarterTurn:
 
 
 @dataclass(frozen=True)
-class Zoom:
+class Magnify:
     """Shows objects larger or smaller about the middle of the patch, by linear interpolation.
 
     The border is repeated where a smaller image leaves room. Where a larger one does not fit, the view has no vote.
@@ -127,7 +127,7 @@ class GreyValues:
         return prediction
 
 
-Change = Flip | QuarterTurn | Zoom | GreyValues
+Change = Flip | QuarterTurn | Magnify | GreyValues
 
 
 @dataclass(frozen=True)
@@ -164,12 +164,12 @@ class View:
 
     def seen(self, shape: Sequence[int]) -> Tensor | None:
         """1 where the view shows a voxel of a patch of this spatial shape, else 0; ``None`` where it shows all."""
-        larger = [change for change in self.changes if isinstance(change, Zoom) and change.factor > 1]
+        larger = [change for change in self.changes if isinstance(change, Magnify) and change.factor > 1]
         if not larger:
             return None
         mask = torch.ones((1, 1, *shape))
         for change in reversed(self.changes):
-            if isinstance(change, Zoom):
+            if isinstance(change, Magnify):
                 mask = mask * change.seen(mask.shape[_SPATIAL:])
             elif not isinstance(change, GreyValues):
                 mask = change.back(mask)
@@ -246,7 +246,7 @@ def _change(word: str, view: str, plane: tuple[int, int] | None, zoomed: tuple[i
     if kind == "zoom":
         if not 0.25 <= number <= 4:
             raise ValueError(f"view '{view}' scales by {number:g}, and a factor from 0.25 to 4 is allowed")
-        return Zoom(number, zoomed)
+        return Magnify(number, zoomed)
     return GreyValues(_grey(kind, number))
 
 

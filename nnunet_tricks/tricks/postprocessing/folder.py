@@ -85,7 +85,7 @@ def postprocess(
     target.begin(overwrite=overwrite)
     for name, data in ((DESCRIPTION, description), (PLANS, plans)):
         write_atomically(output / name, json.dumps(data, indent=1) + "\n")
-    maker = _CaseMaker(folder, output, tuple(words), description, plans)
+    maker = _StepsMaker(folder, output, tuple(words), description, plans)
     changed: dict[str, int] = {}
     if processes == 1:
         for case in track(missing, "post-processing", disable=not progress):
@@ -117,7 +117,7 @@ def store(steps: Sequence[PlannedStep], folder: Path) -> bool:
 
 
 @dataclass(frozen=True)
-class _CaseMaker:
+class _StepsMaker:
     """Does the steps to a case; travels to other processes."""
 
     folder: Path

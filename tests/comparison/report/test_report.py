@@ -23,7 +23,7 @@ from nnunet_tricks.comparison.report import page
 from nnunet_tricks.comparison.report.alike import foreign
 from nnunet_tricks.comparison.report.facts import Facts
 from nnunet_tricks.comparison.report.render import rendered
-from nnunet_tricks.comparison.text_table import TextTable
+from nnunet_tricks.comparison.text_table import PrintedTable
 from tests.comparison.world import World
 
 FILES = ("report.html", "report.md", "report.tex", "report.csv", "cases.csv", "facts.json")
@@ -377,7 +377,7 @@ def test_a_collapse_marks_its_own_class_only(tmp_path: Path, monkeypatch: pytest
 
 
 def test_only_verdicts_have_their_colour() -> None:
-    html = page._table(TextTable("", ("method", "verdict"), (("helps", "hurts"),), verdict_column=1))
+    html = page._table(PrintedTable("", ("method", "verdict"), (("helps", "hurts"),), verdict_column=1))
     assert '<td>helps</td><td class="word hurts">hurts</td>' in html
 
 

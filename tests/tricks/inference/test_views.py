@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from nnunet_tricks.tricks.inference.averaging import mean_over_views
 from nnunet_tricks.tricks.inference.view_sets import NAMES, PatchGeometry, view_set
-from nnunet_tricks.tricks.inference.views import Flip, QuarterTurn, View, Zoom, view_of
+from nnunet_tricks.tricks.inference.views import Flip, Magnify, QuarterTurn, View, view_of
 
 CUBE = PatchGeometry((8, 8, 8), (1.0, 1.0, 1.0), (0, 1, 2))
 SQUARE = PatchGeometry((8, 8), (1.0, 1.0), (0, 1))
@@ -80,10 +80,10 @@ def test_batches_of_views_give_the_same(patch: PatchGeometry, name: str, batch: 
 def test_zoom_shows_objects_larger_and_puts_them_back() -> None:
     image = torch.zeros(1, 1, 16, 16)
     image[..., 6:10, 6:10] = 1
-    larger = Zoom(2.0, (0, 1))
+    larger = Magnify(2.0, (0, 1))
     assert larger.there(image).sum() == pytest.approx(4 * image.sum().item(), rel=0.2)
     assert torch.allclose(larger.back(larger.there(image))[..., 4:12, 4:12], image[..., 4:12, 4:12], atol=0.6)
-    along_one = Zoom(2.0, (1,))
+    along_one = Magnify(2.0, (1,))
     assert along_one.there(image).sum() == pytest.approx(2 * image.sum().item(), rel=0.2)
 
 
@@ -97,7 +97,7 @@ def test_a_zoomed_view_votes_only_where_it_shows_something() -> None:
             self.calls += 1
             return torch.full((1, 1, *image.shape[2:]), 0.0 if self.calls == 1 else 4.0)
 
-    views = [View("identity"), View("zoom2", (Zoom(2.0, (0, 1)),))]
+    views = [View("identity"), View("zoom2", (Magnify(2.0, (0, 1)),))]
     mean = mean_over_views(ByView(), torch.zeros(1, 1, 8, 8), views)
     expected = torch.zeros(8, 8)
     expected[2:6, 2:6] = 2.0
@@ -105,7 +105,7 @@ def test_a_zoomed_view_votes_only_where_it_shows_something() -> None:
 
 
 def test_where_a_zoomed_and_turned_view_shows_something() -> None:
-    view = View("zoom2+turn1", (Zoom(2.0, (0,)), QuarterTurn(1, (0, 1))))
+    view = View("zoom2+turn1", (Magnify(2.0, (0,)), QuarterTurn(1, (0, 1))))
     seen = view.seen((8, 8))
     assert seen is not None
     assert seen.any(1).sum() == 4
@@ -144,9 +144,9 @@ def test_drawn_views_are_always_the_same(name: str, patch: PatchGeometry) -> Non
     assert [view.name for view in first.views] == [view.name for view in again.views]
     assert len({view.name for view in first.views}) == 5
     image = image_of(patch)
-    for one, other in zip(first.views, again.views, strict=True):
-        assert torch.equal(one.there(image), other.there(image))
-        assert one.name == "identity" or not torch.equal(one.there(image), image)
+    for view, again_view in zip(first.views, again.views, strict=True):
+        assert torch.equal(view.there(image), again_view.there(image))
+        assert view.name == "identity" or not torch.equal(view.there(image), image)
 
 
 @pytest.mark.parametrize("word", ["gamma1", "contrast1", "brighter0", "noise0"])

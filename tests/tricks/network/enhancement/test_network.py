@@ -168,9 +168,9 @@ def test_pretrained_weights_that_fit_stay_as_they_are_and_others_are_refused(
 ) -> None:
     monkeypatch.setattr(run_training, "load_pretrained_weights", load_pretrained_weights)
     accept_plain_networks()
-    one, other = built("IFECurvature"), built("IFEEntropy_r0p75x0p5")
+    curvature, other = built("IFECurvature"), built("IFEEntropy_r0p75x0p5")
     file = tmp_path / "checkpoint_final.pth"
-    weights = {name: 2 * weight for name, weight in one.state_dict().items()}
+    weights = {name: 2 * weight for name, weight in curvature.state_dict().items()}
     torch.save({"network_weights": weights}, file)
     run_training.load_pretrained_weights(other, str(file))
     loaded = {name: weight for name, weight in other.state_dict().items() if "seg_layers" not in name}
