@@ -7,6 +7,7 @@ import re
 from nnunet_tricks.catalogue import AFTER_TRAINING
 from nnunet_tricks.catalogue.info import TrickInfo
 from nnunet_tricks.catalogue.naming import IllegalName, Trick, combine
+from nnunet_tricks.catalogue.papers import Paper
 
 PREDICT, ENSEMBLE, POSTPROCESS = "predict", "ensemble", "postprocess"
 MARK = "+"
@@ -114,3 +115,14 @@ def trained(name: str) -> str:
         'nnUNetTrainer_run2'
     """
     return name.partition(MARK)[0]
+
+
+def papers(setting: str) -> tuple[Paper, ...]:
+    """Papers of a part that ``named`` put into a name, as far as it tells.
+
+    Examples:
+        >>> [paper.short for paper in papers("1-2-KeepLargest_count2")]
+        ['Zhang et al. 2022']
+    """
+    words = re.split("[_-]", setting)
+    return tuple(info.paper for info in AFTER_TRAINING if info.name in words)

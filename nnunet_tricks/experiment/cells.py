@@ -216,7 +216,7 @@ def inferred(experiment: Experiment, folders: Folders) -> Iterator[tuple[tuple[i
                     for run in runs
                 )
                 # Behind all trainings of the comparison.
-                after = len(comparison.arms) + comparison.inference.index(setting)
+                after = max(len(comparison.arms), 2) + comparison.inference.index(setting)
                 rank = (after, *axes.rank(setting.arm, models[-1].model, runs[-1])[1:])
                 yield rank, InferredResult(comparison, setting, models)
 

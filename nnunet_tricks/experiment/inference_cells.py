@@ -93,7 +93,9 @@ class _OfPredictions(Cell):
 
     def is_made(self) -> bool:
         """Whether every case has a result, of the present sources."""
-        return set(self.part.cases()) <= self._cases() and self._is_same_work()
+        cases = self._cases()
+        # Without results there may be no split yet, and nobody knows the cases.
+        return bool(cases) and set(self.part.cases()) <= cases and self._is_same_work()
 
     def is_begun(self) -> bool:
         """Whether there is a result."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from nnunet_tricks.cli import main
 from nnunet_tricks.commands.compare import _of_spec
 from nnunet_tricks.experiment.arm import Arm
 from nnunet_tricks.experiment.cells import inferred, make
@@ -174,6 +175,25 @@ def test_only_a_step_becomes_a_word_of_the_command(step: str, spec, preprocessed
     data = as_data(next(cell for cell in cells if isinstance(cell, Postprocess))) | {"steps": [step]}
     with pytest.raises(ValueError, match="is no trick for trained models"):
         of_data(data).words()
+
+
+def test_a_single_trainer_is_trained_before_anything_is_done_with_it(spec, folders) -> None:
+    text = BASE.replace("tricks: [Tversky]", "trainers: [nnUNetTrainer]").replace("baseline_runs", "runs")
+    keys = []
+    for cell in cells_of(spec(text + "inference: [TTA_none, TTA_none + EnsembleVote + FillHoles]\n"), folders):
+        assert set(cell.after) <= set(keys)
+        keys.append(cell.key)
+    trains = [place for place, key in enumerate(keys) if key.endswith("/train")]
+    assert max(trains) < min(place for place, key in enumerate(keys) if "+" in key)
+
+
+def test_before_there_is_a_split_everything_is_open(spec, folders, capsys) -> None:
+    file = spec(BASE + "inference: [TTA, EnsembleAverage, KeepLargest]\n")
+    assert {cell.state for cell in cells_of(file, folders)} == {"open"}
+    assert main(["run", str(file), "--runner", "print", "--device", "cpu"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.count("nnunet-tricks ensemble") == 2
+    assert "has no split yet" in printed.err
 
 
 def test_compare_takes_them_as_ways_of_their_own(spec, preprocessed) -> None:
