@@ -1,7 +1,8 @@
 """The cells of a round as plain JSON: words, numbers and folders, which can name a command of ours and nothing else.
 
 Jobs read this file on their nodes. It never holds code, so whoever writes into it can at most ask for another of
-nnU-Net's commands or of ours. The job's script in the same folder is code, of course: others should not be able to write there.
+nnU-Net's commands or of ours. The job's script in the same folder is code, of course: others should not be able to
+write there.
 """
 
 from __future__ import annotations
