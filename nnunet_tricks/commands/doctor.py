@@ -17,10 +17,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "something needed is missing."
     )
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    parser.add_argument(
+        "--workers",
+        metavar="DATASET",
+        help="measure instead what nnU-Net's workers need for a preprocessed data set (number or name), and how many "
+        "keep the device busy",
+    )
+    parser.add_argument(
+        "-c", "--configuration", help="with --workers: the configuration (default: 3d_fullres, else 2d)"
+    )
+    parser.add_argument("-p", "--plans", default="nnUNetPlans", help="with --workers: the plans (default: %(default)s)")
+    parser.add_argument("--device", choices=("cpu", "cuda", "mps"), help="with --workers: nnU-Net's -device")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print each finding as soon as it is there."""
+    if arguments.workers:
+        return _workers(arguments)
     findings = []
     for finding in doctor.examine():
         findings.append(finding)
@@ -32,3 +45,14 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print(f"\n{len(missing)} to fix." if missing else "\nEverything needed is there.")
     return 1 if missing else 0
+
+
+def _workers(arguments: argparse.Namespace) -> int:
+    from nnunet_tricks.experiment.workers import measure
+
+    name, loading = measure(arguments.workers, arguments.configuration, arguments.plans, arguments.device)
+    if arguments.json:
+        print(json.dumps({"configuration": name, **asdict(loading), "says": loading.sentences}, indent=2))
+    else:
+        print("\n".join([name, *(f"  {sentence}" for sentence in loading.sentences)]))
+    return 0

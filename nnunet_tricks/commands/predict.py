@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nnunet_tricks.tricks.inference.predict import PredictionResult
+    from nnunet_tricks.tricks.inference.tuning.settings import TunedSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,10 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = more.add_argument
     add(
         "--tta",
-        default="mirror",
         metavar="SET",
         help="views that are averaged: none, mirror (nnU-Net's own), mediseg, rotate90, gtaug-a, gtaug-b, or your own "
-        "such as identity,flip0,turn1,zoom0p9+flip1,gamma1p2 (default: %(default)s)",
+        "such as identity,flip0,turn1,zoom0p9+flip1,gamma1p2 (default: mirror, or what --with says)",
     )
     add(
         "--average",
@@ -70,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="[CLASS=]T",
         help="predict where the probability is above T in place of 0.5; of several classes, T below 0.5 favours one",
     )
-    add("--with", dest="tuned", type=Path, metavar="FILE", help="thresholds that 'nnunet-tricks tune' chose")
+    add("--with", dest="tuned", type=Path, metavar="FILE", help="thresholds and views that 'nnunet-tricks tune' chose")
     add("--uncertainty", action="store_true", help="write maps of entropy and disagreement, and cases.csv")
     add("--overwrite", action="store_true", help="delete older results in the output folder first")
     add("--trust", action="store_true", help="open checkpoints that hold more than data; they can run code")
@@ -84,15 +86,16 @@ def run(arguments: argparse.Namespace) -> int:
     from nnunet_tricks.tricks.inference.thresholds import thresholds_of
 
     model = _model(arguments)
+    tuned = _tuned(arguments, model) if arguments.tuned else None
     settings = PredictionSettings(
         model=model,
         folds=tuple(arguments.folds),
         checkpoint=arguments.checkpoint,
-        tta="none" if arguments.disable_tta else arguments.tta,
+        tta="none" if arguments.disable_tta else arguments.tta or (tuned.tta if tuned else "") or "mirror",
         average=arguments.average,
         step=arguments.step,
         gaussian=arguments.window == "gaussian",
-        thresholds=_tuned(arguments, model) if arguments.tuned else thresholds_of(arguments.thresholds),
+        thresholds=dict(tuned.thresholds) if tuned else thresholds_of(arguments.thresholds),
         probabilities=arguments.save_probabilities,
         uncertainty=arguments.uncertainty,
         previous_stage=arguments.previous_stage,
@@ -111,7 +114,9 @@ def run(arguments: argparse.Namespace) -> int:
         progress=not arguments.disable_progress_bar,
         trust=arguments.trust,
     )
-    result = predict(arguments.images, arguments.output, settings, work, dry_run=arguments.dry_run)
+    # nnU-Net talks on stdout, and a script reads our JSON there.
+    with redirect_stdout(sys.stderr) if arguments.json else nullcontext():
+        result = predict(arguments.images, arguments.output, settings, work, dry_run=arguments.dry_run)
     print(json.dumps(_as_data(result), indent=1) if arguments.json else _in_words(result, arguments))
     return 0
 
@@ -128,16 +133,16 @@ def _model(arguments: argparse.Namespace) -> Path:
     return Path(get_output_folder(arguments.dataset, arguments.trainer, arguments.plans, arguments.configuration))
 
 
-def _tuned(arguments: argparse.Namespace, model: Path) -> dict[str, float]:
+def _tuned(arguments: argparse.Namespace, model: Path) -> TunedSettings:
     from nnunet_tricks.nnunet.folders import read_json
     from nnunet_tricks.tricks.inference.tuning.settings import read_tuned
 
     if arguments.thresholds:
         raise ValueError("--with and --threshold both give thresholds: give one of them")
     settings = read_tuned(arguments.tuned, read_json(model / "dataset.json")["labels"])
-    if settings.steps:
+    if settings.steps and not arguments.json:
         print(f"Note: {arguments.tuned} has post-processing, too: 'nnunet-tricks postprocess --with' applies it.")
-    return dict(settings.thresholds)
+    return settings
 
 
 def _batch(word: str) -> int:

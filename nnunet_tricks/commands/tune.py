@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nnunet_tricks.tricks.inference.tuning.tune import Tuned
+    from nnunet_tricks.tricks.inference.tuning.view_choice import ViewChoice, ViewSearch
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,11 +18,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Choose thresholds, keep-largest and size cuts for a trained model, on the predictions of its "
         "cross-validation. Each fold is measured with what the other folds chose. Beside it stands the naive gain, "
         "measured on the cases that chose. What survives is written into a file for predict --with and postprocess "
-        "--with."
+        "--with. With --tta the validation images are predicted again, once for each view, and the smallest set of "
+        "views within the noise of all is taken."
     )
     add = parser.add_argument
     add("model", type=Path, metavar="MODEL_FOLDER", help="folder with at least two folds, validated with --npz")
     add("-o", dest="output", type=Path, default=Path("tuned.yaml"), help="file to write (default: %(default)s)")
+    add(
+        "--tta",
+        nargs="?",
+        const="mirror",
+        metavar="SET",
+        help="find out which views pay for their time, out of a set of predict --tta (default: mirror)",
+    )
+    add("--tta-folder", type=Path, metavar="DIR", help="where their predictions are kept (default: beside the file)")
+    add("-device", default="cuda", help="where --tta predicts: cuda, cpu or mps (default: %(default)s)")
     add("--workers", type=int, default=1, help="processes (default: %(default)s)")
     add("--overwrite", action="store_true", help="replace the file if it is there")
     add("--disable_progress_bar", action="store_true", help="no progress bars")
@@ -41,7 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
             f"{arguments.output} cannot be written: there is no folder {arguments.output.absolute().parent}"
         )
     silent = arguments.disable_progress_bar or arguments.json
-    tuned = tune(arguments.model, workers=arguments.workers, progress=not silent)
+    search = _search(arguments)
+    tuned = tune(arguments.model, search=search, workers=arguments.workers, progress=not silent)
     data = _as_data(tuned)
     tuned.settings.write(arguments.output, {**data, "model": str(arguments.model.absolute())})
     if arguments.json:
@@ -50,6 +62,15 @@ def run(arguments: argparse.Namespace) -> int:
     _print(tuned)
     print(f"Written: {arguments.output}")
     return 0
+
+
+def _search(arguments: argparse.Namespace) -> ViewSearch | None:
+    if not arguments.tta:
+        return None
+    from nnunet_tricks.tricks.inference.tuning.view_choice import ViewSearch
+
+    folder = arguments.tta_folder or arguments.output.with_name(f"{arguments.output.stem}_views")
+    return ViewSearch(tta=arguments.tta, folder=folder, device=arguments.device)
 
 
 def _as_data(tuned: Tuned) -> dict[str, Any]:
@@ -70,6 +91,23 @@ def _as_data(tuned: Tuned) -> dict[str, Any]:
             for step in tuned.steps
         ],
         "together": {name: round(value, 5) for name, value in tuned.together.items()},
+        **({"views": _views_as_data(tuned.views)} if tuned.views else {}),
+    }
+
+
+def _views_as_data(views: ViewChoice) -> dict[str, Any]:
+    return {
+        "chosen": list(views.chosen),
+        "by_fold": {fold: list(names) for fold, names in views.by_fold.items()},
+        "dice": round(views.dice, 5),
+        "dice_of_all": round(views.dice_of_all, 5),
+        "dice_of_image": round(views.dice_of_image, 5),
+        "p": round(views.p, 5),
+        "seconds": {name: round(seconds, 3) for name, seconds in views.seconds.items()},
+        "sets": [
+            {"views": list(ranked.views), "dice": round(ranked.dice, 5), "seconds": round(ranked.seconds, 3)}
+            for ranked in views.ranked
+        ],
     }
 
 
@@ -95,3 +133,25 @@ def _print(tuned: Tuned) -> None:
         print(f"All that survives, together, on folds that did not choose: {gains}.")
     else:
         print("Nothing survives: no setting gains more than chance would.")
+    if tuned.views:
+        _print_views(tuned.views)
+
+
+def _print_views(views: ViewChoice) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("views", "best set of so many", "Dice", "s per case", box=box.SIMPLE_HEAD)
+    for ranked in views.ranked:
+        names = ", ".join(ranked.views)
+        table.add_row(str(len(ranked.views)), names, f"{ranked.dice:.4f}", f"{ranked.seconds:.2f}")
+    print("Views at prediction; the Dice of a set is that on the cases that chose it.")
+    Console().print(table)
+    times = ", ".join(f"{name} {seconds:.2f}" for name, seconds in views.seconds.items())
+    print(f"Seconds per case of each view: {times}.")
+    print(
+        f"The smallest set within the noise of all: {', '.join(views.chosen)}. On folds that did not choose: Dice "
+        f"{views.dice:.4f}; all views {views.dice_of_all:.4f}; the image alone {views.dice_of_image:.4f} (p "
+        f"{views.p:.4f})."
+    )

@@ -7,6 +7,7 @@ from typing import Any
 
 from nnunet_tricks.experiment.costs import Costs, size_in_words
 from nnunet_tricks.experiment.forecast import Slot
+from nnunet_tricks.experiment.loading import Loading
 from nnunet_tricks.experiment.local import DONE
 from nnunet_tricks.experiment.nnunet_cells import Train
 from nnunet_tricks.utilities.durations import in_words
@@ -35,7 +36,8 @@ def as_text(slots: Sequence[Slot], costs: Costs, *, workers: int, budget: float 
     lines = [
         "  ".join([*(cell.rjust(width) for cell, width in zip(row, widths, strict=False)), row[4]]) for row in rows
     ]
-    return "\n".join([*lines, "", *_sums(slots, costs, workers, budget), *_strangers(slots)])
+    sums = _sums(slots, costs, workers, budget)
+    return "\n".join([*lines, "", *sums, *_loading(costs), *_strangers(slots)])
 
 
 def as_data(slots: Sequence[Slot], costs: Costs) -> list[dict[str, Any]]:
@@ -77,6 +79,12 @@ def _sums(slots: Sequence[Slot], costs: Costs, workers: int, budget: float | Non
         fit = sum(slot.fits for slot in trainings)
         lines.append(f"In {in_words(budget)}: {fit} of {len(trainings)} trainings")
     return lines
+
+
+def _loading(costs: Costs) -> list[str]:
+    """How many of nnU-Net's workers each configuration needs."""
+    known = {group: Loading.of(timing) for group, timing in costs.timings.items()}
+    return [f"{group}: {sentence}." for group, loading in known.items() if loading for sentence in loading.sentences]
 
 
 def _strangers(slots: Sequence[Slot]) -> list[str]:

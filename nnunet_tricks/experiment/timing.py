@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from nnunet_tricks.experiment.loading import measure_loading
 from nnunet_tricks.experiment.processes import memory_of
 
 WARM_UP = 3
@@ -63,10 +64,12 @@ def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
     patch = next(trainer.dataloader_val)["data"][:1].to(trainer.device)
     with torch.inference_mode():
         forward = _each(lambda: _first(trainer.network(patch)).float().mean().item(), fewer)
+    loading = measure_loading(trainer, _each, arguments.steps)
     checkpoint = Path(trainer.output_folder) / "checkpoint_timed.pth"
     trainer.save_checkpoint(str(checkpoint))
     return {
         "step": step,
+        "loading": loading,
         "validation_step": validation_step,
         "forward": forward,
         "steps_per_epoch": trainer.num_iterations_per_epoch,

@@ -180,6 +180,16 @@ ENTRIES: tuple[TrickInfo, ...] = (
         challenges=("left and right",),
     ),
     TrickInfo(
+        name="FastDA",
+        hooks=("augmentation.time",),
+        phase=AUGMENTATION,
+        module="nnunet_tricks.tricks.augmentation.fast_da",
+        summary="nnU-Net's augmentation in less time, patches differ by rounding only",
+        formula="blur as a sum of moved images, gamma with fewer passes; the same random numbers",
+        paper=_NNUNET,
+        challenges=("slow data loading",),
+    ),
+    TrickInfo(
         name="RandomErasing",
         hooks=("augmentation.erasing",),
         phase=AUGMENTATION,

@@ -53,6 +53,8 @@ def mean_over_views(
         weight = weight + (1.0 if seen is None else seen)
         # In place where nothing else holds the tensor: a second copy of the logits is what limits the batch.
         total = vote if total is None else total.add_(vote)
+        # Else they would stay until the next view has been predicted, when memory is needed most.
+        del logits, vote
     if total is None:
         raise ValueError("views is empty, and at least one view is needed")
     mean = total / weight.clamp(min=1) if isinstance(weight, Tensor) else total.div_(weight)

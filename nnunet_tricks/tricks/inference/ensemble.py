@@ -1,4 +1,4 @@
-"""One segmentation of several: the mean of probabilities, or a vote of label maps.
+"""One segmentation of several: a mean of probabilities, a vote of label maps, or stacking.
 
 Zhang D. et al., "Deep Learning for Medical Image Segmentation: Tricks, Challenges and Future Directions",
 section 3.5.2. Members may be of different configurations, trainers and seeds: all their predictions lie in the grid of
@@ -25,12 +25,13 @@ from rich.progress import track
 from nnunet_tricks.tricks.inference.doubt import doubts
 from nnunet_tricks.tricks.inference.members import DESCRIPTION, PLANS, Members, members, missing_probabilities
 from nnunet_tricks.tricks.inference.output_folder import OutputFolder
+from nnunet_tricks.tricks.inference.stacking import stacked
 from nnunet_tricks.tricks.inference.uncertainty import DISAGREEMENT, ENTROPY, maps_of_probabilities
 from nnunet_tricks.tricks.inference.voting import majority, shares
 from nnunet_tricks.tricks.inference.writing import PARTIAL, write_cases, write_map
 from nnunet_tricks.utilities.files import write_atomically
 
-METHODS = ("average", "vote")
+METHODS = ("average", "vote", "weighted", "stack")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,13 +40,15 @@ class EnsembleSettings:
 
     Attributes:
         method: One of ``METHODS``.
-        weights: Of the members; alike if empty.
+        weights: Of the members; alike if empty. ``weighted`` is ``average`` with weights that were learned.
+        by_output: For ``stack``: the members' weights and a constant for each output of the network.
         probabilities: Whether mean probabilities are written, too.
         uncertainty: Whether maps of uncertainty are written, too.
     """
 
     method: str = "average"
     weights: tuple[float, ...] = ()
+    by_output: tuple[tuple[float, ...], ...] = ()
     probabilities: bool = False
     uncertainty: bool = False
 
@@ -99,6 +102,7 @@ def ensemble(
         "method": settings.method,
         "members": [str(folder.resolve()) for folder in group.folders],
         "weights": list(settings.weights),
+        "by_output": [list(row) for row in settings.by_output],
         "probabilities": settings.probabilities,
         "uncertainty": settings.uncertainty,
     }
@@ -133,9 +137,13 @@ def _check(group: Members, settings: EnsembleSettings, output: Path) -> None:
             raise ValueError(f"weights has {len(settings.weights)} numbers for {len(group.folders)} folders")
         if min(settings.weights) < 0 or not sum(settings.weights) > 0:
             raise ValueError(f"weights are {', '.join(map(str, settings.weights))}: none may be negative, or all 0")
-    needed = settings.method == "average" or settings.probabilities
+    if settings.method == "weighted" and not settings.weights:
+        raise ValueError("weighted needs weights: learn them with --learn and give that file with --with")
+    if settings.method == "stack" and {len(row) for row in settings.by_output} != {len(group.folders) + 1}:
+        raise ValueError("stack needs weights of each member: learn them with --learn and give that file with --with")
+    needed = settings.method != "vote" or settings.probabilities
     if needed and (lacking := missing_probabilities(group.folders, group.cases)):
-        what = "average" if settings.method == "average" else "--save_probabilities"
+        what = "--save_probabilities" if settings.method == "vote" else settings.method
         raise ValueError(
             f"{lacking} is missing, and {what} needs probabilities: predict with --save_probabilities, or take "
             "--method vote"
@@ -160,14 +168,19 @@ class _EnsembleMaker:
         each: list[Any] = []
         mean = None
         if self.group.probabilities:
-            each, mean = self._probabilities(case, keep=self.settings.uncertainty)
-        if self.settings.method == "average":
+            stack = self.settings.method == "stack"
+            each, mean = self._probabilities(case, keep=self.settings.uncertainty or stack)
+            if stack:
+                mean = stacked(each, self.settings.by_output, regions=labels.has_regions)
+        if self.settings.method != "vote":
             segmentation = np.asarray(labels.convert_probabilities_to_segmentation(mean))
             properties = load_pickle(str(self.group.folders[0] / f"{case}.pkl"))
         else:
-            read = [reader.read_seg(str(folder / f"{case}{ending}")) for folder in self.group.folders]
-            properties = read[0][1]
-            votes = [found[0][0].astype(np.uint16) for found in read]
+            votes = []
+            for folder in self.group.folders:
+                # nnU-Net's readers make float32 of labels: no two such volumes are held.
+                read, properties = reader.read_seg(str(folder / f"{case}{ending}"))
+                votes.append(read[0].astype(np.uint8 if read.max() < 256 else np.uint16))
             self._check_shapes(case, votes)
             # Regions overlap, so their probabilities are none of the labels'.
             chance = None if mean is None or labels.has_regions else mean
@@ -185,7 +198,10 @@ class _EnsembleMaker:
 
     def _probabilities(self, case: str, *, keep: bool) -> tuple[list[Any], Any]:
         """Those of each member, where they are kept, and their mean."""
-        weights = self.settings.weights or (1.0,) * len(self.group.folders)
+        weights = self.settings.weights
+        if len(set(weights)) <= 1:
+            # Equal weights of any size are nnU-Net's mean, to the last digit.
+            weights = (1.0,) * len(self.group.folders)
         each = []
         total = None
         for folder, weight in zip(self.group.folders, weights, strict=True):

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nnunet_tricks.tricks.inference.output_folder import RECORD
+
 DESCRIPTION = "dataset.json"
 PLANS = "plans.json"
 
@@ -102,3 +104,34 @@ def read_beside(folder: Path, name: str) -> dict[str, Any]:
 def _short(value: object) -> str:
     text = json.dumps(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def check_models(folders: Sequence[Path], models: Sequence[str], weights: Path) -> None:
+    """See that learned weights meet the members in the order of the models that they were learned of.
+
+    Predictions of stock nnU-Net do not say which model made them; those are taken as they stand.
+
+    Args:
+        folders: Predictions of each member.
+        models: Names of the model folders.
+        weights: File of the weights.
+
+    Raises:
+        ValueError: If a folder says that another model made it.
+    """
+    for position, (folder, model) in enumerate(zip(folders, models, strict=True), 1):
+        maker = _model_of(folder)
+        if maker and maker != model:
+            raise ValueError(
+                f"{folder} was predicted by {maker}, and weight {position} of {weights} is that of {model}: give the "
+                f"members in the order {', '.join(models)}"
+            )
+
+
+def _model_of(folder: Path) -> str:
+    """Name of the model folder that predicted a folder, or an empty string."""
+    record = folder / RECORD
+    if record.is_file():
+        return Path(json.loads(record.read_text(encoding="utf-8"))["settings"].get("model", "")).name
+    parts = folder.resolve().parts
+    return parts[-3] if parts[-1] == "validation" and len(parts[-3].split("__")) == 3 else ""

@@ -142,7 +142,7 @@ def predict(
             uncertainty=settings.uncertainty,
             tile_step_size=settings.step,
             use_gaussian=settings.gaussian,
-            perform_everything_on_device=work.on_device,
+            perform_everything_on_device=work.on_device and work.device == "cuda",
             device=torch.device(work.device),
             verbose=work.verbose,
             verbose_preprocessing=work.verbose,

@@ -51,7 +51,7 @@ def majority(
         raise ValueError(f"weights has {len(weights)} numbers, and {len(segmentations)} members vote")
     flat = [segmentation.reshape(-1) for segmentation in segmentations]
     chance = None if probabilities is None else probabilities.reshape(len(probabilities), -1)
-    result = flat[0].copy()
+    result = flat[0].astype(np.result_type(*flat))
     for start in range(0, len(result), SLAB):
         slab = slice(start, start + SLAB)
         first = flat[0][slab]

@@ -24,7 +24,7 @@ from nnunet_tricks.tricks.postprocessing.components import (
     Region,
     Segmentation,
     as_regions,
-    labelled,
+    components,
     mask_of,
 )
 
@@ -65,11 +65,10 @@ def keep_largest(
         raise ValueError(f"count is {count}, and at least 1 component must stay")
     result = segmentation.copy()
     for region in as_regions(labels_or_regions):
-        mask = mask_of(result, region)
-        numbers, sizes = labelled(mask, connectivity)
-        if len(sizes) > count:
-            smallest = np.sort(sizes)[-count]
-            result[mask & ~_of_components(numbers, sizes >= smallest)] = background_label
+        parts = components(mask_of(result, region), connectivity)
+        if len(parts.sizes) > count:
+            smallest = np.sort(parts.sizes)[-count]
+            result[parts.box][parts.voxels(parts.sizes < smallest)] = background_label
     return result
 
 
@@ -104,10 +103,9 @@ def remove_small(
         raise ValueError(f"voxels is {voxels}, and must not be negative")
     result = segmentation.copy()
     for region in as_regions(labels_or_regions):
-        mask = mask_of(result, region)
-        numbers, sizes = labelled(mask, connectivity)
-        if len(sizes) and sizes.min() < voxels:
-            result[mask & ~_of_components(numbers, sizes >= voxels)] = background_label
+        parts = components(mask_of(result, region), connectivity)
+        if len(parts.sizes) and parts.sizes.min() < voxels:
+            result[parts.box][parts.voxels(parts.sizes < voxels)] = background_label
     return result
 
 
@@ -144,12 +142,6 @@ def fill_holes(
             holes = _holes(mask, by_slice) & (result == background_label)
             result[holes] = _commonest(result[mask])
     return result
-
-
-def _of_components(numbers: Segmentation, kept: Mask) -> Mask:
-    """The voxels of the components that are kept."""
-    mask: Mask = np.concatenate(([False], kept))[numbers]
-    return mask
 
 
 def _holes(mask: Mask, by_slice: bool) -> Mask:

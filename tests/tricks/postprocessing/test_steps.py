@@ -14,6 +14,7 @@ from nnunetv2.postprocessing.remove_connected_components import remove_all_but_l
 from scipy import ndimage
 from skimage.morphology import remove_small_objects
 
+from nnunet_tricks.tricks.postprocessing.components import components
 from nnunet_tricks.tricks.postprocessing.planned import planned_steps
 from nnunet_tricks.tricks.postprocessing.steps import fill_holes, keep_largest, remove_small
 
@@ -21,6 +22,11 @@ SHAPES = st.sampled_from([(9, 8), (1, 9, 8), (5, 6, 7)])
 MAPS = SHAPES.flatmap(lambda shape: arrays.arrays(np.uint8, shape, elements=st.sampled_from([0, 0, 1, 1, 2])))
 KITS = {"labels": {"background": 0, "kidney": 1, "tumor": 2}}
 REGIONS = {"labels": {"background": 0, "kidney": [1, 2], "tumor": [2], "ignore": 3}}
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 3, 1), (3, 1, 1), (1, 3)])
+def test_three_voxels_in_a_line_are_two_components(shape: tuple[int, ...]) -> None:
+    assert components(np.array([True, False, True]).reshape(shape)).sizes.tolist() == [1, 1]
 
 
 @given(MAPS)

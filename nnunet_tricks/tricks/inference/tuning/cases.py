@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
+from nnunet_tricks.comparison.folders import Predictions
 from nnunet_tricks.nnunet.classes import Classes
 from nnunet_tricks.tricks.inference.thresholds import logit_shifts
 from nnunet_tricks.tricks.inference.tuning.overlap import ClassOverlap, Floats, dice, overlaps
@@ -42,6 +43,26 @@ class ValidationCase:
         return self.prediction.with_name(f"{self.case}.npz")
 
 
+def validation_cases(predictions: Sequence[Predictions]) -> list[ValidationCase]:
+    """The cases of a model's folds.
+
+    Raises:
+        ValueError: If a case has no probabilities.
+    """
+    cases = [
+        ValidationCase(files.case, part.fold, files.prediction, files.truth)
+        for part in predictions
+        for files in part.files()
+    ]
+    for case in cases:
+        file = case.probabilities
+        if not file.is_file():
+            raise ValueError(
+                f"{file} is missing: validate all folds with probabilities, 'nnUNetv2_train ... --val --npz'"
+            )
+    return cases
+
+
 @dataclass(frozen=True)
 class ValidationReader:
     """Reads cases; travels to other processes.
@@ -56,7 +77,7 @@ class ValidationReader:
 
     def overlaps(self, case: ValidationCase) -> dict[str, ClassOverlap]:
         """Count the voxels of a case."""
-        probabilities, segmentation, truth, _ = self._read(case)
+        probabilities, segmentation, truth, _ = self.read(case)
         classes = Classes.of(self.description)
         regions = bool(self.description.get("regions_class_order"))
         return overlaps(
@@ -66,7 +87,7 @@ class ValidationReader:
     def dice_with(self, work: tuple[ValidationCase, TunedSettings]) -> Floats:
         """Dice of each class of a case with other settings."""
         case, settings = work
-        probabilities, segmentation, truth, voxel = self._read(case)
+        probabilities, segmentation, truth, voxel = self.read(case)
         classes = Classes.of(self.description)
         if settings.thresholds:
             segmentation = self._segmented(probabilities, settings.thresholds, list(classes.values))
@@ -84,14 +105,16 @@ class ValidationReader:
         # nnU-Net says on stdout that old plans name no label manager, and a script reads our JSON there.
         with redirect_stdout(io.StringIO()):
             manager = PlansManager(self.plans).get_label_manager(self.description)
-        outputs = names if manager.has_regions else ["background", *names]
+        values = Classes.of(self.description).values
+        outputs = names if manager.has_regions else ["background", *sorted(names, key=lambda name: values[name])]
         shifts = np.array(logit_shifts(thresholds, outputs, regions=manager.has_regions), np.float32)
         shifts = shifts.reshape(-1, *[1] * (probabilities.ndim - 1))
         clipped = np.clip(probabilities, 1e-7, 1 - 1e-7)
         logits = np.log(clipped) - (np.log1p(-clipped) if manager.has_regions else 0)
         return np.asarray(manager.convert_logits_to_segmentation((logits + shifts).astype(np.float32)))
 
-    def _read(self, case: ValidationCase) -> tuple[npt.NDArray[np.float32], npt.NDArray[Any], npt.NDArray[Any], float]:
+    def read(self, case: ValidationCase) -> tuple[npt.NDArray[np.float32], npt.NDArray[Any], npt.NDArray[Any], float]:
+        """Probabilities, segmentation and label map of a case, and the volume of its voxels in mm^3."""
         reader = PlansManager(self.plans).image_reader_writer_class()
         segmentation, properties = reader.read_seg(str(case.prediction))
         truth, _ = reader.read_seg(str(case.truth))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnunet_tricks.tricks.postprocessing.components import labelled
+from nnunet_tricks.tricks.postprocessing.components import components
 
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
@@ -91,7 +91,8 @@ def overlaps(
         probabilities: (outputs, *spatial), as nnU-Net saves them.
         segmentation: (*spatial), as predicted.
         truth: (*spatial).
-        classes: Label values of each class or region, in the order of the outputs (without the background).
+        classes: Label values of each class or region. Regions are in the order of the outputs; the output of a class
+            is its label value.
         regions: Whether the outputs are regions.
         ignore: Label of voxels that nobody annotated; they do not count.
 
@@ -106,13 +107,14 @@ def overlaps(
     result = {}
     for position, (name, labels) in enumerate(classes.items()):
         there = np.isin(truth, labels) & counted
-        share = probabilities[position] if regions else _share(probabilities, position + 1)
+        share = probabilities[position] if regions else _share(probabilities, labels[0])
         predicted, hits = _by_threshold(share[counted], there[counted])
-        numbers, sizes = labelled(np.isin(segmentation, labels))
-        annotated = np.bincount(numbers[counted].ravel(), minlength=len(sizes) + 1)[1:]
-        found = np.bincount(numbers[there].ravel(), minlength=len(sizes) + 1)[1:]
-        order = np.argsort(-sizes, kind="stable")
-        result[name] = ClassOverlap(int(there.sum()), predicted, hits, sizes[order], annotated[order], found[order])
+        parts = components(np.isin(segmentation, labels))
+        annotated, correct = parts.counts(counted), parts.counts(there)
+        order = np.argsort(-parts.sizes, kind="stable")
+        result[name] = ClassOverlap(
+            int(there.sum()), predicted, hits, parts.sizes[order], annotated[order], correct[order]
+        )
     return result
 
 

@@ -23,11 +23,13 @@ class TunedSettings:
         labels: ``labels`` of the ``dataset.json`` that it was chosen for.
         thresholds: From a class or region to its threshold.
         steps: Post-processing, as ``postprocess --steps`` takes it.
+        tta: Views, as ``predict --tta`` takes them; empty where none were tried.
     """
 
     labels: Mapping[str, Any]
     thresholds: Mapping[str, float]
     steps: tuple[str, ...]
+    tta: str = ""
 
     def write(self, file: Path, measured: Mapping[str, Any]) -> None:
         """Write it, with what was measured."""
@@ -35,6 +37,7 @@ class TunedSettings:
             "labels": dict(self.labels),
             "thresholds": {name: round(float(threshold), 6) for name, threshold in self.thresholds.items()},
             "steps": list(self.steps),
+            **({"tta": self.tta} if self.tta else {}),
             "measured": dict(measured),
             "nnunet_tricks": __version__,
         }
@@ -59,4 +62,6 @@ def read_tuned(file: Path, labels: Mapping[str, Any]) -> TunedSettings:
         raise ValueError(f"{file} is no file of 'nnunet-tricks tune': it must have {', '.join(sorted(KEYS))}")
     if dict(content["labels"]) != dict(labels):
         raise ValueError(f"{file} was made for the labels {content['labels']}, and these are {dict(labels)}")
-    return TunedSettings(content["labels"], content["thresholds"] or {}, tuple(content["steps"] or ()))
+    return TunedSettings(
+        content["labels"], content["thresholds"] or {}, tuple(content["steps"] or ()), str(content.get("tta") or "")
+    )

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from multiprocessing import get_context
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.progress import track
 
 from nnunet_tricks.comparison import folders
 from nnunet_tricks.comparison.statistics.multiple import holm
-from nnunet_tricks.tricks.inference.tuning.cases import ValidationCase, ValidationReader
+from nnunet_tricks.tricks.inference.tuning.cases import ValidationCase, ValidationReader, validation_cases
 from nnunet_tricks.tricks.inference.tuning.nested import LEVEL, Choice, nested_choice
 from nnunet_tricks.tricks.inference.tuning.overlap import (
     COUNTS,
@@ -25,6 +22,8 @@ from nnunet_tricks.tricks.inference.tuning.overlap import (
     Floats,
 )
 from nnunet_tricks.tricks.inference.tuning.settings import TunedSettings
+from nnunet_tricks.tricks.inference.tuning.view_choice import ViewChoice, ViewSearch, choose_views
+from nnunet_tricks.tricks.inference.tuning.workers import mapped
 
 
 @dataclass(frozen=True)
@@ -57,6 +56,7 @@ class Tuned:
         steps: All settings that were tried.
         together: Mean honest gain of each class with all surviving steps, each fold with what the others chose.
         settings: What survives.
+        views: What views at prediction are worth, where they were tried.
     """
 
     cases: int
@@ -65,6 +65,7 @@ class Tuned:
     steps: tuple[TunedStep, ...]
     together: Mapping[str, float]
     settings: TunedSettings
+    views: ViewChoice | None = None
 
 
 @dataclass(frozen=True)
@@ -88,11 +89,12 @@ def _count(position: int) -> str:
     return f"_count{COUNTS[position]}" if COUNTS[position] > 1 else ""
 
 
-def tune(model: Path, *, workers: int = 1, progress: bool = True) -> Tuned:
+def tune(model: Path, *, search: ViewSearch | None = None, workers: int = 1, progress: bool = True) -> Tuned:
     """Choose settings on the validation of all folds, and measure them on folds that did not choose.
 
     Args:
         model: Model folder of at least two folds, validated with ``--npz``.
+        search: Which views at prediction are tried, if any.
         workers: Processes.
         progress: Whether there are progress bars.
 
@@ -101,19 +103,9 @@ def tune(model: Path, *, workers: int = 1, progress: bool = True) -> Tuned:
     """
     predictions = folders.find(model)
     description, plans = predictions[0].description, predictions[0].plans
-    cases = [
-        ValidationCase(files.case, part.fold, files.prediction, files.truth)
-        for part in predictions
-        for files in part.files()
-    ]
-    for case in cases:
-        file = case.probabilities
-        if not file.is_file():
-            raise ValueError(
-                f"{file} is missing: validate all folds with probabilities, 'nnUNetv2_train ... --val --npz'"
-            )
+    cases = validation_cases(predictions)
     reader = ValidationReader(description, plans)
-    measured = _mapped(reader.overlaps, cases, workers, "measure", progress)
+    measured = mapped(reader.overlaps, cases, workers, "measure", progress)
     fold_of = [case.fold for case in cases]
     labels = list(measured[0])
     choices = {
@@ -139,13 +131,16 @@ def tune(model: Path, *, workers: int = 1, progress: bool = True) -> Tuned:
     surviving = [step for step in steps if step.survives]
     before = np.array([[measured_case[label].by_threshold[USUAL] for label in labels] for measured_case in measured])
     gains = _together(reader, cases, surviving, before, workers, progress)
+    views = choose_views(predictions, search, workers=workers, progress=progress) if search else None
+    settings = settings_of(surviving, description["labels"])
     return Tuned(
         len(cases),
         len(set(fold_of)),
         dict(zip(labels, before.mean(0).tolist(), strict=True)),
         steps,
         dict(zip(labels, gains.mean(0).tolist(), strict=True)),
-        settings_of(surviving, description["labels"]),
+        replace(settings, tta=views.tta) if views else settings,
+        views,
     )
 
 
@@ -178,12 +173,4 @@ def _together(
         return np.zeros_like(before)
     of_fold = {case.fold: settings_of(steps, reader.description["labels"], fold=case.fold) for case in cases}
     work = [(case, of_fold[case.fold]) for case in cases]
-    return np.stack(_mapped(reader.dice_with, work, workers, "measure together", progress)) - before
-
-
-def _mapped(function: Callable[[Any], Any], work: Sequence[Any], workers: int, what: str, progress: bool) -> list[Any]:
-    if workers == 1:
-        return [function(each) for each in track(work, what, disable=not progress)]
-    with ProcessPoolExecutor(min(workers, len(work)), get_context("spawn")) as pool:
-        results = pool.map(function, work, chunksize=max(1, len(work) // (8 * workers)))
-        return [next(results) for _ in track(work, what, disable=not progress)]
+    return np.stack(mapped(reader.dice_with, work, workers, "measure together", progress)) - before
