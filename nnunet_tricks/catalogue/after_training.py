@@ -13,6 +13,9 @@ PREDICT, ENSEMBLE, POSTPROCESS = "predict", "ensemble", "postprocess"
 MARK = "+"
 """Between a trainer's name and what was done with its models. No trainer has it, since it is no letter of a class."""
 
+LEARNED = ("EnsembleWeighted", "EnsembleStack")
+"""Ensembles whose weights ``ensemble --learn`` finds first."""
+
 VIEWS = {"gtauga": "gtaug-a", "gtaugb": "gtaug-b"}
 """Sets of views by their words in settings, where ``predict --tta`` writes them otherwise."""
 
@@ -92,7 +95,8 @@ def example(trick: Trick) -> str:
         ENSEMBLE: "-i FOLDER FOLDER -o OUT",
         POSTPROCESS: "IN OUT",
     }
-    return " ".join(("nnunet-tricks", verb, folders[verb], *options))
+    learned = ("--with", "FILE") if trick.info.name in LEARNED else ()
+    return " ".join(("nnunet-tricks", verb, folders[verb], *options, *learned))
 
 
 def named(trainer: str, *settings: str) -> str:

@@ -97,6 +97,10 @@ def read_setting(text: str, arms: Sequence[Arm]) -> InferenceSetting:
     for word in words[count:]:
         place, _, token = word.rpartition(":")
         trick = after_training.read(token)
+        if trick.info.name in after_training.LEARNED:
+            raise ValueError(
+                f"'{word}' needs weights that 'ensemble --learn' finds: an experiment takes {AVERAGE}, {VOTE}"
+            )
         kind = next(kind for kind in order if trick.info.name.startswith(kind))
         if place and kind:
             raise ValueError(f"'{word}' names classes, and only post-processing is done to some classes")

@@ -49,6 +49,7 @@ def test_a_setting_can_name_the_way_to_train_that_it_is_for() -> None:
         ("KeepLargest + TTA", "at most one TTA, then"),
         ("TTA + TTA_mirror", "at most one TTA, then"),
         ("EnsembleVote + EnsembleAverage", "at most one TTA, then"),
+        ("EnsembleStack", "needs weights that 'ensemble --learn' finds"),
         ("kidney:TTA", "only post-processing is done to some classes"),
         ("TTA_upsidedown", "has no parameter 'upsidedown'"),
         ("kidney:KeepLargst", "there is no trick 'KeepLargst'"),
