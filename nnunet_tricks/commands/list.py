@@ -56,7 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
         print("nnUNetv2_train DATASET CONFIGURATION FOLD -tr nnUNetTrainer<Name>")
     for verb in dict.fromkeys(info.command.partition(" ")[0] for info in tricks if info.command):
         names = [info.name for info in tricks if info.command.startswith(f"{verb} ")]
-        print(f"nnunet-tricks {verb}, after training: {', '.join(names)}")
+        line = f"nnunet-tricks {verb}, after training: {', '.join(names)}"
+        print(*textwrap.wrap(line, 79, subsequent_indent="    "), sep="\n")
     print("'nnunet-tricks show Name' shows more.")
     if arguments.challenge:
         print("Numbers: points of Dice that a trick adds to a paper's bare baseline,\nmean (range) over data sets.")
