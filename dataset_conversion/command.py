@@ -23,7 +23,7 @@ def add_data_sets(parser: argparse.ArgumentParser) -> None:
     converters = parser.add_subparsers(dest="converter", metavar="DATA_SET", required=True)
     for name in MODULES:
         data_set = load(name)
-        described = f"Convert {data_set.title} into an nnU-Net raw data set."
+        described = f"Make an nnU-Net raw data set from {data_set.title}."
         add_arguments(converters.add_parser(name, help=data_set.title, description=described), data_set)
 
 
@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser, data_set: DataSet) -> None:
 
 
 def _add_task_and_split(parser: argparse.ArgumentParser, data_set: DataSet) -> None:
-    tasks = "; ".join(f"{task.name}: {task.summary}" for task in data_set.tasks)
+    tasks = "; ".join(f"{task.name}: {task.summary.removeprefix('regions: ')}" for task in data_set.tasks)
     schemes = "; ".join(f"{name}: {what}" for name, what in data_set.splits.items()).replace("%", "%%")
     add = parser.add_argument
     add("--task", choices=[task.name for task in data_set.tasks], default=data_set.tasks[0].name, help=tasks)

@@ -12,7 +12,7 @@ from nnunet_tricks import __version__
 
 COMMANDS = {
     "demo": "the five-minute tour: a small data set, a training with a trick, predictions, a table",
-    "list": "the tricks",
+    "list": "list the tricks",
     "show": "one trick: what it switches, its formula, parameters, paper and an example",
     "link": "let stock nnU-Net commands find our trainers",
     "unlink": "undo link",
@@ -23,17 +23,17 @@ COMMANDS = {
     "show-ife": "which feature maps a model with IFE shows twice: a picture, and counts over a folder of images",
     "annotate": "which slices to annotate, data sets with sparse annotation, and masks in between",
     "predict": "predict with any trained model: test-time augmentation, thresholds, uncertainty",
-    "ensemble": "one segmentation of several: mean probabilities, or a vote",
+    "ensemble": "combine several predictions into one: mean probabilities, or a vote",
     "postprocess": "keep the largest components, remove small ones, fill holes",
-    "tune": "thresholds and post-processing for a trained model, measured on folds that did not choose",
+    "tune": "choose thresholds and post-processing for a trained model on some folds, and measure them on others",
     "export": "a trained model for colleagues who have nnU-Net, but not this package",
-    "convert": "make nnU-Net raw data sets of ISIC 2018, CoNIC, KiTS19, LiTS and Cosmos55k",
+    "convert": "make nnU-Net raw data sets from ISIC 2018, CoNIC, KiTS19, LiTS and Cosmos55k",
     "check": "check a raw data set: files, pairs, geometry, labels, duplicates, leaks in its splits",
     "run": "run an experiment file: baseline and tricks on all folds, on this machine or as lines for a cluster",
     "cluster": "run on SLURM, LSF or Kubernetes: install Snakemake, print a profile, check that jobs work",
     "evaluate": "measure predictions: Dice, HD95, surface Dice, lesions, ... per case and class",
     "compare": "baseline and tricks side by side, from trained folds: means, differences, costs",
-    "verify": "make every number of a report again from its table, and say if one byte differs",
+    "verify": "compute every number of a report again from its table, and say if one byte differs",
     "conformance": "run a trainer through every label mode and show where it fails",
 }
 """Every command and its purpose; each has a module of its name in ``nnunet_tricks.commands``."""

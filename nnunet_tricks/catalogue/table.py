@@ -36,7 +36,7 @@ def as_markdown(catalogue: Sequence[TrickInfo] = EVERYTHING) -> str:
     problems = sorted({problem for info in catalogue for problem in info.challenges})
     for_problem = {problem: [info.name for info in catalogue if problem in info.challenges] for problem in problems}
     of_phase = {phase: [info.name for info in catalogue if info.phase == phase] for phase in PHASES}
-    parts += _index("By problem", "As `nnunet-tricks list --for` takes them.", for_problem)
+    parts += _index("By problem", "These are the problems that `nnunet-tricks list --for` knows.", for_problem)
     parts += _index("By phase", "The trick paper's phases of a segmentation pipeline.", of_phase)
     return "\n\n".join([*parts, *_measured(catalogue)])
 
@@ -112,7 +112,7 @@ def _measured(catalogue: Iterable[TrickInfo]) -> Iterator[str]:
         rows.setdefault((info.name, measured.row.casefold()), []).append(measured)
     yield "## Dice in papers"
     yield "\n".join(
-        _wrapped("Points of Dice that one trick adds to the paper's own bare baseline, and its name there.")
+        _wrapped("Points of Dice that a trick adds to the bare baseline of its paper, and the name of the trick there.")
     )
     yield _table(
         ("trick", "name there", *datasets),

@@ -29,17 +29,17 @@ ENDINGS = (".md", ".csv")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.description = (
-        "Compare trained models: mean over cases per class and metric, difference to the baseline, and what the "
-        "trainings took. Takes nnU-Net's result folders, or the experiment file that 'nnunet-tricks run' took. What is "
-        "missing, unfinished or was trained otherwise is refused by name, never left out of a mean."
+        "Compare trained models: mean over cases per class and metric, difference to the baseline, and cost of the "
+        "trainings. Takes nnU-Net's result folders, or the experiment file of 'nnunet-tricks run'. If a model is "
+        "missing, unfinished or was trained in another way, the command stops and names it."
     )
     add = parser.add_argument
     add("what", type=Path, nargs="+", metavar="SPEC|FOLDER", help="an experiment file, or models' result folders")
-    add("--baseline", metavar="TRAINER", help="compare with this (default: without tricks, a bare base, or the first)")
+    add("--baseline", metavar="TRAINER", help="baseline (default: without tricks, else a bare base, else the first)")
     add(
         "--finished",
         action="store_true",
-        help="of an experiment that is still running: leave out what is unfinished, and name it",
+        help="if an experiment is still running, leave out unfinished trainings and name them",
     )
     add("-f", dest="folds", nargs="+", metavar="FOLD", help="only these folds (default: all of the split file)")
     add("--part", default="validation", help="part of result folders: validation, test (default: %(default)s)")
@@ -47,15 +47,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--group",
         metavar="COLUMN",
-        help="column of cases.csv with what a case belongs to, such as a patient: intervals then draw these, not cases",
+        help="column of cases.csv with the group of each case, such as its patient; intervals then resample groups",
     )
-    add("--cases", type=Path, metavar="FILE", help="that file, if it is not in the raw data set")
+    add("--cases", type=Path, metavar="FILE", help="cases.csv, if it is not in the raw data set")
     add(
         "--accept",
         nargs="+",
         default=[],
         choices=("nnunet-version", "plans", "positions"),
-        help="compare although this differs between folders, or between headers of prediction and label; a footnote "
+        help="compare even if this differs between folders, or between headers of prediction and label; a footnote "
         "says so",
     )
     add_metric_arguments(parser)

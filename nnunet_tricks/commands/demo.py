@@ -21,7 +21,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "folders are not touched. If it is interrupted, start it again and it goes on."
     )
     add = parser.add_argument
-    add("--out", type=Path, default=Path("nnunet_tricks_demo"), metavar="FOLDER", help="(default: ./%(default)s)")
+    add(
+        "--out",
+        type=Path,
+        default=Path("nnunet_tricks_demo"),
+        metavar="FOLDER",
+        help="folder for everything (default: ./%(default)s)",
+    )
     add(
         "--source",
         type=Path,
@@ -47,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         help=f"nnU-Net's epochs, 250 steps each (default: {EPOCHS}; images of patients need 10 or more)",
     )
-    add("--train", type=int, metavar="N", help="cases to train on (default: 10 phantoms; all of the source)")
+    add("--train", type=int, metavar="N", help="cases to train on (default: 10 phantoms, or all of the source)")
     add("--unseen", type=int, metavar="N", help=f"cases to predict (default: {PHANTOMS['unseen']})")
     add("--quick", action="store_true", help="one epoch, few cases: shows that it works, not which trainer is better")
     add("--device", choices=["cpu", "cuda", "mps"], help="where to compute (default: a GPU if torch finds one)")

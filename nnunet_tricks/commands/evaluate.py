@@ -19,23 +19,23 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.description = (
-        "Measure predictions: per case and class, and the mean over cases. If the only folder holds nnU-Net's results "
-        "of a model or a fold, labels are found where nnU-Net has them. Results are kept beside the predictions and "
-        "used again until files or definitions change."
+        "Measure predictions: per case and class, and the mean over cases. If PREDICTIONS holds nnU-Net's results of a "
+        "model or a fold, leave out LABELS: they are found where nnU-Net has them. Results are kept beside the "
+        "predictions and used again until files or definitions change."
     )
     add = parser.add_argument
     add("predictions", type=Path, metavar="PREDICTIONS", help="folder of predictions, or a model's result folder")
-    add("labels", type=Path, nargs="?", metavar="LABELS", help="folder with the labels of the same names")
+    add("labels", type=Path, nargs="?", metavar="LABELS", help="folder of labels with the same file names")
     add("--part", default="validation", help="what to measure in a result folder (default: %(default)s)")
     add("-f", dest="folds", nargs="+", metavar="FOLD", help="only these folds of a result folder")
-    add("--dataset-json", type=Path, metavar="FILE", help="says what the labels mean, if not found beside the files")
+    add("--dataset-json", type=Path, metavar="FILE", help="dataset.json, if it is not found beside the files")
     add(
         "-l",
         "--labels",
         dest="named",
         nargs="+",
         metavar="LABEL",
-        help="what to measure where there is no dataset.json: label values, with names if you like: 1 2, or kidney=1 "
+        help="labels to measure if there is no dataset.json: values such as 1 2, or values with names such as kidney=1 "
         "tumor=2; 'ignore=3' leaves out voxels that nobody annotated",
     )
     add(
@@ -48,12 +48,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         choices=("positions",),
-        help="measure by index although headers put prediction and label at different places; a line says so",
+        help="measure by index even if headers put prediction and label at different places; a line says so",
     )
     add_metric_arguments(parser)
     add("--out", type=Path, metavar="FILE", help="write the long table, one row for each number: .csv or .parquet")
     add("--summary", type=Path, metavar="FILE", help="write totals in the form of nnU-Net's summary.json")
-    add("--definitions", action="store_true", help="only say how the chosen metrics are defined")
+    add("--definitions", action="store_true", help="only print the definitions of the chosen metrics")
     add("--json", action="store_true", help="print the result as JSON")
 
 

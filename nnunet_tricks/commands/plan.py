@@ -76,8 +76,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="VOXELS",
         help="images are resampled to this size, whatever theirs; models need nnunet_tricks to predict",
     )
-    plans.add_argument("--normalization", choices=[*NORMALIZATIONS], help="of intensities, in all channels")
-    parser.add_argument("--name", help="of the new configuration, or of the new plans (default: made of what changes)")
+    plans.add_argument("--normalization", choices=[*NORMALIZATIONS], help="normalisation of all channels")
+    parser.add_argument("--name", help="name of the new configuration or plans (default: made from what changes)")
     parser.add_argument(
         "-p", dest="plans", metavar="PLANS", default="nnUNetPlans", help="plans file (default: %(default)s)"
     )

@@ -43,8 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command to its parser."""
     parser.description = (
         "Run an experiment file: plan and preprocess once, train baseline and tricks on all folds, predict and "
-        "evaluate test parts, each with one of nnU-Net's own commands. Finished work is not repeated: after a kill at "
-        "any point, start the same command again and it goes on."
+        "evaluate test parts, each with one of nnU-Net's own commands. Finished work is not repeated: if it is killed "
+        "at any point, start the same command again and it continues."
     )
     add = parser.add_argument
     add("spec", type=Path, metavar="SPEC", help="experiment file (YAML)")
@@ -63,9 +63,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--device",
         choices=("cpu", "cuda", "mps"),
-        help="nnU-Net's -device (default: cuda if there is a GPU, or to print)",
+        help="nnU-Net's -device (default: cuda if there is a GPU or lines are printed)",
     )
-    add("--workers", type=int, default=1, help="cells at a time without a GPU (default: %(default)s)")
+    add("--workers", type=int, default=1, help="cells that run at once without a GPU (default: %(default)s)")
     add("--retries", type=int, help="how often a failed cell is tried again (default: 1, or as in the profile)")
     add(
         "--dry-run", action="store_true", help="only show the cells with their order, state, duration and space on disk"
@@ -78,13 +78,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="shell",
         help="format of --runner print, always a bash script (default: %(default)s)",
     )
-    add("--options", default="", help="words for each xargs, sbatch or bsub, such as --options='--time=2-0'")
+    add("--options", default="", help="options of every xargs, sbatch or bsub, such as --options='--time=2-0'")
     add("--skip-missing", action="store_true", help="leave out trainings that need a trick that does not exist yet")
     add("--json", action="store_true", help="print the outcome of each cell as JSON")
     add(
         "--lock",
         action="store_true",
-        help="only lock the file, in SPEC.lock.json, before any training has started: reports then say so",
+        help="only write SPEC.lock.json, before any training has started; reports then say that the file was locked",
     )
 
 

@@ -27,8 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "image", metavar="IMAGE", type=Path, help="CASE_0000 with the data set's ending, or a folder of such images"
     )
-    parser.add_argument("-f", dest="fold", metavar="FOLD", help="default: the first that exists")
-    parser.add_argument("-chk", dest="checkpoint", metavar="FILE", default="checkpoint_final.pth")
+    parser.add_argument("-f", dest="fold", metavar="FOLD", help="fold (default: the first that exists)")
+    parser.add_argument(
+        "-chk", dest="checkpoint", metavar="FILE", default="checkpoint_final.pth", help="default: %(default)s"
+    )
     parser.add_argument(
         "-o", dest="out", metavar="FILE", type=Path, default=Path("show_ife.png"), help="default: %(default)s"
     )

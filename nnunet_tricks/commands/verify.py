@@ -14,9 +14,9 @@ UNCHECKED = 3
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.description = (
-        "Make every number and figure of a report again from its table of all cases, and say if one byte differs. "
-        "Needs neither models nor images. Ends with 1 if something differs. Ends with 3 if all numbers are the same, "
-        "but other versions drew the figures, so these cannot be compared."
+        "Make every number and figure of a report again from its table of all cases, and say if one byte differs. It "
+        "needs neither models nor images. The exit code is 1 if something differs. It is 3 if all numbers are the "
+        "same, but the figures cannot be compared because other versions drew them."
     )
     add = parser.add_argument
     add("report", type=Path, metavar="REPORT", help="folder that 'compare --report' has written, or a file in it")

@@ -162,7 +162,7 @@ def _start_up() -> Iterator[Checkup]:
 
 
 def _look_up(*, door_is_open: bool) -> Iterator[Checkup]:
-    """Through nnU-Net's own search, in fresh interpreters."""
+    """Look trainers up with nnU-Net's own search, in fresh interpreters."""
     built_in = probe(BUILT_IN)
     if "torch" not in built_in:
         mend = _python("-m", "pip", "install", "--force-reinstall", "torch")

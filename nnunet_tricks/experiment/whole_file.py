@@ -1,4 +1,4 @@
-"""Whether a file with a label map was written to its end, told by its content, as times of files do not tell.
+"""Whether a file with a label map is complete, judged by its content, because times of files do not show it.
 
 Standard library only.
 """
@@ -17,7 +17,7 @@ PNG_END = b"IEND\xaeB`\x82"
 
 
 def is_whole(file: Path) -> bool | None:
-    """Whether a file is complete; None if its format does not tell.
+    """Whether a file is complete; None if its format does not show it.
 
     Args:
         file: A file of any format; ``.gz``, ``.nii``, ``.png`` and ``.bmp`` are checked.

@@ -1,4 +1,4 @@
-"""Whether nnU-Net by itself predicts with a model as the trainer that made it would."""
+"""Whether nnU-Net without this package gives the same predictions of a model."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class StockModel:
 
         Args:
             folder: The model folder.
-            configuration: What the checkpoint says.
+            configuration: Name of the configuration in the checkpoint.
             trained_by: The trainer that the checkpoint names.
 
         Raises:

@@ -1,4 +1,4 @@
-"""What is to be segmented: classes and regions by name."""
+"""The classes and regions of a data set, by name."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ LABEL = r"[1-9]\d{0,4}"
 
 @dataclass(frozen=True)
 class Classes:
-    """What a data set wants to have segmented.
+    """The classes that a data set has for segmentation.
 
     Attributes:
         values: The label values of each class; several where it is one of nnU-Net's regions.
-        ignore: The label of voxels that nobody annotated.
-        known: Every label value that the data set has; empty if nobody knows.
+        ignore: Label of voxels that nobody annotated.
+        known: Every label value that the data set has; empty if they are unknown.
         listed: Classes that ``dataset.json`` writes as a list, though of one label.
     """
 
@@ -29,7 +29,7 @@ class Classes:
 
     @classmethod
     def of(cls, dataset_json: Mapping[str, Any]) -> Classes:
-        """Read them from ``dataset.json``.
+        """Read the classes from ``dataset.json``.
 
         Raises:
             ValueError: If it names no labels, or none that could be segmented.
@@ -52,7 +52,7 @@ class Classes:
 
     @classmethod
     def named(cls, words: Sequence[str]) -> Classes:
-        """Labels that somebody names, of files that may hold others.
+        """Classes from named labels; the files may have other labels too.
 
         Args:
             words: Label values, such as ``1``, or with a name ``kidney=1``; ``ignore`` is that of nnU-Net.
@@ -114,7 +114,7 @@ class Classes:
         return (int(label),)
 
     def key(self, name: str) -> str:
-        """As nnU-Net's ``summary.json`` names a class.
+        """Name of a class in nnU-Net's ``summary.json``.
 
         Examples:
             >>> classes = Classes.of({"labels": {"background": 0, "whole": [1, 2], "core": 2, "edge": [3]}})

@@ -1,4 +1,4 @@
-"""nnU-Net's three folders, and what stands in them."""
+"""nnU-Net's three folders, and reading their files."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Folders:
 
     @classmethod
     def of_environment(cls, variables: Mapping[str, str] = os.environ) -> Folders:
-        """As the environment says.
+        """Read the three folders from nnU-Net's environment variables.
 
         Raises:
             ValueError: If a variable is not set.

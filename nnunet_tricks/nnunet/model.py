@@ -36,12 +36,12 @@ class Model:
 
     @property
     def name(self) -> str:
-        """Where it stands within the results."""
+        """Path of the model below nnU-Net's results."""
         return f"{self.dataset}/{model_folder(self.trainer, self.plans, self.configuration)}/fold_{self.fold}"
 
     @property
     def folder(self) -> Path:
-        """Where nnU-Net puts it."""
+        """Folder in which nnU-Net writes the fold."""
         return self.folders.results / self.name
 
     def checkpoint(self, which: str) -> Path:
@@ -65,7 +65,7 @@ class Model:
 
     @property
     def validation(self) -> Path:
-        """What nnU-Net predicts at the end of a training."""
+        """Folder of nnU-Net's predictions at the end of a training."""
         return self.folder / "validation"
 
     def predictions(self, part: str, checkpoint: str) -> Path:

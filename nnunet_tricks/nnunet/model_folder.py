@@ -1,4 +1,4 @@
-"""A model folder as nnU-Net leaves it, and what of it travels."""
+"""A model folder as nnU-Net leaves it, and those of its files that an export copies."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _KEYS = {"trainer_name": str, "init_args": dict, "network_weights": dict}
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """A model folder, as far as it travels.
+    """A model folder, and those of its files that an export copies.
 
     Attributes:
         folder: Folder ``<trainer>__<plans>__<configuration>``, or what it was renamed to.
-        folds: Folds that travel, as ``nnUNetv2_predict -f`` takes them.
+        folds: Folds that are copied, as ``nnUNetv2_predict -f`` takes them.
         checkpoints: Files of their weights, relative to ``folder``.
-        others: Files that travel besides, relative to ``folder``.
+        others: Other files that are copied, relative to ``folder``.
     """
 
     folder: Path
@@ -38,7 +38,7 @@ class ModelFolder:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """All files that travel."""
+        """All files that are copied."""
         return self.others + self.checkpoints
 
     @property
@@ -48,7 +48,7 @@ class ModelFolder:
 
 
 def find_model(folder: Path, folds: Sequence[str] = (), names: Sequence[str] = (FINAL,)) -> ModelFolder:
-    """Look a model folder through.
+    """Find the folds and checkpoints of a model folder.
 
     Args:
         folder: The model folder.

@@ -37,7 +37,7 @@ class Part:
 
     @property
     def source(self) -> str:
-        """``Tr`` or ``Ts``: where its images and labels stand."""
+        """``Tr`` or ``Ts``: the end of the names of its folders of images and labels."""
         return "Tr" if self.name == "validation" or self.has_test_folds else "Ts"
 
     @property

@@ -1,4 +1,4 @@
-"""Every function and class of nnU-Net's modules that we replace, with one way to put on and to take off.
+"""Every function and class that we replace in nnU-Net's modules, as context managers.
 
 nnU-Net has no hook at these places. A patch is a context manager, and what it replaced is back when the block ends.
 The only one that must outlast the code that puts it on is ``accept_weights``, which has ``put_on`` and ``take_off``.
@@ -37,13 +37,13 @@ class Replacement:
     """
 
     def __init__(self, owner: Any, name: str, value: Any) -> None:
-        """Prepare it; nothing is replaced yet."""
+        """Prepare the patch; nothing is replaced yet."""
         self.owner, self.name, self.value = owner, name, value
         self._replaced: list[Any] = []
 
     @property
     def is_on(self) -> bool:
-        """Whether the stand-in is what others find there."""
+        """Whether the patch is active."""
         return vars(self.owner)[self.name] is self.value
 
     def put_on(self) -> None:
@@ -58,14 +58,14 @@ class Replacement:
             setattr(self.owner, self.name, self._replaced.pop())
 
     def __enter__(self) -> Replacement:
-        """Put it on."""
+        """Replace the attribute."""
         self.put_on()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Take it off."""
+        """Restore the attribute."""
         self.take_off()
 
 
@@ -96,10 +96,10 @@ def loaders(make: MakeLoader, *, processes: type | None = None) -> Iterator[None
 
 @contextmanager
 def reader_of_fingerprints(wrap: Callable[[Any], Any]) -> Iterator[None]:
-    """Have nnU-Net's fingerprint extraction read cases otherwise.
+    """Let nnU-Net's fingerprint extraction read cases in another way.
 
     Args:
-        wrap: Takes the class of nnU-Net's reader and gives what makes the reader instead.
+        wrap: Function from the class of nnU-Net's reader to a maker of readers.
     """
     from nnunetv2.experiment_planning.dataset_fingerprint import fingerprint_extractor
 
@@ -115,10 +115,10 @@ def reader_of_fingerprints(wrap: Callable[[Any], Any]) -> Iterator[None]:
 
 @contextmanager
 def search_of_prediction(wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Iterator[None]:
-    """Have nnU-Net's prediction look trainers up otherwise.
+    """Let nnU-Net's prediction look trainers up in another way.
 
     Args:
-        wrap: Takes nnU-Net's search and gives the one in its place.
+        wrap: Function from nnU-Net's search to its replacement.
 
     Raises:
         ImportError: If this version of nnU-Net has a search that is not known here.
@@ -137,7 +137,7 @@ def accept_weights(wrap: Callable[[Callable[..., None]], Callable[..., None]]) -
     """For ``nnUNetv2_train -pretrained_weights``, which nnU-Net loads between two calls of the trainer.
 
     Args:
-        wrap: Takes nnU-Net's ``load_pretrained_weights`` and gives the one in its place.
+        wrap: Function from nnU-Net's ``load_pretrained_weights`` to its replacement.
 
     Returns:
         The patch, not put on yet.

@@ -90,7 +90,7 @@ def read(file: Path) -> Plans:
     """Content of a plans file.
 
     Raises:
-        ValueError: If it is none.
+        ValueError: If the file is not a plans file.
     """
     try:
         plans = json.loads(file.read_text(encoding="utf-8"))
@@ -170,7 +170,7 @@ def check_complete(file: Path, plans: Plans, names: Iterable[str]) -> None:
 
 
 def check_plans_name(name: str) -> None:
-    """Refuse names of plans whose file is one that nnU-Net has for something else.
+    """Refuse names of plans whose file nnU-Net uses for something else.
 
     Raises:
         ValueError: If it is.
@@ -209,7 +209,7 @@ def resolve(plans: Mapping[str, Any], name: str) -> dict[str, Any]:
     """A configuration with all that it inherits, as nnU-Net's ``PlansManager`` resolves it.
 
     Raises:
-        ValueError: If it, or one that it inherits from, is not there, or they inherit in a circle.
+        ValueError: If it, or a configuration from which it inherits, does not exist, or they inherit in a circle.
 
     Examples:
         >>> large = {"patch_size": [8], "batch_size": 2}

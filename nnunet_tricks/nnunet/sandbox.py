@@ -1,4 +1,4 @@
-"""nnU-Net shut up in folders and threads of our own, and everything put back afterwards."""
+"""nnU-Net in folders and threads of our own; afterwards everything is restored."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PATHS = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
 
 @contextmanager
 def sandbox(*, raw: Path, preprocessed: Path, results: Path, seed: int = 0, log: Path | None = None) -> Iterator[None]:
-    """Let nnU-Net work in the given folders, in this process, reproducibly and without a word.
+    """Let nnU-Net work in the given folders, in this process, reproducibly and without output.
 
     What this changes is put back on leaving: environment variables, nnU-Net's paths, the states of the random
     generators, torch's thread count, standard output, and some functions: spawned process pools become threads

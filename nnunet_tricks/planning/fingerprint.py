@@ -32,11 +32,11 @@ class AnnotatedOnly:
         self._reader, self._ignore = reader(), ignore
 
     def read_images(self, files: Sequence[str]) -> tuple[NDArray[Any], dict[str, Any]]:
-        """As the reader does."""
+        """Read images as nnU-Net's reader does."""
         return self._reader.read_images(files)
 
     def read_seg(self, file: str) -> tuple[NDArray[Any], dict[str, Any]]:
-        """As the reader does, then without ``ignore``."""
+        """Read a label map as nnU-Net's reader does, with background in place of ``ignore``."""
         label, properties = self._reader.read_seg(file)
         label[label == self._ignore] = 0
         return label, properties
@@ -68,10 +68,10 @@ def _build() -> type:
     from nnunet_tricks.nnunet import patches
 
     class OfAnnotated(DatasetFingerprintExtractor):
-        """nnU-Net's, with readers that do not show ignored voxels."""
+        """nnU-Net's extractor, with readers that hide ignored voxels."""
 
         def run(self, overwrite_existing: bool = False) -> dict[str, Any]:
-            """As nnU-Net's.
+            """Extract the fingerprint as nnU-Net does, from annotated voxels only.
 
             Raises:
                 ValueError: If the data set has no ignore label, so that nothing would differ.

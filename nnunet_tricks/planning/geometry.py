@@ -43,7 +43,7 @@ def resize_name(shape: Sequence[int]) -> str:
 
 
 def spacing_of(name: str) -> list[float] | None:
-    """Millimetres that a name says.
+    """Spacing in millimetres from the name of a planner.
 
     Raises:
         ValueError: If they are out of range, or ``spacing_name`` writes them otherwise.
@@ -63,7 +63,7 @@ def spacing_of(name: str) -> list[float] | None:
 
 
 def check_spacing(spacing: Sequence[float]) -> None:
-    """Refuse what is no spacing of voxels.
+    """Refuse millimetres that cannot be a spacing of voxels.
 
     Raises:
         ValueError: If one is out of range.
@@ -77,7 +77,7 @@ def check_spacing(spacing: Sequence[float]) -> None:
 
 
 def check_resampled(plans: Plans) -> None:
-    """Refuse plans that say already where voxels lie, other than by a spacing.
+    """Refuse plans that already set the voxel grid, other than by a spacing.
 
     Raises:
         ValueError: If they do.

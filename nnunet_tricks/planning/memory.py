@@ -14,7 +14,7 @@ They are the numbers of nnU-Net's ``ExperimentPlanner``.
 
 
 def estimated_gigabytes(resolved: Mapping[str, Any], channels: int, labels: int) -> float:
-    """What a training step takes, roughly: nnU-Net's rule is good to some tens of percent.
+    """Estimated memory of a training step; nnU-Net's rule is right to some tens of percent.
 
     Args:
         resolved: A configuration with all that it inherits.

@@ -1,8 +1,8 @@
 """Another patch size as one more configuration of a plans file; it reads the same preprocessed data.
 
 D. Zhang et al., "Deep Learning for Medical Image Segmentation: Tricks, Challenges and Future Directions", section
-3.2.1, compares cubes of 32 to 192 voxels. A network that fits the one does not fit the other: how often each axis can
-be pooled, and so how deep the network is, follows from the patch. nnU-Net's own rule decides it here as there.
+3.2.1, compares cubes of 32 to 192 voxels. A network that fits one size may not fit another: the patch
+decides how often each axis can be pooled, and so how deep the network is. nnU-Net's own rule is used here too.
 """
 
 from __future__ import annotations

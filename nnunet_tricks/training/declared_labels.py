@@ -1,7 +1,7 @@
-"""Labels of the training cases against those of dataset.json.
+"""Labels of the training cases, compared with those of dataset.json.
 
-A voxel of a label that dataset.json does not have is of no class. nnU-Net's own loss fails at the first patch that
-shows one; overlap losses would learn from it as from nothing at all.
+A voxel with a label that dataset.json does not have belongs to no class. nnU-Net's own loss fails at the first patch
+that shows one; overlap losses would learn from it as from nothing at all.
 """
 
 from __future__ import annotations

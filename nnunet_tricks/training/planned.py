@@ -1,4 +1,4 @@
-"""What is known of a training before anything of it is made: name, plans and data set are enough."""
+"""What is known about a training before it starts, from name, plans and data set."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Planned:
 
     @classmethod
     def of(cls, plans: dict[str, Any], configuration: str, dataset_json: dict[str, Any]) -> Planned:
-        """From what nnU-Net gives to a trainer."""
+        """Collect the arguments that nnU-Net gives to a trainer."""
         manager = PlansManager(plans)
         return cls(
             manager,

@@ -21,7 +21,7 @@ NNUNET_FOLDS = 5
 
 
 def check(trainer: str, plans: dict[str, Any], configuration: str, fold: int | str) -> None:
-    """Refuse what nnU-Net would stumble over later, or silently do differently.
+    """Refuse settings with which nnU-Net would fail later, or silently do something else.
 
     Args:
         trainer: Name of the trainer.
@@ -63,12 +63,12 @@ def _folder(variable: str) -> str:
 
 
 def _folds_of(split: Path) -> list[Fold]:
-    """Those of a split file, or as many empty ones as nnU-Net draws where there is none."""
+    """The folds of a split file, or as many empty ones as nnU-Net draws where there is none."""
     return _read(split) if split.is_file() else [{"train": [], "val": []}] * NNUNET_FOLDS
 
 
 def _cases_of(split: Path, folds: list[Fold], fold: int | str) -> list[str]:
-    """The cases of a fold, as far as a split file tells."""
+    """The cases of a fold by the split file; nothing where there is none."""
     if fold == "all":
         return sorted({case for part in folds for cases in part.values() for case in cases})
     if not 0 <= int(fold) < len(folds):

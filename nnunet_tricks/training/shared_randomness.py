@@ -1,7 +1,7 @@
 """Common random numbers: baseline and trick start from the same weights and see the same patches, augmented alike.
 
-What chance does to both does not show in their difference, so that fewer trainings may tell it. It is not determinism
-for its own sake: another run draws other numbers, and only runs of the same number, fold and data set share theirs.
+Shared chance cancels in the difference, so fewer trainings may be enough to see it. It is not determinism for its own
+sake: another run draws other numbers, and only runs of the same number, fold and data set share theirs.
 Where sums are not made in the same order, as on most GPUs, trainings that begin alike still drift apart.
 """
 
@@ -59,7 +59,7 @@ class SharedLoader(nnUNetDataLoader):
     """
 
     def __init__(self, *arguments: Any, words: tuple[object, ...], first: int = 0, **settings: Any) -> None:
-        """As nnU-Net's, with what the seed is made of and the number of the first batch."""
+        """Make nnU-Net's loader, with the words of the seed and the number of the first batch."""
         super().__init__(*arguments, **settings)
         self.words, self.made = words, Value("q", first)
 
@@ -77,7 +77,7 @@ class InOrder(NonDetMultiThreadedAugmenter):
     """nnU-Net's loading processes, whose batches come in the order of their numbers."""
 
     def __init__(self, data_loader: SharedLoader, *arguments: Any, **settings: Any) -> None:
-        """As nnU-Net's."""
+        """Start nnU-Net's loading processes, with no batch waiting yet."""
         super().__init__(data_loader, *arguments, **settings)
         self.next_number = data_loader.made.value
         self.early: dict[int, Any] = {}

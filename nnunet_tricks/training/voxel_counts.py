@@ -25,7 +25,7 @@ def count(dataset: nnUNetBaseDataset, cases: Iterable[str], *, log: Callable[[st
     Args:
         dataset: nnU-Net's preprocessed data.
         cases: Identifiers.
-        log: Takes a line when there is something to say.
+        log: Function that writes a line to the log.
 
     Returns:
         Label -> voxels; the ignore label, if there is one, is a label as any other.
@@ -48,7 +48,7 @@ def by_case(
     Args:
         dataset: nnU-Net's preprocessed data.
         cases: Identifiers.
-        log: Takes a line when there is something to say.
+        log: Function that writes a line to the log.
 
     Returns:
         Case -> label -> voxels; the ignore label, if there is one, is a label as any other.

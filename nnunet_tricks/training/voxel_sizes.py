@@ -1,4 +1,4 @@
-"""How large the voxels of preprocessed images are: as planned, or of each case its own where plans do not resample."""
+"""Voxel sizes of preprocessed images: as planned, or those of each case where plans do not resample."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class CurrentEdges:
 
 
 class MeasuredCases:
-    """A data set of nnU-Net's loader that tells the voxel's edges of the case that is loaded.
+    """A data set of nnU-Net's loader that records the voxel edges of each case that it loads.
 
     Attributes:
         cases: nnU-Net's data set, or another that stands for it.
@@ -65,7 +65,7 @@ class MeasuredCases:
         self.identifiers = cases.identifiers
 
     def load_case(self, identifier: str) -> tuple[Any, ...]:
-        """As nnU-Net's."""
+        """Load a case as nnU-Net does, and record its voxel edges."""
         image, *rest, properties = self.cases.load_case(identifier)
         self.current.edges = edges_of_case(properties, image.shape[1:], self.transposed)
         return (image, *rest, properties)

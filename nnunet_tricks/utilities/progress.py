@@ -13,7 +13,7 @@ def shown(items: Iterable[Item], what: str, total: int) -> Iterator[Item]:
     """The same items, with a bar on standard error.
 
     Args:
-        items: What is worked on.
+        items: Cases or other items.
         what: Words beside the bar.
         total: Number of items.
     """

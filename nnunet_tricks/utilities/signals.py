@@ -1,4 +1,4 @@
-"""Being told to end."""
+"""Signals that end a process."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ SHOWN = 5
 
 
 def some(words: Sequence[str], joint: str = ", ") -> str:
-    """The first few of them, and how many more.
+    """The first few words of a list, and how many more there are.
 
     Examples:
         >>> some(["a", "b"]), some(list("abcdefg"))

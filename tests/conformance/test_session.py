@@ -95,7 +95,7 @@ def test_a_users_trainer_may_build_on_ours(
     assert main(["show", "nnUNetTrainerMineGood"]) == 0
     shown = capsys.readouterr().out
     assert shown.startswith("nnUNetTrainerMineGood is yours and builds on this one")
-    assert "Tversky: missed voxels and false alarms weighed apart" in shown
+    assert "Tversky: overlap with separate weights for missed voxels and false alarms" in shown
     assert main(["show", "nnUNetTrainerMinGood"]) == 2
     with bench.room(find_trainer("nnUNetTrainerMineGood"), Situation("labels", "2d", True)) as run:
         run.build(untouched=True).on_train_start()

@@ -12,7 +12,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         hooks=("sampling", "labels"),
         phase=PREPROCESSING,
         module="nnunet_tricks.tricks.sparse.trainer",
-        summary="few annotated slices, simulated or in earnest; the others and padding are ignored",
+        summary="training on few annotated slices, simulated or real; the other slices and padding are ignored",
         formula="round(density * Z) slices of ceil(volumes * V) volumes count in the loss",
         parameters=(
             Parameter(

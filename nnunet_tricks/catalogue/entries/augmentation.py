@@ -112,7 +112,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
     _single(
         "ColorJitter",
         "intensity",
-        "other brightness, contrast and, of colour images, saturation",
+        "other brightness and contrast, and other saturation of colour images",
         "factors 1 - most to 1 + most, summand up to most x range",
         _P,
         Parameter(name="most", default=0.2, high=1, help="largest change"),

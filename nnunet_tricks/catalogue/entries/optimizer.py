@@ -47,7 +47,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         phase=MODEL,
         module=f"{_VARIANTS}.optimizer.nnUNetTrainerAdam",
         stand_in="nnunet_tricks.tricks.optimizer.vanilla_adam:VanillaAdamTrainer",
-        summary="Adam as its paper has it (nnU-Net's own)",
+        summary="Adam as in its paper (nnU-Net's own)",
         formula="w <- w - lr m / sqrt(v); m and v running means of gradient + decay w and of its square",
         parameters=(
             _LR,
@@ -85,7 +85,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         hooks=("schedule",),
         phase=MODEL,
         module="nnunet_tricks.tricks.schedule.constant",
-        summary="a learning rate that stays what it is",
+        summary="a constant learning rate",
         formula="lr in every epoch",
         paper=cited("zhang2022tricks"),
         challenges=_BASELINES,

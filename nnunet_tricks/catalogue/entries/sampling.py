@@ -12,7 +12,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         hooks=("sampling.fraction", "sampling.cases"),
         phase=PREPROCESSING,
         module="nnunet_tricks.tricks.sampling.oversample",
-        summary="another fraction of patches that are centred on foreground",
+        summary="another fraction of patches centred on foreground",
         formula="each patch with probability fraction; the others lie anywhere",
         parameters=(
             Parameter(name="fraction", default=0.3, high=1, help="of the patches; 0 for none, 1 for all"),
@@ -38,7 +38,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         hooks=("sampling.classes",),
         phase=PREPROCESSING,
         module="nnunet_tricks.tricks.sampling.class_balanced",
-        summary="patches on foreground: first the class, all alike, then a case that has it",
+        summary="patches on foreground: first a class is drawn, each equally often, then a case that has it",
         formula="class uniform, then case uniform among those with the class, then voxel uniform",
         paper=cited("shen2016relay"),
         challenges=("class imbalance",),

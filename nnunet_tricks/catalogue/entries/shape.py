@@ -19,7 +19,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         hooks=("loss", "targets"),
         phase=MODEL,
         module="nnunet_tricks.tricks.loss.boundary",
-        summary="generalized Dice and, more and more, the distance of what is predicted from the true border",
+        summary="generalized Dice and, with rising weight, the distance of predicted voxels from the true border",
         formula="(1 - w) generalized Dice + w mean(phi p), w from 0 to weight; phi is the signed distance",
         parameters=(
             Parameter(name="weight", default=0.99, high=1, help="of the boundary term at the end of the training"),
@@ -32,7 +32,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         hooks=("loss",),
         phase=MODEL,
         module="nnunet_tricks.tricks.loss.active_contour",
-        summary="a short border around a region that agrees with the truth",
+        summary="a region that agrees with the truth, with a short border",
         formula="length mean(|grad p|) + region mean(p (1 - g) + (1 - p) g), mean over the foreground classes",
         parameters=(
             Parameter(name="length", default=1.0, high=100, help="weight of the border's length"),
@@ -46,7 +46,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         hooks=("loss", "targets"),
         phase=MODEL,
         module="nnunet_tricks.tricks.loss.skeleton_recall",
-        summary="thin objects are to be found along their whole length",
+        summary="nnU-Net's loss, and the recall of the truth's centre lines",
         formula="nnU-Net's loss + weight (1 - recall of the truth's widened skeleton)",
         parameters=(Parameter(name="weight", default=1.0, high=100, help="of the recall term"),),
         paper=cited("kirchhoff2024skeleton"),
@@ -131,7 +131,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         hooks=("loss", "targets"),
         phase=MODEL,
         module="nnunet_tricks.tricks.loss.blob",
-        summary="nnU-Net's loss on the whole, and on each object alone",
+        summary="nnU-Net's loss on the whole image, and on each object alone",
         formula="alpha L + beta mean of L on each object and the background, others cut out; L is Dice + CE",
         parameters=(
             Parameter(name="alpha", default=2.0, high=100, help="weight of the whole"),

@@ -34,7 +34,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         hooks=("supervision",),
         phase=MODEL,
         module="nnunet_tricks.tricks.supervision.uniform",
-        summary="the outputs of the decoder's last levels weigh alike",
+        summary="the outputs of the decoder's last levels have equal weights",
         formula="mean of loss(output of level l, truth at its size) over the last levels l",
         parameters=(Parameter(name="levels", default=4, low=1, high=8, help="how many of the decoder's last levels"),),
         paper=cited("lee2015deeply"),

@@ -55,7 +55,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         hooks=("loss",),
         phase=MODEL,
         module="nnunet_tricks.tricks.loss.focal",
-        summary="cross-entropy that hardly counts voxels that are right already",
+        summary="cross-entropy in which voxels that are already right hardly count",
         formula="-alpha_t (1 - p_t)^gamma log p_t, mean over the annotated voxels; t is the true class",
         parameters=(
             _FOCAL_ALPHA,
@@ -101,7 +101,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         hooks=("loss",),
         phase=MODEL,
         module="nnunet_tricks.tricks.loss.balanced_cross_entropy",
-        summary="cross-entropy in which a class counts by how much of the images it is not",
+        summary="cross-entropy in which a class is weighted by the share of all other voxels",
         formula="-w_t log p_t, mean over the annotated voxels; w is 1 less the share of the class in the training fold",
         parameters=(
             Parameter(

@@ -29,7 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "folder", metavar="FOLDER", type=Path, help="folder of label maps, or a raw data set of nnU-Net with labelsTr"
     )
     parser.add_argument(
-        "--density", type=float, nargs="+", metavar="SHARE", default=DENSITIES, help="default: those of the paper"
+        "--density",
+        type=float,
+        nargs="+",
+        metavar="SHARE",
+        default=DENSITIES,
+        help="shares of slices (default: the paper's)",
     )
     parser.add_argument("--policy", choices=("fixed", "random"), default="fixed", help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: %(default)s")

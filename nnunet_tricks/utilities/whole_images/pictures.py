@@ -1,4 +1,4 @@
-"""Whether a PNG or a BMP is whole."""
+"""Checks whether a PNG or a BMP file is complete."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def check_png(file: Path) -> None:
     """Read every chunk, to the one that ends the picture, and compare it with its check sum.
 
     Raises:
-        ValueError: If one is not all there, or has changed.
+        ValueError: If a chunk is incomplete, or has changed.
     """
     with file.open("rb") as opened:
         begins = opened.read(len(PNG))

@@ -22,7 +22,7 @@ Packed = Literal["gzip", "zlib", "bzip2", "raw"]
 
 @dataclass(frozen=True)
 class Stored:
-    """Where the bytes of an image are.
+    """Place of the bytes of an image.
 
     Attributes:
         file: File that holds them.

@@ -1,4 +1,4 @@
-"""Whether all pages of a TIFF are within their file."""
+"""Checks whether all pages of a TIFF are within their file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WIDTHS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 
 
 def check_tiff(file: Path) -> None:
-    """Follow the chain of pages, which readers give up in silence where it leaves the file.
+    """Follow the chain of pages. Where it leaves the file, readers silently stop.
 
     Raises:
         ValueError: If a page, or the data of one, ends behind the file.
