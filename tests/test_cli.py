@@ -11,7 +11,7 @@ from statistics import fmean
 
 import pytest
 
-from nnunet_tricks.catalogue import CATALOGUE
+from nnunet_tricks.catalogue import CATALOGUE, EVERYTHING
 from nnunet_tricks.cli import COMMANDS, main
 
 
@@ -43,9 +43,9 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
 def test_list_shows_every_trick(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list"]) == 0
     shown = capsys.readouterr().out
-    assert all(info.name in shown and info.summary in shown for info in CATALOGUE)
+    assert all(info.name in shown and info.summary in shown for info in EVERYTHING)
     lines = {line.split()[0]: line for line in shown.splitlines() if line.startswith("  ")}
-    assert len({lines[info.name].index(info.summary) for info in CATALOGUE}) == 1
+    assert len({lines[info.name].index(info.summary) for info in EVERYTHING}) == 1
 
 
 @pytest.mark.parametrize("words", [[], ["--for", "small-objects"], ["--hook", "network"]])
@@ -84,7 +84,7 @@ def test_list_narrows_down(words: list[str], expected: set[str], capsys: pytest.
 def test_an_unknown_problem_is_answered_with_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "--for", "class-imbalence"]) == 2
     message = capsys.readouterr().err
-    assert all(challenge.replace(" ", "-") in message for info in CATALOGUE for challenge in info.challenges)
+    assert all(challenge.replace(" ", "-") in message for info in EVERYTHING for challenge in info.challenges)
     assert message.endswith("did you mean class-imbalance?\n")
 
 

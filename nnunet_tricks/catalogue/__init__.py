@@ -35,3 +35,6 @@ CATALOGUE: tuple[TrickInfo, ...] = (
 
 AFTER_TRAINING: tuple[TrickInfo, ...] = (*inference.ENTRIES, *postprocessing.ENTRIES)
 """Tricks for trained models. No trainer's name holds them."""
+
+EVERYTHING: tuple[TrickInfo, ...] = (*CATALOGUE, *AFTER_TRAINING)
+"""All tricks, whether they need a training or not."""

@@ -127,6 +127,7 @@ class TrickInfo:
         own: Whether nnU-Net does it anyway, so that it says something beside a base only.
         aliases: Former names, still understood because checkpoints hold them.
         module: Module of its trainer class, ``trainer``; empty for a base, whose class is made of its parts.
+        command: Command of ours that does it to trained models, at its defaults; empty for a trick of trainers.
         stand_in: Module and class, ``"module:class"``, in place of one of nnU-Net's own trainers where the name says
             more than that trainer alone.
     """
@@ -147,6 +148,7 @@ class TrickInfo:
     aliases: tuple[str, ...] = ()
     module: str = ""
     stand_in: str = ""
+    command: str = ""
 
     @property
     def trainer(self) -> str:

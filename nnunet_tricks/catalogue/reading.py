@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
+from nnunet_tricks.catalogue import AFTER_TRAINING
 from nnunet_tricks.catalogue.info import Parameter, TrickInfo, Value
 from nnunet_tricks.catalogue.repair import RESERVED, At, Flaw, Tokens
 from nnunet_tricks.catalogue.spelling import NUMBER, bound, example, number, parameter_of, spell, spell_trick, value_of
@@ -79,6 +80,12 @@ class TokenReader:
     def _trick(self, at: At) -> TrickInfo:
         if info := self._infos.get(at.token.casefold()):
             return info
+        for info in AFTER_TRAINING:
+            if info.name.casefold() == at.token.casefold():
+                raise Flaw(
+                    f"{info.name} is no part of a training; 'nnunet-tricks {info.command}' does it with trained models",
+                    [at.removed_with_parameters()],
+                )
         near = get_close_matches(at.token.casefold(), self._infos, n=3, cutoff=0.4)
         repairs = [at.replaced(self._infos[word].name) for word in near]
         raise Flaw(f"there is no trick '{at.token}'", [*repairs, at.removed()])

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from textwrap import wrap
 
-from nnunet_tricks.catalogue import CATALOGUE
+from nnunet_tricks.catalogue import EVERYTHING
 from nnunet_tricks.catalogue.info import HOOKS, PHASES, Measurement, TrickInfo
 
 BEGIN = "<!-- tricks: begin, written by 'python -m nnunet_tricks.catalogue.table' -->"
@@ -25,7 +25,7 @@ _BASES = (
 )
 
 
-def as_markdown(catalogue: Sequence[TrickInfo] = CATALOGUE) -> str:
+def as_markdown(catalogue: Sequence[TrickInfo] = EVERYTHING) -> str:
     """All tricks: a table for each hook and one of the bases, indices by problem and phase, and the papers' figures."""
     tricks = [info for info in catalogue if not info.base]
     parts = []
@@ -83,7 +83,11 @@ def _section(title: str, tricks: Sequence[TrickInfo], hook: str) -> list[str]:
         for hooks, names in switches.items()
         for line in _wrapped(f"- {_listed(names)}: {', '.join(hooks)}", indent="  ")
     ]
-    table = _table(("`-tr`", "what it is"), [(f"`{info.trainer}`", info.summary) for info in tricks])
+    if tricks[0].command:
+        rows = [(f"`{info.name}`", f"`nnunet-tricks {info.command}`", info.summary) for info in tricks]
+        table = _table(("trick", "with a trained model", "what it is"), rows)
+    else:
+        table = _table(("`-tr`", "what it is"), [(f"`{info.trainer}`", info.summary) for info in tricks])
     return [f"## {title}", table, *(["\n".join(["Hooks:", "", *lines])] if lines else [])]
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nnunet_tricks.comparison.folders import Predictions
     from nnunet_tricks.comparison.report.collect import ReportedComparison
     from nnunet_tricks.experiment.spec import Comparison
+    from nnunet_tricks.nnunet.model import Model
 
 SPECS = (".yaml", ".yml")
 ENDINGS = (".md", ".csv")
@@ -142,15 +143,15 @@ def _selections(arguments: argparse.Namespace) -> list[PredictionSelection]:
 
 def _of_spec(file: Path, folds: Sequence[str] | None) -> list[PredictionSelection]:
     from nnunet_tricks.comparison.beside import metrics_of
-    from nnunet_tricks.comparison.folders import Predictions
     from nnunet_tricks.comparison.metrics.registry import all_metrics
-    from nnunet_tricks.experiment.cells import trained
+    from nnunet_tricks.experiment.cells import inferred, trained
     from nnunet_tricks.experiment.spec import read_experiment
     from nnunet_tricks.nnunet.folders import Folders
 
     known = [metric.name for metric in all_metrics()]
     selections: dict[str, PredictionSelection] = {}
-    for _, cell in trained(read_experiment(file), Folders.of_environment()):
+    experiment, nnunet_folders = read_experiment(file), Folders.of_environment()
+    for _, cell in trained(experiment, nnunet_folders):
         comparison, model = cell.comparison, cell.model
         wanted = list(folds or comparison.folds)
         if comparison.name not in selections:
@@ -163,11 +164,20 @@ def _of_spec(file: Path, folds: Sequence[str] | None) -> list[PredictionSelectio
                 printed=[name for name in metrics_of(comparison) if name in known],
             )
         if model.fold in wanted:
-            selections[comparison.name].predictions += [
-                Predictions(model.folder.parent, model.fold, model.predictions(part, comparison.checkpoint).name)
-                for part in comparison.parts
-            ]
+            selections[comparison.name].predictions += _of_parts(model, comparison)
+    for _, result in inferred(experiment, nnunet_folders):
+        if result.result.fold in (folds or result.comparison.folds):
+            selections[result.comparison.name].predictions += _of_parts(result.result, result.comparison)
     return list(selections.values())
+
+
+def _of_parts(model: Model, comparison: Comparison) -> list[Predictions]:
+    from nnunet_tricks.comparison.folders import Predictions
+
+    return [
+        Predictions(model.folder.parent, model.fold, model.predictions(part, comparison.checkpoint).name)
+        for part in comparison.parts
+    ]
 
 
 def _compared(selection: PredictionSelection, arguments: argparse.Namespace) -> list[ReportedComparison]:

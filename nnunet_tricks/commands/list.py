@@ -14,7 +14,7 @@ from math import inf
 from statistics import fmean
 from typing import Any
 
-from nnunet_tricks.catalogue import CATALOGUE
+from nnunet_tricks.catalogue import EVERYTHING
 from nnunet_tricks.catalogue.info import HOOKS, PHASES, TrickInfo
 
 
@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the matching tricks."""
     if arguments.challenge is not None:
         _check_challenge(arguments.challenge)
-    tricks = [info for info in CATALOGUE if _fits(info, arguments)]
+    tricks = [info for info in EVERYTHING if _fits(info, arguments)]
     if arguments.challenge is not None:
         tricks.sort(key=_mean_delta, reverse=True)
     if arguments.json:
@@ -51,7 +51,13 @@ def run(arguments: argparse.Namespace) -> int:
         if rows:
             print(f"{phase}")
             print(*_lines(rows, tricks, with_deltas=bool(arguments.challenge)), sep="\n")
-    print("\nnnUNetv2_train DATASET CONFIGURATION FOLD -tr nnUNetTrainer<Name>")
+    print()
+    if any(not info.command for info in tricks):
+        print("nnUNetv2_train DATASET CONFIGURATION FOLD -tr nnUNetTrainer<Name>")
+    for verb in dict.fromkeys(info.command.partition(" ")[0] for info in tricks if info.command):
+        names = [info.name for info in tricks if info.command.startswith(f"{verb} ")]
+        line = f"nnunet-tricks {verb}, after training: {', '.join(names)}"
+        print(*textwrap.wrap(line, 79, subsequent_indent="    "), sep="\n")
     print("'nnunet-tricks show Name' shows more.")
     if arguments.challenge:
         print("Numbers: points of Dice that a trick adds to a paper's bare baseline,\nmean (range) over data sets.")
@@ -82,7 +88,7 @@ def as_data(info: TrickInfo) -> dict[str, Any]:
     """A catalogue entry as plain data."""
     return {
         "name": info.name,
-        "trainer": info.trainer,
+        **({"command": f"nnunet-tricks {info.command}"} if info.command else {"trainer": info.trainer}),
         "phase": info.phase,
         "hooks": info.hooks,
         "summary": info.summary,
@@ -97,7 +103,7 @@ def as_data(info: TrickInfo) -> dict[str, Any]:
 
 
 def _check_challenge(challenge: str) -> None:
-    known = sorted({_dashed(word) for info in CATALOGUE for word in info.challenges})
+    known = sorted({_dashed(word) for info in EVERYTHING for word in info.challenges})
     if _dashed(challenge) not in known:
         near = get_close_matches(_dashed(challenge), known, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
@@ -120,16 +126,20 @@ def _deltas(info: TrickInfo) -> str:
 def _fits(info: TrickInfo, arguments: argparse.Namespace) -> bool:
     return (
         fnmatchcase(info.name.casefold(), arguments.pattern.casefold())
-        and (arguments.phase is None or any(word.startswith(arguments.phase.casefold()) for word in _words(info.phase)))
+        and (arguments.phase is None or any(end.startswith(_joined(arguments.phase)) for end in _ends(info.phase)))
         and (arguments.hook is None or any(hook.partition(".")[0] == arguments.hook for hook in info.hooks))
         and (arguments.challenge is None or _dashed(arguments.challenge) in map(_dashed, info.challenges))
     )
 
 
-def _words(phase: str) -> list[str]:
-    """The ends of a phase, from each of its words on, so that 'model imp' and 'augmentation' both match."""
-    words = phase.split(" ")
+def _ends(phase: str) -> list[str]:
+    """The ends of a phase, from each of its words on, so that 'model imp' and 'postprocessing' both match."""
+    words = _joined(phase).split(" ")
     return [" ".join(words[start:]) for start in range(len(words))]
+
+
+def _joined(phase: str) -> str:
+    return phase.casefold().replace("-", "")
 
 
 def _dashed(words: str) -> str:

@@ -267,11 +267,27 @@ def _print(
     for cell in cells:
         if sign := strangers.running(cell) if cell.is_done() else strangers.at(cell):
             print(f"note: {cell.key}: {sign.words}; wait until it ends before you run its line", file=sys.stderr)
-    for cell in cells:
-        if isinstance(cell, Predict) and not cell.is_done():
-            cell.link_images()  # nobody else will, before its line runs
+    _link_images(cells)
     print(FORMATS[arguments.format](chains(cells), gpu=device == "cuda", options=arguments.options), end="")
     return 0
+
+
+def _link_images(cells: Sequence[Cell]) -> None:
+    """Link the images that printed lines predict: nobody else will, before these run."""
+    unsplit = set()
+    for cell in cells:
+        if not isinstance(cell, Predict) or cell.is_done():
+            continue
+        if cell.part.name == "validation" and not cell.part.folders.splits(cell.part.dataset):
+            unsplit.add(cell.part.dataset)
+        else:
+            cell.link_images()
+    for dataset in sorted(unsplit):
+        print(
+            f"note: {dataset} has no split yet, so the images of its validation cases are not linked: print the lines "
+            "of predictions again when its first training has begun",
+            file=sys.stderr,
+        )
 
 
 def _check_planners(cells: Sequence[Cell]) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
+from nnunet_tricks.catalogue import after_training
 from nnunet_tricks.catalogue.info import Value
 from nnunet_tricks.catalogue.naming import PREFIX, IllegalName, TrainerName, Trick, ensemble_note, is_ours, parse
 from nnunet_tricks.catalogue.papers import cited
@@ -24,12 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print everything about the trick or trainer."""
+    if after_training.info_of(arguments.name):
+        return _show_after_training(arguments)
     name, builds_on = _read(arguments.name)
     if arguments.cite:
-        papers = dict.fromkeys(
-            [cited("isensee2021nnunet"), *(paper for trick in name.tricks for paper in trick.papers)]
-        )
-        print("\n\n".join(paper.bibtex for paper in papers))
+        print(_bibtex(name.tricks))
     elif arguments.json:
         tricks = [as_data(trick.info) | {"settings": trick.settings} for trick in name.tricks]
         switched = [str(trick) for trick in name.switched]
@@ -48,6 +48,28 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"\nlength     {note}")
         print(f"\nexample    nnUNetv2_train 501 3d_fullres 0 -tr {builds_on or name}")
     return 0
+
+
+def _show_after_training(arguments: argparse.Namespace) -> int:
+    """Print everything about a trick that no trainer has."""
+    trick = after_training.read(arguments.name)
+    line = after_training.example(trick)
+    if arguments.cite:
+        print(_bibtex([trick]))
+    elif arguments.json:
+        # The same keys as for trainers, without those that only a training has.
+        tricks = [as_data(trick.info) | {"settings": trick.settings}]
+        print(json.dumps({"command": line, "tricks": tricks, "switched": [str(trick)]}, indent=2))
+    else:
+        print(f"{trick}: for trained models")
+        print("\n".join(["", *_lines(trick)]))
+        print(f"\nexample    {line}")
+    return 0
+
+
+def _bibtex(tricks: Iterable[Trick]) -> str:
+    papers = dict.fromkeys([cited("isensee2021nnunet"), *(paper for trick in tricks for paper in trick.papers)])
+    return "\n\n".join(paper.bibtex for paper in papers)
 
 
 def _read(given: str) -> tuple[TrainerName, str]:

@@ -92,11 +92,13 @@ def _folds(models: PredictedGroup, folds: Collection[str] | None) -> Iterator[st
 def unfinished(prediction: Predictions) -> str:
     """What a training, or its predictions, lack; empty if nothing."""
     place = f"{prediction.model.name}/fold_{prediction.fold}"
-    if not (prediction.fold_folder / "checkpoint_final.pth").is_file():
+    if not (prediction.trained.fold_folder / "checkpoint_final.pth").is_file():
         return f"{place} is unfinished: it has no checkpoint_final.pth"
     if not prediction.folder.is_dir():
         return f"{place} has no predictions in {prediction.part}"
     if prediction.part == VALIDATION and not (prediction.folder / "summary.json").is_file():
+        if prediction.trained != prediction:
+            return f"{place} is unfinished: 'nnunet-tricks run' ends it"
         return f"{place} has an unfinished validation: nnUNetv2_train ... --val ends it"
     return ""
 
@@ -112,7 +114,7 @@ def _splits(models: PredictedGroup) -> Iterator[str]:
         model = Model(
             replace(folders, results=prediction.model.parent.parent),
             prediction.dataset,
-            prediction.trainer,
+            prediction.trained.trainer,
             prediction.plans_name,
             prediction.configuration,
             prediction.fold,
@@ -173,7 +175,9 @@ def versions_of(prediction: Predictions, package: str) -> list[str]:
     attempts = [attempt for attempt in record_of(prediction).attempts if not attempt.command.endswith(" --val")]
     versions = [str(attempt.versions[package]) for attempt in attempts if package in attempt.versions]
     with suppress(OSError, ValueError):
-        content: Mapping[str, Any] = json.loads((prediction.fold_folder / "debug.json").read_text(encoding="utf-8"))
+        content: Mapping[str, Any] = json.loads(
+            (prediction.trained.fold_folder / "debug.json").read_text(encoding="utf-8")
+        )
         # nnU-Net itself writes that of torch only, our trainers the others too.
         version = str(content.get(f"{package}_version", ""))
         versions += [version] if version else []

@@ -1,15 +1,17 @@
-"""What a training has cost: time per epoch from nnU-Net's log, memory where a queue has recorded it."""
+"""What a method has cost: time per epoch from nnU-Net's log, memory and time per case where a queue recorded them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from statistics import median
+from pathlib import Path
+from statistics import fmean, median
 
 from nnunet_tricks.comparison.folders import Predictions
+from nnunet_tricks.experiment.inference_cells import RECORD
 from nnunet_tricks.experiment.record import Record
-from nnunet_tricks.nnunet.folders import STATE
+from nnunet_tricks.nnunet.folders import STATE, is_json, read_json
 
 EPOCH = re.compile(r"Epoch time: (\d+(?:\.\d+)?) s")
 
@@ -22,28 +24,55 @@ class Cost:
         epoch: Median seconds per epoch; None if no log says.
         memory: Highest peak of a training's processes in bytes; None if it is not recorded.
         device_memory: Highest peak on a GPU in bytes; None if it is not recorded.
+        case: Mean seconds of the commands that predict a case, that of all members of an ensemble; None if a queue did
+            not record one of them, such as the validation that follows a training.
     """
 
     epoch: float | None = None
     memory: int | None = None
     device_memory: int | None = None
+    case: float | None = None
 
 
 def cost(predictions: Iterable[Predictions]) -> Cost:
     """What the trainings behind some predictions have cost."""
     epochs: list[float] = []
     records = []
+    times = []
     for prediction in predictions:
-        for log in sorted(prediction.fold_folder.glob("training_log_*.txt")):
+        times.append(_seconds_per_case(prediction.folder, str(prediction.description["file_ending"])))
+        for log in sorted(prediction.trained.fold_folder.glob("training_log_*.txt")):
             epochs += map(float, EPOCH.findall(log.read_text(encoding="utf-8", errors="replace")))
         records.append(record_of(prediction))
     memories = [record.memory for record in records if record.memory]
     on_device = [record.device_memory for record in records if record.device_memory]
-    return Cost(median(epochs) if epochs else None, max(memories, default=None), max(on_device, default=None))
+    known = [time for time in times if time is not None]
+    return Cost(
+        median(epochs) if epochs else None,
+        max(memories, default=None),
+        max(on_device, default=None),
+        fmean(known) if known and len(known) == len(times) else None,
+    )
+
+
+def _seconds_per_case(folder: Path, ending: str) -> float | None:
+    """Seconds that the commands behind a folder of predictions took for a case, with their start."""
+    place = folder.parent
+    states = place.parent.parent.parent / STATE / place.parent.parent.name / place.parent.name / place.name
+    records = [Record.read(states / f"{verb}_{folder.name}") for verb in ("predict", "ensemble", "postprocess")]
+    own = next((record.seconds for record in records if record.attempts), None)
+    cases = sum(1 for _ in folder.glob(f"[!.]*{ending}"))
+    times = [None if own is None or not cases else own / cases]
+    noted = folder / RECORD
+    settings = read_json(noted).get("settings", {}) if is_json(noted) else {}
+    sources = [*settings.get("members", ()), *([settings["of"]] if "of" in settings else [])]
+    times += [_seconds_per_case(Path(source), ending) for source in sources]
+    known = [time for time in times if time is not None]
+    return sum(known) if len(known) == len(times) else None
 
 
 def record_of(prediction: Predictions) -> Record:
     """What a queue has recorded of the training behind predictions; an empty record if there was no queue."""
-    states = prediction.model.parent.parent / STATE
-    name = prediction.fold_folder.name
-    return Record.read(states / prediction.dataset / prediction.model.name / name / "train")
+    trained = prediction.trained
+    states = trained.model.parent.parent / STATE
+    return Record.read(states / trained.dataset / trained.model.name / trained.fold_folder.name / "train")

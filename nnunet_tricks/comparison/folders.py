@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from nnunet_tricks.catalogue import after_training
 from nnunet_tricks.catalogue.naming import IllegalName, parse
 from nnunet_tricks.comparison.evaluate import CaseFiles
 from nnunet_tricks.comparison.images import ITK, NATURAL, TIFF
@@ -54,6 +55,12 @@ class Predictions:
         return self.model / f"fold_{self.fold}"
 
     @property
+    def trained(self) -> Predictions:
+        """Predictions of the trained model itself, where these came after: of other views, ensembles and the like."""
+        own, separator, rest = self.model.name.partition(SEPARATOR)
+        return replace(self, model=self.model.with_name(after_training.trained(own) + separator + rest))
+
+    @property
     def dataset(self) -> str:
         """Full name of the data set."""
         return self.model.parent.name
@@ -91,7 +98,7 @@ class Predictions:
     @property
     def description(self) -> dict[str, Any]:
         """The ``dataset.json`` that the model was trained with."""
-        return dict(read_json(_existing(self.model / "dataset.json")))
+        return dict(read_json(_existing(self.trained.model / "dataset.json")))
 
     @property
     def plans(self) -> dict[str, Any]:
@@ -100,7 +107,7 @@ class Predictions:
         Raises:
             ValueError: If they are not there, or name pretrained weights that no training has loaded.
         """
-        file = _existing(self.model / "plans.json")
+        file = _existing(self.trained.model / "plans.json")
         plans = dict(read_json(file))
         refuse_pretrained(plans, file)
         return plans
@@ -215,7 +222,7 @@ def run_of(trainer: str) -> int:
         (3, 1)
     """
     try:
-        return parse(trainer).run
+        return parse(after_training.trained(trainer)).run
     except IllegalName:
         return 1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from nnunet_tricks.catalogue import after_training
 from nnunet_tricks.catalogue.naming import IllegalName, model_folder, parse
 
 
@@ -74,13 +75,16 @@ def without_run(trainer: str) -> str:
     Examples:
         >>> without_run("nnUNetTrainer_5epochs_run3"), without_run("MyTrainer_run3")
         ('nnUNetTrainer_5epochs', 'MyTrainer_run3')
+        >>> without_run("nnUNetTrainer_run3+TTA_mirror")
+        'nnUNetTrainer+TTA_mirror'
     """
     return _without_run(trainer)
 
 
 @lru_cache(maxsize=4096)
 def _without_run(trainer: str) -> str:
+    own, mark, settings = trainer.partition(after_training.MARK)
     try:
-        return str(replace(parse(trainer), run=1))
+        return str(replace(parse(own), run=1)) + mark + settings
     except IllegalName:
         return trainer

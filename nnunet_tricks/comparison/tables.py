@@ -107,7 +107,7 @@ def costs(table: ComparisonTable, names: Mapping[str, str] | None = None) -> Pri
         table: Table of a comparison.
         names: Names to print, by the short names of the methods; None for the short names themselves.
     """
-    header = ("method", "folds", "runs", "s/epoch", "memory [GB]", "GPU memory [GB]")
+    header = ("method", "folds", "runs", "s/epoch", "memory [GB]", "GPU memory [GB]", "s/case")
     baseline = table.rows[0].cost
     rows = [
         (
@@ -117,6 +117,7 @@ def costs(table: ComparisonTable, names: Mapping[str, str] | None = None) -> Pri
             _beside(row.cost.epoch, baseline.epoch, 1, first=row is table.rows[0]),
             _beside(row.cost.memory, baseline.memory, 1e9, first=row is table.rows[0]),
             _beside(row.cost.device_memory, baseline.device_memory, 1e9, first=row is table.rows[0]),
+            _beside(row.cost.case, baseline.case, 1, first=row is table.rows[0]),
         )
         for row in table.rows
     ]
@@ -249,6 +250,7 @@ def _method_data(row: MethodRow) -> dict[str, Any]:
         "seconds_per_epoch": row.cost.epoch,
         "memory_bytes": row.cost.memory,
         "device_memory_bytes": row.cost.device_memory,
+        "seconds_per_case": row.cost.case,
         "scores": {
             label: {name: _score_data(score) for name, score in metrics.items()}
             for label, metrics in row.scores.items()

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 from nnunet_tricks.experiment.arm import Arm
 from nnunet_tricks.experiment.cell import Cell
 from nnunet_tricks.experiment.entry import SpecError
+from nnunet_tricks.experiment.inference import AVERAGE, InferenceSetting
+from nnunet_tricks.experiment.inference_cells import Ensemble, Postprocess, PredictViews
 from nnunet_tricks.experiment.nnunet_cells import (
     AddConfiguration,
     Evaluate,
@@ -36,6 +38,8 @@ PATCH = re.compile(r"(.+)_patch(\d+(?:x\d+)*)")
 
 Anything = TypeVar("Anything")
 DEFAULT_FOLDS = 5
+AFTER_MEMBERS = 1000
+"""Step within a rank that comes after the predictions of all runs."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,39 @@ class ComparedModel:
         """The parts of the data on which it is judged."""
         model = self.model
         return [Part(model.folders, model.dataset, name, model.fold) for name in self.comparison.parts]
+
+
+@dataclass(frozen=True)
+class InferredResult:
+    """What is done with the models of one fold, and where its results stand.
+
+    Attributes:
+        comparison: The comparison.
+        setting: What is done.
+        models: Trained models: several for an ensemble, else one.
+    """
+
+    comparison: Comparison
+    setting: InferenceSetting
+    models: tuple[ComparedModel, ...]
+
+    @property
+    def runs(self) -> tuple[int, ...]:
+        """Numbers of the runs."""
+        return tuple(compared.run for compared in self.models)
+
+    @property
+    def result(self) -> Model:
+        """The place of the results, as that of a model."""
+        return self.placed(self.setting.trainer(self.runs))
+
+    def placed(self, name: str) -> Model:
+        """A place that stands beside the models.
+
+        Args:
+            name: Name in place of the trainer's.
+        """
+        return replace(self.models[0].model, trainer=name)
 
 
 def missing(experiment: Experiment) -> list[MissingTricks]:
@@ -155,6 +192,35 @@ def trained(experiment: Experiment, folders: Folders) -> Iterator[tuple[tuple[in
                 yield axes.rank(arm, model, run), ComparedModel(comparison, arm, run, model)
 
 
+def inferred(experiment: Experiment, folders: Folders) -> Iterator[tuple[tuple[int, ...], InferredResult]]:
+    """Everything that is done with the trained models of an experiment, with its rank.
+
+    Raises:
+        SpecError: If a data set, a fold or the label of a region is not there.
+    """
+    for comparison in experiment.comparisons:
+        settings = [setting for setting in comparison.inference if not setting.arm.missing]
+        if not settings:
+            continue
+        axes = Axes.of(comparison, folders)
+        points = product(settings, axes.datasets, axes.configurations, axes.plans, axes.folds)
+        for setting, dataset, configuration, plans, fold in points:
+            for runs in comparison.run_groups(setting):
+                models = tuple(
+                    ComparedModel(
+                        comparison,
+                        setting.arm,
+                        run,
+                        Model(folders, dataset, setting.arm.trainer(run), plans, configuration, fold),
+                    )
+                    for run in runs
+                )
+                # Behind all trainings of the comparison.
+                after = max(len(comparison.arms), 2) + comparison.inference.index(setting)
+                rank = (after, *axes.rank(setting.arm, models[-1].model, runs[-1])[1:])
+                yield rank, InferredResult(comparison, setting, models)
+
+
 def make(experiment: Experiment, folders: Folders, *, device: str = "cuda") -> list[Cell]:
     """All cells that can run, each once, lowest rank first.
 
@@ -169,6 +235,8 @@ def make(experiment: Experiment, folders: Folders, *, device: str = "cuda") -> l
     maker = _Maker(folders, device)
     for rank, compared in trained(experiment, folders):
         maker.add(rank, compared)
+    for rank, result in inferred(experiment, folders):
+        maker.infer(rank, result)
     return sorted(maker.cells.values(), key=lambda cell: cell.rank)
 
 
@@ -199,8 +267,67 @@ class _Maker:
             _with_line(comparison, "on", part.check)
             self._predict(rank, model, part, comparison.checkpoint, train)
 
+    def infer(self, rank: tuple[int, ...], wanted: InferredResult) -> None:
+        """Collect the cells of what is done with trained models."""
+        comparison, setting = wanted.comparison, wanted.setting
+        for part in wanted.models[0].parts():
+            place: dict[str, Any] = {"part": part, "checkpoint": comparison.checkpoint}
+            word = _word(part, comparison.checkpoint)
+            members = [self._member(rank, wanted, compared, place, step) for step, compared in enumerate(wanted.models)]
+            model, last = members[0]
+            if setting.ensemble:
+                model = wanted.placed(setting.before_steps(wanted.runs))
+                last = self._keep(
+                    Ensemble(
+                        **self._named(f"{model.name}/ensemble_{word}", rank, AFTER_MEMBERS),
+                        **place,
+                        model=model,
+                        members=tuple(source.predictions(part.name, comparison.checkpoint) for source, _ in members),
+                        method=setting.ensemble,
+                        after=tuple(key for _, key in members),
+                    )
+                )
+            if setting.steps:
+                source = model.predictions(part.name, comparison.checkpoint)
+                model = wanted.result
+                last = self._keep(
+                    Postprocess(
+                        **self._named(f"{model.name}/postprocess_{word}", rank, AFTER_MEMBERS + 1),
+                        **place,
+                        model=model,
+                        source=source,
+                        steps=setting.steps,
+                        after=(last,),
+                    )
+                )
+            named = self._named(f"{model.name}/evaluate_{word}", rank, AFTER_MEMBERS + 2)
+            self._keep(Evaluate(**named, **place, model=model, device=self.device, after=(last,)))
+
+    def _member(
+        self, rank: tuple[int, ...], wanted: InferredResult, compared: ComparedModel, place: dict[str, Any], step: int
+    ) -> tuple[Model, str]:
+        """The place of a model's predictions, and the key of the cell that makes them."""
+        setting, source = wanted.setting, compared.model
+        word = _word(place["part"], place["checkpoint"])
+        if not setting.member_views:
+            is_validation = word == "validation"
+            return source, f"{source.name}/train" if is_validation else f"{source.name}/predict_{word}"
+        model = wanted.placed(setting.member(compared.run))
+        first = [f"{source.first_stage.name}/predict_{word}"] if source.first_stage and word != "validation" else []
+        cell = PredictViews(
+            **self._named(f"{model.name}/predict_{word}", rank, step),
+            **place,
+            model=model,
+            source=source,
+            views=setting.member_views,
+            probabilities=setting.ensemble == AVERAGE,
+            device=self.device,
+            after=(f"{source.name}/train", *first),
+        )
+        return model, self._keep(cell)
+
     def _predict(self, rank: tuple[int, ...], model: Model, part: Part, checkpoint: str, train: str) -> None:
-        word = part.name if checkpoint == "final" else f"{part.name}_{checkpoint}"
+        word = _word(part, checkpoint)
         first = [f"{model.first_stage.name}/predict_{word}"] if model.first_stage else []
         what: dict[str, Any] = {"model": model, "part": part, "checkpoint": checkpoint, "device": self.device}
         named = self._named(f"{model.name}/predict_{word}", rank, 3)
@@ -261,9 +388,18 @@ class _Maker:
 
     def _keep(self, cell: Cell) -> str:
         known = self.cells.get(cell.key)
+        if isinstance(known, PredictViews) and isinstance(cell, PredictViews):
+            probabilities = known.probabilities or cell.probabilities
+            known, cell = replace(known, probabilities=probabilities), replace(cell, probabilities=probabilities)
+            self.cells[cell.key] = known
         if known is None or cell.rank < known.rank:
             self.cells[cell.key] = cell if known is None else replace(known, rank=cell.rank)
         return cell.key
+
+
+def _word(part: Part, checkpoint: str) -> str:
+    """The end of the keys of what is done on a part of the data."""
+    return part.name if checkpoint == "final" else f"{part.name}_{checkpoint}"
 
 
 def _full_name(comparison: Comparison, dataset: str, folders: Folders) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 
 from nnunet_tricks.catalogue.naming import DEFAULT_EPOCHS, IllegalName, parse
 from nnunet_tricks.experiment.cell import Cell
+from nnunet_tricks.experiment.inference_cells import Ensemble, Postprocess
 from nnunet_tricks.experiment.nnunet_cells import Evaluate, Predict, Preprocess, Train
 from nnunet_tricks.experiment.record import Record, last_epoch
 from nnunet_tricks.nnunet.folders import is_json, read_json
@@ -82,12 +83,12 @@ class Costs:
             if timing is None:
                 return None
             return CHECKPOINTS_KEPT * int(timing["checkpoint_bytes"]) + _label_bytes(cell.model)
-        if isinstance(cell, Predict):
+        if isinstance(cell, Predict | Ensemble | Postprocess):
             return _label_bytes(cell.model)
         return None if isinstance(cell, Preprocess) else 0
 
     def _from_steps(self, cell: Cell) -> float | None:
-        if isinstance(cell, Evaluate):
+        if isinstance(cell, Evaluate | Ensemble | Postprocess):
             return EVALUATION
         timing = self.timings.get(group(cell))
         if timing is None or not isinstance(cell, Train | Predict):
@@ -175,7 +176,8 @@ def _alike(cell: Cell) -> str:
     model = getattr(cell, "model", None)
     if model is None:
         return cell.key
-    return f"{type(cell).__name__} {group(cell)} {epochs_of(model.trainer) if isinstance(cell, Train) else ''}"
+    detail = epochs_of(model.trainer) if isinstance(cell, Train) else getattr(cell, "views", "")
+    return f"{type(cell).__name__} {group(cell)} {detail}"
 
 
 def _share_done(cell: Train) -> float:

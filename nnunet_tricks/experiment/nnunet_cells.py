@@ -414,12 +414,12 @@ class Evaluate(_OnModel):
     def _inputs(self) -> str:
         """A checksum of the predictions: names, sizes, last bytes, and the start time of the attempt that made them."""
         predicted = Record.read(self.states / self.after[0]).attempts if self.after else ()
-        files = [(prediction.name, prediction.stat().st_size, _end(prediction)) for prediction in self._predictions()]
+        files = [(prediction.name, prediction.stat().st_size, end_of(prediction)) for prediction in self._predictions()]
         told = json.dumps([files, predicted[-1].began if predicted else None])
         return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
-def _end(file: Path) -> str:
+def end_of(file: Path) -> str:
     """The last bytes, where gzip and PNG store a checksum of all others."""
     with file.open("rb") as opened:
         opened.seek(max(file.stat().st_size - 16, 0))

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-from nnunet_tricks.catalogue import CATALOGUE
-from nnunet_tricks.catalogue.naming import PREFIX, IllegalName
+from nnunet_tricks.catalogue import EVERYTHING, after_training
+from nnunet_tricks.catalogue.naming import MAX_LENGTH, PREFIX, IllegalName
 from nnunet_tricks.experiment.arm import Arm, of_trainer, of_tricks
 from nnunet_tricks.experiment.design import BASELINE, DESIGNS
 from nnunet_tricks.experiment.entry import Entry, SpecError, read
+from nnunet_tricks.experiment.inference import InferenceSetting, read_setting
 from nnunet_tricks.experiment.printed import Printed, read_printed
 from nnunet_tricks.nnunet.plans_file import DEFAULT_PLANS
 from nnunet_tricks.planning.small import check_name
@@ -40,6 +41,7 @@ KEYS = (
     "on",
     "checkpoint",
     "regions",
+    "inference",
     "published",
 )
 """Keys of a comparison. In a file with several, keys at the top hold for all."""
@@ -88,6 +90,7 @@ class Comparison:
         parts: ``validation``, ``test``.
         checkpoint: ``final`` or ``best``.
         regions: Unions of labels to evaluate, by name, as ``evaluate --regions`` takes them.
+        inference: Settings for the trained models, each a row of its own.
         printed: Numbers that a paper printed for the same comparison; None if there are none.
     """
 
@@ -104,6 +107,7 @@ class Comparison:
     parts: tuple[str, ...]
     checkpoint: str
     regions: Mapping[str, str]
+    inference: tuple[InferenceSetting, ...]
     printed: Printed | None
 
     @property
@@ -115,14 +119,21 @@ class Comparison:
         """The numbers of an arm's runs."""
         return self.baseline_runs if arm is self.baseline else self.runs
 
+    def run_groups(self, setting: InferenceSetting) -> tuple[tuple[int, ...], ...]:
+        """Runs whose models a setting is done with: all together for an ensemble, else each by itself."""
+        runs = self.runs_of(setting.arm)
+        return (runs,) if setting.ensemble else tuple((run,) for run in runs)
+
     @property
     def ways(self) -> dict[str, tuple[str, str, str]]:
         """Trainer, configuration and plans of everything that is compared, by the label of a row.
 
-        The label is the arm's. If there are several configurations or plans, what differs from the first follows after
-        a comma; then the baseline's own label is left out: ``3d_fullres_patch32``.
+        The label is the arm's or the setting's. If there are several configurations or plans, what differs from the
+        first follows after a comma; then the baseline's own label is left out: ``3d_fullres_patch32``.
         """
-        return ways(self.arms, self.configurations, self.plans)
+        rows = {arm.label: arm.name for arm in self.arms}
+        rows |= {setting.label: setting.trainer(self.runs_of(setting.arm)) for setting in self.inference}
+        return ways(rows, self.configurations, self.plans)
 
     @property
     def region_words(self) -> list[str]:
@@ -132,7 +143,7 @@ class Comparison:
     @property
     def undecided(self) -> str:
         """Why every verdict of ``compare`` must be ``undecided``, and what to write; empty if it need not."""
-        if len(self.arms) < 2 or self._freedom >= LEAST_FREEDOM:
+        if len(self.arms) + len(self.inference) < 2 or self._freedom >= LEAST_FREEDOM:
             return ""
         times = {1: "once", 2: "twice"}[len(self.baseline_runs)]
         where = "" if len(self.baseline_runs) == 1 else ", on a single fold"
@@ -162,6 +173,9 @@ class Comparison:
     def _freedom(self) -> int:
         """Degrees of freedom of trainings, as ``compare`` counts them; 0 if the baseline has no rerun."""
         baseline, trick = len(self.baseline_runs), len(self.runs)
+        if len(self.arms) < 2:
+            # Settings are done with the baseline's own models, so that each run is compared with itself.
+            return len(self.folds) * (baseline - 1)
         if baseline < 2:
             return 0
         return len(self.folds) * (min(baseline, trick) - 1 if self._is_shared else baseline + trick - 2)
@@ -172,13 +186,22 @@ class Comparison:
         return tuple(dict.fromkeys(trick for arm in self.arms for trick in arm.missing))
 
 
-def ways(arms: Sequence[Arm], configurations: Sequence[str], plans: Sequence[str]) -> dict[str, tuple[str, str, str]]:
-    """Trainer, configuration and plans of each way to train, by its label; see ``Comparison.ways``."""
+def ways(
+    rows: Mapping[str, str], configurations: Sequence[str], plans: Sequence[str]
+) -> dict[str, tuple[str, str, str]]:
+    """Trainer, configuration and plans of each way to train, by its label; see ``Comparison.ways``.
+
+    Args:
+        rows: Trainers by label, that of the baseline first.
+        configurations: Names of the configurations.
+        plans: Stems of plans files.
+    """
     named_ways = {}
-    for arm, configuration, of_plans in product(arms, configurations, plans):
+    first = next(iter(rows))
+    for (label, trainer), configuration, of_plans in product(rows.items(), configurations, plans):
         differs = [configuration] * (configuration != configurations[0]) + [of_plans] * (of_plans != plans[0])
-        named = [] if differs and arm is arms[0] else [arm.label]
-        named_ways[", ".join([*named, *differs])] = (arm.name, configuration, of_plans)
+        named = [] if differs and label == first else [label]
+        named_ways[", ".join([*named, *differs])] = (trainer, configuration, of_plans)
     return named_ways
 
 
@@ -264,7 +287,7 @@ def _comparison(
     configurations = _list(fields, "configurations", _plain_name)
     runs = _runs(fields, "runs", arms) or (1,)
     plans = _list(fields, "plans", _plain_name) or (DEFAULT_PLANS,)
-    return Comparison(
+    comparison = Comparison(
         name=name,
         lines=dict(fields),
         datasets=_list(fields, "datasets", _dataset),
@@ -278,8 +301,44 @@ def _comparison(
         parts=_list(fields, "on", lambda entry: entry.choice(PARTS)) or PARTS[:1],
         checkpoint=fields["checkpoint"].choice(CHECKPOINTS) if "checkpoint" in fields else CHECKPOINTS[0],
         regions=_regions(fields),
-        printed=_printed(file, fields, list(ways(arms, configurations, plans)), needs),
+        inference=_inference(fields, arms),
+        printed=None,
     )
+    _check_inference(comparison)
+    return replace(comparison, printed=_printed(file, fields, list(comparison.ways), needs))
+
+
+def _inference(fields: Mapping[str, Entry], arms: Sequence[Arm]) -> tuple[InferenceSetting, ...]:
+    settings: list[InferenceSetting] = []
+    for entry in fields["inference"].items() if "inference" in fields else []:
+        try:
+            setting = read_setting(entry.text(), arms)
+        except SpecError:
+            raise
+        except ValueError as error:
+            raise entry.error(str(error)) from error
+        if any(replace(other, label="") == replace(setting, label="") for other in settings):
+            raise entry.error(f"'{setting.label}' stands twice in 'inference'")
+        settings.append(setting)
+    return tuple(settings)
+
+
+def _check_inference(comparison: Comparison) -> None:
+    """Refuse ensembles of a single run, and settings whose folders could not be told apart."""
+    folders: dict[str, str] = {}
+    for setting in comparison.inference:
+        line, runs = comparison.lines["inference"], comparison.runs_of(setting.arm)
+        if setting.ensemble and len(runs) < 2:
+            key = "baseline_runs" if setting.arm is comparison.baseline else "runs"
+            raise line.error(f"'{setting.label}' needs several runs of {setting.arm.name}: write '{key}: 5'")
+        name = setting.trainer(runs)
+        if len(name) > MAX_LENGTH:
+            raise line.error(
+                f"'{setting.label}' makes a folder with a name of {len(name)} characters, at most {MAX_LENGTH} fit"
+            )
+        if other := folders.get(name.casefold()):
+            raise line.error(f"'{setting.label}' and '{other}' would share the folder {name}")
+        folders[name.casefold()] = setting.label
 
 
 def _arms(here: Entry, fields: Mapping[str, Entry], needs: Mapping[str, Entry]) -> tuple[Arm, ...]:
@@ -340,6 +399,8 @@ def _or_line(entry: Entry, make: Callable[..., Arm], *arguments: Any, **settings
     try:
         return make(*arguments, **settings)
     except IllegalName as error:
+        if any(after_training.info_of(word) for word in error.name.removeprefix(PREFIX).split("_") if word):
+            raise entry.error(f"{error} List what is done with trained models under 'inference'.") from error
         raise entry.error(f"{error} List a trick that does not exist yet under 'needs'.") from error
     except ValueError as error:
         raise entry.error(str(error)) from error
@@ -445,7 +506,7 @@ def _name(entry: Entry) -> str:
 
 
 def _needs(fields: Mapping[str, Entry]) -> dict[str, Entry]:
-    existing = {info.name for info in CATALOGUE}
+    existing = {info.name for info in EVERYTHING}
     needs: dict[str, Entry] = {}
     for entry in fields["needs"].items() if "needs" in fields else []:
         name = entry.text()

@@ -6,7 +6,7 @@ from nnunet_tricks.catalogue import CATALOGUE
 from nnunet_tricks.catalogue.info import HOOKS, PHASES, Measurement
 from nnunet_tricks.catalogue.table import BEGIN, END, WIDTH, as_markdown, inserted
 
-TEXT = f"# Title\n\n{BEGIN}\nold\n{END}\n\nmore\n"
+TEXT = f"# Title\n\n{BEGIN}\nformer rows\n{END}\n\nmore\n"
 
 
 def rows(table: str) -> list[list[str]]:
@@ -17,7 +17,7 @@ def test_only_what_stands_between_the_markers_is_replaced() -> None:
     once = inserted(TEXT, as_markdown())
     assert once.startswith(f"# Title\n\n{BEGIN}\n")
     assert once.endswith(f"{END}\n\nmore\n")
-    assert "old" not in once
+    assert "former rows" not in once
     assert inserted(once, as_markdown()) == once
 
 

@@ -23,6 +23,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         hooks=("postprocessing",),
         phase=POSTPROCESSING,
         module="nnunet_tricks.tricks.postprocessing.steps",
+        command="postprocess --steps KeepLargest",
         summary="only the largest component of each class stays, or the largest few for organs in pairs",
         formula="components with |C| >= the count-th largest size stay",
         parameters=(
@@ -39,6 +40,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         hooks=("postprocessing",),
         phase=POSTPROCESSING,
         module="nnunet_tricks.tricks.postprocessing.steps",
+        command="postprocess --steps RemoveSmall",
         summary="components below a size in voxels or mm^3 are removed",
         formula="components with |C| < voxels, or |C| v < volume for voxels of v mm^3, are removed",
         parameters=(
@@ -68,6 +70,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         hooks=("postprocessing",),
         phase=POSTPROCESSING,
         module="nnunet_tricks.tricks.postprocessing.steps",
+        command="postprocess --steps FillHoles",
         summary="background that a class encloses becomes that class",
         formula="background from which no path over voxel faces leads to the border gets the label around it",
         parameters=(Parameter(name="slices", default=False, help="holes are those of each slice, not of the volume"),),

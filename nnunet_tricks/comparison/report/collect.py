@@ -118,6 +118,7 @@ def _method(comparison: ReportedComparison, method: Method) -> ReportMethod:
         seconds=cost.epoch,
         memory=cost.memory,
         device_memory=cost.device_memory,
+        seconds_per_case=cost.case,
         trainings=tuple(
             TrainingLog(fold=training.fold, run=training.run, epochs=tuple(curve(training.fold_folder)))
             for training in comparison.models.predictions[method]

@@ -58,6 +58,7 @@ class ReportMethod:
         seconds: Median seconds of an epoch; None if no log says.
         memory: Highest peak of a training's processes in bytes.
         device_memory: Highest peak on a GPU in bytes.
+        seconds_per_case: Mean seconds of the commands that predict a case; None if they are not recorded.
         trainings: Logs of each fold and run.
     """
 
@@ -70,6 +71,7 @@ class ReportMethod:
     seconds: float | None = None
     memory: int | None = None
     device_memory: int | None = None
+    seconds_per_case: float | None = None
     trainings: tuple[TrainingLog, ...] = ()
 
     @property
@@ -179,6 +181,9 @@ class Facts:
         for section, data in zip(self.sections, content["sections"], strict=True):
             for method, of_method in zip(section.ways, data["ways"], strict=True):
                 of_method["collapsed"] = [str(collapse) for collapse in method.collapsed]
+                if method.seconds_per_case is None:
+                    # The key is newer than the format, too.
+                    del of_method["seconds_per_case"]
         if not self.question.left_out:
             # The key is newer than the format: earlier versions read what has nothing to say here.
             del content["question"]["left_out"]

@@ -123,7 +123,10 @@ def _table_facts(section: ReportSection, rows: Sequence[MetricRow], facts: Facts
         group=group,
         metrics=section.metrics,
         notes=section.notes,
-        costs={method.folder: Cost(method.seconds, method.memory, method.device_memory) for method in section.ways},
+        costs={
+            method.folder: Cost(method.seconds, method.memory, method.device_memory, method.seconds_per_case)
+            for method in section.ways
+        },
         collapses={method.folder: method.collapsed for method in section.ways},
         case_groups=section.groups,
         folds_in_split=section.folds_there,

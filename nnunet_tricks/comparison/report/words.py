@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
+from nnunet_tricks.catalogue import after_training
 from nnunet_tricks.catalogue.naming import IllegalName, parse
 from nnunet_tricks.catalogue.papers import Paper, cited
 from nnunet_tricks.comparison.report.facts import Facts, ReportQuestion
@@ -55,9 +56,11 @@ def papers(views: Iterable[SectionView]) -> list[Paper]:
 
 
 def _papers(trainer: str) -> list[Paper]:
+    own, *settings = trainer.split(after_training.MARK)
+    papers = [paper for setting in settings for paper in after_training.papers(setting)]
     with suppress(IllegalName):
-        return [paper for trick in parse(trainer).tricks for paper in trick.papers]
-    return []
+        return [*(paper for trick in parse(own).tricks for paper in trick.papers), *papers]
+    return papers
 
 
 def _citation(trainer: str, cite: bool) -> str:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nnunet_tricks.catalogue import after_training
 from nnunet_tricks.comparison.rounding import rounded
 from nnunet_tricks.comparison.statistics.values import Array, Cases, Values, nanmean
 
@@ -150,12 +151,13 @@ def contrast(values: Values, weights: Mapping[int, float]) -> Contrast:
 
 
 def common_runs(values: Values, places: Iterable[int]) -> tuple[int, ...]:
-    """Runs in which all of these methods shared their randomness; empty if there are fewer than two.
+    """Runs in which all of these methods shared their randomness or their models; empty if there are fewer than two.
 
     For such runs differences can be taken run by run, so that shared chance cancels.
     """
     places = list(places)
-    if not all(values.shared[place] for place in places):
+    models = {(after_training.trained(values.methods[place][0]), *values.methods[place][1:]) for place in places}
+    if len(models) > 1 and not all(values.shared[place] for place in places):
         return ()
     runs = sorted(set.intersection(*(set(values.runs[place]) for place in places)))
     return tuple(runs) if len(runs) > 1 else ()

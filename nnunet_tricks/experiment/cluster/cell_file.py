@@ -1,7 +1,8 @@
 """The cells of a round as plain JSON: words, numbers and folders, which can name a command of ours and nothing else.
 
 Jobs read this file on their nodes. It never holds code, so whoever writes into it can at most ask for another of
-nnU-Net's commands. The job's script in the same folder is code, of course: others should not be able to write there.
+nnU-Net's commands or of ours. The job's script in the same folder is code, of course: others should not be able to
+write there.
 """
 
 from __future__ import annotations
@@ -15,12 +16,24 @@ from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from nnunet_tricks.experiment.cell import Cell
+from nnunet_tricks.experiment.inference_cells import Ensemble, Postprocess, PredictViews
 from nnunet_tricks.experiment.nnunet_cells import AddConfiguration, Evaluate, MakePlans, Predict, Preprocess, Train
 from nnunet_tricks.utilities.files import write_atomically
 
 FILE = "cells.json"
 KINDS: dict[str, type[Cell]] = {
-    kind.__name__: kind for kind in (MakePlans, AddConfiguration, Preprocess, Train, Predict, Evaluate)
+    kind.__name__: kind
+    for kind in (
+        MakePlans,
+        AddConfiguration,
+        Preprocess,
+        Train,
+        Predict,
+        PredictViews,
+        Ensemble,
+        Postprocess,
+        Evaluate,
+    )
 }
 """What a cell of the file can be; nothing else is ever made of it."""
 

@@ -18,7 +18,9 @@ configurations: [3d_fullres, tiny]
 small: {tiny: {from: 3d_fullres, patch: [16, 16, 16]}}
 tricks: [Tversky]
 folds: [0, 1]
+runs: 2
 on: [validation, test]
+inference: [TTA + EnsembleAverage + FillHoles]
 """
 
 
@@ -65,7 +67,7 @@ def test_a_job_that_times_steps_gets_the_cells_of_its_kind(made) -> None:
     name = next(name for name in json.loads((made.folder / PLAN).read_text())["cells"] if name.startswith("timing_"))
     timed = read_job(made.folder, name)
     assert isinstance(timed, dict)
-    assert {cell.words()[0] for cell in timed.values()} == {"nnUNetv2_train", "nnUNetv2_predict"}
+    assert {cell.words()[0] for cell in timed.values()} == {"nnUNetv2_train", "nnUNetv2_predict", "nnunet-tricks"}
     assert {cell.after for cell in timed.values()} == {()}
     assert set(timed) <= set(made.names.values())
 

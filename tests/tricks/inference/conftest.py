@@ -11,10 +11,21 @@ from nnunet_tricks.conformance.steps import STEPS
 from nnunet_tricks.door import trainers
 
 
-def _trained(bench: Bench, labels: str, dimension: str, folder: Path) -> tuple[Path, Path]:
-    """A model of one epoch, with a second fold that has other weights, and images that it has not seen."""
+def with_noise(file: Path) -> None:
+    """Change the weights of a checkpoint a little."""
     import torch
 
+    checkpoint = torch.load(file, weights_only=False)
+    generator = torch.Generator().manual_seed(0)
+    for name, weights in checkpoint["network_weights"].items():
+        if weights.is_floating_point():
+            noise = torch.randn(weights.shape, generator=generator)
+            checkpoint["network_weights"][name] = weights + 0.05 * noise * weights.abs().mean()
+    torch.save(checkpoint, file)
+
+
+def _trained(bench: Bench, labels: str, dimension: str, folder: Path) -> tuple[Path, Path]:
+    """A model of one epoch, with a second fold that has other weights, and images that it has not seen."""
     trainer = trainers.find("nnUNetTrainerNoDeepSupervision")
     assert trainer is not None
     with bench.room(trainer, Situation(labels, dimension, False)) as run:
@@ -24,14 +35,7 @@ def _trained(bench: Bench, labels: str, dimension: str, folder: Path) -> tuple[P
     for image in sorted(images.iterdir()):
         shutil.copy(image, image.with_name(image.name.replace("case_", "case_1")))
     shutil.copytree(model / "fold_0", model / "fold_1")
-    file = model / "fold_1" / "checkpoint_final.pth"
-    checkpoint = torch.load(file, weights_only=False)
-    generator = torch.Generator().manual_seed(0)
-    for name, weights in checkpoint["network_weights"].items():
-        if weights.is_floating_point():
-            noise = torch.randn(weights.shape, generator=generator)
-            checkpoint["network_weights"][name] = weights + 0.05 * noise * weights.abs().mean()
-    torch.save(checkpoint, file)
+    with_noise(model / "fold_1" / "checkpoint_final.pth")
     return model, images
 
 
