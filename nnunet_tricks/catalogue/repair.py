@@ -101,7 +101,7 @@ def broken_rule(given: Sequence[str], wanted: Sequence[str]) -> str:
     """Why the words of a name, which mean ``wanted``, are not those: the first rule that they break."""
     if given.count("") > wanted.count(""):
         return "one underscore stands between two words, none before the first trick or at the end"
-    if given.count("") < wanted.count(""):
+    if given.count("") < wanted.count("") and len(wanted) > 1:
         return f"an underscore stands before '{wanted[1]}'"
     for token in given:
         if token in wanted:

@@ -117,6 +117,12 @@ TOKENS = st.one_of(
 )
 
 
+@pytest.mark.parametrize("name", ["nnUNetTrainerRUN1", "nnUNetTrainerrun1", "nnUNetTrainer1000epochs"])
+def test_a_default_without_a_trick_is_left_out(name: str) -> None:
+    with pytest.raises(IllegalName, match=r"is the default, which is left out. Nearest: nnUNetTrainer\.$"):
+        parse(name)
+
+
 @given(st.lists(TOKENS, max_size=5))
 def test_any_text_is_a_name_or_refused_with_legal_names_near_it(tokens: list[str]) -> None:
     name = "nnUNetTrainer" + "_".join(tokens)
