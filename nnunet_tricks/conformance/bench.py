@@ -12,6 +12,7 @@ from itertools import count
 from pathlib import Path
 from time import perf_counter
 from types import TracebackType
+from typing import Any
 
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
@@ -25,6 +26,10 @@ from nnunet_tricks.nnunet.sandbox import sandbox
 
 class Bench:
     """A folder with tiny data sets, and room for trainings.
+
+    Attributes:
+        folder: Folder for everything that is written.
+        baselines: Observations of trainers that others are compared with, by trainer and situation.
 
     Examples:
         >>> from nnunet_tricks.conformance.grid import Situation
@@ -42,6 +47,7 @@ class Bench:
         """
         self._temporary = None if keep else tempfile.TemporaryDirectory(prefix="nnunet_tricks_conformance_")
         self.folder = keep or Path(self._temporary.name if self._temporary else "")
+        self.baselines: dict[tuple[type[nnUNetTrainer], Situation], dict[str, Any]] = {}
         self._data: dict[tuple[str, bool], TinyData] = {}
         self._number = count()
 

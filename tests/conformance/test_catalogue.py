@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations, product
+from itertools import product
 
 import pytest
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
@@ -12,7 +12,7 @@ from nnunet_tricks.catalogue.info import TrickInfo
 from nnunet_tricks.conformance.baseline import check_baseline
 from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.contract import check_contract
-from nnunet_tricks.conformance.grid import DEEP_SUPERVISION, DIMENSIONS, LABEL_MODES, Situation, pairwise
+from nnunet_tricks.conformance.grid import DEEP_SUPERVISION, DIMENSIONS, FULL_GRID, LABEL_MODES, Situation, pairwise
 from nnunet_tricks.conformance.ranks import RankPair
 from nnunet_tricks.conformance.steps import STEPS
 from nnunet_tricks.door import trainers
@@ -37,23 +37,31 @@ END = ("epochs", "--val", "--c", "predict")
 UP_TO_THE_PATCHES = ("first stage", "build", "train steps", "val step")
 UP_TO_THE_GRADIENT = tuple(step for step in STEPS if step not in END)
 TO_THE_END = (*UP_TO_THE_PATCHES, *END)
-SITUATIONS = pairwise()
-WHOLE = (SITUATIONS[0], SITUATIONS[-1])
-"""Where tricks of data, loss and step are trained to the end and predicted with: images, and a cascade."""
-ONE_CASCADE = tuple(situation for situation in SITUATIONS if situation.dimension != "cascade" or situation in WHOLE)
-"""For a loss, patches of a cascade are those of a volume: any two other circumstances meet, flat or in a volume."""
+
+SHAPES = tuple(product(DIMENSIONS, DEEP_SUPERVISION))
+"""Every dimension with deep supervision on and off: what a trick that touches patches meets."""
+
+FEWER_SHAPES = (
+    (("2d", True), ("2d", False), ("3d", True), ("cascade", False)),
+    (("2d", True), ("2d", False), ("3d", False), ("cascade", True)),
+)
+"""What a trick of the loss or the network meets, by turns. To both of them a patch of a cascade is one of a volume: a
+loss sees no images, and a network sees one channel more."""
 
 
-def shapes_of_networks() -> tuple[Situation, ...]:
-    """Every dimension meets deep supervision on and off, and each kind of labels occurs."""
-    chosen = list(WHOLE)
-    while missing := [
-        situation
-        for situation in SITUATIONS
-        if all((situation.dimension, situation.deep_supervision) != (c.dimension, c.deep_supervision) for c in chosen)
-    ]:
-        chosen.append(max(missing, key=lambda situation: situation.labels not in {c.labels for c in chosen}))
-    return tuple(chosen)
+def situations_of(info: TrickInfo) -> tuple[Situation, ...]:
+    """Each kind of labels occurs, flat and in a volume, with deep supervision on and off.
+
+    Which labels meet which shape is another choice for each trick, so that the catalogue has the whole grid. What
+    nnU-Net does anyway is compared with it bit for bit below.
+    """
+    turn = CATALOGUE.index(info)
+    within = any(claims_only(info, hooks) for hooks in ({"loss"}, NETWORK))
+    shapes = FEWER_SHAPES[turn // len(LABEL_MODES) % len(FEWER_SHAPES)] if within else SHAPES
+    chosen = tuple(
+        Situation(LABEL_MODES[(turn + place) % len(LABEL_MODES)], *shape) for place, shape in enumerate(shapes)
+    )
+    return (chosen[0], chosen[-1]) if info.own or claims_only(info, STEP) else chosen
 
 
 def claims_within(info: TrickInfo, hooks: set[str]) -> bool:
@@ -64,20 +72,19 @@ def claims_only(info: TrickInfo, hooks: set[str]) -> bool:
     return claims_within(info, hooks) and MIXED not in info.hooks
 
 
-def situations_of(info: TrickInfo) -> tuple[Situation, ...]:
-    """What nnU-Net does anyway is compared with it bit for bit below."""
-    if info.own or claims_only(info, STEP):
-        return WHOLE
-    if claims_only(info, NETWORK):
-        return shapes_of_networks()
-    return ONE_CASCADE if claims_only(info, {"loss"}) else SITUATIONS
-
-
 def steps_of(info: TrickInfo, situation: Situation) -> tuple[str, ...]:
-    """What the trick can have an effect on there."""
+    """What the trick can have an effect on there.
+
+    Tricks of data, loss and step are trained to the end and predicted with in two situations: images, and a cascade.
+    The compiler, which takes longer than all other steps, meets each kind of labels once.
+    """
+    situations = situations_of(info)
+    whole = situation in (situations[0], situations[-1])
     if claims_only(info, DATA | STEP):
-        return TO_THE_END if situation in WHOLE else UP_TO_THE_PATCHES
-    return UP_TO_THE_GRADIENT if claims_within(info, LOSS | DATA | STEP) and situation not in WHOLE else tuple(STEPS)
+        return TO_THE_END if whole else UP_TO_THE_PATCHES
+    steps = UP_TO_THE_GRADIENT if claims_within(info, LOSS | DATA | STEP) and not whole else tuple(STEPS)
+    compiled = situation in situations[: len(LABEL_MODES)]
+    return tuple(step for step in steps if compiled or step != "compile")
 
 
 every_trick = pytest.mark.parametrize("info", CATALOGUE, ids=lambda info: info.name)
@@ -97,19 +104,36 @@ def trainer_of(info: TrickInfo) -> type[nnUNetTrainer]:
         for situation in situations_of(info)
     ],
 )
-def test_it_holds_wherever_two_circumstances_meet(bench: Bench, info: TrickInfo, situation: Situation) -> None:
+def test_it_holds_in_its_share_of_the_grid(bench: Bench, info: TrickInfo, situation: Situation) -> None:
     assert bench.check(trainer_of(info), situation, steps=steps_of(info, situation)).explain() == []
 
 
-def test_losses_and_networks_meet_their_pairs() -> None:
-    """Of what a loss sees, any two; of what a network is made for, any two, and each kind of labels."""
-    seen = {(situation.labels, situation.dimension == "2d", situation.deep_supervision) for situation in ONE_CASCADE}
-    for first, second in combinations(range(3), 2):
-        values = [sorted({entry[place] for entry in seen}) for place in (first, second)]
-        assert set(product(*values)) == {(entry[first], entry[second]) for entry in seen}
-    made = shapes_of_networks()
-    assert {(s.dimension, s.deep_supervision) for s in made} == set(product(DIMENSIONS, DEEP_SUPERVISION))
-    assert {situation.labels for situation in made} == set(LABEL_MODES)
+@pytest.mark.slow
+@every_trick
+@pytest.mark.parametrize("situation", pairwise(), ids=str)
+def test_it_holds_wherever_two_circumstances_meet(bench: Bench, info: TrickInfo, situation: Situation) -> None:
+    assert bench.check(trainer_of(info), situation).explain() == []
+
+
+@pytest.mark.parametrize(
+    "info", [i for i in CATALOGUE if not i.own and not claims_only(i, STEP)], ids=lambda info: info.name
+)
+def test_a_trick_meets_labels_and_shapes(info: TrickInfo) -> None:
+    situations = situations_of(info)
+    assert {s.dimension for s in situations} == set(DIMENSIONS)
+    flat = {(s.dimension == "2d", s.deep_supervision) for s in situations}
+    assert flat == set(product((True, False), DEEP_SUPERVISION))
+    assert {s.labels for s in situations} == set(LABEL_MODES)
+    if "compile" in steps_of(info, situations[0]):
+        compiled = {s for s in situations if "compile" in steps_of(info, s)}
+        assert {s.labels for s in compiled} == set(LABEL_MODES)
+        assert {(s.dimension == "2d", s.deep_supervision) for s in compiled} == flat
+
+
+@pytest.mark.parametrize("hooks", [{"loss"}, LOSS, DATA], ids=" ".join)
+def test_a_family_meets_the_whole_grid(hooks: set[str]) -> None:
+    met = {situation for info in CATALOGUE if claims_only(info, hooks) for situation in situations_of(info)}
+    assert met == set(FULL_GRID)
 
 
 @every_trick

@@ -22,6 +22,9 @@ def _variants(info: TrickInfo) -> Iterator[str]:
 
 
 NAMES = [name for info in CATALOGUE if "loss" in info.hooks for name in _variants(info)]
+OF_DISTANCES = [name for info in CATALOGUE if {"loss", "targets"} <= set(info.hooks) for name in _variants(info)]
+"""Losses that get maps of the truth. Other losses do not know how far apart voxels are."""
+SPACINGS = {"isotropic": (1.0, 1.0, 1.0), "anisotropic": (5.0, 0.5, 0.5)}
 every_loss = pytest.mark.parametrize("name", NAMES)
 every_mode = pytest.mark.parametrize("mode", MODES)
 
@@ -127,8 +130,15 @@ HARD = {
 }
 
 
-@every_loss
-@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (5.0, 0.5, 0.5)], ids=["isotropic", "anisotropic"])
+@pytest.mark.parametrize(
+    ("name", "spacing"),
+    [
+        pytest.param(name, spacing, id=f"{name}-{kind}")
+        for name in NAMES
+        for kind, spacing in SPACINGS.items()
+        if kind == "isotropic" or name in OF_DISTANCES
+    ],
+)
 @pytest.mark.parametrize("what", HARD)
 def test_hard_images_have_a_finite_loss_and_gradient(
     name: str, what: str, spacing: tuple[float, ...], criterion_of
@@ -137,6 +147,7 @@ def test_hard_images_have_a_finite_loss_and_gradient(
     criterion = criterion_of(
         name, "labels", Case(torch.zeros(1, 3, *target.shape[2:]), target, False, None), spacing=spacing
     )
+    assert (criterion.maps is not None) == (name in OF_DISTANCES)
     for scale in (1, 100):
         _finite(criterion, scale * torch.randn(1, 3, *target.shape[2:]), target)
 
