@@ -130,7 +130,7 @@ def test_a_trick_meets_labels_and_shapes(info: TrickInfo) -> None:
         assert {(s.dimension == "2d", s.deep_supervision) for s in compiled} == flat
 
 
-@pytest.mark.parametrize("hooks", [{"loss"}, LOSS, DATA], ids=" ".join)
+@pytest.mark.parametrize("hooks", [{"loss"}, LOSS, DATA], ids=lambda hooks: " ".join(sorted(hooks)))
 def test_a_family_meets_the_whole_grid(hooks: set[str]) -> None:
     met = {situation for info in CATALOGUE if claims_only(info, hooks) for situation in situations_of(info)}
     assert met == set(FULL_GRID)
