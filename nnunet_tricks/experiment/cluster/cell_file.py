@@ -21,6 +21,9 @@ from nnunet_tricks.experiment.nnunet_cells import AddConfiguration, Evaluate, Ma
 from nnunet_tricks.utilities.files import write_atomically
 
 FILE = "cells.json"
+CHECKED_ELSEWHERE = {"key"}
+"""Fields whose words need not be names."""
+
 KINDS: dict[str, type[Cell]] = {
     kind.__name__: kind
     for kind in (
@@ -173,7 +176,7 @@ def _dataclass(value: Any, kind: Any, what: str) -> Any:
     made = {name: _made(part, hints[name], f"'{name}' of {kind.__name__}") for name, part in value.items()}
     for name, word in made.items():
         # These become words of nnU-Net's commands and names of folders, from which nnU-Net opens pickles.
-        if isinstance(word, str) and name != "key" and not NAME.fullmatch(word):
+        if isinstance(word, str) and name not in CHECKED_ELSEWHERE and not NAME.fullmatch(word):
             raise ValueError(
                 f"'{name}' of {kind.__name__} must be a name without slashes that begins with neither - nor ., "
                 f"got '{word}'"
