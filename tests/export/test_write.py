@@ -82,7 +82,7 @@ def test_every_kind_of_configuration(
 ) -> None:
     model, out = train(trainer, cell), tmp_path / "out"
     assert main(["export", str(model), str(out)]) == 0
-    assert ("the model of 3d_lowres too" in capsys.readouterr().out) == (cell.dimension == "cascade")
+    assert ("also needs the model of 3d_lowres" in capsys.readouterr().out) == (cell.dimension == "cascade")
     assert_same_network(model, out, trainer)
 
 
@@ -184,7 +184,7 @@ def test_a_checkpoint_that_holds_more_than_data_needs_trust(
     # What is there is compared with it, and so opened, too.
     assert main(["export", str(model), str(out)]) == 2
     assert main(["export", str(model), str(out), "--trust"]) == 0
-    assert "is there already" in capsys.readouterr().out
+    assert "is already, unchanged, in" in capsys.readouterr().out
 
 
 def test_what_is_there_already_is_never_touched(model: Path, tmp_path: Path) -> None:
