@@ -43,7 +43,7 @@ def test_a_dry_run_shows_all_and_writes_nothing(spec, folders, capsys) -> None:
     assert code == 0
     assert f"{DATASET}/nnUNetTrainerCE_5epochs__nnUNetPlans__3d_fullres/fold_1/train" in out
     assert "0 of 8 cells done" in out
-    assert "cannot be timed" in out
+    assert "only preprocessed data can be timed" in out
     assert not list(folders.results.iterdir())
     assert not list(folders.preprocessed.iterdir())
 
