@@ -68,8 +68,17 @@ def memory_of(processes: Iterable[int]) -> int:
 
 def memory_of_children() -> int:
     """Memory of the largest child that has ended, in bytes."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
+    return _peak_memory(resource.RUSAGE_CHILDREN)
+
+
+def memory_of_this_process() -> int:
+    """Largest memory of this process so far, in bytes."""
+    return _peak_memory(resource.RUSAGE_SELF)
+
+
+def _peak_memory(who: int) -> int:
+    # macOS counts bytes, Linux kibibytes.
+    return resource.getrusage(who).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def memory_of_gpu(device: str) -> int | None:

@@ -9,7 +9,6 @@ import argparse
 import json
 import multiprocessing
 import os
-import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_tricks.experiment.loading import measure_loading
-from nnunet_tricks.experiment.processes import memory_of
+from nnunet_tricks.experiment.processes import memory_of, memory_of_this_process
 
 WARM_UP = 3
 FEWER = 4
@@ -76,7 +75,8 @@ def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
         "validation_steps_per_epoch": trainer.num_val_iterations_per_epoch,
         "mirrored_axes": len(trainer.inference_allowed_mirroring_axes or ()),
         "checkpoint_bytes": checkpoint.stat().st_size,
-        "memory": _peak() + memory_of(child.pid for child in multiprocessing.active_children() if child.pid),
+        "memory": memory_of_this_process()
+        + memory_of(child.pid for child in multiprocessing.active_children() if child.pid),
         "device_memory": torch.cuda.max_memory_reserved() if arguments.device == "cuda" else None,
         "device": torch.cuda.get_device_name() if arguments.device == "cuda" else arguments.device,
     }
@@ -90,10 +90,6 @@ def _each(work: Callable[[], object], count: int) -> float:
     for _ in range(count):
         work()
     return (time.perf_counter() - began) / count
-
-
-def _peak() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _first(output: Any) -> Any:

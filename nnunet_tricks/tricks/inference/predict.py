@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import resource
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import torch
 
 from nnunet_tricks.door.lookup import find_trainer, findable
+from nnunet_tricks.experiment.processes import memory_of_this_process
 from nnunet_tricks.nnunet.model_folder import FINAL, find_model, load
 from nnunet_tricks.nnunet.patches import writer_of_predictions
 from nnunet_tricks.tricks.inference.doubt import doubts
@@ -236,4 +236,4 @@ def _peak(device: str) -> float:
     """Largest memory in GiB: of the GPU where it predicts, else of this process."""
     if device == "cuda":
         return torch.cuda.max_memory_allocated() / 2**30
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return memory_of_this_process() / 2**30
