@@ -73,8 +73,8 @@ def test_nothing_is_there(make: Maker) -> None:
     assert code == 1
     for topic in ("nnunetv2", "torch", "nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results", "door"):
         assert found[topic][0]["level"] == "missing"
-        assert found[topic][0]["mend"]
-    assert found["door"][0]["mend"] == "nnunet-tricks link"
+        assert found[topic][0]["fix"]
+    assert found["door"][0]["fix"] == "nnunet-tricks link"
     assert found["torch"][1]["says"] == "cannot be imported: ModuleNotFoundError: No module named 'torch'"
 
 
@@ -97,12 +97,12 @@ def test_folders_that_are_missing_or_read_only(make: Maker, tmp_path: Path) -> N
     for name in ("nnUNet_preprocessed", "nnUNet_results"):
         Path(paths[name]).mkdir(mode=0o555)
     _, found = examine(environment, **paths)
-    assert found["nnUNet_raw"][0]["mend"] == f"mkdir -p {paths['nnUNet_raw']}"
+    assert found["nnUNet_raw"][0]["fix"] == f"mkdir -p {paths['nnUNet_raw']}"
     if environment.run("-c", f"import os, sys; sys.exit(os.access({paths['nnUNet_results']!r}, os.W_OK))").returncode:
         pytest.skip("this user may write everywhere and cannot give that right away")
     assert found["nnUNet_preprocessed"][0]["level"] == "note"
     assert found["nnUNet_results"][0]["level"] == "missing"
-    assert found["nnUNet_results"][0]["mend"] == f"chmod u+w {paths['nnUNet_results']}"
+    assert found["nnUNet_results"][0]["fix"] == f"chmod u+w {paths['nnUNet_results']}"
 
 
 def test_an_outdated_link_and_a_command_of_another_python(make: Maker, tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_an_outdated_link_and_a_command_of_another_python(make: Maker, tmp_path:
     command.chmod(0o755)
     _, found = examine(environment, PATH=str(tmp_path))
     assert found["door"][0]["level"] == "note"
-    assert found["door"][0]["mend"] == "nnunet-tricks link"
+    assert found["door"][0]["fix"] == "nnunet-tricks link"
     assert found["nnUNetv2_train"][0]["level"] == "missing"
     assert f"belongs to another Python, {sys.executable}" in found["nnUNetv2_train"][0]["says"]
 
