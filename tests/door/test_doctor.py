@@ -1,6 +1,8 @@
 """The doctor names what is wrong and what fixes it, and never breaks down itself."""
 
 import json
+import re
+import shlex
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 
 from tests.door.environments import Environment, Maker
 from tests.door.names import OURS, OWN
+from tests.terminals import at_terminal
 
 PATHS = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
 
@@ -125,3 +128,23 @@ def test_people_get_sentences(make: Maker) -> None:
     assert done.returncode == 1
     assert "missing  nnunetv2: is not installed\n         fix: " in done.stdout
     assert done.stdout.rstrip().endswith("to fix.")
+
+
+def test_findings_use_the_width_of_a_terminal(make: Maker) -> None:
+    environment = make(nnunet=False, libs=False)
+    variables = {
+        "PATH": str(environment.folder / "bin"),
+        "HOME": str(environment.home),
+        "nnUNet_raw": "/no/such folder",
+    }
+    shown = at_terminal(60, "doctor", python=environment.python, environment=variables)
+    assert shown.code == 1
+    # A path is one word, however long it is.
+    too_long = [line.strip().removeprefix("fix: ").removesuffix(" \\") for line in shown.lines if len(line) > 60]
+    assert all(" " not in line and "/" in line for line in too_long), too_long
+    assert "\x1b[31mmissing\x1b[0m  nnunetv2: is not installed\n         fix: " in shown.text
+    # Commands that take several lines are the same commands.
+    in_pipe = re.findall("fix: (.*)", environment.tricks("doctor", nnUNet_raw="/no/such folder").stdout)
+    fixes = re.findall(r"fix: ((?:.*\\\n)*.*)", shown.plain)
+    assert [shlex.split(fix.replace("\\\n", " ")) for fix in fixes] == [shlex.split(fix) for fix in in_pipe]
+    assert "mkdir -p '/no/such folder'" in fixes
