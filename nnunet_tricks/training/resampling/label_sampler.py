@@ -256,8 +256,9 @@ def _sample(coded: Coded, place: Tensor, ties: TieBreak, result: Tensor) -> None
         else:
             channel, point = mixed // len(place), mixed % len(place)
         number = channel + first
-        corners = _corners(coded, index[point] + number * coded.channel)
-        codes[channel, point] = _decided(coded, number, place[point], floor[point], corners, ties)
+        corners = _corners(coded, index.index_select(0, point) + number * coded.channel)
+        near, below = place.index_select(0, point), floor.index_select(0, point)
+        codes[channel, point] = _decided(coded, number, near, below, corners, ties)
 
 
 def _index(coded: Coded, floor: Tensor) -> Tensor:
