@@ -6,9 +6,9 @@ python -m benchmarks.default_augmentation [--draws 100] [--only "3D 128 104 labe
 Each draw goes through all three from the same seed; the ratio of samples per second is that of the summed CPU times of
 one process with one thread, as most transforms are drawn for a part of the patches only. Its interval is a bootstrap
 over draws. nnU-Net's blur times two ways to compute it before it blurs for the first time; a training of many thousand
-patches does not notice this, so it is done before. Memory is the resident size of a process that does nothing else, at its highest. The label sampler alone
-turns and scales the same map for the same grids; the floor is one gather over the patch. With --only, results of other
-situations stay in the file.
+patches does not notice this, so it is done before. Memory is the resident size of a process that does nothing else, at
+its highest. The label sampler alone turns and scales the same map for the same grids; the floor is one gather over the
+patch. With --only, results of other situations stay in the file.
 """
 
 from __future__ import annotations

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache, partial
-from typing import Any
 
 import torch
 from batchgeneratorsv2.transforms.noise import gaussian_blur

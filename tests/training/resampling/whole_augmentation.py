@@ -1,4 +1,4 @@
-"""nnU-Net's whole default augmentation beside ours, as a program: another batchgeneratorsv2 can come first on the path."""
+"""nnU-Net's whole augmentation beside ours; as a program, too, with another batchgeneratorsv2 first on the path."""
 
 from __future__ import annotations
 
