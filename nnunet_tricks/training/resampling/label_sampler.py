@@ -255,10 +255,10 @@ def _sample(coded: Coded, place: Tensor, ties: TieBreak, result: Tensor) -> None
             channel, point = torch.zeros((), dtype=torch.int64), mixed
         else:
             channel, point = mixed // len(place), mixed % len(place)
-        number = channel + first
-        corners = _corners(coded, index.index_select(0, point) + number * coded.channel)
+        of_all = channel + first
+        corners = _corners(coded, index.index_select(0, point) + of_all * coded.channel)
         near, below = place.index_select(0, point), floor.index_select(0, point)
-        codes[channel, point] = _decided(coded, number, near, below, corners, ties)
+        codes[channel, point] = _decided(coded, of_all, near, below, corners, ties)
 
 
 def _index(coded: Coded, floor: Tensor) -> Tensor:
