@@ -11,10 +11,16 @@ from importlib.metadata import version
 from typing import Any
 
 from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
+from batchgeneratorsv2.transforms.noise.gaussian_blur import GaussianBlurTransform
 from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
+from batchgeneratorsv2.transforms.utils.deep_supervision_downsampling import DownsampleSegForDSTransform
+from batchgeneratorsv2.transforms.utils.remove_label import RemoveLabelTransform
 from batchgeneratorsv2.transforms.utils.seg_to_regions import ConvertSegmentationToRegionsTransform
 
+from nnunet_tricks.training.resampling.exact_blur import ExactBlurTransform
+from nnunet_tricks.training.resampling.exact_levels import ExactLevelsTransform
 from nnunet_tricks.training.resampling.exact_regions import ExactRegionsTransform
+from nnunet_tricks.training.resampling.exact_removal import ExactRemovalTransform
 from nnunet_tricks.training.resampling.fingerprint import reproduced
 from nnunet_tricks.training.resampling.swap import with_replaced
 
@@ -63,6 +69,9 @@ class WithExactLabels:
             return transforms
         ours: dict[type[BasicTransform], Callable[[Any], BasicTransform | None]] = {
             SpatialTransform: kind.in_place_of,
+            GaussianBlurTransform: ExactBlurTransform.in_place_of,
+            RemoveLabelTransform: ExactRemovalTransform.in_place_of,
+            DownsampleSegForDSTransform: ExactLevelsTransform.in_place_of,
             ConvertSegmentationToRegionsTransform: ExactRegionsTransform.in_place_of,
         }
         return with_replaced(transforms, ours)

@@ -66,7 +66,8 @@ def _matrices(dimensions: int) -> Iterator[tuple[Tensor, str]]:
     turned[:2, :2] @= torch.tensor([[cos(0.4), -sin(0.4)], [sin(0.4), cos(0.4)]])
     yield shifted, "lowest" if dimensions == 2 else "nearest"
     yield 1.3 * turned, "highest" if dimensions == 2 else "nearest"
-    yield 0.5 * turned, "nearest"
+    if dimensions == 3:
+        yield 0.5 * turned, "nearest"
 
 
 def _transform(size: tuple[int, ...], ties: str) -> SpatialTransform:

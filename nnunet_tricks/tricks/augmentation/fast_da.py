@@ -16,14 +16,9 @@ from batchgeneratorsv2.transforms.intensity.gamma import GammaTransform
 from batchgeneratorsv2.transforms.noise.gaussian_blur import GaussianBlurTransform
 from torch import Tensor
 
+from nnunet_tricks.training.resampling.exact_blur import WIDEST, ExactBlurTransform, gaussian
 from nnunet_tricks.training.resampling.swap import in_place_of, with_replaced
 from nnunet_tricks.training.trainer import MakeTransforms, TrickTrainer
-
-TRUNCATE = 6
-"""Width of a kernel in standard deviations, as nnU-Net's blur has it."""
-
-WIDEST = 31
-"""Number of weights up to which a sum of moved images is taken; others are left to nnU-Net's."""
 
 SMALLEST = 1e-7
 """What nnU-Net's gamma correction takes a range or a deviation of 0 for."""
@@ -58,24 +53,6 @@ class FastGamma(GammaTransform):
             retain = bool(parameters["retain_stats"][number])
             with_gamma(image[channel], float(parameters["gamma"][number]), invert=invert, retain=retain)
         return image
-
-
-def gaussian(sigma: float) -> list[float]:
-    """Weights of nnU-Net's kernel, an odd number of them.
-
-    Examples:
-        >>> [round(weight, 3) for weight in gaussian(0.5)]
-        [0.107, 0.787, 0.107]
-    """
-    width = sigma * TRUNCATE + 0.5
-    count = round(width)
-    if count % 2 == 0:
-        count += 1 if width >= count else -1
-    half = (count - 1) / 2
-    place = torch.linspace(-half, half, count)
-    weights = torch.exp(-0.5 * (place / sigma).square())
-    listed: list[float] = (weights / weights.sum()).tolist()
-    return listed
 
 
 def moved_sum(image: Tensor, weights: list[float], axis: int) -> Tensor:
@@ -137,7 +114,7 @@ def _fits(size: torch.Size, kernels: list[list[float]]) -> bool:
 def fast(transforms: Any) -> Any:
     """Transforms with ours in place of nnU-Net's."""
     blur, gamma = partial(in_place_of, kind=FastBlur), partial(in_place_of, kind=FastGamma)
-    return with_replaced(transforms, {GaussianBlurTransform: blur, GammaTransform: gamma})
+    return with_replaced(transforms, {GaussianBlurTransform: blur, ExactBlurTransform: blur, GammaTransform: gamma})
 
 
 class nnUNetTrainerFastDA(TrickTrainer):

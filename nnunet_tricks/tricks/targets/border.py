@@ -39,9 +39,14 @@ def border_weights(
     edges = np.asarray(spacing, float) / np.exp(np.mean(np.log(spacing)))
     reach = np.ceil(REACH * sigma / edges).astype(int)
     numbers = objects(kinds, spacing, annotated).astype(np.int32)
+    boxes = find_objects(numbers)
+    near = _have_neighbours(boxes, reach)
+    if not near.any():
+        return np.zeros(kinds.shape, np.float32)
     first = np.full(kinds.shape, np.inf, np.float32)
     second = first.copy()
-    for number, box in enumerate(find_objects(numbers), 1):
+    for number in np.flatnonzero(near) + 1:
+        box = boxes[number - 1]
         around = tuple(slice(max(side.start - far, 0), side.stop + far) for side, far in zip(box, reach, strict=True))
         mask = numbers[around] == number
         if mask.all():
@@ -54,3 +59,13 @@ def border_weights(
         first[around] = np.minimum(first[around], distance)
     weights = np.float32(border) * np.exp((first + second) ** 2 / np.float32(-2 * sigma**2))
     return weights if annotated is None else weights * annotated
+
+
+def _have_neighbours(boxes: Sequence[tuple[slice, ...]], reach: NDArray[np.int_]) -> NDArray[np.bool_]:
+    """Whether another object's border reaches where an object's own border does, for each object."""
+    if not boxes:
+        return np.zeros(0, bool)
+    starts = np.array([[side.start for side in box] for box in boxes]) - reach
+    stops = np.array([[side.stop for side in box] for box in boxes]) + reach
+    meet = [((starts < stop) & (start < stops)).all(1).sum() > 1 for start, stop in zip(starts, stops, strict=True)]
+    return np.array(meet)

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 import SimpleITK
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation, find_objects
+from scipy.ndimage import binary_dilation
 
-from nnunet_tricks.tricks.targets.pieces import Annotated
+from nnunet_tricks.tricks.targets.pieces import Annotated, box_around
 
 
 def signed_distance_in_voxels(
@@ -56,8 +56,7 @@ def distance_to_the_other_side(
         return np.zeros(mask.shape, np.float32)
     distances = np.maximum(signed_distance(mask, spacing), 0)
     # The nearest voxel outside lies next to the object's box at most.
-    (box,) = find_objects(mask.astype(np.uint8))
-    around = tuple(slice(max(side.start - 1, 0), side.stop + 1) for side in box)
+    around = box_around(mask, margin=1)
     distances[around] += np.maximum(signed_distance(~mask[around], spacing), 0)
     distances /= _mean_edge(spacing)
     return np.power(distances, np.float32(power))

@@ -51,6 +51,24 @@ def components(mask: NDArray[Any]) -> NDArray[Any]:
     return cc3d.connected_components(np.ascontiguousarray(mask, kind), connectivity=corners_too)
 
 
+def box_around(mask: NDArray[np.bool_], margin: int = 0) -> tuple[slice, ...]:
+    """The smallest box with all voxels of a mask that is not empty.
+
+    Args:
+        mask: 2D or 3D.
+        margin: Voxels by which the box is longer at each end, within the image.
+
+    Examples:
+        >>> box_around(np.array([[0, 0, 0], [0, 0, 1], [0, 0, 0]], dtype=bool), margin=1)
+        (slice(0, 3, None), slice(1, 3, None))
+    """
+    ends = []
+    for axis in range(mask.ndim):
+        voxels = np.flatnonzero(mask.any(axis=tuple(other for other in range(mask.ndim) if other != axis)))
+        ends.append(slice(max(int(voxels[0]) - margin, 0), min(int(voxels[-1]) + 1 + margin, mask.shape[axis])))
+    return tuple(ends)
+
+
 def map_of_annotated(
     make: MapOfKinds,
     kinds: Kinds,

@@ -11,7 +11,7 @@ from scipy.ndimage import binary_dilation, generate_binary_structure
 from skimage.morphology import skeletonize
 
 from nnunet_tricks.tricks.targets.distance import to_nearest
-from nnunet_tricks.tricks.targets.pieces import Annotated
+from nnunet_tricks.tricks.targets.pieces import Annotated, box_around
 
 TUBE = 2
 """Voxels by which a skeleton is widened, so that a prediction beside it is not wholly wrong."""
@@ -40,12 +40,16 @@ def tubed_skeleton(
         mask = mask & annotated
     if not mask.any():
         return np.zeros(mask.shape, np.float32)
-    line = skeletonize(mask) > 0
+    # Nothing outside the box around an object changes its skeleton.
+    box = box_around(mask)
+    line = np.zeros(mask.shape, bool)
+    line[box] = skeletonize(np.ascontiguousarray(mask[box])) > 0
     if annotated is not None:
         outside = annotated & ~mask
         if not outside.any():
             return np.zeros(mask.shape, np.float32)
         edges = (1.0,) * mask.ndim
         line &= to_nearest(outside, edges) < to_nearest(~annotated, edges)
-    tube = binary_dilation(line, generate_binary_structure(mask.ndim, 1), iterations=TUBE)
-    return (tube & mask).astype(np.float32)
+    tube = np.zeros(mask.shape, np.float32)
+    tube[box] = binary_dilation(line[box], generate_binary_structure(mask.ndim, 1), iterations=TUBE) & mask[box]
+    return tube

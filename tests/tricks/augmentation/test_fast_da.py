@@ -18,7 +18,8 @@ from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.door import trainers
 from nnunet_tricks.nnunet.sandbox import seed_everything
-from nnunet_tricks.tricks.augmentation.fast_da import FastBlur, FastGamma, fast, gaussian
+from nnunet_tricks.training.resampling.exact_blur import gaussian
+from nnunet_tricks.tricks.augmentation.fast_da import FastBlur, FastGamma, fast
 
 CLOSE = 1e-4
 """Largest difference, as a part of the patch's range."""

@@ -48,3 +48,12 @@ def test_touching_instances_of_one_class_are_told_apart_by_their_kinds() -> None
     assert not one_object.any()
     assert two_objects.max() == pytest.approx(10 * np.exp(-1 / 50))
     assert two_objects[4, 5] == two_objects.max()
+
+
+def test_objects_out_of_each_others_reach_have_no_weight_and_change_none() -> None:
+    far = np.zeros((10, 90), np.int16)
+    far[3:7, 3:6], far[3:7, 60:63], far[3:7, 66:69] = 1, 1, 1
+    weights = border_weights(far, (1, 1), border=10, sigma=1)
+    assert not weights[:, :50].any()
+    np.testing.assert_array_equal(weights[:, 50:], border_weights(far[:, 50:], (1, 1), border=10, sigma=1))
+    assert weights.any()

@@ -26,3 +26,11 @@ def test_a_rod_keeps_its_length_and_loses_its_width(shape: tuple[int, ...]) -> N
     middle = tube[20]
     assert 1 <= middle.sum() <= (2 * TUBE + 1) ** (len(shape) - 1)
     assert label(tube)[1] == 1
+
+
+@given(array_shapes(min_dims=2, max_dims=3, min_side=2, max_side=9).flatmap(lambda shape: arrays(bool, shape)))
+def test_nothing_around_an_object_changes_its_skeleton(mask: np.ndarray) -> None:
+    spacing = (1.0,) * mask.ndim
+    wide = np.pad(mask, 4)
+    inner = tuple(slice(4, -4) for _ in mask.shape)
+    np.testing.assert_array_equal(tubed_skeleton(wide, spacing)[inner], tubed_skeleton(mask, spacing))
