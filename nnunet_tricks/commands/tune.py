@@ -16,10 +16,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.description = (
         "Choose thresholds, keep-largest and size cuts for a trained model, on the predictions of its "
-        "cross-validation. Each fold is measured with what the other folds chose. Beside it stands the naive gain, "
-        "measured on the cases that chose. What survives is written into a file for predict --with and postprocess "
-        "--with. With --tta the validation images are predicted again, once for each view, and the smallest set of "
-        "views within the noise of all is taken."
+        "cross-validation. The gain of each fold is measured with what the other folds chose. The naive gain, on the "
+        "cases that chose, is printed beside it. What survives is written into a file for 'predict --with' and "
+        "'postprocess --with'. --tta also predicts the validation images again, once for each view, and takes the "
+        "smallest set of views that all views together beat by no more than the noise."
     )
     add = parser.add_argument
     add("model", type=Path, metavar="MODEL_FOLDER", help="folder with at least two folds, validated with --npz")
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SET",
         help="find out which views pay for their time, out of a set of predict --tta (default: mirror)",
     )
-    add("--tta-folder", type=Path, metavar="DIR", help="where their predictions are kept (default: beside the file)")
+    add("--tta-folder", type=Path, metavar="DIR", help="folder for these predictions (default: beside the file)")
     add("-device", default="cuda", help="where --tta predicts: cuda, cpu or mps (default: %(default)s)")
     add("--workers", type=int, default=1, help="processes (default: %(default)s)")
     add("--overwrite", action="store_true", help="replace the file if it is there")
