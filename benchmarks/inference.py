@@ -52,7 +52,7 @@ from nnunet_tricks.tricks.postprocessing.steps import keep_largest, remove_small
 
 SHAPE = (300, 512, 512)
 CASES, FOLDS, HIPPOCAMPUS = 200, 5, (35, 50, 35)
-IMAGES = 10
+IMAGES = 4
 SECONDS_OF_VOTING, VOLUMES_OF_VOTING, SECONDS_OF_TUNING = 2.0, 3.0, 60.0
 """Limits."""
 

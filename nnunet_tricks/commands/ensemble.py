@@ -133,6 +133,10 @@ def _learn(arguments: argparse.Namespace) -> int:
         raise ValueError(f"{given[0]} is for making an ensemble, and --learn only learns weights for it: leave it out")
     if not arguments.method:
         raise ValueError("--method is missing: --learn learns for weighted or for stack")
+    if arguments.output.is_dir():
+        raise ValueError(
+            f"{arguments.output} is a folder: give the name of a file with -o, such as {arguments.output}.yaml"
+        )
     if arguments.output.exists() and not arguments.overwrite:
         raise ValueError(f"{arguments.output} is there already: give another file with -o, or --overwrite")
     if not arguments.output.absolute().parent.is_dir():

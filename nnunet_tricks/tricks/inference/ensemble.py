@@ -7,9 +7,11 @@ the image.
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
@@ -176,7 +178,9 @@ class _EnsembleMaker:
         begin = perf_counter()
         torch.set_num_threads(1)
         plans = PlansManager(self.group.plans)
-        labels = plans.get_label_manager(self.group.description)
+        # nnU-Net says on stdout that old plans name no label manager, and a script reads our JSON there.
+        with redirect_stdout(io.StringIO()):
+            labels = plans.get_label_manager(self.group.description)
         reader = plans.image_reader_writer_class()
         ending = self.group.ending
         each: list[Any] = []

@@ -120,6 +120,13 @@ class ValidationReader:
         segmentation, properties = read_labels(reader, case.prediction)
         truth, _ = read_labels(reader, case.truth)
         probabilities = read_probabilities(case.probabilities)
+        classes = Classes.of(self.description)
+        outputs = len(classes.values) + (not self.description.get("regions_class_order"))
+        if len(probabilities) != outputs:
+            raise ValueError(
+                f"{case.probabilities} has {len(probabilities)} classes, and dataset.json {outputs}: they are of "
+                "different models"
+            )
         for name, shape in (("probabilities", probabilities.shape[1:]), ("label map", truth.shape)):
             if shape != segmentation.shape:
                 raise ValueError(

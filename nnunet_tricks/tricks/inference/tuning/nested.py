@@ -62,9 +62,7 @@ def nested_choice(values: Floats, usual: int, folds: Sequence[str], *, seed: int
         >>> choice.chosen, round(choice.gain, 3), choice.p < 0.05
         (1, 0.1, True)
     """
-    names = sorted(set(folds))
-    if len(names) < 2:
-        raise ValueError(f"all cases are of fold {names[0] if names else '-'}: tuning needs at least two folds")
+    names = check_folds(folds)
     of = np.array(folds)
     chosen = _best(values, usual)
     by_fold = {name: _best(values[of != name], usual) for name in names}
@@ -74,6 +72,21 @@ def nested_choice(values: Floats, usual: int, folds: Sequence[str], *, seed: int
     naive = float((values[:, chosen] - values[:, usual]).mean())
     p = chance(values - values[:, [usual]], chosen, seed=seed)
     return Choice(chosen, by_fold, naive, float(gains.mean()), p, gains)
+
+
+def check_folds(folds: Sequence[str]) -> list[str]:
+    """The folds that there are.
+
+    Args:
+        folds: The fold of each case.
+
+    Raises:
+        ValueError: If there is only one.
+    """
+    names = sorted(set(folds))
+    if len(names) < 2:
+        raise ValueError(f"all cases are of fold {names[0] if names else '-'}: tuning needs at least two folds")
+    return names
 
 
 def surviving(choices: Sequence[Choice]) -> list[bool]:

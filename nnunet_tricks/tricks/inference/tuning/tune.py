@@ -11,7 +11,7 @@ import numpy as np
 
 from nnunet_tricks.comparison import folders
 from nnunet_tricks.tricks.inference.tuning.cases import ValidationCase, ValidationReader, validation_cases
-from nnunet_tricks.tricks.inference.tuning.nested import Choice, nested_choice, surviving
+from nnunet_tricks.tricks.inference.tuning.nested import Choice, check_folds, nested_choice, surviving
 from nnunet_tricks.tricks.inference.tuning.overlap import (
     COUNTS,
     SIZES,
@@ -104,6 +104,9 @@ def tune(model: Path, *, search: ViewSearch | None = None, workers: int = 1, pro
     description, plans = predictions[0].description, predictions[0].plans
     cases = validation_cases(predictions)
     reader = ValidationReader(description, plans)
+    check_folds([case.fold for case in cases])
+    # First, since it says what it lacks before anything is measured.
+    views = choose_views(predictions, search, workers=workers, progress=progress) if search else None
     measured = mapped(reader.overlaps, cases, workers, "measure", progress)
     fold_of = [case.fold for case in cases]
     labels = list(measured[0])
@@ -130,7 +133,6 @@ def tune(model: Path, *, search: ViewSearch | None = None, workers: int = 1, pro
     kept = [step for step in steps if step.survives]
     before = np.array([[measured_case[label].by_threshold[USUAL] for label in labels] for measured_case in measured])
     gains = _together(reader, cases, kept, before, workers, progress)
-    views = choose_views(predictions, search, workers=workers, progress=progress) if search else None
     settings = settings_of(kept, description["labels"])
     return Tuned(
         len(cases),

@@ -24,7 +24,7 @@ from nnunet_tricks.tricks.inference.output_folder import RECORD
 from nnunet_tricks.tricks.inference.predict import PredictionSettings, PredictionWork, predict
 from nnunet_tricks.tricks.inference.tuning.cases import ValidationCase, ValidationReader
 from nnunet_tricks.tricks.inference.tuning.mixtures import mixture_dice
-from nnunet_tricks.tricks.inference.tuning.nested import chance
+from nnunet_tricks.tricks.inference.tuning.nested import chance, check_folds
 from nnunet_tricks.tricks.inference.tuning.overlap import Floats
 from nnunet_tricks.tricks.inference.tuning.workers import mapped
 from nnunet_tricks.tricks.inference.views import IDENTITY
@@ -161,9 +161,7 @@ def chosen_views(
     Raises:
         ValueError: If there is only one fold.
     """
-    names = sorted(set(folds))
-    if len(names) < 2:
-        raise ValueError(f"all cases are of fold {names[0]}: tuning needs at least two folds")
+    names = check_folds(folds)
     of = np.array(folds)
     chosen = _smallest(values, sets)
     by_fold = {name: _smallest(values[of != name], sets) for name in names}
