@@ -24,6 +24,7 @@ from batchgenerators.utilities.file_and_folder_operations import load_pickle, sa
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from rich.progress import track
 
+from nnunet_tricks.experiment.processes import die_with_parent
 from nnunet_tricks.tricks.inference.doubt import doubts
 from nnunet_tricks.tricks.inference.members import (
     DESCRIPTION,
@@ -130,7 +131,7 @@ def ensemble(
         for case in track(missing, "ensemble", disable=not progress):
             seconds[case] = maker(case)
     elif missing:
-        with ProcessPoolExecutor(min(processes, len(missing)), get_context("spawn")) as pool:
+        with ProcessPoolExecutor(min(processes, len(missing)), get_context("spawn"), die_with_parent) as pool:
             made = pool.map(maker, missing)
             for case in track(missing, "ensemble", disable=not progress):
                 seconds[case] = next(made)

@@ -15,6 +15,7 @@ import numpy as np
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from rich.progress import track
 
+from nnunet_tricks.experiment.processes import die_with_parent
 from nnunet_tricks.tricks.inference.members import DESCRIPTION, PLANS, read_beside, read_labels
 from nnunet_tricks.tricks.inference.output_folder import OutputFolder
 from nnunet_tricks.tricks.inference.writing import partial_file
@@ -93,7 +94,7 @@ def postprocess(
         for case in track(missing, "post-processing", disable=not progress):
             changed[case] = maker(case)
     elif missing:
-        with ProcessPoolExecutor(min(processes, len(missing)), get_context("spawn")) as pool:
+        with ProcessPoolExecutor(min(processes, len(missing)), get_context("spawn"), die_with_parent) as pool:
             counts = pool.map(maker, missing)
             for case in track(missing, "post-processing", disable=not progress):
                 changed[case] = next(counts)
