@@ -137,7 +137,7 @@ def show(name: str, draws: int, rows: dict[str, dict[str, float]]) -> None:
 def page(results: dict[str, dict[str, dict[str, float]]]) -> str:
     """The tables of docs/waiting.md."""
     lines = [
-        "| patch, labels beside background | nnU-Net | ours, bit for bit | `FastDA` | draws | memory of a process |",
+        "| patch, labels beside background | nnU-Net | ours, bit for bit | `FastDA` | draws | MB of a process |",
         "|---|---:|---:|---:|---:|---:|",
     ]
     alone = [
@@ -148,8 +148,8 @@ def page(results: dict[str, dict[str, dict[str, float]]]) -> str:
         cells = [f"{rows[STOCK]['milliseconds']:.0f} ms"]
         cells += [f"{rows[arm]['milliseconds']:.0f} ms, {rows[arm]['ratio']:.1f}x" for arm in (EXACT, FAST)]
         held = [rows[arm].get("megabytes") for arm in (STOCK, EXACT, FAST)]
-        memory = " / ".join("?" if count is None else f"{count:.0f}" for count in held)
-        lines.append(f"| {name} | {' | '.join(cells)} | {rows[STOCK]['draws']} | {memory} MB |")
+        memory = "not measured" if None in held else " / ".join(f"{count:.0f}" for count in held)
+        lines.append(f"| {name} | {' | '.join(cells)} | {rows[STOCK]['draws']} | {memory} |")
         row = rows.get(ALONE)
         if row:
             times = [f"{row[key]:.0f} ms" for key in ("stock_milliseconds", "milliseconds")]

@@ -2,10 +2,11 @@
 
 Views: networks of nnU-Net's own plans (a small 3D one for volumes like the hippocampus, a 2D one for colour pictures)
 predict one image by sliding window. k views may take 1.02 k times one view and 1.1 of the memory of nnU-Net's own
-mirroring. ``mirror`` is nnU-Net's mirroring and may take 1.0 of its time, reading and writing not counted. The others
-are limits of processor time, memory and ratio against cc3d. Processor time, since other programs may run.
+mirroring. ``mirror`` is nnU-Net's mirroring and may take 1.0 of its time: that of the predictor alone (views), and that
+of the whole command, which starts, reads, predicts and writes (commands). The others are limits of processor time,
+memory and ratio against cc3d. Processor time, since other programs may run; the whole command by the wall clock, too.
 
-python -m benchmarks.inference [--rounds 5] [--out benchmarks/results/inference.json]
+python -m benchmarks.inference [--rounds 5] [--only components ...] [--out benchmarks/results/inference.json]
 """
 
 from __future__ import annotations
@@ -13,10 +14,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
+import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from statistics import median
 from time import process_time
 from typing import Any
 
@@ -30,11 +36,15 @@ import SimpleITK
 import torch
 from dynamic_network_architectures.architectures.unet import PlainConvUNet
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.measuring import paired, save
 from benchmarks.memory import peak_memory
+from nnunet_tricks.conformance.bench import Bench
+from nnunet_tricks.conformance.grid import Situation
+from nnunet_tricks.conformance.steps import STEPS
 from nnunet_tricks.tricks.inference.predictor import ViewPredictor
 from nnunet_tricks.tricks.inference.tuning.tune import tune
 from nnunet_tricks.tricks.inference.voting import majority
@@ -42,6 +52,7 @@ from nnunet_tricks.tricks.postprocessing.steps import keep_largest, remove_small
 
 SHAPE = (300, 512, 512)
 CASES, FOLDS, HIPPOCAMPUS = 200, 5, (35, 50, 35)
+IMAGES = 4
 SECONDS_OF_VOTING, VOLUMES_OF_VOTING, SECONDS_OF_TUNING = 2.0, 3.0, 60.0
 """Limits."""
 
@@ -52,15 +63,19 @@ def main() -> None:
     """Measure, print, save."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="the others stay as they are in --out")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     result: dict[str, Any] = {}
-    for name, part in (("views", views), ("voting", voting), ("components", components), ("tuning", tuning)):
-        result[name] = part(arguments.rounds)
+    if arguments.out and arguments.out.is_file():
+        before = json.loads(arguments.out.read_text(encoding="utf-8"))
+        result = {name: before[name] for name in PARTS if name in before}
+    for name in arguments.only:
+        result[name] = {"rounds": arguments.rounds, **PARTS[name](arguments.rounds)}
         print(f"{name}: {json.dumps(result[name], indent=1)}", flush=True)
-    if arguments.out:
-        save(arguments.out, {"rounds": arguments.rounds, "clock": "process time", **result})
+        if arguments.out:
+            save(arguments.out, {"clock": "process time", **result})
 
 
 def views(rounds: int) -> dict[str, Any]:
@@ -257,6 +272,58 @@ def cross_validation(root: Path) -> Path:
         file.write_text(json.dumps(content))
     return model
 
+
+def commands(rounds: int) -> dict[str, Any]:
+    """The whole command with nnU-Net's views beside ``nnUNetv2_predict``, on the same cases."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        dataset = small_model(place)
+        words = ["-i", str(place / "images"), "-f", "0", "-device", "cpu", "-npp", "1", "-nps", "1"]
+        words += ["-d", dataset, "-c", "3d_fullres", "--disable_progress_bar"]
+        used: dict[str, list[float]] = {"nnUNetv2_predict": [], "nnunet-tricks predict": []}
+        runs = {name: partial(_command, name.split(), words, place, times) for name, times in used.items()}
+        wall = paired(runs, baseline="nnUNetv2_predict", rounds=rounds)
+        stock, ours = used.values()
+        # The first of each is the round that warms up, in which the baseline runs twice.
+        processor = median(ours[1:]) / median(stock[2:])
+        same = all(
+            file.read_bytes() == (place / "nnunet-tricks" / file.name).read_bytes()
+            for file in (place / "nnUNetv2_predict").glob("*.nii.gz")
+        )
+    return {"cases": IMAGES, "wall": wall, "processor time": {"ratio": processor}, "same files": same, "at most": 1.0}
+
+
+def _command(command: list[str], words: list[str], place: Path, used: list[float]) -> None:
+    out = place / command[0]
+    shutil.rmtree(out, ignore_errors=True)
+    began = resource.getrusage(resource.RUSAGE_CHILDREN)
+    program = Path(sys.executable).with_name(command[0])
+    folders = {f"nnUNet_{part}": str(place / part) for part in ("raw", "preprocessed", "results")}
+    line = [str(program), *command[1:], *words, "-o", str(out)]
+    subprocess.run(line, env=os.environ | folders, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used.append(ended.ru_utime + ended.ru_stime - began.ru_utime - began.ru_stime)
+
+
+def small_model(place: Path) -> str:
+    """A stock trainer's model of small volumes, trained for an epoch, and images for it; the name of its data set."""
+    with Bench() as bench, bench.room(nnUNetTrainer, Situation("labels", "3d", True)) as run:
+        STEPS["epochs"](run)
+        shutil.copytree(run.model_folder().parents[1], place / "results")
+        (image,) = (run.data.raw / "imagesTs").iterdir()
+        (place / "images").mkdir()
+        for number in range(IMAGES):
+            shutil.copy(image, place / "images" / f"case_{number:02d}_0000.nii.gz")
+        return run.data.name
+
+
+PARTS: dict[str, Callable[[int], dict[str, Any]]] = {
+    "views": views,
+    "commands": commands,
+    "voting": voting,
+    "components": components,
+    "tuning": tuning,
+}
 
 if __name__ == "__main__":
     main()

@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.description = (
-        "Make one folder of predictions of several: of different folds, runs, trainers or configurations. average is "
-        "nnUNetv2_ensemble; vote needs no probabilities. weighted and stack need weights: --learn finds them on the "
-        "cross-validation of the models and measures them on folds that did not learn, --with applies them."
+        "Combine the predictions of several models. These may differ in run, trainer and configuration, but not in "
+        "labels. average takes mean probabilities, as nnUNetv2_ensemble does. vote takes the label that most members "
+        "predict, and needs no probabilities. weighted and stack need learned weights: --learn finds them on the "
+        "cross-validation of the models, and measures each fold with weights that the other folds learned. --with "
+        "applies them."
     )
     add = parser.add_argument
     what = parser.add_mutually_exclusive_group(required=True)
@@ -34,11 +36,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--method",
         choices=("average", "vote", "weighted", "stack"),
-        help="weighted: a weight for each member; stack: one for each member and class (default: average; with --with "
-        "that of the file)",
+        help="weighted has a learned weight for each member, stack one for each member and class (default: average, "
+        "or the method of the file after --with)",
     )
-    add("--weights", type=float, nargs="+", default=(), metavar="W", help="of the members, in the order of -i")
-    add("--with", dest="learned", type=Path, metavar="FILE", help="weights that --learn has written")
+    add(
+        "--weights",
+        type=float,
+        nargs="+",
+        default=(),
+        metavar="W",
+        help="weights of your own for average or vote, one for each member in the order of -i (default: equal)",
+    )
+    add("--with", dest="learned", type=Path, metavar="FILE", help="use the weights in this file of --learn")
     add("--save_probabilities", "--save_npz", action="store_true", help="write the mean probabilities, too")
     add("--uncertainty", action="store_true", help="write maps of entropy and disagreement, and cases.csv")
     add("-np", dest="processes", type=int, default=1, help="processes (default: %(default)s)")
@@ -124,6 +133,10 @@ def _learn(arguments: argparse.Namespace) -> int:
         raise ValueError(f"{given[0]} is for making an ensemble, and --learn only learns weights for it: leave it out")
     if not arguments.method:
         raise ValueError("--method is missing: --learn learns for weighted or for stack")
+    if arguments.output.is_dir():
+        raise ValueError(
+            f"{arguments.output} is a folder: give the name of a file with -o, such as {arguments.output}.yaml"
+        )
     if arguments.output.exists() and not arguments.overwrite:
         raise ValueError(f"{arguments.output} is there already: give another file with -o, or --overwrite")
     if not arguments.output.absolute().parent.is_dir():

@@ -19,8 +19,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("folder", type=Path, metavar="IN", help="segmentations, as nnUNetv2_predict writes them")
     add("output", type=Path, metavar="OUT", help="folder for the results")
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--steps", nargs="+", default=(), metavar="[CLASS:]STEP", help="in this order")
-    what.add_argument("--with", dest="tuned", type=Path, metavar="FILE", help="those that 'nnunet-tricks tune' chose")
+    what.add_argument("--steps", nargs="+", default=(), metavar="[CLASS:]STEP", help="steps, done in this order")
+    what.add_argument(
+        "--with", dest="tuned", type=Path, metavar="FILE", help="do the steps in this file of 'nnunet-tricks tune'"
+    )
     add("-np", dest="processes", type=int, default=1, help="processes (default: %(default)s)")
     add("--continue", dest="resume", action="store_true", help="keep cases that are there")
     add("--overwrite", action="store_true", help="delete older results in the output folder first")

@@ -28,20 +28,62 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("-tr", dest="trainer", default="nnUNetTrainer", help="trainer of the model (default: %(default)s)")
     add("-c", dest="configuration", help="configuration of the model")
     add("-m", dest="model", type=Path, help="model folder, in place of -d, -tr, -p and -c")
-    add("-f", dest="folds", nargs="+", default=(), help="folds whose models are averaged (default: all)")
+    add(
+        "-f",
+        dest="folds",
+        nargs="+",
+        default=(),
+        help="folds whose models are averaged (default: all of the cross-validation)",
+    )
     add("-chk", dest="checkpoint", default="checkpoint_final.pth", help="checkpoint (default: %(default)s)")
-    add("-step_size", "--step", dest="step", type=float, default=0.5, help="step of the window (default: %(default)s)")
+    add(
+        "-step_size",
+        "--step",
+        dest="step",
+        type=float,
+        default=0.5,
+        help="step of the sliding window as a share of the patch (default: %(default)s)",
+    )
     add("--disable_tta", action="store_true", help="the same as --tta none")
     add("--save_probabilities", action="store_true", help="write the probabilities, too, for ensembles")
     add("--continue_prediction", action="store_true", help="keep cases that are complete")
     add("-prev_stage_predictions", dest="previous_stage", type=Path, help="predictions of a cascade's first stage")
-    add("-npp", dest="preprocessing", type=int, default=3, help="processes that preprocess (default: %(default)s)")
-    add("-nps", dest="export", type=int, default=3, help="processes that write; 0 and -npp 0: none (default: 3)")
-    add("-num_parts", dest="parts", type=int, default=1, help="calls that share the cases (default: %(default)s)")
-    add("-part_id", dest="part", type=int, default=0, help="number of this call, from 0 (default: %(default)s)")
+    add(
+        "-npp",
+        dest="preprocessing",
+        metavar="N",
+        type=int,
+        default=3,
+        help="processes that read and preprocess images (default: %(default)s)",
+    )
+    add(
+        "-nps",
+        dest="export",
+        metavar="N",
+        type=int,
+        default=3,
+        help="processes that resample and write results (default: %(default)s); with -npp 0 and -nps 0 a single "
+        "process does everything",
+    )
+    add(
+        "-num_parts",
+        dest="parts",
+        metavar="N",
+        type=int,
+        default=1,
+        help="number of calls that share the cases, such as one for each GPU (default: %(default)s)",
+    )
+    add(
+        "-part_id",
+        dest="part",
+        metavar="N",
+        type=int,
+        default=0,
+        help="which of these calls this is, from 0 (default: %(default)s)",
+    )
     add("-device", default="cuda", help="cuda, cpu or mps (default: %(default)s)")
     add("--not_on_device", action="store_true", help="keep logits in main memory, for very large images")
-    add("--verbose", action="store_true", help="let nnU-Net say what it does")
+    add("--verbose", action="store_true", help="show nnU-Net's messages about each step")
     add("--disable_progress_bar", action="store_true", help="no progress bars")
     more = parser.add_argument_group("beyond nnU-Net")
     add = more.add_argument
@@ -55,14 +97,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--average",
         choices=("logits", "probabilities"),
         default="",
-        help="what of the views is averaged (default: logits for none and mirror, as in nnU-Net; else probabilities)",
+        help="average the logits of the views, as nnU-Net does, or their probabilities (default: logits for none and "
+        "mirror, else probabilities)",
     )
-    add("--tta-batch", default="auto", metavar="N", help="views that the network gets at once (default: auto)")
+    add("--tta-batch", default="auto", metavar="N", help="views that a GPU gets at once (default: auto)")
     add(
         "--window",
         choices=("gaussian", "uniform"),
         default="gaussian",
-        help="weight within a window (default: %(default)s)",
+        help="weight of a window's centre against its border (default: %(default)s)",
     )
     add(
         "--threshold",
@@ -70,9 +113,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="[CLASS=]T",
-        help="predict where the probability is above T in place of 0.5; of several classes, T below 0.5 favours one",
+        help="predict a class where its probability is above T in place of 0.5; with several classes, T below 0.5 "
+        "favours this class over the others",
     )
-    add("--with", dest="tuned", type=Path, metavar="FILE", help="thresholds and views that 'nnunet-tricks tune' chose")
+    add(
+        "--with",
+        dest="tuned",
+        type=Path,
+        metavar="FILE",
+        help="use the thresholds and views in this file of 'nnunet-tricks tune'",
+    )
     add("--uncertainty", action="store_true", help="write maps of entropy and disagreement, and cases.csv")
     add("--overwrite", action="store_true", help="delete older results in the output folder first")
     add("--trust", action="store_true", help="open checkpoints that hold more than data; they can run code")
@@ -128,9 +178,20 @@ def _model(arguments: argparse.Namespace) -> Path:
         return Path(arguments.model)
     if not arguments.dataset or not arguments.configuration:
         raise ValueError("name the model: -d DATASET -c CONFIGURATION, with -tr and -p where they differ, or -m FOLDER")
+    from nnunetv2.paths import nnUNet_results
     from nnunetv2.utilities.file_path_utilities import get_output_folder
 
-    return Path(get_output_folder(arguments.dataset, arguments.trainer, arguments.plans, arguments.configuration))
+    if not nnUNet_results:
+        raise ValueError(
+            "nnUNet_results is not set: set it to the folder of trained models, or give one with -m FOLDER"
+        )
+    try:
+        return Path(get_output_folder(arguments.dataset, arguments.trainer, arguments.plans, arguments.configuration))
+    except RuntimeError as error:
+        raise ValueError(
+            f"there is no data set {arguments.dataset} in {nnUNet_results}: give its number or full name with -d, or "
+            "the model folder with -m"
+        ) from error
 
 
 def _tuned(arguments: argparse.Namespace, model: Path) -> TunedSettings:

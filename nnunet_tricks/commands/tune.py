@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nnunet_tricks.tricks.inference.tuning.tune import Tuned
+    from nnunet_tricks.tricks.inference.tuning.tune import Tuned, TunedStep
     from nnunet_tricks.tricks.inference.tuning.view_choice import ViewChoice, ViewSearch
 
 
@@ -16,10 +16,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.description = (
         "Choose thresholds, keep-largest and size cuts for a trained model, on the predictions of its "
-        "cross-validation. Each fold is measured with what the other folds chose. Beside it stands the naive gain, "
-        "measured on the cases that chose. What survives is written into a file for predict --with and postprocess "
-        "--with. With --tta the validation images are predicted again, once for each view, and the smallest set of "
-        "views within the noise of all is taken."
+        "cross-validation. The gain of each fold is measured with what the other folds chose. The naive gain, on the "
+        "cases that chose, is printed beside it. What survives is written into a file for 'predict --with' and "
+        "'postprocess --with'. --tta also predicts the validation images again, once for each view, and takes the "
+        "smallest set of views that all views together beat by no more than the noise."
     )
     add = parser.add_argument
     add("model", type=Path, metavar="MODEL_FOLDER", help="folder with at least two folds, validated with --npz")
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SET",
         help="find out which views pay for their time, out of a set of predict --tta (default: mirror)",
     )
-    add("--tta-folder", type=Path, metavar="DIR", help="where their predictions are kept (default: beside the file)")
+    add("--tta-folder", type=Path, metavar="DIR", help="folder for these predictions (default: beside the file)")
     add("-device", default="cuda", help="where --tta predicts: cuda, cpu or mps (default: %(default)s)")
     add("--workers", type=int, default=1, help="processes (default: %(default)s)")
     add("--overwrite", action="store_true", help="replace the file if it is there")
@@ -45,6 +45,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.workers < 1:
         raise ValueError(f"--workers is {arguments.workers}, and at least 1 is needed")
+    if arguments.output.is_dir():
+        raise ValueError(
+            f"{arguments.output} is a folder: give the name of a file with -o, such as {arguments.output}.yaml"
+        )
     if arguments.output.exists() and not arguments.overwrite:
         raise ValueError(f"{arguments.output} is there already: give another file with -o, or --overwrite")
     if not arguments.output.absolute().parent.is_dir():
@@ -116,14 +120,15 @@ def _print(tuned: Tuned) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("step", "class", "setting", box=box.SIMPLE_HEAD)
+    # In 80 columns.
+    table = Table("class", "setting", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for name in ("gain", "naive", "optimism", "p"):
         table.add_column(name, justify="right")
     table.add_column("")
     for step in tuned.steps:
         choice = step.choice
         numbers = (f"{choice.gain:+.4f}", f"{choice.naive:+.4f}", f"{choice.optimism:+.4f}", f"{choice.p:.4f}")
-        table.add_row(step.kind, step.label, step.setting, *numbers, "survives" if step.survives else "")
+        table.add_row(step.label, _in_words(step), *numbers, "survives" if step.survives else "")
     before = ", ".join(f"{name} {value:.4f}" for name, value in tuned.before.items())
     print(f"{tuned.cases} cases of {tuned.folds} folds. Mean Dice: {before}.")
     print("gain: Dice on folds that did not choose the setting; naive: on the cases that chose it.")
@@ -135,6 +140,13 @@ def _print(tuned: Tuned) -> None:
         print("Nothing survives: no setting gains more than chance would.")
     if tuned.views:
         _print_views(tuned.views)
+
+
+def _in_words(step: TunedStep) -> str:
+    """The setting without the class, which has a column of its own."""
+    if step.setting.startswith(f"{step.label}:"):
+        return step.setting.removeprefix(f"{step.label}:")
+    return f"{step.kind} {step.setting}"
 
 
 def _print_views(views: ViewChoice) -> None:

@@ -47,6 +47,15 @@ def dying_with_parent() -> Callable[[], None] | None:
     return lambda: library.prctl(_DIES_WITH_PARENT, signal.SIGKILL) and None
 
 
+def die_with_parent() -> None:
+    """Let the system kill this process with its parent; first thing that a process of a pool does.
+
+    Else the processes of a pool wait for work forever if the one that would give it is killed.
+    """
+    if ask := dying_with_parent():
+        ask()
+
+
 def memory_of_session(session: int) -> int:
     """Memory of all processes of a session in bytes, shared memory counted once; 0 where it is not known."""
     total = 0

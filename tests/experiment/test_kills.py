@@ -126,3 +126,30 @@ def test_told_to_end(tmp_path) -> None:
     assert not commands(tmp_path / "states")
     assert not keepers(tmp_path)
     assert Record.read(tmp_path / "states" / "c0").is_unfinished
+
+
+POOL = """
+import sys, time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from os import getpid
+from nnunet_tricks.experiment.processes import die_with_parent
+if __name__ == "__main__":
+    with ProcessPoolExecutor(1, get_context("spawn"), die_with_parent) as pool:
+        print(pool.submit(getpid).result(), flush=True)
+        time.sleep(600)
+"""
+
+
+def test_the_processes_of_a_killed_pool_end_with_it(tmp_path) -> None:
+    (tmp_path / "pool.py").write_text(POOL)
+    command = subprocess.Popen([sys.executable, tmp_path / "pool.py"], stdout=subprocess.PIPE, text=True)
+    assert command.stdout
+    worker = Path("/proc", command.stdout.readline().strip())
+    assert worker.is_dir()
+    kill([command.pid])
+    command.wait()
+    end = time.monotonic() + 60
+    while worker.is_dir() and "(zombie)" not in (worker / "status").read_text():
+        assert time.monotonic() < end, "it waits for work forever"
+        time.sleep(0.05)

@@ -7,9 +7,11 @@ the image.
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
@@ -22,13 +24,23 @@ from batchgenerators.utilities.file_and_folder_operations import load_pickle, sa
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from rich.progress import track
 
+from nnunet_tricks.experiment.processes import die_with_parent
 from nnunet_tricks.tricks.inference.doubt import doubts
-from nnunet_tricks.tricks.inference.members import DESCRIPTION, PLANS, Members, members, missing_probabilities
+from nnunet_tricks.tricks.inference.members import (
+    DESCRIPTION,
+    PLANS,
+    Members,
+    differing_readers,
+    members,
+    missing_probabilities,
+    read_labels,
+    read_probabilities,
+)
 from nnunet_tricks.tricks.inference.output_folder import OutputFolder
 from nnunet_tricks.tricks.inference.stacking import stacked
 from nnunet_tricks.tricks.inference.uncertainty import DISAGREEMENT, ENTROPY, maps_of_probabilities
 from nnunet_tricks.tricks.inference.voting import majority, shares
-from nnunet_tricks.tricks.inference.writing import PARTIAL, write_cases, write_map
+from nnunet_tricks.tricks.inference.writing import partial_file, write_cases, write_map
 from nnunet_tricks.utilities.files import write_atomically
 
 METHODS = ("average", "vote", "weighted", "stack")
@@ -106,8 +118,8 @@ def ensemble(
         "probabilities": settings.probabilities,
         "uncertainty": settings.uncertainty,
     }
-    folder = OutputFolder(output, content, group.ending, beside, maps)
-    missing = folder.missing(group.cases, resume=resume, overwrite=overwrite, shared=False)
+    folder = OutputFolder(output, content, group.ending, beside, maps, flag="--continue_ensemble")
+    missing = folder.missing(group.files(), resume=resume, overwrite=overwrite)
     if dry_run:
         return EnsembleResult(group.cases)
     folder.begin(overwrite=overwrite)
@@ -119,7 +131,7 @@ def ensemble(
         for case in track(missing, "ensemble", disable=not progress):
             seconds[case] = maker(case)
     elif missing:
-        with ProcessPoolExecutor(min(processes, len(missing)), get_context("spawn")) as pool:
+        with ProcessPoolExecutor(min(processes, len(missing)), get_context("spawn"), die_with_parent) as pool:
             made = pool.map(maker, missing)
             for case in track(missing, "ensemble", disable=not progress):
                 seconds[case] = next(made)
@@ -135,8 +147,9 @@ def _check(group: Members, settings: EnsembleSettings, output: Path) -> None:
     if settings.weights:
         if len(settings.weights) != len(group.folders):
             raise ValueError(f"weights has {len(settings.weights)} numbers for {len(group.folders)} folders")
-        if min(settings.weights) < 0 or not sum(settings.weights) > 0:
-            raise ValueError(f"weights are {', '.join(map(str, settings.weights))}: none may be negative, or all 0")
+        if min(settings.weights) < 0 or not 0 < sum(settings.weights) < float("inf"):
+            written = ", ".join(f"{weight:g}" for weight in settings.weights)
+            raise ValueError(f"weights are {written}, and must be finite, not negative, and not all 0")
     if settings.method == "weighted" and not settings.weights:
         raise ValueError("weighted needs weights: learn them with --learn and give that file with --with")
     if settings.method == "stack" and {len(row) for row in settings.by_output} != {len(group.folders) + 1}:
@@ -147,6 +160,10 @@ def _check(group: Members, settings: EnsembleSettings, output: Path) -> None:
         raise ValueError(
             f"{lacking} is missing, and {what} needs probabilities: predict with --save_probabilities, or take "
             "--method vote"
+        )
+    if needed and (readers := differing_readers(group.folders)):
+        raise ValueError(
+            f"the members were read differently ({readers}), so their probabilities have other axes: take --method vote"
         )
 
 
@@ -162,7 +179,9 @@ class _EnsembleMaker:
         begin = perf_counter()
         torch.set_num_threads(1)
         plans = PlansManager(self.group.plans)
-        labels = plans.get_label_manager(self.group.description)
+        # nnU-Net says on stdout that old plans name no label manager, and a script reads our JSON there.
+        with redirect_stdout(io.StringIO()):
+            labels = plans.get_label_manager(self.group.description)
         reader = plans.image_reader_writer_class()
         ending = self.group.ending
         each: list[Any] = []
@@ -179,8 +198,8 @@ class _EnsembleMaker:
             votes = []
             for folder in self.group.folders:
                 # nnU-Net's readers make float32 of labels: no two such volumes are held.
-                read, properties = reader.read_seg(str(folder / f"{case}{ending}"))
-                votes.append(read[0].astype(np.uint8 if read.max() < 256 else np.uint16))
+                labels_read, properties = read_labels(reader, folder / f"{case}{ending}")
+                votes.append(labels_read.astype(np.uint8 if labels_read.max() < 256 else np.uint16))
             self._check_shapes(case, votes)
             # Regions overlap, so their probabilities are none of the labels'.
             chance = None if mean is None or labels.has_regions else mean
@@ -205,7 +224,7 @@ class _EnsembleMaker:
         each = []
         total = None
         for folder, weight in zip(self.group.folders, weights, strict=True):
-            probabilities = np.load(folder / f"{case}.npz")["probabilities"].astype(np.float32, copy=False)
+            probabilities = read_probabilities(folder / f"{case}.npz")
             if total is not None and probabilities.shape != total.shape:
                 raise ValueError(
                     f"{folder / case}.npz has the shape {probabilities.shape}, and that of {self.group.folders[0]} "
@@ -227,7 +246,7 @@ class _EnsembleMaker:
                 )
 
     def _write(self, case: str, segmentation: Any, mean: Any, properties: Any, reader: Any) -> None:
-        partial = self.output / f".{case}.{PARTIAL}"
+        partial = partial_file(self.output / case)
         written = {self.group.ending: f"{partial}{self.group.ending}"}
         if self.settings.probabilities:
             np.savez_compressed(f"{partial}.npz", probabilities=mean)

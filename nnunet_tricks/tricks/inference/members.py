@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
+import numpy as np
+import numpy.typing as npt
+
+from nnunet_tricks.nnunet.folders import read_json
 from nnunet_tricks.tricks.inference.output_folder import RECORD
+from nnunet_tricks.utilities.whole_images import check_whole
 
 DESCRIPTION = "dataset.json"
 PLANS = "plans.json"
+
+READER, TURNING = "image_reader_writer", "NibabelIOWithReorient"
+"""Key of the plans, and the reader that gives images other axes than the file has."""
+
+Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -23,7 +35,7 @@ class Members:
         cases: Names of the cases, sorted.
         description: Content of ``dataset.json``.
         plans: Content of ``plans.json``.
-        probabilities: Whether all cases of all members have probabilities.
+        probabilities: Whether all cases of all members have probabilities, with the same axes.
     """
 
     folders: tuple[Path, ...]
@@ -36,6 +48,13 @@ class Members:
     def ending(self) -> str:
         """Ending of the segmentations."""
         return str(self.description["file_ending"])
+
+    def files(self) -> dict[str, list[Path]]:
+        """From each case to its segmentations and the probabilities that there are, of all members."""
+        endings = (self.ending, ".npz") if self.probabilities else (self.ending,)
+        return {
+            case: [folder / f"{case}{ending}" for folder in self.folders for ending in endings] for case in self.cases
+        }
 
 
 def members(folders: Sequence[Path]) -> Members:
@@ -79,14 +98,63 @@ def members(folders: Sequence[Path]) -> Members:
                 "predict all cases with all members"
             )
     complete = all((folder / f"{case}.npz").is_file() for folder in folders for case in everything)
-    return Members(tuple(folders), tuple(everything), first, read_beside(folders[0], PLANS), complete)
+    comparable = complete and not differing_readers(folders)
+    return Members(tuple(folders), tuple(everything), first, read_beside(folders[0], PLANS), comparable)
 
 
 def missing_probabilities(folders: Sequence[Path], cases: Sequence[str]) -> str:
-    """The first file of probabilities that is not there, or an empty string."""
-    return next(
-        (f"{folder / case}.npz" for folder in folders for case in cases if not (folder / f"{case}.npz").is_file()), ""
+    """The first file of probabilities that is not there, or an empty string.
+
+    Beside those of the first folder nnU-Net leaves a ``.pkl`` with the geometry of the image, and the result needs it.
+    """
+    files = (
+        folder / f"{case}{ending}"
+        for folder in folders
+        for case in cases
+        for ending in ((".npz", ".pkl") if folder == folders[0] else (".npz",))
     )
+    return next((str(file) for file in files if not file.is_file()), "")
+
+
+def differing_readers(folders: Sequence[Path]) -> str:
+    """The members' readers in words, if one of them gives images other axes than the others do; else an empty string.
+
+    Probabilities are saved with the axes of the reader, segmentations with those of the image.
+    """
+    readers = {folder: str(read_beside(folder, PLANS)[READER]) for folder in folders}
+    if len(set(readers.values())) == 1 or TURNING not in readers.values():
+        return ""
+    return ", ".join(f"{folder} with {reader}" for folder, reader in readers.items())
+
+
+def read_probabilities(file: Path) -> Floats:
+    """Probabilities as nnU-Net saves them, (outputs, *spatial).
+
+    Raises:
+        ValueError: If the file is damaged, or not all of them are numbers.
+    """
+    try:
+        with np.load(file) as content:
+            probabilities = content["probabilities"].astype(np.float32, copy=False)
+    except (ValueError, OSError, KeyError, EOFError, BadZipFile, zlib.error) as error:
+        raise ValueError(f"{file} is damaged or holds no probabilities ({error}): predict the case again") from error
+    if not np.isfinite(probabilities).all():
+        raise ValueError(f"{file} has probabilities that are no numbers (nan or infinite): predict the case again")
+    return np.asarray(probabilities)
+
+
+def read_labels(reader: Any, file: Path) -> tuple[npt.NDArray[Any], dict[str, Any]]:
+    """A segmentation as nnU-Net's reader reads it, without its axis of channels, and its properties.
+
+    Raises:
+        ValueError: If it is damaged.
+    """
+    try:
+        check_whole(file)
+        labels, properties = reader.read_seg(str(file))
+    except (ValueError, OSError, RuntimeError) as error:
+        raise ValueError(f"{file} cannot be read: {' '.join(str(error).split())}") from error
+    return labels[0], properties
 
 
 def _cases(folder: Path, ending: str) -> set[str]:
@@ -97,7 +165,12 @@ def read_beside(folder: Path, name: str) -> dict[str, Any]:
     """A file that nnU-Net leaves beside predictions, or two folders above those of a validation."""
     for place in (folder, folder.parent.parent):
         if (place / name).is_file():
-            return dict(json.loads((place / name).read_text(encoding="utf-8")))
+            content = read_json(place / name)
+            if name == PLANS and READER not in content:
+                raise ValueError(
+                    f"{place / name} has no {READER}: copy that of the model, which nnUNetv2_predict leaves"
+                )
+            return dict(content)
     raise ValueError(f"{folder} has no {name}: copy that of the model, which nnUNetv2_predict leaves there, too")
 
 

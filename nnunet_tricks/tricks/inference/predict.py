@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from nnunet_tricks.tricks.inference.predictor import AUTO, ViewPredictor
 from nnunet_tricks.tricks.inference.thresholds import logit_shifts
 from nnunet_tricks.tricks.inference.uncertainty import DISAGREEMENT, ENTROPY
 from nnunet_tricks.tricks.inference.writing import CaseWriter, write_cases
+from nnunet_tricks.utilities.whole_images import check_whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +127,11 @@ def predict(
     Raises:
         ValueError: If the model, the images or the settings do not fit, or ``output`` has results of other settings.
     """
-    model = find_model(settings.model, settings.folds, (settings.checkpoint,))
+    if images.resolve() == output.resolve():
+        raise ValueError(f"{output} is the folder of the images: give another one for the segmentations")
+    model = find_model(settings.model, settings.folds or _numbered_folds(settings.model), (settings.checkpoint,))
+    # A fold that is trained later does not go on with what the others have begun.
+    settings = replace(settings, folds=model.folds)
     # nnU-Net opens all of them so that they can run code, so each is opened as data before.
     checkpoints = [load(settings.model / file, trust=work.trust) for file in model.checkpoints]
     trainer = checkpoints[0]["trainer_name"]
@@ -157,21 +163,49 @@ def predict(
     cases = list(files)[work.part :: work.parts]
     _check_previous_stage(predictor, settings.previous_stage, cases, ending)
     maps = _map_names(settings, len(model.folds))
-    folder = OutputFolder(output, settings.as_data(), ending, (".npz", ".pkl") if settings.probabilities else (), maps)
-    missing = folder.missing(cases, resume=work.resume, overwrite=work.overwrite, shared=work.parts > 1)
+    beside = (".npz", ".pkl") if settings.probabilities else ()
+    folder = OutputFolder(output, settings.as_data(), ending, beside, maps, flag="--continue_prediction")
+    weights = [settings.model / file for file in model.checkpoints]
+    sources = {case: [*map(Path, files[case]), *weights] for case in cases}
+    missing = folder.missing(sources, resume=work.resume, overwrite=work.overwrite, shared=work.parts > 1)
     views = predictor.view_set
     result = PredictionResult(tuple(cases), {}, tuple(view.name for view in views.views), views.notes, 0.0)
     if dry_run:
         return result
-    folder.begin(overwrite=work.overwrite)
+    folder.begin(overwrite=work.overwrite, only=cases if work.parts > 1 else None)
     if missing:
         with writer_of_predictions(CaseWriter(shifts, maps)):
-            _predict_cases(predictor, {case: files[case] for case in missing}, output, settings, work)
+            try:
+                _predict_cases(predictor, {case: files[case] for case in missing}, output, settings, work)
+            except Exception:  # nnU-Net raises what its readers raise, or that a process has died
+                _name_broken_image(files[case] for case in missing)
+                raise
     seconds = dict(zip(missing, predictor.seconds, strict=True))
     folder.end(seconds)
     if maps and work.parts == 1:
         write_cases(doubts(output, cases, maps, ending), output / "cases.csv")
     return replace(result, seconds=seconds, peak=_peak(work.device))
+
+
+def _name_broken_image(files: Iterable[Sequence[str]]) -> None:
+    """Say which image cannot be read, if one is the reason: nnU-Net names none, and has read none but the next ones.
+
+    Raises:
+        ValueError: If an image is damaged.
+    """
+    for image in chain.from_iterable(files):
+        try:
+            check_whole(Path(image))
+        except (ValueError, OSError) as error:
+            raise ValueError(
+                f"{image} cannot be read: {error}. Replace or remove it, then go on with --continue_prediction"
+            ) from error
+
+
+def _numbered_folds(model: Path) -> tuple[str, ...]:
+    """All folds of the cross-validation, as nnU-Net takes them: a model of all cases is only taken by name."""
+    folds = (folder.name.removeprefix("fold_") for folder in model.glob("fold_*") if folder.is_dir())
+    return tuple(sorted(fold for fold in folds if fold.isdecimal()))
 
 
 def _set_threads(device: str) -> None:

@@ -139,7 +139,10 @@ def _names(name: str, patch: PatchGeometry, seed: int, notes: list[str]) -> Sequ
         return [IDENTITY, *_grey_views(len(patch.size), random.Random(seed))]
     if name == "gtaug-b":
         return [IDENTITY, *_moved_views(patch, random.Random(seed))]
-    return [each.strip() for each in name.split(",")]
+    names = [each.strip() for each in name.split(",")]
+    if twice := [each for each in names if names.count(each) > 1]:
+        raise ValueError(f"'{name}' has the view '{twice[0]}' twice: each view has one vote")
+    return names
 
 
 def _grey_views(dimensions: int, draw: random.Random) -> list[str]:

@@ -247,6 +247,8 @@ def _change(word: str, view: str, plane: tuple[int, int] | None, zoomed: tuple[i
         if not 0.25 <= number <= 4:
             raise ValueError(f"view '{view}' scales by {number:g}, and a factor from 0.25 to 4 is allowed")
         return Magnify(number, zoomed)
+    if kind in ("gamma", "contrast") and number == 0:
+        raise ValueError(f"view '{view}' has {kind} 0, which leaves nothing of the image: give a number above 0")
     return GreyValues(_grey(kind, number))
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ class CaseWriter:
             threads: As nnU-Net calls its function.
         """
         final = Path(target)
-        partial = final.with_name(f".{final.name}.{PARTIAL}")
+        partial = partial_file(final)
         managers = (properties, configuration_manager, plans_manager, dataset_json)
         values = torch.as_tensor(logits)
         outputs = values[: len(values) - len(self.maps)]
@@ -76,7 +77,7 @@ class CaseWriter:
             nnunet_export(shown, *managers, str(partial), False, *threads)
         for ending in (".npz", ".pkl", dataset_json["file_ending"]):
             written = partial.with_name(partial.name + ending)
-            if written.is_file():
+            if save_probabilities or ending == dataset_json["file_ending"]:
                 written.replace(final.with_name(final.name + ending))
 
 
@@ -90,10 +91,26 @@ def map_file(target: Path, name: str, ending: str) -> Path:
     return target.parent / name / (target.name + (".tif" if ending in PICTURES else ending))
 
 
-def remove_partial_files(folder: Path) -> None:
-    """Delete what a killed prediction left half written."""
-    for file in folder.glob(f".*.{PARTIAL}*"):
-        file.unlink(missing_ok=True)
+def partial_file(target: Path, ending: str = "") -> Path:
+    """The name of a file while it is written.
+
+    Each process has names of its own: processes of a killed prediction may still write when the next one begins.
+    """
+    return target.with_name(f".{target.name}.{PARTIAL}{os.getpid()}{ending}")
+
+
+def remove_partial_files(folder: Path, cases: Sequence[str] | None = None) -> None:
+    """Delete what a killed prediction left half written.
+
+    Args:
+        folder: The folder.
+        cases: Cases whose files are deleted, where other processes may be writing others; all if not given.
+    """
+    beginnings = tuple(f".{case}.{PARTIAL}" for case in cases or ())
+    for pattern in (f".*.{PARTIAL}*", ".*.json.[0-9]*"):
+        for file in folder.glob(pattern):
+            if cases is None or file.name.startswith(beginnings):
+                file.unlink(missing_ok=True)
 
 
 def write_map(
@@ -112,10 +129,10 @@ def write_map(
     file = map_file(target, name, ending)
     file.parent.mkdir(exist_ok=True)
     if ending in PICTURES:
-        partial = file.with_name(f".{target.name}.{PARTIAL}.tif")
+        partial = partial_file(file.parent / target.name, ".tif")
         tifffile.imwrite(partial, values.squeeze(0).astype(np.float32))
     else:
-        partial = file.with_name(f".{target.name}.{PARTIAL}{ending}")
+        partial = partial_file(file.parent / target.name, ending)
         largest = max(float(values.max()), 1e-12)
         reader.write_seg(np.round(values / largest * STEPS).astype(np.uint16), str(partial), properties)
         image = SimpleITK.ReadImage(str(partial), SimpleITK.sitkFloat32) * (largest / STEPS)
@@ -146,7 +163,7 @@ def write_cases(rows: Mapping[str, Mapping[str, float]], file: Path) -> None:
     """
     columns = list(next(iter(rows.values()), {}))
     order = sorted(rows, key=lambda case: (-rows[case][columns[0]], case)) if columns else []
-    partial = file.with_name(f".{file.name}.{PARTIAL}")
+    partial = partial_file(file)
     with partial.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(["case", *columns])

@@ -15,9 +15,10 @@ import numpy as np
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from rich.progress import track
 
-from nnunet_tricks.tricks.inference.members import DESCRIPTION, PLANS, read_beside
+from nnunet_tricks.experiment.processes import die_with_parent
+from nnunet_tricks.tricks.inference.members import DESCRIPTION, PLANS, read_beside, read_labels
 from nnunet_tricks.tricks.inference.output_folder import OutputFolder
-from nnunet_tricks.tricks.inference.writing import PARTIAL
+from nnunet_tricks.tricks.inference.writing import partial_file
 from nnunet_tricks.tricks.postprocessing.planned import PlannedStep, planned_steps
 from nnunet_tricks.utilities.files import write_atomically
 
@@ -78,8 +79,10 @@ def postprocess(
     cases = sorted(file.name.removesuffix(ending) for file in folder.glob(f"[!.]*{ending}"))
     if not cases:
         raise ValueError(f"{folder} has no segmentation that ends in {ending}")
-    target = OutputFolder(output, {"steps": list(words), "of": str(folder.resolve())}, ending, (), ())
-    missing = target.missing(cases, resume=resume, overwrite=overwrite, shared=False)
+    settings = {"steps": list(words), "of": str(folder.resolve())}
+    target = OutputFolder(output, settings, ending, (), (), flag="--continue")
+    sources = {case: [folder / f"{case}{ending}"] for case in cases}
+    missing = target.missing(sources, resume=resume, overwrite=overwrite)
     if dry_run:
         return Postprocessed(tuple(cases))
     target.begin(overwrite=overwrite)
@@ -91,7 +94,7 @@ def postprocess(
         for case in track(missing, "post-processing", disable=not progress):
             changed[case] = maker(case)
     elif missing:
-        with ProcessPoolExecutor(min(processes, len(missing)), get_context("spawn")) as pool:
+        with ProcessPoolExecutor(min(processes, len(missing)), get_context("spawn"), die_with_parent) as pool:
             counts = pool.map(maker, missing)
             for case in track(missing, "post-processing", disable=not progress):
                 changed[case] = next(counts)
@@ -129,12 +132,12 @@ class _StepsMaker:
     def __call__(self, case: str) -> int:
         ending = str(self.description["file_ending"])
         reader = PlansManager(self.plans).image_reader_writer_class()
-        read, properties = reader.read_seg(str(self.folder / f"{case}{ending}"))
-        segmentation = read[0].astype(np.int16 if read.max() < 2**15 else np.int32)
+        labels, properties = read_labels(reader, self.folder / f"{case}{ending}")
+        segmentation = labels.astype(np.int16 if labels.max() < 2**15 else np.int32)
         result = segmentation
         for step in planned_steps(self.words, self.description):
             result = step(result, float(np.prod(properties["spacing"])))
-        partial = self.output / f".{case}.{PARTIAL}{ending}"
+        partial = partial_file(self.output / case, ending)
         reader.write_seg(result, str(partial), properties)
         partial.replace(self.output / f"{case}{ending}")
         return int(np.count_nonzero(result != segmentation))

@@ -20,11 +20,11 @@ from scipy import ndimage
 
 from nnunet_tricks.tricks.postprocessing.components import (
     CONNECTIVITY,
+    LabelRuns,
     Mask,
     Region,
     Segmentation,
     as_regions,
-    components,
     mask_of,
 )
 
@@ -63,13 +63,13 @@ def keep_largest(
     """
     if count < 1:
         raise ValueError(f"count is {count}, and at least 1 component must stay")
-    result = segmentation.copy()
+    runs = LabelRuns.of(segmentation)
     for region in as_regions(labels_or_regions):
-        parts = components(mask_of(result, region), connectivity)
+        parts = runs.components(region, connectivity)
         if len(parts.sizes) > count:
             smallest = np.sort(parts.sizes)[-count]
-            result[parts.box][parts.voxels(parts.sizes < smallest)] = background_label
-    return result
+            runs.change(parts, parts.sizes < smallest, background_label)
+    return runs.drawn_on(segmentation)
 
 
 def remove_small(
@@ -101,12 +101,11 @@ def remove_small(
     """
     if voxels < 0:
         raise ValueError(f"voxels is {voxels}, and must not be negative")
-    result = segmentation.copy()
+    runs = LabelRuns.of(segmentation)
     for region in as_regions(labels_or_regions):
-        parts = components(mask_of(result, region), connectivity)
-        if len(parts.sizes) and parts.sizes.min() < voxels:
-            result[parts.box][parts.voxels(parts.sizes < voxels)] = background_label
-    return result
+        parts = runs.components(region, connectivity)
+        runs.change(parts, parts.sizes < voxels, background_label)
+    return runs.drawn_on(segmentation)
 
 
 def fill_holes(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -109,6 +110,8 @@ def _spoil(folder: Path, key: str, value: object) -> None:
         ),
         (lambda folder: next(folder.glob("*.png")).unlink(), "cases are missing): predict all cases"),
         (lambda folder: (folder / "dataset.json").unlink(), "has no dataset.json: copy that of the model"),
+        (lambda folder: (folder / "dataset.json").write_text("{"), "dataset.json is not valid JSON"),
+        (lambda folder: (folder / "plans.json").write_text("{}"), "plans.json has no image_reader_writer"),
     ],
 )
 def test_members_that_do_not_go_together_are_refused(
@@ -133,6 +136,69 @@ def test_a_folder_cannot_count_twice_or_be_the_result(
     ):
         assert ensemble(folders, out) == 2
         assert reason in capsys.readouterr().err
+
+
+def _not_a_number(file: Path) -> None:
+    probabilities = np.load(file)["probabilities"]
+    probabilities[0, 0, 0, 0] = np.nan
+    np.savez_compressed(file, probabilities=probabilities)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "method", "reason"),
+    [
+        (lambda folder: next(folder.glob("*.npz")).write_bytes(b"PK half"), "average", "is damaged or holds no"),
+        (lambda folder: _not_a_number(next(folder.glob("*.npz"))), "average", "probabilities that are no numbers"),
+        (lambda folder: next(folder.glob("*.pkl")).unlink(), "average", ".pkl is missing, and average needs"),
+        (lambda folder: next(folder.glob("*.png")).write_bytes(b"half"), "vote", ".png cannot be read"),
+    ],
+)
+def test_damaged_files_are_named(
+    spoil, method: str, reason: str, members: dict[str, list[Path]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = shutil.copytree(members["slices"][1], tmp_path / "other")
+    spoil(other)
+    assert ensemble([other, members["slices"][0]], tmp_path / "out", "--method", method) == 2
+    assert reason in capsys.readouterr().err
+    assert not list((tmp_path / "out").glob(".*"))
+
+
+def test_weights_are_finite_and_not_all_zero(
+    members: dict[str, list[Path]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for weights in (("0", "0"), ("-1", "2"), ("nan", "1"), ("inf", "1")):
+        assert ensemble(members["slices"], tmp_path / "out", "--weights", *weights) == 2
+        assert "must be finite, not negative, and not all 0" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_probabilities_with_other_axes_are_no_average_and_vote_by_their_labels(
+    members: dict[str, list[Path]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As of a model whose reader turns images."""
+    other = shutil.copytree(members["volumes"][1], tmp_path / "other")
+    plans = json.loads((other / "plans.json").read_text()) | {"image_reader_writer": "NibabelIOWithReorient"}
+    (other / "plans.json").write_text(json.dumps(plans))
+    for file in other.glob("*.npz"):
+        np.savez_compressed(file, probabilities=np.load(file)["probabilities"][..., ::-1])
+    folders = [members["volumes"][0], other]
+    assert ensemble(folders, tmp_path / "out") == 2
+    assert "so their probabilities have other axes: take --method vote" in capsys.readouterr().err
+    assert ensemble(folders, tmp_path / "out", "--method", "vote") == 0
+    for name, file in segmentations(tmp_path / "out").items():
+        assert np.array_equal(read(file), majority([read(folder / name) for folder in members["volumes"]]))
+
+
+def test_what_is_older_than_its_members_is_made_again(members: dict[str, list[Path]], tmp_path: Path) -> None:
+    other, out = shutil.copytree(members["slices"][1], tmp_path / "other"), tmp_path / "out"
+    assert ensemble([members["slices"][0], other], out) == 0
+    first, second = segmentations(out).values()
+    before = [file.stat().st_mtime_ns for file in (first, second)]
+    changed = (other / second.name).with_suffix(".npz")
+    os.utime(changed, ns=(before[1] + 10**9,) * 2)
+    assert ensemble([members["slices"][0], other], out, "--continue_ensemble") == 0
+    assert first.stat().st_mtime_ns == before[0]
+    assert second.stat().st_mtime_ns > before[1]
 
 
 def test_maps_of_other_shapes_are_refused(

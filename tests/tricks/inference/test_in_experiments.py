@@ -6,8 +6,10 @@ import json
 import os
 import re
 import shutil
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nnunet_tricks.cli import main
@@ -24,6 +26,7 @@ from nnunet_tricks.nnunet.folders import Folders
 from nnunet_tricks.nnunet.model import Model
 from nnunet_tricks.nnunet.parts import Part
 from tests.tricks.inference.conftest import with_noise
+from tests.tricks.inference.test_predict import read
 
 TRAINER = "nnUNetTrainerNoDeepSupervision"
 SPEC = f"""datasets: [DATASET]
@@ -124,3 +127,34 @@ def test_all_cells_run_once_and_compare_ranks_them(
         [1],
     ]
     assert main(["verify", str(report)]) == 0
+
+
+def test_the_queue_predicts_treats_and_evaluates_with_the_real_commands(
+    trained: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each cell is a process of its own here, and nnU-Net's own evaluation measures the result."""
+    dataset = next(folder.name for folder in trained.results.glob("Dataset*"))
+    for name in ("raw", "preprocessed", "results"):
+        monkeypatch.setenv(f"nnUNet_{name}", str(getattr(trained, name)))
+    monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+    monkeypatch.setenv("nnUNet_def_n_proc", "1")
+    file = tmp_path / "queue.yaml"
+    setting = "TTA_none + RemoveSmall_voxels2"
+    file.write_text(SPEC[: SPEC.index("runs:")].replace("DATASET", dataset) + f"inference: [{setting}]\n")
+    words = ["run", str(file), "--device", "cpu", "--no-timing"]
+    assert main(words) == 0, capsys.readouterr()
+    name = f"{TRAINER}+TTA_none+RemoveSmall_voxels2__nnUNetPlans__3d_fullres"
+    result = trained.results / dataset / name / "fold_0" / "validation"
+    summary = json.loads((result / "summary.json").read_text())
+    cases = Part(trained, dataset, "validation", "0").cases()
+    assert len(summary["metric_per_case"]) == len(cases) > 0
+    for row in summary["metric_per_case"]:
+        predicted, truth = (read(Path(row[key])) for key in ("prediction_file", "reference_file"))
+        for label, metrics in row["metrics"].items():
+            both = np.count_nonzero((predicted == int(label)) & (truth == int(label)))
+            total = np.count_nonzero(predicted == int(label)) + np.count_nonzero(truth == int(label))
+            assert metrics["Dice"] == pytest.approx(2 * both / total)
+    before = {path: path.stat().st_mtime_ns for path in result.iterdir()}
+    capsys.readouterr()
+    assert main(words) == 0
+    assert {path: path.stat().st_mtime_ns for path in result.iterdir()} == before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -143,8 +144,8 @@ def test_a_prediction_goes_on_where_it_was_killed(slices: Model, tmp_path: Path)
     ("words", "reason"),
     [
         (["--tta", "none"], "already: continue with --continue_prediction, or --overwrite"),
-        (["--tta", "mirror", "--continue_prediction"], "was predicted with tta none, and now it is mirror"),
-        (["--tta", "none", "-f", "0", "--continue_prediction"], "was predicted with folds"),
+        (["--tta", "mirror", "--continue_prediction"], "was made with tta none, and now it is mirror"),
+        (["--tta", "none", "-f", "0", "--continue_prediction"], "was made with folds"),
     ],
 )
 def test_a_folder_never_mixes_old_and_new(
@@ -167,10 +168,42 @@ def test_somebody_elses_results_are_not_touched(
     assert {file.name: file.read_bytes() for file in (tmp_path / "out").iterdir()} == before
 
 
+def test_images_are_never_deleted(slices: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    images = shutil.copytree(slices[1], tmp_path / "images")
+    before = sorted(images.iterdir())
+    assert predict((slices[0], images), images, "--overwrite") == 2
+    assert "is the folder of the images: give another one" in capsys.readouterr().err
+    assert predict(slices, images, "--overwrite") == 2
+    assert "does not say how it was predicted: give another folder\n" in capsys.readouterr().err
+    assert predict(slices, before[0]) == 2
+    assert "is a file, and the results need a folder" in capsys.readouterr().err
+    assert sorted(images.iterdir()) == before
+
+
+def test_a_damaged_image_is_named_and_the_others_stay(
+    slices: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images, out = shutil.copytree(slices[1], tmp_path / "images"), tmp_path / "out"
+    first, last = sorted(images.iterdir())
+    whole = last.read_bytes()
+    last.write_bytes(whole[:50])
+    assert predict((slices[0], images), out, "--tta", "none") == 2
+    assert f"{last} cannot be read" in capsys.readouterr().err
+    assert [file.name for file in out.glob("*.png")] == [first.name.replace("_0000", "")]
+    last.write_bytes(whole)
+    assert predict((slices[0], images), out, "--tta", "none", "--continue_prediction") == 0
+    assert len(list(out.glob("*.png"))) == 2
+
+
 def test_parts_share_a_folder(slices: Model, tmp_path: Path) -> None:
     assert predict(slices, tmp_path / "whole", "--tta", "none") == 0
     for part in ("0", "1"):
+        (tmp_path / "parts").mkdir(exist_ok=True)
+        # What another part is writing at this moment.
+        busy = tmp_path / "parts" / ".case_99.partial7.png"
+        busy.touch()
         assert predict(slices, tmp_path / "parts", "--tta", "none", "-num_parts", "2", "-part_id", part) == 0
+        assert busy.exists()
     same(tmp_path / "whole", tmp_path / "parts")
 
 
@@ -185,6 +218,9 @@ def test_parts_share_a_folder(slices: Model, tmp_path: Path) -> None:
         (["-num_parts", "2", "-part_id", "2"], "part_id is 2, and must be from 0 to 1"),
         (["--tta-batch", "many"], "--tta-batch is 'many', and must be auto or a number from 1"),
         (["-device", "tpu"], "device is 'tpu', and must be cpu, cuda or mps"),
+        (["--tta", "identity,flip0,flip0"], "has the view 'flip0' twice"),
+        (["--tta", "gamma0"], "has gamma 0, which leaves nothing of the image"),
+        (["-num_parts", "2", "--overwrite"], "--overwrite would delete what the other parts have written"),
     ],
 )
 def test_wrong_words_are_refused_before_anything_is_written(
@@ -193,6 +229,18 @@ def test_wrong_words_are_refused_before_anything_is_written(
     assert predict(slices, tmp_path / "out", *words) == 2
     assert reason in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_data_set_that_is_not_there_is_named(
+    slices: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["predict", "-i", str(slices[1]), "-o", str(tmp_path / "out"), "-d", "999", "-c", "2d"]
+    monkeypatch.setattr("nnunetv2.paths.nnUNet_results", None)
+    assert main(words) == 2
+    assert "nnUNet_results is not set" in capsys.readouterr().err
+    monkeypatch.setattr("nnunetv2.paths.nnUNet_results", str(tmp_path))
+    assert main(words) == 2
+    assert "there is no data set 999" in capsys.readouterr().err
 
 
 def test_a_missing_channel_is_named(slices: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

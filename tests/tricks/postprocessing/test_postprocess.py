@@ -82,7 +82,7 @@ def test_resume_repeats_nothing_and_other_steps_are_refused(
     assert main([*command, "KeepLargest", "--continue", "-np", "2"]) == 0
     assert (out / "a.nii.gz").stat().st_mtime_ns == kept
     assert main([*command, "FillHoles", "--continue"]) == 2
-    assert "was predicted with steps ['KeepLargest'], and now it is ['FillHoles']" in capsys.readouterr().err
+    assert "was made with steps ['KeepLargest'], and now it is ['FillHoles']" in capsys.readouterr().err
     assert main([*command, "FillHoles", "--overwrite"]) == 0
 
 

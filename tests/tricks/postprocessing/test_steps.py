@@ -14,7 +14,7 @@ from nnunetv2.postprocessing.remove_connected_components import remove_all_but_l
 from scipy import ndimage
 from skimage.morphology import remove_small_objects
 
-from nnunet_tricks.tricks.postprocessing.components import components
+from nnunet_tricks.tricks.postprocessing.components import LabelRuns, components
 from nnunet_tricks.tricks.postprocessing.planned import planned_steps
 from nnunet_tricks.tricks.postprocessing.steps import fill_holes, keep_largest, remove_small
 
@@ -27,6 +27,32 @@ REGIONS = {"labels": {"background": 0, "kidney": [1, 2], "tumor": [2], "ignore":
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 3, 1), (3, 1, 1), (1, 3)])
 def test_three_voxels_in_a_line_are_two_components(shape: tuple[int, ...]) -> None:
     assert components(np.array([True, False, True]).reshape(shape)).sizes.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("dense", [0, 10**9], ids=["runs", "cc3d"])
+@pytest.mark.parametrize(("connectivity", "rank"), [("face", 1), ("edge", 2), ("corner", 3)])
+def test_joined_runs_and_cc3d_are_scipys(
+    connectivity: str, rank: int, dense: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nnunet_tricks.tricks.postprocessing.components.DENSE", dense)
+    generator = np.random.default_rng(0)
+    for shape in ((9, 8), (1, 9, 8), (5, 6, 7), (6, 5, 1), (7, 1, 6), (1, 1, 9), (4, 4, 40)):
+        for share in (0.02, 0.2, 0.5, 0.9):
+            segmentation = generator.choice(3, shape, p=[1 - share, share / 2, share / 2])
+            structure = ndimage.generate_binary_structure(len(shape), min(rank, len(shape)))
+            for region in (1, (1, 2)):
+                mask = np.isin(segmentation, region)
+                numbers, total = ndimage.label(mask, structure)
+                parts = LabelRuns.of(segmentation).components(region, connectivity)
+                assert len(parts.sizes) == total
+                ours = np.zeros(mask.size, int)
+                ours[mask.reshape(-1)] = 1 + np.repeat(parts.numbers, parts.lengths)
+                assert len(np.unique(np.stack([ours, numbers.reshape(-1)]), axis=1).T) == total + (not mask.all())
+                assert np.array_equal(np.bincount(ours, minlength=total + 1)[1:], parts.sizes)
+                truth = generator.random(shape) < 0.5
+                assert np.array_equal(
+                    parts.counts(truth), np.bincount(ours[truth.reshape(-1)], minlength=total + 1)[1:]
+                )
 
 
 @given(MAPS)

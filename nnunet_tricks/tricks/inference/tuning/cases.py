@@ -15,6 +15,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunet_tricks.comparison.folders import Predictions
 from nnunet_tricks.nnunet.classes import Classes
+from nnunet_tricks.tricks.inference.members import read_labels, read_probabilities
 from nnunet_tricks.tricks.inference.thresholds import logit_shifts
 from nnunet_tricks.tricks.inference.tuning.overlap import ClassOverlap, Floats, dice, overlaps
 from nnunet_tricks.tricks.inference.tuning.settings import TunedSettings
@@ -116,13 +117,20 @@ class ValidationReader:
     def read(self, case: ValidationCase) -> tuple[npt.NDArray[np.float32], npt.NDArray[Any], npt.NDArray[Any], float]:
         """Probabilities, segmentation and label map of a case, and the volume of its voxels in mm^3."""
         reader = PlansManager(self.plans).image_reader_writer_class()
-        segmentation, properties = reader.read_seg(str(case.prediction))
-        truth, _ = reader.read_seg(str(case.truth))
-        probabilities = np.load(case.probabilities)["probabilities"].astype(np.float32, copy=False)
-        for name, shape in (("probabilities", probabilities.shape[1:]), ("label map", truth.shape[1:])):
-            if shape != segmentation.shape[1:]:
+        segmentation, properties = read_labels(reader, case.prediction)
+        truth, _ = read_labels(reader, case.truth)
+        probabilities = read_probabilities(case.probabilities)
+        classes = Classes.of(self.description)
+        outputs = len(classes.values) + (not self.description.get("regions_class_order"))
+        if len(probabilities) != outputs:
+            raise ValueError(
+                f"{case.probabilities} has {len(probabilities)} classes, and dataset.json {outputs}: they are of "
+                "different models"
+            )
+        for name, shape in (("probabilities", probabilities.shape[1:]), ("label map", truth.shape)):
+            if shape != segmentation.shape:
                 raise ValueError(
-                    f"{case.prediction} has the shape {segmentation.shape[1:]}, and its {name} {shape}: they are not "
-                    "of the same image"
+                    f"{case.prediction} has the shape {segmentation.shape}, and its {name} {shape}: they are not of "
+                    "the same image"
                 )
-        return probabilities, segmentation[0], truth[0], float(np.prod(properties["spacing"]))
+        return probabilities, segmentation, truth, float(np.prod(properties["spacing"]))

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from nnunet_tricks.comparison.statistics.multiple import holm
+
 Floats = npt.NDArray[np.float64]
 
 LEVEL = 0.05
@@ -60,9 +62,7 @@ def nested_choice(values: Floats, usual: int, folds: Sequence[str], *, seed: int
         >>> choice.chosen, round(choice.gain, 3), choice.p < 0.05
         (1, 0.1, True)
     """
-    names = sorted(set(folds))
-    if len(names) < 2:
-        raise ValueError(f"all cases are of fold {names[0] if names else '-'}: tuning needs at least two folds")
+    names = check_folds(folds)
     of = np.array(folds)
     chosen = _best(values, usual)
     by_fold = {name: _best(values[of != name], usual) for name in names}
@@ -72,6 +72,35 @@ def nested_choice(values: Floats, usual: int, folds: Sequence[str], *, seed: int
     naive = float((values[:, chosen] - values[:, usual]).mean())
     p = chance(values - values[:, [usual]], chosen, seed=seed)
     return Choice(chosen, by_fold, naive, float(gains.mean()), p, gains)
+
+
+def check_folds(folds: Sequence[str]) -> list[str]:
+    """The folds that there are.
+
+    Args:
+        folds: The fold of each case.
+
+    Raises:
+        ValueError: If there is only one.
+    """
+    names = sorted(set(folds))
+    if len(names) < 2:
+        raise ValueError(f"all cases are of fold {names[0] if names else '-'}: tuning needs at least two folds")
+    return names
+
+
+def surviving(choices: Sequence[Choice]) -> list[bool]:
+    """Which choices gain on folds that did not choose, and more than chance would among all of them (Holm).
+
+    Without any effect, at least one survives with a probability of at most ``LEVEL``.
+
+    Examples:
+        >>> gain, chance_only = np.tile([0.5, 0.6], (20, 1)), np.tile([[0.5, 0.6], [0.5, 0.4]], (10, 1))
+        >>> surviving([nested_choice(values, 0, ["0", "1"] * 10) for values in (gain, chance_only)])
+        [True, False]
+    """
+    adjusted = holm([choice.p for choice in choices])
+    return [bool(choice.gain > 0 and p < LEVEL) for choice, p in zip(choices, adjusted, strict=True)]
 
 
 def _best(values: Floats, usual: int) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnunet_tricks.tricks.postprocessing.components import components
+from nnunet_tricks.tricks.postprocessing.components import LabelRuns
 
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
@@ -104,12 +104,13 @@ def overlaps(
         [0.67, 1.0]
     """
     counted = np.ones(truth.shape, bool) if ignore is None else truth != ignore
+    runs = LabelRuns.of(segmentation)
     result = {}
     for position, (name, labels) in enumerate(classes.items()):
         there = np.isin(truth, labels) & counted
         share = probabilities[position] if regions else _share(probabilities, labels[0])
         predicted, hits = _by_threshold(share[counted], there[counted])
-        parts = components(np.isin(segmentation, labels))
+        parts = runs.components(labels)
         annotated, correct = parts.counts(counted), parts.counts(there)
         order = np.argsort(-parts.sizes, kind="stable")
         result[name] = ClassOverlap(

@@ -60,8 +60,11 @@ def read_tuned(file: Path, labels: Mapping[str, Any]) -> TunedSettings:
         raise ValueError(f"{file} cannot be read: {str(error).splitlines()[0]}") from error
     if not isinstance(content, dict) or not set(content) >= KEYS:
         raise ValueError(f"{file} is no file of 'nnunet-tricks tune': it must have {', '.join(sorted(KEYS))}")
-    if dict(content["labels"]) != dict(labels):
+    if content["labels"] != dict(labels):
         raise ValueError(f"{file} was made for the labels {content['labels']}, and these are {dict(labels)}")
-    return TunedSettings(
-        content["labels"], content["thresholds"] or {}, tuple(content["steps"] or ()), str(content.get("tta") or "")
-    )
+    thresholds, steps = content["thresholds"] or {}, content["steps"] or []
+    if not isinstance(thresholds, dict) or not all(isinstance(each, int | float) for each in thresholds.values()):
+        raise ValueError(f"{file} has thresholds {thresholds}, and must have a number for each class")
+    if not isinstance(steps, list) or not all(isinstance(step, str) for step in steps):
+        raise ValueError(f"{file} has steps {steps}, and must have a list such as [kidney:KeepLargest]")
+    return TunedSettings(content["labels"], thresholds, tuple(steps), str(content.get("tta") or ""))

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from nnunet_tricks.comparison import folders
-from nnunet_tricks.comparison.statistics.multiple import holm
 from nnunet_tricks.tricks.inference.tuning.cases import ValidationCase, ValidationReader, validation_cases
-from nnunet_tricks.tricks.inference.tuning.nested import LEVEL, Choice, nested_choice
+from nnunet_tricks.tricks.inference.tuning.nested import Choice, check_folds, nested_choice, surviving
 from nnunet_tricks.tricks.inference.tuning.overlap import (
     COUNTS,
     SIZES,
@@ -105,6 +104,9 @@ def tune(model: Path, *, search: ViewSearch | None = None, workers: int = 1, pro
     description, plans = predictions[0].description, predictions[0].plans
     cases = validation_cases(predictions)
     reader = ValidationReader(description, plans)
+    check_folds([case.fold for case in cases])
+    # First, since it says what it lacks before anything is measured.
+    views = choose_views(predictions, search, workers=workers, progress=progress) if search else None
     measured = mapped(reader.overlaps, cases, workers, "measure", progress)
     fold_of = [case.fold for case in cases]
     labels = list(measured[0])
@@ -115,24 +117,23 @@ def tune(model: Path, *, search: ViewSearch | None = None, workers: int = 1, pro
         for kind in KINDS
         for label in labels
     }
-    adjusted = dict(zip(choices, holm([choice.p for choice in choices.values()]), strict=True))
+    survives = dict(zip(choices, surviving(list(choices.values())), strict=True))
     steps = tuple(
         TunedStep(
             kind.name,
             label,
             "as it is" if choice.chosen == kind.usual else kind.written(label, choice.chosen),
             choice,
-            bool(choice.chosen != kind.usual and choice.gain > 0 and adjusted[kind.name, label] < LEVEL),
+            survives[kind.name, label],
         )
         for kind in KINDS
         for label in labels
         for choice in [choices[kind.name, label]]
     )
-    surviving = [step for step in steps if step.survives]
+    kept = [step for step in steps if step.survives]
     before = np.array([[measured_case[label].by_threshold[USUAL] for label in labels] for measured_case in measured])
-    gains = _together(reader, cases, surviving, before, workers, progress)
-    views = choose_views(predictions, search, workers=workers, progress=progress) if search else None
-    settings = settings_of(surviving, description["labels"])
+    gains = _together(reader, cases, kept, before, workers, progress)
+    settings = settings_of(kept, description["labels"])
     return Tuned(
         len(cases),
         len(set(fold_of)),

@@ -6,12 +6,11 @@ mean of their probabilities, so all sets are measured without another prediction
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from statistics import median
@@ -20,12 +19,12 @@ import numpy as np
 
 from nnunet_tricks.comparison.folders import Predictions
 from nnunet_tricks.nnunet.classes import Classes
-from nnunet_tricks.nnunet.folders import Folders
+from nnunet_tricks.nnunet.folders import Folders, read_json
 from nnunet_tricks.tricks.inference.output_folder import RECORD
 from nnunet_tricks.tricks.inference.predict import PredictionSettings, PredictionWork, predict
 from nnunet_tricks.tricks.inference.tuning.cases import ValidationCase, ValidationReader
 from nnunet_tricks.tricks.inference.tuning.mixtures import mixture_dice
-from nnunet_tricks.tricks.inference.tuning.nested import chance
+from nnunet_tricks.tricks.inference.tuning.nested import chance, check_folds
 from nnunet_tricks.tricks.inference.tuning.overlap import Floats
 from nnunet_tricks.tricks.inference.tuning.workers import mapped
 from nnunet_tricks.tricks.inference.views import IDENTITY
@@ -131,7 +130,11 @@ def choose_views(
             settings = PredictionSettings(model=part.model, folds=(part.fold,), tta=view, probabilities=True)
             with redirect_stdout(sys.stderr):
                 predict(images[part.fold], folder, settings, work)
-            seconds[view] += json.loads((folder / RECORD).read_text(encoding="utf-8"))["seconds"].values()
+                if not (times := read_json(folder / RECORD)["seconds"]):
+                    # It was killed after the last case and before it could note the times.
+                    predict(images[part.fold], folder, settings, replace(work, resume=False, overwrite=True))
+                    times = read_json(folder / RECORD)["seconds"]
+            seconds[view] += times.values()
     sets = _sets(len(views))
     reader = _SetReader(ValidationReader(first.description, first.plans), search.folder, views)
     cases = [(files.case, part.fold, files.truth) for part in predictions for files in part.files()]
@@ -158,9 +161,7 @@ def chosen_views(
     Raises:
         ValueError: If there is only one fold.
     """
-    names = sorted(set(folds))
-    if len(names) < 2:
-        raise ValueError(f"all cases are of fold {names[0]}: tuning needs at least two folds")
+    names = check_folds(folds)
     of = np.array(folds)
     chosen = _smallest(values, sets)
     by_fold = {name: _smallest(values[of != name], sets) for name in names}

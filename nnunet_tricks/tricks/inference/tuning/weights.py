@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -120,17 +121,43 @@ def read_weights(file: Path, labels: Mapping[str, Any], count: int) -> MemberWei
     keys = {"method", "labels", "models", "weights"}
     if not isinstance(content, dict) or not set(content) >= keys or content["method"] not in LEARNED:
         raise ValueError(f"{file} is no file of 'nnunet-tricks ensemble --learn': it must have {', '.join(keys)}")
-    if dict(content["labels"]) != dict(labels):
+    if content["labels"] != dict(labels):
         raise ValueError(f"{file} was made for the labels {content['labels']}, and these are {dict(labels)}")
-    models = tuple(content["models"])
+    models = tuple(map(str, content["models"] or ()))
     if len(models) != count:
         raise ValueError(f"{file} has weights of {len(models)} members, and -i names {count} folders")
-    if content["method"] == "stack":
-        rows = {name: tuple(map(float, row)) for name, row in content["weights"].items()}
-        if {len(row) for row in rows.values()} != {count + 1}:
-            raise ValueError(f"{file} must have {count} weights and a constant for each class, of {count} members")
-        return MemberWeights("stack", content["labels"], models, by_output=rows)
-    return MemberWeights("weighted", content["labels"], models, tuple(map(float, content["weights"])))
+    if content["method"] == "weighted":
+        return MemberWeights("weighted", content["labels"], models, _numbers(content["weights"], count, file))
+    rows, names = content["weights"], output_names(content["labels"])
+    if not isinstance(rows, dict) or set(rows) != set(names):
+        raise ValueError(f"{file} must have weights for {', '.join(names)}, each with {count} numbers and a constant")
+    by_output = {name: _numbers(rows[name], count + 1, file) for name in names}
+    return MemberWeights("stack", content["labels"], models, by_output=by_output)
+
+
+def _numbers(row: object, count: int, file: Path) -> tuple[float, ...]:
+    numbers = row if isinstance(row, list) else []
+    if len(numbers) != count or not all(isinstance(each, int | float) and isfinite(each) for each in numbers):
+        raise ValueError(f"{file} has the weights {row}, and must have {count} finite numbers there")
+    return tuple(map(float, numbers))
+
+
+def output_names(labels: Mapping[str, Any]) -> list[str]:
+    """Names of the network's outputs in their order.
+
+    Args:
+        labels: ``labels`` of ``dataset.json``.
+
+    Examples:
+        >>> output_names({"background": 0, "tumor": 2, "kidney": 1, "ignore": 3})
+        ['background', 'kidney', 'tumor']
+        >>> output_names({"background": 0, "organ": [1, 2], "tumor": [2]})
+        ['organ', 'tumor']
+    """
+    classes = {name: value for name, value in labels.items() if name not in ("background", "ignore")}
+    if any(isinstance(value, list) and len(value) > 1 for value in classes.values()):
+        return list(classes)
+    return ["background", *sorted(classes, key=lambda name: int(np.ravel(classes[name])[0]))]
 
 
 def learn(models: Sequence[Path], method: str, *, workers: int = 1, progress: bool = True) -> LearnedWeights:
@@ -248,8 +275,7 @@ class _MembersReader:
     @property
     def outputs(self) -> list[str]:
         """Names of the network's outputs."""
-        values = self.classes.values
-        return list(values) if self.regions else ["background", *sorted(values, key=lambda name: values[name])]
+        return output_names(self.reader.description["labels"])
 
     def alone(self, case: Case) -> Floats:
         """Dice of equal weights and of each member, (1 + members, classes)."""

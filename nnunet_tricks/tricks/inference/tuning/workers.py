@@ -9,6 +9,8 @@ from typing import Any
 
 from rich.progress import track
 
+from nnunet_tricks.experiment.processes import die_with_parent
+
 
 def mapped(function: Callable[[Any], Any], work: Sequence[Any], workers: int, what: str, progress: bool) -> list[Any]:
     """Results of all pieces of work, in their order.
@@ -22,6 +24,6 @@ def mapped(function: Callable[[Any], Any], work: Sequence[Any], workers: int, wh
     """
     if workers == 1:
         return [function(each) for each in track(work, what, disable=not progress)]
-    with ProcessPoolExecutor(min(workers, len(work)), get_context("spawn")) as pool:
+    with ProcessPoolExecutor(min(workers, len(work)), get_context("spawn"), die_with_parent) as pool:
         results = pool.map(function, work, chunksize=max(1, len(work) // (8 * workers)))
         return [next(results) for _ in track(work, what, disable=not progress)]

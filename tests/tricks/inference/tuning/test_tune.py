@@ -63,7 +63,10 @@ def test_what_helps_survives_and_is_applied(model: Path, tmp_path: Path, capsys:
     assert main(["tune", str(model), "-o", str(file), "--overwrite"]) == 0
     said = capsys.readouterr().out
     assert "Mean Dice: kidney" in said
-    assert "survives" in said
+    assert "KeepLargest " in said
+    # The table fits into a terminal of 80 columns, and nothing of it is cut.
+    assert "…" not in said
+    assert all(line.split()[-1] == "survives" for line in said.splitlines() if "threshold 0" in line)
 
 
 def test_settings_of_other_labels_are_refused(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,6 +78,16 @@ def test_settings_of_other_labels_are_refused(model: Path, tmp_path: Path, capsy
     words = ["postprocess", str(model / "fold_0" / "validation"), str(tmp_path / "out"), "--with", str(file)]
     assert main(words) == 2
     assert "was made for the labels" in capsys.readouterr().err
+    del content["labels"]["spleen"]
+    for spoiled, reason in (
+        ({"labels": "kidney"}, "was made for the labels kidney"),
+        ({"thresholds": {"kidney": "high"}}, "must have a number for each class"),
+        ({"steps": 3}, "must have a list such as"),
+        ({"steps": ["spleen:KeepLargest"]}, "is for 'spleen', and the data set has"),
+    ):
+        file.write_text(yaml.safe_dump(content | spoiled))
+        assert main(words) == 2
+        assert reason in capsys.readouterr().err
     file.write_text("a: [")
     assert main(words) == 2
     assert "cannot be read" in capsys.readouterr().err
@@ -87,7 +100,17 @@ def test_settings_of_other_labels_are_refused(model: Path, tmp_path: Path, capsy
 def test_missing_probabilities_and_folds_are_named(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    assert main(["tune", str(model), "-o", str(tmp_path), "--overwrite"]) == 2
+    assert f"{tmp_path} is a folder: give the name of a file" in capsys.readouterr().err
     file = next((model / "fold_1" / "validation").glob("*.npz"))
+    stored = np.load(file)["probabilities"]
+    np.savez_compressed(file, probabilities=stored[:2])
+    assert main(["tune", str(model), "-o", str(tmp_path / "tuned.yaml")]) == 2
+    assert "has 2 classes, and dataset.json 3: they are of different models" in capsys.readouterr().err
+    stored[0, 0, 0, 0] = np.nan
+    np.savez_compressed(file, probabilities=stored)
+    assert main(["tune", str(model), "-o", str(tmp_path / "tuned.yaml")]) == 2
+    assert f"{file} has probabilities that are no numbers" in capsys.readouterr().err
     file.unlink()
     assert main(["tune", str(model), "-o", str(tmp_path / "tuned.yaml")]) == 2
     assert f"{file} is missing: validate all folds with probabilities" in capsys.readouterr().err

@@ -147,6 +147,20 @@ def test_alike_members_get_alike_weights_and_those_are_the_average(
     file.write_text(yaml.safe_dump(content))
     assert ensemble(models, tmp_path / "x", "--with", str(file)) == 2
     assert "was made for the labels" in capsys.readouterr().err
+    del content["labels"]["spleen"]
+    for spoiled, reason in (
+        ({"weights": None}, "has the weights None, and must have 2 finite numbers"),
+        ({"weights": [1.0, float("nan")]}, "must have 2 finite numbers"),
+        ({"weights": [0, 0]}, "must be finite, not negative, and not all 0"),
+        ({"method": "stack", "weights": {"kidney": [1, 1, 0]}}, "must have weights for background, kidney, tumor"),
+        (
+            {"method": "stack", "weights": {key: [1, "x", 0] for key in ("background", "kidney", "tumor")}},
+            "must have 3 finite numbers",
+        ),
+    ):
+        file.write_text(yaml.safe_dump(content | spoiled))
+        assert ensemble(models, tmp_path / "x", "--with", str(file)) == 2
+        assert reason in capsys.readouterr().err
     file.write_text("a: 1")
     assert ensemble(models, tmp_path / "x", "--with", str(file)) == 2
     assert "is no file of 'nnunet-tricks ensemble --learn'" in capsys.readouterr().err
