@@ -62,9 +62,9 @@ class WholeNetwork(nn.Module):
         if self.fixed is None:
             return padded_size(size, self.multiple, deepest=self.deepest)
         if any(side > whole for side, whole in zip(size, self.fixed, strict=True)):
-            sizes = ("x".join(map(str, sides)) for sides in (size, self.fixed))
+            got, most = ("x".join(map(str, sides)) for sides in (size, self.fixed))
             raise ValueError(
-                "this network was built for the patch size of its plans: it got {}, it takes {}".format(*sizes)
+                f"this network was built for the patch size of its plans: it takes {most} voxels, not {got}"
             )
         return self.fixed
 
