@@ -17,6 +17,7 @@ from tests.terminals import at_terminal
         ["list"],
         ["list", "--json"],
         ["show", "Tversky"],
+        ["show", "TimmUNet_vgg16_bn"],
         ["link", "--help"],
         ["completion", "bash"],
         ["completion", "--trainers", "nnUNetTrainerTversky_"],
@@ -30,7 +31,7 @@ try:
     main({words!r})
 except SystemExit:
     pass
-heavy = {{"torch", "nnunetv2", "numpy", "rich"}} & set(sys.modules)
+heavy = {{"torch", "nnunetv2", "numpy", "rich", "timm", "monai", "segmentation_models_pytorch"}} & set(sys.modules)
 sys.exit(f"imported {{heavy}}" if heavy else 0)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

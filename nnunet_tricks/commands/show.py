@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 from nnunet_tricks.catalogue import after_training
-from nnunet_tricks.catalogue.info import Value
+from nnunet_tricks.catalogue.info import TrickInfo, Value
 from nnunet_tricks.catalogue.naming import PREFIX, IllegalName, TrainerName, Trick, ensemble_note, is_ours, parse
 from nnunet_tricks.catalogue.papers import cited
 from nnunet_tricks.commands.list import as_data
@@ -50,7 +50,9 @@ def run(arguments: argparse.Namespace) -> int:
             print(*_lines(trick, columns), sep="\n")
         if note := ensemble_note(builds_on or str(name)):
             print("", *_row("length", note, columns), sep="\n")
-        print("", *_example(f"nnUNetv2_train 501 3d_fullres 0 -tr {builds_on or name}", columns), sep="\n")
+        configuration = "2d" if name.dimensions == 2 else "3d_fullres"
+        command = f"nnUNetv2_train 501 {configuration} 0 -tr {builds_on or name}"
+        print("", *_example(command, columns), sep="\n")
     return 0
 
 
@@ -118,6 +120,13 @@ def _lines(trick: Trick, columns: int | None) -> Iterator[str]:
         yield from _row(title, f"{parameter.name}: {parameter.help}", columns, indent)
         allowed = f"{parameter.allowed}, default {_written(parameter.default)}{set_to}"
         yield from wrapped(allowed, columns, first=f"{'':11}{indent}", rest=f"{'':11}{indent}")
+    if needed := _needed(info):
+        yield from _row("takes", needed, columns)
+    if info.packages:
+        text = f"{', '.join(info.packages)}: pip install 'nnunet_tricks[{info.extra}]'"
+        yield from _row("needs", text, columns)
+    if info.licence:
+        yield from _row("licence", info.licence, columns)
     yield from _row("for", ", ".join(info.challenges), columns)
     yield from _row("paper", f"{info.paper.short} (--cite for BibTeX)", columns)
     for index, measured in enumerate(info.measured):
@@ -135,6 +144,15 @@ def _row(title: str, text: str, columns: int | None, indent: str = "") -> list[s
 
 def _example(command: str, columns: int | None) -> list[str]:
     return command_lines(command, columns, first=f"{'example':10} ", rest=f"{'':11}  ")
+
+
+def _needed(info: TrickInfo) -> str:
+    """The images that a network takes."""
+    if info.base or not info.dimensions:
+        return ""
+    size = f", {info.minimum} voxels or more along one side" if info.minimum > 1 else ""
+    padded = f"; sides are padded to multiples of {info.multiple}" if info.multiple > 1 else ""
+    return f"{info.dimensions}D images{size}{padded}"
 
 
 def _written(value: Value) -> str:

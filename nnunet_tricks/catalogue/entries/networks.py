@@ -1,0 +1,223 @@
+"""Networks of other kinds in place of nnU-Net's planned U-Net."""
+
+from __future__ import annotations
+
+from nnunet_tricks.catalogue.entries.shared import MODEL
+from nnunet_tricks.catalogue.info import Parameter, TrickInfo
+from nnunet_tricks.catalogue.papers import Paper, cited
+
+_FOLDER = "nnunet_tricks.tricks.network.architecture"
+_ENCODERS = ("pretrained encoders", "other networks")
+_EXTRA = "networks"
+_SMP, _MONAI = "segmentation_models_pytorch", "monai"
+_WHOLE = ("supervision", "network.backbone", "network.block", "network.norm", "network.bottleneck")
+"""What a whole network replaces: it has blocks and norm layers of its own, and one output."""
+
+
+def backbone(
+    name: str,
+    *,
+    module: str,
+    summary: str,
+    formula: str,
+    paper: Paper,
+    parameters: tuple[Parameter, ...] = (),
+) -> TrickInfo:
+    """A timm encoder under nnU-Net's decoder.
+
+    Args:
+        name: Token in trainer names.
+        module: File of its trainer.
+        summary: Line for lists.
+        formula: Parts of the network.
+        paper: Paper of the encoder.
+        parameters: Settings, in the order in which names spell them.
+    """
+    return TrickInfo(
+        name=name,
+        hooks=("network.backbone",),
+        phase=MODEL,
+        module=f"{_FOLDER}.{module}",
+        summary=summary,
+        formula=formula,
+        paper=paper,
+        challenges=_ENCODERS,
+        dimensions=2,
+        parameters=parameters,
+        multiple=32,
+        minimum=32,
+    )
+
+
+def whole(
+    name: str,
+    *,
+    module: str,
+    summary: str,
+    formula: str,
+    paper: Paper,
+    dimensions: int,
+    multiple: int,
+    minimum: int = 1,
+    package: str = "",
+    licence: str = "",
+) -> TrickInfo:
+    """A whole network with one output.
+
+    Args:
+        name: Token in trainer names.
+        module: File of its trainer.
+        summary: Line for lists.
+        formula: Parts of the network.
+        paper: Paper of the network.
+        dimensions: Number of axes of its images.
+        multiple: Number to whose multiples images are padded for it.
+        minimum: Voxels that a patch must have along its longest side.
+        package: Library that has it; empty where it is our own.
+        licence: Licence of a part that is not free for all uses.
+    """
+    return TrickInfo(
+        name=name,
+        hooks=_WHOLE,
+        phase=MODEL,
+        module=f"{_FOLDER}.{module}",
+        summary=summary,
+        formula=formula,
+        paper=paper,
+        challenges=("other networks",),
+        dimensions=dimensions,
+        packages=(package,) if package else (),
+        extra=_EXTRA if package else "",
+        multiple=multiple,
+        minimum=minimum,
+        licence=licence,
+    )
+
+
+ENTRIES: tuple[TrickInfo, ...] = (
+    backbone(
+        "ResNet50UNet",
+        module="resnet50_unet",
+        summary="a ResNet-50 as encoder, under nnU-Net's decoder (2D)",
+        formula="stage at full resolution, ResNet-50 with strides 2 to 32, nnU-Net's decoder",
+        paper=cited("he2016residual"),
+    ),
+    backbone(
+        "Res2Net50UNet",
+        module="res2net50_unet",
+        summary="a Res2Net-50 as encoder, under nnU-Net's decoder (2D)",
+        formula="stage at full resolution, Res2Net-50 (26w4s, deep stem) with strides 2 to 32, nnU-Net's decoder",
+        paper=cited("gao2021res2net"),
+    ),
+    backbone(
+        "EfficientNetLite0UNet",
+        module="efficientnet_lite0_unet",
+        summary="an EfficientNet-Lite0 as encoder, under nnU-Net's decoder: small and fast (2D)",
+        formula="stage at full resolution, EfficientNet-Lite0 with strides 2 to 32, nnU-Net's decoder",
+        paper=cited("tan2019efficientnet"),
+    ),
+    backbone(
+        "TimmUNet",
+        module="timm_unet",
+        summary="any encoder of timm, by its name there, under nnU-Net's decoder (2D)",
+        formula="stage at full resolution, the encoder's stages, nnU-Net's decoder",
+        paper=cited("wightman2019timm"),
+        parameters=(
+            Parameter(
+                name="encoder",
+                default="resnet18",
+                word=True,
+                help="timm's name of an encoder with features of several resolutions, such as convnext_tiny",
+            ),
+        ),
+    ),
+    whole(
+        "DeepLabV3Plus",
+        module="deeplab_v3_plus",
+        summary="DeepLabV3+ over a ResNet-50 in place of the planned network (2D)",
+        formula="ResNet-50 to 1/16 of the size, pyramid of receptive fields, 48 early channels; one output",
+        paper=cited("chen2018deeplab"),
+        dimensions=2,
+        multiple=16,
+        minimum=32,
+        package=_SMP,
+    ),
+    whole(
+        "SegFormerB3",
+        module="segformer_b3",
+        summary="SegFormer-B3, a transformer, in place of the planned network (2D)",
+        formula="mix transformer B3 with strides 4 to 32, all stages joined at 1/4 of the size; one output",
+        paper=cited("xie2021segformer"),
+        dimensions=2,
+        multiple=32,
+        minimum=32,
+        package=_SMP,
+        licence="the encoder's code has the NVIDIA Source Code License, which allows research, but no commercial use",
+    ),
+    whole(
+        "UNetPlusPlus",
+        module="unet_plus_plus",
+        summary="U-Net++ over a ResNet-50 in place of the planned network (2D)",
+        formula="ResNet-50 with strides 2 to 32, nested decoders on each skip connection; one output",
+        paper=cited("zhou2018unetplusplus"),
+        dimensions=2,
+        multiple=32,
+        minimum=32,
+        package=_SMP,
+    ),
+    whole(
+        "SegResNet",
+        module="seg_resnet",
+        summary="MONAI's SegResNet in place of the planned network (3D)",
+        formula="residual encoder of four stages, 32 filters, and a decoder of one residual block each; group norm",
+        paper=cited("myronenko2019segresnet"),
+        dimensions=3,
+        multiple=8,
+        minimum=16,
+        package=_MONAI,
+    ),
+    whole(
+        "UNETR",
+        module="unetr",
+        summary="UNETR, a vision transformer under a U-Net's decoder (3D)",
+        formula="ViT-B with pieces of 16^3 voxels, its layers 3, 6, 9 and 12 as skip connections; one output",
+        paper=cited("hatamizadeh2022unetr"),
+        dimensions=3,
+        multiple=16,
+        minimum=32,
+        package=_MONAI,
+    ),
+    whole(
+        "SwinUNETR",
+        module="swin_unetr",
+        summary="Swin UNETR, a transformer of windows under a U-Net's decoder (3D)",
+        formula="Swin transformer of 48 features with strides 2 to 32, residual decoder; one output",
+        paper=cited("hatamizadeh2022swin"),
+        dimensions=3,
+        multiple=32,
+        minimum=32,
+        package=_MONAI,
+    ),
+    whole(
+        "AttentionUNet",
+        module="attention_unet",
+        summary="Attention U-Net in place of the planned network (3D)",
+        formula="U-Net of 32, 64, 128, 256 and 320 channels, skip connections times sigmoid gates; one output",
+        paper=cited("oktay2018attention"),
+        dimensions=3,
+        multiple=16,
+        minimum=16,
+        package=_MONAI,
+    ),
+    whole(
+        "VNet",
+        module="vnet",
+        summary="V-Net in place of the planned network; 1, 2, 4, 8 or 16 input channels (3D)",
+        formula="residual stages of 16 to 256 channels with 5^3 convolutions, dropout of one half; one output",
+        paper=cited("milletari2016vnet"),
+        dimensions=3,
+        multiple=16,
+        minimum=16,
+        package=_MONAI,
+    ),
+)
