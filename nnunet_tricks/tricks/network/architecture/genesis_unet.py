@@ -46,13 +46,12 @@ class GenesisUNet3D(nn.Module):
         widths = [level // shrink for level in LEVELS]
         incoming = input_channels
         for level, width in zip(LEVELS, widths, strict=True):
-            self.add_module(f"down_tr{level}", _Level(_Unit(incoming, width // 2), _Unit(width // 2, width)))
+            self.add_module(f"down_tr{level}", _Level(incoming, width))
             incoming = width
         for level, width in reversed(list(zip(LEVELS[:-1], widths[:-1], strict=True))):
             self.add_module(f"up_tr{level}", _UpwardLevel(incoming, width))
             incoming = width
-        self.out_tr = nn.Module()
-        self.out_tr.final_conv = nn.Conv3d(incoming, num_classes, 1)
+        self.out_tr = _Output(incoming, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, C, X, Y, Z) -> logits (B, num_classes, X, Y, Z).
@@ -69,7 +68,7 @@ class GenesisUNet3D(nn.Module):
             skips.append(features)
         for level, skip in zip(reversed(LEVELS[:-1]), reversed(skips[:-1]), strict=True):
             features = self.get_submodule(f"up_tr{level}")(features, skip)
-        return self.out_tr.final_conv(features)
+        return self.out_tr(features)
 
 
 class _Unit(nn.Module):
@@ -85,22 +84,34 @@ class _Unit(nn.Module):
 
 
 class _Level(nn.Module):
-    """Two convolutions."""
+    """Convolves twice."""
 
-    def __init__(self, *units: _Unit) -> None:
+    def __init__(self, incoming: int, outgoing: int) -> None:
         super().__init__()
-        self.ops = nn.Sequential(*units)
+        self.ops = nn.Sequential(_Unit(incoming, outgoing // 2), _Unit(outgoing // 2, outgoing))
 
     def forward(self, features: Tensor) -> Tensor:
         return self.ops(features)
 
 
-class _UpwardLevel(_Level):
+class _UpwardLevel(nn.Module):
     """Enlarges, joins what came from the same level on the way down, and convolves twice."""
 
     def __init__(self, incoming: int, outgoing: int) -> None:
-        super().__init__(_Unit(incoming + outgoing, outgoing), _Unit(outgoing, outgoing))
+        super().__init__()
+        self.ops = nn.Sequential(_Unit(incoming + outgoing, outgoing), _Unit(outgoing, outgoing))
         self.up_conv = nn.ConvTranspose3d(incoming, incoming, 2, stride=2)
 
     def forward(self, features: Tensor, skip: Tensor) -> Tensor:
         return self.ops(torch.cat([self.up_conv(features), skip], dim=1))
+
+
+class _Output(nn.Module):
+    """Logits."""
+
+    def __init__(self, incoming: int, num_classes: int) -> None:
+        super().__init__()
+        self.final_conv = nn.Conv3d(incoming, num_classes, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.final_conv(features)

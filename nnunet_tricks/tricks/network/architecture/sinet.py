@@ -173,6 +173,8 @@ class SINetV2(nn.Module):
         torch.Size([2, 2, 33, 47])
     """
 
+    encoder: Any  # timm's types do not say what its networks have
+
     def __init__(
         self, input_channels: int, num_classes: int, *, deep_supervision: bool = False, **changes: Any
     ) -> None:
@@ -236,9 +238,8 @@ def interleaved(features: Tensor, guides: Tensor, groups: int) -> Tensor:
         >>> interleaved(features, torch.tensor([-1.0, -2]).view(1, 2, 1, 1), groups=2).flatten().tolist()
         [1.0, 2.0, -1.0, -2.0, 3.0, 4.0, -1.0, -2.0]
     """
-    grouped = features.unflatten(1, (groups, -1))
-    behind = guides.unsqueeze(1).expand(-1, groups, -1, -1, -1)
-    return torch.cat([grouped, behind], dim=2).flatten(1, 2)
+    parts = [part for group in features.chunk(groups, dim=1) for part in (group, guides)]
+    return torch.cat(parts, dim=1)
 
 
 def resized(logits: Tensor, like: Tensor) -> Tensor:
@@ -254,7 +255,7 @@ def _corners(features: Tensor, like: Tensor) -> Tensor:
 def _convolution(incoming: int, outgoing: int, kernel: int | tuple[int, int], *, dilation: int = 1) -> nn.Sequential:
     """Convolution that keeps the size, and batch norm; the paper has no activation behind them."""
     sides = (kernel, kernel) if isinstance(kernel, int) else kernel
-    padding = tuple(dilation * (side // 2) for side in sides)
+    padding = (dilation * (sides[0] // 2), dilation * (sides[1] // 2))
     return nn.Sequential(
         nn.Conv2d(incoming, outgoing, sides, padding=padding, dilation=dilation, bias=False), nn.BatchNorm2d(outgoing)
     )

@@ -74,6 +74,8 @@ class ViTUNet(nn.Module):
         torch.Size([1, 2, 30, 41])
     """
 
+    encoder: Any  # timm's types do not say what its networks have
+
     def __init__(
         self,
         input_channels: int,

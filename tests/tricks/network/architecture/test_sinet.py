@@ -81,8 +81,9 @@ def test_deep_features_gate_shallow_ones() -> None:
 @pytest.mark.parametrize("groups", [1, 2, 4])
 def test_guides_stand_behind_each_group(groups: int) -> None:
     features, guides = torch.randn(2, 4, 3, 3), torch.randn(2, 3, 3, 3)
-    expected = [part for group in features.chunk(groups, dim=1) for part in (group, guides)]
-    assert torch.equal(interleaved(features, guides, groups), torch.cat(expected, dim=1))
+    rows = interleaved(features, guides, groups).unflatten(1, (groups, -1))
+    assert torch.equal(rows[:, :, : 4 // groups].flatten(1, 2), features)
+    assert torch.equal(rows[:, :, 4 // groups :], guides.unsqueeze(1).expand(-1, groups, -1, -1, -1))
 
 
 def test_a_stage_begins_with_what_the_logits_leave_out() -> None:
