@@ -12,9 +12,14 @@ running averages in prediction; the checkpoint has them.
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import max_pool3d
+
+from nnunet_tricks.tricks.network.architecture.trainer import Interface, Sizes
+from nnunet_tricks.tricks.network.architecture.whole import WholeNetworkTrainer
 
 LEVELS = (64, 128, 256, 512)
 """Channels of the levels, full resolution first; the names of the layers hold them."""
@@ -115,3 +120,15 @@ class _Output(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         return self.final_conv(features)
+
+
+class nnUNetTrainerGenesisUNet3D(WholeNetworkTrainer):
+    """nnU-Net with the 3D U-Net of Model Genesis in place of its planned network."""
+
+    architecture = "GenesisUNet3D"
+    sizes: ClassVar[Sizes] = {"full": {}, "small": {"shrink": 16}}
+
+    @classmethod
+    def make_body(cls, interface: Interface, **size: Any) -> nn.Module:
+        """The U-Net."""
+        return GenesisUNet3D(interface.channels, interface.classes, **size)

@@ -20,11 +20,15 @@ The original trains all four outputs, enlarged to full size, with equal weights.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F  # noqa: N812, its standard name
+from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from torch import Tensor, nn
+
+from nnunet_tricks.tricks.network.architecture.trainer import ArchitectureTrainer, Interface, Sizes
+from nnunet_tricks.tricks.supervision.levels import equal_weights
 
 BACKBONE = "res2net50d"
 """timm's name of the Res2Net-50 (26w, 4s) with three small convolutions first, "v1b", that the paper takes."""
@@ -268,3 +272,30 @@ def _wide(side: int) -> tuple[nn.Module, ...]:
         _convolution(CHANNELS, CHANNELS, (side, 1)),
         _convolution(CHANNELS, CHANNELS, 3, dilation=side),
     )
+
+
+class nnUNetTrainerSINetV2(ArchitectureTrainer):
+    """nnU-Net with SINetV2 in place of its planned network; its four outputs weigh alike in the loss."""
+
+    architecture = "SINetV2"
+    sizes: ClassVar[Sizes] = {
+        "full": {},
+        "small": {"layers": (1, 1, 1, 1), "channels": (8, 16, 16, 16), "stem_width": 8},
+    }
+
+    @classmethod
+    def make_network(cls, interface: Interface, **size: Any) -> nn.Module:
+        """SINetV2."""
+        return SINetV2(interface.channels, interface.classes, deep_supervision=interface.deep_supervision, **size)
+
+    def _get_deep_supervision_scales(self) -> list[list[float]] | None:
+        """All outputs have full size."""
+        if not self.enable_deep_supervision:
+            return None
+        return [[1.0] * len(self.configuration_manager.patch_size)] * OUTPUTS
+
+    def _build_loss(self) -> nn.Module:
+        built = super()._build_loss()
+        if isinstance(built, DeepSupervisionWrapper):
+            built.weight_factors = equal_weights(built.weight_factors, OUTPUTS)
+        return built

@@ -13,9 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import ceil, log2
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
+
+from nnunet_tricks.tricks.network.architecture.trainer import Interface, Sizes
+from nnunet_tricks.tricks.network.architecture.whole import WholeNetworkTrainer
+
+SMALL = {"embed_dim": 24, "depth": 2, "num_heads": 2, "hidden": 16}
+"""What differs in small networks for checks."""
 
 WIDTHS = (256, 128, 64, 32, 16)
 """Channels behind the blocks of the decoder; the last block always has 16, as the last one of TransUNet has."""
@@ -153,3 +159,58 @@ def _convolution(incoming: int, outgoing: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(incoming, outgoing, 3, padding=1, bias=False), nn.BatchNorm2d(outgoing), nn.ReLU(inplace=True)
     )
+
+
+class ViTTrainer(WholeNetworkTrainer):
+    """A trainer whose network is a vision transformer; positions are learned for the patches of the plans."""
+
+    @classmethod
+    def make_body(cls, interface: Interface, **size: Any) -> nn.Module:
+        """The transformer and its decoder."""
+        return ViTUNet(
+            interface.channels,
+            interface.classes,
+            image_size=interface.patch_size,
+            dropout=cls.parameters[cls.architecture].dropout,
+            **size,
+        )
+
+
+class nnUNetTrainerViTB16(ViTTrainer):
+    """nnU-Net with a ViT-B/16 in place of its planned network."""
+
+    architecture = "ViTB16"
+    sizes: ClassVar[Sizes] = {
+        "full": {"encoder": "vit_base_patch16_224", "patch": 16},
+        "small": {"encoder": "vit_base_patch16_224", "patch": 16, **SMALL},
+    }
+
+
+class nnUNetTrainerViTB32(ViTTrainer):
+    """nnU-Net with a ViT-B/32 in place of its planned network."""
+
+    architecture = "ViTB32"
+    sizes: ClassVar[Sizes] = {
+        "full": {"encoder": "vit_base_patch32_224", "patch": 32},
+        "small": {"encoder": "vit_base_patch32_224", "patch": 32, **SMALL},
+    }
+
+
+class nnUNetTrainerViTL16(ViTTrainer):
+    """nnU-Net with a ViT-L/16 in place of its planned network."""
+
+    architecture = "ViTL16"
+    sizes: ClassVar[Sizes] = {
+        "full": {"encoder": "vit_large_patch16_224", "patch": 16},
+        "small": {"encoder": "vit_large_patch16_224", "patch": 16, **SMALL},
+    }
+
+
+class nnUNetTrainerViTL32(ViTTrainer):
+    """nnU-Net with a ViT-L/32 in place of its planned network."""
+
+    architecture = "ViTL32"
+    sizes: ClassVar[Sizes] = {
+        "full": {"encoder": "vit_large_patch32_224", "patch": 32},
+        "small": {"encoder": "vit_large_patch32_224", "patch": 32, **SMALL},
+    }
