@@ -208,6 +208,10 @@ class SINetV2(nn.Module):
         """Itself: nnU-Net switches deep supervision on and off here."""
         return self
 
+    def inside(self, size: Sequence[int]) -> tuple[int, ...]:
+        """Size to which images are padded: none needs it."""
+        return tuple(size)
+
     def forward(self, images: Tensor) -> Tensor | list[Tensor]:
         """Images (B, C, H, W) -> logits (B, num_classes, H, W).
 

@@ -8,6 +8,8 @@ import pytest
 import torch
 from torch import nn
 
+from nnunet_tricks.conformance.bench import Bench
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.tricks.network.architecture.sinet import (
     OUTPUTS,
     NeighborConnection,
@@ -16,6 +18,7 @@ from nnunet_tricks.tricks.network.architecture.sinet import (
     TextureEnhancement,
     interleaved,
 )
+from tests.tricks.network.architecture.networks import trainer_of
 
 TINY = {"layers": (1, 1, 1, 1), "channels": (8, 16, 16, 16), "base_width": 26, "stem_width": 8}
 
@@ -99,3 +102,11 @@ def test_the_decoder_sees_textures_as_they_are() -> None:
     network.reversal_inputs[0] = nn.Threshold(torch.inf, 0.0)
     after = network(image)
     assert [torch.equal(*outputs) for outputs in zip(before, after, strict=True)] == [False, True, True, True]
+
+
+@pytest.mark.usefixtures("small")
+def test_outputs_are_compared_with_the_truth_at_full_size_and_weigh_alike(bench: Bench) -> None:
+    with bench.room(trainer_of("SINetV2"), Situation("labels", "2d", True)) as run:
+        trainer = run.build()
+        assert trainer._get_deep_supervision_scales() == [[1.0, 1.0]] * OUTPUTS
+        assert trainer.loss.weight_factors == (1 / OUTPUTS,) * OUTPUTS
