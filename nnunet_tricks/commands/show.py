@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 from nnunet_tricks.catalogue import after_training
-from nnunet_tricks.catalogue.info import Value
+from nnunet_tricks.catalogue.info import TrickInfo, Value
 from nnunet_tricks.catalogue.naming import PREFIX, IllegalName, TrainerName, Trick, ensemble_note, is_ours, parse
 from nnunet_tricks.catalogue.papers import cited
 from nnunet_tricks.commands.list import as_data
@@ -46,7 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
             print("\n".join(["", *_lines(trick)]))
         if note := ensemble_note(builds_on or str(name)):
             print(f"\nlength     {note}")
-        print(f"\nexample    nnUNetv2_train 501 3d_fullres 0 -tr {builds_on or name}")
+        configuration = "2d" if name.dimensions == 2 else "3d_fullres"
+        print(f"\nexample    nnUNetv2_train 501 {configuration} 0 -tr {builds_on or name}")
     return 0
 
 
@@ -104,6 +105,12 @@ def _lines(trick: Trick) -> Iterator[str]:
         title = "parameters" if index == 0 else ""
         yield f"{title:10} {parameter.name}: {parameter.help}"
         yield f"{'':10} {'':{len(parameter.name)}}  {parameter.allowed}, default {_written(parameter.default)}{set_to}"
+    if needed := _needed(info):
+        yield f"takes      {needed}"
+    if info.packages:
+        yield f"needs      {', '.join(info.packages)}: pip install 'nnunet_tricks[{info.extra}]'"
+    if info.licence:
+        yield f"licence    {info.licence}"
     yield f"for        {', '.join(info.challenges)}"
     yield f"paper      {info.paper.short} (--cite for BibTeX)"
     for index, measured in enumerate(info.measured):
@@ -112,6 +119,15 @@ def _lines(trick: Trick) -> Iterator[str]:
             f"{title:10} {measured.dataset}: Dice {measured.baseline:.2f} {measured.delta:+.2f} "
             f"({measured.row} in {measured.source}; one trick added to a bare baseline)"
         )
+
+
+def _needed(info: TrickInfo) -> str:
+    """The images that a network takes."""
+    if info.base or not info.dimensions:
+        return ""
+    size = f", {info.minimum} voxels or more along one side" if info.minimum > 1 else ""
+    padded = f"; sides are padded to multiples of {info.multiple}" if info.multiple > 1 else ""
+    return f"{info.dimensions}D images{size}{padded}"
 
 
 def _written(value: Value) -> str:

@@ -100,10 +100,9 @@ class TimmEncoder(nn.Module):
     def forward(self, image: Tensor) -> list[Tensor]:
         """(B, C, H, W), multiples of ``multiple`` -> features of all stages, full resolution first."""
         features = self.backbone(image)
-        chosen = [features[i] for i in self._kept]
-        if self._last:
-            chosen = [level.permute(0, 3, 1, 2).contiguous() for level in chosen]
-        return [self.stem(image), *chosen]
+        chosen = [features[i].permute(0, 3, 1, 2) if self._last else features[i] for i in self._kept]
+        # Some encoders compute with channels last, and a loss that is compiled fails on outputs in such an order.
+        return [self.stem(image), *(level.contiguous() for level in chosen)]
 
 
 class BackboneUNet(nn.Module):
