@@ -27,7 +27,7 @@ Status = Literal["absent", "outdated", "current"]
 
 
 @dataclass(frozen=True)
-class Place:
+class StartFolder:
     """A folder that this interpreter reads at start.
 
     Attributes:
@@ -64,7 +64,7 @@ class Linked:
     """
 
     outcome: Literal["linked", "refreshed", "unchanged"]
-    place: Place
+    place: StartFolder
     passed_over: tuple[str, ...] = ()
 
     @property
@@ -73,20 +73,20 @@ class Linked:
         return tuple(self.place.folder / name for name in _contents())
 
 
-def places() -> list[Place]:
+def places() -> list[StartFolder]:
     """Where ``link`` may put the link, best place first."""
-    folders = [Place(Path(sysconfig.get_path("purelib")), "environment")]
+    folders = [StartFolder(Path(sysconfig.get_path("purelib")), "environment")]
     # Isolated environments do not read it, nor does a Python started with -s or PYTHONNOUSERSITE.
     if site.ENABLE_USER_SITE:
-        folders.append(Place(Path(site.getusersitepackages()), "user site"))
+        folders.append(StartFolder(Path(site.getusersitepackages()), "user site"))
     return folders
 
 
-def state() -> list[Place]:
+def state() -> list[StartFolder]:
     """Every place from which this interpreter is linked, be it by ``link`` run with another one."""
     own = places()
     known = {place.folder for place in own}
-    others = [Place(Path(folder), "inherited") for folder in site.getsitepackages() if Path(folder) not in known]
+    others = [StartFolder(Path(folder), "inherited") for folder in site.getsitepackages() if Path(folder) not in known]
     return [place for place in (*own, *others) if place.status != "absent"]
 
 
@@ -177,7 +177,7 @@ def _traces(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _write(place: Place, *, fresh: bool) -> None:
+def _write(place: StartFolder, *, fresh: bool) -> None:
     if place.kind == "user site":
         place.folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -193,7 +193,7 @@ def _write(place: Place, *, fresh: bool) -> None:
         raise
 
 
-def _refuse_unwritable(place: Place) -> None:
+def _refuse_unwritable(place: StartFolder) -> None:
     """Fail as ``_write`` would where that can be known without trying."""
     folder = place.folder
     while place.kind == "user site" and not folder.exists():

@@ -129,7 +129,7 @@ def test_failing_half_way_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_pa
             raise OSError(28, "No space left on device")
         return replace(self, target)
 
-    place = link.Place(tmp_path, "environment")
+    place = link.StartFolder(tmp_path, "environment")
     monkeypatch.setattr(link, "places", lambda: [place])
     monkeypatch.setattr(Path, "replace", full_disk)
     with pytest.raises(PermissionError, match="No space left on device"):
