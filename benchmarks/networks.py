@@ -26,6 +26,8 @@ from nnunet_tricks.door import trainers
 PLANNED = "nnU-Net's planned U-Net"
 BATCHES = {2: (2, 3, 128, 128), 3: (1, 1, 32, 32, 64)}
 """Batches with sides that are multiples of all strides."""
+FITTING = {2: (2, 3, 64, 64), 3: (1, 1, 32, 32, 64)}
+"""Batches for the wrapper: small ones, of which its own time is a larger part."""
 FEATURES = {2: [32, 64, 128, 256, 512, 512], 3: [32, 64, 128, 256, 320]}
 """Widths that nnU-Net plans for such patches."""
 WRAPPER_MOST = 1.02
@@ -103,13 +105,15 @@ def steps(names: list[str], dimensions: int, rounds: int) -> dict[str, Any]:
         if name in networks:
             row["million parameters"] = sum(weight.numel() for weight in networks[name].parameters()) / 1e6
         millions = f"{row['million parameters']:.1f} M" if name in networks else ""
-        print(f"{name:32} {row['ratio']:5.2f} ({row['ratio_low']:.2f} to {row['ratio_high']:.2f}) {millions}")
+        print(
+            f"{name:32} {row['ratio']:5.2f} ({row['ratio_low']:.2f} to {row['ratio_high']:.2f}) {millions}", flush=True
+        )
     return timed
 
 
 def wrapper(name: str, dimensions: int, rounds: int) -> dict[str, Any]:
     """Time a step through padding and cropping against one without."""
-    image = torch.rand(BATCHES[dimensions], generator=torch.Generator().manual_seed(0))
+    image = torch.rand(FITTING[dimensions], generator=torch.Generator().manual_seed(0))
     network = built(name, dimensions)
     if network.decoder is network and not hasattr(network, "body"):
         return {}  # it takes images of any size, and nothing is around it
@@ -118,7 +122,7 @@ def wrapper(name: str, dimensions: int, rounds: int) -> dict[str, Any]:
     timed = paired(runs, baseline="network", rounds=rounds, clock=process_time)
     ratio, noise = timed["wrapper"]["ratio"], timed["network again"]["ratio"]
     late = "" if ratio <= WRAPPER_MOST else f", at most {WRAPPER_MOST}"
-    print(f"{name:32} wrapper {ratio:.3f}{late}; the same network again {noise:.3f}")
+    print(f"{name:32} wrapper {ratio:.3f}{late}; the same network again {noise:.3f}", flush=True)
     return timed
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import torch
 from torch import nn
 
 from nnunet_tricks.tricks.network.architecture.trainer import Interface, Sizes
@@ -28,4 +29,6 @@ class nnUNetTrainerSegFormerB3(WholeNetworkTrainer):
         """The library's network."""
         from segmentation_models_pytorch import Segformer
 
-        return Segformer(encoder_weights=None, in_channels=interface.channels, classes=interface.classes, **size)
+        # It reads numbers off tensors while it is built, which the meta device of a check before the training has not.
+        with torch.device("cpu"):
+            return Segformer(encoder_weights=None, in_channels=interface.channels, classes=interface.classes, **size)

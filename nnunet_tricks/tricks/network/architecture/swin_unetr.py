@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import torch
 from torch import nn
 
 from nnunet_tricks.tricks.network.architecture.trainer import Interface, Sizes
@@ -27,4 +28,6 @@ class nnUNetTrainerSwinUNETR(WholeNetworkTrainer):
         """MONAI's network."""
         from monai.networks.nets.swin_unetr import SwinUNETR
 
-        return SwinUNETR(in_channels=interface.channels, out_channels=interface.classes, spatial_dims=3, **size)
+        # It reads numbers off tensors while it is built, which the meta device of a check before the training has not.
+        with torch.device("cpu"):
+            return SwinUNETR(in_channels=interface.channels, out_channels=interface.classes, spatial_dims=3, **size)

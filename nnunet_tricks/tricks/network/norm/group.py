@@ -34,7 +34,8 @@ class nnUNetTrainerGroupNorm(NormTrainer):
     def norm_notes(self) -> Iterator[str]:
         """A line for each width of layers whose number of groups is another than the name says."""
         groups = self.parameters["GroupNorm"].groups
-        for channels in dict.fromkeys(self.configuration_manager.network_arch_init_kwargs["features_per_stage"]):
+        layers = (module for module in self.network.modules() if isinstance(module, GroupNorm))
+        for channels in dict.fromkeys(layer.num_channels for layer in layers):
             groups_here = gcd(channels, groups)
             instead = f", not {groups}" if groups_here != groups else ""
             like = ", which is instance norm" if groups_here == channels else ""

@@ -66,6 +66,8 @@ def test_ife_in_the_middle_of_a_resnet_is_as_wide_as_the_papers_decoder() -> Non
     ("name", "dimension", "reason"),
     [
         ("IFECurvature_SegResNet", "3d", "IFECurvature has no place in SegResNet: it enhances"),
+        ("IFERandom_SwinUNETR", "3d", "IFERandom has no place in SwinUNETR: it enhances"),
+        ("IFECurvature_SegFormerB3", "2d", "IFECurvature has no place in Segformer: it enhances"),
         ("IFEEntropy_UNetPlusPlus", "2d", "IFEEntropy has no place in UnetPlusPlus: it enhances"),
         (
             "DeepLabV3Plus_IFECurvature_r0p5x0p5x0p5",
