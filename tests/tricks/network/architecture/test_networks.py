@@ -30,6 +30,12 @@ MILLIONS = {
     "SwinUNETR": 62.2,
     "AttentionUNet": 16.7,
     "VNet": 45.6,
+    "ViTB16": 91.5,
+    "ViTL16": 310.2,
+    "ViTB32": 93.3,
+    "ViTL32": 312.5,
+    "SINetV2": 24.96,
+    "GenesisUNet3D": 19.07,
 }
 """Parameters of the networks as papers and libraries have them, with two classes."""
 
