@@ -18,6 +18,7 @@ COMMANDS = {
     "unlink": "undo link",
     "env": "the environment variable that does what link does, where nothing may be installed",
     "doctor": "what works, what does not, and how to fix it",
+    "weights": "pretrained weights: fetch or add them, list them, compare a file with a network",
     "plan": "add a configuration to a plans file, such as a small network for pilot studies",
     "preview-augmentation": "what a trainer's augmentation does to a patch of a data set: a picture of 16 draws",
     "show-ife": "which feature maps a model with IFE shows twice: a picture, and counts over a folder of images",

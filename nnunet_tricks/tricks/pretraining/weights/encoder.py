@@ -1,0 +1,101 @@
+"""What weights are for: the encoder of a network, by the names and shapes of its tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
+
+COUNTER = "num_batches_tracked"
+"""Last part of the names of batch norm's counters: no weight, and old files lack them."""
+
+POSITIONS = "pos_embed"
+"""Name of the tensor with which transformers tell places apart; its length is that of the image."""
+
+PATCHES = "patch_embed.proj.weight"
+"""End of the name of the layer with which transformers read patches."""
+
+PLANNED = "nnunet"
+"""Architecture of nnU-Net's own networks, whose shapes each data set plans anew."""
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """An encoder that can start from pretrained weights.
+
+    Attributes:
+        architecture: Name of the architecture, as timm calls it, or ``nnunet`` for nnU-Net's planned networks.
+        module: The encoder itself; its tensors may be on torch's meta device.
+        tensors: Parameters and running statistics by name; what it holds twice is there once, counters are left out.
+        stem: Name of the first convolution's weight, which sees the image's channels; empty if it has none.
+    """
+
+    architecture: str
+    module: nn.Module
+    tensors: Mapping[str, Tensor]
+    stem: str
+
+    @classmethod
+    def of(cls, module: nn.Module, architecture: str) -> Encoder:
+        """List an encoder's tensors.
+
+        Examples:
+            >>> encoder = Encoder.of(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)), "tiny")
+            >>> sorted(encoder.tensors)
+            ['0.bias', '0.weight', '1.bias', '1.running_mean', '1.running_var', '1.weight']
+            >>> encoder.stem
+            '0.weight'
+        """
+        stored = module.state_dict()
+        tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+        kept = {name: tensor for name, tensor in tensors.items() if name in stored and not is_counter(name)}
+        stems = (name for name, layer in module.named_modules() if isinstance(layer, _ConvNd))
+        stem = next(stems, None)
+        return cls(architecture, module, kept, "" if stem is None else f"{stem}.weight".removeprefix("."))
+
+    def fits(self, name: str, tensor: Tensor) -> bool:
+        """Whether a tensor can become the one of this name, as it is or for other channels or positions."""
+        mine = self.tensors.get(name)
+        if mine is None or mine.ndim != tensor.ndim:
+            return False
+        if name.rpartition(".")[2] == POSITIONS:
+            return mine.shape[-1] == tensor.shape[-1]
+        if name == self.stem:
+            # Patches of another size can be resampled, kernels of convolutions cannot.
+            sizes_fit = name.endswith(PATCHES) or mine.shape[2:] == tensor.shape[2:]
+            return mine.shape[0] == tensor.shape[0] and sizes_fit
+        return mine.shape == tensor.shape
+
+
+def is_counter(name: str) -> bool:
+    """Whether a tensor only counts batches."""
+    return name.rpartition(".")[2] == COUNTER
+
+
+@cache
+def of_library(architecture: str) -> Encoder:
+    """An architecture of timm without its classifier, with shapes and no values.
+
+    Args:
+        architecture: Name, as timm lists it.
+
+    Raises:
+        ValueError: If timm has none of this name.
+    """
+    import timm
+    import torch
+
+    name = architecture.partition(".")[0]
+    if not timm.is_model(name):
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, timm.list_models(), n=3)
+        raise ValueError(
+            f"--for must be '{PLANNED}' or an architecture of timm, got '{architecture}'"
+            + (f"; did you mean {', '.join(near)}?" if near else "; timm.list_models() lists them")
+        )
+    with torch.device("meta"):
+        return Encoder.of(timm.create_model(name, pretrained=False, num_classes=0), name)
