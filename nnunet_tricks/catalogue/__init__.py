@@ -8,6 +8,7 @@ from nnunet_tricks.catalogue.entries import (
     bases,
     enhancement,
     inference,
+    networks,
     norm,
     optimizer,
     overlap,
@@ -29,6 +30,7 @@ CATALOGUE: tuple[TrickInfo, ...] = (
     *annotation.ENTRIES,
     *enhancement.ENTRIES,
     *norm.ENTRIES,
+    *networks.ENTRIES,
     *optimizer.ENTRIES,
     *bases.ENTRIES,
 )

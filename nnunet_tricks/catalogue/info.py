@@ -122,7 +122,13 @@ class TrickInfo:
         challenges: Problems it is for, as ``list --for`` takes them.
         measured: Changes of Dice that papers report for it.
         base: Whether it is a base: it stands first, and tricks after it replace what it set.
-        dimensions: Number of axes of the images that a base is for, 2 or 3; 0 for any.
+        dimensions: Number of axes of the images that it is for, 2 or 3; 0 for any. A base only warns where images have
+            another number, and a network is refused.
+        packages: Packages that it imports and that nnU-Net does not bring, as they are imported.
+        extra: Extra of this package that installs them.
+        multiple: Number to whose multiples a network pads each side of a patch; 1 where it takes any size.
+        minimum: Voxels that a patch must have along its longest side.
+        licence: Licence of a part that is not free for all uses, and what it allows, in one sentence.
         parts: Tricks that a base is made of, as they stand in names.
         own: Whether nnU-Net does it anyway, so that it says something beside a base only.
         aliases: Former names, still understood because checkpoints hold them.
@@ -143,6 +149,11 @@ class TrickInfo:
     measured: tuple[Measurement, ...] = ()
     base: bool = False
     dimensions: int = 0
+    packages: tuple[str, ...] = ()
+    extra: str = ""
+    multiple: int = 1
+    minimum: int = 1
+    licence: str = ""
     parts: tuple[str, ...] = ()
     own: bool = False
     aliases: tuple[str, ...] = ()
@@ -154,6 +165,18 @@ class TrickInfo:
     def trainer(self) -> str:
         """Name of the trainer that switches this trick alone, at its defaults; its class in ``module`` has it too."""
         return f"nnUNetTrainer{self.name}"
+
+    @property
+    def place(self) -> str:
+        """Hook that it stands under in names and tables: the first of its hooks, but the network where it sets one.
+
+        Examples:
+            >>> from nnunet_tricks.catalogue import CATALOGUE
+            >>> {info.place for info in CATALOGUE if "network.backbone" in info.hooks}
+            {'network'}
+        """
+        hooks = {hook.partition(".")[0] for hook in self.hooks}
+        return "network" if "network" in hooks else min(hooks, key=HOOKS.index)
 
     def clashes_with(self, other: TrickInfo) -> str:
         """The hook that both tricks claim, or an empty string.

@@ -136,6 +136,16 @@ class TrainerName:
         kept = [part for part in given if not any(part.info.clashes_with(trick.info) for trick in tricks)]
         return tuple(sorted((*kept, *tricks), key=lambda trick: _order(trick.info)))
 
+    @property
+    def dimensions(self) -> int:
+        """Number of axes of the images that its network takes; 0 for any.
+
+        Examples:
+            >>> parse("nnUNetTrainerTversky_ResNet50UNet").dimensions, parse("nnUNetTrainerMedISeg2D").dimensions
+            (2, 0)
+        """
+        return next((t.info.dimensions for t in self.tricks if t.info.dimensions and not t.info.base), 0)
+
     def __str__(self) -> str:
         """The one name of this setting."""
         tail = [f"{self.epochs}epochs"] if self.epochs != DEFAULT_EPOCHS else []
@@ -266,4 +276,4 @@ def _read(reader: TokenReader, tokens: Sequence[str]) -> TrainerName:
 
 
 def _order(info: TrickInfo) -> tuple[bool, int, str]:
-    return not info.base, min(HOOKS.index(hook.partition(".")[0]) for hook in info.hooks), info.name
+    return not info.base, HOOKS.index(info.place), info.name

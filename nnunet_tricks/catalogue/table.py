@@ -67,7 +67,7 @@ def inserted(text: str, table: str) -> str:
 def _first_hook(info: TrickInfo) -> str:
     """The hook that a trick stands under. Targets only serve another hook, wherever there is one."""
     hooks = {hook.partition(".")[0] for hook in info.hooks}
-    return min(hooks - {"targets"} or hooks, key=HOOKS.index)
+    return min(hooks - {"targets"}, key=HOOKS.index) if info.place == "targets" and len(hooks) > 1 else info.place
 
 
 def _section(title: str, tricks: Sequence[TrickInfo], hook: str) -> list[str]:

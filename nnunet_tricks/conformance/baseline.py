@@ -26,7 +26,7 @@ EPOCHS = (0, 1, 100, 999)
 """Epochs whose learning rates are compared."""
 
 _DRAWN = ("sampling", "augmentation", "mirroring")
-_TARGETS = ("targets", "labels", "supervision")
+_TARGETS = ("targets", "labels", "supervision", "network.backbone")
 _COMPUTED = ("loss", "network", "weights", *_DRAWN, *_TARGETS)
 
 EXCUSED_BY = {
@@ -41,14 +41,14 @@ EXCUSED_BY = {
     "training targets": (*_DRAWN, *_TARGETS),
     "validation patches": ("sampling",),
     "validation targets": ("sampling", *_TARGETS),
-    "levels of supervision": ("supervision",),
-    "weights of supervision": ("supervision",),
+    "levels of supervision": ("supervision", "network.backbone"),
+    "weights of supervision": ("supervision", "network.backbone"),
     "mirroring": ("mirroring",),
     "mirroring at inference": ("mirroring", "inference"),
     "loss": _COMPUTED,
     "trained weights": (*_COMPUTED, "optimizer", "schedule"),
 }
-"""Observations, each with the hooks whose claim allows a difference."""
+"""Observations, each with the hooks whose claim allows a difference. Levels of supervision are those of the network."""
 
 SITUATION = Situation("labels", "3d", True)
 """Default situation in which trainers are compared."""
@@ -121,7 +121,7 @@ def check_baseline(
     Returns:
         One step per observation: passed if both are equal, not applicable if the trick claims the difference.
     """
-    claimed = {hook.partition(".")[0] for hook in hooks}
+    claimed = {hook.partition(".")[0] for hook in hooks} | {hook for hook in hooks if hook == "network.backbone"}
     try:
         theirs = _observed_once(bench, base, situation)
         with bench.room(trainer, situation) as run:

@@ -22,6 +22,7 @@ from nnunet_tricks.conformance.run import Run
 from nnunet_tricks.conformance.steps import NEEDS, STEPS
 from nnunet_tricks.conformance.tiny_data import TinyData, make_tiny_data
 from nnunet_tricks.nnunet.sandbox import sandbox
+from nnunet_tricks.training import network_sizes
 
 
 class Bench:
@@ -94,6 +95,7 @@ class Bench:
             preprocessed=self.folder / "preprocessed",
             results=folder / "results",
             log=folder / "output.txt",
+            more={network_sizes.VARIABLE: "small"},
         ):
             yield Run(trainer, situation, data, folder)
         if self._temporary:

@@ -15,6 +15,7 @@ from nnunet_tricks.conformance.loss_calls import LossCall
 from nnunet_tricks.conformance.outcome import NotApplicableError
 from nnunet_tricks.conformance.resumed import Recorded
 from nnunet_tricks.conformance.tiny_data import TinyData
+from nnunet_tricks.training.trainer import TrickTrainer
 
 CONFIGURATIONS = {"2d": "2d", "3d": "3d_fullres", "cascade": "3d_cascade_fullres"}
 FIRST_STAGE = "3d_lowres"
@@ -70,8 +71,12 @@ class Run:
             The trainer.
 
         Raises:
-            NotApplicableError: If the situation needs deep supervision and the trainer switches it off.
+            NotApplicableError: If the situation needs deep supervision and the trainer switches it off, or has images
+                that the network of its name is not for.
         """
+        flat = self.situation.dimension == "2d"
+        if issubclass(self.trainer, TrickTrainer) and self.trainer.trainer_name.dimensions == (3 if flat else 2):
+            raise NotApplicableError(f"its network takes {self.trainer.trainer_name.dimensions}D images only")
         # nnU-Net takes continue_training out of the plans that it is given, so each trainer gets its own copy.
         trainer = self.trainer(
             plans={**deepcopy(self.data.plans), "continue_training": continue_training},

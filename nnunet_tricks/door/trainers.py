@@ -45,7 +45,9 @@ def is_made_here(trainer: type) -> bool:
 @cache
 def _build(name: str) -> type:
     read = parse(name)
-    classes = [_class_of(trick.info, name) for trick in read.switched]
+    # A network is built by the last class, so that the others can change it.
+    tricks = sorted(read.switched, key=lambda trick: "network.backbone" in trick.info.hooks)
+    classes = [_class_of(trick.info, name) for trick in tricks]
     # Both need torch, which names that are illegal should not wait for.
     from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 

@@ -1,4 +1,4 @@
-"""Every function and class that we replace in nnU-Net's modules, as context managers.
+"""Every function and class that we replace in modules of nnU-Net and its libraries, as context managers.
 
 nnU-Net has no hook at these places. A patch is a context manager, and what it replaced is back when the block ends.
 The only one that must outlast the code that puts it on is ``accept_weights``, which has ``put_on`` and ``take_off``.
@@ -145,6 +145,18 @@ def accept_weights(wrap: Callable[[Callable[..., None]], Callable[..., None]]) -
     from nnunetv2.run import run_training
 
     return Replacement(run_training, "load_pretrained_weights", wrap(run_training.load_pretrained_weights))
+
+
+def converter_to_sync_batch_norm() -> Replacement:
+    """Let nnU-Net's trainer make batch norm layers share their statistics between GPUs by timm's function.
+
+    Torch's function replaces timm's layers for norm and activation in one by layers without the activation: the network
+    has the same weights then and computes something else. timm's function knows both kinds of layers.
+    """
+    from timm.layers import convert_sync_batchnorm
+    from torch.nn import SyncBatchNorm
+
+    return Replacement(SyncBatchNorm, "convert_sync_batchnorm", staticmethod(convert_sync_batchnorm))
 
 
 def writer_of_predictions(write: Callable[..., None]) -> Replacement:

@@ -20,7 +20,15 @@ _PATHS = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
 
 
 @contextmanager
-def sandbox(*, raw: Path, preprocessed: Path, results: Path, seed: int = 0, log: Path | None = None) -> Iterator[None]:
+def sandbox(
+    *,
+    raw: Path,
+    preprocessed: Path,
+    results: Path,
+    seed: int = 0,
+    log: Path | None = None,
+    more: Mapping[str, str] | None = None,
+) -> Iterator[None]:
     """Let nnU-Net work in the given folders, in this process, reproducibly and without output.
 
     What this changes is put back on leaving: environment variables, nnU-Net's paths, the states of the random
@@ -35,6 +43,7 @@ def sandbox(*, raw: Path, preprocessed: Path, results: Path, seed: int = 0, log:
         results: Takes the place of ``nnUNet_results``.
         seed: Start of Python's, NumPy's and torch's generators.
         log: File to append what is printed to; dropped if not given.
+        more: Other variables of the environment.
 
     Yields:
         Nothing.
@@ -45,6 +54,7 @@ def sandbox(*, raw: Path, preprocessed: Path, results: Path, seed: int = 0, log:
         "nnUNet_n_proc_DA": "0",  # augment in this process
         "nnUNet_compile": "f",
         "nnUNet_wandb_enabled": "0",  # a user who logs trainings to W&B does not want these there
+        **(more or {}),
     }
     with ExitStack() as stack:
         out = stack.enter_context(log.open("a", encoding="utf-8") if log else io.StringIO())

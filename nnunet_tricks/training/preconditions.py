@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,11 @@ from nnunetv2 import paths
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunet_tricks.catalogue import naming
+from nnunet_tricks.catalogue.info import TrickInfo
+from nnunet_tricks.catalogue.naming import TrainerName
 from nnunet_tricks.nnunet.plans_file import refuse_pretrained
+from nnunet_tricks.training.network_sizes import is_small
+from nnunet_tricks.training.planned import Planned
 from nnunet_tricks.utilities.wording import some
 
 Fold = dict[str, list[str]]
@@ -54,6 +59,46 @@ def check(trainer: str, plans: dict[str, Any], configuration: str, fold: int | s
     previous = PlansManager(plans).get_configuration(configuration).previous_stage_name
     if previous:
         _check_first_stage(trainer, plans, configuration, previous, cases, folds, fold)
+
+
+def check_networks(name: TrainerName, planned: Planned) -> None:
+    """Refuse tricks that cannot be trained with the images of a configuration.
+
+    Args:
+        name: Tricks of the trainer.
+        planned: Plans, configuration and labels.
+
+    Raises:
+        ValueError: If a package that a trick needs is missing, the images have another number of axes than its network
+            takes, or patches are too small for it.
+    """
+    patch = planned.configuration.patch_size
+    for info in (trick.info for trick in name.tricks):
+        check_packages(info)
+        if not info.base and info.dimensions not in (0, len(patch)):
+            raise ValueError(
+                f"{info.name} is a network for {info.dimensions}D images, and the configuration has patches of "
+                f"{'x'.join(map(str, patch))}: choose a configuration in {info.dimensions}D or another network "
+                "('nnunet-tricks list --hook network')"
+            )
+        if max(patch) < info.minimum and not is_small():
+            raise ValueError(
+                f"{info.name} needs patches of at least {info.minimum} voxels along one axis, and those of the "
+                f"configuration have {'x'.join(map(str, patch))}: plan larger ones with 'nnunet-tricks plan --patch'"
+            )
+
+
+def check_packages(info: TrickInfo) -> None:
+    """Refuse a trick whose packages are not installed.
+
+    Raises:
+        ValueError: With the line that installs them.
+    """
+    missing = [package for package in info.packages if find_spec(package) is None]
+    if missing:
+        raise ValueError(
+            f"{info.name} needs {' and '.join(missing)}, not installed here: pip install 'nnunet_tricks[{info.extra}]'"
+        )
 
 
 def _folder(variable: str) -> str:

@@ -36,12 +36,14 @@ class TrickTrainer(nnUNetTrainer):
 
     Attributes:
         trainer_name: Reading of the class name; a subclass with a name of its own inherits its parent's.
+        has_side_outputs: Whether the network has outputs of several sizes, without which there is no deep supervision.
         parameters: Settings of each trick in the name, ``self.parameters["Tversky"].alpha``; also in debug.json.
         nnunet_tricks_version: Version of this package, for debug.json.
         nnunetv2_version: Version of nnU-Net, which debug.json says nowhere else; so for the packages it trains with.
     """
 
     trainer_name: ClassVar[TrainerName] = TrainerName()
+    has_side_outputs: ClassVar[bool] = True
     parameters: ClassVar[dict[str, SimpleNamespace]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -75,11 +77,15 @@ class TrickTrainer(nnUNetTrainer):
         preconditions.check(type(self).__name__, plans, configuration, fold)
         manager = PlansManager(plans).get_label_manager(dataset_json)
         declared_labels.check_consecutive(manager, plans["dataset_name"])
-        self.check_planned(Planned.of(plans, configuration, dataset_json))
+        planned = Planned.of(plans, configuration, dataset_json)
+        preconditions.check_networks(self.trainer_name, planned)
+        self.check_planned(planned)
         super().__init__(plans, configuration, fold, dataset_json, device)
         labels: LabelManager = self.plans_manager.get_label_manager(self.dataset_json)
         self.label_manager = self.training_labels(labels)
         self.num_epochs = self.trainer_name.epochs
+        if not self.has_side_outputs:
+            self.enable_deep_supervision = False  # nnU-Net's weights of a single output are not numbers
         self.nnunet_tricks_version = __version__
         self.nnunetv2_version = version("nnunetv2")
         self.batchgeneratorsv2_version = version("batchgeneratorsv2")
@@ -253,7 +259,7 @@ class TrickTrainer(nnUNetTrainer):
         """What somebody who chose this name should know before it has trained for days."""
         dimensions = len(self.configuration_manager.patch_size)
         for trick in self.trainer_name.tricks:
-            if trick.info.dimensions not in (0, dimensions):
+            if trick.info.base and trick.info.dimensions not in (0, dimensions):
                 yield (
                     f"{trick.info.name} is how the paper trained in {trick.info.dimensions}D, and "
                     f"{self.configuration_name} is {dimensions}D"

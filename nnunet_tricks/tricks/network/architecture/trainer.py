@@ -1,0 +1,157 @@
+"""The trainer that other networks build on."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Any, ClassVar
+
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
+from torch import nn
+from torch._dynamo import OptimizedModule
+from torch.nn.parallel import DistributedDataParallel
+
+from nnunet_tricks.catalogue import CATALOGUE
+from nnunet_tricks.catalogue.info import TrickInfo
+from nnunet_tricks.nnunet import patches
+from nnunet_tricks.training import preconditions
+from nnunet_tricks.training.network_sizes import Size, chosen
+from nnunet_tricks.training.planned import Planned
+from nnunet_tricks.training.trainer import TrickTrainer
+
+Sizes = Mapping[Size, Mapping[str, Any]]
+"""Arguments of a network in full size, and of a small one."""
+
+
+@dataclass(frozen=True)
+class Interface:
+    """What goes into a network and comes out of it, by plans and data set.
+
+    Attributes:
+        patch_size: Voxels of a patch along each axis.
+        channels: Number of channels of the input.
+        classes: Number of channels of the output.
+        deep_supervision: Whether the output is a list, full resolution first.
+        planned: Arguments of the network that nnU-Net planned, such as its norm layers.
+    """
+
+    patch_size: tuple[int, ...]
+    channels: int
+    classes: int
+    deep_supervision: bool
+    planned: Mapping[str, Any]
+
+    @property
+    def dimensions(self) -> int:
+        """Number of spatial axes."""
+        return len(self.patch_size)
+
+
+class ArchitectureTrainer(TrickTrainer):
+    """A trainer whose network is another one than the planned U-Net; everything else stays nnU-Net's.
+
+    Attributes:
+        architecture: Name of the network in the catalogue.
+        sizes: Arguments of ``make_network`` for the network itself, and for a small one that the conformance harness
+            builds. Both have the same kinds of layers.
+    """
+
+    architecture: ClassVar[str]
+    sizes: ClassVar[Sizes] = {"full": {}, "small": {}}
+
+    @classmethod
+    @abstractmethod
+    def make_network(cls, interface: Interface, **size: Any) -> nn.Module:
+        """The network with random weights. It takes images of any size, and has ``decoder.deep_supervision``.
+
+        Args:
+            interface: What goes in and comes out.
+            size: Entry of ``sizes``.
+        """
+
+    # Prediction calls this on the class, so the settings can only come from its name.
+    @classmethod
+    def build_network_architecture(
+        cls,
+        plans_manager: PlansManager,
+        configuration_manager: ConfigurationManager,
+        num_input_channels: int,
+        num_output_channels: int,
+        enable_deep_supervision: bool = True,
+    ) -> nn.Module:
+        """The network of the name.
+
+        Raises:
+            ValueError: If a package that it needs is missing.
+        """
+        preconditions.check_packages(cls.architecture_info())
+        interface = Interface(
+            tuple(configuration_manager.patch_size),
+            num_input_channels,
+            num_output_channels,
+            enable_deep_supervision,
+            configuration_manager.network_arch_init_kwargs,
+        )
+        return cls.make_network(interface, **chosen(cls.sizes))
+
+    @classmethod
+    def architecture_info(cls) -> TrickInfo:
+        """Entry of the network in the catalogue."""
+        return next(info for info in CATALOGUE if info.name == cls.architecture)
+
+    @classmethod
+    def padded_patch(cls, patch_size: tuple[int, ...]) -> tuple[int, ...]:
+        """Size to which the network pads a patch."""
+        return patch_size
+
+    @classmethod
+    def check_planned(cls, planned: Planned) -> None:
+        """Refuse plans whose batches the network cannot be trained with."""
+        cls.check_batch(planned.configuration.batch_size)
+        super().check_planned(planned)
+
+    @classmethod
+    def check_batch(cls, batch_size: int) -> None:
+        """Refuse batches with too few patches, of the plans or of one GPU of several.
+
+        Args:
+            batch_size: Patches of a batch.
+
+        Raises:
+            ValueError: If they are too few.
+        """
+
+    def initialize(self) -> None:
+        """Build everything, and write into the log what the network does with these plans."""
+        # nnU-Net's own conversion drops the activations of layers that normalise and activate in one.
+        with patches.converter_to_sync_batch_norm():
+            super().initialize()
+        for line in self.network_notes():
+            self.print_to_log_file(f"{self.architecture}: {line}", add_timestamp=False)
+
+    def _set_batch_size_and_oversample(self) -> None:
+        super()._set_batch_size_and_oversample()
+        self.check_batch(self.batch_size)
+
+    def network_notes(self) -> Iterator[str]:
+        """Lines for the log on what the user should know."""
+        parameters = sum(parameter.numel() for parameter in self.network.parameters())
+        yield f"{parameters / 1e6:.1f} million parameters"
+        patch = tuple(self.configuration_manager.patch_size)
+        whole = self.padded_patch(patch)
+        if whole != patch:
+            sizes = " become ".join("x".join(map(str, size)) for size in (patch, whole))
+            yield f"patches of {sizes} inside the network: {prod(whole) / prod(patch):.1f} times the voxels"
+        if licence := self.architecture_info().licence:
+            yield f"licence: {licence}"
+
+
+def bare(network: nn.Module) -> nn.Module:
+    """A network itself, where DDP or torch.compile have wrapped it."""
+    if isinstance(network, DistributedDataParallel):
+        network = network.module
+    if isinstance(network, OptimizedModule):
+        network = network._orig_mod
+    return network

@@ -1,0 +1,85 @@
+"""Whole networks, from libraries or our own, where nnU-Net expects its U-Net.
+
+A network of one output has no deep supervision: with a single output nnU-Net would divide its weight of 0 by 0. Other
+layers, as a norm trick would set them, have no place in it: such a network has its own.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from nnunet_tricks.tricks.network.architecture.fitting import cropped, padded, padded_size
+from nnunet_tricks.tricks.network.architecture.trainer import ArchitectureTrainer, Interface
+
+
+class WholeNetwork(nn.Module):
+    """A network of one output, for images of any size: padded for it, and its output cropped.
+
+    Attributes:
+        body: The network itself.
+        deep_supervision: Switch that nnU-Net sets on decoders; it changes nothing.
+
+    Examples:
+        >>> import torch
+        >>> WholeNetwork(nn.MaxPool2d(2, stride=1, padding=1), multiple=8)(torch.zeros(1, 1, 20, 33)).shape
+        torch.Size([1, 1, 20, 33])
+    """
+
+    def __init__(self, body: nn.Module, *, multiple: int = 1, deepest: int = 1) -> None:
+        """Take a network.
+
+        Args:
+            body: Network from images (B, C, *spatial) to logits of the same size.
+            multiple: Number that the sides of its images must be multiples of.
+            deepest: Fewest voxels that its deepest stage must have.
+        """
+        super().__init__()
+        self.body = body
+        self.multiple = multiple
+        self.deepest = deepest
+        self.deep_supervision = False
+
+    @property
+    def decoder(self) -> WholeNetwork:
+        """Itself: nnU-Net switches deep supervision on and off here."""
+        return self
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, C, *spatial) -> logits of the same size."""
+        size = image.shape[2:]
+        return cropped(self.body(padded(image, padded_size(size, self.multiple, deepest=self.deepest))), size)
+
+
+class WholeNetworkTrainer(ArchitectureTrainer):
+    """A trainer with a whole network. The catalogue says to which multiples images are padded for it.
+
+    Attributes:
+        deepest: Fewest voxels that the deepest stage must have.
+    """
+
+    has_side_outputs = False
+    deepest: ClassVar[int] = 1
+
+    @classmethod
+    @abstractmethod
+    def make_body(cls, interface: Interface, **size: Any) -> nn.Module:
+        """The network itself, with random weights.
+
+        Args:
+            interface: What goes in and comes out.
+            size: Entry of ``sizes``.
+        """
+
+    @classmethod
+    def make_network(cls, interface: Interface, **size: Any) -> nn.Module:
+        """The network, for images of any size."""
+        multiple = cls.architecture_info().multiple
+        return WholeNetwork(cls.make_body(interface, **size), multiple=multiple, deepest=cls.deepest)
+
+    @classmethod
+    def padded_patch(cls, patch_size: tuple[int, ...]) -> tuple[int, ...]:
+        """Size to which images are padded."""
+        return padded_size(patch_size, cls.architecture_info().multiple, deepest=cls.deepest)
