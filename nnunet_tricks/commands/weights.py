@@ -20,8 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command to its parser."""
     parser.description = (
         "Pretrained weights for trainings. 'fetch' gets published ones once, 'add' takes a file that you have. Both "
-        "compare it with the architecture, and refuse it where less than 90 % of the encoder is in it. Trainings then "
-        f"need neither network nor file. The store is in ${VARIABLE}, or in a folder of this name beside nnUNet_results."
+        "compare it with the architecture, and refuse it where less than 90 % of the encoder is in it. Trainings "
+        f"then need neither network nor file. The store is in ${VARIABLE}, or beside nnUNet_results."
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     add = actions.add_parser("add", help="put a file into the store")
@@ -171,4 +171,4 @@ def _numbers(values: tuple[float, ...]) -> str:
 
 
 def _example(entry: Entry) -> str:
-    return entry.name if known(entry.name) else f"Pretrained_from{entry.name}"
+    return entry.name if known(entry.name) else f"Pretrained_{entry.name}"

@@ -6,8 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
+from dynamic_network_architectures.building_blocks.plain_conv_encoder import PlainConvEncoder
+from dynamic_network_architectures.building_blocks.residual_encoders import ResidualEncoder
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
+
+from nnunet_tricks.tricks.network.architecture.trainer import bare
 
 COUNTER = "num_batches_tracked"
 """Last part of the names of batch norm's counters: no weight, and old files lack them."""
@@ -99,3 +103,22 @@ def of_library(architecture: str) -> Encoder:
         )
     with torch.device("meta"):
         return Encoder.of(timm.create_model(name, pretrained=False, num_classes=0), name)
+
+
+def of_network(network: nn.Module) -> Encoder | None:
+    """The encoder of a network that can start from pretrained weights, if it has one.
+
+    It is the part that timm has built, or the encoder of one of nnU-Net's planned networks.
+
+    Args:
+        network: A network, also inside DDP or ``torch.compile``.
+    """
+    network = bare(network)
+    for part in network.modules():
+        published = getattr(part, "pretrained_cfg", None)
+        if isinstance(published, Mapping) and published.get("architecture"):
+            # For transformers features_only puts the model one level down.
+            model = getattr(part, "model", part)
+            return Encoder.of(model if isinstance(model, nn.Module) else part, str(published["architecture"]))
+    encoder = getattr(network, "encoder", None)
+    return Encoder.of(encoder, PLANNED) if isinstance(encoder, (PlainConvEncoder, ResidualEncoder)) else None

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nnunet_tricks.catalogue.repair import RESERVED
 from nnunet_tricks.tricks.pretraining.weights.sources import RESTRICTED, SOURCES, known
 from nnunet_tricks.utilities.files import replacing, write_atomically
 from nnunet_tricks.utilities.wording import some
@@ -34,7 +35,7 @@ class Entry:
     """Weights in the store.
 
     Attributes:
-        name: Trick that starts from them, or a word for ``Pretrained_from<word>``.
+        name: Trick that starts from them, or a word for ``Pretrained_<word>``.
         architecture: timm's name of the architecture, or ``nnunet``.
         sha256: Sum of the entry's own file.
         tensors: Number of tensors in it.
@@ -192,7 +193,7 @@ def check_name(name: str) -> None:
     Raises:
         ValueError: With what is allowed.
     """
-    if known(name) or _WORD.fullmatch(name):
+    if known(name) or (_WORD.fullmatch(name) and not RESERVED.fullmatch(name)):
         return
     raise ValueError(
         f"--as must be a trick ({some(_names())}) or a word of small letters and digits, at most 32, got '{name}'"

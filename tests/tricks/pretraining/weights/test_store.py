@@ -85,7 +85,7 @@ def test_a_missing_entry_comes_with_the_command(store: Store, name: str, archite
         store.require(name, architecture)
 
 
-@pytest.mark.parametrize("name", ["Mine", "my_weights", "1st", "", "x" * 33, "PretrainedNothing"])
+@pytest.mark.parametrize("name", ["Mine", "my_weights", "1st", "", "x" * 33, "run2", "shared", "PretrainedNothing"])
 def test_names_that_no_trainer_could_have_are_refused(store: Store, moco_resnet18: Path, name: str) -> None:
     with pytest.raises(ValueError, match=f"a word of small letters and digits, at most 32, got '{name}'"):
         adding.add(store, moco_resnet18, name=name, architecture="resnet18")
@@ -192,7 +192,7 @@ def test_the_command_checks_and_lists(
     assert json.loads(capsys.readouterr().out)["matched"] == 100
     words = ["--licence", "CC-BY-NC-4.0", "--source", "a paper", "--mean", "0.5", "--std", "0.25"]
     assert main(["weights", "add", file, "--as", "mine", "--for", "resnet18", *words]) == 0
-    assert "train with Pretrained_frommine" in capsys.readouterr().out
+    assert "train with Pretrained_mine" in capsys.readouterr().out
     assert main(["weights", "show", "mine"]) == 0
     shown = capsys.readouterr().out
     assert "licence     CC-BY-NC-4.0, not for commercial use" in shown
