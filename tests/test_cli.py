@@ -15,7 +15,10 @@ from nnunet_tricks.catalogue import CATALOGUE, EVERYTHING
 from nnunet_tricks.cli import COMMANDS, main
 
 
-@pytest.mark.parametrize("words", [["--help"], ["list"], ["list", "--json"], ["show", "Tversky"], ["link", "--help"]])
+@pytest.mark.parametrize(
+    "words",
+    [["--help"], ["list"], ["list", "--json"], ["show", "Tversky"], ["show", "TimmUNet_vgg16_bn"], ["link", "--help"]],
+)
 def test_looking_around_imports_neither_torch_nor_nnunet(words: list[str]) -> None:
     code = f"""
 import sys
@@ -24,7 +27,7 @@ try:
     main({words!r})
 except SystemExit:
     pass
-heavy = {{"torch", "nnunetv2", "numpy", "rich"}} & set(sys.modules)
+heavy = {{"torch", "nnunetv2", "numpy", "rich", "timm", "monai", "segmentation_models_pytorch"}} & set(sys.modules)
 sys.exit(f"imported {{heavy}}" if heavy else 0)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

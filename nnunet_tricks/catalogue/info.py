@@ -43,7 +43,7 @@ class Parameter:
     """One setting of a trick, as it can stand in a trainer's name.
 
     The type of ``default`` tells the kind: ``False`` is a flag, an ``int`` a whole number, a ``float`` a number, a
-    ``str`` one of ``choices``, a ``tuple`` a list of numbers.
+    ``str`` one of ``choices`` or any word, a ``tuple`` a list of numbers.
 
     Attributes:
         name: Word in trainer names, small letters only.
@@ -52,6 +52,8 @@ class Parameter:
         low: Smallest allowed number.
         high: Largest allowed number, ``None`` for no limit.
         choices: Allowed words of a choice.
+        word: Whether it holds any word: parts of small letters and digits with underscores between them. A trick has
+            one such parameter at most.
         excludes: Parameters that would mean nothing beside this one; no name holds both.
         needs: Parameters that are changed, or words that a choice holds, without any of which this one means nothing.
             Names that hold it without them are legal, since there may be checkpoints, and do the same without it.
@@ -64,6 +66,7 @@ class Parameter:
     low: float = 0
     high: float | None = None
     choices: tuple[str, ...] = ()
+    word: bool = False
     excludes: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     paper: Paper | None = None
@@ -78,6 +81,8 @@ class Parameter:
         """
         if isinstance(self.default, bool):
             return "on when named"
+        if self.word:
+            return f"a word of small letters, digits and underscores, such as {self.default}"
         if isinstance(self.default, str):
             return "one of " + ", ".join(self.choices)
         kind = "a whole number" if isinstance(self.default, int) else "a number"

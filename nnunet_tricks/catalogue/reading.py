@@ -30,7 +30,13 @@ class ReadTrick:
     @property
     def ordered(self) -> tuple[tuple[str, Value], ...]:
         """The changed parameters in the order of the catalogue."""
-        return tuple((p.name, self.changed[p.name]) for p in self.info.parameters if p.name in self.changed)
+        changed = ((p, self.changed[p.name]) for p in self.info.parameters if p.name in self.changed)
+        return tuple((p.name, value) for p, value in changed if value != p.default)
+
+    def takes_as_word(self, token: str) -> bool:
+        """Whether a token is a part of its word, even if it reads like a trick in small letters."""
+        parameter = parameter_of(self.info, token)
+        return parameter is not None and parameter.word
 
 
 @dataclass
@@ -66,6 +72,8 @@ class TokenReader:
                 kind = str(word.lastgroup)
                 count = 1 if kind == "shared" else int(word[kind])
                 _reserve(read.reserved, kind.removesuffix("_after"), count, at)
+            elif read.tricks and read.tricks[-1].takes_as_word(token):
+                _set(read.tricks[-1], at)
             elif token[0].isupper() or token.casefold() in self._infos:
                 info = self._trick(at)
                 _refuse_clash(info, read.tricks, at)
@@ -105,6 +113,10 @@ def _set(trick: ReadTrick, at: At) -> None:
     info, parameter = trick.info, parameter_of(trick.info, token)
     if parameter is None:
         raise _unknown_parameter(info, token, at)
+    if parameter.word:
+        before = trick.changed.get(parameter.name)
+        trick.changed[parameter.name] = f"{before}_{token}" if before else token
+        return
     if parameter.name in trick.changed:
         raise Flaw(f"{parameter.name} of {info.name} stands twice", [at.removed()])
     value = value_of(parameter, token)
@@ -174,5 +186,5 @@ def _refuse_clash(info: TrickInfo, earlier: list[ReadTrick], at: At) -> None:
 def _refuse_what_the_base_has(tricks: list[ReadTrick]) -> None:
     parts = {part: trick.info.name for trick in tricks for part in trick.info.parts}
     for trick in tricks:
-        if (spelled := spell_trick(trick.info, trick.changed)) in parts:
+        if (spelled := spell_trick(trick.info, dict(trick.ordered))) in parts:
             raise Flaw(f"{parts[spelled]} has {spelled} already", [trick.at.removed_with_parameters()])

@@ -11,6 +11,8 @@ from nnunet_tricks.catalogue.info import Parameter, TrickInfo, Value
 
 NUMBER = r"\d{1,15}(?:p\d{1,15})?(?:em\d{1,2})?"
 """How a number is written: ``0p2`` is 0.2, ``3em4`` is 0.0003."""
+PART_OF_WORD = r"[a-z0-9]{1,40}"
+"""A token of a word, which has one or several."""
 
 
 def spell_trick(info: TrickInfo, changed: Mapping[str, Value]) -> str:
@@ -34,8 +36,9 @@ def spell(parameter: Parameter, value: Value) -> str:
 
 
 def parameter_of(info: TrickInfo, token: str) -> Parameter | None:
-    """The parameter that a token is a value of, if it is of this trick."""
-    return next((parameter for parameter, pattern in _patterns(info).items() if pattern.fullmatch(token)), None)
+    """The parameter that a token is a value of, or a part of it, if it is of this trick. A word takes what is left."""
+    fitting = [parameter for parameter, pattern in _patterns(info).items() if pattern.fullmatch(token)]
+    return min(fitting, key=lambda parameter: parameter.word, default=None)
 
 
 def value_of(parameter: Parameter, token: str) -> Value:
@@ -78,7 +81,7 @@ def _pattern(parameter: Parameter) -> str:
     if isinstance(parameter.default, bool):
         return parameter.name
     if isinstance(parameter.default, str):
-        return "|".join(parameter.choices)
+        return PART_OF_WORD if parameter.word else "|".join(parameter.choices)
     if isinstance(parameter.default, tuple):
         return f"{parameter.name}{NUMBER}(?:x{NUMBER})*"
     return parameter.name + NUMBER

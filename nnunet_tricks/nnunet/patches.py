@@ -161,16 +161,15 @@ def accept_weights(wrap: Callable[[Callable[..., None]], Callable[..., None]]) -
     return patch
 
 
-def converter_to_sync_batch_norm() -> Replacement:
-    """Let nnU-Net's trainer make batch norm layers share their statistics between GPUs by timm's function.
+def converter_to_sync_batch_norm(convert: Callable[..., Any]) -> Replacement:
+    """Let nnU-Net's trainer make batch norm layers share their statistics between GPUs by another function.
 
-    Torch's function replaces timm's layers for norm and activation in one by layers without the activation: the network
-    has the same weights then and computes something else. timm's function knows both kinds of layers.
+    Args:
+        convert: Function of the form of torch's ``SyncBatchNorm.convert_sync_batchnorm``.
     """
-    from timm.layers import convert_sync_batchnorm
     from torch.nn import SyncBatchNorm
 
-    return Replacement(SyncBatchNorm, "convert_sync_batchnorm", staticmethod(convert_sync_batchnorm))
+    return Replacement(SyncBatchNorm, "convert_sync_batchnorm", staticmethod(convert))
 
 
 def writer_of_predictions(write: Callable[..., None]) -> Replacement:

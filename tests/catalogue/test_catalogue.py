@@ -57,7 +57,8 @@ def test_words_are_known(info: TrickInfo) -> None:
     for parameter in info.parameters:
         for word in (parameter.name, *parameter.choices):
             assert re.fullmatch(r"[a-z]+", word)
-        assert parameter.default in parameter.choices or not isinstance(parameter.default, str)
+        assert parameter.default in parameter.choices or parameter.word or not isinstance(parameter.default, str)
+    assert sum(parameter.word for parameter in info.parameters) <= 1
     assert info.summary
     assert not info.summary.endswith(".")
 

@@ -10,6 +10,7 @@ from nnunet_tricks.catalogue import CATALOGUE
 from nnunet_tricks.catalogue.info import HOOKS, Parameter, TrickInfo, Value
 from nnunet_tricks.catalogue.naming import MAX_LENGTH, IllegalName, TrainerName, Trick, parse
 from nnunet_tricks.catalogue.papers import cited
+from nnunet_tricks.catalogue.spelling import PART_OF_WORD
 
 
 def _info(name: str, *hooks: str, base: bool = False, parameters: tuple[Parameter, ...] = ()) -> TrickInfo:
@@ -46,9 +47,21 @@ WIDE = (
         parameters=(Parameter(name="weights", default="counted", choices=("counted", "fixed"), help="by"),),
     ),
     _info("Warped", "augmentation.spatial"),
+    _info(
+        "Kept",
+        "weights",
+        parameters=(
+            Parameter(name="freeze", default=0, high=1000, help="epochs"),
+            Parameter(name="entry", default="resnet50_a1", word=True, help="a word"),
+            Parameter(name="norm", default=False, help="a flag"),
+        ),
+    ),
     replace(_info("Static", "augmentation.intensity"), aliases=("Grain",)),
 )
 """The real catalogue and one trick of each kind that names allow."""
+
+NO_PART = r"[0-9]+epochs?|epochs?[0-9]+|run[0-9]+|shared|norm|freeze[0-9]+"
+"""What reads like another part of a name, so that no word has it."""
 
 MOST = 4
 
@@ -60,6 +73,9 @@ def values(draw: st.DrawFn, parameter: Parameter) -> Value:
     in_range = number.filter(lambda x: parameter.low <= x <= high and (x == 0 or x > 1e-12))
     if isinstance(parameter.default, bool):
         return draw(st.booleans())
+    if parameter.word:
+        part = st.from_regex(PART_OF_WORD, fullmatch=True).filter(lambda part: not re.fullmatch(NO_PART, part))
+        return "_".join(draw(st.lists(part, min_size=1, max_size=3)))
     if isinstance(parameter.default, str):
         return draw(st.sampled_from(parameter.choices))
     if isinstance(parameter.default, tuple):
@@ -79,7 +95,7 @@ def settings(draw: st.DrawFn) -> TrainerName:
         free = all(other.base or info.base or not info.clashes_with(other) for other in chosen)
         if free and not (info.base and any(other.base for other in chosen)) and draw(st.booleans()):
             chosen.append(info)
-    chosen.sort(key=lambda info: (not info.base, min(HOOKS.index(h.partition(".")[0]) for h in info.hooks), info.name))
+    chosen.sort(key=lambda info: (not info.base, HOOKS.index(info.place), info.name))
     tricks = []
     for info in chosen:
         drawn = {parameter: draw(values(parameter)) for parameter in info.parameters}

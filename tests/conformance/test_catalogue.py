@@ -49,6 +49,18 @@ FEWER_SHAPES = (
 loss sees no images, and a network sees one channel more."""
 
 
+NETWORKS = {
+    (2, True): (("2d", True), ("2d", False)),
+    (2, False): (("2d", False), ("2d", False)),
+    (3, False): (("3d", False), ("cascade", False)),
+}
+"""What a network meets that takes images with so many axes, with outputs of several sizes or with one."""
+
+
+def is_network(info: TrickInfo) -> bool:
+    return "network.backbone" in info.hooks
+
+
 def situations_of(info: TrickInfo) -> tuple[Situation, ...]:
     """Each kind of labels occurs, flat and in a volume, with deep supervision on and off.
 
@@ -58,6 +70,8 @@ def situations_of(info: TrickInfo) -> tuple[Situation, ...]:
     turn = CATALOGUE.index(info)
     within = any(claims_only(info, hooks) for hooks in ({"loss"}, NETWORK))
     shapes = FEWER_SHAPES[turn // len(LABEL_MODES) % len(FEWER_SHAPES)] if within else SHAPES
+    if is_network(info):
+        shapes = NETWORKS[info.dimensions, "supervision" not in info.hooks]
     chosen = tuple(
         Situation(LABEL_MODES[(turn + place) % len(LABEL_MODES)], *shape) for place, shape in enumerate(shapes)
     )
@@ -83,7 +97,7 @@ def steps_of(info: TrickInfo, situation: Situation) -> tuple[str, ...]:
     if claims_only(info, DATA | STEP):
         return TO_THE_END if whole else UP_TO_THE_PATCHES
     steps = UP_TO_THE_GRADIENT if claims_within(info, LOSS | DATA | STEP) and not whole else tuple(STEPS)
-    compiled = situation in situations[: len(LABEL_MODES)]
+    compiled = situation in situations[: 1 if is_network(info) else len(LABEL_MODES)]
     return tuple(step for step in steps if compiled or step != "compile")
 
 
@@ -115,8 +129,18 @@ def test_it_holds_wherever_two_circumstances_meet(bench: Bench, info: TrickInfo,
     assert bench.check(trainer_of(info), situation).explain() == []
 
 
+@pytest.mark.parametrize("info", filter(is_network, CATALOGUE), ids=lambda info: info.name)
+def test_a_network_meets_its_own_images_only(info: TrickInfo) -> None:
+    situations = situations_of(info)
+    assert {s.dimension == "2d" for s in situations} == {info.dimensions == 2}
+    assert len({s.labels for s in situations}) == len(situations)
+    assert any(s.deep_supervision for s in situations) == ("supervision" not in info.hooks)
+
+
 @pytest.mark.parametrize(
-    "info", [i for i in CATALOGUE if not i.own and not claims_only(i, STEP)], ids=lambda info: info.name
+    "info",
+    [i for i in CATALOGUE if not i.own and not claims_only(i, STEP) and not is_network(i)],
+    ids=lambda info: info.name,
 )
 def test_a_trick_meets_labels_and_shapes(info: TrickInfo) -> None:
     situations = situations_of(info)
@@ -142,7 +166,9 @@ def test_it_keeps_the_contract(info: TrickInfo) -> None:
 
 
 @pytest.mark.parametrize(
-    "info", [i for i in CATALOGUE if not claims_only(i, DATA | STEP | {"network"})], ids=lambda info: info.name
+    "info",
+    [i for i in CATALOGUE if not claims_only(i, DATA | STEP | {"network"}) and not is_network(i)],
+    ids=lambda info: info.name,
 )
 def test_its_loss_holds_in_two_processes(pair: RankPair, info: TrickInfo) -> None:
     assert pair.check(trainer_of(info)).explain() == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nnunet_tricks.catalogue.entries.shared import MODEL
-from nnunet_tricks.catalogue.info import TrickInfo
+from nnunet_tricks.catalogue.info import Parameter, TrickInfo
 from nnunet_tricks.catalogue.papers import Paper, cited
 
 _FOLDER = "nnunet_tricks.tricks.network.architecture"
@@ -14,7 +14,15 @@ _WHOLE = ("supervision", "network.backbone", "network.block", "network.norm", "n
 """What a whole network replaces: it has blocks and norm layers of its own, and one output."""
 
 
-def backbone(name: str, *, module: str, summary: str, formula: str, paper: Paper, multiple: int = 32) -> TrickInfo:
+def backbone(
+    name: str,
+    *,
+    module: str,
+    summary: str,
+    formula: str,
+    paper: Paper,
+    parameters: tuple[Parameter, ...] = (),
+) -> TrickInfo:
     """A timm encoder under nnU-Net's decoder.
 
     Args:
@@ -23,7 +31,7 @@ def backbone(name: str, *, module: str, summary: str, formula: str, paper: Paper
         summary: Line for lists.
         formula: Parts of the network.
         paper: Paper of the encoder.
-        multiple: Stride of its last stage.
+        parameters: Settings, in the order in which names spell them.
     """
     return TrickInfo(
         name=name,
@@ -35,7 +43,8 @@ def backbone(name: str, *, module: str, summary: str, formula: str, paper: Paper
         paper=paper,
         challenges=_ENCODERS,
         dimensions=2,
-        multiple=multiple,
+        parameters=parameters,
+        multiple=32,
         minimum=32,
     )
 
@@ -90,7 +99,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         "ResNet50UNet",
         module="resnet50_unet",
         summary="a ResNet-50 as encoder, under nnU-Net's decoder (2D)",
-        formula="stage at full resolution, ResNet-50 with strides 2 to 32, nnU-Net's decoder with two convolutions each",
+        formula="stage at full resolution, ResNet-50 with strides 2 to 32, nnU-Net's decoder",
         paper=cited("he2016residual"),
     ),
     backbone(
@@ -106,6 +115,21 @@ ENTRIES: tuple[TrickInfo, ...] = (
         summary="an EfficientNet-Lite0 as encoder, under nnU-Net's decoder: small and fast (2D)",
         formula="stage at full resolution, EfficientNet-Lite0 with strides 2 to 32, nnU-Net's decoder",
         paper=cited("tan2019efficientnet"),
+    ),
+    backbone(
+        "TimmUNet",
+        module="timm_unet",
+        summary="any encoder of timm, by its name there, under nnU-Net's decoder (2D)",
+        formula="stage at full resolution, the encoder's stages, nnU-Net's decoder",
+        paper=cited("wightman2019timm"),
+        parameters=(
+            Parameter(
+                name="encoder",
+                default="convnext_tiny",
+                word=True,
+                help="timm's name of an encoder with features of several resolutions, such as resnet18 or vgg16_bn",
+            ),
+        ),
     ),
     whole(
         "SegResNet",

@@ -7,7 +7,7 @@ the planned U-Net. Norm tricks change the decoder only: a timm encoder keeps its
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 from math import ceil
 from operator import mul
@@ -134,10 +134,14 @@ class BackboneUNet(nn.Module):
                 layers.apply(self.initialize)
         self.level_strides = list(accumulate((stride[0] for stride in encoder.strides[:-1]), mul))
 
+    def inside(self, size: Sequence[int]) -> tuple[int, ...]:
+        """Size to which images are padded."""
+        return padded_size(size, self.encoder.multiple)
+
     def forward(self, image: Tensor) -> Tensor | list[Tensor]:
         """(B, C, H, W) -> logits of the same size, and with deep supervision those of smaller levels."""
         size = image.shape[2:]
-        output = self.decoder(self.encoder(padded(image, padded_size(size, self.encoder.multiple))))
+        output = self.decoder(self.encoder(padded(image, self.inside(size))))
         if isinstance(output, Tensor):
             return cropped(output, size)
         return [cropped(level, size, stride) for level, stride in zip(output, self.level_strides, strict=True)]
@@ -157,11 +161,6 @@ class BackboneTrainer(ArchitectureTrainer):
             classes=interface.classes,
             deep_supervision=interface.deep_supervision,
         )
-
-    @classmethod
-    def padded_patch(cls, patch_size: tuple[int, ...]) -> tuple[int, ...]:
-        """Size to which the network pads a patch."""
-        return padded_size(patch_size, cls.architecture_info().multiple)
 
     def network_notes(self) -> Iterator[str]:
         """As for every network, and which layers a norm trick changes."""

@@ -20,6 +20,7 @@ from nnunet_tricks.training import preconditions
 from nnunet_tricks.training.network_sizes import Size, chosen
 from nnunet_tricks.training.planned import Planned
 from nnunet_tricks.training.trainer import TrickTrainer
+from nnunet_tricks.tricks.network.architecture.shared_statistics import with_shared_statistics
 
 Sizes = Mapping[Size, Mapping[str, Any]]
 """Arguments of a network in full size, and of a small one."""
@@ -66,6 +67,8 @@ class ArchitectureTrainer(TrickTrainer):
     def make_network(cls, interface: Interface, **size: Any) -> nn.Module:
         """The network with random weights. It takes images of any size, and has ``decoder.deep_supervision``.
 
+        ``inside`` tells to which size it pads images, where it does.
+
         Args:
             interface: What goes in and comes out.
             size: Entry of ``sizes``.
@@ -102,11 +105,6 @@ class ArchitectureTrainer(TrickTrainer):
         return next(info for info in CATALOGUE if info.name == cls.architecture)
 
     @classmethod
-    def padded_patch(cls, patch_size: tuple[int, ...]) -> tuple[int, ...]:
-        """Size to which the network pads a patch."""
-        return patch_size
-
-    @classmethod
     def check_planned(cls, planned: Planned) -> None:
         """Refuse plans whose batches the network cannot be trained with."""
         cls.check_batch(planned.configuration.batch_size)
@@ -125,8 +123,7 @@ class ArchitectureTrainer(TrickTrainer):
 
     def initialize(self) -> None:
         """Build everything, and write into the log what the network does with these plans."""
-        # nnU-Net's own conversion drops the activations of layers that normalise and activate in one.
-        with patches.converter_to_sync_batch_norm():
+        with patches.converter_to_sync_batch_norm(with_shared_statistics):
             super().initialize()
         for line in self.network_notes():
             self.print_to_log_file(f"{self.architecture}: {line}", add_timestamp=False)
@@ -140,7 +137,7 @@ class ArchitectureTrainer(TrickTrainer):
         parameters = sum(parameter.numel() for parameter in self.network.parameters())
         yield f"{parameters / 1e6:.1f} million parameters"
         patch = tuple(self.configuration_manager.patch_size)
-        whole = self.padded_patch(patch)
+        whole = bare(self.network).inside(patch)
         if whole != patch:
             sizes = " become ".join("x".join(map(str, size)) for size in (patch, whole))
             yield f"patches of {sizes} inside the network: {prod(whole) / prod(patch):.1f} times the voxels"

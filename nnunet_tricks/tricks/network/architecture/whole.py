@@ -7,6 +7,7 @@ layers, as a norm trick would set them, have no place in it: such a network has 
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
@@ -47,10 +48,14 @@ class WholeNetwork(nn.Module):
         """Itself: nnU-Net switches deep supervision on and off here."""
         return self
 
+    def inside(self, size: Sequence[int]) -> tuple[int, ...]:
+        """Size to which images are padded."""
+        return padded_size(size, self.multiple, deepest=self.deepest)
+
     def forward(self, image: Tensor) -> Tensor:
         """(B, C, *spatial) -> logits of the same size."""
         size = image.shape[2:]
-        return cropped(self.body(padded(image, padded_size(size, self.multiple, deepest=self.deepest))), size)
+        return cropped(self.body(padded(image, self.inside(size))), size)
 
 
 class WholeNetworkTrainer(ArchitectureTrainer):
@@ -78,8 +83,3 @@ class WholeNetworkTrainer(ArchitectureTrainer):
         """The network, for images of any size."""
         multiple = cls.architecture_info().multiple
         return WholeNetwork(cls.make_body(interface, **size), multiple=multiple, deepest=cls.deepest)
-
-    @classmethod
-    def padded_patch(cls, patch_size: tuple[int, ...]) -> tuple[int, ...]:
-        """Size to which images are padded."""
-        return padded_size(patch_size, cls.architecture_info().multiple, deepest=cls.deepest)
