@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nnunet_tricks.catalogue.entries.shared import PRETRAINING, tables_1_and_2_volumes, table_1_pictures
+from nnunet_tricks.catalogue.entries.shared import PRETRAINING, table_1_pictures, tables_1_and_2_volumes
 from nnunet_tricks.catalogue.info import Measurement, Parameter, TrickInfo
 from nnunet_tricks.catalogue.papers import Paper, cited
 

@@ -11,7 +11,7 @@ from nnunet_tricks.tricks.network.architecture.trainer import bare
 from nnunet_tricks.tricks.pretraining.weights.encoder import of_network
 
 _DEPTH = re.compile(r"(?:^|\.)(?:stages|blocks|layers?)[._]?(\d+)\.")
-"""Names of stages: ``stages.0.`` of nnU-Net, ``layer1.`` of ResNets, ``blocks.0.`` of EfficientNets and transformers."""
+"""Names of stages: ``stages.0.`` of nnU-Net, ``layer1.`` of ResNets, ``blocks.0.`` of others of timm."""
 
 
 def encoder_of(network: nn.Module, trick: str) -> nn.Module:

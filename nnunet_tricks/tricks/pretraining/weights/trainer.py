@@ -101,9 +101,7 @@ class WeightsTrainer(PretrainedTrainer):
             facts = {"source": "random numbers", "source_sha256": "none", "sha256": "none", "licence": "none"}
             name, architecture = self.entry_name(), encoder.architecture
             counts = f"{len(weights)} tensors"
-            return Entry(
-                name=name, architecture=architecture, tensors=len(weights), matched=counts, **facts
-            ), weights
+            return Entry(name=name, architecture=architecture, tensors=len(weights), matched=counts, **facts), weights
         store = Store.usual()
         entry = store.require(self.entry_name(), encoder.architecture)
         return entry, store.weights(entry)
