@@ -125,9 +125,9 @@ ENTRIES: tuple[TrickInfo, ...] = (
         parameters=(
             Parameter(
                 name="encoder",
-                default="convnext_tiny",
+                default="resnet18",
                 word=True,
-                help="timm's name of an encoder with features of several resolutions, such as resnet18 or vgg16_bn",
+                help="timm's name of an encoder with features of several resolutions, such as convnext_tiny or vgg16_bn",
             ),
         ),
     ),

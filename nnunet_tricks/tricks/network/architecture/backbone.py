@@ -20,7 +20,7 @@ from dynamic_network_architectures.initialization.weight_init import InitWeights
 from torch import Tensor, nn
 
 from nnunet_tricks.tricks.network.architecture.fitting import cropped, padded, padded_size
-from nnunet_tricks.tricks.network.architecture.trainer import ArchitectureTrainer, Interface, bare
+from nnunet_tricks.tricks.network.architecture.trainer import ArchitectureTrainer, Interface
 
 FULL_RESOLUTION_CHANNELS = 32
 """Channels of the stage at full resolution, as in nnU-Net's plans."""
@@ -55,7 +55,8 @@ class TimmEncoder(nn.Module):
         import timm  # takes seconds, and not every trainer needs it
 
         self.backbone = timm.create_model(name, features_only=True, pretrained=False, in_chans=in_channels, **settings)
-        reductions = self.backbone.feature_info.reduction()
+        stages: Any = self.backbone.feature_info
+        reductions = stages.reduction()
         # Of several stages with the same resolution the last one knows most.
         self._kept = [i for i, r in enumerate(reductions) if r not in reductions[i + 1 :]]
         kept = [reductions[i] for i in self._kept]
@@ -70,7 +71,7 @@ class TimmEncoder(nn.Module):
         self.strides = [[step] * 2 for step in steps]
         self.output_channels = [
             FULL_RESOLUTION_CHANNELS,
-            *(self.backbone.feature_info.channels()[i] for i in self._kept),
+            *(stages.channels()[i] for i in self._kept),
         ]
         self.kernel_sizes = [[3, 3]] * len(steps)
         self.conv_op = nn.Conv2d
@@ -99,10 +100,9 @@ class TimmEncoder(nn.Module):
     def forward(self, image: Tensor) -> list[Tensor]:
         """(B, C, H, W), multiples of ``multiple`` -> features of all stages, full resolution first."""
         features = self.backbone(image)
-        chosen = [features[i] for i in self._kept]
-        if self._last:
-            chosen = [level.permute(0, 3, 1, 2).contiguous() for level in chosen]
-        return [self.stem(image), *chosen]
+        chosen = [features[i].permute(0, 3, 1, 2) if self._last else features[i] for i in self._kept]
+        # Some encoders compute with channels last, and a loss that is compiled fails on outputs in such an order.
+        return [self.stem(image), *(level.contiguous() for level in chosen)]
 
 
 class BackboneUNet(nn.Module):
@@ -175,7 +175,7 @@ class BackboneTrainer(ArchitectureTrainer):
             return None
         patch = self.configuration_manager.patch_size
         # As many voxels as the cropped outputs have, also where the patch is no multiple of the stride.
-        return [[ceil(side / stride) / side for side in patch] for stride in bare(self.network).level_strides]
+        return [[ceil(side / stride) / side for side in patch] for stride in self.bare_network.level_strides]
 
 
 def _class(name: Any) -> Any:

@@ -62,4 +62,6 @@ def cropped(output: Tensor, size: Sequence[int], stride: int = 1) -> Tensor:
     kept = [ceil(side / stride) for side in size]
     if list(output.shape[2:]) == kept:
         return output
-    return output[(..., *(slice(side) for side in kept))]
+    for axis, side in enumerate(kept, start=2):
+        output = output.narrow(axis, 0, side)
+    return output

@@ -5,6 +5,7 @@ the network has the same weights then and computes something else. timm's own co
 it if it meets a layer twice, and nnU-Net's decoder holds its encoder a second time.
 """
 
+# mypy: untyped-calls-exclude="timm"
 from __future__ import annotations
 
 from typing import Any
@@ -36,7 +37,7 @@ def _replaced(module: nn.Module, group: Any, known: dict[nn.Module, nn.Module]) 
         if isinstance(module, nn.SyncBatchNorm):
             pass
         elif isinstance(module, _BatchNorm):
-            from timm.layers import convert_sync_batchnorm
+            from timm.layers.norm_act import convert_sync_batchnorm
 
             known[module] = convert_sync_batchnorm(module, group)
         else:

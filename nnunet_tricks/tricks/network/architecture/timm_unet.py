@@ -25,7 +25,7 @@ NAMED = {
 }
 """Encoders with a trick of their own: a setting has one name."""
 
-_SMALL = "test_convnext"
+_SMALL = "test_resnet"
 """In place of the default, where networks are built small."""
 
 

@@ -132,23 +132,22 @@ class ArchitectureTrainer(TrickTrainer):
         super()._set_batch_size_and_oversample()
         self.check_batch(self.batch_size)
 
+    @property
+    def bare_network(self) -> Any:
+        """The network itself, where DDP or torch.compile have wrapped it."""
+        network = self.network
+        if isinstance(network, DistributedDataParallel):
+            network = network.module
+        return network._orig_mod if isinstance(network, OptimizedModule) else network
+
     def network_notes(self) -> Iterator[str]:
         """Lines for the log on what the user should know."""
         parameters = sum(parameter.numel() for parameter in self.network.parameters())
         yield f"{parameters / 1e6:.1f} million parameters"
         patch = tuple(self.configuration_manager.patch_size)
-        whole = bare(self.network).inside(patch)
+        whole = self.bare_network.inside(patch)
         if whole != patch:
             sizes = " become ".join("x".join(map(str, size)) for size in (patch, whole))
             yield f"patches of {sizes} inside the network: {prod(whole) / prod(patch):.1f} times the voxels"
         if licence := self.architecture_info().licence:
             yield f"licence: {licence}"
-
-
-def bare(network: nn.Module) -> nn.Module:
-    """A network itself, where DDP or torch.compile have wrapped it."""
-    if isinstance(network, DistributedDataParallel):
-        network = network.module
-    if isinstance(network, OptimizedModule):
-        network = network._orig_mod
-    return network
