@@ -26,6 +26,7 @@ TABLES = {
     "Zhang D. et al., table 6": ("mediseg_tables.csv", "T6"),
     "Zhang D. et al., table 7": ("mediseg_tables.csv", "T7"),
     "Zhang D. et al., table 8": ("mediseg_tables.csv", "T8"),
+    "Zhang D. et al., table 9": ("mediseg_tables.csv", "T9"),
 }
 DATASETS = {
     "ISIC 2018": "ISIC2018",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from nnunet_tricks.catalogue.entries.shared import MODEL
-from nnunet_tricks.catalogue.info import Parameter, TrickInfo
+from nnunet_tricks.catalogue.entries.shared import MODEL, table_9
+from nnunet_tricks.catalogue.info import Measurement, Parameter, TrickInfo
 from nnunet_tricks.catalogue.papers import Paper, cited
 
 _FOLDER = "nnunet_tricks.tricks.network.architecture"
@@ -61,6 +61,8 @@ def whole(
     minimum: int = 1,
     package: str = "",
     licence: str = "",
+    parameters: tuple[Parameter, ...] = (),
+    measured: tuple[Measurement, ...] = (),
 ) -> TrickInfo:
     """A whole network with one output.
 
@@ -75,6 +77,8 @@ def whole(
         minimum: Voxels that a patch must have along its longest side.
         package: Library that has it; empty where it is our own.
         licence: Licence of a part that is not free for all uses.
+        parameters: Its settings.
+        measured: What papers report for it.
     """
     return TrickInfo(
         name=name,
@@ -91,8 +95,44 @@ def whole(
         multiple=multiple,
         minimum=minimum,
         licence=licence,
+        parameters=parameters,
+        measured=measured,
     )
 
+
+def vit(kind: str, patch: int, *, size: str, isic: float, conic: float) -> TrickInfo:
+    """A vision transformer under a convolutional decoder.
+
+    Args:
+        kind: ``B`` or ``L``.
+        patch: Side of its tokens in pixels.
+        size: Number of layers, channels and heads.
+        isic: Points of Dice on ISIC 2018.
+        conic: Points of Dice on CoNIC.
+    """
+    return whole(
+        f"ViT{kind}{patch}",
+        module="vit",
+        summary=f"a vision transformer with tokens of {patch} pixels, under a convolutional decoder (2D)",
+        formula=f"tokens of {patch} x {patch} pixels, {size}; then blocks that double the size",
+        paper=cited("dosovitskiy2021image"),
+        dimensions=2,
+        multiple=patch,
+        parameters=(
+            Parameter(
+                name="dropout",
+                default=0.0,
+                high=0.9,
+                help="share of values that are left out in training, behind positions and in perceptrons; 0.1 in the "
+                "trick paper's published code",
+                paper=cited("zhang2022tricks"),
+            ),
+        ),
+        measured=table_9(f"ViT-{kind}/{patch}", isic=isic, conic=conic),
+    )
+
+
+_BASE, _LARGE = "12 layers of 768 channels and 12 heads", "24 layers of 1024 channels and 16 heads"
 
 ENTRIES: tuple[TrickInfo, ...] = (
     backbone(
@@ -141,5 +181,30 @@ ENTRIES: tuple[TrickInfo, ...] = (
         multiple=8,
         minimum=16,
         package=_MONAI,
+    ),
+    vit("B", 16, size=_BASE, isic=-1.67, conic=-21.66),
+    vit("L", 16, size=_LARGE, isic=-1.85, conic=-21.52),
+    vit("B", 32, size=_BASE, isic=-5.90, conic=-24.60),
+    vit("L", 32, size=_LARGE, isic=-5.57, conic=-24.20),
+    whole(
+        "SINetV2",
+        module="sinet",
+        summary="SINetV2 in place of the planned network, for objects that hide in their surroundings (2D)",
+        formula="texture enhancement of Res2Net-50 features at 1/8, 1/16, 1/32; coarse logits by the neighbour "
+        "connection decoder; corrected by group-reversal attention; four outputs with equal weights",
+        paper=cited("fan2022concealed"),
+        dimensions=2,
+        multiple=1,
+        minimum=33,
+    ),
+    whole(
+        "GenesisUNet3D",
+        module="genesis_unet",
+        summary="the U-Net of Model Genesis and of the trick paper in 3D, in place of the planned network (3D)",
+        formula="levels of 64, 128, 256, 512 channels; two convolutions each with batch norm and ReLU; maximum pooling",
+        paper=cited("zhou2021models"),
+        dimensions=3,
+        multiple=8,
+        minimum=16,
     ),
 )

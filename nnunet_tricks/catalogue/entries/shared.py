@@ -19,6 +19,7 @@ TABLE_5 = "Zhang D. et al., table 5"
 TABLE_6 = "Zhang D. et al., table 6"
 TABLE_7 = "Zhang D. et al., table 7"
 TABLE_8 = "Zhang D. et al., table 8"
+TABLE_9 = "Zhang D. et al., table 9"
 BASELINES = {"ISIC 2018": 86.89, "CoNIC": 77.23, "KiTS19 kidney": 92.50, "KiTS19 tumour": 29.63, "LiTS": 86.11}
 """Dice of the trick paper's baseline on each data set, the same in all of its tables."""
 
@@ -61,6 +62,11 @@ def tables_1_and_2_volumes(row: str, *, kidney: float, tumour: float, lits: floa
 def tables_3_and_4(row: str, *, kidney: float, tumour: float, lits: float) -> tuple[Measurement, ...]:
     """As ``tables_7_and_8``, for a row of data pre-processing."""
     return _volumes(row, TABLE_3, TABLE_4, kidney=kidney, tumour=tumour, lits=lits)
+
+
+def table_9(row: str, *, isic: float, conic: float) -> tuple[Measurement, ...]:
+    """As ``tables_7_and_8``, for a row of transformers."""
+    return _measured(row, TABLE_9, {"ISIC 2018": isic, "CoNIC": conic})
 
 
 def tables_7_and_8_volumes(row: str, *, kidney: float, tumour: float, lits: float) -> tuple[Measurement, ...]:
