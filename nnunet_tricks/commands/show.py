@@ -10,7 +10,16 @@ from contextlib import suppress
 
 from nnunet_tricks.catalogue import after_training
 from nnunet_tricks.catalogue.info import Value
-from nnunet_tricks.catalogue.naming import PREFIX, IllegalName, TrainerName, Trick, ensemble_note, is_ours, parse
+from nnunet_tricks.catalogue.naming import (
+    PREFIX,
+    IllegalName,
+    TrainerName,
+    Trick,
+    completed,
+    ensemble_note,
+    is_ours,
+    parse,
+)
 from nnunet_tricks.catalogue.papers import cited
 from nnunet_tricks.commands.list import as_data
 from nnunet_tricks.door import external
@@ -46,7 +55,9 @@ def run(arguments: argparse.Namespace) -> int:
             print("\n".join(["", *_lines(trick)]))
         if note := ensemble_note(builds_on or str(name)):
             print(f"\nlength     {note}")
-        print(f"\nexample    nnUNetv2_train 501 3d_fullres 0 -tr {builds_on or name}")
+        example = completed(name)
+        configuration = "2d" if example.dimensions == 2 else "3d_fullres"
+        print(f"\nexample    nnUNetv2_train 501 {configuration} 0 -tr {builds_on or example}")
     return 0
 
 
@@ -104,6 +115,10 @@ def _lines(trick: Trick) -> Iterator[str]:
         title = "parameters" if index == 0 else ""
         yield f"{title:10} {parameter.name}: {parameter.help}"
         yield f"{'':10} {'':{len(parameter.name)}}  {parameter.allowed}, default {_written(parameter.default)}{set_to}"
+    if info.beside:
+        yield f"beside     {', '.join(info.beside)}, or another of its kind"
+    if info.licence:
+        yield f"licence    {info.licence}"
     yield f"for        {', '.join(info.challenges)}"
     yield f"paper      {info.paper.short} (--cite for BibTeX)"
     for index, measured in enumerate(info.measured):

@@ -93,6 +93,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         module="mae",
         summary="a transformer that starts from a masked autoencoder: pictures without labels",
         paper=cited("he2022masked"),
+        beside=("ViTB16",),
         licence=_NC.format("MAE"),
     ),
     _weights(
@@ -100,6 +101,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         module="genesis",
         summary="the 3D U-Net of Models Genesis, that starts from chest CTs without labels",
         paper=cited("zhou2021models"),
+        beside=("GenesisUNet3D",),
         measured=tables_1_and_2_volumes("ModelGe", kidney=-0.21, tumour=0.32, lits=0.88),
     ),
     _weights(

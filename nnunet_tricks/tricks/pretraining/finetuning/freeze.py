@@ -16,9 +16,9 @@ from torch import nn
 from torch.optim import Optimizer
 
 from nnunet_tricks.training.planned import Planned
-from nnunet_tricks.tricks.network.architecture.trainer import bare
 from nnunet_tricks.tricks.pretraining.finetuning.parts import encoder_of, head_of
 from nnunet_tricks.tricks.pretraining.finetuning.trainer import FineTuningTrainer
+from nnunet_tricks.tricks.pretraining.weights.encoder import unwrapped
 
 
 class nnUNetTrainerFreeze(FineTuningTrainer):
@@ -68,7 +68,7 @@ class nnUNetTrainerFreeze(FineTuningTrainer):
         """The frozen part, and what in it learns nevertheless."""
         if self.parameters["Freeze"].part == "encoder":
             return encoder_of(self.network, self.tuning_trick), None
-        return bare(self.network), head_of(self.network, self.tuning_trick)
+        return unwrapped(self.network), head_of(self.network, self.tuning_trick)
 
     def _frozen_parameters(self) -> Iterator[nn.Parameter]:
         part, learning = self._part()

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from nnunet_tricks.tricks.network.architecture.trainer import bare
-from nnunet_tricks.tricks.pretraining.weights.encoder import of_network
+from nnunet_tricks.tricks.pretraining.weights.encoder import GENESIS, of_network, unwrapped
 
 _DEPTH = re.compile(r"(?:^|\.)(?:stages|blocks|layers?)[._]?(\d+)\.")
 """Names of stages: ``stages.0.`` of nnU-Net, ``layer1.`` of ResNets, ``blocks.0.`` of others of timm."""
@@ -25,10 +24,15 @@ def encoder_of(network: nn.Module, trick: str) -> nn.Module:
         ValueError: If the network has none.
     """
     encoder = of_network(network)
+    if encoder is not None and encoder.architecture == GENESIS:
+        raise ValueError(
+            f"{trick} treats an encoder in another way than the rest, and the weights of {GENESIS} are of the whole "
+            "network: leave it out"
+        )
     if encoder is None:
         raise ValueError(
             f"{trick} needs a network whose encoder can start from pretrained weights: nnU-Net's planned ones, or one "
-            f"with an encoder of timm, and not {type(bare(network)).__name__}"
+            f"with an encoder of timm, and not {type(unwrapped(network)).__name__}"
         )
     return encoder.module
 
@@ -43,10 +47,10 @@ def head_of(network: nn.Module, trick: str) -> nn.Module:
     Raises:
         ValueError: If they are not where nnU-Net's decoder has them.
     """
-    head = getattr(getattr(bare(network), "decoder", None), "seg_layers", None)
+    head = getattr(getattr(unwrapped(network), "decoder", None), "seg_layers", None)
     if not isinstance(head, nn.Module):
         raise ValueError(
-            f"{trick} needs the output layers of nnU-Net's decoder, and {type(bare(network)).__name__} has another"
+            f"{trick} needs the output layers of nnU-Net's decoder, and {type(unwrapped(network)).__name__} has another"
         )
     return head
 

@@ -9,9 +9,11 @@ from functools import cache
 from dynamic_network_architectures.building_blocks.plain_conv_encoder import PlainConvEncoder
 from dynamic_network_architectures.building_blocks.residual_encoders import ResidualEncoder
 from torch import Tensor, nn
+from torch._dynamo import OptimizedModule
 from torch.nn.modules.conv import _ConvNd
+from torch.nn.parallel import DistributedDataParallel
 
-from nnunet_tricks.tricks.network.architecture.trainer import bare
+from nnunet_tricks.tricks.network.architecture.genesis_unet import GenesisUNet3D
 
 COUNTER = "num_batches_tracked"
 """Last part of the names of batch norm's counters: no weight, and old files lack them."""
@@ -24,6 +26,12 @@ PATCHES = "patch_embed.proj.weight"
 
 PLANNED = "nnunet"
 """Architecture of nnU-Net's own networks, whose shapes each data set plans anew."""
+
+
+GENESIS = "GenesisUNet3D"
+"""Our architecture for Models Genesis, whose weights are of a whole network without its output layer."""
+
+_GENESIS_HEAD = "out_tr."
 
 
 @dataclass(frozen=True)
@@ -43,8 +51,13 @@ class Encoder:
     stem: str
 
     @classmethod
-    def of(cls, module: nn.Module, architecture: str) -> Encoder:
+    def of(cls, module: nn.Module, architecture: str, *, head: str = "") -> Encoder:
         """List an encoder's tensors.
+
+        Args:
+            module: The encoder.
+            architecture: Name of its architecture.
+            head: Beginning of the names of its output layer, which weights are not for; empty if it has none.
 
         Examples:
             >>> encoder = Encoder.of(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)), "tiny")
@@ -55,7 +68,8 @@ class Encoder:
         """
         stored = module.state_dict()
         tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
-        kept = {name: tensor for name, tensor in tensors.items() if name in stored and not is_counter(name)}
+        wanted = [name for name in tensors if name in stored and not is_counter(name)]
+        kept = {name: tensors[name] for name in wanted if not (head and name.startswith(head))}
         stems = (name for name, layer in module.named_modules() if isinstance(layer, _ConvNd))
         stem = next(stems, None)
         return cls(architecture, module, kept, "" if stem is None else f"{stem}.weight".removeprefix("."))
@@ -92,17 +106,29 @@ def of_library(architecture: str) -> Encoder:
     import timm
     import torch
 
+    if architecture == GENESIS:
+        with torch.device("meta"):
+            return Encoder.of(GenesisUNet3D(1, 1), GENESIS, head=_GENESIS_HEAD)
     name = architecture.partition(".")[0]
     if not timm.is_model(name):
         from difflib import get_close_matches
 
         near = get_close_matches(name, timm.list_models(), n=3)
         raise ValueError(
-            f"--for must be '{PLANNED}' or an architecture of timm, got '{architecture}'"
+            f"--for must be '{PLANNED}', '{GENESIS}' or an architecture of timm, got '{architecture}'"
             + (f"; did you mean {', '.join(near)}?" if near else "; timm.list_models() lists them")
         )
     with torch.device("meta"):
         return Encoder.of(timm.create_model(name, pretrained=False, num_classes=0), name)
+
+
+def unwrapped(network: nn.Module) -> nn.Module:
+    """A network itself, where DDP or ``torch.compile`` have wrapped it."""
+    if isinstance(network, DistributedDataParallel):
+        network = network.module
+    if isinstance(network, OptimizedModule):
+        network = network._orig_mod
+    return network
 
 
 def of_network(network: nn.Module) -> Encoder | None:
@@ -113,8 +139,10 @@ def of_network(network: nn.Module) -> Encoder | None:
     Args:
         network: A network, also inside DDP or ``torch.compile``.
     """
-    network = bare(network)
+    network = unwrapped(network)
     for part in network.modules():
+        if isinstance(part, GenesisUNet3D):
+            return Encoder.of(part, GENESIS, head=_GENESIS_HEAD)
         published = getattr(part, "pretrained_cfg", None)
         if isinstance(published, Mapping) and published.get("architecture"):
             # For transformers features_only puts the model one level down.

@@ -16,6 +16,8 @@ from timm.models.vision_transformer import VisionTransformer
 from timm.models.vision_transformer_sam import VisionTransformerSAM
 from torch import Tensor, nn
 
+from nnunet_tricks.tricks.network.architecture.genesis_unet import GenesisUNet3D
+
 State = dict[str, Tensor]
 
 NARROW = {"channels": (8, 8, 8, 8)}
@@ -214,6 +216,15 @@ def lite_package(state: State) -> Any:
     return renamed
 
 
+def genesis_unet(channels: int = 1) -> nn.Module:
+    return GenesisUNet3D(channels, 1, shrink=16)
+
+
+def genesis_file(state: State) -> Any:
+    parallel = below("module.", state)
+    return {"epoch": 5, "state_dict": parallel, "optimizer_state_dict": {"state": {}, "param_groups": [{"lr": 1.0}]}}
+
+
 def nnunet(state: State) -> Any:
     log = {"mean_fg_dice": [np.float64(0.5)], "epoch_start_timestamps": [1.5]}
     return {"network_weights": state, "logging": log, "_best_ema": np.float32(0.5), "current_epoch": 3}
@@ -259,6 +270,7 @@ FORMATS: dict[str, tuple[Callable[..., nn.Module], Callable[[State], Any]]] = {
     "sam": (sam_encoder, sam_file),
     "medsam_training": (sam_encoder, medsam_training),
     "efficientnet_lite": (lite0, lite_package),
+    "models_genesis": (genesis_unet, genesis_file),
     "nnunet_plain": (plain_unet, nnunet),
     "nnunet_residual": (residual_unet, nnunet),
     "nnunet_compiled": (residual_unet, nnunet_compiled),

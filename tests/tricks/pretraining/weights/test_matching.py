@@ -10,11 +10,12 @@ import torch
 from timm.models import adapt_input_conv
 from torch import nn
 
+from nnunet_tricks.tricks.network.architecture.genesis_unet import GenesisUNet3D
 from nnunet_tricks.tricks.pretraining.weights import adapting, matching, reading
-from nnunet_tricks.tricks.pretraining.weights.encoder import Encoder, of_library
+from nnunet_tricks.tricks.pretraining.weights.encoder import Encoder, of_library, of_network
 from nnunet_tricks.tricks.pretraining.weights.matching import match, require
 from tests.tricks.pretraining.weights import published
-from tests.tricks.pretraining.weights.published import FORMATS, content, filled, resnet, source, written
+from tests.tricks.pretraining.weights.published import FORMATS, content, filled, resnet, source, vit, written
 
 ORIGINS = {
     "moco": "state_dict, module.encoder_q.",
@@ -30,6 +31,10 @@ ORIGINS = {
 
 def encoder_of(network: nn.Module) -> Encoder:
     """What of a network starts from weights: an nnU-Net's encoder, or all but the classifier."""
+    if isinstance(network, GenesisUNet3D):
+        known = of_network(network)
+        assert known
+        return known
     inner = getattr(network, "encoder", network)
     if isinstance(inner, nn.Module) and hasattr(inner, "reset_classifier"):
         inner.reset_classifier(0)
@@ -146,8 +151,21 @@ def test_a_file_without_weights_is_refused() -> None:
 
 
 def test_architectures_of_timm_are_known_by_name() -> None:
-    with pytest.raises(ValueError, match=r"'nnunet' or an architecture of timm, got 'resnet5o'; did you mean resnet5"):
+    with pytest.raises(ValueError, match=r"or an architecture of timm, got 'resnet5o'; did you mean"):
         of_library("resnet5o")
+
+
+def test_files_for_patches_of_16_are_resampled_for_those_of_32() -> None:
+    encoder = Encoder.of(vit(size=64, patch_size=16, num_classes=0), "vit")
+    matched = match(content("mae"), encoder)
+    assert matched.missing == ()
+    adapting.put(matched.weights, encoder)
+
+
+def test_models_genesis_is_an_architecture_of_the_store() -> None:
+    encoder = of_library("GenesisUNet3D")
+    assert not any(name.startswith("out_tr.") for name in encoder.tensors)
+    assert len(encoder.tensors) == 90
 
 
 def test_an_encoder_of_nnunet_is_found_whatever_it_looks_like(tmp_path: Path) -> None:
