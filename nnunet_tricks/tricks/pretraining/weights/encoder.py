@@ -14,6 +14,7 @@ from torch.nn.modules.conv import _ConvNd
 from torch.nn.parallel import DistributedDataParallel
 
 from nnunet_tricks.tricks.network.architecture.genesis_unet import GenesisUNet3D
+from nnunet_tricks.tricks.pretraining.weights.formats import resnet
 
 COUNTER = "num_batches_tracked"
 """Last part of the names of batch norm's counters: no weight, and old files lack them."""
@@ -30,6 +31,9 @@ PLANNED = "nnunet"
 
 GENESIS = "GenesisUNet3D"
 """Our architecture for Models Genesis, whose weights are of a whole network without its output layer."""
+
+_RESNET = {"conv1", "bn1", "layer1", "layer2", "layer3", "layer4"}
+"""Children of a ResNet, whoever has built it."""
 
 _GENESIS_HEAD = "out_tr."
 
@@ -134,7 +138,7 @@ def unwrapped(network: nn.Module) -> nn.Module:
 def of_network(network: nn.Module) -> Encoder | None:
     """The encoder of a network that can start from pretrained weights, if it has one.
 
-    It is the part that timm has built, or the encoder of one of nnU-Net's planned networks.
+    It is a part that timm has built, a ResNet, or the encoder of one of nnU-Net's planned networks.
 
     Args:
         network: A network, also inside DDP or ``torch.compile``.
@@ -148,5 +152,8 @@ def of_network(network: nn.Module) -> Encoder | None:
             # For transformers features_only puts the model one level down.
             model = getattr(part, "model", part)
             return Encoder.of(model if isinstance(model, nn.Module) else part, str(published["architecture"]))
+        # Other libraries have ResNets of their own, with the names that torchvision gave.
+        if {name for name, _ in part.named_children()} >= _RESNET and (architecture := resnet(part.state_dict())):
+            return Encoder.of(part, architecture, head="fc.")
     encoder = getattr(network, "encoder", None)
     return Encoder.of(encoder, PLANNED) if isinstance(encoder, (PlainConvEncoder, ResidualEncoder)) else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -58,14 +58,31 @@ def _by_names(names: list[str]) -> str:
     return next((kind for pattern, kind in _KINDS if any(re.search(pattern, name) for name in names)), "")
 
 
-def _residual(table: Mapping[str, Tensor]) -> str:
-    """The ResNet whose blocks these are, under any prefix."""
+def resnet(names: Iterable[str]) -> str:
+    """The ResNet that has parameters of these names, as torchvision and others call them; empty if it is none of them.
+
+    Examples:
+        >>> import timm
+        >>> resnet(timm.create_model("resnet18").state_dict())
+        'resnet18'
+    """
+    return _RESNETS.get(_depths(names), "")
+
+
+def _depths(names: Iterable[str]) -> tuple[tuple[int, ...], bool]:
+    """Number of blocks in each of a ResNet's layers, under any prefix, and whether they are bottlenecks."""
+    table = list(names)
     blocks = {(int(at[1]), int(at[2])) for name in table if (at := re.search(r"\blayer([1-4])\.(\d+)\.conv1\.", name))}
     depths = tuple(len({number for layer, number in blocks if layer == stage}) for stage in (1, 2, 3, 4))
+    return depths, any(re.search(r"layer1\.0\.conv3\.", name) for name in table)
+
+
+def _residual(table: Mapping[str, Tensor]) -> str:
+    """What a ResNet is called, in words."""
+    depths, _ = _depths(table)
     if not all(depths):
         return ""
-    bottleneck = any(re.search(r"layer1\.0\.conv3\.", name) for name in table)
-    likely = _RESNETS.get((depths, bottleneck))
+    likely = resnet(table)
     return f"{likely}, for --for {likely} or its like" if likely else f"a ResNet with {depths} blocks"
 
 

@@ -98,10 +98,17 @@ class WeightsTrainer(PretrainedTrainer):
         if is_small():
             # Nobody has weights for the small networks of the harness. It checks what a trainer does with some.
             weights = {name: torch.rand_like(tensor) * 0.1 for name, tensor in encoder.tensors.items()}
-            facts = {"source": "random numbers", "source_sha256": "none", "sha256": "none", "licence": "none"}
-            name, architecture = self.entry_name(), encoder.architecture
-            counts = f"{len(weights)} tensors"
-            return Entry(name=name, architecture=architecture, tensors=len(weights), matched=counts, **facts), weights
+            entry = Entry(
+                name=self.entry_name(),
+                architecture=encoder.architecture,
+                sha256="none",
+                tensors=len(weights),
+                matched=f"{len(weights)} tensors",
+                source="random numbers",
+                source_sha256="none",
+                licence="none",
+            )
+            return entry, weights
         store = Store.usual()
         entry = store.require(self.entry_name(), encoder.architecture)
         return entry, store.weights(entry)

@@ -174,3 +174,15 @@ def test_an_encoder_of_nnunet_is_found_whatever_it_looks_like(tmp_path: Path) ->
         assert set(weights) == set(encoder_of(source(kind)).tensors)
     with pytest.raises(ValueError, match=r"no encoder of nnU-Net.*looks like"):
         matching.planned(published.content("moco"), "moco.pth")
+
+
+def test_encoders_of_other_libraries_are_known_by_their_layers() -> None:
+    library = pytest.importorskip("segmentation_models_pytorch")
+    encoder = of_network(library.DeepLabV3Plus("resnet18", encoder_weights=None, classes=2))
+    assert encoder
+    assert (encoder.architecture, encoder.stem) == ("resnet18", "conv1.weight")
+    assert encoder.tensors.keys() == of_library("resnet18").tensors.keys()
+
+
+def test_a_network_without_such_an_encoder_has_none() -> None:
+    assert of_network(nn.Sequential(nn.Conv2d(3, 4, 3))) is None
