@@ -96,6 +96,9 @@ def as_data(info: TrickInfo) -> dict[str, Any]:
         "parameters": [
             {"name": p.name, "default": p.default, "allowed": p.allowed, "help": p.help} for p in info.parameters
         ],
+        "dimensions": info.dimensions,
+        "packages": info.packages,
+        "licence": info.licence,
         "paper": info.paper.short,
         "challenges": info.challenges,
         "measured": [vars(measurement) for measurement in info.measured],

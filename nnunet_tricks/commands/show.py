@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 from nnunet_tricks.catalogue import after_training
-from nnunet_tricks.catalogue.info import Value
+from nnunet_tricks.catalogue.info import TrickInfo, Value
 from nnunet_tricks.catalogue.naming import (
     PREFIX,
     IllegalName,
@@ -117,6 +117,10 @@ def _lines(trick: Trick) -> Iterator[str]:
         yield f"{'':10} {'':{len(parameter.name)}}  {parameter.allowed}, default {_written(parameter.default)}{set_to}"
     if info.beside:
         yield f"beside     {', '.join(info.beside)}, or another of its kind"
+    if needed := _needed(info):
+        yield f"takes      {needed}"
+    if info.packages:
+        yield f"needs      {', '.join(info.packages)}: pip install 'nnunet_tricks[{info.extra}]'"
     if info.licence:
         yield f"licence    {info.licence}"
     yield f"for        {', '.join(info.challenges)}"
@@ -127,6 +131,15 @@ def _lines(trick: Trick) -> Iterator[str]:
             f"{title:10} {measured.dataset}: Dice {measured.baseline:.2f} {measured.delta:+.2f} "
             f"({measured.row} in {measured.source}; one trick added to a bare baseline)"
         )
+
+
+def _needed(info: TrickInfo) -> str:
+    """The images that a network takes."""
+    if info.base or not info.dimensions:
+        return ""
+    size = f", {info.minimum} voxels or more along one side" if info.minimum > 1 else ""
+    padded = f"; sides are padded to multiples of {info.multiple}" if info.multiple > 1 else ""
+    return f"{info.dimensions}D images{size}{padded}"
 
 
 def _written(value: Value) -> str:

@@ -15,7 +15,7 @@ from nnunet_tricks.conformance.loss_calls import LossCall
 from nnunet_tricks.conformance.outcome import NotApplicableError
 from nnunet_tricks.conformance.resumed import Recorded
 from nnunet_tricks.conformance.tiny_data import TinyData
-from nnunet_tricks.training.trainer import TrickTrainer
+from nnunet_tricks.training.preconditions import UnsuitableImages
 
 CONFIGURATIONS = {"2d": "2d", "3d": "3d_fullres", "cascade": "3d_cascade_fullres"}
 FIRST_STAGE = "3d_lowres"
@@ -72,19 +72,19 @@ class Run:
 
         Raises:
             NotApplicableError: If the situation needs deep supervision and the trainer switches it off, or has images
-                that the network of its name is not for.
+                that its network does not take.
         """
-        flat = self.situation.dimension == "2d"
-        if issubclass(self.trainer, TrickTrainer) and self.trainer.trainer_name.dimensions == (3 if flat else 2):
-            raise NotApplicableError(f"its network takes {self.trainer.trainer_name.dimensions}D images only")
         # nnU-Net takes continue_training out of the plans that it is given, so each trainer gets its own copy.
-        trainer = self.trainer(
-            plans={**deepcopy(self.data.plans), "continue_training": continue_training},
-            configuration=configuration or CONFIGURATIONS[self.situation.dimension],
-            fold=fold,
-            dataset_json=deepcopy(self.data.dataset_json),
-            device=torch.device("cpu"),
-        )
+        try:
+            trainer = self.trainer(
+                plans={**deepcopy(self.data.plans), "continue_training": continue_training},
+                configuration=configuration or CONFIGURATIONS[self.situation.dimension],
+                fold=fold,
+                dataset_json=deepcopy(self.data.dataset_json),
+                device=torch.device("cpu"),
+            )
+        except UnsuitableImages as error:
+            raise NotApplicableError(str(error)) from error
         if not untouched:
             self._fit(trainer)
         if compiled:

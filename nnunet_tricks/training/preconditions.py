@@ -25,6 +25,10 @@ NNUNET_FOLDS = 5
 """Folds that nnU-Net draws where there is no split file."""
 
 
+class UnsuitableImages(ValueError):
+    """Raised where a network does not take such images, whatever their size: with so many axes or channels."""
+
+
 def check(trainer: str, plans: dict[str, Any], configuration: str, fold: int | str) -> None:
     """Refuse settings with which nnU-Net would fail later, or silently do something else.
 
@@ -69,14 +73,14 @@ def check_networks(name: TrainerName, planned: Planned) -> None:
         planned: Plans, configuration and labels.
 
     Raises:
-        ValueError: If a package that a trick needs is missing, the images have another number of axes than its network
-            takes, or patches are too small for it.
+        UnsuitableImages: If the images have another number of axes than a network takes.
+        ValueError: If a package that a trick needs is missing, or patches are too small for its network.
     """
     patch = planned.configuration.patch_size
     for info in (trick.info for trick in name.tricks):
         check_packages(info)
         if not info.base and info.dimensions not in (0, len(patch)):
-            raise ValueError(
+            raise UnsuitableImages(
                 f"{info.name} is a network for {info.dimensions}D images, and the configuration has patches of "
                 f"{'x'.join(map(str, patch))}: choose a configuration in {info.dimensions}D or another network "
                 "('nnunet-tricks list --hook network')"

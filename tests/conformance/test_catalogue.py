@@ -75,6 +75,8 @@ def situations_of(info: TrickInfo) -> tuple[Situation, ...]:
     shapes = FEWER_SHAPES[turn // len(LABEL_MODES) % len(FEWER_SHAPES)] if within else SHAPES
     if is_network(info):
         shapes = NETWORKS[info.dimensions, "supervision" not in info.hooks]
+        # The classes of a first stage are channels too, and V-Net does not take every number of them.
+        shapes = (("3d", False), ("3d", False)) if info.name == "VNet" else shapes
     chosen = tuple(
         Situation(LABEL_MODES[(turn + place) % len(LABEL_MODES)], *shape) for place, shape in enumerate(shapes)
     )
@@ -122,7 +124,9 @@ def trainer_of(info: TrickInfo) -> type[nnUNetTrainer]:
     ],
 )
 def test_it_holds_in_its_share_of_the_grid(bench: Bench, info: TrickInfo, situation: Situation) -> None:
-    assert bench.check(trainer_of(info), situation, steps=steps_of(info, situation)).explain() == []
+    report = bench.check(trainer_of(info), situation, steps=steps_of(info, situation))
+    assert report.explain() == []
+    assert not report.skipped
 
 
 @pytest.mark.slow

@@ -15,11 +15,15 @@ classifier of ImageNet that is not used. With a label map the background is a cl
 the sigmoid of softmax logits.
 
 The original trains all four outputs, enlarged to full size, with equal weights. So does this one with deep supervision.
+
+The IFE paper enhances what the three stages of group-reversal attention see, not what the decoder sees; a convolution
+makes 32 channels of it again. Its ratios are 0.75, 0.75 and 1, from shallow to deep.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -28,6 +32,8 @@ from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from torch import Tensor, nn
 
 from nnunet_tricks.tricks.network.architecture.trainer import ArchitectureTrainer, Interface, Sizes
+from nnunet_tricks.tricks.network.enhancement.places import Place
+from nnunet_tricks.tricks.network.enhancement.selection import Enhancement
 from nnunet_tricks.tricks.supervision.levels import equal_weights
 
 BACKBONE = "res2net50d"
@@ -207,6 +213,22 @@ class SINetV2(nn.Module):
     def decoder(self) -> SINetV2:
         """Itself: nnU-Net switches deep supervision on and off here."""
         return self
+
+    def ife_places(self) -> Sequence[Place]:
+        """The textures that the stages see, shallow to deep."""
+        return [
+            Place(f"texture at 1/{2**depth}", CHANNELS, partial(self._enhance, stage))
+            for stage, depth in enumerate((3, 4, 5))
+        ]
+
+    def _enhance(self, stage: int, enhancement: Enhancement) -> None:
+        if enhancement.count:
+            back = nn.Conv2d(CHANNELS + enhancement.count, CHANNELS, 3, padding=1)
+            self.reversal_inputs[stage] = nn.Sequential(enhancement, back)
+
+    def inside(self, size: Sequence[int]) -> tuple[int, ...]:
+        """Size to which images are padded: none needs it."""
+        return tuple(size)
 
     def forward(self, images: Tensor) -> Tensor | list[Tensor]:
         """Images (B, C, H, W) -> logits (B, num_classes, H, W).

@@ -44,11 +44,6 @@ class Interface:
     deep_supervision: bool
     planned: Mapping[str, Any]
 
-    @property
-    def dimensions(self) -> int:
-        """Number of spatial axes."""
-        return len(self.patch_size)
-
 
 class ArchitectureTrainer(TrickTrainer):
     """A trainer whose network is another one than the planned U-Net; everything else stays nnU-Net's.

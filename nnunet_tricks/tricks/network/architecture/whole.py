@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from nnunet_tricks.tricks.network.architecture.fitting import cropped, padded, padded_size
 from nnunet_tricks.tricks.network.architecture.trainer import ArchitectureTrainer, Interface
+from nnunet_tricks.tricks.network.enhancement.places import Place
 
 
 class WholeNetwork(nn.Module):
@@ -29,18 +30,22 @@ class WholeNetwork(nn.Module):
         torch.Size([1, 1, 20, 33])
     """
 
-    def __init__(self, body: nn.Module, *, multiple: int = 1, deepest: int = 1) -> None:
+    def __init__(
+        self, body: nn.Module, *, multiple: int = 1, deepest: int = 1, fixed: Sequence[int] | None = None
+    ) -> None:
         """Take a network.
 
         Args:
             body: Network from images (B, C, *spatial) to logits of the same size.
             multiple: Number that the sides of its images must be multiples of.
             deepest: Fewest voxels that its deepest stage must have.
+            fixed: Only size that it takes, where there is one.
         """
         super().__init__()
         self.body = body
         self.multiple = multiple
         self.deepest = deepest
+        self.fixed = None if fixed is None else tuple(fixed)
         self.deep_supervision = False
 
     @property
@@ -49,8 +54,23 @@ class WholeNetwork(nn.Module):
         return self
 
     def inside(self, size: Sequence[int]) -> tuple[int, ...]:
-        """Size to which images are padded."""
-        return padded_size(size, self.multiple, deepest=self.deepest)
+        """Size to which images are padded.
+
+        Raises:
+            ValueError: If an image is larger than the network takes.
+        """
+        if self.fixed is None:
+            return padded_size(size, self.multiple, deepest=self.deepest)
+        if any(side > whole for side, whole in zip(size, self.fixed, strict=True)):
+            got, most = ("x".join(map(str, sides)) for sides in (size, self.fixed))
+            raise ValueError(
+                f"this network was built for the patch size of its plans: it takes {most} voxels, not {got}"
+            )
+        return self.fixed
+
+    def ife_places(self) -> Sequence[Place]:
+        """The places that the network itself declares, none where it does not."""
+        return getattr(self.body, "ife_places", tuple)()
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, C, *spatial) -> logits of the same size."""
@@ -63,10 +83,12 @@ class WholeNetworkTrainer(ArchitectureTrainer):
 
     Attributes:
         deepest: Fewest voxels that the deepest stage must have.
+        fixed_size: Whether the network only takes patches of the plans' size, which learned positions are for.
     """
 
     has_side_outputs = False
     deepest: ClassVar[int] = 1
+    fixed_size: ClassVar[bool] = False
 
     @classmethod
     @abstractmethod
@@ -81,5 +103,10 @@ class WholeNetworkTrainer(ArchitectureTrainer):
     @classmethod
     def make_network(cls, interface: Interface, **size: Any) -> nn.Module:
         """The network, for images of any size."""
-        multiple = cls.architecture_info().multiple
-        return WholeNetwork(cls.make_body(interface, **size), multiple=multiple, deepest=cls.deepest)
+        info, patch = cls.architecture_info(), interface.patch_size
+        return WholeNetwork(
+            cls.make_body(interface, **size),
+            multiple=info.multiple,
+            deepest=cls.deepest,
+            fixed=padded_size(patch, info.multiple) if cls.fixed_size else None,
+        )

@@ -36,12 +36,13 @@ def most_instructive(scores: Tensor, count: int) -> Tensor:
     return known.sort(dim=1, descending=True, stable=True).indices[:, :count]
 
 
-def enhanced(features: Tensor, index: Tensor) -> Tensor:
+def enhanced(features: Tensor, index: Tensor, *, selected_first: bool = False) -> Tensor:
     """All channels, then the chosen ones once more.
 
     Args:
         features: (B, C, *spatial).
         index: (B, k) channel numbers.
+        selected_first: Whether the chosen ones come before all channels.
 
     Returns:
         (B, C + k, *spatial). A chosen channel gets the gradients of both its copies.
@@ -53,7 +54,7 @@ def enhanced(features: Tensor, index: Tensor) -> Tensor:
     samples, channels = features.shape[:2]
     every = torch.arange(channels, device=index.device).expand(samples, channels)
     first = channels * torch.arange(samples, device=index.device).unsqueeze(1)
-    rows = torch.cat([every, index], dim=1) + first
+    rows = torch.cat([index, every] if selected_first else [every, index], dim=1) + first
     # Copies whole maps: a third of the time of gather, forward and backward.
     return features.flatten(0, 1).index_select(0, rows.flatten()).reshape(*rows.shape, *features.shape[2:])
 
@@ -65,6 +66,7 @@ class Enhancement(nn.Module):
         channels: Number of channels that come in.
         count: Number of channels that are added.
         axes: Spatial axes that the score looks along; all if ``None``.
+        selected_first: Whether the added channels come before all channels.
 
     Examples:
         >>> from nnunet_tricks.tricks.network.enhancement.curvature import curvature_score
@@ -72,7 +74,15 @@ class Enhancement(nn.Module):
         torch.Size([2, 14, 16, 16])
     """
 
-    def __init__(self, score: Score, *, channels: int, ratio: float, axes: Sequence[int] | None = None) -> None:
+    def __init__(
+        self,
+        score: Score,
+        *,
+        channels: int,
+        ratio: float,
+        axes: Sequence[int] | None = None,
+        selected_first: bool = False,
+    ) -> None:
         """Choose ``floor(ratio * channels)`` channels.
 
         Args:
@@ -80,6 +90,7 @@ class Enhancement(nn.Module):
             channels: Number of channels that come in.
             ratio: Share of the channels to add, from 0 (none) to 1 (all are shown twice).
             axes: Spatial axes that the score looks along.
+            selected_first: Whether the added channels come before all channels.
 
         Raises:
             ValueError: If the ratio is not from 0 to 1.
@@ -91,10 +102,13 @@ class Enhancement(nn.Module):
         self.channels = channels
         self.count = int(ratio * channels)
         self.axes = None if axes is None else tuple(axes)
+        self.selected_first = selected_first
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, *spatial) -> (B, C + count, *spatial)."""
-        return enhanced(features, self.choose(features)) if self.count else features
+        if not self.count:
+            return features
+        return enhanced(features, self.choose(features), selected_first=self.selected_first)
 
     @torch.no_grad()
     def choose(self, features: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from nnunet_tricks.tricks.network.enhancement.decoder import (
     enhanced_decoder,
     plain_decoder,
 )
+from nnunet_tricks.tricks.network.enhancement.places import places_of
 from nnunet_tricks.tricks.network.enhancement.selection import Enhancement, Score
 from nnunet_tricks.tricks.network.enhancement.stages import chosen_stages
 
@@ -55,8 +56,21 @@ class EnhancementTrainer(TrickTrainer):
         network = super().build_network_architecture(
             plans_manager, configuration_manager, num_input_channels, num_output_channels, enable_deep_supervision
         )
-        decoder = plain_decoder(network, cls.trick)
         settings = cls.parameters[cls.trick]
+        if hasattr(network, "ife_places"):
+            places = places_of(network, cls.trick, len(settings.r))
+            network.enhanced_places = []
+            for number, (place, ratio) in enumerate(zip(places, settings.r, strict=True)):
+                enhancement = Enhancement(
+                    cls.make_score(place.channels, number),
+                    channels=place.channels,
+                    ratio=ratio,
+                    selected_first=place.selected_first,
+                )
+                place.put(enhancement)
+                network.enhanced_places.append((place.name, enhancement))
+            return network
+        decoder = plain_decoder(network, cls.trick)
         channels = decoder.encoder.output_channels
         stages = chosen_stages(len(channels) - 1, len(settings.r), settings.stages)
         enhancements = {
@@ -79,8 +93,7 @@ class EnhancementTrainer(TrickTrainer):
         super().initialize()
         # nnU-Net loads pretrained weights after this, and before the training starts.
         pretrained.accept_plain_networks()
-        decoder = enhanced_decoder(self.network)
-        for line in self._enhancements(decoder) if decoder else ():
+        for line in self._enhancements():
             self.print_to_log_file(f"{self.trick}: {line}", add_timestamp=False)
 
     def on_train_start(self) -> None:
@@ -88,11 +101,16 @@ class EnhancementTrainer(TrickTrainer):
         super().on_train_start()
         pretrained.leave_it_to_nnunet()
 
-    @staticmethod
-    def _enhancements(decoder: EnhancedDecoder) -> Iterator[str]:
-        for stage, enhancement in decoder.enhanced():
+    def _enhancements(self) -> Iterator[str]:
+        decoder = enhanced_decoder(self.network)
+        if decoder:
+            enhancements = [(f"skip connection {stage}", layer) for stage, layer in decoder.enhanced()]
+        else:
+            known = (getattr(module, "enhanced_places", None) for module in self.network.modules())
+            enhancements = next(places for places in known if places is not None)
+        for name, enhancement in enhancements:
             twice = f"{enhancement.count} of its {enhancement.channels} channels twice"
             idle = "" if enhancement.count else ", so nothing changes there"
-            yield f"skip connection {stage} shows {twice}{idle}"
-        if not any(enhancement.count for _, enhancement in decoder.enhanced()):
-            yield "changes nothing, its ratios select no channel: this is nnU-Net's own network"
+            yield f"{name} shows {twice}{idle}"
+        if not any(enhancement.count for _, enhancement in enhancements):
+            yield "changes nothing, its ratios select no channel: this is the network without it"

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from copy import deepcopy
+from pathlib import Path
 
 import pytest
 import timm
@@ -75,28 +76,6 @@ def test_outputs_have_the_sizes_of_their_targets(name: str, channels: int, bench
     outputs = built(name, channels=channels, deep_supervision=True)(torch.rand(2, channels, 40, 52))
     assert [level.shape[2:] for level in outputs] == [level.shape[1:] for level in targets["segmentation"]]
     assert [level.shape[:2] for level in outputs] == [(2, 2)] * len(outputs)
-
-
-@pytest.mark.usefixtures("small")
-@pytest.mark.parametrize("name", BACKBONES)
-def test_every_weight_is_used(name: str) -> None:
-    network = built(name, deep_supervision=True)
-    sum(level.square().mean() for level in network(torch.rand(2, 3, 64, 64))).backward()
-    assert [key for key, weight in network.named_parameters() if weight.grad is None] == []
-
-
-@pytest.mark.usefixtures("small")
-@pytest.mark.parametrize("name", BACKBONES)
-@torch.no_grad()
-def test_shared_statistics_leave_what_it_computes(name: str) -> None:
-    network, image = built(name).eval(), torch.rand(1, 3, 32, 32)
-    expected = network(image)
-    converted = with_shared_statistics(deepcopy(network))
-    assert torch.equal(converted(image), expected)
-    assert converted.state_dict().keys() == network.state_dict().keys()
-    batch = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-    shared = [module for module in converted.modules() if isinstance(module, nn.SyncBatchNorm)]
-    assert len(shared) == len(batch)
 
 
 @pytest.mark.usefixtures("small")
@@ -181,8 +160,7 @@ def test_padding_and_parameters_are_in_the_log(bench: Bench) -> None:
             log = run.build().log_file
         finally:
             run.data.plans["configurations"]["2d"]["patch_size"] = [32, 32]
-        with open(log) as file:
-            lines = file.read()
+        lines = Path(log).read_text()
     assert "EfficientNetLite0UNet: patches of 32x40 become 32x64 inside the network: 1.6 times the voxels" in lines
     assert "BN is in the decoder; the encoder keeps its own norm layers" in lines
     assert "million parameters" in lines

@@ -8,6 +8,8 @@ import pytest
 import torch
 from torch import nn
 
+from nnunet_tricks.conformance.bench import Bench
+from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.tricks.network.architecture.sinet import (
     OUTPUTS,
     NeighborConnection,
@@ -16,6 +18,7 @@ from nnunet_tricks.tricks.network.architecture.sinet import (
     TextureEnhancement,
     interleaved,
 )
+from tests.tricks.network.architecture.networks import built, trainer_of
 
 TINY = {"layers": (1, 1, 1, 1), "channels": (8, 16, 16, 16), "base_width": 26, "stem_width": 8}
 
@@ -99,3 +102,49 @@ def test_the_decoder_sees_textures_as_they_are() -> None:
     network.reversal_inputs[0] = nn.Threshold(torch.inf, 0.0)
     after = network(image)
     assert [torch.equal(*outputs) for outputs in zip(before, after, strict=True)] == [False, True, True, True]
+
+
+@pytest.mark.usefixtures("small")
+def test_outputs_are_compared_with_the_truth_at_full_size_and_weigh_alike(bench: Bench) -> None:
+    with bench.room(trainer_of("SINetV2"), Situation("labels", "2d", True)) as run:
+        trainer = run.build()
+        assert trainer._get_deep_supervision_scales() == [[1.0, 1.0]] * OUTPUTS
+        assert trainer.loss.weight_factors == (1 / OUTPUTS,) * OUTPUTS
+
+
+@pytest.mark.parametrize(
+    ("name", "counts"),
+    [
+        ("IFECurvature_r0p75x0p75x1_SINetV2", (24, 24, 32)),
+        ("IFEEntropy_r0p75_unique_SINetV2", (24, 0, 0)),
+        ("IFERandom_r0x0p5_SINetV2", (0, 16, 0)),
+    ],
+)
+def test_ife_shows_textures_to_the_stages_as_the_paper_does(name: str, counts: tuple[int, ...]) -> None:
+    networks = (built(each, device="meta") for each in ("SINetV2", name))
+    plain, enhanced = ({key: weight.shape for key, weight in network.state_dict().items()} for network in networks)
+    added = {
+        f"reversal_inputs.{stage}.1.{part}": (32, 32 + count, 3, 3) if part == "weight" else (32,)
+        for stage, count in enumerate(counts)
+        if count
+        for part in ("weight", "bias")
+    }
+    assert {key: shape for key, shape in enhanced.items() if plain.get(key) != shape and "score" not in key} == added
+
+
+@pytest.mark.usefixtures("small")
+def test_the_chosen_textures_come_first() -> None:
+    network = built("IFECurvature_r0p5x0x0_SINetV2").eval()
+    enhancement, back = network.reversal_inputs[0]
+    assert enhancement.selected_first
+    shown: list[torch.Tensor] = []
+    back.register_forward_pre_hook(lambda _, inputs: shown.extend(inputs))
+    textures = torch.rand(1, 32, 8, 8)
+    network.reversal_inputs[0](textures)
+    assert torch.equal(shown[0][:, 16:], textures)
+    assert torch.equal(shown[0][:, :16], textures[0, enhancement.choose(textures)[0]].unsqueeze(0))
+
+
+def test_a_fourth_ratio_has_no_place() -> None:
+    with pytest.raises(ValueError, match=r"r names 4 ratios, but SINetV2 has 3 places \(texture at 1/8, "):
+        built("IFECurvature_r1x1x1x1_SINetV2", device="meta")

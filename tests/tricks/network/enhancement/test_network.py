@@ -221,7 +221,7 @@ def test_the_log_says_what_is_enhanced(bench: Bench) -> None:
 def test_ratios_that_select_no_channel_are_nnunets_network_and_say_so(bench: Bench, ratios: str) -> None:
     log = said_by(bench, f"IFECurvature_{ratios}")
     assert "skip connection 1 shows 0 of its 6 channels twice, so nothing changes there" in log
-    assert "changes nothing, its ratios select no channel: this is nnU-Net's own network" in log
+    assert "changes nothing, its ratios select no channel: this is the network without it" in log
     plain, mine = built(""), built(f"IFECurvature_{ratios}")
     assert shapes(plain) == shapes(mine)
     images = torch.randn(2, 1, 32, 32)
