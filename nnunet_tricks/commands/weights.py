@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnunet_tricks.tricks.pretraining.weights.sources import SOURCES, known
-from nnunet_tricks.tricks.pretraining.weights.store import VARIABLE, Entry, Store, how_to_get
+from nnunet_tricks.tricks.pretraining.weights.store import VARIABLE, Store, StoredWeights, how_to_get
 
 if TYPE_CHECKING:
     from nnunet_tricks.tricks.pretraining.weights.matching import Match
@@ -93,7 +93,7 @@ def _fetch(arguments: argparse.Namespace) -> int:
     )
 
 
-def _report(arguments: argparse.Namespace, entry: Entry, matched: Match, new: bool) -> int:
+def _report(arguments: argparse.Namespace, entry: StoredWeights, matched: Match, new: bool) -> int:
     file = Store.usual().file(entry.name, entry.architecture)
     if arguments.json:
         print(json.dumps({"outcome": "added" if new else "unchanged", "file": str(file), **asdict(entry)}, indent=2))
@@ -157,7 +157,7 @@ def _check(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _lines(entry: Entry) -> Iterator[str]:
+def _lines(entry: StoredWeights) -> Iterator[str]:
     yield f"source      {entry.source}"
     yield f"sha256      {entry.source_sha256}"
     yield f"content     {entry.matched}"
@@ -170,5 +170,5 @@ def _numbers(values: tuple[float, ...]) -> str:
     return " ".join(f"{value:g}" for value in values)
 
 
-def _example(entry: Entry) -> str:
+def _example(entry: StoredWeights) -> str:
     return entry.name if known(entry.name) else f"Pretrained_{entry.name}"

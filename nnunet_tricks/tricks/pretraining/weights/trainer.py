@@ -15,7 +15,7 @@ from nnunet_tricks.tricks.pretraining.start import PretrainedTrainer
 from nnunet_tricks.tricks.pretraining.weights import adapting, matching
 from nnunet_tricks.tricks.pretraining.weights.encoder import PLANNED, Encoder, of_network
 from nnunet_tricks.tricks.pretraining.weights.sources import IMAGENET, SOURCES
-from nnunet_tricks.tricks.pretraining.weights.store import Entry, Store
+from nnunet_tricks.tricks.pretraining.weights.store import Store, StoredWeights
 
 
 class WeightsTrainer(PretrainedTrainer):
@@ -93,12 +93,12 @@ class WeightsTrainer(PretrainedTrainer):
         for line in (*matched.lines(), *self._weights_notes(entry, encoder)):
             self.print_to_log_file(f"{trick}: {line}", add_timestamp=False)
 
-    def _entry(self, encoder: Encoder) -> tuple[Entry, dict[str, Tensor]]:
+    def _entry(self, encoder: Encoder) -> tuple[StoredWeights, dict[str, Tensor]]:
         """The entry of the store and its tensors."""
         if is_small():
             # Nobody has weights for the small networks of the harness. It checks what a trainer does with some.
             weights = {name: torch.rand_like(tensor) * 0.1 for name, tensor in encoder.tensors.items()}
-            entry = Entry(
+            entry = StoredWeights(
                 name=self.entry_name(),
                 architecture=encoder.architecture,
                 sha256="none",
@@ -113,7 +113,7 @@ class WeightsTrainer(PretrainedTrainer):
         entry = store.require(self.entry_name(), encoder.architecture)
         return entry, store.weights(entry)
 
-    def _weights_notes(self, entry: Entry, encoder: Encoder) -> Iterator[str]:
+    def _weights_notes(self, entry: StoredWeights, encoder: Encoder) -> Iterator[str]:
         yield f"licence {entry.licence_note}"
         stem = encoder.tensors.get(encoder.stem)
         if entry.mean and stem is not None and stem.ndim == 4 and not self._normalizes_as(entry):
@@ -129,7 +129,7 @@ class WeightsTrainer(PretrainedTrainer):
                 f"plans normalise by {scheme}{advice}"
             )
 
-    def _normalizes_as(self, entry: Entry) -> bool:
+    def _normalizes_as(self, entry: StoredWeights) -> bool:
         """Whether the plans take the same means and deviations out of colours from 0 to 255."""
         schemes = self.configuration_manager.normalization_schemes
         plans: dict[str, Any] = self.plans_manager.plans
