@@ -26,6 +26,7 @@ GROUPS = {
         "completion": "complete commands and names with the Tab key",
     },
     "train": {
+        "weights": "pretrained weights: fetch, add, list, check",
         "plan": "add a configuration or plans, such as a small network",
         "preview-augmentation": "a picture of what a trainer's augmentation does",
         "run": "run an experiment file: baseline and tricks, all folds",

@@ -13,6 +13,7 @@ from nnunet_tricks.catalogue.entries import (
     optimizer,
     overlap,
     postprocessing,
+    pretraining,
     sampling,
     shape,
     supervision,
@@ -31,6 +32,7 @@ CATALOGUE: tuple[TrickInfo, ...] = (
     *enhancement.ENTRIES,
     *norm.ENTRIES,
     *networks.ENTRIES,
+    *pretraining.ENTRIES,
     *optimizer.ENTRIES,
     *bases.ENTRIES,
 )

@@ -134,6 +134,7 @@ class TrickInfo:
         multiple: Number to whose multiples a network pads each side of a patch; 1 where it takes any size.
         minimum: Voxels that a patch must have along its longest side.
         licence: Licence of a part that is not free for all uses, and what it allows, in one sentence.
+        beside: Tricks that a name needs beside it, or others of their kind: without them it is refused.
         parts: Tricks that a base is made of, as they stand in names.
         own: Whether nnU-Net does it anyway, so that it says something beside a base only.
         aliases: Former names, still understood because checkpoints hold them.
@@ -159,6 +160,7 @@ class TrickInfo:
     multiple: int = 1
     minimum: int = 1
     licence: str = ""
+    beside: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
     own: bool = False
     aliases: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ The class name is the name of nnU-Net's result folder and stands in every checkp
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from nnunet_tricks.catalogue import CATALOGUE
@@ -275,6 +275,24 @@ def combine(*names: str, catalogue: Sequence[TrickInfo] = CATALOGUE) -> TrainerN
         return read(tokens)
     except Flaw as flaw:
         raise IllegalName(PREFIX + "_".join(tokens), flaw.reason, nearest(flaw, read)) from None
+
+
+def completed(name: TrainerName) -> TrainerName:
+    """A setting with what its tricks need beside them, as an example that can be trained.
+
+    Examples:
+        >>> str(completed(parse("nnUNetTrainerPretrainedMoCo_20epochs")))
+        'nnUNetTrainerResNet50UNet_PretrainedMoCo_20epochs'
+        >>> str(completed(parse("nnUNetTrainerRes2Net50UNet_Freeze_PretrainedMoCo")))
+        'nnUNetTrainerRes2Net50UNet_Freeze_PretrainedMoCo'
+    """
+    present = [trick.info for trick in name.switched]
+    missing = []
+    for word in dict.fromkeys(word for trick in name.tricks for word in trick.info.beside):
+        needed = combine(word).tricks[0].info
+        if not any(info is needed or info.clashes_with(needed) for info in present):
+            missing.append(word)
+    return replace(name, tricks=combine(*map(str, name.tricks), *missing).tricks) if missing else name
 
 
 def _read(reader: TokenReader, tokens: Sequence[str]) -> TrainerName:

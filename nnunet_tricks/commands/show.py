@@ -10,7 +10,16 @@ from contextlib import suppress
 
 from nnunet_tricks.catalogue import after_training
 from nnunet_tricks.catalogue.info import TrickInfo, Value
-from nnunet_tricks.catalogue.naming import PREFIX, IllegalName, TrainerName, Trick, ensemble_note, is_ours, parse
+from nnunet_tricks.catalogue.naming import (
+    PREFIX,
+    IllegalName,
+    TrainerName,
+    Trick,
+    completed,
+    ensemble_note,
+    is_ours,
+    parse,
+)
 from nnunet_tricks.catalogue.papers import cited
 from nnunet_tricks.commands.list import as_data
 from nnunet_tricks.door import external
@@ -50,8 +59,9 @@ def run(arguments: argparse.Namespace) -> int:
             print(*_lines(trick, columns), sep="\n")
         if note := ensemble_note(builds_on or str(name)):
             print("", *_row("length", note, columns), sep="\n")
-        configuration = "2d" if name.dimensions == 2 else "3d_fullres"
-        command = f"nnUNetv2_train 501 {configuration} 0 -tr {builds_on or name}"
+        example = completed(name)
+        configuration = "2d" if example.dimensions == 2 else "3d_fullres"
+        command = f"nnUNetv2_train 501 {configuration} 0 -tr {builds_on or example}"
         print("", *_example(command, columns), sep="\n")
     return 0
 
@@ -120,6 +130,8 @@ def _lines(trick: Trick, columns: int | None) -> Iterator[str]:
         yield from _row(title, f"{parameter.name}: {parameter.help}", columns, indent)
         allowed = f"{parameter.allowed}, default {_written(parameter.default)}{set_to}"
         yield from wrapped(allowed, columns, first=f"{'':11}{indent}", rest=f"{'':11}{indent}")
+    if info.beside:
+        yield from _row("beside", f"{', '.join(info.beside)}, or another of its kind", columns)
     if needed := _needed(info):
         yield from _row("takes", needed, columns)
     if info.packages:

@@ -33,7 +33,7 @@ EXCUSED_BY = {
     "network": ("network",),
     "initial weights": ("network", "weights"),
     "optimizer": ("optimizer", "network", "weights"),
-    "learning rates": ("schedule", "optimizer"),
+    "learning rates": ("schedule", "optimizer", "weights"),
     "epochs": ("schedule",),
     "sampling": ("sampling",),
     "cases drawn": ("sampling",),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pickle
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,19 +28,20 @@ _DAMAGED = (
 """What readers of pickles raise where the bytes are anything else."""
 
 
-def read(file: Path, *, trust: bool = False, advice: str = TRUST) -> dict[str, Any]:
+def read(file: Path, *, trust: bool = False, advice: str = TRUST, harmless: Sequence[type] = ()) -> dict[str, Any]:
     """The content of a checkpoint, on the CPU.
 
     Args:
         file: File that torch wrote.
         trust: Whether the file may run code while it is opened, as in nnU-Net's own commands.
         advice: Words for what to do if it would have to.
+        harmless: Classes that it may hold beside nnU-Net's, which only carry values.
 
     Raises:
         ValueError: If it is no checkpoint, is damaged, or holds more than data and ``trust`` is not given.
     """
     try:
-        content = _read_trusted(file) if trust else _read_data(file)
+        content = _read_trusted(file) if trust else _read_data(file, harmless)
     except _DAMAGED as error:
         unknown = re.search(r"GLOBAL (\S+)", str(error))
         if isinstance(error, pickle.UnpicklingError) and not trust and (unknown or is_zipfile(file)):
@@ -59,11 +60,11 @@ def _read_trusted(file: Path) -> Any:
     return torch.load(file, map_location="cpu", weights_only=False)
 
 
-def _read_data(file: Path) -> Any:
+def _read_data(file: Path, harmless: Sequence[type]) -> Any:
     allow = getattr(torch.serialization, "safe_globals", None)
     if allow is None:  # before torch 2.5
         return torch.load(file, map_location="cpu", weights_only=True)
-    with allow(_allowed()):
+    with allow([*_allowed(), *harmless]):
         return torch.load(file, map_location="cpu", weights_only=True)
 
 

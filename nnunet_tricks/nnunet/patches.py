@@ -12,6 +12,7 @@ import multiprocessing
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import wraps
 from multiprocessing.pool import ThreadPool
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
@@ -45,6 +46,11 @@ class Replacement:
     def is_on(self) -> bool:
         """Whether the patch is active."""
         return vars(self.owner)[self.name] is self.value
+
+    @property
+    def replaced(self) -> Any:
+        """What was there before; only while the patch is active."""
+        return self._replaced[-1]
 
     def put_on(self) -> None:
         """Replace the attribute; once more changes nothing."""
@@ -144,7 +150,15 @@ def accept_weights(wrap: Callable[[Callable[..., None]], Callable[..., None]]) -
     """
     from nnunetv2.run import run_training
 
-    return Replacement(run_training, "load_pretrained_weights", wrap(run_training.load_pretrained_weights))
+    patch = Replacement(run_training, "load_pretrained_weights", None)
+
+    # Several patches can be on: each calls what it replaced, and not what was there when it was made.
+    @wraps(run_training.load_pretrained_weights)
+    def theirs(*arguments: Any, **settings: Any) -> None:
+        patch.replaced(*arguments, **settings)
+
+    patch.value = wrap(theirs)
+    return patch
 
 
 def converter_to_sync_batch_norm(convert: Callable[..., Any]) -> Replacement:

@@ -105,6 +105,20 @@ def check_packages(info: TrickInfo) -> None:
         )
 
 
+def has_checkpoint(trainer: str, plans: dict[str, Any], configuration: str, fold: int | str) -> bool:
+    """Whether a fold has a checkpoint, from which a training continues, validates or predicts.
+
+    Args:
+        trainer: Name of the trainer.
+        plans: Content of the plans file.
+        configuration: One of its configurations.
+        fold: Fold of the split, or ``"all"``.
+    """
+    model = naming.model_folder(trainer, plans["plans_name"], configuration)
+    folder = Path(_folder("nnUNet_results")) / plans["dataset_name"] / model / f"fold_{fold}"
+    return any(folder.glob("checkpoint_*.pth"))
+
+
 def _folder(variable: str) -> str:
     # A string or None in nnU-Net 2.7; since 2.8 an object that is true whenever the variable is there, even if empty.
     path = getattr(paths, variable)

@@ -80,6 +80,8 @@ class TrickTrainer(nnUNetTrainer):
         planned = Planned.of(plans, configuration, dataset_json)
         preconditions.check_networks(self.trainer_name, planned)
         self.check_planned(planned)
+        if not preconditions.has_checkpoint(type(self).__name__, plans, configuration, fold):
+            self.check_fresh(planned)
         super().__init__(plans, configuration, fold, dataset_json, device)
         labels: LabelManager = self.plans_manager.get_label_manager(self.dataset_json)
         self.label_manager = self.training_labels(labels)
@@ -108,6 +110,17 @@ class TrickTrainer(nnUNetTrainer):
             # Without memory for weights, which not every network bears, and without a trace in random numbers.
             with suppress(RuntimeError, NotImplementedError), seeded(), torch.device("meta"):
                 cls.build_network_architecture(planned.plans, planned.configuration, *planned.channels, True)
+
+    @classmethod
+    def check_fresh(cls, planned: Planned) -> None:
+        """As ``check_planned``, for what only a new training needs: not asked where there is a checkpoint.
+
+        Args:
+            planned: Plans, configuration and labels.
+
+        Raises:
+            ValueError: If a new training could not begin.
+        """
 
     @property
     def batch_dice(self) -> bool:

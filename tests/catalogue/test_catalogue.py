@@ -18,6 +18,8 @@ from nnunet_tricks.door import trainers
 from nnunet_tricks.training.trainer import TrickTrainer
 
 TABLES = {
+    "Zhang D. et al., table 1": ("mediseg_tables.csv", "T1"),
+    "Zhang D. et al., table 2": ("mediseg_tables.csv", "T2"),
     "Zhang D. et al., table 3": ("mediseg_tables.csv", "T3"),
     "Zhang D. et al., table 4": ("mediseg_tables.csv", "T4"),
     "Zhang D. et al., table 5": ("mediseg_tables.csv", "T5"),

@@ -30,6 +30,9 @@ LOSS = {"loss", "targets", "supervision"}
 """Hooks whose tricks end where the gradient of the logits is. What checkpoints, validation and prediction make of a
 network is nnU-Net's own then, and the same in every situation."""
 
+CHECKED = tuple(info for info in CATALOGUE if info.place != "weights")
+"""What this file checks. Tricks of pretrained weights need others beside them, see ``test_pretrained.py``."""
+
 NETWORK = {"network"}
 """Hooks whose tricks are between image and logits, where labels are only the number of channels of the last layer."""
 
@@ -103,7 +106,7 @@ def steps_of(info: TrickInfo, situation: Situation) -> tuple[str, ...]:
     return tuple(step for step in steps if compiled or step != "compile")
 
 
-every_trick = pytest.mark.parametrize("info", CATALOGUE, ids=lambda info: info.name)
+every_trick = pytest.mark.parametrize("info", CHECKED, ids=lambda info: info.name)
 
 
 def trainer_of(info: TrickInfo) -> type[nnUNetTrainer]:
@@ -116,7 +119,7 @@ def trainer_of(info: TrickInfo) -> type[nnUNetTrainer]:
     ("info", "situation"),
     [
         pytest.param(info, situation, id=f"{situation}-{info.name}")
-        for info in CATALOGUE
+        for info in CHECKED
         for situation in situations_of(info)
     ],
 )
@@ -133,7 +136,7 @@ def test_it_holds_wherever_two_circumstances_meet(bench: Bench, info: TrickInfo,
     assert bench.check(trainer_of(info), situation).explain() == []
 
 
-@pytest.mark.parametrize("info", list(filter(is_network, CATALOGUE)), ids=lambda info: info.name)
+@pytest.mark.parametrize("info", list(filter(is_network, CHECKED)), ids=lambda info: info.name)
 def test_a_network_meets_its_own_images_only(info: TrickInfo) -> None:
     situations = situations_of(info)
     assert {s.dimension == "2d" for s in situations} == {info.dimensions == 2}
@@ -143,7 +146,7 @@ def test_a_network_meets_its_own_images_only(info: TrickInfo) -> None:
 
 @pytest.mark.parametrize(
     "info",
-    [i for i in CATALOGUE if not i.own and not claims_only(i, STEP) and not is_network(i)],
+    [i for i in CHECKED if not i.own and not claims_only(i, STEP) and not is_network(i)],
     ids=lambda info: info.name,
 )
 def test_a_trick_meets_labels_and_shapes(info: TrickInfo) -> None:
@@ -160,7 +163,7 @@ def test_a_trick_meets_labels_and_shapes(info: TrickInfo) -> None:
 
 @pytest.mark.parametrize("hooks", [{"loss"}, LOSS, DATA], ids=lambda hooks: " ".join(sorted(hooks)))
 def test_a_family_meets_the_whole_grid(hooks: set[str]) -> None:
-    met = {situation for info in CATALOGUE if claims_only(info, hooks) for situation in situations_of(info)}
+    met = {situation for info in CHECKED if claims_only(info, hooks) for situation in situations_of(info)}
     assert met == set(FULL_GRID)
 
 
@@ -171,7 +174,7 @@ def test_it_keeps_the_contract(info: TrickInfo) -> None:
 
 @pytest.mark.parametrize(
     "info",
-    [i for i in CATALOGUE if not claims_only(i, DATA | STEP | {"network"}) and not is_network(i)],
+    [i for i in CHECKED if not claims_only(i, DATA | STEP | {"network"}) and not is_network(i)],
     ids=lambda info: info.name,
 )
 def test_its_loss_holds_in_two_processes(pair: RankPair, info: TrickInfo) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -56,6 +56,35 @@ def test_what_others_have_put_on_since_stays() -> None:
     owner.name = "somebody else's"
     patch.take_off()
     assert owner.name == "somebody else's"
+
+
+def test_loaders_of_weights_call_what_they_replaced() -> None:
+    from nnunetv2.run import run_training
+
+    heard: list[str] = []
+
+    def wrap(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+        def wrapped(theirs: Callable[..., None]) -> Callable[..., None]:
+            def load(*arguments: object) -> None:
+                heard.append(name)
+                if arguments != ("end",):
+                    theirs(*arguments)
+
+            return load
+
+        return wrapped
+
+    before = run_training.load_pretrained_weights
+    outer, inner = patches.accept_weights(wrap("outer")), patches.accept_weights(wrap("inner"))
+    with inner, outer:
+        with pytest.raises(TypeError):
+            run_training.load_pretrained_weights()
+        assert heard == ["outer", "inner"]
+        run_training.load_pretrained_weights("end")
+    with outer:
+        run_training.load_pretrained_weights("end")
+    assert heard == ["outer", "inner", "outer", "outer"]
+    assert run_training.load_pretrained_weights is before
 
 
 def test_an_attribute_that_is_not_there_is_not_made() -> None:

@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from nnunet_tricks.catalogue.info import Measurement, Parameter
 from nnunet_tricks.catalogue.papers import cited
 
+PRETRAINING = "pre-training model"
 MODEL = "model implementation"
 PREPROCESSING = "data pre-processing"
 AUGMENTATION = "data augmentation"
+TABLE_1 = "Zhang D. et al., table 1"
+TABLE_2 = "Zhang D. et al., table 2"
 TABLE_3 = "Zhang D. et al., table 3"
 TABLE_4 = "Zhang D. et al., table 4"
 TABLE_5 = "Zhang D. et al., table 5"
@@ -44,6 +47,16 @@ def tables_5_and_6(
     """As ``tables_7_and_8``, for GTAug-A or GTAug-B; LiTS, the last, is in table 6, which spells the row otherwise."""
     others = {"ISIC 2018": isic, "CoNIC": conic, "KiTS19 kidney": kidney, "KiTS19 tumour": tumour}
     return _measured(f"GTAug-{letter}", TABLE_5, others) + _measured(f"GTAUG-{letter}", TABLE_6, {"LiTS": lits})
+
+
+def table_1_pictures(row: str, *, isic: float, conic: float) -> tuple[Measurement, ...]:
+    """As ``tables_7_and_8``, for a row of pretrained weights in 2D."""
+    return _measured(row, TABLE_1, {"ISIC 2018": isic, "CoNIC": conic})
+
+
+def tables_1_and_2_volumes(row: str, *, kidney: float, tumour: float, lits: float) -> tuple[Measurement, ...]:
+    """As ``tables_7_and_8``, for a row of pretrained weights in 3D."""
+    return _volumes(row, TABLE_1, TABLE_2, kidney=kidney, tumour=tumour, lits=lits)
 
 
 def tables_3_and_4(row: str, *, kidney: float, tumour: float, lits: float) -> tuple[Measurement, ...]:

@@ -1,0 +1,1 @@
+"""Trainings that do not begin with random weights."""

@@ -1,0 +1,1 @@
+"""How pretrained weights are trained further: frozen, at other learning rates, with kept output layers."""

@@ -1,0 +1,82 @@
+"""Pretrained weights that stay as they are: in the encoder, or everywhere but in the output layers.
+
+Yosinski et al., "How transferable are features in deep neural networks?", NIPS 2014. A frozen part computes as in
+prediction: its batch norm keeps the running statistics of the pretrained weights, and it drops nothing.
+
+With ``first`` the part is frozen for the first epochs only. Its gradients are computed then and thrown away before each
+step, since several GPUs would not share those of parameters that begin to learn later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from torch import nn
+from torch.optim import Optimizer
+
+from nnunet_tricks.training.planned import Planned
+from nnunet_tricks.tricks.pretraining.finetuning.parts import encoder_of, head_of
+from nnunet_tricks.tricks.pretraining.finetuning.trainer import FineTuningTrainer
+from nnunet_tricks.tricks.pretraining.weights.encoder import unwrapped
+
+
+class nnUNetTrainerFreeze(FineTuningTrainer):
+    """nnU-Net with a part of its network frozen."""
+
+    tuning_trick = "Freeze"
+
+    @classmethod
+    def check_planned(cls, planned: Planned) -> None:
+        """Refuse to freeze for longer than the training."""
+        super().check_planned(planned)
+        first, epochs = cls.parameters["Freeze"].first, cls.trainer_name.epochs
+        if first >= epochs:
+            raise ValueError(
+                f"first of Freeze must be less than the {epochs} epochs of the training, got {first}: leave it out to "
+                "freeze throughout"
+            )
+
+    def configure_optimizers(self) -> tuple[Optimizer, Any]:
+        """nnU-Net's optimiser, which leaves frozen parameters alone."""
+        settings = self.parameters["Freeze"]
+        frozen = [*self._frozen_parameters()]
+        if not settings.first:
+            # Before DDP wraps the network, which then waits for no gradients of these.
+            for parameter in frozen:
+                parameter.requires_grad_(False)
+        optimizer, schedule = super().configure_optimizers()
+        if settings.first:
+            optimizer.register_step_pre_hook(lambda *_: self._drop_gradients(frozen))
+        return optimizer, schedule
+
+    def on_train_epoch_start(self) -> None:
+        """Start the epoch; frozen layers compute as in prediction."""
+        super().on_train_epoch_start()
+        if self._is_frozen:
+            part, learning = self._part()
+            part.eval()
+            if learning is not None:
+                learning.train()
+
+    @property
+    def _is_frozen(self) -> bool:
+        first = self.parameters["Freeze"].first
+        return not first or self.current_epoch < first
+
+    def _part(self) -> tuple[nn.Module, nn.Module | None]:
+        """The frozen part, and what in it learns nevertheless."""
+        if self.parameters["Freeze"].part == "encoder":
+            return encoder_of(self.network, self.tuning_trick), None
+        return unwrapped(self.network), head_of(self.network, self.tuning_trick)
+
+    def _frozen_parameters(self) -> Iterator[nn.Parameter]:
+        part, learning = self._part()
+        kept = {id(parameter) for parameter in learning.parameters()} if learning is not None else set()
+        yield from (parameter for parameter in part.parameters() if id(parameter) not in kept)
+
+    def _drop_gradients(self, frozen: list[nn.Parameter]) -> None:
+        if self._is_frozen:
+            for parameter in frozen:
+                # A gradient of 0 would still let momentum and decay move them.
+                parameter.grad = None
