@@ -120,6 +120,8 @@ class TrickInfo:
         parameters: Settings, in the order in which names spell them.
         paper: Paper that it comes from.
         challenges: Problems it is for, as ``list --for`` takes them.
+        use_when: Sentence on when to try it.
+        avoid_when: Sentence on when it does harm or nothing.
         measured: Changes of Dice that papers report for it.
         base: Whether it is a base: it stands first, and tricks after it replace what it set.
         dimensions: Number of axes of the images that a base is for, 2 or 3; 0 for any.
@@ -140,6 +142,8 @@ class TrickInfo:
     paper: Paper
     parameters: tuple[Parameter, ...] = ()
     challenges: tuple[str, ...] = ()
+    use_when: str = ""
+    avoid_when: str = ""
     measured: tuple[Measurement, ...] = ()
     base: bool = False
     dimensions: int = 0
