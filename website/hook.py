@@ -48,6 +48,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Lead links of ``docs/`` to files elsewhere in the repository to their places on the site."""
+    if page.is_homepage:
+        page.meta["hide"] = ["navigation"]
     source = Path(page.file.abs_src_path or "")
     docs = Path(config.docs_dir)
     return with_links(markdown, f"docs/{page.file.src_uri}") if source.is_relative_to(docs) else markdown

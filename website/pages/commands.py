@@ -6,12 +6,15 @@ import argparse
 import re
 from collections.abc import Iterator
 from importlib import import_module
+from textwrap import wrap
 
 from nnunet_tricks.cli import COMMANDS
 from website.pages.tables import capitalized, table
 
 FOLDER = "commands"
 PROGRAM = "nnunet-tricks"
+WIDTH = 78
+"""Characters of a line of the usage."""
 
 
 def parser_of(command: str) -> argparse.ArgumentParser:
@@ -52,8 +55,9 @@ def command_page(command: str) -> str:
 def _sections(parser: argparse.ArgumentParser, level: int) -> Iterator[str]:
     if parser.description:
         yield _escaped(parser.description)
-    usage = parser.format_usage().removeprefix("usage: ").strip()
-    yield f"```text\n{usage}\n```"
+    usage = " ".join(parser.format_usage().removeprefix("usage: ").split())
+    lines = wrap(usage, WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+    yield "\n".join(["```text", *lines, "```"])
     for group in parser._action_groups:
         actions = [action for action in group._group_actions if _is_shown(action)]
         if actions:

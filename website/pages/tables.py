@@ -6,16 +6,22 @@ from collections.abc import Iterable, Sequence
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table in Markdown.
+    """A table in Markdown; pipes in cells stay, those in code as they are.
 
     Examples:
-        >>> print(table(["a", "b"], [["1", "x | y"]]))
+        >>> print(table(["a", "b"], [["`x|y`", "x | y"]]))
         | a | b |
         | --- | --- |
-        | 1 | x &#124; y |
+        | `x|y` | x &#124; y |
     """
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |" for line in lines)
+    return "\n".join(f"| {' | '.join(map(_without_pipes, line))} |" for line in lines)
+
+
+def _without_pipes(cell: str) -> str:
+    # Every second part stands between backticks.
+    parts = cell.split("`")
+    return "`".join(part if number % 2 else part.replace("|", "&#124;") for number, part in enumerate(parts))
 
 
 def capitalized(sentence: str) -> str:
