@@ -16,8 +16,10 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 from nnunet_tricks.catalogue import EVERYTHING
+from website.autolinks import with_generated_links
 from website.formulas import FormulaExtension
 from website.pages import tricks
+from website.pages.home import home_addition
 from website.pictures.cached import DrawnPictures, draw_all
 from website.places import ROOT, other_files, place_of, with_links
 from website.site import copied_pages, generated_pages, with_generated
@@ -47,12 +49,16 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Lead links of ``docs/`` to files elsewhere in the repository to their places on the site."""
+    """Lead links of ``docs/`` to where things are on the site, and add links to generated pages."""
     if page.is_homepage:
         page.meta["hide"] = ["navigation"]
     source = Path(page.file.abs_src_path or "")
     docs = Path(config.docs_dir)
-    return with_links(markdown, f"docs/{page.file.src_uri}") if source.is_relative_to(docs) else markdown
+    if not source.is_relative_to(docs):
+        return markdown
+    place = page.file.src_uri
+    text = markdown + home_addition() if page.is_homepage else markdown
+    return with_generated_links(with_links(text, f"docs/{place}"), place)
 
 
 def _added(config: MkDocsConfig, drawn: DrawnPictures) -> Iterator[File]:
