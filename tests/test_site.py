@@ -187,7 +187,8 @@ def test_the_page_of_a_trick_says_what_the_catalogue_says(info: tricks.TrickInfo
         parameter.help.replace("|", "&#124;") in page and parameter.allowed in page for parameter in info.parameters
     )
     assert all(f"{measured.delta:+.2f}" in page for measured in info.measured)
-    assert info.use_when.rstrip(".")[1:] in page
+    assert f"**Use it** {info.use_when}." in page
+    assert f"**Better not** {info.avoid_when}." in page
     assert "None" not in page.partition("## Paper")[0]
 
 

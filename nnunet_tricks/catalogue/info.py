@@ -120,8 +120,8 @@ class TrickInfo:
         parameters: Settings, in the order in which names spell them.
         paper: Paper that it comes from.
         challenges: Problems it is for, as ``list --for`` takes them.
-        use_when: Sentence on when to try it.
-        avoid_when: Sentence on when it does harm or nothing.
+        use_when: End of a sentence that begins with "Use it", without a full stop.
+        avoid_when: End of a sentence that begins with "Better not", without a full stop.
         measured: Changes of Dice that papers report for it.
         base: Whether it is a base: it stands first, and tricks after it replace what it set.
         dimensions: Number of axes of the images that a base is for, 2 or 3; 0 for any.

@@ -202,10 +202,10 @@ def _parameters(info: TrickInfo) -> Iterator[str]:
 def _advice(info: TrickInfo) -> Iterator[str]:
     yield "## When to use it"
     if info.use_when:
-        yield capitalized(info.use_when)
-    yield f"Problems: {', '.join(info.challenges)}."
+        yield f"**Use it** {info.use_when}."
     if info.avoid_when:
-        yield "**When not:** " + info.avoid_when
+        yield f"**Better not** {info.avoid_when}."
+    yield f"Problems that it is for: {', '.join(info.challenges)}."
     yield "It may do nothing for your data: [is it a real difference?](../compare.md#is-it-a-real-difference)"
 
 
