@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from posixpath import relpath
+from textwrap import wrap
 from typing import Any
 
 from nnunet_tricks.catalogue import EVERYTHING, after_training
@@ -21,7 +22,8 @@ from website.places import place_of
 
 FOLDER = "tricks"
 OVERVIEW = f"{FOLDER}/losses_side_by_side.md"
-OVERVIEW_PICTURE = f"{FOLDER}/pictures/losses_side_by_side.png"
+STOCK = "nnU-Net"
+"""Name of nnU-Net's own loss on the page of all losses."""
 
 HOOK_WORDS = {
     "loss": "the loss",
@@ -57,6 +59,8 @@ FAMILIES = {
 
 BASES = "Bases"
 MOST_RELATED = 6
+FORMULA_WIDTH = 84
+"""Characters of a line of a formula in plain text."""
 
 
 def page_of(info: TrickInfo) -> str:
@@ -67,6 +71,11 @@ def page_of(info: TrickInfo) -> str:
 def picture_of(info: TrickInfo) -> str:
     """Place of a trick's picture on the site."""
     return f"{FOLDER}/pictures/{info.name}.png"
+
+
+def map_of(name: str) -> str:
+    """Place of a loss's map alone on the site."""
+    return f"{FOLDER}/maps/{name}.png"
 
 
 def family_of(info: TrickInfo) -> str:
@@ -117,13 +126,15 @@ def trick_page(info: TrickInfo, failure: str = "") -> str:
 
 def overview_page() -> str:
     """The page that shows the maps of all losses side by side."""
-    links = " ".join(f"[{info.name}]({info.name}.md)" for info in losses())
+    tiles = [f"![Where nnU-Net's own loss pushes](maps/{STOCK}.png) {STOCK}: Dice and CE"]
+    tiles += [f"[![Where {info.name} pushes](maps/{info.name}.png) {info.name}]({info.name}.md)" for info in losses()]
+    listed = "\n".join(f"- {tile}" for tile in tiles)
     return (
         "# All losses side by side\n\n"
         "One image, one truth and one prediction with every kind of error, and where each loss pushes the prediction.\n"
         "Red: the loss wants more object there. Blue: less. White: it leaves the voxel alone.\n"
         "The thin line is the true border. Each map has its own scale, so colours compare places and not losses.\n\n"
-        "![Where every loss pushes](pictures/losses_side_by_side.png)\n\n"
+        f'<div class="maps" markdown>\n\n{listed}\n\n</div>\n\n'
         "What to look for:\n\n"
         "- **The small object that was missed** (right, white in `Dice`). The network is sure that nothing is there.\n"
         "  An overlap loss alone hardly pushes where the network is sure. Cross-entropy pushes there most.\n"
@@ -134,8 +145,7 @@ def overview_page() -> str:
         "- **The large object**. Losses that count voxels push all along its border; `GeneralizedDice` and `Blob` give"
         " small objects their share.\n\n"
         "Losses with a schedule, such as `Boundary`, are shown in the middle of the training.\n"
-        "The maps are made by the trainers' own losses when this site is built.\n\n"
-        f"Pages: {links}\n"
+        "The maps are made by the trainers' own losses when this site is built.\n"
     )
 
 
@@ -185,7 +195,7 @@ def _changes(info: TrickInfo) -> Iterator[str]:
 
 def _formula(info: TrickInfo) -> Iterator[str]:
     if not info.base:
-        yield f"In short:\n\n```text\n{info.formula}\n```"
+        yield "\n".join(["In short:\n", "```text", *wrap(info.formula, FORMULA_WIDTH), "```"])
 
 
 def _parameters(info: TrickInfo) -> Iterator[str]:

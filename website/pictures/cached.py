@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nnunet_tricks.catalogue import EVERYTHING
-from website.pages.tricks import OVERVIEW_PICTURE, losses, picture_of
-from website.pictures.gallery import has_picture
+from nnunet_tricks.catalogue.info import TrickInfo
+from website.pages.tricks import STOCK, losses, map_of, picture_of
 from website.places import ROOT
+
+if TYPE_CHECKING:
+    from website.pictures.laboratory import Laboratory
 
 _FAILURES = "failures.json"
 _DEPENDS_ON = ("torch", "nnunetv2", "numpy", "matplotlib", "batchgeneratorsv2", "dynamic_network_architectures")
@@ -58,27 +63,38 @@ def draw_all(cache: Path) -> DrawnPictures:
 
 def _draw() -> DrawnPictures:
     # Only now, since it takes seconds to import torch and nnU-Net.
-    from website.pictures.gallery import picture
     from website.pictures.laboratory import laboratory
-    from website.pictures.losses import BASELINE, overview, push_of
+    from website.pictures.losses import BASELINE
 
     drawn = DrawnPictures()
     with laboratory() as data:
         for info in EVERYTHING:
-            place = picture_of(info)
-            try:
-                if has_picture(info):
-                    drawn.files[place] = picture(data, info)
-            except Exception as error:
-                drawn.failures[place] = f"{type(error).__name__}: {error}"
-        try:
-            maps = {"nnU-Net (Dice and CE)": push_of(data, BASELINE)}
-            drawn.files[OVERVIEW_PICTURE] = overview(
-                maps | {info.name: push_of(data, info.trainer) for info in losses()}
-            )
-        except Exception as error:
-            drawn.failures[OVERVIEW_PICTURE] = f"{type(error).__name__}: {error}"
+            _add(drawn, picture_of(info), partial(_picture, data, info))
+        for name, trainer in {STOCK: BASELINE, **{info.name: info.trainer for info in losses()}}.items():
+            _add(drawn, map_of(name), partial(_map, data, trainer))
     return drawn
+
+
+def _picture(data: Laboratory, info: TrickInfo) -> bytes:
+    from website.pictures.gallery import has_picture, picture
+
+    return picture(data, info) if has_picture(info) else b""
+
+
+def _map(data: Laboratory, trainer: str) -> bytes:
+    from website.pictures.losses import map_tile, push_of
+
+    return map_tile(push_of(data, trainer))
+
+
+def _add(drawn: DrawnPictures, place: str, make: Callable[[], bytes]) -> None:
+    """Add a picture, or why it could not be made; nothing if there is to be none."""
+    try:
+        png = make()
+    except Exception as error:
+        drawn.failures[place] = f"{type(error).__name__}: {error}"
+    else:
+        drawn.files |= {place: png} if png else {}
 
 
 def _state_of_code() -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from io import BytesIO
 
 import numpy as np
@@ -73,19 +72,3 @@ def as_png(figure: Figure) -> bytes:
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI)
     return buffer.getvalue()
-
-
-def rows_of(items: int, columns: int) -> int:
-    """Number of rows that hold so many items.
-
-    Examples:
-        >>> rows_of(10, 4)
-        3
-    """
-    return -(-items // columns)
-
-
-def legend_line(figure: Figure, entries: Sequence[tuple[str, str]]) -> None:
-    """Words below a figure, each in its colour."""
-    for number, (word, colour) in enumerate(entries):
-        figure.text((number + 0.5) / len(entries), 0.01, word, color=colour, fontsize=9, ha="center", va="bottom")

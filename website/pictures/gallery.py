@@ -1,41 +1,41 @@
-"""From a trick to its picture."""
+"""From a trick to its picture. Imports neither torch nor nnU-Net until a picture is made."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from nnunet_tricks.catalogue.info import TrickInfo
-from website.pictures import channels, curves, finished, losses, patches
-from website.pictures.laboratory import Laboratory
 
-Draw = Callable[[Laboratory, str], bytes]
-"""Makes a PNG file from the data sets and the name of a trainer or, for trained models, of a trick."""
+if TYPE_CHECKING:
+    from website.pictures.laboratory import Laboratory
 
-KINDS: Mapping[str, tuple[Draw | None, str]] = {
-    "labels": (patches.slices_picture, "Which slices are annotated, and where the middles of patches fall."),
+KINDS: Mapping[str, tuple[str, str]] = {
+    "labels": ("patches:slices_picture", "Which slices are annotated, and where the middles of patches fall."),
     "loss": (
-        lambda laboratory, trainer: losses.loss_picture(losses.push_of(laboratory, trainer)),
+        "losses:loss_picture",
         "Where this loss pushes on one and the same prediction: red wants more object, blue less, white is left alone. "
         "Each map has its own scale; [all losses side by side](losses_side_by_side.md).",
     ),
-    "supervision": (curves.supervision_picture, "What each output of the network is compared with, and its weight."),
-    "augmentation": (patches.augmentation_picture, "One patch as it is read, and nine draws."),
-    "mirroring": (patches.augmentation_picture, "One patch as it is read, and nine draws."),
-    "sampling": (patches.sampling_picture, "Middles of the patches that nnU-Net and this trick draw from one image."),
+    "supervision": ("curves:supervision_picture", "What each output of the network is compared with, and its weight."),
+    "augmentation": ("patches:augmentation_picture", "One patch as it is read, and nine draws."),
+    "mirroring": ("patches:augmentation_picture", "One patch as it is read, and nine draws."),
+    "sampling": ("patches:sampling_picture", "Middles of the patches that nnU-Net and this trick draw from one image."),
     "network.skips": (
-        channels.channels_picture,
+        "channels:channels_picture",
         "Channels of each enhanced skip connection in the order of their scores, after a few steps of training. "
         "Those in a green frame are shown twice.",
     ),
-    "network.norm": (None, "A norm layer rescales features of the network: there is no picture of it."),
-    "optimizer": (None, "An optimiser changes how the weights move: there is no picture of it."),
-    "schedule": (curves.schedule_picture, "The learning rate over a training, beside nnU-Net's."),
-    "inference.views": (finished.views_picture, "The views of one image that are predicted and averaged."),
-    "inference.ensemble": (None, "An ensemble combines predictions of several models: there is no picture of it."),
-    "postprocessing": (finished.steps_picture, "A prediction with errors, before and after."),
+    "network.norm": ("", "A norm layer rescales features of the network: there is no picture of it."),
+    "optimizer": ("", "An optimiser changes how the weights move: there is no picture of it."),
+    "schedule": ("curves:schedule_picture", "The learning rate over a training, beside nnU-Net's."),
+    "inference.views": ("finished:views_picture", "The views of one image that are predicted and averaged."),
+    "inference.ensemble": ("", "An ensemble combines predictions of several models: there is no picture of it."),
+    "postprocessing": ("finished:steps_picture", "A prediction with errors, before and after."),
 }
-"""How a trick of a hook is drawn and what the picture shows, or the reason why none is drawn. The first hook in this
-order that a trick claims decides."""
+"""How a trick of a hook is drawn, as a function in a module of this package, and what the picture shows; or an empty
+word, and why none is drawn. The first hook in this order that a trick claims decides."""
 
 SHOWN_AS = {"SparseSlices": "SparseSlices_density0p25"}
 """Settings in which tricks are drawn that do nothing to these data at their defaults."""
@@ -52,7 +52,7 @@ def kind_of(info: TrickInfo) -> str:
             return hook
     raise ValueError(
         f"no picture is known for {info.name}, which claims {', '.join(info.hooks)}: add the hook to KINDS in "
-        "website/pictures/gallery.py, with a function that draws it or with None and the reason"
+        "website/pictures/gallery.py, with a function that draws it, or without one and with the reason"
     )
 
 
@@ -63,7 +63,7 @@ def caption_of(info: TrickInfo) -> str:
 
 def has_picture(info: TrickInfo) -> bool:
     """Whether a trick of this kind is drawn; bases are made of tricks that are."""
-    return not info.base and KINDS[kind_of(info)][0] is not None
+    return not info.base and bool(KINDS[kind_of(info)][0])
 
 
 def picture(laboratory: Laboratory, info: TrickInfo) -> bytes:
@@ -73,7 +73,9 @@ def picture(laboratory: Laboratory, info: TrickInfo) -> bytes:
         laboratory: Data sets of the pictures.
         info: The trick.
     """
-    draw = KINDS[kind_of(info)][0]
-    assert draw is not None
+    module, _, function = KINDS[kind_of(info)][0].partition(":")
+    # Only now, since it takes seconds to import torch and nnU-Net.
+    draw = getattr(import_module(f"website.pictures.{module}"), function)
     name = SHOWN_AS.get(info.name, info.name)
-    return draw(laboratory, name if info.command else f"nnUNetTrainer{name}")
+    png: bytes = draw(laboratory, name if info.command else f"nnUNetTrainer{name}")
+    return png

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from io import BytesIO
 
+import matplotlib
 import numpy as np
 import torch
 from matplotlib.axes import Axes
 from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from numpy.typing import NDArray
+from PIL import Image as Picture
+from scipy.ndimage import binary_erosion
 from torch import Tensor
 
 from nnunet_tricks.training.criterion import Criterion
 from nnunet_tricks.tricks.targets.maps import AppendMaps
 from nnunet_tricks.tricks.targets.trainer import MappedLossTrainer
-from website.pictures.drawing import INK, PREDICTED, TRUTH, as_png, new_figure, outline, rows_of, show_image
+from website.pictures.drawing import INK, PREDICTED, TRUTH, as_png, new_figure, outline, show_image
 from website.pictures.laboratory import Laboratory
 from website.pictures.scene import ERRORS, SIZE, Scene, make_scene
 
 BASELINE = "nnUNetTrainer"
 PROGRESS = 0.5
 """Share of the training at which losses with a schedule are shown."""
-COLUMNS = 4
+ZOOM = 3
+"""Pixels of a tile for each pixel of the scene, along each side."""
+GREY = (128, 136, 144)
 STRONGEST = 99.7
 """Percentile of the strength of all pixels that has the full colour; single stronger pixels have it too."""
 
@@ -75,8 +80,14 @@ def _maps(trainer: MappedLossTrainer, target: Tensor) -> Tensor:
     return trainer.layout.split(joined)[1]
 
 
-def loss_picture(push: PushMap) -> bytes:
-    """Image, truth, prediction, and where the loss pushes, as a PNG file."""
+def loss_picture(laboratory: Laboratory, trainer: str) -> bytes:
+    """Image, truth, prediction, and where the loss pushes, as a PNG file.
+
+    Args:
+        laboratory: Data sets of the pictures.
+        trainer: Name of the trainer.
+    """
+    push = push_of(laboratory, trainer)
     scene = make_scene()
     figure = new_figure(10.4, 2.95)
     axes = figure.subplots(1, 4)
@@ -91,27 +102,26 @@ def loss_picture(push: PushMap) -> bytes:
     return as_png(figure)
 
 
-def overview(maps: Mapping[str, PushMap]) -> bytes:
-    """The maps of several losses side by side, as a PNG file.
-
-    Args:
-        maps: Maps by the names of the tricks.
-    """
-    scene = make_scene()
-    rows = rows_of(len(maps), COLUMNS)
-    figure = new_figure(2.3 * COLUMNS, 2.5 * rows)
-    axes = figure.subplots(rows, COLUMNS, squeeze=False).flatten()
-    for axis, (name, push) in zip(axes, maps.items(), strict=False):
-        _map(axis, push, scene, name)
-    for axis in axes[len(maps) :]:
-        axis.set_axis_off()
-    return as_png(figure)
+def map_tile(push: PushMap) -> bytes:
+    """The map alone, for a page that shows many, as a PNG file."""
+    colours = matplotlib.colormaps["RdBu_r"](0.5 + 0.5 * _scaled(push))[..., :3]
+    tile = np.kron(np.asarray(255 * colours, np.uint8), np.ones((ZOOM, ZOOM, 1), np.uint8))
+    truth = np.kron(make_scene().truth, np.ones((ZOOM, ZOOM), bool))
+    tile[truth & ~binary_erosion(truth)] = GREY
+    buffer = BytesIO()
+    Picture.fromarray(tile).save(buffer, format="png", optimize=True)
+    return buffer.getvalue()
 
 
 def _map(axis: Axes, push: PushMap, scene: Scene, title: str) -> None:
-    strength = float(np.percentile(np.abs(push.push), STRONGEST)) or float(np.abs(push.push).max())
-    # A square root shows weak pushes too.
-    shown = np.sign(push.push) * np.sqrt(np.minimum(np.abs(push.push) / strength, 1))
-    show_image(axis, shown, title, window=(-1, 1), cmap="RdBu_r")
+    show_image(axis, _scaled(push), title, window=(-1, 1), cmap="RdBu_r")
     outline(axis, scene.truth, INK, 0.6)
     axis.set_xlim(-0.5, SIZE - 0.5)
+
+
+def _scaled(push: PushMap) -> NDArray[np.float32]:
+    """The push from -1 to 1."""
+    strength = float(np.percentile(np.abs(push.push), STRONGEST)) or float(np.abs(push.push).max())
+    # A square root shows weak pushes too.
+    scaled = np.sign(push.push) * np.sqrt(np.minimum(np.abs(push.push) / strength, 1))
+    return np.asarray(scaled, np.float32)

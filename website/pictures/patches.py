@@ -101,14 +101,15 @@ def sampling_picture(laboratory: Laboratory, trainer: str) -> bytes:
     """
     data = laboratory.parts
     volume, labels_of_volume = _case(data)
-    image, labels = np.asarray(volume[0]), np.asarray(labels_of_volume[0])
+    # Pictures are volumes of one slice.
+    image, labels = volume.squeeze(0), labels_of_volume.squeeze(0)
     figure = new_figure(8.4, 3.2)
     for axis, name in zip(figure.subplots(1, 3), ("", BASELINE, trainer), strict=True):
         show_image(axis, image, "image and classes")
         for label, colour in ((1, TRUTH), (2, RARE)):
             outline(axis, labels == label, colour, 1.2)
         if name:
-            fallen = _fallen(data, name)
+            fallen = fallen_patches(data, name)
             axis.plot(fallen.middles[:, 2], fallen.middles[:, 1], ".", color=PREDICTED, markersize=3.5)
             title = "nnU-Net" if name == BASELINE else name.removeprefix(BASELINE)
             axis.set_title(f"{title}\n{fallen.rare:.0%} of patches have the rare class", fontsize=9, color=INK)
@@ -129,8 +130,8 @@ def slices_picture(laboratory: Laboratory, trainer: str) -> bytes:
         annotated = np.flatnonzero((sparse != built.label_manager.ignore_label).any((1, 2)))
     figure = new_figure(8.4, 3.4)
     for axis, name in zip(figure.subplots(1, 2), (BASELINE, trainer), strict=True):
-        fallen = _fallen(data, name)
-        seen = (labels > 0).any(1).astype(np.float32)
+        fallen = fallen_patches(data, name)
+        seen = np.asarray((labels > 0).any(1), np.float32)
         show_image(axis, seen, window=(0, 3))
         axis.set_aspect("auto")
         for number in annotated if name != BASELINE else range(len(labels)):
@@ -141,7 +142,13 @@ def slices_picture(laboratory: Laboratory, trainer: str) -> bytes:
     return as_png(figure)
 
 
-def _fallen(data: PreparedData, trainer: str) -> FallenPatches:
+def fallen_patches(data: PreparedData, trainer: str) -> FallenPatches:
+    """Where patches of a trainer fall.
+
+    Args:
+        data: Data set to draw from.
+        trainer: Name of the trainer.
+    """
     middles: list[NDArray[np.float64]] = []
     rare = patches = 0
     with _loader(data, trainer) as (_, loader):
