@@ -71,7 +71,7 @@ def test_more_patches_with_the_rare_class_are_seen(lab: Laboratory) -> None:
 def test_each_kind_is_drawn(lab: Laboratory, name: str) -> None:
     image = Image.open(BytesIO(picture(lab, NAMED[name])))
     assert image.width > 500
-    assert len(set(image.convert("L").getdata())) > 50
+    assert len(np.unique(np.asarray(image))) > 10
 
 
 def test_a_trick_without_a_picture_is_told_and_the_others_are_drawn(
