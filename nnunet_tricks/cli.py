@@ -9,34 +9,57 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from nnunet_tricks import __version__
+from nnunet_tricks.utilities import terminal
 
-COMMANDS = {
-    "demo": "the five-minute tour: a small data set, a training with a trick, predictions, a table",
-    "list": "list the tricks",
-    "show": "one trick: what it switches, its formula, parameters, paper and an example",
-    "link": "let stock nnU-Net commands find our trainers",
-    "unlink": "undo link",
-    "env": "the environment variable that does what link does, where nothing may be installed",
-    "doctor": "what works, what does not, and how to fix it",
-    "plan": "add a configuration to a plans file, such as a small network for pilot studies",
-    "preview-augmentation": "what a trainer's augmentation does to a patch of a data set: a picture of 16 draws",
-    "show-ife": "which feature maps a model with IFE shows twice: a picture, and counts over a folder of images",
-    "annotate": "which slices to annotate, data sets with sparse annotation, and masks in between",
-    "predict": "predict with any trained model: test-time augmentation, thresholds, uncertainty",
-    "ensemble": "combine several predictions into one: mean probabilities, or a vote",
-    "postprocess": "keep the largest components, remove small ones, fill holes",
-    "tune": "choose thresholds and post-processing for a trained model on some folds, and measure them on others",
-    "export": "a trained model for colleagues who have nnU-Net, but not this package",
-    "convert": "make nnU-Net raw data sets from ISIC 2018, CoNIC, KiTS19, LiTS and Cosmos55k",
-    "check": "check a raw data set: files, pairs, geometry, labels, duplicates, leaks in its splits",
-    "run": "run an experiment file: baseline and tricks on all folds, on this machine or as lines for a cluster",
-    "cluster": "run on SLURM, LSF or Kubernetes: install Snakemake, print a profile, check that jobs work",
-    "evaluate": "measure predictions: Dice, HD95, surface Dice, lesions, ... per case and class",
-    "compare": "baseline and tricks side by side, from trained folds: means, differences, costs",
-    "verify": "compute every number of a report again from its table, and say if one byte differs",
-    "conformance": "run a trainer through every label mode and show where it fails",
+CLOSED_PIPE = 141
+"""Exit code if the reader of our output ends first, as shells report it for programs that SIGPIPE ends."""
+
+GROUPS = {
+    "start": {
+        "demo": "the five-minute tour: data, a training, a table",
+        "list": "list the tricks",
+        "show": "one trick: what it changes, parameters, paper, example",
+        "link": "let stock nnU-Net commands find our trainers",
+        "unlink": "undo link",
+        "env": "the variable that does what link does",
+        "doctor": "what works, what does not, and how to fix it",
+        "completion": "complete commands and names with the Tab key",
+    },
+    "train": {
+        "plan": "add a configuration or plans, such as a small network",
+        "preview-augmentation": "a picture of what a trainer's augmentation does",
+        "run": "run an experiment file: baseline and tricks, all folds",
+        "conformance": "run a trainer through every label mode",
+    },
+    "data": {
+        "convert": "raw data sets from ISIC, CoNIC, KiTS, LiTS, Cosmos55k",
+        "check": "check a raw data set: pairs, geometry, labels, leaks",
+        "annotate": "which slices to annotate, and masks in between",
+    },
+    "trained models": {
+        "predict": "predict with views, thresholds and uncertainty",
+        "ensemble": "combine several predictions: a mean, or a vote",
+        "postprocess": "keep large components, remove small, fill holes",
+        "tune": "choose thresholds and steps, measured on other folds",
+        "export": "a model for colleagues who have only nnU-Net",
+        "show-ife": "which feature maps a model with IFE shows twice",
+    },
+    "compare": {
+        "evaluate": "measure predictions: Dice, HD95, lesions and more",
+        "compare": "baseline and tricks side by side, with verdicts",
+        "verify": "compute every number of a report again",
+    },
+    "cluster": {
+        "cluster": "SLURM, LSF or Kubernetes: set up, profile, check",
+    },
 }
-"""Every command and its purpose; each has a module of its name in ``nnunet_tricks.commands``."""
+"""Every command and its purpose, in the order of a project; each has a module in ``nnunet_tricks.commands``."""
+
+COMMANDS = {name: purpose for commands in GROUPS.values() for name, purpose in commands.items()}
+"""The same without groups."""
+
+USAGE = "usage: "
+"""What argparse writes before the usage."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,19 +69,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The words after ``nnunet-tricks``; those of this process if not given.
 
     Returns:
-        The exit code: 0 for success, 1 where a command found something wrong, 2 for wrong arguments or input.
+        The exit code: 0 for success, 1 where a command found something wrong, 2 for wrong arguments or input, 141
+        if the reader of the output ended first.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    arguments = _parser(words[0] if words else "").parse_args(words or ["--help"])
+    terminal.accept_every_character()
     try:
-        code = int(import_module(_module(arguments.command)).run(arguments))
-        # Here, and not when Python ends, where a closed pipe would print an error.
-        sys.stdout.flush()
-        return code
+        try:
+            arguments = parser_of(words[0] if words else "").parse_args(words or ["--help"])
+            return int(import_module(_module(arguments.command)).run(arguments))
+        finally:
+            # Here, and not when Python ends, where a closed pipe would print an error.
+            if sys.stdout:
+                sys.stdout.flush()
     except BrokenPipeError:
         # The reader, a pager or head, has seen enough. Python would print an error when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return CLOSED_PIPE
     except (ValueError, OSError) as error:
         if os.environ.get("NNUNET_TRICKS_TRACEBACK"):
             raise
@@ -69,20 +96,46 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _parser(chosen: str) -> argparse.ArgumentParser:
-    """The parser, with the arguments of the chosen command only, so that no other module is imported."""
+def parser_of(*chosen: str) -> argparse.ArgumentParser:
+    """The parser of the command line.
+
+    Args:
+        chosen: Commands that get their arguments; the modules of all others are not imported.
+    """
+    columns = terminal.width() or terminal.USUAL
     parser = argparse.ArgumentParser(
         prog="nnunet-tricks",
-        description="Training tricks for nnU-Net v2.",
-        epilog="'nnunet-tricks COMMAND --help' says more. NNUNET_TRICKS_TRACEBACK=1 shows where an error came from.",
+        usage=("\n" + " " * len(USAGE)).join(
+            terminal.wrapped("nnunet-tricks [-h] [--version] COMMAND ...", columns - len(USAGE) - 1)
+        ),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=_overview(columns - 1),
+        epilog="\n".join(
+            terminal.wrapped(
+                "'nnunet-tricks COMMAND --help' says more. NNUNET_TRICKS_TRACEBACK=1 shows where an error came from.",
+                columns - 1,
+            )
+        ),
     )
     parser.add_argument("--version", action="version", version=f"nnunet_tricks {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, summary in COMMANDS.items():
-        command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
-        if name == chosen:
+    commands = parser.add_subparsers(
+        dest="command", metavar="COMMAND", required=True, prog=parser.prog, help=argparse.SUPPRESS
+    )
+    for name, purpose in COMMANDS.items():
+        command = commands.add_parser(name, help=purpose, description=purpose[0].upper() + purpose[1:] + ".")
+        if name in chosen:
             import_module(_module(name)).add_arguments(command)
     return parser
+
+
+def _overview(columns: int) -> str:
+    """All commands by what they are for."""
+    size = max(map(len, COMMANDS))
+    lines = ["Training tricks for nnU-Net v2."]
+    for group, commands in GROUPS.items():
+        rows = [(f"{name:{size}}", purpose) for name, purpose in commands.items()]
+        lines += ["", terminal.styled(f"{group}:", terminal.BOLD), *terminal.table_lines(rows, columns)]
+    return "\n".join(lines)
 
 
 def _module(command: str) -> str:

@@ -1,21 +1,27 @@
-import fcntl
 import json
-import os
-import pty
-import struct
 import subprocess
 import sys
-import termios
-from contextlib import suppress
 from statistics import fmean
 
 import pytest
 
 from nnunet_tricks.catalogue import CATALOGUE, EVERYTHING
 from nnunet_tricks.cli import COMMANDS, main
+from tests.terminals import at_terminal
 
 
-@pytest.mark.parametrize("words", [["--help"], ["list"], ["list", "--json"], ["show", "Tversky"], ["link", "--help"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--help"],
+        ["list"],
+        ["list", "--json"],
+        ["show", "Tversky"],
+        ["link", "--help"],
+        ["completion", "bash"],
+        ["completion", "--trainers", "nnUNetTrainerTversky_"],
+    ],
+)
 def test_looking_around_imports_neither_torch_nor_nnunet(words: list[str]) -> None:
     code = f"""
 import sys
@@ -48,22 +54,12 @@ def test_list_shows_every_trick(capsys: pytest.CaptureFixture[str]) -> None:
     assert len({lines[info.name].index(info.summary) for info in EVERYTHING}) == 1
 
 
-@pytest.mark.parametrize("words", [[], ["--for", "small-objects"], ["--hook", "network"]])
-def test_list_fits_a_terminal_of_80_columns(words: list[str]) -> None:
-    ours, terminal = pty.openpty()
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    command = [sys.executable, "-m", "nnunet_tricks.cli", "list", *words]
-    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
-    with subprocess.Popen(command, stdout=terminal, env=environment):
-        os.close(terminal)
-        shown = b""
-        with suppress(OSError):  # how a terminal says that nobody writes to it any more
-            while part := os.read(ours, 65536):
-                shown += part
-    os.close(ours)
-    lines = shown.decode().splitlines()
-    assert max(map(len, lines)) <= 80
-    assert any(line.startswith("  ") for line in lines)
+@pytest.mark.parametrize("words", [["--for", "small-objects"], ["--hook", "network"]])
+@pytest.mark.parametrize("columns", [40, 80])
+def test_list_fits_a_terminal(words: list[str], columns: int) -> None:
+    shown = at_terminal(columns, "list", *words)
+    assert max(map(len, shown.lines)) <= columns
+    assert any(line.startswith("  ") for line in shown.lines)
 
 
 @pytest.mark.parametrize(
@@ -159,3 +155,8 @@ def test_a_closed_pipe_is_no_error(unbuffered: str, reader: str, monkeypatch: py
     command = f"{sys.executable} -m nnunet_tricks.cli list --json | {reader}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert done.stderr == ""
+
+
+def test_the_purpose_of_a_command_fits_beside_its_name() -> None:
+    assert all(len(purpose) <= 54 for purpose in COMMANDS.values())
+    assert max(map(len, COMMANDS)) <= 20

@@ -192,6 +192,20 @@ def parse(name: str, *, catalogue: Sequence[TrickInfo] = CATALOGUE) -> TrainerNa
     return parsed
 
 
+def is_legal(name: str) -> bool:
+    """Whether it is a trainer's name, told without a search for names near it.
+
+    Examples:
+        >>> is_legal("nnUNetTrainerTversky_alpha0p2"), is_legal("nnUNetTrainerTversky_alpha0p3")
+        (True, False)
+    """
+    tokens = name.removeprefix(PREFIX).split("_")
+    try:
+        return len(name) <= MAX_LENGTH and str(_read(TokenReader(CATALOGUE), list(filter(None, tokens)))) == name
+    except Flaw:
+        return False
+
+
 def model_folder(trainer: str, plans: str, configuration: str) -> str:
     """How nnU-Net calls the folder of a model.
 

@@ -14,6 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     from dataset_conversion.check.command import add_arguments
 
+    parser.description = "Check a raw data set: files, pairs, geometry, labels, duplicates, leaks in its splits."
     add_arguments(parser)
 
 

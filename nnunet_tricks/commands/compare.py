@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nnunet_tricks.comparison.comparison_table import ComparisonTable
     from nnunet_tricks.comparison.folders import Predictions
     from nnunet_tricks.comparison.report.collect import ReportedComparison
+    from nnunet_tricks.comparison.text_table import PrintedTable
     from nnunet_tricks.experiment.spec import Comparison
     from nnunet_tricks.nnunet.model import Model
 
@@ -66,18 +67,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare, and show the tables."""
-    from nnunet_tricks.comparison import across_tables, tables
+    from nnunet_tricks.comparison import across_tables, drawing, tables
     from nnunet_tricks.comparison.beside import beside
 
     _check(arguments)
     comparisons: list[ReportedComparison] = []
-    sections: list[str] = []
+    printed: list[PrintedTable] = []
     for selection in _selections(arguments):
         own = _compared(selection, arguments)
         comparisons += own
         if selection.comparison:
-            sections += [table.markdown_section for table in beside(_tables(own), selection.comparison)]
+            printed += beside(_tables(own), selection.comparison)
     all_tables = _tables(comparisons)
+    sections = [table.markdown_section for table in printed]
     sections += filter(None, [across_tables.as_markdown(all_tables)])
     if arguments.out:
         _write_tables(arguments.out, all_tables, sections)
@@ -88,8 +90,14 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(data, indent=1))
         return 0
     tables.show(all_tables)
-    for section in sections:
-        print(f"\n{section}")
+    console = drawing.console()
+    if console.is_terminal:
+        for table in (*printed, *across_tables.titled(all_tables)):
+            console.print()
+            drawing.draw(console, table)
+    else:
+        for section in sections:
+            print(f"\n{section}")
     for place in (arguments.out, arguments.report and arguments.report / "report.html"):
         if place:
             print(f"Written: {place}")

@@ -14,6 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add a sub-command for each data set."""
     from dataset_conversion.command import add_data_sets
 
+    parser.description = "Make nnU-Net raw data sets from ISIC 2018, CoNIC, KiTS19, LiTS and Cosmos55k."
     add_data_sets(parser)
 
 

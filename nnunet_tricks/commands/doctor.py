@@ -7,6 +7,9 @@ import json
 from dataclasses import asdict
 
 from nnunet_tricks.door import doctor
+from nnunet_tricks.utilities.terminal import GREEN, RED, YELLOW, command_lines, styled, width, wrapped
+
+COLOURS = {"ok": GREEN, "note": YELLOW, "missing": RED}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,13 +41,25 @@ def run(arguments: argparse.Namespace) -> int:
     for finding in doctor.examine():
         findings.append(finding)
         if not arguments.json:
-            print(finding, flush=True)
+            print(*_lines(finding, width()), sep="\n", flush=True)
     missing = [finding for finding in findings if finding.level == "missing"]
     if arguments.json:
         print(json.dumps({"ok": not missing, "findings": [asdict(finding) for finding in findings]}, indent=2))
     else:
         print(f"\n{len(missing)} to fix." if missing else "\nEverything needed is there.")
     return 1 if missing else 0
+
+
+def _lines(finding: doctor.Checkup, columns: int | None) -> list[str]:
+    """A finding in the width of the terminal; as it is in a file or a pipe."""
+    if columns is None:
+        return [str(finding)]
+    level, indent = f"{finding.level:<8} ", " " * 9
+    lines = wrapped(f"{finding.topic}: {finding.says}", columns, first=level, rest=indent)
+    lines[0] = styled(finding.level, COLOURS[finding.level]) + lines[0].removeprefix(finding.level)
+    return lines + (
+        command_lines(finding.fix, columns, first=f"{indent}fix: ", rest=f"{indent}  ") if finding.fix else []
+    )
 
 
 def _workers(arguments: argparse.Namespace) -> int:
@@ -54,5 +69,6 @@ def _workers(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps({"configuration": name, **asdict(loading), "says": loading.sentences}, indent=2))
     else:
-        print("\n".join([name, *(f"  {sentence}" for sentence in loading.sentences)]))
+        lines = [wrapped(sentence, width(), first="  ", rest="  ") for sentence in loading.sentences]
+        print(name, *(line for sentence in lines for line in sentence), sep="\n")
     return 0

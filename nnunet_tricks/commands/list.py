@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
-import sys
-import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from math import inf
@@ -16,10 +13,15 @@ from typing import Any
 
 from nnunet_tricks.catalogue import EVERYTHING
 from nnunet_tricks.catalogue.info import HOOKS, PHASES, TrickInfo
+from nnunet_tricks.utilities.terminal import BOLD, LEAST, styled, table_lines, width, wrapped
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command to its parser."""
+    parser.description = (
+        "List the tricks by phase. A terminal gets columns in its width; a file or a pipe gets one line for each "
+        "trick, with name, part of nnU-Net and effect."
+    )
     parser.add_argument("pattern", nargs="?", default="*", help="only matching names, such as 'Dice*'; case is ignored")
     parser.add_argument(
         "--phase", metavar="WORD", help=f"only this phase: {', '.join(PHASES)}; the first letters are enough"
@@ -46,37 +48,55 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     if not tricks:
         raise ValueError("no trick matches all of these; 'nnunet-tricks list' shows every trick")
+    columns = width()
     for phase in PHASES:
         rows = [info for info in tricks if info.phase == phase]
         if rows:
-            print(f"{phase}")
-            print(*_lines(rows, tricks, with_deltas=bool(arguments.challenge)), sep="\n")
+            print(styled(phase, BOLD))
+            print(*_lines(rows, tricks, columns, with_deltas=bool(arguments.challenge)), sep="\n")
     print()
     if any(not info.command for info in tricks):
-        print("nnUNetv2_train DATASET CONFIGURATION FOLD -tr nnUNetTrainer<Name>")
+        usage = "nnUNetv2_train DATASET CONFIGURATION FOLD -tr nnUNetTrainer<Name>"
+        print(*wrapped(usage, columns, rest="    "), sep="\n")
     for verb in dict.fromkeys(info.command.partition(" ")[0] for info in tricks if info.command):
         names = [info.name for info in tricks if info.command.startswith(f"{verb} ")]
         line = f"nnunet-tricks {verb}, after training: {', '.join(names)}"
-        print(*textwrap.wrap(line, 79, subsequent_indent="    "), sep="\n")
+        print(*wrapped(line, min(79, columns or 79), rest="    "), sep="\n")
     print("'nnunet-tricks show Name' shows more.")
     if arguments.challenge:
-        print("Numbers: points of Dice that a trick adds to a paper's bare baseline,\nmean (range) over data sets.")
+        for sentence in (
+            "Numbers: points of Dice that a trick adds to a paper's bare baseline,",
+            "mean (range) over data sets.",
+        ):
+            print(*wrapped(sentence, columns), sep="\n")
     return 0
 
 
-def _lines(rows: Sequence[TrickInfo], tricks: Sequence[TrickInfo], *, with_deltas: bool) -> Iterator[str]:
-    """A line for each trick; on a narrow terminal the summary goes below."""
-    width = max(len(info.name) for info in tricks)
-    hooks_width = max(len(_hooks(info)) for info in tricks)
-    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+def _lines(
+    rows: Sequence[TrickInfo], tricks: Sequence[TrickInfo], columns: int | None, *, with_deltas: bool
+) -> list[str]:
+    """Lines for the tricks of one phase.
+
+    Args:
+        rows: The tricks.
+        tricks: All tricks that are shown, whose columns are as wide.
+        columns: Width of the terminal; None for a file or a pipe, where each trick has one line.
+        with_deltas: Whether the papers' results are a column.
+    """
+    name_size = max(len(info.name) for info in tricks)
+    hooks_size = max(len(_hooks(info)) for info in tricks)
+    deltas_size = 24 if with_deltas else 0
+    # The part of nnU-Net is the first to go where sentences have no room.
+    with_hooks = columns is None or 8 + name_size + hooks_size + deltas_size + LEAST <= columns
+    table = []
     for info in rows:
-        deltas = f"  {_deltas(info):24}" if with_deltas else ""
-        head = f"  {info.name:{width}}  {_hooks(info):{hooks_width}}{deltas}"
-        if columns is None or len(head) + 2 + max(len(other.summary) for other in tricks) <= columns:
-            yield f"{head}  {info.summary}"
-            continue
-        yield from textwrap.wrap(" ".join(head.split()), columns, initial_indent="  ", subsequent_indent="      ")
-        yield from textwrap.wrap(info.summary, columns, initial_indent="      ", subsequent_indent="      ")
+        row = [f"{info.name:{name_size}}"]
+        row += [f"{_hooks(info):{hooks_size}}"] if with_hooks else []
+        row += [f"{_deltas(info):24}"] if with_deltas else []
+        table.append((*row, info.summary))
+    if columns is None:
+        return ["  " + "  ".join(row) for row in table]
+    return table_lines(table, columns)
 
 
 def _hooks(info: TrickInfo) -> str:
@@ -102,8 +122,13 @@ def as_data(info: TrickInfo) -> dict[str, Any]:
     }
 
 
+def problems() -> list[str]:
+    """All problems that tricks are for, as ``--for`` takes them."""
+    return sorted({_dashed(word) for info in EVERYTHING for word in info.challenges})
+
+
 def _check_challenge(challenge: str) -> None:
-    known = sorted({_dashed(word) for info in EVERYTHING for word in info.challenges})
+    known = problems()
     if _dashed(challenge) not in known:
         near = get_close_matches(_dashed(challenge), known, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""

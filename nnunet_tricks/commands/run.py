@@ -35,6 +35,7 @@ from nnunet_tricks.experiment.spec import Experiment, read_experiment
 from nnunet_tricks.nnunet.folders import Folders
 from nnunet_tricks.utilities.durations import seconds_in
 from nnunet_tricks.utilities.signals import told_to_end
+from nnunet_tricks.utilities.terminal import width, wrapped
 
 RUNNERS = ("local", "print", "snakemake")
 
@@ -92,9 +93,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the experiment, or show what would run."""
     experiment = read_experiment(arguments.spec)
     if experiment.description:
-        print(experiment.description, file=sys.stderr)
+        _remark(experiment.description)
     for note in (*experiment.notes, *experiment.undecided):
-        print(f"note: {note}", file=sys.stderr)
+        _remark(f"note: {note}")
     _tell_missing(experiment, skip=arguments.skip_missing)
     if arguments.workers < 1:
         raise ValueError(f"--workers must be at least 1, got {arguments.workers}")
@@ -121,11 +122,19 @@ def run(arguments: argparse.Namespace) -> int:
     return _local(arguments, cells, devices, budget)
 
 
+def _remark(text: str) -> None:
+    """Print something that is no output, in whole words on a terminal."""
+    columns = width(sys.stderr)
+    # A description may have lines of its own.
+    lines = [text] if columns is None else [row for line in text.splitlines() for row in wrapped(line, columns)]
+    print(*lines, sep="\n", file=sys.stderr)
+
+
 def _tell_missing(experiment: Experiment, *, skip: bool) -> None:
     absent = missing(experiment)
     for lack in absent:
         where = f"{lack.comparison}: " if lack.comparison else ""
-        print(f"missing: {where}{lack.arm} needs {', '.join(lack.tricks)}", file=sys.stderr)
+        _remark(f"missing: {where}{lack.arm} needs {', '.join(lack.tricks)}")
     if absent and not skip:
         raise ValueError(f"{len(absent)} ways to train need tricks that do not exist yet: --skip-missing runs the rest")
 
@@ -140,7 +149,7 @@ def _lock(experiment: Experiment) -> int:
 def _tell_lock(spec: Path) -> None:
     state = state_of(spec)
     if state.lock and not state.matches:
-        print(f"note: {state.sentence} Reports will say so.", file=sys.stderr)
+        _remark(f"note: {state.sentence} Reports will say so.")
 
 
 def _profile(arguments: argparse.Namespace) -> Profile | None:
@@ -213,7 +222,7 @@ def _dry_run(arguments: argparse.Namespace, cells: Sequence[Cell], devices: Sequ
     if arguments.json:
         print(json.dumps(preview.as_data(slots, costs), indent=2))
     else:
-        print(preview.as_text(slots, costs, workers=len(devices), budget=budget))
+        print(preview.as_text(slots, costs, workers=len(devices), budget=budget, columns=width()))
     return 0
 
 
@@ -234,7 +243,7 @@ def _snakemake(
     strangers = Strangers() if arguments.dry_run else None
     slots = forecast(cells, costs.seconds, workers=workers, budget=budget, strangers=strangers)
     if arguments.dry_run:
-        print(preview.as_text(slots, costs, workers=workers, budget=budget))
+        print(preview.as_text(slots, costs, workers=workers, budget=budget, columns=width()))
     head = HeadProcess(
         arguments.spec,
         [slot.cell for slot in slots if slot.fits],

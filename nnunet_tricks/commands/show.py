@@ -14,10 +14,12 @@ from nnunet_tricks.catalogue.naming import PREFIX, IllegalName, TrainerName, Tri
 from nnunet_tricks.catalogue.papers import cited
 from nnunet_tricks.commands.list import as_data
 from nnunet_tricks.door import external
+from nnunet_tricks.utilities.terminal import BOLD, command_lines, styled, width, wrapped
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command to its parser."""
+    parser.description = "Show what one trick or trainer switches, its formula, parameters, paper and an example."
     parser.add_argument("name", help="a trick (Tversky) or a trainer (nnUNetTrainerTversky_alpha0p2_100epochs)")
     parser.add_argument("--cite", action="store_true", help="print only the BibTeX entries")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
@@ -37,16 +39,18 @@ def run(arguments: argparse.Namespace) -> int:
         report |= {"builds_on": str(name), "trainer": builds_on} if builds_on else {}
         print(json.dumps(report, indent=2))
     else:
+        columns = width()
         if builds_on:
-            print(f"{builds_on} is yours and builds on this one; its own changes are not shown.\n")
-        print(f"{name}: {name.epochs} epochs, run {name.run}")
+            note = f"{builds_on} is yours and builds on this one; its own changes are not shown."
+            print(*wrapped(note, columns), "", sep="\n")
+        print(*wrapped(f"{name}: {name.epochs} epochs, run {name.run}", columns, rest="    "), sep="\n")
         if any(trick.info.base for trick in name.tricks):
-            print(f"trains with {', '.join(map(str, name.switched))}")
+            print(*wrapped(f"trains with {', '.join(map(str, name.switched))}", columns, rest="    "), sep="\n")
         for trick in name.tricks:
-            print("\n".join(["", *_lines(trick)]))
+            print(*_lines(trick, columns), sep="\n")
         if note := ensemble_note(builds_on or str(name)):
-            print(f"\nlength     {note}")
-        print(f"\nexample    nnUNetv2_train 501 3d_fullres 0 -tr {builds_on or name}")
+            print("", *_row("length", note, columns), sep="\n")
+        print("", *_example(f"nnUNetv2_train 501 3d_fullres 0 -tr {builds_on or name}", columns), sep="\n")
     return 0
 
 
@@ -61,9 +65,9 @@ def _show_after_training(arguments: argparse.Namespace) -> int:
         tricks = [as_data(trick.info) | {"settings": trick.settings}]
         print(json.dumps({"command": line, "tricks": tricks, "switched": [str(trick)]}, indent=2))
     else:
+        columns = width()
         print(f"{trick}: for trained models")
-        print("\n".join(["", *_lines(trick)]))
-        print(f"\nexample    {line}")
+        print(*_lines(trick, columns), "", *_example(line, columns), sep="\n")
     return 0
 
 
@@ -90,28 +94,47 @@ def _read(given: str) -> tuple[TrainerName, str]:
         raise
 
 
-def _lines(trick: Trick) -> Iterator[str]:
+def _lines(trick: Trick, columns: int | None) -> Iterator[str]:
+    """An empty line, and all that the catalogue says about a trick.
+
+    Args:
+        trick: The trick with its settings.
+        columns: Width of the terminal; None for a file or a pipe, where lines are as long as their text.
+    """
     info = trick.info
-    yield f"{info.name}: {info.summary}"
-    yield f"phase      {info.phase}"
-    yield f"switches   {', '.join(info.hooks)}"
-    yield f"{'made of' if info.base else 'formula':10} {info.formula}"
+    yield ""
+    name, *rest = wrapped(f"{info.name}: {info.summary}", columns, rest="    ")
+    yield from (styled(info.name, BOLD) + name.removeprefix(info.name), *rest)
+    yield from _row("phase", info.phase, columns)
+    yield from _row("switches", ", ".join(info.hooks), columns)
+    yield from _row("made of" if info.base else "formula", info.formula, columns)
     for index, parameter in enumerate(info.parameters):
         value = trick.settings[parameter.name]
         set_to = "" if value == parameter.default else f", here {_written(value)}"
         if parameter.name not in trick.in_effect:
             set_to = ", here without effect"
         title = "parameters" if index == 0 else ""
-        yield f"{title:10} {parameter.name}: {parameter.help}"
-        yield f"{'':10} {'':{len(parameter.name)}}  {parameter.allowed}, default {_written(parameter.default)}{set_to}"
-    yield f"for        {', '.join(info.challenges)}"
-    yield f"paper      {info.paper.short} (--cite for BibTeX)"
+        indent = " " * (len(parameter.name) + 2)
+        yield from _row(title, f"{parameter.name}: {parameter.help}", columns, indent)
+        allowed = f"{parameter.allowed}, default {_written(parameter.default)}{set_to}"
+        yield from wrapped(allowed, columns, first=f"{'':11}{indent}", rest=f"{'':11}{indent}")
+    yield from _row("for", ", ".join(info.challenges), columns)
+    yield from _row("paper", f"{info.paper.short} (--cite for BibTeX)", columns)
     for index, measured in enumerate(info.measured):
-        title = "measured" if index == 0 else ""
-        yield (
-            f"{title:10} {measured.dataset}: Dice {measured.baseline:.2f} {measured.delta:+.2f} "
+        text = (
+            f"{measured.dataset}: Dice {measured.baseline:.2f} {measured.delta:+.2f} "
             f"({measured.row} in {measured.source}; one trick added to a bare baseline)"
         )
+        yield from _row("measured" if index == 0 else "", text, columns, "  ")
+
+
+def _row(title: str, text: str, columns: int | None, indent: str = "") -> list[str]:
+    """A title, and its text beside it; further lines are indented."""
+    return wrapped(text, columns, first=f"{title:10} ", rest=f"{'':11}{indent}")
+
+
+def _example(command: str, columns: int | None) -> list[str]:
+    return command_lines(command, columns, first=f"{'example':10} ", rest=f"{'':11}  ")
 
 
 def _written(value: Value) -> str:

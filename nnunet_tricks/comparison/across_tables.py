@@ -82,11 +82,15 @@ def _signs_data(signs: Signs) -> dict[str, Any]:
     return asdict(signs) | {"differences": {name: as_json(value) for name, value in signs.differences.items()}}
 
 
+def titled(tables: Iterable[ComparisonTable]) -> Iterator[PrintedTable]:
+    """The sign tables as they stand below others, with a title that says what they are."""
+    for table in sign_tables(tables):
+        yield replace(table, title=f"Across data sets: {table.title}")
+
+
 def as_markdown(tables: Iterable[ComparisonTable]) -> str:
     """All sign tables as Markdown; empty if there are none."""
-    return "\n".join(
-        replace(table, title=f"Across data sets: {table.title}").markdown_section for table in sign_tables(tables)
-    )
+    return "\n".join(table.markdown_section for table in titled(tables))
 
 
 def _row(signs: Signs, datasets: Sequence[str]) -> tuple[str, ...]:

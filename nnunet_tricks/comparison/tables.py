@@ -6,21 +6,19 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from nnunet_tricks.comparison import worth
+from nnunet_tricks.comparison import drawing, worth
 from nnunet_tricks.comparison.comparison_table import ComparisonTable, MethodRow
 from nnunet_tricks.comparison.marked import inline
 from nnunet_tricks.comparison.scores import Score
 from nnunet_tricks.comparison.statistics.model import Effect
 from nnunet_tricks.comparison.table import as_json
 from nnunet_tricks.comparison.text_table import NOTHING, PrintedTable
+from nnunet_tricks.utilities.terminal import wrapped
 
 COLLAPSED = "collapsed"
-WIDE = 10_000
-"""Width in characters that no table exceeds."""
-
 SIGNED = (
     "Signed numbers: difference to {baseline}. Means over the cases of all folds; square brackets: how many cases "
     "count, if not all."
@@ -163,43 +161,14 @@ def below_title(table: ComparisonTable) -> str:
 
 def show(tables: Iterable[ComparisonTable]) -> None:
     """Print all tables on the terminal."""
-    from rich.console import Console
-    from rich.measure import Measurement
-
-    console = Console()
-    if not console.is_terminal:
-        # A file or a pipe has room.
-        console = Console(width=200)
+    console = drawing.console()
     for table in tables:
         console.print(title(table), style="bold", highlight=False, markup=False)
         for text_table in _text_tables(table):
-            drawing = _drawing(text_table)
-            if Measurement.get(console, console.options.update(max_width=WIDE), drawing).maximum > console.width:
-                # Differences below the means, so that no number is cut off.
-                drawing = _drawing(_stacked(text_table))
-            console.print(drawing)
+            drawing.draw(console, text_table)
         for note in notes(table).lines:
-            console.print(f"- {note}", highlight=False, markup=False, soft_wrap=True)
-
-
-def _drawing(table: PrintedTable) -> Any:
-    """A table of rich whose numbers stay whole; only the names in its first column may be broken."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    # As Text: rich takes the brackets of a unit, [mm], for its markup.
-    drawing = Table(title=Text(table.title), title_justify="left", box=box.SIMPLE_HEAD)
-    for index, word in enumerate(table.header):
-        drawing.add_column(Text(word), justify="right" if index else "left", no_wrap=bool(index), overflow="fold")
-    for row in table.rows:
-        drawing.add_row(*map(Text, row))
-    return drawing
-
-
-def _stacked(table: PrintedTable) -> PrintedTable:
-    header, *rows = ((line[0], *(word.replace(" ", "\n") for word in line[1:])) for line in (table.header, *table.rows))
-    return replace(table, header=header, rows=tuple(rows))
+            for line in wrapped(note, console.width if console.is_terminal else None, first="- ", rest="  "):
+                drawing.say(console, line)
 
 
 def as_csv(tables: Iterable[ComparisonTable]) -> str:

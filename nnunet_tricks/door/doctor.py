@@ -53,17 +53,17 @@ class Checkup:
         topic: Subject.
         says: Sentence about what was found.
         level: ``ok``; ``note`` if it may be as wanted; ``missing`` if nothing works, or not all, before it is fixed.
-        mend: Command that fixes it.
+        fix: Command that fixes it.
     """
 
     topic: str
     says: str
     level: Literal["ok", "note", "missing"] = "ok"
-    mend: str = ""
+    fix: str = ""
 
     def __str__(self) -> str:
         """Level, subject, sentence and command, for the terminal."""
-        return f"{self.level:<8} {self.topic}: {self.says}" + (f"\n{'':<8} fix: {self.mend}" if self.mend else "")
+        return f"{self.level:<8} {self.topic}: {self.says}" + (f"\n{'':<8} fix: {self.fix}" if self.fix else "")
 
 
 def examine() -> Iterator[Checkup]:
@@ -89,8 +89,8 @@ def _packages() -> Iterator[Checkup]:
             yield Checkup(name, "is not installed", "missing", _python("-m", "pip", "install", wanted))
             continue
         if name == "nnunetv2" and not (2, 7) <= external.release_numbers(release) < (3, 0):
-            mend = _python("-m", "pip", "install", "nnunetv2>=2.7,<3")
-            yield Checkup(name, f"{release}, which we do not support: it must be 2.7 or later, and 2", "missing", mend)
+            fix = _python("-m", "pip", "install", "nnunetv2>=2.7,<3")
+            yield Checkup(name, f"{release}, which we do not support: it must be 2.7 or later, and 2", "missing", fix)
         else:
             yield Checkup(name, release)
 
@@ -99,17 +99,17 @@ def _commands() -> Iterator[Checkup]:
     command = shutil.which("nnUNetv2_train")
     if command is None:
         activate = Path(sys.prefix) / "bin" / "activate"
-        mend = f"source {shlex.quote(str(activate))}" if activate.is_file() else ""
-        yield Checkup("nnUNetv2_train", "is not on the PATH", "note", mend)
+        fix = f"source {shlex.quote(str(activate))}" if activate.is_file() else ""
+        yield Checkup("nnUNetv2_train", "is not on the PATH", "note", fix)
         return
     # A script, of which the first lines name its interpreter; on Windows a program that hides it.
     with open(command, "rb") as file:
         interpreter = re.search(r"^#!['\"]?(/\S*python[\d.]*)|exec' ['\"]?(/.*?python[\d.]*)", _text(file.read(500)))
     python = next(filter(None, interpreter.groups()), "") if interpreter else ""
     if python and os.path.realpath(os.path.dirname(python)) != os.path.realpath(os.path.dirname(sys.executable)):
-        mend = _python("-m", "pip", "install", "--force-reinstall", "--no-deps", "nnunetv2")
+        fix = _python("-m", "pip", "install", "--force-reinstall", "--no-deps", "nnunetv2")
         says = f"{command} belongs to another Python, {python}, where this link and package are not"
-        yield Checkup("nnUNetv2_train", says, "missing", mend)
+        yield Checkup("nnUNetv2_train", says, "missing", fix)
     else:
         yield Checkup("nnUNetv2_train", command)
 
@@ -165,16 +165,16 @@ def _look_up(*, door_is_open: bool) -> Iterator[Checkup]:
     """Look trainers up with nnU-Net's own search, in fresh interpreters."""
     built_in = probe(BUILT_IN)
     if "torch" not in built_in:
-        mend = _python("-m", "pip", "install", "--force-reinstall", "torch")
-        yield Checkup("torch", f"cannot be imported: {built_in['failure']}", "missing", mend)
+        fix = _python("-m", "pip", "install", "--force-reinstall", "torch")
+        yield Checkup("torch", f"cannot be imported: {built_in['failure']}", "missing", fix)
         return
     if built_in["device"]:
         yield Checkup("GPU", built_in["device"])
     else:
         yield Checkup("GPU", "none that torch can use; nnU-Net's commands then need '-device cpu'", "note")
     if "seconds" not in built_in:
-        mend = _python("-m", "pip", "install", "--force-reinstall", "nnunetv2>=2.7,<3")
-        yield Checkup("nnunetv2", f"cannot find its own {BUILT_IN}: {built_in['failure']}", "missing", mend)
+        fix = _python("-m", "pip", "install", "--force-reinstall", "nnunetv2>=2.7,<3")
+        yield Checkup("nnunetv2", f"cannot find its own {BUILT_IN}: {built_in['failure']}", "missing", fix)
         return
     yield Checkup("look-up", f"nnU-Net finds its own {BUILT_IN} in {built_in['seconds']:.2f} s")
     if not door_is_open:

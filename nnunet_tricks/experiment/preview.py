@@ -11,13 +11,16 @@ from nnunet_tricks.experiment.loading import Loading
 from nnunet_tricks.experiment.local import DONE
 from nnunet_tricks.experiment.nnunet_cells import Train
 from nnunet_tricks.utilities.durations import in_words
+from nnunet_tricks.utilities.terminal import LEAST, name_lines, wrapped
 from nnunet_tricks.utilities.wording import some
 
 EARLY = 1
 """First number in the rank of the baseline and the first trick."""
 
 
-def as_text(slots: Sequence[Slot], costs: Costs, *, workers: int, budget: float | None) -> str:
+def as_text(
+    slots: Sequence[Slot], costs: Costs, *, workers: int, budget: float | None, columns: int | None = None
+) -> str:
     """A table of the cells in their order, and the totals.
 
     Args:
@@ -25,6 +28,7 @@ def as_text(slots: Sequence[Slot], costs: Costs, *, workers: int, budget: float 
         costs: Costs of the cells, for the space on disk.
         workers: Number of cells at a time.
         budget: Seconds that there are; None for no limit.
+        columns: Width of the terminal; None for a file or a pipe, where each cell has one line.
     """
     rows = [("", "state", "takes", "ends after", "cell")]
     for number, slot in enumerate(slots, 1):
@@ -33,11 +37,35 @@ def as_text(slots: Sequence[Slot], costs: Costs, *, workers: int, budget: float 
         ends = "" if slot.state == DONE else _time(slot.ends)
         rows.append((str(number), slot.state, seconds, ends, slot.cell.key + outside))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    lines = [
-        "  ".join([*(cell.rjust(width) for cell, width in zip(row, widths, strict=False)), row[4]]) for row in rows
-    ]
-    sums = _sums(slots, costs, workers, budget)
-    return "\n".join([*lines, "", *sums, *_loading(costs), *_strangers(slots)])
+    heads = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=False)) for row in rows]
+    lines = [f"{head}  {row[4]}" for head, row in zip(heads, rows, strict=True)]
+    if columns is not None and max(map(len, lines)) > columns:
+        lines = _in_width(heads, [row[4] for row in rows], columns)
+    sums = [*_sums(slots, costs, workers, budget), *_loading(costs), *_strangers(slots)]
+    return "\n".join([*lines, "", *(line for words in sums for line in wrapped(words, columns))])
+
+
+def _in_width(heads: Sequence[str], keys: Sequence[str], columns: int) -> list[str]:
+    """Lines for a narrow terminal: a data set is named where it changes, and long keys go on in further lines.
+
+    Args:
+        heads: Heading and rows of the table without its last column, as long as each other.
+        keys: Heading and cells of the last column.
+        columns: Width of the terminal.
+    """
+    beside = len(heads[0]) + 2 + LEAST <= columns
+    indent = " " * (len(heads[0]) + 2 if beside else 2)
+    lines = [f"{heads[0]}  {keys[0]}" if beside else heads[0].rstrip()]
+    dataset = ""
+    for head, key in zip(heads[1:], keys[1:], strict=True):
+        folder, slash, rest = key.partition("/")
+        if folder != dataset:
+            dataset = folder
+            lines.append(indent + folder + slash)
+        first, *others = (indent + part for part in name_lines(rest, columns - len(indent)))
+        lines += [head + first[len(head) :]] if beside else [head.rstrip(), first]
+        lines += others
+    return lines
 
 
 def as_data(slots: Sequence[Slot], costs: Costs) -> list[dict[str, Any]]:

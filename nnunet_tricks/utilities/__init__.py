@@ -1,1 +1,1 @@
-"""Whole files, durations, wording, signals."""
+"""Whole files, durations, wording, signals, terminals."""

@@ -14,6 +14,7 @@ from nnunet_tricks.comparison.methods import without_run
 from nnunet_tricks.experiment.record import Attempt, Record
 from nnunet_tricks.experiment.split import Split
 from tests.comparison.world import EPOCH_SECONDS, World, predicted, truth, write
+from tests.terminals import at_terminal
 
 ONE_WORKER = ["--workers", "1"]
 
@@ -93,16 +94,37 @@ def test_terminal_markdown_and_csv(both: list[Path], tmp_path: Path, capsys) -> 
     assert float(dice[1]["mean"]) - float(dice[0]["mean"]) == pytest.approx(float(dice[1]["difference"]))
 
 
-def test_numbers_are_whole_on_a_narrow_terminal(both: list[Path], capsys, monkeypatch) -> None:
-    (table,) = compared(both, capsys)
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setenv("FORCE_COLOR", "1")  # makes rich take what pytest reads for a terminal
-    assert main(["compare", *map(str, both), *ONE_WORKER]) == 0
-    shown = re.sub(r"\x1b\[[\d;]*m", "", capsys.readouterr().out)
-    assert max(map(len, shown.partition("- Signed")[0].splitlines())) <= 80
-    assert "\u2026" not in shown
-    for score in table["methods"][1]["scores"]["kidney"].values():
-        assert f"({score['difference']:+.{3 if score['unit'] == '1' else 2}f})" in shown
+@pytest.mark.parametrize(
+    ("columns", "variables"), [(40, {"PYTHONIOENCODING": "ascii", "TERM": "dumb"}), (80, {}), (200, {"NO_COLOR": "1"})]
+)
+def test_numbers_and_names_are_whole_at_a_terminal(tmp_path, capsys, monkeypatch, columns, variables) -> None:
+    name = "nnUNetTrainerTversky_alpha0p2_NoDeepSupervision_100epochs"
+    worlds = [World(tmp_path / "nnunet", dataset=dataset) for dataset in ("Dataset007_Lov\u00e1sz", "Dataset008_Other")]
+    for variable, value in worlds[0].variables.items():
+        monkeypatch.setenv(variable, value)
+    models = [
+        world.train(trainer, skill=2 + (trainer == name))
+        for world in worlds
+        for trainer in (name, "nnUNetTrainer_100epochs")
+    ]
+    tables = compared(models, capsys)
+    shown = at_terminal(columns, "compare", *models, *ONE_WORKER, environment=variables)
+    assert shown.code == 0
+    assert max(map(len, shown.lines)) <= columns
+    if variables:
+        assert "\x1b" not in shown.text.partition("Dataset")[2]
+    assert ("Lovasz" in shown.text) == ("PYTHONIOENCODING" in variables)
+    assert "\u2026" not in shown.text
+    trick = next(method for method in tables[0]["methods"] if method["trainer"] == name)
+    for score in trick["scores"]["kidney"].values():
+        digits = 3 if score["unit"] == "1" else 2
+        assert f"({score['difference']:+.{digits}f})" in shown.words
+    # Names are broken at underscores only, and the table across data sets is no Markdown here.
+    parts = {"nnUNetTrainerTversky", "_alpha0p2", "_NoDeepSupervision", "_100epochs"}
+    pieces = {piece for line in shown.lines for piece in re.findall(r"_?[A-Za-z0-9]+", line) if "Tversky" in piece}
+    assert pieces <= {*parts, "Tversky"}
+    assert "Across data sets: Dice, 3d, validation" in " ".join(shown.words)
+    assert "| method |" not in shown.text
 
 
 def test_a_model_that_predicts_nothing_is_collapsed_and_counted(world: World, capsys) -> None:

@@ -1,6 +1,8 @@
 """The doctor names what is wrong and what fixes it, and never breaks down itself."""
 
 import json
+import re
+import shlex
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 
 from tests.door.environments import Environment, Maker
 from tests.door.names import OURS, OWN
+from tests.terminals import at_terminal
 
 PATHS = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
 
@@ -73,8 +76,8 @@ def test_nothing_is_there(make: Maker) -> None:
     assert code == 1
     for topic in ("nnunetv2", "torch", "nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results", "door"):
         assert found[topic][0]["level"] == "missing"
-        assert found[topic][0]["mend"]
-    assert found["door"][0]["mend"] == "nnunet-tricks link"
+        assert found[topic][0]["fix"]
+    assert found["door"][0]["fix"] == "nnunet-tricks link"
     assert found["torch"][1]["says"] == "cannot be imported: ModuleNotFoundError: No module named 'torch'"
 
 
@@ -97,12 +100,12 @@ def test_folders_that_are_missing_or_read_only(make: Maker, tmp_path: Path) -> N
     for name in ("nnUNet_preprocessed", "nnUNet_results"):
         Path(paths[name]).mkdir(mode=0o555)
     _, found = examine(environment, **paths)
-    assert found["nnUNet_raw"][0]["mend"] == f"mkdir -p {paths['nnUNet_raw']}"
+    assert found["nnUNet_raw"][0]["fix"] == f"mkdir -p {paths['nnUNet_raw']}"
     if environment.run("-c", f"import os, sys; sys.exit(os.access({paths['nnUNet_results']!r}, os.W_OK))").returncode:
         pytest.skip("this user may write everywhere and cannot give that right away")
     assert found["nnUNet_preprocessed"][0]["level"] == "note"
     assert found["nnUNet_results"][0]["level"] == "missing"
-    assert found["nnUNet_results"][0]["mend"] == f"chmod u+w {paths['nnUNet_results']}"
+    assert found["nnUNet_results"][0]["fix"] == f"chmod u+w {paths['nnUNet_results']}"
 
 
 def test_an_outdated_link_and_a_command_of_another_python(make: Maker, tmp_path: Path) -> None:
@@ -115,7 +118,7 @@ def test_an_outdated_link_and_a_command_of_another_python(make: Maker, tmp_path:
     command.chmod(0o755)
     _, found = examine(environment, PATH=str(tmp_path))
     assert found["door"][0]["level"] == "note"
-    assert found["door"][0]["mend"] == "nnunet-tricks link"
+    assert found["door"][0]["fix"] == "nnunet-tricks link"
     assert found["nnUNetv2_train"][0]["level"] == "missing"
     assert f"belongs to another Python, {sys.executable}" in found["nnUNetv2_train"][0]["says"]
 
@@ -125,3 +128,23 @@ def test_people_get_sentences(make: Maker) -> None:
     assert done.returncode == 1
     assert "missing  nnunetv2: is not installed\n         fix: " in done.stdout
     assert done.stdout.rstrip().endswith("to fix.")
+
+
+def test_findings_use_the_width_of_a_terminal(make: Maker) -> None:
+    environment = make(nnunet=False, libs=False)
+    variables = {
+        "PATH": str(environment.folder / "bin"),
+        "HOME": str(environment.home),
+        "nnUNet_raw": "/no/such folder",
+    }
+    shown = at_terminal(60, "doctor", python=environment.python, environment=variables)
+    assert shown.code == 1
+    # A path is one word, however long it is.
+    too_long = [line.strip().removeprefix("fix: ").removesuffix(" \\") for line in shown.lines if len(line) > 60]
+    assert all(" " not in line and "/" in line for line in too_long), too_long
+    assert "\x1b[31mmissing\x1b[0m  nnunetv2: is not installed\n         fix: " in shown.text
+    # Commands that take several lines are the same commands.
+    in_pipe = re.findall("fix: (.*)", environment.tricks("doctor", nnUNet_raw="/no/such folder").stdout)
+    fixes = re.findall(r"fix: ((?:.*\\\n)*.*)", shown.plain)
+    assert [shlex.split(fix.replace("\\\n", " ")) for fix in fixes] == [shlex.split(fix) for fix in in_pipe]
+    assert "mkdir -p '/no/such folder'" in fixes

@@ -15,6 +15,7 @@ from nnunet_tricks.door.external import is_read
 from nnunet_tricks.experiment.record import Record
 from nnunet_tricks.experiment.split import Split, kept
 from tests.experiment.conftest import DATASET
+from tests.terminals import at_terminal
 
 SPEC = "datasets: [901]\nconfigurations: [3d_fullres]\ntricks: [Tversky, CE]\nepochs: 5\nfolds: [0, 1]\n"
 
@@ -53,6 +54,23 @@ def test_a_dry_run_says_that_nothing_can_be_decided_and_what_to_write(spec, prep
     assert "every verdict of 'compare' will be 'undecided'; write 'baseline_runs: 3'" in err
     _, _, err = outcome_of(capsys, spec(SPEC + "baseline_runs: 3\n"), "--dry-run", "--no-timing", "--device", "cpu")
     assert "undecided" not in err
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_a_dry_run_fits_the_terminal_and_keys_stay_whole_in_a_pipe(spec, preprocessed, columns, capsys) -> None:
+    words = ["run", spec(SPEC.replace("CE]", "CE_NoDeepSupervision]")), "--dry-run", "--no-timing", "--device", "cpu"]
+    shown = at_terminal(columns, *words)
+    assert shown.code == 0
+    assert max(map(len, shown.lines)) <= columns
+    key = f"{DATASET}/nnUNetTrainerCE_NoDeepSupervision_5epochs__nnUNetPlans__3d_fullres/fold_1/train"
+    assert main([str(word) for word in words]) == 0
+    printed = capsys.readouterr()
+    assert f"open      ?           ?  {key}\n" in printed.out
+    if columns == 200:
+        assert printed.out in shown.plain
+    else:
+        assert key.partition("/")[2] in "".join(shown.words)
+    assert "".join(printed.err.split()) in "".join(shown.words)
 
 
 def test_a_dry_run_for_programs(spec, preprocessed, capsys) -> None:
