@@ -36,7 +36,7 @@ def api_page(package: str, modules: list[str]) -> str:
     return (
         "\n\n".join(
             [
-                "---\nsearch:\n  boost: 0.2\n---",
+                "---\nsearch:\n  exclude: true\n---",
                 f"# {package}",
                 f"::: {package}",
                 *(f"::: {module}" for module in modules),

@@ -210,12 +210,12 @@ def _parameters(info: TrickInfo) -> Iterator[str]:
 
 
 def _advice(info: TrickInfo) -> Iterator[str]:
-    yield "## When to use it"
+    # The problems stand in the heading, so that a search for one finds its tricks first.
+    yield f"## For {', '.join(info.challenges)}"
     if info.use_when:
         yield f"**Use it** {info.use_when}."
     if info.avoid_when:
         yield f"**Better not** {info.avoid_when}."
-    yield f"Problems that it is for: {', '.join(info.challenges)}."
     yield "It may do nothing for your data: [is it a real difference?](../compare.md#is-it-a-real-difference)"
 
 
