@@ -125,6 +125,8 @@ class TrickInfo:
         parameters: Settings, in the order in which names spell them.
         paper: Paper that it comes from.
         challenges: Problems it is for, as ``list --for`` takes them.
+        use_when: End of a sentence that begins with "Use it", without a full stop.
+        avoid_when: End of a sentence that begins with "Better not", without a full stop.
         measured: Changes of Dice that papers report for it.
         base: Whether it is a base: it stands first, and tricks after it replace what it set.
         dimensions: Number of axes of the images that it is for, 2 or 3; 0 for any. A base only warns where images have
@@ -152,6 +154,8 @@ class TrickInfo:
     paper: Paper
     parameters: tuple[Parameter, ...] = ()
     challenges: tuple[str, ...] = ()
+    use_when: str = ""
+    avoid_when: str = ""
     measured: tuple[Measurement, ...] = ()
     base: bool = False
     dimensions: int = 0

@@ -19,32 +19,10 @@ from nnunet_tricks.experiment.arm import Arm, of_trainer, of_tricks
 from nnunet_tricks.experiment.design import BASELINE, DESIGNS
 from nnunet_tricks.experiment.entry import Entry, SpecError, read
 from nnunet_tricks.experiment.inference import InferenceSetting, read_setting
+from nnunet_tricks.experiment.keys import FILE_KEYS, KEYS
 from nnunet_tricks.experiment.printed import Printed, read_printed
 from nnunet_tricks.nnunet.plans_file import DEFAULT_PLANS
 from nnunet_tricks.planning.small import check_name
-
-FILE_KEYS = ("name", "description", "needs", "comparisons")
-KEYS = (
-    "datasets",
-    "configurations",
-    "plans",
-    "small",
-    "design",
-    "trainers",
-    "tricks",
-    "baseline",
-    "epochs",
-    "folds",
-    "runs",
-    "baseline_runs",
-    "shared_randomness",
-    "on",
-    "checkpoint",
-    "regions",
-    "inference",
-    "published",
-)
-"""Keys of a comparison. In a file with several, keys at the top hold for all."""
 
 PARTS = ("validation", "test")
 CHECKPOINTS = ("final", "best")

@@ -55,5 +55,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         ),
         paper=cited("zhang2025slices"),
         challenges=("few labels",),
+        use_when="where only some slices are annotated, and to simulate such budgets on dense data",
+        avoid_when="with dense labels at its defaults: it then only changes padding and how patches are centred",
     ),
 )

@@ -26,6 +26,8 @@ def _single(
     *parameters: Parameter,
     paper: Paper = _PAPER,
     challenges: tuple[str, ...] = ("small data sets",),
+    use_when: str,
+    avoid_when: str,
 ) -> TrickInfo:
     """An entry of one augmentation that replaces nnU-Net's, and can stand beside others of the kind."""
     file = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
@@ -39,6 +41,8 @@ def _single(
         parameters=parameters,
         paper=paper,
         challenges=challenges,
+        use_when=use_when,
+        avoid_when=avoid_when,
     )
 
 
@@ -54,6 +58,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         parameters=(mediseg("in 3D every patch gets noise and gamma"),),
         paper=_PAPER,
         challenges=("domain shift",),
+        use_when="to repeat the trick paper, or where scanners differ in contrast",
+        avoid_when="in place of nnU-Net's augmentation on ordinary data: it has no spatial changes",
         measured=tables_5_and_6("A", isic=-0.02, conic=0.64, kidney=-0.85, tumour=-3.95, lits=0.51),
     ),
     TrickInfo(
@@ -67,6 +73,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         parameters=(mediseg("in 3D every patch is scaled, and turned about one axis by 0 to 270 degrees"),),
         paper=_PAPER,
         challenges=("small data sets",),
+        use_when="to repeat the trick paper, or where grey values must not change",
+        avoid_when="in 3D at the paper's settings: it lost on all its 3D sets",
         measured=tables_5_and_6("B", isic=1.18, conic=3.10, kidney=-4.50, tumour=-13.99, lits=-3.66),
     ),
     TrickInfo(
@@ -79,9 +87,26 @@ ENTRIES: tuple[TrickInfo, ...] = (
         parameters=(mediseg("as for GTAugA and GTAugB"),),
         paper=_PAPER,
         challenges=("small data sets", "domain shift"),
+        use_when="to repeat the trick paper",
+        avoid_when="in place of nnU-Net's augmentation without a comparison: nnU-Net's has more kinds of changes",
     ),
-    _single("Flip", "spatial", "mirrored patches", "each axis, p 0.5"),
-    _single("Rotate90", "spatial", "patches turned by multiples of 90 degrees", "90, 180 or 270 degrees", _P),
+    _single(
+        "Flip",
+        "spatial",
+        "mirrored patches",
+        "each axis, p 0.5",
+        use_when="for studies of single augmentations",
+        avoid_when="alone on ordinary data, and where left and right differ",
+    ),
+    _single(
+        "Rotate90",
+        "spatial",
+        "patches turned by multiples of 90 degrees",
+        "90, 180 or 270 degrees",
+        _P,
+        use_when="for studies of single augmentations, or images without an up and down, such as histology",
+        avoid_when="where orientation tells organs apart",
+    ),
     _single(
         "Scale",
         "spatial",
@@ -90,6 +115,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         _P,
         Parameter(name="low", default=0.85, low=0.1, high=1, help="smallest factor"),
         Parameter(name="high", default=1.25, low=1, high=10, help="largest factor"),
+        use_when="for studies of single augmentations, or where sizes differ between sites",
+        avoid_when="alone on ordinary data, and where size is what tells classes apart",
     ),
     _single(
         "Translate",
@@ -99,6 +126,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         _P,
         Parameter(name="shift", default=0.1, high=1, help="largest move, as a part of the patch's side"),
         paper=_ALBUMENTATIONS,
+        use_when="for studies of single augmentations",
+        avoid_when="alone: nnU-Net's patches are already drawn at random places",
     ),
     _single(
         "Elastic",
@@ -108,6 +137,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         _P,
         Parameter(name="shift", default=0.05, high=0.2, help="largest displacement, as a part of the patch's side"),
         paper=cited("ronneberger2015unet"),
+        use_when="for studies of single augmentations, or soft tissue",
+        avoid_when="with rigid shapes; and alone on ordinary data",
     ),
     _single(
         "ColorJitter",
@@ -118,6 +149,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         Parameter(name="most", default=0.2, high=1, help="largest change"),
         paper=_ALBUMENTATIONS,
         challenges=("domain shift",),
+        use_when="for studies of single augmentations, or photographs and histology under different light",
+        avoid_when="with CT: its grey values have a meaning",
     ),
     _single(
         "LowRes",
@@ -128,6 +161,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         Parameter(name="low", default=0.5, low=0.1, high=1, help="smallest part of the size"),
         paper=_NNUNET,
         challenges=("domain shift",),
+        use_when="for studies of single augmentations, or where some scanners have a lower resolution",
+        avoid_when="alone on ordinary data",
     ),
     _single(
         "Noise",
@@ -137,6 +172,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         _P,
         Parameter(name="sigma", default=0.1, high=1, help="standard deviation, as a part of the range"),
         challenges=("domain shift",),
+        use_when="for studies of single augmentations, or noisy scanners",
+        avoid_when="alone on ordinary data",
     ),
     _single(
         "Blur",
@@ -147,6 +184,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         Parameter(name="sigma", default=1.0, low=0.1, high=1.5, help="largest standard deviation in voxels"),
         paper=_NNUNET,
         challenges=("domain shift",),
+        use_when="for studies of single augmentations, or where sharpness differs",
+        avoid_when="alone on ordinary data, and with structures as thin as a voxel",
     ),
     TrickInfo(
         name="NoDA",
@@ -157,6 +196,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         formula="patches as they are drawn",
         paper=_NNUNET,
         challenges=("baseline of the trick paper",),
+        use_when="for the papers' baselines, and to see what augmentation is worth",
+        avoid_when="for models that will be used: nearly every data set gains from augmentation",
     ),
     TrickInfo(
         name="DA5",
@@ -168,6 +209,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         "local gamma, beside what nnU-Net does",
         paper=_NNUNET,
         challenges=("small data sets", "domain shift"),
+        use_when="with few images, and time to train",
+        avoid_when="where the workers are already too slow: it takes more of them",
     ),
     TrickInfo(
         name="NoMirroring",
@@ -178,6 +221,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         formula="nnU-Net's augmentation without flips",
         paper=_NNUNET,
         challenges=("left and right",),
+        use_when="where left and right differ, or the side is the question",
+        avoid_when="where they do not: mirroring also helps at prediction",
     ),
     TrickInfo(
         name="FastDA",
@@ -188,6 +233,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         formula="blur as a sum of moved images, gamma with fewer passes; the same random numbers",
         paper=_NNUNET,
         challenges=("slow data loading",),
+        use_when="where the GPU waits for patches",
+        avoid_when="where every bit must be as nnU-Net's: patches differ by rounding",
     ),
     TrickInfo(
         name="RandomErasing",
@@ -203,6 +250,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         ),
         paper=cited("zhong2020erasing"),
         challenges=("small data sets",),
+        use_when="with few images, or where parts of objects can be hidden",
+        avoid_when="with very small objects: a box can hide all of one while its label stays",
     ),
     TrickInfo(
         name="MixUp",
@@ -217,6 +266,9 @@ ENTRIES: tuple[TrickInfo, ...] = (
         ),
         paper=cited("zhang2018mixup"),
         challenges=("small data sets",),
+        use_when="with few images and labels that are doubtful",
+        avoid_when="with thin structures or small objects, which blend into nothing; at its default most batches "
+        "hardly change",
     ),
     TrickInfo(
         name="CutMix",
@@ -231,5 +283,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         ),
         paper=cited("yun2019cutmix"),
         challenges=("small data sets",),
+        use_when="with few images, where context matters less than texture",
+        avoid_when="where the place in the body tells organs apart: boxes come from elsewhere",
     ),
 )

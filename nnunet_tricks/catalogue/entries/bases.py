@@ -16,7 +16,7 @@ _BARE = ("CE", "NoDeepSupervision", "NoDA", "Oversample_fraction0", "BN")
 """What the papers' trainings have in common."""
 
 
-def _base(name: str, dimensions: int, summary: str, paper: Paper, *own: str) -> TrickInfo:
+def _base(name: str, dimensions: int, summary: str, paper: Paper, *own: str, use_when: str) -> TrickInfo:
     parts = (*_BARE, *own)
     return TrickInfo(
         name=name,
@@ -26,6 +26,8 @@ def _base(name: str, dimensions: int, summary: str, paper: Paper, *own: str) -> 
         formula=", ".join(parts),
         paper=paper,
         challenges=("redoing a paper's table",),
+        use_when=use_when,
+        avoid_when="for models that will be used: it is bare on purpose",
         base=True,
         dimensions=dimensions,
         parts=parts,
@@ -40,8 +42,17 @@ ENTRIES: tuple[TrickInfo, ...] = (
         cited("zhang2022tricks"),
         "VanillaAdam_lr3em4_decay5em4",
         "ConstantLR",
+        use_when="to redo the trick paper's tables in 2D, with a trick after it",
     ),
-    _base("MedISeg3D", 3, "the trick paper's bare baseline in 3D", cited("zhang2022tricks"), "SGD", "ConstantLR"),
+    _base(
+        "MedISeg3D",
+        3,
+        "the trick paper's bare baseline in 3D",
+        cited("zhang2022tricks"),
+        "SGD",
+        "ConstantLR",
+        use_when="to redo the trick paper's tables in 3D, with a trick after it",
+    ),
     _base(
         "IFE2D",
         2,
@@ -49,5 +60,6 @@ ENTRIES: tuple[TrickInfo, ...] = (
         cited("liu2023instructive"),
         "VanillaAdam_lr1em4_decay0",
         "StepLR_parts2",
+        use_when="to redo the IFE paper's table, with an IFE trick after it",
     ),
 )

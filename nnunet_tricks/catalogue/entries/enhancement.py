@@ -35,6 +35,9 @@ ENTRIES: tuple[TrickInfo, ...] = (
         parameters=(_ratios(0.75, 0.5), _STAGES),
         paper=cited("liu2023instructive"),
         challenges=_CHALLENGES,
+        use_when="for images with many fine edges, with a control by IFERandom",
+        avoid_when="where the network is large already: it makes the decoder wider, and a gain may come from that "
+        "alone",
     ),
     TrickInfo(
         name="IFEEntropy",
@@ -65,6 +68,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         ),
         paper=cited("liu2023instructive"),
         challenges=_CHALLENGES,
+        use_when="for images with much texture, with a control by IFERandom",
+        avoid_when="where time counts: the histograms cost more than curvature",
     ),
     TrickInfo(
         name="IFERandom",
@@ -76,5 +81,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         parameters=(_ratios(0.75, 0.5), _STAGES),
         paper=cited("liu2023instructive"),
         challenges=("control experiments",),
+        use_when="as the control of the other IFE tricks: the same width, without a choice",
+        avoid_when="as a trick of its own",
     ),
 )

@@ -18,6 +18,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         formula="(x - mean) / sqrt(variance) over batch and voxels of each channel; running averages in prediction",
         paper=cited("ioffe2015batch"),
         challenges=("baseline of the trick paper",),
+        use_when="for the papers' baselines, or large batches",
+        avoid_when="with nnU-Net's usual batches of two: the statistics of a batch are then noisy",
     ),
     TrickInfo(
         name="InstanceNorm",
@@ -28,6 +30,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         formula="(x - mean) / sqrt(variance) over the voxels of each channel and image",
         paper=cited("ulyanov2016instance"),
         challenges=("small batches", "domain shift"),
+        use_when="beside a base with batch norm",
+        avoid_when="alone: it is nnU-Net's default and changes nothing",
         measured=tables_7_and_8_volumes("IntNorm", kidney=-15.05, tumour=-11.18, lits=-5.17),
         own=True,
     ),
@@ -41,6 +45,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         parameters=(Parameter(name="groups", default=32, low=2, high=1024, help="how many, of each layer's channels"),),
         paper=cited("wu2018group"),
         challenges=("small batches",),
+        use_when="with small batches, where channels share statistics",
+        avoid_when="with layers whose channels are no multiple of groups: they get other groups, and the log says so",
     ),
     TrickInfo(
         name="LayerNorm",
@@ -51,5 +57,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         formula="(x - mean) / sqrt(variance) over all channels and voxels, image by image",
         paper=cited("ba2016layer"),
         challenges=("small batches",),
+        use_when="with small batches and shallow networks",
+        avoid_when="with many channels of different meaning: one mean and one variance serve all of them",
     ),
 )

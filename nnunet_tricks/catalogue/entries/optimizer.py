@@ -28,6 +28,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         ),
         paper=cited("sutskever2013momentum"),
         challenges=(*_CONVERGENCE, *_BASELINES),
+        use_when="to repeat the trick paper, or where a training with momentum 0.99 collapses at its start",
+        avoid_when="to gain speed: less momentum means slower progress at the same learning rate",
     ),
     TrickInfo(
         name="Adam",
@@ -40,6 +42,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         parameters=(_LR, _DECAY),
         paper=cited("loshchilov2019decoupled"),
         challenges=_CONVERGENCE,
+        use_when="where SGD needs its learning rate tuned, such as networks with attention",
+        avoid_when="at the default learning rate of 0.01, which is SGD's and large for it: name lr",
     ),
     TrickInfo(
         name="VanillaAdam",
@@ -56,6 +60,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         ),
         paper=cited("kingma2015adam"),
         challenges=(*_CONVERGENCE, *_BASELINES),
+        use_when="to repeat the papers' trainings: name their lr and decay",
+        avoid_when="at the default learning rate of 0.01, which is SGD's and large for it",
     ),
     TrickInfo(
         name="PolyLR",
@@ -67,6 +73,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         parameters=(Parameter(name="exponent", default=0.9, low=0.01, high=10, help="1 for a straight line"),),
         paper=cited("isensee2021nnunet"),
         challenges=_CONVERGENCE,
+        use_when="to change the exponent of nnU-Net's own schedule, or beside a base",
+        avoid_when="at its default alone: it is nnU-Net's own",
         own=True,
     ),
     TrickInfo(
@@ -79,6 +87,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         formula="lr (1 + cos(pi t / T)) / 2 in epoch t of T",
         paper=cited("loshchilov2017sgdr"),
         challenges=_CONVERGENCE,
+        use_when="where more time at high and low learning rates is wanted than on the way between",
+        avoid_when="to continue a finished training: the rate at its end is 0",
     ),
     TrickInfo(
         name="ConstantLR",
@@ -89,6 +99,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         formula="lr in every epoch",
         paper=cited("zhang2022tricks"),
         challenges=_BASELINES,
+        use_when="for the papers' baselines",
+        avoid_when="for models that will be used: the last part at low rates is worth points",
     ),
     TrickInfo(
         name="StepLR",
@@ -109,6 +121,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         ),
         paper=cited("liu2023instructive"),
         challenges=_CONVERGENCE,
+        use_when="to repeat papers that train so",
+        avoid_when="without knowing good places for the steps",
     ),
     TrickInfo(
         name="PlateauLR",
@@ -123,6 +137,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         ),
         paper=cited("zhang2022tricks"),
         challenges=_CONVERGENCE,
+        use_when="to repeat the trick paper in 3D, or where a good length is unknown",
+        avoid_when="with small validation sets: chance then decides when the rate falls",
     ),
     TrickInfo(
         name="Warmup",
@@ -134,5 +150,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         parameters=(Parameter(name="length", default=50, low=1, help="epochs of the rise"),),
         paper=cited("goyal2017accurate"),
         challenges=_CONVERGENCE,
+        use_when="where a training diverges or collapses in its first epochs, and with attention or pre-trained "
+        "weights",
+        avoid_when="in short trainings: the rise takes a part of them",
     ),
 )

@@ -33,6 +33,9 @@ ENTRIES: tuple[TrickInfo, ...] = (
         ),
         paper=cited("milletari2016vnet"),
         challenges=("class imbalance",),
+        use_when="as a reference, or where classes are unbalanced and every object is easy to find",
+        avoid_when="where objects are missed completely: there the gradient is nearly 0; nnU-Net's default adds "
+        "cross-entropy for this reason",
         measured=tables_7_and_8("CBL Dice", isic=0.82, conic=1.13, kidney=-1.33, tumour=7.52, lits=-10.60),
     ),
     TrickInfo(
@@ -50,6 +53,9 @@ ENTRIES: tuple[TrickInfo, ...] = (
         ),
         paper=cited("salehi2017tversky"),
         challenges=("class imbalance", "small objects"),
+        use_when="where recall should be traded for precision, or the other way round, with two numbers",
+        avoid_when="where a network can begin by missing a class: as with Dice the gradient is nearly 0 there; "
+        "TverskyCE is safer",
         measured=tables_7_and_8("CBL Tvers", isic=0.98, conic=1.00, kidney=-2.51, tumour=3.86, lits=-7.41),
     ),
     TrickInfo(
@@ -62,6 +68,9 @@ ENTRIES: tuple[TrickInfo, ...] = (
         parameters=(_ALPHA, _BETA, _EXPONENT, CB),
         paper=cited("abraham2019focaltversky"),
         challenges=("class imbalance", "small objects"),
+        use_when="where some classes are segmented much worse than others",
+        avoid_when="with one class: it hardly changes more than the size of the steps; and where a class can be "
+        "missed completely",
     ),
     TrickInfo(
         name="AsymmetricTversky",
@@ -82,6 +91,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         ),
         paper=cited("hashemi2019asymmetric"),
         challenges=("class imbalance", "small objects"),
+        use_when="where recall should be traded for precision with a single number",
+        avoid_when="where a network can begin by missing a class: there the gradient is nearly 0",
     ),
     TrickInfo(
         name="Jaccard",
@@ -93,6 +104,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         parameters=(CB,),
         paper=cited("rahman2016iou"),
         challenges=("class imbalance",),
+        use_when="where the measure is IoU",
+        avoid_when="where you hope for another optimum than that of Dice: it is the same",
     ),
     TrickInfo(
         name="Lovasz",
@@ -107,6 +120,9 @@ ENTRIES: tuple[TrickInfo, ...] = (
         ),
         paper=cited("berman2018lovasz"),
         challenges=("class imbalance", "small objects"),
+        use_when="for a last part of a training, or where the measure is IoU",
+        avoid_when="from scratch with rare classes: it has hardly any gradient on what is sure and wrong; LovaszCE is "
+        "safer. Sorting takes time",
     ),
     TrickInfo(
         name="LogCoshDice",
@@ -118,6 +134,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         parameters=(CB,),
         paper=cited("jadon2020survey"),
         challenges=("class imbalance",),
+        use_when="where training with Dice is unsteady near its end",
+        avoid_when="where the last points count: the gradient vanishes near the optimum",
     ),
     TrickInfo(
         name="GeneralizedDice",
@@ -129,6 +147,9 @@ ENTRIES: tuple[TrickInfo, ...] = (
         parameters=(),
         paper=cited("sudre2017generalised"),
         challenges=("class imbalance", "small objects"),
+        use_when="where small classes should count as much as large ones",
+        avoid_when="where classes are often absent from patches: their weights are then extreme; GeneralizedDiceCE is "
+        "safer",
     ),
     TrickInfo(
         name="ExpLog",
@@ -143,6 +164,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         ),
         paper=cited("wong2018explog"),
         challenges=("class imbalance", "small objects"),
+        use_when="where classes and objects differ very much in size; it helped in our short trainings on hippocampus",
+        avoid_when="in long trainings without a comparison: it was measured in trainings of five epochs only",
     ),
     TrickInfo(
         name="UnifiedFocal",
@@ -166,6 +189,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         ),
         paper=cited("yeung2022unified"),
         challenges=("class imbalance", "small objects"),
+        use_when="where both background and rare classes need a focus, and you can tune three parameters",
+        avoid_when="at its defaults and in short trainings: it collapsed in some of our runs",
     ),
     TrickInfo(
         name="TverskyCE",
@@ -177,6 +202,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         parameters=(_ALPHA, _BETA, CB),
         paper=cited("salehi2017tversky"),
         challenges=("class imbalance", "small objects"),
+        use_when="first, where objects are missed: recall rises, and cross-entropy keeps the training safe",
+        avoid_when="where false alarms are expensive: precision falls",
     ),
     TrickInfo(
         name="FocalTverskyCE",
@@ -188,6 +215,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         parameters=(_ALPHA, _BETA, _EXPONENT, CB),
         paper=cited("abraham2019focaltversky"),
         challenges=("class imbalance", "small objects"),
+        use_when="where some classes are segmented much worse than others; safer than without cross-entropy",
+        avoid_when="with one class: it is then nearly TverskyCE",
     ),
     TrickInfo(
         name="GeneralizedDiceCE",
@@ -199,6 +228,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         parameters=(),
         paper=cited("sudre2017generalised"),
         challenges=("class imbalance", "small objects"),
+        use_when="where small classes should count as much as large ones",
+        avoid_when="where all classes are of similar size: it is then nearly nnU-Net's default",
     ),
     TrickInfo(
         name="LovaszCE",
@@ -213,5 +244,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         ),
         paper=cited("berman2018lovasz"),
         challenges=("class imbalance", "small objects"),
+        use_when="where the measure is IoU",
+        avoid_when="with small networks on fast devices: sorting voxels takes longer than the rest of the loss; on "
+        "hippocampus it was within noise",
     ),
 )

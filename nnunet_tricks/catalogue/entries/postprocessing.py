@@ -33,6 +33,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         ),
         paper=cited("zhang2022tricks"),
         challenges=("false positives",),
+        use_when="where an organ is one piece, or two with count2",
+        avoid_when="with lesions, vessels or anything that comes in several pieces",
         measured=tables_12_and_13("ABL-CS", isic=0.10, kidney=-0.36, tumour=-1.40, lits=1.68),
     ),
     TrickInfo(
@@ -63,6 +65,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         ),
         paper=cited("zhang2022tricks"),
         challenges=("false positives",),
+        use_when="where small false alarms are common and real objects are larger",
+        avoid_when="where small objects are what you look for; tune says what survives on other folds",
         measured=tables_12_and_13("RSA", isic=0.02, conic=0.0, kidney=-0.09, tumour=-0.43, lits=0.08),
     ),
     TrickInfo(
@@ -76,5 +80,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         parameters=(Parameter(name="slices", default=False, help="holes are those of each slice, not of the volume"),),
         paper=cited("soille2004morphological"),
         challenges=("missed voxels",),
+        use_when="where objects are solid",
+        avoid_when="with rings, ventricles and other true holes",
     ),
 )

@@ -26,6 +26,9 @@ ENTRIES: tuple[TrickInfo, ...] = (
         ),
         paper=cited("kervadec2019boundary"),
         challenges=("class imbalance", "small objects", "blurred borders"),
+        use_when="where borders are off and Dice is good already",
+        avoid_when="in short trainings, or from scratch with small weights of the overlap: it collapsed in some of "
+        "our runs of five epochs",
     ),
     TrickInfo(
         name="ActiveContour",
@@ -40,6 +43,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         ),
         paper=cited("chen2019active"),
         challenges=("blurred borders",),
+        use_when="where borders are ragged and objects are smooth",
+        avoid_when="with thin or branched objects: a short border is wrong there",
     ),
     TrickInfo(
         name="SkeletonRecall",
@@ -51,6 +56,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         parameters=(Parameter(name="weight", default=1.0, high=100, help="of the recall term"),),
         paper=cited("kirchhoff2024skeleton"),
         challenges=("thin objects",),
+        use_when="first, where vessels, airways or nerves break: it is cheap and only asks for recall of centre lines",
+        avoid_when="with compact objects: their centre lines mean little",
     ),
     TrickInfo(
         name="DistanceCE",
@@ -66,6 +73,9 @@ ENTRIES: tuple[TrickInfo, ...] = (
         ),
         paper=cited("ronneberger2015unet"),
         challenges=("touching objects", "class imbalance"),
+        use_when="where objects of one class nearly touch and are merged",
+        avoid_when="with single objects: there are no gaps to widen; and where instancesTr is missing and objects "
+        "touch",
     ),
     TrickInfo(
         name="DistancePenaltyCE",
@@ -76,6 +86,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         formula="-(1 + phi) log p_t, mean; phi is 1 on the border and 0 where it is farthest",
         paper=cited("caliva2019distance"),
         challenges=("blurred borders",),
+        use_when="where errors lie next to borders and cross-entropy alone is wanted",
+        avoid_when="with small objects: it has no overlap term; DiceDistancePenaltyCE is safer",
     ),
     TrickInfo(
         name="DiceDistancePenaltyCE",
@@ -86,6 +98,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         formula="nnU-Net's Dice term + DistancePenaltyCE",
         paper=cited("caliva2019distance"),
         challenges=("blurred borders",),
+        use_when="where errors lie next to borders",
+        avoid_when="where labels are uncertain at borders: there it counts most",
     ),
     TrickInfo(
         name="Hausdorff",
@@ -103,6 +117,9 @@ ENTRIES: tuple[TrickInfo, ...] = (
         ),
         paper=cited("karimi2020hausdorff"),
         challenges=("blurred borders", "far false alarms"),
+        use_when="where single voxels far from the object ruin HD95",
+        avoid_when="where objects are missed or absent from patches: the term then says nothing or is dominated by "
+        "far false alarms",
     ),
     TrickInfo(
         name="ClDice",
@@ -114,6 +131,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         parameters=_CL_DICE,
         paper=cited("shit2021cldice"),
         challenges=("thin objects",),
+        use_when="where prediction and truth should have the same topology of thin structures",
+        avoid_when="where time counts: it takes many times as long as other losses; SkeletonRecall is cheap",
     ),
     TrickInfo(
         name="ClDiceCE",
@@ -125,6 +144,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         parameters=_CL_DICE,
         paper=cited("shit2021cldice"),
         challenges=("thin objects",),
+        use_when="where thin structures break or false branches appear",
+        avoid_when="where time counts, and with objects thicker than iterations voxels",
     ),
     TrickInfo(
         name="Blob",
@@ -139,5 +160,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         ),
         paper=cited("kofler2023blob"),
         challenges=("small objects", "touching objects"),
+        use_when="where some of many objects of one class are missed, because larger ones dominate Dice",
+        avoid_when="with one object per image: it is then nnU-Net's loss counted twice; with very many objects it "
+        "takes time",
     ),
 )

@@ -16,6 +16,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         formula="loss(output, truth) in place of its weighted sum over the decoder's levels",
         paper=cited("lee2015deeply"),
         challenges=("baseline of the trick paper",),
+        use_when="for the papers' baselines, or to save memory of the lower outputs",
+        avoid_when="otherwise: deep supervision is nnU-Net's default and helps small networks",
     ),
     TrickInfo(
         name="FullSizeDeepSupervision",
@@ -27,6 +29,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         parameters=(Parameter(name="levels", default=3, low=1, high=8, help="how many of the decoder's last levels"),),
         paper=cited("lee2015deeply"),
         challenges=("vanishing gradients", "small objects"),
+        use_when="where small objects vanish when the truth is shrunk",
+        avoid_when="where memory is short: all outputs are enlarged to full size",
         measured=tables_7_and_8("DeepS", isic=0.53, conic=-0.10, kidney=-0.62, tumour=-0.36, lits=0.49),
     ),
     TrickInfo(
@@ -39,5 +43,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         parameters=(Parameter(name="levels", default=4, low=1, high=8, help="how many of the decoder's last levels"),),
         paper=cited("lee2015deeply"),
         challenges=("vanishing gradients",),
+        use_when="where deep layers learn slowly",
+        avoid_when="with small objects: lower levels, in which they are lost, weigh as much as full size",
     ),
 )

@@ -49,6 +49,9 @@ ENTRIES: tuple[TrickInfo, ...] = (
         ),
         paper=cited("ronneberger2015unet"),
         challenges=("baseline of the trick paper",),
+        use_when="as a reference, or with smooth where labels are doubtful; it never loses its gradient on what the "
+        "network misses",
+        avoid_when="with small objects: the many easy background voxels outweigh them, since there is no overlap term",
     ),
     TrickInfo(
         name="Focal",
@@ -65,6 +68,9 @@ ENTRIES: tuple[TrickInfo, ...] = (
         ),
         paper=cited("lin2017focal"),
         challenges=("class imbalance", "hard examples"),
+        use_when="where nearly all voxels are easy and the network should work on the rest",
+        avoid_when="with noisy labels: what is wrong in the truth is hard for ever and gets the most weight; in the "
+        "trick paper's tables it lost on all sets",
         measured=tables_7_and_8("CBL Focal", isic=-1.48, conic=-0.11, kidney=-11.21, tumour=-16.65, lits=-1.95),
     ),
     TrickInfo(
@@ -82,6 +88,9 @@ ENTRIES: tuple[TrickInfo, ...] = (
         ),
         paper=cited("ronneberger2015unet"),
         challenges=("class imbalance",),
+        use_when="where a class is rare and misses cost more than false alarms",
+        avoid_when="where precision counts: recall rises and precision falls, and without an overlap term a rare "
+        "class is easily over-segmented",
         measured=tables_7_and_8("CBL WCE", isic=-0.17, conic=0.31, kidney=-3.01, tumour=0.22, lits=-1.19),
     ),
     TrickInfo(
@@ -94,6 +103,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         parameters=(_FRACTION, _THRESHOLD, _KEEP, mediseg("the same mean, so this changes nothing")),
         paper=cited("shrivastava2016ohem"),
         challenges=("class imbalance", "hard examples"),
+        use_when="where a few hard regions decide and the rest is learned quickly",
+        avoid_when="with noisy labels, which are always among the hardest voxels",
         measured=tables_7_and_8("OHEM", isic=-0.04, conic=-0.17, kidney=-0.33, tumour=0.95, lits=1.24),
     ),
     TrickInfo(
@@ -113,6 +124,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         ),
         paper=cited("xie2015hed"),
         challenges=("class imbalance",),
+        use_when="where a class is rare and you want weights that come from the training data by themselves",
+        avoid_when="where classes differ little in size: the weights are then all alike",
     ),
     TrickInfo(
         name="Combo",
@@ -129,6 +142,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         ),
         paper=cited("taghanaki2019combo"),
         challenges=("class imbalance",),
+        use_when="where you want to choose between misses and false alarms with one number and keep Dice",
+        avoid_when="where beta has not been chosen for your data: the default is the paper's and changes little",
     ),
     TrickInfo(
         name="DiceFocal",
@@ -140,6 +155,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         parameters=(_FOCAL_ALPHA, _FOCAL_GAMMA, CB),
         paper=cited("lin2017focal"),
         challenges=("class imbalance", "hard examples"),
+        use_when="where easy background dominates; safer than the focal loss alone, since Dice stays",
+        avoid_when="with noisy labels",
     ),
     TrickInfo(
         name="DiceWCE",
@@ -151,6 +168,9 @@ ENTRIES: tuple[TrickInfo, ...] = (
         parameters=(_WEIGHTS, class_balance(1.0), _PLAIN),
         paper=cited("ronneberger2015unet"),
         challenges=("class imbalance",),
+        use_when="where a class is rare and objects are missed; safer than weighted cross-entropy alone, since Dice "
+        "stays",
+        avoid_when="where precision counts: recall rises and precision falls",
     ),
     TrickInfo(
         name="DiceOHEM",
@@ -162,5 +182,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         parameters=(_FRACTION, _THRESHOLD, _KEEP),
         paper=cited("shrivastava2016ohem"),
         challenges=("class imbalance", "hard examples"),
+        use_when="where a few hard regions decide; safer than OHEM alone, since Dice stays",
+        avoid_when="with noisy labels, or small networks: sorting voxels takes time",
     ),
 )

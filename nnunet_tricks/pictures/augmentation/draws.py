@@ -70,7 +70,7 @@ def preview(file: Path, trainer: str, configuration: str, fold: int | str, *, dr
     """
     with (
         tempfile.TemporaryDirectory() as nowhere,
-        _loaders(file, trainer, configuration, fold, Path(nowhere)) as (built, loader),
+        training_loader(file, trainer, configuration, fold, Path(nowhere)) as (built, loader),
     ):
         seed_everything(seed)
         transforms, loader.transforms = loader.transforms, None
@@ -93,9 +93,21 @@ def preview(file: Path, trainer: str, configuration: str, fold: int | str, *, dr
 
 
 @contextmanager
-def _loaders(
+def training_loader(
     file: Path, trainer: str, configuration: str, fold: int | str, results: Path
 ) -> Iterator[tuple[nnUNetTrainer, Any]]:
+    """A trainer without a network, and its loader of training patches, as long as the block lasts.
+
+    Args:
+        file: Plans file of a preprocessed data set.
+        trainer: Name of any trainer that nnU-Net finds.
+        configuration: Configuration of the plans.
+        fold: Fold of the split, or ``"all"``.
+        results: Folder that takes the place of ``nnUNet_results``.
+
+    Yields:
+        The trainer, and its ``nnUNetDataLoader``.
+    """
     plans = plans_file.read(file)
     if plans_file.resolve(plans, configuration).get("previous_stage"):
         raise ValueError(f"{configuration} is the second stage of a cascade; its images are augmented as 3d_fullres's")

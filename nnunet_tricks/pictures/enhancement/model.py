@@ -111,7 +111,7 @@ class EnhancedModel:
             files, None, self._predictor.plans_manager, manager, self._predictor.dataset_json
         )
         patch = _middle(torch.as_tensor(image), list(manager.patch_size))
-        return Look(case, patch, _selections(self._predictor.network, self._decoder, patch))
+        return Look(case, patch, selections(self._predictor.network, self._decoder, patch))
 
 
 def _middle(image: Tensor, size: list[int]) -> Tensor:
@@ -125,8 +125,17 @@ def _middle(image: Tensor, size: list[int]) -> Tensor:
 
 
 @torch.inference_mode()
-def _selections(network: nn.Module, decoder: EnhancedDecoder, patch: Tensor) -> list[StageSelection]:
-    """The selection of each enhancement when the network sees a patch."""
+def selections(network: nn.Module, decoder: EnhancedDecoder, patch: Tensor) -> list[StageSelection]:
+    """The selection of each enhancement when the network sees a patch.
+
+    Args:
+        network: Network with enhanced skip connections; left in evaluation mode.
+        decoder: Its decoder.
+        patch: (channels, *spatial).
+
+    Returns:
+        Selections from shallow to deep.
+    """
     features: dict[int, Tensor] = {}
 
     def remember(stage: int) -> Any:

@@ -1,0 +1,137 @@
+"""What is known of a trick: verdicts of our experiments, and what it costs by our benchmarks."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from nnunet_tricks.catalogue.naming import IllegalName, parse
+from website.places import ROOT
+
+_HEADING = re.compile(r"^#{2,3} (Dataset.*)$|^\*\*is it real\? (.*)\*\*$", re.M)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A row of a table of verdicts.
+
+    Attributes:
+        tricks: Names of the tricks in the trainer's name.
+        trainer: Name of the trainer.
+        data: Data set, configuration, part, folds and number of cases.
+        measure: Metric and class.
+        difference: Difference to the baseline with its sign.
+        interval: 95 % interval of the difference.
+        word: Verdict.
+        page: Page of the experiment, from the root of the repository.
+    """
+
+    tricks: tuple[str, ...]
+    trainer: str
+    data: str
+    measure: str
+    difference: str
+    interval: str
+    word: str
+    page: str
+
+
+def verdicts_on(trick: str) -> list[Verdict]:
+    """Verdicts on trainers that switch a trick."""
+    return [verdict for verdict in _verdicts() if trick in verdict.tricks]
+
+
+def mentions_of(trick: str) -> list[str]:
+    """Pages of experiments that have trained a trick without a verdict, from the root of the repository."""
+    judged = {verdict.page for verdict in verdicts_on(trick)}
+    pages = sorted(ROOT.glob("experiments/*.md")) + sorted(ROOT.glob("experiments/*/README.md"))
+    names = ((page.relative_to(ROOT).as_posix(), page.read_text(encoding="utf-8")) for page in pages)
+    return [
+        name for name, text in names if name not in judged and re.search(rf"nnUNetTrainer{trick}(?![a-zA-Z])", text)
+    ]
+
+
+@cache
+def _verdicts() -> tuple[Verdict, ...]:
+    tables = sorted(ROOT.glob("experiments/*/table.md")) + sorted(ROOT.glob("experiments/*/report/report.md"))
+    return tuple(verdict for table in tables for verdict in _in_table(table.relative_to(ROOT).as_posix()))
+
+
+def _in_table(name: str) -> Iterator[Verdict]:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    page = "/".join([*name.split("/")[:2], "README.md"])
+    data = ""
+    for heading in _HEADING.finditer(text):
+        if heading.group(1):
+            data = heading.group(1)
+            continue
+        for line in text[heading.end() :].split("\n\n")[1].splitlines()[2:]:
+            trainer, difference, interval, _, _, word = (cell.strip() for cell in line.strip("| ").split("|"))
+            try:
+                tricks = tuple(trick.info.name for trick in parse(trainer).tricks)
+            except IllegalName:
+                continue
+            yield Verdict(tricks, trainer, data, heading.group(2), difference, interval, word, page)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a trick costs.
+
+    Attributes:
+        what: Thing that was measured.
+        beside: Thing that it was measured beside.
+        time: Time in multiples of that.
+        memory: Peak memory in words; empty where it was not measured.
+        file: File of the result, from the root of the repository.
+    """
+
+    what: str
+    beside: str
+    time: float
+    memory: str
+    file: str
+
+
+def costs_of(trick: str) -> list[Cost]:
+    """Measured costs of a trick; empty if there are none."""
+    return [cost for measured in (_losses, _augmentations, _networks) for cost in measured(trick)]
+
+
+def _losses(trick: str) -> Iterator[Cost]:
+    file = "benchmarks/results/loss_step.json"
+    for dimensions, result in _results(file).items():
+        row = result["losses"].get(trick)
+        if row:
+            shape = " x ".join(map(str, result["shape"]))
+            memory = f"{row['peak_memory_in_logits']:.1f} x the logits"
+            yield Cost(f"loss and gradient, {dimensions} ({shape})", "nnU-Net's loss", row["ratio"], memory, file)
+
+
+def _augmentations(trick: str) -> Iterator[Cost]:
+    for file in ("benchmarks/results/augmentation.json", "benchmarks/results/default_augmentation.json"):
+        for size, rows in _results(file).items():
+            row = rows.get(trick)
+            if row:
+                memory = f"{row['megabytes']:.0f} MB" if "megabytes" in row else ""
+                # There the ratio says how many times as fast it is.
+                yield Cost(f"augmentation of a patch, {size}", "nnU-Net's augmentation", 1 / row["ratio"], memory, file)
+
+
+def _networks(trick: str) -> Iterator[Cost]:
+    file = "benchmarks/results/ife.json"
+    for configuration, rows in _results(file)["steps"].items():
+        row, plain = rows.get(trick), rows.get("plain U-Net")
+        if row and plain:
+            time = row["milliseconds"] / plain["milliseconds"]
+            yield Cost(f"training step, {configuration}", "nnU-Net's network", time, "", file)
+
+
+@cache
+def _results(file: str) -> dict[str, Any]:
+    results: dict[str, Any] = json.loads((ROOT / file).read_text(encoding="utf-8"))["results"]
+    return results

@@ -1,0 +1,1 @@
+"""Pages that are written from the code: tricks, commands, the experiment file, the Python API."""

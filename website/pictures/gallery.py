@@ -1,0 +1,81 @@
+"""From a trick to its picture. Imports neither torch nor nnU-Net until a picture is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from nnunet_tricks.catalogue.info import TrickInfo
+
+if TYPE_CHECKING:
+    from website.pictures.laboratory import Laboratory
+
+KINDS: Mapping[str, tuple[str, str]] = {
+    "labels": ("patches:slices_picture", "Which slices are annotated, and where the middles of patches fall."),
+    "loss": (
+        "losses:loss_picture",
+        "Where this loss pushes on one and the same prediction: red wants more object, blue less, white is left alone. "
+        "Each map has its own scale; [all losses side by side](losses_side_by_side.md).",
+    ),
+    "supervision": ("curves:supervision_picture", "What each output of the network is compared with, and its weight."),
+    "augmentation": ("patches:augmentation_picture", "One patch as it is read, and nine draws."),
+    "mirroring": ("patches:augmentation_picture", "One patch as it is read, and nine draws."),
+    "sampling": ("patches:sampling_picture", "Middles of the patches that nnU-Net and this trick draw from one image."),
+    "network.skips": (
+        "channels:channels_picture",
+        "Channels of each enhanced skip connection in the order of their scores, after a few steps of training. "
+        "Those in a green frame are shown twice.",
+    ),
+    "network.norm": ("", "A norm layer rescales features of the network: there is no picture of it."),
+    "optimizer": ("", "An optimiser changes how the weights move: there is no picture of it."),
+    "schedule": ("curves:schedule_picture", "The learning rate over a training, beside nnU-Net's."),
+    "inference.views": ("finished:views_picture", "The views of one image that are predicted and averaged."),
+    "inference.ensemble": ("", "An ensemble combines predictions of several models: there is no picture of it."),
+    "postprocessing": ("finished:steps_picture", "A prediction with errors, before and after."),
+}
+"""How a trick of a hook is drawn, as a function in a module of this package, and what the picture shows; or an empty
+word, and why none is drawn. The first hook in this order that a trick claims decides."""
+
+SHOWN_AS = {"SparseSlices": "SparseSlices_density0p25"}
+"""Settings in which tricks are drawn that do nothing to these data at their defaults."""
+
+
+def kind_of(info: TrickInfo) -> str:
+    """The hook that decides how a trick is drawn.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    for hook in KINDS:
+        if any(claimed == hook or claimed.startswith(f"{hook}.") for claimed in info.hooks):
+            return hook
+    raise ValueError(
+        f"no picture is known for {info.name}, which claims {', '.join(info.hooks)}: add the hook to KINDS in "
+        "website/pictures/gallery.py, with a function that draws it, or without one and with the reason"
+    )
+
+
+def caption_of(info: TrickInfo) -> str:
+    """What the picture of a trick shows, or why it has none."""
+    return "" if info.base else KINDS[kind_of(info)][1]
+
+
+def has_picture(info: TrickInfo) -> bool:
+    """Whether a trick of this kind is drawn; bases are made of tricks that are."""
+    return not info.base and bool(KINDS[kind_of(info)][0])
+
+
+def picture(laboratory: Laboratory, info: TrickInfo) -> bytes:
+    """The picture of a trick as a PNG file; it must have one.
+
+    Args:
+        laboratory: Data sets of the pictures.
+        info: The trick.
+    """
+    module, _, function = KINDS[kind_of(info)][0].partition(":")
+    # Only now, since it takes seconds to import torch and nnU-Net.
+    draw = getattr(import_module(f"website.pictures.{module}"), function)
+    name = SHOWN_AS.get(info.name, info.name)
+    png: bytes = draw(laboratory, name if info.command else f"nnUNetTrainer{name}")
+    return png
