@@ -6,6 +6,7 @@ from statistics import fmean
 import pytest
 
 from nnunet_tricks.catalogue import CATALOGUE, EVERYTHING
+from nnunet_tricks.catalogue.naming import completed, parse
 from nnunet_tricks.cli import COMMANDS, main
 from tests.terminals import at_terminal
 
@@ -105,7 +106,8 @@ def test_tricks_for_a_problem_come_with_what_papers_measured_best_first(capsys: 
 def test_show_tells_everything(info, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", info.name]) == 0
     shown = capsys.readouterr().out
-    for what in (info.formula, info.paper.short, f"-tr {info.trainer}", *(p.help for p in info.parameters)):
+    example = completed(parse(info.trainer))
+    for what in (info.formula, info.paper.short, f"-tr {example}", *(p.help for p in info.parameters)):
         assert what in shown
     assert main(["show", info.name, "--cite"]) == 0
     assert info.paper.bibtex in capsys.readouterr().out
