@@ -82,6 +82,8 @@ def family_of(info: TrickInfo) -> str:
     """Title of the part of the navigation that a trick stands in."""
     if info.base:
         return BASES
+    if "network.backbone" in info.hooks:
+        return FAMILIES["network"]
     hooks = {hook.partition(".")[0] for hook in info.hooks}
     first = min(hooks - {"targets", "labels"} or hooks, key=HOOKS.index)
     return FAMILIES.get(first, first.capitalize())

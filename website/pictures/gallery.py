@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from website.pictures.laboratory import Laboratory
 
 KINDS: Mapping[str, tuple[str, str]] = {
+    "network.backbone": ("", "It is another network: there is no picture of it."),
+    "weights": ("", "It changes the weights that a training starts from, or how they move: there is no picture of it."),
     "labels": ("patches:slices_picture", "Which slices are annotated, and where the middles of patches fall."),
     "loss": (
         "losses:loss_picture",
