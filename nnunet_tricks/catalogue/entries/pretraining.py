@@ -34,6 +34,8 @@ def _weights(
         parameters=parameters,
         paper=paper,
         challenges=_FEW,
+        use_when="with few images, behind a network whose encoder fits",
+        avoid_when="with many images, or images that are far from those of the weights",
         measured=measured,
         beside=beside,
         licence=licence,
@@ -137,6 +139,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         ),
         paper=cited("yosinski2014transferable"),
         challenges=_FINE_TUNING,
+        use_when="with very few images, so that pretrained weights are not lost in the first steps",
+        avoid_when="without pretrained weights: what is frozen then stays random",
         beside=("Pretrained",),
     ),
     TrickInfo(
@@ -149,6 +153,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         parameters=(Parameter(name="factor", default=0.1, high=1, help="what the encoder has of the rate"),),
         paper=cited("howard2018universal"),
         challenges=_FINE_TUNING,
+        use_when="where a pretrained encoder should change less than the new decoder",
+        avoid_when="without pretrained weights: the encoder then only learns more slowly",
         beside=("Pretrained",),
     ),
     TrickInfo(
@@ -163,6 +169,8 @@ ENTRIES: tuple[TrickInfo, ...] = (
         ),
         paper=cited("bao2022beit"),
         challenges=_FINE_TUNING,
+        use_when="where early layers are general and late ones belong to the task, as in transformers",
+        avoid_when="without pretrained weights: early layers then only learn more slowly",
         beside=("Pretrained",),
     ),
     TrickInfo(
@@ -174,5 +182,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         formula="channel c of the output begins as the checkpoint's channel of the same label",
         paper=cited("yosinski2014transferable"),
         challenges=_FINE_TUNING,
+        use_when="where a checkpoint knows labels that your data set has too, under the same names",
+        avoid_when="where labels of the same name mean something else",
     ),
 )
