@@ -197,7 +197,8 @@ def _changes(info: TrickInfo) -> Iterator[str]:
 
 def _formula(info: TrickInfo) -> Iterator[str]:
     if not info.base:
-        yield "\n".join(["In short:\n", "```text", *wrap(info.formula, FORMULA_WIDTH), "```"])
+        lines = wrap(info.formula, FORMULA_WIDTH, break_long_words=False, break_on_hyphens=False)
+        yield "\n".join(["In short:\n", "```text", *lines, "```"])
 
 
 def _parameters(info: TrickInfo) -> Iterator[str]:
