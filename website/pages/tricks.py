@@ -82,6 +82,8 @@ def family_of(info: TrickInfo) -> str:
     """Title of the part of the navigation that a trick stands in."""
     if info.base:
         return BASES
+    if "network.backbone" in info.hooks:
+        return FAMILIES["network"]
     hooks = {hook.partition(".")[0] for hook in info.hooks}
     first = min(hooks - {"targets", "labels"} or hooks, key=HOOKS.index)
     return FAMILIES.get(first, first.capitalize())
@@ -195,7 +197,8 @@ def _changes(info: TrickInfo) -> Iterator[str]:
 
 def _formula(info: TrickInfo) -> Iterator[str]:
     if not info.base:
-        yield "\n".join(["In short:\n", "```text", *wrap(info.formula, FORMULA_WIDTH), "```"])
+        lines = wrap(info.formula, FORMULA_WIDTH, break_long_words=False, break_on_hyphens=False)
+        yield "\n".join(["In short:\n", "```text", *lines, "```"])
 
 
 def _parameters(info: TrickInfo) -> Iterator[str]:

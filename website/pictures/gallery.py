@@ -12,13 +12,14 @@ if TYPE_CHECKING:
     from website.pictures.laboratory import Laboratory
 
 KINDS: Mapping[str, tuple[str, str]] = {
+    "network.backbone": ("", "There is no picture of a network. Its size and speed are in the table of networks."),
+    "weights": ("", "It changes the weights that a training starts from, or how they move: there is no picture of it."),
     "labels": ("patches:slices_picture", "Which slices are annotated, and where the middles of patches fall."),
     "loss": (
         "losses:loss_picture",
         "Where this loss pushes on one and the same prediction: red wants more object, blue less, white is left alone. "
         "Each map has its own scale; [all losses side by side](losses_side_by_side.md).",
     ),
-    "network.backbone": ("", "There is no picture of a network. Its size and speed are in the table of networks."),
     "supervision": ("curves:supervision_picture", "What each output of the network is compared with, and its weight."),
     "augmentation": ("patches:augmentation_picture", "One patch as it is read, and nine draws."),
     "mirroring": ("patches:augmentation_picture", "One patch as it is read, and nine draws."),
@@ -29,7 +30,6 @@ KINDS: Mapping[str, tuple[str, str]] = {
         "Those in a green frame are shown twice.",
     ),
     "network.norm": ("", "A norm layer rescales features of the network: there is no picture of it."),
-    "weights": ("", "Weights that a training starts from, or how they move: there is no picture of them."),
     "optimizer": ("", "An optimiser changes how the weights move: there is no picture of it."),
     "schedule": ("curves:schedule_picture", "The learning rate over a training, beside nnU-Net's."),
     "inference.views": ("finished:views_picture", "The views of one image that are predicted and averaged."),
