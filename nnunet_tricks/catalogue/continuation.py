@@ -17,7 +17,7 @@ def tricks(word: str) -> list[str]:
         word: Beginning of a name; capitals of a trick do not matter.
 
     Examples:
-        >>> tricks("tver"), tricks("keep"), tricks("nnUNetTrainerFocalT")
+        >>> tricks("tver"), tricks("keepl"), tricks("nnUNetTrainerFocalT")
         (['Tversky', 'TverskyCE'], ['KeepLargest'], ['nnUNetTrainerFocalTversky', 'nnUNetTrainerFocalTverskyCE'])
         >>> tricks("Tversky_m")
         ['Tversky_mediseg']

@@ -65,4 +65,4 @@ def test_a_trainer_that_cannot_run_here_says_so(bench: Bench) -> None:
 
 
 def test_excuses_are_hooks_of_the_catalogue() -> None:
-    assert set().union(*EXCUSED_BY.values()) <= set(HOOKS)
+    assert {hook.partition(".")[0] for hook in set().union(*EXCUSED_BY.values())} <= set(HOOKS)
