@@ -77,7 +77,7 @@ def test_each_kind_is_drawn(lab: Laboratory, name: str) -> None:
 def test_a_trick_without_a_picture_is_told_and_the_others_are_drawn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    odd = replace(NAMED["FillHoles"], name="Odd", hooks=("weights",))
+    odd = replace(NAMED["FillHoles"], name="Odd", hooks=("unheard of",))
     monkeypatch.setattr(cached, "EVERYTHING", (NAMED["FillHoles"], odd))
     monkeypatch.setattr(cached, "losses", lambda: [])
     drawn = cached.draw_all(tmp_path)

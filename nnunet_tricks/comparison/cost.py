@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
 
-from nnunet_tricks.comparison.folders import Predictions
+from nnunet_tricks.catalogue import after_training
+from nnunet_tricks.comparison.folders import SEPARATOR, Predictions
 from nnunet_tricks.experiment.inference_cells import RECORD
 from nnunet_tricks.experiment.record import Record
 from nnunet_tricks.nnunet.folders import STATE, is_json, read_json
@@ -21,7 +22,7 @@ class Cost:
     """What all trainings of a method have cost.
 
     Attributes:
-        epoch: Median seconds per epoch; None if no log says.
+        epoch: Median seconds per epoch, over the trainings of all members of an ensemble; None if no log says.
         memory: Highest peak of a training's processes in bytes; None if it is not recorded.
         device_memory: Highest peak on a GPU in bytes; None if it is not recorded.
         case: Mean seconds of the commands that predict a case, that of all members of an ensemble; None if a queue did
@@ -41,9 +42,10 @@ def cost(predictions: Iterable[Predictions]) -> Cost:
     times = []
     for prediction in predictions:
         times.append(_seconds_per_case(prediction.folder, str(prediction.description["file_ending"])))
-        for log in sorted(prediction.trained.fold_folder.glob("training_log_*.txt")):
-            epochs += map(float, EPOCH.findall(log.read_text(encoding="utf-8", errors="replace")))
-        records.append(record_of(prediction))
+        for training in _trainings(prediction.folder):
+            for log in sorted(training.glob("training_log_*.txt")):
+                epochs += map(float, EPOCH.findall(log.read_text(encoding="utf-8", errors="replace")))
+            records.append(_record_of(training))
     memories = [record.memory for record in records if record.memory]
     on_device = [record.device_memory for record in records if record.device_memory]
     known = [time for time in times if time is not None]
@@ -63,16 +65,33 @@ def _seconds_per_case(folder: Path, ending: str) -> float | None:
     own = next((record.seconds for record in records if record.attempts), None)
     cases = sum(1 for _ in folder.glob(f"[!.]*{ending}"))
     times = [None if own is None or not cases else own / cases]
-    noted = folder / RECORD
-    settings = read_json(noted).get("settings", {}) if is_json(noted) else {}
-    sources = [*settings.get("members", ()), *([settings["of"]] if "of" in settings else [])]
-    times += [_seconds_per_case(Path(source), ending) for source in sources]
+    times += [_seconds_per_case(source, ending) for source in _sources(folder)]
     known = [time for time in times if time is not None]
     return sum(known) if len(known) == len(times) else None
 
 
+def _sources(folder: Path) -> list[Path]:
+    """Folders of predictions that a folder was made from: members of an ensemble, or what was post-processed."""
+    noted = folder / RECORD
+    settings = read_json(noted).get("settings", {}) if is_json(noted) else {}
+    return [Path(source) for source in [*settings.get("members", ()), *([settings["of"]] if "of" in settings else [])]]
+
+
+def _trainings(folder: Path) -> list[Path]:
+    """Folders of the trainings behind a folder of predictions, one for each fold and model."""
+    sources = _sources(folder)
+    if sources:
+        return list(dict.fromkeys(training for source in sources for training in _trainings(source)))
+    fold = folder.parent
+    trainer, separator, rest = fold.parent.name.partition(SEPARATOR)
+    return [fold.parent.with_name(after_training.trained(trainer) + separator + rest) / fold.name]
+
+
 def record_of(prediction: Predictions) -> Record:
     """What a queue has recorded of the training behind predictions; an empty record if there was no queue."""
-    trained = prediction.trained
-    states = trained.model.parent.parent / STATE
-    return Record.read(states / trained.dataset / trained.model.name / trained.fold_folder.name / "train")
+    return _record_of(prediction.trained.fold_folder)
+
+
+def _record_of(training: Path) -> Record:
+    model = training.parent
+    return Record.read(model.parent.parent / STATE / model.parent.name / model.name / training.name / "train")

@@ -19,7 +19,7 @@ from nnunet_tricks.comparison.statistics.model import (
 )
 from nnunet_tricks.comparison.undefined import alarm_of, is_published
 
-ASSUMED = " The trick was trained once; its trainings are assumed to differ as the baseline's do."
+ASSUMED = " There is one result of it; further ones are assumed to differ as the baseline's trainings do."
 
 
 def verdict(effect: Effect, noise: NoiseFloor, design: Design) -> Verdict:
