@@ -42,8 +42,10 @@ def _case(shown: GalleryCase, case: CaseDifference, effect: Effect, trick: str) 
     colour = {"helped": "helps", "hurt": "hurts"}.get(word, "")
     size = number(case.difference, effect.unit, signed=True)
     picture = shown.picture
+    # Four tiles show the same slice, and a page with colour pictures is large enough when it holds each of them once.
     lines = [
-        f'<div class="case"><div class="said"><strong class="{colour}">{word} {size}</strong><br>'
+        f'<div class="case" style="--slice:url(data:image/png;base64,{picture.image})"><div class="said">'
+        f'<strong class="{colour}">{word} {size}</strong><br>'
         f'{escape(case.case)}<br><span class="soft">slice {picture.slice}, fold {escape(case.fold)}</span></div>'
     ]
     captions = {
@@ -55,8 +57,9 @@ def _case(shown: GalleryCase, case: CaseDifference, effect: Effect, trick: str) 
     for layer, caption in captions.items():
         over = f'<img alt="" src="data:image/png;base64,{picture.layers[layer]}">' if layer else ""
         lines.append(
-            f'<figure class="tile"><div class="stack"><img alt="{escape(case.case)}, {escape(layer or "image")}" '
-            f'src="data:image/png;base64,{picture.image}" style="aspect-ratio:{picture.width}/{picture.height}">{over}'
+            f'<figure class="tile"><div class="stack" role="img" '
+            f'aria-label="{escape(case.case)}, {escape(layer or "image")}" '
+            f'style="aspect-ratio:{picture.width}/{picture.height}">{over}'
             f"</div><figcaption>{escape(caption)}</figcaption></figure>"
         )
     return "".join(lines) + "</div>"

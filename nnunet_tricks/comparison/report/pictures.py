@@ -24,6 +24,9 @@ FILL = 70
 SIDE = 224
 """Width or height of the layers in pixels, whichever is larger; images are no larger, as a page can enlarge them."""
 
+PALETTE = 64
+"""Colours of a colour picture: enough to see what is there, in a third of the bytes."""
+
 MARGIN = 0.4
 """Share of the objects' extent that is shown around them."""
 
@@ -161,6 +164,8 @@ def _png(values: NDArray[np.uint8], palette: Sequence[int] = (), opacity: bytes 
     from PIL import Image
 
     image, stream = Image.fromarray(values), io.BytesIO()
+    if image.mode == "RGB":
+        image = image.quantize(PALETTE, dither=Image.Dither.NONE)
     if palette:
         image.putpalette(palette)
         image.save(stream, format="PNG", optimize=True, transparency=opacity)
