@@ -1,6 +1,6 @@
-"""Verdicts of the report under ``experiments/`` in other documents.
+"""Verdicts of the reports under ``experiments/`` in other documents.
 
-``python -m nnunet_tricks.comparison.excerpts`` writes them, and a test compares them with the report.
+``python -m nnunet_tricks.comparison.excerpts`` writes them, and a test compares them with the reports.
 """
 
 from __future__ import annotations
@@ -14,13 +14,20 @@ from nnunet_tricks.utilities.files import write_atomically
 
 BEGIN = "<!-- verdicts: begin, written by 'python -m nnunet_tricks.comparison.excerpts' -->"
 END = "<!-- verdicts: end -->"
-REPORT = Path("experiments", "hippocampus", "report", "report.md")
-DOCUMENTS = (Path("docs", "compare.md"), Path("experiments", "hippocampus", "README.md"))
+LOSSES = Path("experiments", "hippocampus", "report", "report.md")
+TRAINED_MODELS = Path("experiments", "trained_models", "report", "report.md")
+DOCUMENTS = {
+    Path("docs", "compare.md"): LOSSES,
+    Path("experiments", "hippocampus", "README.md"): LOSSES,
+    Path("experiments", "trained_models", "README.md"): TRAINED_MODELS,
+}
+"""Each document with the report whose verdicts it holds."""
 TITLE = "**is it real?"
+SECTION = "\n## "
 
 
 def verdict_table(report: str) -> str:
-    """The table of verdicts in a report.
+    """The tables of verdicts in a report; where there are several, each below the name of its comparison.
 
     Args:
         report: Content of ``report.md``.
@@ -28,11 +35,17 @@ def verdict_table(report: str) -> str:
     Raises:
         ValueError: If the report has no such table.
     """
-    section = report.partition(f"\n{TITLE}")[2]
-    table = section.split("\n\n")[1].strip("\n") if "\n\n" in section else ""
-    if not table.startswith("|"):
+    tables = {}
+    for section in report.split(SECTION):
+        below = section.partition(f"\n{TITLE}")[2]
+        table = below.split("\n\n")[1].strip("\n") if "\n\n" in below else ""
+        if table.startswith("|"):
+            tables[section.partition(":")[0]] = table
+    if not tables:
         raise ValueError(f"the report has no table below '{TITLE}'")
-    return table
+    if len(tables) == 1:
+        return next(iter(tables.values()))
+    return "\n\n".join(f"**{name}**\n\n{table}" for name, table in tables.items())
 
 
 def inserted(document: str, table: str) -> str:
@@ -47,9 +60,8 @@ def inserted(document: str, table: str) -> str:
 def main(arguments: Sequence[str]) -> int:
     """Write the table into all documents of a checkout, the current folder if none is given."""
     checkout = Path(arguments[0] if arguments else ".")
-    table = verdict_table((checkout / REPORT).read_text(encoding="utf-8"))
-    for name in DOCUMENTS:
-        file = checkout / name
+    for name, report in DOCUMENTS.items():
+        file, table = checkout / name, verdict_table((checkout / report).read_text(encoding="utf-8"))
         write_atomically(file, inserted(file.read_text(encoding="utf-8"), table))
     return 0
 

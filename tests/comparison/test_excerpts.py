@@ -9,18 +9,19 @@ from tests.checkout import ROOT
 
 
 def report() -> str:
-    return (ROOT / excerpts.REPORT).read_text()
+    return (ROOT / excerpts.LOSSES).read_text()
 
 
 @pytest.mark.parametrize("document", excerpts.DOCUMENTS, ids=str)
 def test_documents_hold_the_verdicts_of_the_report(document: Path) -> None:
     text = (ROOT / document).read_text()
-    expected = excerpts.inserted(text, excerpts.verdict_table(report()))
+    report = (ROOT / excerpts.DOCUMENTS[document]).read_text()
+    expected = excerpts.inserted(text, excerpts.verdict_table(report))
     assert text == expected, "the report has changed: run 'python -m nnunet_tricks.comparison.excerpts'"
 
 
 def test_the_command_writes_what_the_report_says(tmp_path: Path) -> None:
-    for file in (excerpts.REPORT, *excerpts.DOCUMENTS):
+    for file in {*excerpts.DOCUMENTS.values(), *excerpts.DOCUMENTS}:
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / file, tmp_path / file)
     for file in excerpts.DOCUMENTS:
@@ -30,6 +31,12 @@ def test_the_command_writes_what_the_report_says(tmp_path: Path) -> None:
     assert excerpts.main([str(tmp_path)]) == 0
     for file in excerpts.DOCUMENTS:
         assert (tmp_path / file).read_text() == (ROOT / file).read_text()
+
+
+def test_several_tables_stand_below_their_names() -> None:
+    table = excerpts.verdict_table((ROOT / excerpts.TRAINED_MODELS).read_text())
+    assert table.startswith("**hippocampus**\n\n| method |")
+    assert "\n\n**polyps**\n\n| method |" in table
 
 
 def test_a_document_without_a_place_is_refused() -> None:
