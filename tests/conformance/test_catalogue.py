@@ -39,6 +39,7 @@ NETWORK = {"network"}
 END = ("epochs", "--val", "--c", "predict")
 UP_TO_THE_PATCHES = ("first stage", "build", "train steps", "val step")
 UP_TO_THE_GRADIENT = tuple(step for step in STEPS if step not in END)
+UP_TO_THE_GRADIENT_UNCOMPILED = tuple(step for step in UP_TO_THE_GRADIENT if step != "compile")
 TO_THE_END = (*UP_TO_THE_PATCHES, *END)
 
 SHAPES = tuple(product(DIMENSIONS, DEEP_SUPERVISION))
@@ -60,6 +61,11 @@ NETWORKS = {
 """What a network meets that takes images with so many axes, with outputs of several sizes or with one."""
 
 
+HEAVY = ("SwinUNETR", "VNet")
+"""Networks that need minutes for what takes others seconds, as their patches are padded to 32 voxels or more: they are
+neither compiled here nor predicted with. The slow tests do both."""
+
+
 def is_network(info: TrickInfo) -> bool:
     return "network.backbone" in info.hooks
 
@@ -76,7 +82,7 @@ def situations_of(info: TrickInfo) -> tuple[Situation, ...]:
     if is_network(info):
         shapes = NETWORKS[info.dimensions, "supervision" not in info.hooks]
         # The classes of a first stage are channels too, and V-Net does not take every number of them.
-        shapes = shapes[:1] if info.name == "VNet" else shapes
+        shapes = shapes[:1] if info.name in HEAVY else shapes
     chosen = tuple(
         Situation(LABEL_MODES[(turn + place) % len(LABEL_MODES)], *shape) for place, shape in enumerate(shapes)
     )
@@ -102,6 +108,8 @@ def steps_of(info: TrickInfo, situation: Situation) -> tuple[str, ...]:
     if claims_only(info, DATA | STEP):
         return TO_THE_END if whole else UP_TO_THE_PATCHES
     steps = UP_TO_THE_GRADIENT if claims_within(info, LOSS | DATA | STEP) and not whole else tuple(STEPS)
+    if info.name in HEAVY:
+        return UP_TO_THE_GRADIENT_UNCOMPILED
     compiled = situation in situations[: 1 if is_network(info) else len(LABEL_MODES)]
     return tuple(step for step in steps if compiled or step != "compile")
 
