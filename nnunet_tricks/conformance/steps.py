@@ -155,7 +155,9 @@ def bfloat16(run: Run) -> None:
     seed_everything(0)
     exact = validation_loss(run.probe, batch)
     seed_everything(0)
-    with torch.autocast("cpu", dtype=torch.bfloat16), float32_loss(run.probe):
+    # oneDNN's gradients of volumes in bfloat16 read memory that nobody has written: now and then they are not finite.
+    without_onednn = torch.backends.mkldnn.flags(enabled=False)
+    with torch.autocast("cpu", dtype=torch.bfloat16), float32_loss(run.probe), without_onednn:
         require_close("the loss under bfloat16 autocast", validation_loss(run.probe, batch), exact, BFLOAT16_TOLERANCE)
         train_step(run.probe, batch)
 
