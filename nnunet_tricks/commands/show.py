@@ -140,6 +140,10 @@ def _lines(trick: Trick, columns: int | None) -> Iterator[str]:
     if info.licence:
         yield from _row("licence", info.licence, columns)
     yield from _row("for", ", ".join(info.challenges), columns)
+    if info.use_when:
+        yield from _row("use it", info.use_when, columns)
+    if info.avoid_when:
+        yield from _row("better not", info.avoid_when, columns)
     yield from _row("paper", f"{info.paper.short} (--cite for BibTeX)", columns)
     for index, measured in enumerate(info.measured):
         text = (

@@ -14,6 +14,7 @@ from typing import Any
 
 from nnunet_tricks.catalogue import EVERYTHING, after_training
 from nnunet_tricks.catalogue.info import HOOKS, Parameter, TrickInfo, Value
+from nnunet_tricks.catalogue.naming import completed, parse
 from website import evidence
 from website.pages import api
 from website.pages.tables import capitalized, table
@@ -120,10 +121,23 @@ def trick_page(info: TrickInfo, failure: str = "") -> str:
         *_measured(info),
         *_judged(info),
         *_costs(info),
+        *_checked(info),
         *_paper(info),
         *_related(info),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _checked(info: TrickInfo) -> Iterator[str]:
+    if info.command:
+        return
+    yield "## Is it checked?"
+    yield (
+        "The tests take it through small trainings, with labels or regions, with or without an ignore label, in "
+        "images, volumes or a cascade: [what a trick must pass](../contributing.md#what-a-trick-must-pass). "
+        "This goes through all of them on your machine:"
+    )
+    yield f"```bash\nnnunet-tricks conformance {completed(parse(info.trainer))}\n```"
 
 
 def overview_page() -> str:
@@ -160,7 +174,8 @@ def command(info: TrickInfo) -> str:
     """A line for a shell that uses the trick."""
     if info.command:
         return after_training.example(after_training.read(info.name))
-    return f"nnUNetv2_train 501 {'2d' if info.dimensions == 2 else '3d_fullres'} 0 -tr {info.trainer}"
+    name = completed(parse(info.trainer))
+    return f"nnUNetv2_train 501 {'2d' if 2 in (info.dimensions, name.dimensions) else '3d_fullres'} 0 -tr {name}"
 
 
 def _picture(info: TrickInfo, failure: str) -> Iterator[str]:
