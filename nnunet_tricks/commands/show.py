@@ -60,7 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
         if note := ensemble_note(builds_on or str(name)):
             print("", *_row("length", note, columns), sep="\n")
         example = completed(name)
-        configuration = "2d" if example.dimensions == 2 else "3d_fullres"
+        flat = any(trick.info.dimensions == 2 for trick in example.tricks)
+        configuration = "2d" if flat else "3d_fullres"
         command = f"nnUNetv2_train 501 {configuration} 0 -tr {builds_on or example}"
         print("", *_example(command, columns), sep="\n")
     return 0
