@@ -62,6 +62,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_metric_arguments(parser)
     add("--out", type=Path, metavar="FILE", help="write the tables: .md or .csv")
     add("--report", type=Path, metavar="DIR", help="write a report with figures: HTML, Markdown, LaTeX, csv")
+    add(
+        "--no-pictures",
+        dest="pictures",
+        action="store_false",
+        help="no slices of images in the report, where they must not be published",
+    )
     add("--json", action="store_true", help="print the result as JSON")
 
 
@@ -241,4 +247,4 @@ def _write_report(arguments: argparse.Namespace, comparisons: Sequence[ReportedC
     question = of_spec(spec) if spec else of_folders(comparisons)
     left_out = dict.fromkeys(comparison.result.question.left_out for comparison in comparisons)
     question = replace(question, left_out=" ".join(filter(None, left_out)))
-    write(arguments.report, *collect(comparisons, question))
+    write(arguments.report, *collect(comparisons, question, pictures=arguments.pictures))

@@ -50,12 +50,15 @@ class ReportedComparison:
     name: str = ""
 
 
-def collect(comparisons: Sequence[ReportedComparison], question: ReportQuestion) -> tuple[list[MetricRow], Facts]:
+def collect(
+    comparisons: Sequence[ReportedComparison], question: ReportQuestion, *, pictures: bool = True
+) -> tuple[list[MetricRow], Facts]:
     """The long table and the facts of a report.
 
     Args:
         comparisons: Comparisons that the report shows.
         question: Question that was asked.
+        pictures: Whether slices of images are in it.
 
     Raises:
         ValueError: If there is nothing to compare, an image is broken, or the same name stands for two regions.
@@ -64,7 +67,7 @@ def collect(comparisons: Sequence[ReportedComparison], question: ReportQuestion)
         group = comparison.result.group
         if len(group.methods) < 2:
             raise ValueError(f"a report needs two methods at least, and {group.dataset} has {group.baseline.name} only")
-    sections = tuple(map(_section, comparisons))
+    sections = tuple(_section(comparison, pictures=pictures) for comparison in comparisons)
     first = comparisons[0].result.facts
     return _rows(comparisons), Facts(question=question, sections=sections, draws=first.draws, seed=first.seed)
 
@@ -82,7 +85,7 @@ def _rows(comparisons: Sequence[ReportedComparison]) -> list[MetricRow]:
     return list(rows.values())
 
 
-def _section(comparison: ReportedComparison) -> ReportSection:
+def _section(comparison: ReportedComparison, *, pictures: bool) -> ReportSection:
     result, models = comparison.result, comparison.models
     group, facts, question = result.group, result.facts, result.question
     raw_cases = _raw_cases(models)
@@ -101,7 +104,7 @@ def _section(comparison: ReportedComparison) -> ReportSection:
         grouped_by=question.grouped_by,
         groups=facts.case_groups,
         traits=_traits(models, raw_cases, result.classes),
-        shown=tuple(_gallery(comparison, raw_cases)),
+        shown=tuple(_gallery(comparison, raw_cases)) if pictures else (),
     )
 
 

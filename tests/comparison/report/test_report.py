@@ -320,6 +320,23 @@ def test_what_makes_no_report_is_refused(world: World, tmp_path: Path, capsys) -
     assert not (tmp_path / "report").exists()
 
 
+def test_without_pictures_all_else_stays(world: World, tmp_path: Path) -> None:
+    for trick, skill in (("", 2), ("Tversky", 3)):
+        world.train(f"nnUNetTrainer{trick}", skill=skill)
+    spec = tmp_path / "experiment.yaml"
+    spec.write_text("datasets: [7]\nconfigurations: [3d]\nfolds: [0, 1, 2]\ntricks: [Tversky]\n")
+    words = ["compare", str(spec), "--workers", "1", "--report"]
+    assert main([*words, str(tmp_path / "with")]) == 0
+    assert main([*words, str(tmp_path / "without"), "--no-pictures"]) == 0
+    texts = {name: (tmp_path / name / "report.html").read_text() for name in ("with", "without")}
+    assert ["data:image" in texts[name] for name in texts] == [True, False]
+    assert (tmp_path / "with" / "cases.csv").read_bytes() == (tmp_path / "without" / "cases.csv").read_bytes()
+    # The last paragraph has the checksum of the file that holds the pictures.
+    said = [(tmp_path / name / "report.md").read_text().partition("\nMade from ")[0] for name in texts]
+    assert said[0] == said[1]
+    assert main(["verify", str(tmp_path / "without")]) == 0
+
+
 def test_comparisons_of_one_file_share_their_baseline_and_images_may_be_gone(world: World, tmp_path: Path) -> None:
     for trick, skill in (("", 2), ("CE", 1), ("Tversky", 3)):
         world.train(f"nnUNetTrainer{trick}", skill=skill)
