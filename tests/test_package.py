@@ -54,7 +54,7 @@ def test_every_package_that_we_import_is_declared() -> None:
 
 def test_ci_runs_the_readmes_lines() -> None:
     readme, script = (ROOT / "README.md").read_text(), (ROOT / ".ci" / "run").read_text()
-    line = 'pip install ".[test,docs]" && cd /tmp && pytest -n 2 "$OLDPWD/tests"'
+    line = 'pip install ".[test,docs]" && cd "$(mktemp -d)" && pytest -n 2 "$OLDPWD/tests"'
     assert line in readme.splitlines()
     assert line in script.splitlines()
 

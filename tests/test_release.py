@@ -62,7 +62,7 @@ def test_workflows_run_what_the_readme_says() -> None:
         steps = (ROOT / f".github/workflows/{name}.yml").read_text()
         assert 'pip install ".[test,docs]"' in steps
         assert "pytest -n 2" in steps
-    assert 'pip install ".[test,docs]" && cd /tmp && pytest -n 2' in readme
+    assert 'pip install ".[test,docs]" && cd "$(mktemp -d)" && pytest -n 2' in readme
 
 
 def test_a_report_of_a_bug_needs_the_doctors_findings() -> None:

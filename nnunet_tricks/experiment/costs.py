@@ -26,6 +26,7 @@ from nnunet_tricks.nnunet.model import Model
 from nnunet_tricks.nnunet.parts import Part
 from nnunet_tricks.nnunet.plans_file import resolve
 from nnunet_tricks.utilities.files import write_atomically
+from nnunet_tricks.utilities.python import words_of_python
 
 START = 20.0
 """Seconds that one of nnU-Net's commands needs before it works."""
@@ -156,7 +157,7 @@ def _time(cell: Train, variables: Mapping[str, str], file: Path, steps: int) -> 
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "timing.json"
         done = subprocess.run(
-            [sys.executable, "-m", "nnunet_tricks.experiment.timing", *words, str(out), "--steps", str(steps)],
+            [*words_of_python("nnunet_tricks.experiment.timing"), *words, str(out), "--steps", str(steps)],
             env={**variables, "nnUNet_results": folder},
             capture_output=True,
             text=True,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +18,7 @@ from nnunet_tricks.experiment.lock import Lock
 from nnunet_tricks.experiment.other_workers import Strangers
 from nnunet_tricks.experiment.record import Record
 from nnunet_tricks.experiment.signs_of_life import OtherMachines
+from nnunet_tricks.utilities.python import words_of_python
 
 POLL = 0.25
 """Seconds between two looks where there is nothing to do yet."""
@@ -261,7 +261,7 @@ class LocalQueue:
         words = [program if Path(program).is_absolute() else command(program), *arguments]
         variables = {**self.variables, **({"CUDA_VISIBLE_DEVICES": device} if device.isdecimal() else {})}
         keeper = subprocess.Popen(
-            [sys.executable, "-m", "nnunet_tricks.experiment.keeper", str(cell.folder), device, *words],
+            [*words_of_python("nnunet_tricks.experiment.keeper"), str(cell.folder), device, *words],
             env=variables,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,

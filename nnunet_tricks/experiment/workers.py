@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 from nnunet_tricks.door.commands import with_our_trainers
 from nnunet_tricks.experiment.loading import Loading
 from nnunet_tricks.nnunet.folders import Folders, is_json, read_json
+from nnunet_tricks.utilities.python import words_of_python
 
 TRAINER = "nnUNetTrainer_run2"
 """nnU-Net's own training, with our augmentation."""
@@ -44,7 +44,7 @@ def measure(dataset: str, configuration: str | None, plans: str, device: str | N
         out = Path(folder) / "timing.json"
         words = [name, configuration, plans, TRAINER, device, str(out)]
         done = subprocess.run(
-            [sys.executable, "-m", "nnunet_tricks.experiment.timing", *words],
+            [*words_of_python("nnunet_tricks.experiment.timing"), *words],
             # Threads that wait by spinning make a step many times slower as soon as the cores do other things too.
             env=with_our_trainers({"OMP_WAIT_POLICY": "PASSIVE", **os.environ, "nnUNet_results": folder}),
             capture_output=True,

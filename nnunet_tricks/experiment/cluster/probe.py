@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_tricks.utilities.files import write_atomically
+from nnunet_tricks.utilities.python import words_of_python
 
 TRAINER = "nnUNetTrainerTversky"
 SAID = "said"
@@ -67,7 +68,7 @@ def _version(package: str) -> str:
 
 def _printed_by(line: str) -> str:
     """The last line that a line of Python prints, in an interpreter of its own; empty if it fails."""
-    done = subprocess.run([sys.executable, "-c", line], capture_output=True, text=True, check=False)
+    done = subprocess.run([*words_of_python(), "-c", line], capture_output=True, text=True, check=False)
     lines = done.stdout.strip().splitlines()
     return lines[-1] if lines and done.returncode == 0 else ""
 

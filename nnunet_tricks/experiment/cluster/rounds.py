@@ -21,6 +21,7 @@ from nnunet_tricks.experiment.costs import group
 from nnunet_tricks.experiment.nnunet_cells import Predict, Train
 from nnunet_tricks.nnunet.folders import Folders
 from nnunet_tricks.utilities.files import write_atomically
+from nnunet_tricks.utilities.python import words_of_python
 
 WORKFLOW = Path(__file__).parent / "workflow" / "Snakefile"
 PLAN, SCRIPT, CURRENT = "plan.json", "job.sh", "current"
@@ -244,6 +245,7 @@ def script(profile: Profile, variables: Mapping[str, str], module: str) -> str:
         module: Module that Python runs last, with this folder and the script's arguments.
     """
     python = shlex.quote(sys.executable)
+    words = shlex.join(words_of_python(module))
     unseen = shlex.quote(f"{sys.executable} does not exist: install into a folder that nodes see")
     lines = [
         "#!/bin/bash",
@@ -254,7 +256,7 @@ def script(profile: Profile, variables: Mapping[str, str], module: str) -> str:
         *(f"{{ {line}\n}} || fail {shlex.quote(f'this line of setup fails: {line}')}" for line in profile.setup),
         *(f"export {name}={shlex.quote(value)}" for name, value in sorted(variables.items())),
         f"test -x {python} || fail {unseen}",
-        f'exec {python} -m {module} "$folder" "$@"',
+        f'exec {words} "$folder" "$@"',
     ]
     return "\n".join(lines) + "\n"
 
