@@ -317,7 +317,9 @@ def _local(arguments: argparse.Namespace, cells: Sequence[Cell], devices: Sequen
 
     with told_to_end(), QueueDisplay(costs) as board:
         retries = 1 if arguments.retries is None else arguments.retries
-        queue = LocalQueue(cells, devices, variables, retries=retries, fits=fits, tell=board.tell)
+        queue = LocalQueue(
+            cells, devices, variables, retries=retries, fits=fits, tell=board.tell, tell_busy=board.tell_busy
+        )
         complete = queue.run(lambda: board.look(queue))
     _tell(queue.progress, arguments.json, queue.stopped)
     return 0 if complete else 1

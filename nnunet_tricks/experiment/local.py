@@ -84,6 +84,7 @@ class LocalQueue:
         retries: Number of times that a failed cell is tried again.
         fits: Says whether there is time for a cell; other cells are left out.
         tell: Function that the workers call with each change.
+        tell_busy: Function that a worker calls with its device, once, if another queue uses that device.
         stopped: Reason to start nothing more, in a sentence; empty as long as there is none.
     """
 
@@ -93,6 +94,7 @@ class LocalQueue:
     retries: int = 1
     fits: Fits = lambda _: True
     tell: Callable[[CellProgress], None] = lambda _: None
+    tell_busy: Callable[[str], None] = lambda _: None
     progress: dict[str, CellProgress] = field(init=False)
     stopped: str = field(init=False, default="")
 
@@ -110,6 +112,7 @@ class LocalQueue:
         self._keepers: dict[str, subprocess.Popen[bytes]] = {}
         self._errors: list[BaseException] = []
         self._others = OtherMachines()
+        self._busy: set[str] = set()
 
     def run(self, look: Callable[[], None] = lambda: None) -> bool:
         """Work until no cell is left that can be done.
@@ -216,6 +219,9 @@ class LocalQueue:
         try:
             # One cell at a time on a device, even if an earlier queue was killed and its last cell still runs.
             own = device_lock(self.cells[0].states, device) if ready else None
+            if ready and own is None and device not in self._busy:
+                self._busy.add(device)
+                self.tell_busy(device)
             for progress in ready:
                 lock = self._lock_of(progress)
                 if lock is None:

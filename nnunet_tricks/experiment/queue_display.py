@@ -55,6 +55,13 @@ class QueueDisplay:
         line += f" ({progress.why})" if progress.state == ELSEWHERE and progress.why else ""
         if progress.state == FAILED:
             line += "\n" + failure(progress)
+        self._print(line)
+
+    def tell_busy(self, device: str) -> None:
+        """Print that a device is in use by another queue."""
+        self._print(f"{time.strftime('%H:%M:%S')} waiting: a cell of another queue runs on {device}")
+
+    def _print(self, line: str) -> None:
         if self._live:
             # No markup: paths may hold brackets.
             self._live.console.print(line, markup=False, highlight=False)

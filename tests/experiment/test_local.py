@@ -3,7 +3,7 @@ import subprocess
 import threading
 import time
 
-from nnunet_tricks.experiment.local import LocalQueue
+from nnunet_tricks.experiment.local import LocalQueue, device_lock
 from nnunet_tricks.experiment.lock import Lock
 from nnunet_tricks.experiment.queue_display import summary
 from nnunet_tricks.experiment.record import Record, last_lines
@@ -133,3 +133,16 @@ def test_a_lock_lives_as_long_as_a_child_that_was_given_it(tmp_path) -> None:
     assert Lock.take(tmp_path / "x") is None
     child.wait()
     assert Lock.take(tmp_path / "x") is not None
+
+
+def test_a_device_that_another_queue_uses_is_told_once(tmp_path) -> None:
+    cells = [counting(tmp_path, "c0")]
+    lock = device_lock(cells[0].states, "cpu")
+    told: list[str] = []
+
+    def end_of_the_other_cell(device: str) -> None:
+        told.append(device)
+        lock.release()
+
+    assert LocalQueue(cells, ["cpu"], dict(os.environ), tell_busy=end_of_the_other_cell).run()
+    assert told == ["cpu"]
