@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from nnunet_tricks.catalogue import CATALOGUE, EVERYTHING
 from nnunet_tricks.catalogue.continuation import trainers, tricks
 from nnunet_tricks.catalogue.naming import is_legal
 from nnunet_tricks.cli import COMMANDS, main, parser_of
+from nnunet_tricks.commands.list import problems
 from tests.terminals import CALL, ShellSession
 
 TYPED = {
@@ -25,6 +27,7 @@ TYPED = {
     "nnunet-tricks annotate select --pol": "nnunet-tricks annotate select --policy ",
     "nnunet-tricks run --runner sn": "nnunet-tricks run --runner snakemake ",
     "nnunet-tricks list --for class-i": "nnunet-tricks list --for class-imbalance ",
+    "nnunet-tricks list --for redo": "nnunet-tricks list --for redoing-a-papers-table ",
     "nnunet-tricks run --device cpu --runner sn": "nnunet-tricks run --device cpu --runner snakemake ",
     "nnunet-tricks show keepl": "nnunet-tricks show KeepLargest",
     "nnunet-tricks show Tversky_me": "nnunet-tricks show Tversky_mediseg",
@@ -148,6 +151,16 @@ def test_an_unknown_shell(capsys: pytest.CaptureFixture[str]) -> None:
     for words in ([], ["bash", "--tricks", "T"], ["--tricks", "T", "--trainers", "T"]):
         assert main(["completion", *words]) == 2
         assert "one of bash, zsh, fish" in capsys.readouterr().err
+
+
+def test_every_problem_is_a_word_for_a_shell(capsys: pytest.CaptureFixture[str]) -> None:
+    assert [word for word in problems() if shlex.quote(word) != word] == []
+    shown = []
+    for problem in ("redoing-a-papers-table", "redoing a paper's table"):
+        assert main(["list", "--for", problem]) == 0
+        shown.append(capsys.readouterr().out)
+    assert shown[0] == shown[1]
+    assert "MedISeg2D" in shown[0]
 
 
 def test_all_names_and_only_names() -> None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import configparser
+import os
+import re
+import subprocess
+from pathlib import Path
 
 import pytest
 import yaml
@@ -54,6 +58,24 @@ def test_a_release_is_checked_and_published_without_a_password() -> None:
     assert "twine check --strict" in text
     assert "id-token: write" in text
     assert "secrets." not in text
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the step runs on Linux")
+def test_links_of_a_release_lead_to_its_repository(tmp_path: Path) -> None:
+    readme = (ROOT / "README.md").read_text()
+    (tmp_path / "README.md").write_text(f"{readme}\n[here](#below) [there](docs/names.md#rules)\n")
+    steps = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text())["jobs"]["build"]["steps"]
+    (step,) = (step["run"] for step in steps if "README.md" in step.get("run", ""))
+    variables = {"GITHUB_SERVER_URL": "https://a.test", "GITHUB_REPOSITORY": "b/c", "GITHUB_REF_NAME": "v1"}
+    subprocess.run(["bash", "-ec", step], cwd=tmp_path, env={**os.environ, **variables}, check=True)
+    released = (tmp_path / "README.md").read_text()
+    links = re.findall(r"\]\(([^)]*)\)", released)
+    assert all(link.startswith(("https://", "#")) for link in links)
+    assert len(links) == len(re.findall(r"\]\(([^)]*)\)", readme)) + 2
+    assert "![Image, truth and both predictions of three phantoms](https://a.test/b/c/raw/v1/docs/demo.png)" in released
+    assert "[names](https://a.test/b/c/blob/v1/docs/names.md)" in released
+    assert "[here](#below) [there](https://a.test/b/c/blob/v1/docs/names.md#rules)" in released
+    assert "[nnU-Net v2](https://github.com/MIC-DKFZ/nnUNet)" in released
 
 
 def test_workflows_run_what_the_readme_says() -> None:

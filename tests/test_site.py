@@ -14,14 +14,16 @@ import yaml
 
 from nnunet_tricks.catalogue import EVERYTHING
 from nnunet_tricks.catalogue.info import HOOKS
-from nnunet_tricks.cli import COMMANDS
+from nnunet_tricks.cli import COMMANDS, GROUPS
 from nnunet_tricks.experiment import keys
 from nnunet_tricks.experiment.spec import read_experiment
 from tests.checkout import ROOT
+from tests.conformance.situations import met
 from website import evidence
 from website.autolinks import with_generated_links
 from website.pages import tricks
-from website.pages.commands import command_page, parser_of
+from website.pages.checked import IMAGES, LABELS
+from website.pages.commands import command_page, index_page, parser_of
 from website.pages.experiment_file import experiment_file_page
 from website.pages.tricks import HOOK_WORDS, trick_page
 from website.places import place_of, with_links
@@ -174,6 +176,39 @@ def test_a_page_of_a_command_has_all_of_its_options(command: str) -> None:
                 stack += action.choices.values()
             elif action.help != argparse.SUPPRESS and "--help" not in action.option_strings:
                 assert all(f"`{option}" in page for option in action.option_strings)
+
+
+def test_commands_stand_in_the_groups_of_the_help() -> None:
+    sections = re.split(r"^## ", index_page(), flags=re.M)[1:]
+    listed = {
+        title.strip().lower(): re.findall(r"^\| \[`(.+?)`\]", section, re.M)
+        for section in sections
+        for title in [section.partition("\n")[0]]
+    }
+    listed.pop("exit codes")
+    assert listed == {group: list(commands) for group, commands in GROUPS.items()}
+
+
+@pytest.mark.parametrize("info", EVERYTHING, ids=lambda info: info.name)
+def test_a_page_names_the_situations_of_the_conformance_tests(info: tricks.TrickInfo) -> None:
+    section = trick_page(info).partition("## Is it checked?")[2].partition("\n## ")[0]
+    if info.command:
+        assert not section
+        return
+    rows = [row.strip("| ").split(" | ") for row in section.splitlines() if row.startswith("| ")][2:]
+    expected = [
+        [IMAGES[place.dimension], LABELS[place.labels], "on" if place.deep_supervision else "off"]
+        for situations in met(info).values()
+        for place in situations
+    ]
+    assert [row[:3] for row in rows] == expected
+    assert f"nnunet-tricks conformance {info.trainer}" in section or info.place == "weights"
+
+
+def test_a_step_after_training_is_told_by_its_own_function() -> None:
+    named = {info.name: trick_page(info) for info in EVERYTHING}
+    assert "Components of equal size are kept together" in named["KeepLargest"]
+    assert "Components of equal size are kept together" not in named["FillHoles"]
 
 
 @pytest.mark.parametrize("info", EVERYTHING, ids=lambda info: info.name)

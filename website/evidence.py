@@ -129,6 +129,12 @@ def _networks(trick: str) -> Iterator[Cost]:
         if row and plain:
             time = row["milliseconds"] / plain["milliseconds"]
             yield Cost(f"training step, {configuration}", "nnU-Net's network", time, "", file)
+    file = "benchmarks/results/networks.json"
+    for dimensions, result in _results(file).items():
+        row = result["networks"].get(trick)
+        if row:
+            shape = " x ".join(map(str, result["batch"]))
+            yield Cost(f"training step, {dimensions} ({shape})", "nnU-Net's planned U-Net", row["ratio"], "", file)
 
 
 @cache

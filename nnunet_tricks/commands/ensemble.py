@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nnunet_tricks.utilities.terminal import say
+
 if TYPE_CHECKING:
     from nnunet_tricks.tricks.inference.ensemble import EnsembleSettings
     from nnunet_tricks.tricks.inference.tuning.weights import LearnedWeights
@@ -172,17 +174,17 @@ def _as_data(result: LearnedWeights) -> dict[str, Any]:
 
 
 def _print(result: LearnedWeights) -> None:
-    print(f"{result.cases} cases of {result.folds} folds. Mean Dice of all classes:")
+    say(f"{result.cases} cases of {result.folds} folds. Mean Dice of all classes:")
     for name, value in result.members.items():
-        print(f"  {value:.4f}  {name}")
-    print(f"  {result.equal:.4f}  their mean with equal weights")
+        say(name, first=f"  {value:.4f}  ", rest=" " * 10)
+    say("their mean with equal weights", first=f"  {result.equal:.4f}  ", rest=" " * 10)
     constant = "; the last number is a constant" if result.learned.by_output else ""
-    print(f"Learned weights, in the order of the models{constant}:")
+    say(f"Learned weights, in the order of the models{constant}:")
     for name, row in (result.learned.by_output or {"": result.learned.weights}).items():
-        print(f"  {name + ': ' if name else ''}{', '.join(f'{weight:.3f}' for weight in row)}")
-    print(
+        say(f"{name + ': ' if name else ''}{', '.join(f'{weight:.3f}' for weight in row)}", first="  ", rest="    ")
+    say(
         f"Gain over equal weights on folds that did not learn: {result.gain:+.4f} (p {result.p:.4f}); "
         f"naive, on the cases that learned: {result.naive:+.4f}."
     )
     if not result.survives:
-        print("The learned weights do not survive: they gain no more than chance would. The file has equal weights.")
+        say("The learned weights do not survive: they gain no more than chance would. The file has equal weights.")

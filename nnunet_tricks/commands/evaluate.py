@@ -240,25 +240,25 @@ def _description(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _print_means(rows: Sequence[MetricRow], cases: int, names: Sequence[str]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
+    from nnunet_tricks.comparison import drawing
     from nnunet_tricks.comparison.evaluate import mean
+    from nnunet_tricks.comparison.text_table import PrintedTable
 
     by_metric: dict[tuple[str, str], dict[str, list[float]]] = {}
     for row in rows:
         if row.metric in names:
             by_metric.setdefault((row.metric, row.unit), {}).setdefault(row.label, []).append(row.value)
-    labels = list(dict.fromkeys(row.label for row in rows))
-    table = Table("metric", "unit", box=box.SIMPLE_HEAD)
-    for label in labels:
-        table.add_column(Text(label), justify="right")
-    for (metric, unit), values in by_metric.items():
-        table.add_row(metric, unit, *(_mean_in_words(values[label], mean(values[label])) for label in labels))
-    print(f"Mean over {cases} cases; in brackets how many count, where some are undefined.")
-    Console().print(table)
+    labels = tuple(dict.fromkeys(row.label for row in rows))
+    cells = tuple(
+        (
+            metric if unit == "1" else f"{metric} [{unit}]",
+            *(_mean_in_words(values[label], mean(values[label])) for label in labels),
+        )
+        for (metric, unit), values in by_metric.items()
+    )
+    partly = any(cell.endswith(")") for line in cells for cell in line[1:])
+    note = "In brackets: how many cases count, where others are undefined." if partly else ""
+    drawing.draw(drawing.console(), PrintedTable(f"Mean over {cases} cases", ("metric", *labels), cells, note))
 
 
 def _mean_in_words(values: Sequence[float], mean: float) -> str:

@@ -171,4 +171,10 @@ def _joined(phase: str) -> str:
 
 
 def _dashed(words: str) -> str:
-    return words.casefold().replace(" ", "-")
+    """A problem as a word that no shell wants in quotes.
+
+    Examples:
+        >>> _dashed("redoing a paper's table")
+        'redoing-a-papers-table'
+    """
+    return words.casefold().replace(" ", "-").replace("'", "")

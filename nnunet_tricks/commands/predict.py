@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterator
 from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from nnunet_tricks.utilities.terminal import say
 
 if TYPE_CHECKING:
     from nnunet_tricks.tricks.inference.predict import PredictionResult
@@ -167,7 +170,11 @@ def run(arguments: argparse.Namespace) -> int:
     # nnU-Net talks on stdout, and a script reads our JSON there.
     with redirect_stdout(sys.stderr) if arguments.json else nullcontext():
         result = predict(arguments.images, arguments.output, settings, work, dry_run=arguments.dry_run)
-    print(json.dumps(_as_data(result), indent=1) if arguments.json else _in_words(result, arguments))
+    if arguments.json:
+        print(json.dumps(_as_data(result), indent=1))
+    else:
+        for sentence in _in_words(result, arguments):
+            say(sentence)
     return 0
 
 
@@ -202,7 +209,7 @@ def _tuned(arguments: argparse.Namespace, model: Path) -> TunedSettings:
         raise ValueError("--with and --threshold both give thresholds: give one of them")
     settings = read_tuned(arguments.tuned, read_json(model / "dataset.json")["labels"])
     if settings.steps and not arguments.json:
-        print(f"Note: {arguments.tuned} has post-processing, too: 'nnunet-tricks postprocess --with' applies it.")
+        say(f"Note: {arguments.tuned} has post-processing, too: 'nnunet-tricks postprocess --with' applies it.")
     return settings
 
 
@@ -224,17 +231,17 @@ def _as_data(result: PredictionResult) -> dict[str, Any]:
     }
 
 
-def _in_words(result: PredictionResult, arguments: argparse.Namespace) -> str:
+def _in_words(result: PredictionResult, arguments: argparse.Namespace) -> Iterator[str]:
     views = f"{len(result.views)} view{'s' if len(result.views) > 1 else ''} ({', '.join(result.views)})"
-    lines = [f"Note: {note}." for note in result.notes]
+    yield from (f"Note: {note}." for note in result.notes)
     if arguments.dry_run:
-        return "\n".join([*lines, f"Would predict {len(result.cases)} cases with {views}."])
-    if not result.seconds:
-        return "\n".join([*lines, f"All {len(result.cases)} cases were there already."])
-    mean = sum(result.seconds.values()) / len(result.seconds)
-    kept = len(result.cases) - len(result.seconds)
-    lines.append(
-        f"{len(result.seconds)} cases with {views}: {mean:.1f} s per case, {result.peak:.2f} GiB at most"
-        + (f"; {kept} were there already." if kept else ".")
-    )
-    return "\n".join(lines)
+        yield f"Would predict {len(result.cases)} cases with {views}."
+    elif not result.seconds:
+        yield f"All {len(result.cases)} cases were there already."
+    else:
+        mean = sum(result.seconds.values()) / len(result.seconds)
+        kept = len(result.cases) - len(result.seconds)
+        yield (
+            f"{len(result.seconds)} cases with {views}: {mean:.1f} s per case, {result.peak:.2f} GiB at most"
+            + (f"; {kept} were there already." if kept else ".")
+        )

@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nnunet_tricks.utilities.terminal import say
+
 if TYPE_CHECKING:
     from nnunet_tricks.tricks.inference.tuning.tune import Tuned, TunedStep
     from nnunet_tricks.tricks.inference.tuning.view_choice import ViewChoice, ViewSearch
@@ -64,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(data, indent=1))
         return 0
     _print(tuned)
-    print(f"Written: {arguments.output}")
+    say(f"Written: {arguments.output}")
     return 0
 
 
@@ -116,53 +118,55 @@ def _views_as_data(views: ViewChoice) -> dict[str, Any]:
 
 
 def _print(tuned: Tuned) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+    from nnunet_tricks.comparison import drawing
+    from nnunet_tricks.comparison.text_table import PrintedTable
 
-    # In 80 columns.
-    table = Table("class", "setting", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for name in ("gain", "naive", "optimism", "p"):
-        table.add_column(name, justify="right")
-    table.add_column("")
-    for step in tuned.steps:
-        choice = step.choice
-        numbers = (f"{choice.gain:+.4f}", f"{choice.naive:+.4f}", f"{choice.optimism:+.4f}", f"{choice.p:.4f}")
-        table.add_row(step.label, _in_words(step), *numbers, "survives" if step.survives else "")
     before = ", ".join(f"{name} {value:.4f}" for name, value in tuned.before.items())
-    print(f"{tuned.cases} cases of {tuned.folds} folds. Mean Dice: {before}.")
-    print("gain: Dice on folds that did not choose the setting; naive: on the cases that chose it.")
-    Console().print(table)
+    say(f"{tuned.cases} cases of {tuned.folds} folds. Mean Dice: {before}.")
+    say("gain: Dice on folds that did not choose the setting; naive: on the cases that chose it.")
+    header = ("class and setting", "gain", "naive", "optimism", "p", "")
+    rows = tuple(
+        (
+            f"{step.label} {_in_words(step)}",
+            f"{step.choice.gain:+.4f}",
+            f"{step.choice.naive:+.4f}",
+            f"{step.choice.optimism:+.4f}",
+            f"{step.choice.p:.4f}",
+            "survives" if step.survives else "",
+        )
+        for step in tuned.steps
+    )
+    drawing.draw(drawing.console(), PrintedTable("What each setting gains", header, rows))
     if any(step.survives for step in tuned.steps):
         gains = ", ".join(f"{name} {value:+.4f}" for name, value in tuned.together.items())
-        print(f"All that survives, together, on folds that did not choose: {gains}.")
+        say(f"All that survives, together, on folds that did not choose: {gains}.")
     else:
-        print("Nothing survives: no setting gains more than chance would.")
+        say("Nothing survives: no setting gains more than chance would.")
     if tuned.views:
         _print_views(tuned.views)
 
 
 def _in_words(step: TunedStep) -> str:
-    """The setting without the class, which has a column of its own."""
+    """The setting without the class, which stands before it."""
     if step.setting.startswith(f"{step.label}:"):
         return step.setting.removeprefix(f"{step.label}:")
     return f"{step.kind} {step.setting}"
 
 
 def _print_views(views: ViewChoice) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+    from nnunet_tricks.comparison import drawing
+    from nnunet_tricks.comparison.text_table import PrintedTable
 
-    table = Table("views", "best set of so many", "Dice", "s per case", box=box.SIMPLE_HEAD)
-    for ranked in views.ranked:
-        names = ", ".join(ranked.views)
-        table.add_row(str(len(ranked.views)), names, f"{ranked.dice:.4f}", f"{ranked.seconds:.2f}")
-    print("Views at prediction; the Dice of a set is that on the cases that chose it.")
-    Console().print(table)
+    header = ("best set of so many", "views", "Dice", "s per case")
+    rows = tuple(
+        (", ".join(ranked.views), str(len(ranked.views)), f"{ranked.dice:.4f}", f"{ranked.seconds:.2f}")
+        for ranked in views.ranked
+    )
+    drawing.draw(drawing.console(), PrintedTable("Views at prediction", header, rows))
+    say("The Dice of a set is that on the cases that chose it.")
     times = ", ".join(f"{name} {seconds:.2f}" for name, seconds in views.seconds.items())
-    print(f"Seconds per case of each view: {times}.")
-    print(
+    say(f"Seconds per case of each view: {times}.")
+    say(
         f"The smallest set within the noise of all: {', '.join(views.chosen)}. On folds that did not choose: Dice "
         f"{views.dice:.4f}; all views {views.dice_of_all:.4f}; the image alone {views.dice_of_image:.4f} (p "
         f"{views.p:.4f})."

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnunet_tricks.tricks.pretraining.weights.sources import SOURCES, known
 from nnunet_tricks.tricks.pretraining.weights.store import VARIABLE, Store, StoredWeights, how_to_get
+from nnunet_tricks.utilities.terminal import command_lines, say, width
 
 if TYPE_CHECKING:
     from nnunet_tricks.tricks.pretraining.weights.matching import Match
+
+HANGING = 12
+"""Column in which the second words of a row begin."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -99,10 +103,10 @@ def _report(arguments: argparse.Namespace, entry: StoredWeights, matched: Match,
         print(json.dumps({"outcome": "added" if new else "unchanged", "file": str(file), **asdict(entry)}, indent=2))
         return 0
     if new:
-        print(*matched.lines(), sep="\n")
-    print(*_lines(entry), sep="\n")
-    print(f"{file} {'is new' if new else 'was there already'}")
-    print(f"train with {_example(entry)}")
+        _say_rows(matched.lines())
+    _say_rows(_lines(entry))
+    say(f"{file} {'is new' if new else 'was there already'}")
+    say(f"train with {_example(entry)}")
     return 0
 
 
@@ -115,13 +119,14 @@ def _list(arguments: argparse.Namespace) -> int:
         absent = [{**asdict(source), "get": how_to_get(source.name, source.architecture)} for source in others]
         print(json.dumps({"store": str(store.folder), "entries": [*map(asdict, entries)], "others": absent}, indent=2))
         return 0
-    print(f"in {store.folder}" if entries else f"{store.folder} is empty")
+    say(f"in {store.folder}" if entries else f"{store.folder} is empty")
     for entry in entries:
-        print(f"  {entry.name} for {entry.architecture}: {entry.source}, {entry.matched}, {entry.licence_note}")
+        words = f"{entry.name} for {entry.architecture}: {entry.source}, {entry.matched}, {entry.licence_note}"
+        say(words, first="  ", rest="    ")
     print("\npublished, not here")
     for source in others:
-        print(f"  {source.name} for {source.architecture}: {source.what}, {source.licence}")
-        print(f"      {how_to_get(source.name, source.architecture)}")
+        say(f"{source.name} for {source.architecture}: {source.what}, {source.licence}", first="  ", rest="    ")
+        _say_how(how_to_get(source.name, source.architecture))
     return 0
 
 
@@ -139,9 +144,8 @@ def _show(arguments: argparse.Namespace) -> int:
         print(json.dumps([{"file": str(store.file(e.name, e.architecture)), **asdict(e)} for e in whole], indent=2))
         return 0
     for entry in whole:
-        print(f"{entry.name} for {entry.architecture}")
-        print(*_lines(entry), sep="\n")
-        print(f"file        {store.file(entry.name, entry.architecture)}, as it was added")
+        say(f"{entry.name} for {entry.architecture}")
+        _say_rows([*_lines(entry), f"file        {store.file(entry.name, entry.architecture)}, as it was added"])
     return 0
 
 
@@ -153,8 +157,25 @@ def _check(arguments: argparse.Namespace) -> int:
         report = {"origin": matched.origin, "matched": len(matched.weights), "total": matched.total}
         print(json.dumps({**report, "missing": matched.missing, "unexpected": matched.unexpected}, indent=2))
     else:
-        print(*matched.lines(), sep="\n")
+        _say_rows(matched.lines())
     return 0
+
+
+def _say_how(text: str) -> None:
+    """Print what begins with a command in quotes; at a terminal the command still runs when it is copied."""
+    indent, columns = " " * 6, width()
+    if columns is None:
+        print(f"{indent}{text}")
+        return
+    command, _, what_it_does = text.removeprefix("'").partition("' ")
+    print(*command_lines(command, columns, first=indent, rest=f"{indent}  "), sep="\n")
+    say(what_it_does, first=indent, rest=indent)
+
+
+def _say_rows(rows: Iterable[str]) -> None:
+    """Print rows of a word and what it is."""
+    for row in rows:
+        say(row[HANGING:], first=row[:HANGING], rest=" " * HANGING)
 
 
 def _lines(entry: StoredWeights) -> Iterator[str]:

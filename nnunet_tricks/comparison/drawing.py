@@ -32,14 +32,21 @@ def console() -> Console:
     """Standard output, as wide as the terminal is. Files and pipes have room."""
     from rich.console import Console
 
+    class Screen(Console):
+        """A console that tells the command line of a reader who has seen enough."""
+
+        def on_broken_pipe(self) -> None:
+            # rich would end the process, and with an exit code that says "something is wrong".
+            raise BrokenPipeError
+
     columns = width()
     # With a height, rich believes the width even of a terminal that calls itself dumb.
-    terminal = Console(
+    terminal = Screen(
         width=columns,
         height=columns and LINES,
         color_system=None if os.environ.get("NO_COLOR") else "auto",
     )
-    return terminal if terminal.is_terminal else Console(width=ROOM)
+    return terminal if terminal.is_terminal else Screen(width=ROOM)
 
 
 def draw(screen: Console, table: PrintedTable) -> None:

@@ -16,7 +16,7 @@ def words_of_python(module: str | None = None) -> Sequence[str]:
     Returns:
         Words that come before the arguments of the module.
 
-    Example:
+    Examples:
         >>> words_of_python("timeit")[-2:]
         ['-m', 'timeit']
     """

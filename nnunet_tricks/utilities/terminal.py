@@ -79,6 +79,17 @@ def wrapped(text: str, columns: int | None, *, first: str = "", rest: str = "") 
     return lines or [first.rstrip()]
 
 
+def say(text: str, *, first: str = "", rest: str = "") -> None:
+    """Print a sentence on standard output: in whole words at a terminal, as one line in a file or a pipe.
+
+    Args:
+        text: The sentence.
+        first: Text before the first line.
+        rest: Text before all others.
+    """
+    print(*wrapped(text, width(), first=first, rest=rest), sep="\n")
+
+
 def command_lines(command: str, columns: int | None, *, first: str = "", rest: str = "") -> list[str]:
     r"""Lines of a command that still run when they are copied: all but the last end with a backslash.
 

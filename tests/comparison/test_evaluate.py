@@ -1,15 +1,19 @@
 import csv
 import json
 import math
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from nnunet_tricks.cli import main
+from nnunet_tricks.cli import CLOSED_PIPE, main
 from nnunet_tricks.comparison import cache
 from nnunet_tricks.comparison.table import COLUMNS
 from tests.comparison.world import SHAPE, SPACING, World, predicted, truth, write
+from tests.terminals import CALL, at_terminal
 
 ONE_WORKER = ["--workers", "1"]
 
@@ -113,6 +117,34 @@ def test_the_long_table(folders, tmp_path: Path, capsys) -> None:
     assert tuple(rows[0]) == COLUMNS
     assert {row["unit"] for row in rows if row["metric"] == "HD95"} == {"mm"}
     assert {row["unit"] for row in rows if row["metric"] == "volume_difference"} == {"mL"}
+
+
+def test_the_table_has_the_width_of_a_terminal(folders) -> None:
+    regions = [f"{name}={labels}" for name, labels in {"whole_kidney": "1+2", "tumor_alone": "2", "rest": "1"}.items()]
+    words = ["evaluate", *folders, *ONE_WORKER, "--metrics", "Dice", "HD95", "--regions", *regions]
+    for columns, tables in ((40, 2), (80, 1)):
+        shown = at_terminal(columns, *words, environment={"NO_COLOR": "1"})
+        assert shown.code == 0, shown.text
+        lines = shown.plain.rpartition("\r")[2].splitlines()
+        assert max(map(len, lines)) <= columns
+        assert sum(line.split()[:1] == ["metric"] for line in lines) == tables
+        assert {"whole_kidney", "tumor_alone", "rest", "[mm]"} <= set(shown.words)
+
+
+def test_a_pipe_gets_the_table_that_no_terminal_changes(folders) -> None:
+    command = [sys.executable, "-c", CALL, "evaluate", *map(str, folders), *ONE_WORKER, "--metrics", "Dice", "HD95"]
+    narrow, wide = (
+        subprocess.run(command, capture_output=True, check=True, env={**os.environ, "COLUMNS": columns}).stdout
+        for columns in ("40", "200")
+    )
+    assert narrow == wide
+    assert b"HD95 [mm]" in narrow
+    closed = f'{{ sleep 1; exec {sys.executable} -c "$CALL" "$@"; }} | true; echo ${{PIPESTATUS[0]}}'
+    done = subprocess.run(
+        ["bash", "-c", closed, "bash", *command[3:]],
+        capture_output=True, text=True, check=True, env={**os.environ, "CALL": CALL},
+    )  # fmt: skip
+    assert done.stdout == f"{CLOSED_PIPE}\n"
 
 
 def test_counts_are_printed_where_they_are_asked_for(folders, capsys) -> None:

@@ -16,15 +16,17 @@ from nnunet_tricks.conformance.grid import DEEP_SUPERVISION, DIMENSIONS, FULL_GR
 from nnunet_tricks.conformance.ranks import RankPair
 from nnunet_tricks.conformance.steps import STEPS
 from nnunet_tricks.door import trainers
+from tests.conformance.situations import (
+    HEAVY,
+    STEP,
+    claims_only,
+    claims_within,
+    is_network,
+    situations_of,
+)
 
 DATA = {"augmentation", "mirroring", "sampling"}
 """Hooks whose tricks end where the patches are: loss and network, and what becomes of them, are nnU-Net's own."""
-
-STEP = {"optimizer", "schedule"}
-"""Hooks whose tricks begin where the gradients are, so that nothing of labels and patches is theirs."""
-
-MIXED = "augmentation.mixing"
-"""The exception: patches are mixed where the loss is."""
 
 LOSS = {"loss", "targets", "supervision"}
 """Hooks whose tricks end where the gradient of the logits is. What checkpoints, validation and prediction make of a
@@ -33,68 +35,11 @@ network is nnU-Net's own then, and the same in every situation."""
 CHECKED = tuple(info for info in CATALOGUE if info.place != "weights")
 """What this file checks. Tricks of pretrained weights need others beside them, see ``test_pretrained.py``."""
 
-NETWORK = {"network"}
-"""Hooks whose tricks are between image and logits, where labels are only the number of channels of the last layer."""
-
 END = ("epochs", "--val", "--c", "predict")
 UP_TO_THE_PATCHES = ("first stage", "build", "train steps", "val step")
 UP_TO_THE_GRADIENT = tuple(step for step in STEPS if step not in END)
 UP_TO_THE_GRADIENT_UNCOMPILED = tuple(step for step in UP_TO_THE_GRADIENT if step != "compile")
 TO_THE_END = (*UP_TO_THE_PATCHES, *END)
-
-SHAPES = tuple(product(DIMENSIONS, DEEP_SUPERVISION))
-"""Every dimension with deep supervision on and off: what a trick that touches patches meets."""
-
-FEWER_SHAPES = (
-    (("2d", True), ("2d", False), ("3d", True), ("cascade", False)),
-    (("2d", True), ("2d", False), ("3d", False), ("cascade", True)),
-)
-"""What a trick of the loss or the network meets, by turns. To both of them a patch of a cascade is one of a volume: a
-loss sees no images, and a network sees one channel more."""
-
-
-NETWORKS = {
-    (2, True): (("2d", True), ("2d", False)),
-    (2, False): (("2d", False), ("2d", False)),
-    (3, False): (("3d", False), ("cascade", False)),
-}
-"""What a network meets that takes images with so many axes, with outputs of several sizes or with one."""
-
-
-HEAVY = ("SwinUNETR", "VNet")
-"""Networks that need minutes for what takes others seconds, as their patches are padded to 32 voxels or more: they are
-neither compiled here nor predicted with. The slow tests do both."""
-
-
-def is_network(info: TrickInfo) -> bool:
-    return "network.backbone" in info.hooks
-
-
-def situations_of(info: TrickInfo) -> tuple[Situation, ...]:
-    """Each kind of labels occurs, flat and in a volume, with deep supervision on and off.
-
-    Which labels meet which shape is another choice for each trick, so that the catalogue has the whole grid. What
-    nnU-Net does anyway is compared with it bit for bit below.
-    """
-    turn = CATALOGUE.index(info)
-    within = any(claims_only(info, hooks) for hooks in ({"loss"}, NETWORK))
-    shapes = FEWER_SHAPES[turn // len(LABEL_MODES) % len(FEWER_SHAPES)] if within else SHAPES
-    if is_network(info):
-        shapes = NETWORKS[info.dimensions, "supervision" not in info.hooks]
-        # The classes of a first stage are channels too, and V-Net does not take every number of them.
-        shapes = shapes[:1] if info.name in HEAVY else shapes
-    chosen = tuple(
-        Situation(LABEL_MODES[(turn + place) % len(LABEL_MODES)], *shape) for place, shape in enumerate(shapes)
-    )
-    return (chosen[0], chosen[-1]) if info.own or claims_only(info, STEP) else chosen
-
-
-def claims_within(info: TrickInfo, hooks: set[str]) -> bool:
-    return {hook.partition(".")[0] for hook in info.hooks} <= hooks
-
-
-def claims_only(info: TrickInfo, hooks: set[str]) -> bool:
-    return claims_within(info, hooks) and MIXED not in info.hooks
 
 
 def steps_of(info: TrickInfo, situation: Situation) -> tuple[str, ...]:

@@ -11,27 +11,11 @@ from nnunet_tricks.catalogue.naming import combine, completed
 from nnunet_tricks.conformance.baseline import check_baseline
 from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.contract import check_contract
-from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.conformance.steps import STEPS
 from nnunet_tricks.door import trainers
+from tests.conformance.situations import SOLID, WITH_WEIGHTS
 
 WEIGHTS = [info for info in CATALOGUE if info.place == "weights"]
-FLAT, SOLID, CASCADE = (
-    Situation("regions", "2d", True),
-    Situation("labels", "3d", True),
-    Situation("labels+ignore", "cascade", False),
-)
-MET = {
-    "Pretrained": CASCADE,
-    "Freeze_allbuthead_Pretrained": SOLID,
-    "Freeze_first1_Pretrained": FLAT,
-    "EncoderLR_Pretrained": SOLID,
-    "EfficientNetLite0UNet_LayerDecay_PretrainedImageNet1k_VanillaAdam": FLAT,
-    "ViTB16_PretrainedMAE": Situation("labels+ignore", "2d", False),
-    "GenesisUNet3D_ModelsGenesis": Situation("regions+ignore", "3d", False),
-}
-"""Trainers, each in one situation; the loss is nnU-Net's own, and so is what it makes of labels."""
-
 COMPILED = "EncoderLR_Pretrained"
 
 
@@ -41,10 +25,10 @@ def trainer_of(name: str) -> type[nnUNetTrainer]:
     return trainer
 
 
-@pytest.mark.parametrize("name", MET)
+@pytest.mark.parametrize("name", WITH_WEIGHTS)
 def test_it_holds(bench: Bench, name: str) -> None:
     steps = tuple(step for step in STEPS if step != "compile" or name == COMPILED)
-    assert bench.check(trainer_of(name), MET[name], steps=steps).explain() == []
+    assert bench.check(trainer_of(name), WITH_WEIGHTS[name], steps=steps).explain() == []
 
 
 @pytest.mark.parametrize("info", WEIGHTS, ids=lambda info: info.name)

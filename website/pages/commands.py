@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterator
 from importlib import import_module
 from textwrap import wrap
+from typing import Any
 
-from nnunet_tricks.cli import COMMANDS
+from nnunet_tricks.cli import COMMANDS, GROUPS
 from website.pages.tables import capitalized, table
 
 FOLDER = "commands"
@@ -29,20 +30,29 @@ def page_of(command: str) -> str:
     return f"{FOLDER}/{command}.md"
 
 
-def navigation() -> list[dict[str, str]]:
-    """The pages of all commands, as MkDocs takes them."""
-    return [{"Overview": f"{FOLDER}/index.md"}, *({command: page_of(command)} for command in COMMANDS)]
+def navigation() -> list[Any]:
+    """The pages of all commands, in the groups of ``--help``, as MkDocs takes them."""
+    groups = [
+        {capitalized(group).rstrip("."): [{command: page_of(command)} for command in below]}
+        for group, below in GROUPS.items()
+    ]
+    return [{"Overview": f"{FOLDER}/index.md"}, *groups]
 
 
 def index_page() -> str:
-    """The page that lists all commands."""
-    rows = [(f"[`{command}`]({command}.md)", summary) for command, summary in COMMANDS.items()]
+    """The page that lists all commands, in the groups of ``--help``."""
+    groups = "\n\n".join(
+        f"## {capitalized(group).rstrip('.')}\n\n"
+        + table(("command", "what it does"), [(f"[`{name}`]({name}.md)", purpose) for name, purpose in below.items()])
+        for group, below in GROUPS.items()
+    )
     return (
         "# Commands\n\n"
         f"Everything is a sub-command of `{PROGRAM}`. To train and predict with tricks, use nnU-Net's own commands.\n"
         f"These pages are made from the commands' parsers: they say what `{PROGRAM} COMMAND --help` says.\n\n"
-        f"{table(('command', 'what it does'), rows)}\n\n"
-        "Exit codes: 0 for success, 1 where a command found something wrong, 2 for wrong arguments or input.\n"
+        f"{groups}\n\n"
+        "## Exit codes\n\n"
+        "0 for success, 1 where a command found something wrong, 2 for wrong arguments or input.\n"
         "`NNUNET_TRICKS_TRACEBACK=1` shows where an error came from.\n"
     )
 

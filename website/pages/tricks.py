@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from posixpath import relpath
-from textwrap import wrap
 from typing import Any
 
 from nnunet_tricks.catalogue import EVERYTHING, after_training
@@ -17,6 +16,7 @@ from nnunet_tricks.catalogue.info import HOOKS, Parameter, TrickInfo, Value
 from nnunet_tricks.catalogue.naming import completed, parse
 from website import evidence
 from website.pages import api
+from website.pages.checked import checked
 from website.pages.tables import capitalized, table
 from website.pictures.gallery import caption_of, has_picture
 from website.places import place_of
@@ -49,8 +49,10 @@ FAMILIES = {
     "augmentation": "Augmentation",
     "mirroring": "Augmentation",
     "sampling": "Sampling",
-    "network": "Network",
-    "weights": "Network",
+    "network.backbone": "Networks",
+    "network.norm": "Norm layers",
+    "network.skips": "Feature enhancement",
+    "weights": "Pretrained weights",
     "optimizer": "Optimiser and schedule",
     "schedule": "Optimiser and schedule",
     "inference": "For trained models",
@@ -60,8 +62,6 @@ FAMILIES = {
 
 BASES = "Bases"
 MOST_RELATED = 6
-FORMULA_WIDTH = 84
-"""Characters of a line of a formula in plain text."""
 
 
 def page_of(info: TrickInfo) -> str:
@@ -84,7 +84,10 @@ def family_of(info: TrickInfo) -> str:
     if info.base:
         return BASES
     if "network.backbone" in info.hooks:
-        return FAMILIES["network"]
+        return FAMILIES["network.backbone"]
+    slots = [hook for hook in info.hooks if hook in FAMILIES and "." in hook]
+    if slots:
+        return FAMILIES[slots[0]]
     hooks = {hook.partition(".")[0] for hook in info.hooks}
     first = min(hooks - {"targets", "labels"} or hooks, key=HOOKS.index)
     return FAMILIES.get(first, first.capitalize())
@@ -121,23 +124,11 @@ def trick_page(info: TrickInfo, failure: str = "") -> str:
         *_measured(info),
         *_judged(info),
         *_costs(info),
-        *_checked(info),
+        *checked(info),
         *_paper(info),
         *_related(info),
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def _checked(info: TrickInfo) -> Iterator[str]:
-    if info.command:
-        return
-    yield "## Is it checked?"
-    yield (
-        "The tests take it through small trainings, with labels or regions, with or without an ignore label, in "
-        "images, volumes or a cascade: [what a trick must pass](../contributing.md#what-a-trick-must-pass). "
-        "This goes through all of them on your machine:"
-    )
-    yield f"```bash\nnnunet-tricks conformance {completed(parse(info.trainer))}\n```"
 
 
 def overview_page() -> str:
@@ -182,12 +173,13 @@ def _picture(info: TrickInfo, failure: str) -> Iterator[str]:
     if failure:
         yield f'!!! failure "The picture of this trick could not be made"\n    {failure}'
     elif has_picture(info):
-        yield f"![{info.name}](pictures/{info.name}.png)\n"
-        yield f"*{caption_of(info).split(' [')[0]}*" if "[" not in caption_of(info) else caption_of(info)
+        # The picture leads to itself, where a phone can enlarge it.
+        yield f"[![{caption_of(info).partition(':')[0]}](pictures/{info.name}.png)](pictures/{info.name}.png)\n"
+        yield caption_of(info)
     elif info.base:
         yield "A base is a training's whole setting, made of the tricks below. A trick after it replaces what it set."
     else:
-        yield f"*{caption_of(info)}*"
+        yield caption_of(info)
 
 
 def _changes(info: TrickInfo) -> Iterator[str]:
@@ -203,7 +195,7 @@ def _changes(info: TrickInfo) -> Iterator[str]:
         yield f"It needs a trained model and no training. It changes {'; '.join(HOOK_WORDS[hook] for hook in hooks)}."
     else:
         yield f"It changes {'; '.join(HOOK_WORDS[hook] for hook in hooks)}. All else stays as in nnU-Net, bit for bit."
-    description = _docstring(info.module)
+    description = _description(info)
     if description:
         yield description
         package = info.module.rpartition(".")[0]
@@ -212,8 +204,7 @@ def _changes(info: TrickInfo) -> Iterator[str]:
 
 def _formula(info: TrickInfo) -> Iterator[str]:
     if not info.base:
-        lines = wrap(info.formula, FORMULA_WIDTH, break_long_words=False, break_on_hyphens=False)
-        yield "\n".join(["In short:\n", "```text", *lines, "```"])
+        yield f"In short:\n\n```{{.text .wraps}}\n{' '.join(info.formula.split())}\n```"
 
 
 def _parameters(info: TrickInfo) -> Iterator[str]:
@@ -318,22 +309,25 @@ def _related(info: TrickInfo) -> Iterator[str]:
         yield "\n".join(f"- [{other.name}]({other.name}.md): {other.summary}" for other in related)
 
 
-def _docstring(module: str) -> str:
-    """The docstring of a module of ours without its first line, which the catalogue's summary repeats."""
-    if not module.startswith("nnunet_tricks."):
+def _description(info: TrickInfo) -> str:
+    """What the code says about a trick: its module, or the function of its name where the module is shared."""
+    if not info.module.startswith("nnunet_tricks."):
         return ""
-    found = find_spec(module)
+    found = find_spec(info.module)
     if not found or not found.origin:
         return ""
-    text = ast.get_docstring(ast.parse(Path(found.origin).read_text(encoding="utf-8"))) or ""
+    module = ast.parse(Path(found.origin).read_text(encoding="utf-8"))
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", info.name).lower()
+    own = [part for part in module.body if isinstance(part, ast.FunctionDef) and part.name == name]
+    text = (ast.get_docstring((own if info.command and own else [module])[0]) or "").partition("\n\nArgs:")[0]
     text = re.sub(r"``([^`]+)``", r"`\1`", text)
     # A formula that begins a paragraph stands in a line of its own.
     return re.sub(r"^(\$[^$]{12,}\$) ", r"\1\n{ .formula }\n\n", text, flags=re.M)
 
 
 def _spelled(parameter: Parameter) -> str:
-    kind = {bool: "", int: "<n>", float: "<x>", tuple: "<x>x<y>"}.get(type(parameter.default))
-    return parameter.name + (f"<{'|'.join(parameter.choices)}>" if kind is None else kind)
+    kind = {bool: "", int: "<n>", float: "<x>", tuple: "<x>x<y>"}.get(type(parameter.default), "<word>")
+    return parameter.name + kind
 
 
 def _written(value: Value) -> str:

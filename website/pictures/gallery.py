@@ -12,8 +12,12 @@ if TYPE_CHECKING:
     from website.pictures.laboratory import Laboratory
 
 KINDS: Mapping[str, tuple[str, str]] = {
-    "network.backbone": ("", "There is no picture of a network. Its size and speed are in the table of networks."),
-    "weights": ("", "It changes the weights that a training starts from, or how they move: there is no picture of it."),
+    "network.backbone": ("", "There is no picture of a network. [Its size and speed](../networks.md#all-of-them)."),
+    "weights": (
+        "",
+        "It changes the weights that a training starts from, or how they move: there is no picture of it. "
+        "[Pretrained weights](../pretrained.md).",
+    ),
     "labels": ("patches:slices_picture", "Which slices are annotated, and where the middles of patches fall."),
     "loss": (
         "losses:loss_picture",
@@ -34,7 +38,10 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "schedule": ("curves:schedule_picture", "The learning rate over a training, beside nnU-Net's."),
     "inference.views": ("finished:views_picture", "The views of one image that are predicted and averaged."),
     "inference.ensemble": ("", "An ensemble combines predictions of several models: there is no picture of it."),
-    "postprocessing": ("finished:steps_picture", "A prediction with errors, before and after."),
+    "postprocessing": (
+        "finished:steps_picture",
+        "A prediction with errors, before and after. A step knows sizes and places, and nothing of the truth.",
+    ),
 }
 """How a trick of a hook is drawn, as a function in a module of this package, and what the picture shows; or an empty
 word, and why none is drawn. The first hook in this order that a trick claims decides."""

@@ -13,6 +13,7 @@ import yaml
 
 from nnunet_tricks.cli import main
 from tests.comparison.world import SHAPE, World, truth, write
+from tests.terminals import at_terminal
 
 
 @pytest.fixture
@@ -64,9 +65,15 @@ def test_what_helps_survives_and_is_applied(model: Path, tmp_path: Path, capsys:
     said = capsys.readouterr().out
     assert "Mean Dice: kidney" in said
     assert "KeepLargest " in said
-    # The table fits into a terminal of 80 columns, and nothing of it is cut.
     assert "…" not in said
     assert all(line.split()[-1] == "survives" for line in said.splitlines() if "threshold 0" in line)
+
+    for columns in (40, 80):
+        shown = at_terminal(columns, "tune", model, "-o", file, "--overwrite", "--disable_progress_bar")
+        assert shown.code == 0, shown.text
+        # A path is longer than a line, and stays whole.
+        assert max(len(line) for line in shown.lines if "/" not in line) <= columns
+        assert {"survives", "optimism", "KeepLargest"} <= set(shown.words)
 
 
 def test_settings_of_other_labels_are_refused(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
