@@ -150,7 +150,7 @@ def test_a_pipe_gets_the_table_that_no_terminal_changes(folders) -> None:
 def test_counts_are_printed_where_they_are_asked_for(folders, capsys) -> None:
     assert main(["evaluate", *map(str, folders), "--metrics", "counts", *ONE_WORKER]) == 0
     shown = capsys.readouterr().out
-    assert all(f" {name} " in shown for name in ("TP", "FP", "FN", "TN", "voxels"))
+    assert all(f" {name} [voxels] " in shown for name in ("TP", "FP", "FN", "TN"))
     assert main(["evaluate", *map(str, folders), "--metrics", "Dice", *ONE_WORKER]) == 0
     assert "TP" not in capsys.readouterr().out
 
