@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from torch import Tensor, nn
 
 from nnunet_tricks.nnunet import checkpoint
@@ -42,6 +43,17 @@ def read(file: Path) -> dict[str, Any]:
             "the store ('nnunet-tricks weights add'), and a trick in the trainer's name takes them from there"
         )
     return content
+
+
+def patch_size(file: Path) -> tuple[int, ...]:
+    """The patches that a checkpoint's network was trained with; empty if it does not say."""
+    arguments = read(file).get("init_args")
+    if not isinstance(arguments, Mapping):
+        return ()
+    plans, configuration = arguments.get("plans"), arguments.get("configuration")
+    if not isinstance(plans, Mapping) or configuration not in plans.get("configurations", ()):
+        return ()
+    return tuple(PlansManager(dict(plans)).get_configuration(configuration).patch_size)
 
 
 def difference(weights: Mapping[str, Any], network: nn.Module) -> str:
@@ -82,7 +94,7 @@ def check(file: Path, weights: Mapping[str, Any], network: nn.Module) -> None:
     if fault := difference(weights, network):
         raise ValueError(
             f"-pretrained_weights {file}: nnU-Net takes a checkpoint whose network has the same layers, and {fault}: "
-            "give one that was trained with the same network and patch size, and with plans of the same stages"
+            "give one that was trained with this network, and with the sizes of these plans"
         )
 
 

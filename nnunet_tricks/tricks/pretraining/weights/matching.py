@@ -16,7 +16,7 @@ from typing import Any
 from torch import Tensor
 
 from nnunet_tricks.training.given_weights import sides_of
-from nnunet_tricks.tricks.pretraining.weights.encoder import Encoder, is_counter
+from nnunet_tricks.tricks.pretraining.weights.encoder import PLANNED, Encoder, is_counter
 from nnunet_tricks.tricks.pretraining.weights.formats import described
 from nnunet_tricks.tricks.pretraining.weights.reading import tables
 from nnunet_tricks.tricks.pretraining.weights.renaming import Table, readings
@@ -117,7 +117,8 @@ def require(matched: Match, content: Mapping[str, Any], encoder: Encoder, source
     if matched.share >= LEAST:
         return
     lacking = f"{source} has {matched.counts} of {encoder.architecture}, and at least {LEAST:.0%} are needed"
-    if len(matched.weights) + len(matched.resized) >= LEAST * matched.total:
+    kin = encoder.architecture == PLANNED or len(matched.weights) + len(matched.resized) >= LEAST * matched.total
+    if matched.resized and kin:
         raise ValueError(
             f"{lacking}: it is of the same kind in other sizes. {matched.resized[0]} ({len(matched.resized)} such "
             "tensors): plan with the sizes of the network that was pretrained, or take other weights"
