@@ -34,7 +34,9 @@ def refused(room: Room, monkeypatch: pytest.MonkeyPatch) -> Refused:
     if hasattr(run_training, "recursive_find_trainer_class_by_name"):
         monkeypatch.setattr(run_training, "recursive_find_trainer_class_by_name", trainers.find)
     else:  # nnU-Net 2.7
-        monkeypatch.setattr(run_training, "recursive_find_python_class", lambda folder, name, module: trainers.find(name))
+        monkeypatch.setattr(
+            run_training, "recursive_find_python_class", lambda folder, name, module: trainers.find(name)
+        )
 
     def refuse(name: str, situation: Situation = FLAT, *, file: Path | None = None) -> str:
         with room(name, situation) as run:
@@ -74,7 +76,9 @@ def test_an_entry_of_another_shape_says_which(store: Store, room: Room, refused:
     adding.add(store, donor(room, tmp_path, situation=SOLID), name="organs", architecture="nnunet")
     reason = refused("Pretrained_organs")
     assert reason.startswith("organs for nnunet has 12 of 16 tensors of the encoder of nnunet")
-    assert "stages.0.0.convs.0.conv.weight is 4x1x1x3x3 in the file and 4x3x3x3 in the network (4 such tensors)" in reason
+    assert (
+        "stages.0.0.convs.0.conv.weight is 4x1x1x3x3 in the file and 4x3x3x3 in the network (4 such tensors)" in reason
+    )
 
 
 @pytest.mark.parametrize(

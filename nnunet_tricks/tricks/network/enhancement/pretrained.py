@@ -21,6 +21,7 @@ from nnunet_tricks.nnunet.patches import Replacement, accept_weights
 from nnunet_tricks.training import given_weights
 from nnunet_tricks.tricks.network.enhancement.decoder import EnhancedDecoder, enhanced_decoder, widened
 
+
 def accept_plain_networks() -> None:
     """From now on ``nnUNetv2_train -pretrained_weights`` in this process takes plain U-Nets for enhanced ones.
 

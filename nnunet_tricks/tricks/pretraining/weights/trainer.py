@@ -10,13 +10,17 @@ from torch import Tensor
 
 from nnunet_tricks.training.network_sizes import is_small
 from nnunet_tricks.training.planned import Planned
+from nnunet_tricks.tricks.network.architecture.timm_unet import NAMED
 from nnunet_tricks.tricks.pretraining.given import Given
 from nnunet_tricks.tricks.pretraining.start import PretrainedTrainer
 from nnunet_tricks.tricks.pretraining.weights import adapting, matching
-from nnunet_tricks.tricks.pretraining.weights.encoder import PLANNED, Encoder, of_network
+from nnunet_tricks.tricks.pretraining.weights.encoder import GENESIS, PLANNED, Encoder, of_network
 from nnunet_tricks.tricks.pretraining.weights.matching import Match
 from nnunet_tricks.tricks.pretraining.weights.sources import IMAGENET, SOURCES
 from nnunet_tricks.tricks.pretraining.weights.store import Store, StoredWeights
+
+_NETWORKS = {**NAMED, "vit_base_patch16_224": "ViTB16", GENESIS: GENESIS}
+"""Networks for examples, by the architecture of their encoder."""
 
 
 class WeightsTrainer(PretrainedTrainer):
@@ -66,17 +70,18 @@ class WeightsTrainer(PretrainedTrainer):
     @classmethod
     def _check_encoder(cls, encoder: Encoder | None) -> None:
         trick = cls.weights_trick
+        published = [source.architecture for source in SOURCES if source.name == trick]
+        network = next((_NETWORKS[name] for name in published if name in _NETWORKS), "ResNet50UNet")
+        advice = f"beside it, as in nnUNetTrainer{network}_{trick} ('nnunet-tricks list --hook network')"
         if encoder is None:
             raise ValueError(
                 f"{trick} is for networks with an encoder that has published weights, and the network of "
-                f"{cls.__name__} has none: put such a network beside it, as in nnUNetTrainerResNet50UNet_{trick} "
-                "('nnunet-tricks list --hook network')"
+                f"{cls.__name__} has none: put such a network {advice}"
             )
-        published = [source.architecture for source in SOURCES if source.name == trick]
         if encoder.architecture == PLANNED and published and PLANNED not in published:
             raise ValueError(
                 f"{trick} has weights of {', '.join(published)}, and nnU-Net's planned network is none of these: put "
-                f"a network beside it, as in nnUNetTrainerResNet50UNet_{trick} ('nnunet-tricks list --hook network')"
+                f"a network {advice}"
             )
 
     def begin(self, file: Given | None) -> None:

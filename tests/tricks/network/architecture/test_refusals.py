@@ -72,7 +72,7 @@ def test_positions_of_another_patch_size(bench: Bench, tmp_path: Path) -> None:
             if fits:
                 unetr.check_fresh(planned)
                 continue
-            with pytest.raises(ValueError, match="was trained with patches of 6x24x24, and .* has 16x32x48: UNETR"):
+            with pytest.raises(ValueError, match=r"was trained with patches of 6x24x24, and .* has 16x32x48: UNETR"):
                 unetr.check_fresh(planned)
 
 

@@ -58,6 +58,8 @@ def test_an_entry_that_has_changed_is_refused_before_a_folder_is_made(lite0: Sto
     ("name", "message"),
     [
         ("PretrainedMoCo", "PretrainedMoCo has weights of resnet50, and nnU-Net's planned network is none of these"),
+        ("PretrainedMAE", "as in nnUNetTrainerViTB16_PretrainedMAE "),
+        ("ModelsGenesis", "as in nnUNetTrainerGenesisUNet3D_ModelsGenesis "),
         (
             "SegResNet_PretrainedImageNet1k",
             "with an encoder that has published weights, and the network of",
