@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 _MAKERS = {"run_training", "run_ddp"}
 """Functions of ``nnunetv2.run.run_training`` that make a trainer: in this process, and in one of several for DDP."""
@@ -37,12 +38,12 @@ def training_call() -> TrainingCall | None:
         >>> training_call() is None
         True
     """
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         code = frame.f_code
         # Not by the name of the module, which is __main__ where it is the program.
         if code.co_name in _MAKERS and Path(code.co_filename).parts[-3:] == _MODULE and _FILE in frame.f_locals:
             file = frame.f_locals[_FILE]
             return TrainingCall(Path(file) if file else None)
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return None

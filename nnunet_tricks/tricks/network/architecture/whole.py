@@ -106,16 +106,20 @@ class WholeNetworkTrainer(ArchitectureTrainer):
     @classmethod
     def check_given(cls, file: Path, network: nn.Module, planned: Planned) -> None:
         """Refuse a file whose positions were learned for another patch size."""
-        theirs, mine = given_weights.patch_size(file), tuple(planned.configuration.patch_size)
+        if cls.fixed_size:
+            cls._check_patch(given_weights.patch_size(file), tuple(planned.configuration.patch_size), file)
+        super().check_given(file, network, planned)
+
+    @classmethod
+    def _check_patch(cls, theirs: tuple[int, ...], mine: tuple[int, ...], file: Path) -> None:
         multiple = cls.architecture_info().multiple
-        if cls.fixed_size and theirs and padded_size(theirs, multiple) != padded_size(mine, multiple):
+        if theirs and padded_size(theirs, multiple) != padded_size(mine, multiple):
             got, needed = ("x".join(map(str, size)) for size in (theirs, mine))
             raise ValueError(
                 f"-pretrained_weights {file} was trained with patches of {got}, and the configuration has {needed}: "
                 f"{cls.architecture} learns where things are in a patch of one size; make a configuration with "
                 f"'nnunet-tricks plan --patch {' '.join(map(str, theirs))}', or begin with random weights"
             )
-        super().check_given(file, network, planned)
 
     @classmethod
     def make_network(cls, interface: Interface, **size: Any) -> nn.Module:
