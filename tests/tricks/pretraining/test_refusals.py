@@ -12,6 +12,8 @@ from nnunetv2.run import run_training
 from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.conformance.run import CONFIGURATIONS
 from nnunet_tricks.door import trainers
+from nnunet_tricks.nnunet.training_call import TrainingCall
+from nnunet_tricks.training.planned import Planned
 from nnunet_tricks.tricks.pretraining.weights import adding
 from nnunet_tricks.tricks.pretraining.weights.store import Store
 from tests.tricks.pretraining.conftest import FLAT, SOLID, Room, checkpoint, trainer_of
@@ -147,5 +149,6 @@ def test_a_given_checkpoint_of_the_same_network_is_no_reason(room: Room, tmp_pat
     for name in ("Tversky", "Freeze", "IFECurvature"):
         trainer = trainer_of(name)
         with room(name) as run:
-            network = run.build().network
-        trainer.check_given(file, network, None)
+            # Not initialized: a trainer that then never starts would leave nnU-Net's function patched.
+            planned = Planned.of(run.data.plans, "2d", run.data.dataset_json, TrainingCall(file))
+            trainer.check_fresh(planned)
