@@ -90,4 +90,5 @@ def _reason(error: Exception) -> str:
     # torch begins with its advice, of which the first line says nothing of the file.
     told = re.search(r"WeightsUnpickler error: (.*)", str(error))
     lines = [told[1]] if told else str(error).splitlines()
-    return next(iter(lines), "") or type(error).__name__
+    # Where it may be damaged, torch goes on with how that can have happened.
+    return next(iter(lines), "").partition(". ")[0] or type(error).__name__

@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 from nnunetv2.utilities.label_handling.label_handling import LabelManager, determine_num_input_channels
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
+from torch import distributed
+
+from nnunet_tricks.nnunet.training_call import TrainingCall
 
 
 @dataclass(frozen=True)
@@ -19,15 +22,23 @@ class Planned:
         configuration: Configuration of the training.
         labels: Meaning of the labels.
         dataset_json: Content of dataset.json.
+        call: Call of nnU-Net's training; ``None`` where somebody else makes the trainer.
     """
 
     plans: PlansManager
     configuration: ConfigurationManager
     labels: LabelManager
     dataset_json: dict[str, Any]
+    call: TrainingCall | None = None
 
     @classmethod
-    def of(cls, plans: dict[str, Any], configuration: str, dataset_json: dict[str, Any]) -> Planned:
+    def of(
+        cls,
+        plans: dict[str, Any],
+        configuration: str,
+        dataset_json: dict[str, Any],
+        call: TrainingCall | None = None,
+    ) -> Planned:
         """Collect the arguments that nnU-Net gives to a trainer."""
         manager = PlansManager(plans)
         return cls(
@@ -35,12 +46,19 @@ class Planned:
             manager.get_configuration(configuration),
             manager.get_label_manager(dataset_json),
             dataset_json,
+            call,
         )
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """What the network's channels stand for: background and labels, or regions."""
         return class_names(self.dataset_json, regions=bool(self.labels.has_regions))
+
+    @property
+    def batch_size(self) -> int:
+        """Patches of a batch; where several GPUs share it, the fewest that one of them gets."""
+        sharing = distributed.is_available() and distributed.is_initialized()
+        return int(self.configuration.batch_size) // (distributed.get_world_size() if sharing else 1)
 
     @property
     def channels(self) -> tuple[int, int]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -21,7 +22,8 @@ from torch import nn
 from nnunet_tricks import __version__
 from nnunet_tricks.catalogue.naming import IllegalName, TrainerName, ensemble_note, parse
 from nnunet_tricks.nnunet import patches
-from nnunet_tricks.training import class_balance, declared_labels, preconditions, voxel_counts
+from nnunet_tricks.nnunet.training_call import training_call
+from nnunet_tricks.training import class_balance, declared_labels, given_weights, preconditions, voxel_counts
 from nnunet_tricks.training.class_balance import VoxelCounts
 from nnunet_tricks.training.criterion import Criterion, DecisionWeights, Loss
 from nnunet_tricks.training.planned import Planned, class_names
@@ -45,6 +47,8 @@ class TrickTrainer(nnUNetTrainer):
     trainer_name: ClassVar[TrainerName] = TrainerName()
     has_side_outputs: ClassVar[bool] = True
     parameters: ClassVar[dict[str, SimpleNamespace]] = {}
+    _planned: ClassVar[tuple[Planned, nn.Module | None] | None] = None
+    """The network that was asked for last: all tricks of a name look at the same one."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Read the class name."""
@@ -77,7 +81,7 @@ class TrickTrainer(nnUNetTrainer):
         preconditions.check(type(self).__name__, plans, configuration, fold)
         manager = PlansManager(plans).get_label_manager(dataset_json)
         declared_labels.check_consecutive(manager, plans["dataset_name"])
-        planned = Planned.of(plans, configuration, dataset_json)
+        planned = Planned.of(plans, configuration, dataset_json, training_call())
         preconditions.check_networks(self.trainer_name, planned)
         self.check_planned(planned)
         if not preconditions.has_checkpoint(type(self).__name__, plans, configuration, fold):
@@ -105,22 +109,62 @@ class TrickTrainer(nnUNetTrainer):
         """
         builders = (base for base in cls.__mro__ if "build_network_architecture" in vars(base))
         if next(builders).__module__.startswith("nnunet_tricks."):
+            cls.planned_network(planned)
+
+    @classmethod
+    def planned_network(cls, planned: Planned) -> nn.Module | None:
+        """The network of plans and name, without values; None where it cannot be built without any."""
+        if cls._planned is None or cls._planned[0] is not planned:
             from nnunet_tricks.training.shared_randomness import seeded
 
+            cls._planned = planned, None
             # Without memory for weights, which not every network bears, and without a trace in random numbers.
             with suppress(RuntimeError, NotImplementedError), seeded(), torch.device("meta"):
-                cls.build_network_architecture(planned.plans, planned.configuration, *planned.channels, True)
+                network: nn.Module = cls.build_network_architecture(
+                    planned.plans, planned.configuration, *planned.channels, True
+                )
+                cls._planned = planned, network
+        return cls._planned[1]
 
     @classmethod
     def check_fresh(cls, planned: Planned) -> None:
         """As ``check_planned``, for what only a new training needs: not asked where there is a checkpoint.
 
         Args:
-            planned: Plans, configuration and labels.
+            planned: Plans, configuration, labels, and the file of ``-pretrained_weights``.
 
         Raises:
             ValueError: If a new training could not begin.
         """
+        file = planned.call.pretrained_weights if planned.call else None
+        network = cls.planned_network(planned) if file else None
+        if file and network is not None:
+            cls.check_given(file, network, planned)
+
+    @classmethod
+    def check_given(cls, file: Path, network: nn.Module, planned: Planned) -> None:
+        """Refuse a file of ``-pretrained_weights`` that would not be loaded.
+
+        Args:
+            file: The file.
+            network: The network that it is for, without values.
+            planned: Plans, configuration and labels.
+
+        Raises:
+            ValueError: If it is no checkpoint of nnU-Net, or of another network.
+        """
+        weights = given_weights.read(file)[given_weights.WEIGHTS]
+        given_weights.check(file, cls.adapted_weights(weights, network), network)
+
+    @classmethod
+    def adapted_weights(cls, weights: Mapping[str, Any], network: nn.Module) -> Mapping[str, Any]:
+        """Weights of a checkpoint in the shapes that the network has, where a trick takes others than nnU-Net does.
+
+        Args:
+            weights: Tensors by name.
+            network: The network that they are for, without values.
+        """
+        return weights
 
     @property
     def batch_dice(self) -> bool:

@@ -14,6 +14,7 @@ from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.conformance.run import CONFIGURATIONS
 from nnunet_tricks.door.lookup import find_trainer
+from nnunet_tricks.nnunet.plans_file import NOT_TO_ONE_SPACING
 
 CELL = Situation("labels", "3d", True)
 
@@ -24,6 +25,10 @@ def one_patch(plans: dict[str, Any]) -> None:
 
 def small_patch(plans: dict[str, Any]) -> None:
     plans["configurations"]["3d_fullres"]["patch_size"] = [2, 8, 8]
+
+
+def unresampled(plans: dict[str, Any]) -> None:
+    plans["configurations"]["3d_fullres"]["resampling_fn_data"] = NOT_TO_ONE_SPACING[0]
 
 
 def other_network(plans: dict[str, Any]) -> None:
@@ -59,6 +64,7 @@ REFUSED: list[tuple[str, Callable[[dict[str, Any]], None] | None, str]] = [
     ("IFERandom_r0p5x0p5x0p5_shallow", None, "2 of them below full resolution"),
     ("MixUp", one_patch, "a batch of this process has 1"),
     ("CutMix", one_patch, "a batch of this process has 1"),
+    ("Hausdorff_both", unresampled, "does not resample images to it"),
     ("InstanceNorm", small_patch, "needs at least 2 values to normalise"),
     ("GroupNorm", other_network, "replaces the norm layers of nnU-Net's own U-Nets"),
     ("Tversky", long_name, "a folder's name has at most 255"),

@@ -54,18 +54,17 @@ class MixingTrainer(TrickTrainer):
 
     @classmethod
     def check_planned(cls, planned: Planned) -> None:
-        """Refuse batches of one patch."""
+        """Refuse batches of one patch, as they may be in one of several processes."""
         super().check_planned(planned)
-        cls._require_partners(int(planned.configuration.batch_size))
+        if planned.batch_size < 2:
+            raise ValueError(
+                f"{cls.mixing_trick} mixes the patches of a batch with each other, and a batch of this process has "
+                f"{planned.batch_size}; at least 2 are needed: 'nnunet-tricks plan --patch ... --batch 2'"
+            )
 
     def initialize(self) -> None:
-        """Build everything.
-
-        Raises:
-            ValueError: If a batch is one patch, as it may be in one of several processes.
-        """
+        """Build everything."""
         super().initialize()
-        self._require_partners(int(self.batch_size))
         if not self.parameters[self.mixing_trick].p:
             self.print_to_log_file(f"{self.mixing_trick} changes nothing: p is 0", add_timestamp=False)
 
@@ -86,14 +85,6 @@ class MixingTrainer(TrickTrainer):
             return super().train_step(mixed)
         finally:
             self.loss = plain
-
-    @classmethod
-    def _require_partners(cls, patches: int) -> None:
-        if patches < 2:
-            raise ValueError(
-                f"{cls.mixing_trick} mixes the patches of a batch with each other, and a batch of this process has "
-                f"{patches}; at least 2 are needed: 'nnunet-tricks plan --patch ... --batch 2'"
-            )
 
     def _on_device(self, batch: dict[str, Any]) -> dict[str, Any]:
         target = batch["target"]

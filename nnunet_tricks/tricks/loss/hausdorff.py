@@ -25,6 +25,7 @@ from torch import Tensor
 
 from nnunet_tricks.training import voxel_sizes
 from nnunet_tricks.training.criterion import Prediction
+from nnunet_tricks.training.planned import Planned
 from nnunet_tricks.tricks.loss.dice import dice_score
 from nnunet_tricks.tricks.targets.distance import distance_to_the_other_side
 from nnunet_tricks.tricks.targets.pieces import MapOfKinds, map_of_annotated
@@ -102,20 +103,21 @@ class nnUNetTrainerHausdorff(MappedLossTrainer):
         """Distances to the other side of the border, raised to alpha."""
         return partial(distance_to_the_other_side, power=self.parameters["Hausdorff"].alpha)
 
-    def make_loss(self) -> HausdorffLoss:
-        """Dice and the Hausdorff term.
+    @classmethod
+    def check_planned(cls, planned: Planned) -> None:
+        """Refuse to measure predictions in voxels that images do not have."""
+        super().check_planned(planned)
+        if cls.parameters["Hausdorff"].both and not voxel_sizes.as_planned(planned.configuration):
+            raise ValueError(
+                f"Hausdorff_both measures predictions in the planned voxel, and the configuration of "
+                f"{planned.plans.plans_name} does not resample images to it: take Hausdorff without 'both', which "
+                "measures each case in its own voxels, or plans with one spacing"
+            )
 
-        Raises:
-            ValueError: If the prediction's distances count and images are not resampled to one spacing.
-        """
+    def make_loss(self) -> HausdorffLoss:
+        """Dice and the Hausdorff term."""
         settings = self.parameters["Hausdorff"]
         spacing = tuple(float(edge) for edge in self.configuration_manager.spacing)
-        if settings.both and not voxel_sizes.as_planned(self.configuration_manager):
-            raise ValueError(
-                f"Hausdorff_both measures predictions in the planned voxel, and configuration "
-                f"'{self.configuration_name}' of {self.plans_manager.plans_name} does not resample images to it: take "
-                "Hausdorff without 'both', which measures each case in its own voxels, or plans with one spacing"
-            )
         return HausdorffLoss(
             weight=settings.weight,
             alpha=settings.alpha,

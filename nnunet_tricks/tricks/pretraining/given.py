@@ -17,11 +17,13 @@ from weakref import WeakKeyDictionary
 from torch import Tensor, nn
 
 from nnunet_tricks.nnunet.patches import Replacement, accept_weights
+from nnunet_tricks.training import given_weights
 from nnunet_tricks.tricks.pretraining.weights import adapting, matching, reading
-from nnunet_tricks.tricks.pretraining.weights.encoder import of_network
+from nnunet_tricks.tricks.pretraining.weights.encoder import Encoder, of_network
+from nnunet_tricks.tricks.pretraining.weights.matching import Match
 from nnunet_tricks.tricks.pretraining.weights.store import digest
 
-HEADS = "decoder.seg_layers."
+HEADS = f"decoder{given_weights.HEADS}"
 """Beginning of the names of nnU-Net's output layers."""
 
 
@@ -38,6 +40,30 @@ class Given:
     described: str
     heads: Mapping[str, Tensor]
     dataset_json: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any], described: str) -> Given:
+        """Collect what is known of a file from its content."""
+        heads = {name: tensor for name, tensor in _network_weights(content).items() if name.startswith(HEADS)}
+        arguments = content.get("init_args")
+        dataset_json = arguments.get("dataset_json") if isinstance(arguments, Mapping) else None
+        return cls(described, heads, dataset_json if isinstance(dataset_json, Mapping) else {})
+
+
+def check(file: Path, network: nn.Module) -> None:
+    """Refuse a file of which ``-pretrained_weights`` could not take enough.
+
+    Args:
+        file: The file.
+        network: The network that it is for; it may be without values.
+
+    Raises:
+        ValueError: If the file is damaged, holds code, or is of another network.
+    """
+    content = reading.read(file)
+    weights = _network_weights(content)
+    if not weights or given_weights.difference(weights, network):
+        _encoder_in(content, network, str(file))
 
 
 _expected: WeakKeyDictionary[nn.Module, Given | None] = WeakKeyDictionary()
@@ -69,17 +95,13 @@ def _remembering(theirs: Callable[..., None]) -> Callable[..., None]:
             return
         content = reading.read(Path(fname))
         taken = _loaded_by_nnunet(theirs, network, fname, content) or _loaded_here(network, fname, content)
-        heads = {name: tensor for name, tensor in _network_weights(content).items() if name.startswith(HEADS)}
-        arguments = content.get("init_args")
-        dataset_json = arguments.get("dataset_json") if isinstance(arguments, Mapping) else None
-        described = f"{fname} (sha256 {digest(Path(fname))}), {taken}"
-        _expected[network] = Given(described, heads, dataset_json if isinstance(dataset_json, Mapping) else {})
+        _expected[network] = Given.of(content, f"{fname} (sha256 {digest(Path(fname))}), {taken}")
 
     return load
 
 
 def _network_weights(content: Mapping[str, Any]) -> dict[str, Tensor]:
-    weights = content.get("network_weights")
+    weights = content.get(given_weights.WEIGHTS)
     if not isinstance(weights, Mapping):
         return {}
     return {str(name): tensor for name, tensor in weights.items() if isinstance(tensor, Tensor)}
@@ -98,7 +120,14 @@ def _loaded_by_nnunet(theirs: Callable[..., None], network: nn.Module, fname: st
 
 
 def _loaded_here(network: nn.Module, fname: str, content: Mapping[str, Any]) -> str:
-    """The encoder from a file, and in words how much of it that was.
+    """The encoder from a file, and in words how much of it that was."""
+    encoder, matched = _encoder_in(content, network, fname)
+    adapting.put(matched.weights, encoder)
+    return matched.counts
+
+
+def _encoder_in(content: Mapping[str, Any], network: nn.Module, fname: str) -> tuple[Encoder, Match]:
+    """The encoder of a network, and what of it is in a file.
 
     Raises:
         ValueError: If the network has no encoder that takes weights, or the file less than ``matching.LEAST`` of it.
@@ -111,5 +140,4 @@ def _loaded_here(network: nn.Module, fname: str, content: Mapping[str, Any]) -> 
         )
     matched = matching.match(content, encoder)
     matching.require(matched, content, encoder, Path(fname).name)
-    adapting.put(matched.weights, encoder)
-    return matched.counts
+    return encoder, matched

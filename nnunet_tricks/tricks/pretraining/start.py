@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from pathlib import Path
 from typing import ClassVar
 
-import torch
 from torch import nn
 
 from nnunet_tricks.training.planned import Planned
-from nnunet_tricks.training.shared_randomness import seeded
 from nnunet_tricks.training.trainer import TrickTrainer
 from nnunet_tricks.tricks.pretraining import given
 from nnunet_tricks.tricks.pretraining.given import Given
@@ -19,26 +17,18 @@ class PretrainedTrainer(TrickTrainer):
     """A trainer that knows what its network starts from: random weights, a file, an entry of the store, a checkpoint.
 
     Attributes:
+        has_own_weights: Whether the name says where weights come from, so that no file is needed.
         pretrained: What the training started from, in words; empty for random weights. It is in debug.json.
     """
 
+    has_own_weights: ClassVar[bool] = False
     pretrained = ""
     _continued = False
-    _planned: ClassVar[tuple[Planned, nn.Module | None] | None] = None
-    """The network that was asked for last: all tricks of a name look at the same one."""
 
     @classmethod
-    def planned_network(cls, planned: Planned) -> nn.Module | None:
-        """The network of plans and name, without values; None where it cannot be built without any."""
-        if cls._planned is None or cls._planned[0] is not planned:
-            cls._planned = planned, None
-            # Without a trace in random numbers.
-            with suppress(RuntimeError, NotImplementedError), seeded(), torch.device("meta"):
-                network: nn.Module = cls.build_network_architecture(
-                    planned.plans, planned.configuration, *planned.channels, True
-                )
-                cls._planned = planned, network
-        return cls._planned[1]
+    def check_given(cls, file: Path, network: nn.Module, planned: Planned) -> None:
+        """Refuse a file that nnU-Net would not load, and of which not enough of the encoder could be taken."""
+        given.check(file, network)
 
     def initialize(self) -> None:
         """Build everything; from now on a file of ``-pretrained_weights`` is remembered."""

@@ -65,8 +65,9 @@ def room(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Room:
 
     @contextmanager
     def open_room(name: str, situation: Situation = FLAT) -> Iterator[Run]:
-        with bench.room(trainer_of(name), situation) as run:
-            monkeypatch.setenv(network_sizes.VARIABLE, "full")
+        # The innermost ends first: the bench has set the variable, too, and puts back what was there before.
+        with bench.room(trainer_of(name), situation) as run, monkeypatch.context() as size:
+            size.setenv(network_sizes.VARIABLE, "full")
             yield run
 
     return open_room

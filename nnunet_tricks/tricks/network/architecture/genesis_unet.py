@@ -58,6 +58,11 @@ class GenesisUNet3D(nn.Module):
             incoming = width
         self.out_tr = _Output(incoming, num_classes)
 
+    @property
+    def encoder(self) -> nn.ModuleDict:
+        """The levels on the way down as ``stages``, full resolution first; the network holds them by other names."""
+        return nn.ModuleDict({"stages": nn.ModuleList(self.get_submodule(f"down_tr{level}") for level in LEVELS)})
+
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, C, X, Y, Z) -> logits (B, num_classes, X, Y, Z).
 

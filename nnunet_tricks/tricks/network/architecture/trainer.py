@@ -102,7 +102,7 @@ class ArchitectureTrainer(TrickTrainer):
     @classmethod
     def check_planned(cls, planned: Planned) -> None:
         """Refuse plans whose batches the network cannot be trained with."""
-        cls.check_batch(planned.configuration.batch_size)
+        cls.check_batch(planned.batch_size)
         super().check_planned(planned)
 
     @classmethod
@@ -122,10 +122,6 @@ class ArchitectureTrainer(TrickTrainer):
             super().initialize()
         for line in self.network_notes():
             self.print_to_log_file(f"{self.architecture}: {line}", add_timestamp=False)
-
-    def _set_batch_size_and_oversample(self) -> None:
-        super()._set_batch_size_and_oversample()
-        self.check_batch(self.batch_size)
 
     @property
     def bare_network(self) -> Any:

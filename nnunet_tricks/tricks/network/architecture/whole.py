@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from nnunet_tricks.training import given_weights
+from nnunet_tricks.training.planned import Planned
 from nnunet_tricks.tricks.network.architecture.fitting import cropped, padded, padded_size
 from nnunet_tricks.tricks.network.architecture.trainer import ArchitectureTrainer, Interface
 from nnunet_tricks.tricks.network.enhancement.places import Place
@@ -99,6 +102,24 @@ class WholeNetworkTrainer(ArchitectureTrainer):
             interface: What goes in and comes out.
             size: Entry of ``sizes``.
         """
+
+    @classmethod
+    def check_given(cls, file: Path, network: nn.Module, planned: Planned) -> None:
+        """Refuse a file whose positions were learned for another patch size."""
+        if cls.fixed_size:
+            cls._check_patch(given_weights.patch_size(file), tuple(planned.configuration.patch_size), file)
+        super().check_given(file, network, planned)
+
+    @classmethod
+    def _check_patch(cls, theirs: tuple[int, ...], mine: tuple[int, ...], file: Path) -> None:
+        multiple = cls.architecture_info().multiple
+        if theirs and padded_size(theirs, multiple) != padded_size(mine, multiple):
+            got, needed = ("x".join(map(str, size)) for size in (theirs, mine))
+            raise ValueError(
+                f"-pretrained_weights {file} was trained with patches of {got}, and the configuration has {needed}: "
+                f"{cls.architecture} learns where things are in a patch of one size; make a configuration with "
+                f"'nnunet-tricks plan --patch {' '.join(map(str, theirs))}', or begin with random weights"
+            )
 
     @classmethod
     def make_network(cls, interface: Interface, **size: Any) -> nn.Module:

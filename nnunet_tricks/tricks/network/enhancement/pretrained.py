@@ -18,12 +18,8 @@ from torch import Tensor, nn
 
 from nnunet_tricks.nnunet import checkpoint
 from nnunet_tricks.nnunet.patches import Replacement, accept_weights
+from nnunet_tricks.training import given_weights
 from nnunet_tricks.tricks.network.enhancement.decoder import EnhancedDecoder, enhanced_decoder, widened
-
-ADVICE = (
-    "if you trust whoever made it, give a file with its weights alone: torch.save({'network_weights': "
-    "torch.load(OLD, weights_only=False)['network_weights']}, NEW)"
-)
 
 
 def accept_plain_networks() -> None:
@@ -48,7 +44,7 @@ def _widening(theirs: Callable[..., None]) -> Callable[..., None]:
     @wraps(theirs)
     def load(network: nn.Module, fname: str, verbose: bool = False) -> None:
         decoder = enhanced_decoder(network)
-        content = checkpoint.read(Path(fname), advice=ADVICE) if decoder else {}
+        content = checkpoint.read(Path(fname), advice=given_weights.ADVICE) if decoder else {}
         wider = filled_up(content["network_weights"], decoder) if decoder else {}
         if not wider:
             theirs(network, fname, verbose)

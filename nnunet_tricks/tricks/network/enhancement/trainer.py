@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
-from typing import ClassVar
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import nn
@@ -87,6 +87,13 @@ class EnhancementTrainer(TrickTrainer):
             if enhancement.count:
                 network.initialize(network.decoder.stages[-1 - stage].convs[0].conv)
         return network
+
+    @classmethod
+    def adapted_weights(cls, weights: Mapping[str, Any], network: nn.Module) -> Mapping[str, Any]:
+        """Weights, also those of a plain U-Net, filled up with zeros."""
+        weights = super().adapted_weights(weights, network)
+        decoder = enhanced_decoder(network)
+        return {**weights, **pretrained.filled_up(weights, decoder)} if decoder else weights
 
     def initialize(self) -> None:
         """Build everything, and write into the log what is enhanced."""

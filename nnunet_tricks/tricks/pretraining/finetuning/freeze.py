@@ -28,8 +28,11 @@ class nnUNetTrainerFreeze(FineTuningTrainer):
 
     @classmethod
     def check_planned(cls, planned: Planned) -> None:
-        """Refuse to freeze for longer than the training."""
+        """Refuse to freeze for longer than the training, and networks whose output layers are not known."""
         super().check_planned(planned)
+        network = cls.planned_network(planned)
+        if network is not None and cls.parameters["Freeze"].part != "encoder":
+            head_of(network, cls.tuning_trick)
         first, epochs = cls.parameters["Freeze"].first, cls.trainer_name.epochs
         if first >= epochs:
             raise ValueError(

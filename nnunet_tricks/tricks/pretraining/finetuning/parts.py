@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from nnunet_tricks.tricks.pretraining.weights.encoder import GENESIS, of_network, unwrapped
+from nnunet_tricks.tricks.network.architecture.genesis_unet import GenesisUNet3D
+from nnunet_tricks.tricks.network.architecture.whole import WholeNetwork
+from nnunet_tricks.tricks.pretraining.weights.encoder import of_network, unwrapped
 
 _DEPTH = re.compile(r"(?:^|\.)(?:stages|blocks|layers?)[._]?(\d+)\.")
 """Names of stages: ``stages.0.`` of nnU-Net, ``layer1.`` of ResNets, ``blocks.0.`` of others of timm."""
@@ -24,17 +26,13 @@ def encoder_of(network: nn.Module, trick: str) -> nn.Module:
         ValueError: If the network has none.
     """
     encoder = of_network(network)
-    if encoder is not None and encoder.architecture == GENESIS:
-        raise ValueError(
-            f"{trick} treats an encoder in another way than the rest, and the weights of {GENESIS} are of the whole "
-            "network: leave it out"
-        )
     if encoder is None:
         raise ValueError(
             f"{trick} needs a network whose encoder can start from pretrained weights: nnU-Net's planned ones, or one "
-            f"with an encoder of timm, and not {type(unwrapped(network)).__name__}"
+            f"with an encoder of timm, and not {_name(network)}"
         )
-    return encoder.module
+    # Models Genesis has weights for the decoder, too.
+    return encoder.module.encoder if isinstance(encoder.module, GenesisUNet3D) else encoder.module
 
 
 def head_of(network: nn.Module, trick: str) -> nn.Module:
@@ -45,14 +43,32 @@ def head_of(network: nn.Module, trick: str) -> nn.Module:
         trick: Name of the trick, for the message.
 
     Raises:
+        ValueError: If they are not known here.
+    """
+    genesis = (part for part in unwrapped(network).modules() if isinstance(part, GenesisUNet3D))
+    return next((part.out_tr for part in genesis), None) or nnunet_head_of(network, trick)
+
+
+def nnunet_head_of(network: nn.Module, trick: str) -> nn.Module:
+    """The output layers, one for each resolution.
+
+    Args:
+        network: Network, also inside DDP or ``torch.compile``.
+        trick: Name of the trick, for the message.
+
+    Raises:
         ValueError: If they are not where nnU-Net's decoder has them.
     """
     head = getattr(getattr(unwrapped(network), "decoder", None), "seg_layers", None)
     if not isinstance(head, nn.Module):
-        raise ValueError(
-            f"{trick} needs the output layers of nnU-Net's decoder, and {type(unwrapped(network)).__name__} has another"
-        )
+        raise ValueError(f"{trick} needs the output layers of nnU-Net's decoder, and {_name(network)} has another")
     return head
+
+
+def _name(network: nn.Module) -> str:
+    """What a network is called, whatever wraps it."""
+    network = unwrapped(network)
+    return type(network.body if isinstance(network, WholeNetwork) else network).__name__
 
 
 def depths(encoder: nn.Module) -> Iterator[tuple[nn.Parameter, int]]:

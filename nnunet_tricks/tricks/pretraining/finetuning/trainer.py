@@ -38,6 +38,20 @@ class FineTuningTrainer(PretrainedTrainer):
         if network is not None and cls.needs_encoder:
             encoder_of(network, cls.tuning_trick)
 
+    @classmethod
+    def check_fresh(cls, planned: Planned) -> None:
+        """Refuse a training that would begin with random weights."""
+        if planned.call and not planned.call.pretrained_weights and not cls.has_own_weights:
+            cls._refuse_random_weights()
+        super().check_fresh(planned)
+
+    @classmethod
+    def _refuse_random_weights(cls) -> None:
+        raise ValueError(
+            f"{cls.tuning_trick} trains pretrained weights further, and none were loaded: give nnUNetv2_train "
+            "-pretrained_weights FILE, or put a trick with weights into the name ('nnunet-tricks list --hook weights')"
+        )
+
     def begin(self, file: Given | None) -> None:
         """Load what there is, and refuse a training that would begin with random weights.
 
@@ -46,11 +60,7 @@ class FineTuningTrainer(PretrainedTrainer):
         """
         super().begin(file)
         if not self.pretrained:
-            raise ValueError(
-                f"{self.tuning_trick} trains pretrained weights further, and none were loaded: give nnUNetv2_train "
-                "-pretrained_weights FILE, or put a trick with weights into the name ('nnunet-tricks list --hook "
-                "weights')"
-            )
+            self._refuse_random_weights()
 
 
 class RatesTrainer(FineTuningTrainer, OptimizationTrainer):

@@ -15,7 +15,8 @@ from typing import Any
 
 from torch import Tensor
 
-from nnunet_tricks.tricks.pretraining.weights.encoder import Encoder, is_counter
+from nnunet_tricks.training.given_weights import sides_of
+from nnunet_tricks.tricks.pretraining.weights.encoder import PLANNED, Encoder, is_counter
 from nnunet_tricks.tricks.pretraining.weights.formats import described
 from nnunet_tricks.tricks.pretraining.weights.reading import tables
 from nnunet_tricks.tricks.pretraining.weights.renaming import Table, readings
@@ -42,6 +43,7 @@ class Match:
         total: Number of the encoder's tensors.
         missing: Names of the encoder's tensors that are not in the file, or have another shape there.
         unexpected: Names in the file, below the prefix, that the encoder does not have.
+        resized: Tensors of the encoder that have another shape in the file, in words.
     """
 
     origin: str
@@ -49,6 +51,7 @@ class Match:
     total: int
     missing: tuple[str, ...]
     unexpected: tuple[str, ...]
+    resized: tuple[str, ...] = ()
 
     @property
     def share(self) -> float:
@@ -113,10 +116,14 @@ def require(matched: Match, content: Mapping[str, Any], encoder: Encoder, source
     """
     if matched.share >= LEAST:
         return
-    raise ValueError(
-        f"{source} has {matched.counts} of {encoder.architecture}, and at least {LEAST:.0%} are needed: "
-        f"{described(content)}. Missing: {some(matched.missing)}"
-    )
+    lacking = f"{source} has {matched.counts} of {encoder.architecture}, and at least {LEAST:.0%} are needed"
+    kin = encoder.architecture == PLANNED or len(matched.weights) + len(matched.resized) >= LEAST * matched.total
+    if matched.resized and kin:
+        raise ValueError(
+            f"{lacking}: it is of the same kind in other sizes. {matched.resized[0]} ({len(matched.resized)} such "
+            "tensors): plan with the sizes of the network that was pretrained, or take other weights"
+        )
+    raise ValueError(f"{lacking}: {described(content)}. Missing: {some(matched.missing)}")
 
 
 def planned(content: Mapping[str, Any], source: str) -> Match:
@@ -172,4 +179,9 @@ def _under(table: Table, prefix: str, origin: str, encoder: Encoder) -> Match:
         len(encoder.tensors),
         tuple(name for name in encoder.tensors if name not in weights),
         tuple(name for name in below if name not in encoder.tensors and not is_counter(name)),
+        tuple(
+            f"{name} is {sides_of(below[name])} in the file and {sides_of(tensor)} in the network"
+            for name, tensor in encoder.tensors.items()
+            if name in below and name not in weights
+        ),
     )

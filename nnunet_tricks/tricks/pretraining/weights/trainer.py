@@ -10,12 +10,17 @@ from torch import Tensor
 
 from nnunet_tricks.training.network_sizes import is_small
 from nnunet_tricks.training.planned import Planned
+from nnunet_tricks.tricks.network.architecture.timm_unet import NAMED
 from nnunet_tricks.tricks.pretraining.given import Given
 from nnunet_tricks.tricks.pretraining.start import PretrainedTrainer
 from nnunet_tricks.tricks.pretraining.weights import adapting, matching
-from nnunet_tricks.tricks.pretraining.weights.encoder import PLANNED, Encoder, of_network
+from nnunet_tricks.tricks.pretraining.weights.encoder import GENESIS, PLANNED, Encoder, of_network
+from nnunet_tricks.tricks.pretraining.weights.matching import Match
 from nnunet_tricks.tricks.pretraining.weights.sources import IMAGENET, SOURCES
 from nnunet_tricks.tricks.pretraining.weights.store import Store, StoredWeights
+
+_NETWORKS = {**NAMED, "vit_base_patch16_224": "ViTB16", GENESIS: GENESIS}
+"""Networks for examples, by the architecture of their encoder."""
 
 
 class WeightsTrainer(PretrainedTrainer):
@@ -27,6 +32,7 @@ class WeightsTrainer(PretrainedTrainer):
         weights_trick: Name of the trick in the catalogue.
     """
 
+    has_own_weights = True
     weights_trick: ClassVar[str]
 
     @classmethod
@@ -44,27 +50,38 @@ class WeightsTrainer(PretrainedTrainer):
 
     @classmethod
     def check_fresh(cls, planned: Planned) -> None:
-        """Refuse a training whose weights are not in the store, or not those that were added."""
+        """Refuse a training that has two beginnings, or whose weights are missing, changed, or of another shape."""
+        if planned.call and planned.call.pretrained_weights:
+            cls._refuse_two_beginnings()
         super().check_fresh(planned)
         network = cls.planned_network(planned)
         encoder = of_network(network) if network is not None else None
         if encoder and not is_small():
-            Store.usual().require(cls.entry_name(), encoder.architecture)
+            cls._matched(encoder)
+
+    @classmethod
+    def _refuse_two_beginnings(cls) -> None:
+        trick = cls.weights_trick
+        raise ValueError(
+            f"{trick} and -pretrained_weights are two beginnings of one training: take one of them, and a trainer "
+            f"without {trick} for -pretrained_weights"
+        )
 
     @classmethod
     def _check_encoder(cls, encoder: Encoder | None) -> None:
         trick = cls.weights_trick
+        published = [source.architecture for source in SOURCES if source.name == trick]
+        network = next((_NETWORKS[name] for name in published if name in _NETWORKS), "ResNet50UNet")
+        advice = f"beside it, as in nnUNetTrainer{network}_{trick} ('nnunet-tricks list --hook network')"
         if encoder is None:
             raise ValueError(
                 f"{trick} is for networks with an encoder that has published weights, and the network of "
-                f"{cls.__name__} has none: put such a network beside it, as in nnUNetTrainerResNet50UNet_{trick} "
-                "('nnunet-tricks list --hook network')"
+                f"{cls.__name__} has none: put such a network {advice}"
             )
-        published = [source.architecture for source in SOURCES if source.name == trick]
         if encoder.architecture == PLANNED and published and PLANNED not in published:
             raise ValueError(
                 f"{trick} has weights of {', '.join(published)}, and nnU-Net's planned network is none of these: put "
-                f"a network beside it, as in nnUNetTrainerResNet50UNet_{trick} ('nnunet-tricks list --hook network')"
+                f"a network {advice}"
             )
 
     def begin(self, file: Given | None) -> None:
@@ -74,32 +91,39 @@ class WeightsTrainer(PretrainedTrainer):
             ValueError: If ``-pretrained_weights`` has loaded another file, or the entry is not as it was added or does
                 not fit.
         """
-        trick = self.weights_trick
         if file:
-            raise ValueError(
-                f"{trick} and -pretrained_weights are two beginnings of one training: take one of them, and a trainer "
-                f"without {trick} for -pretrained_weights"
-            )
+            self._refuse_two_beginnings()
         super().begin(file)
         encoder = of_network(self.network)
         self._check_encoder(encoder)
         if encoder is None:
             return
-        entry, weights = self._entry(encoder)
-        matched = matching.match(weights, encoder)
-        matching.require(matched, weights, encoder, f"{entry.name} for {entry.architecture}")
+        entry, matched = self._matched(encoder)
         adapting.put(matched.weights, encoder)
         self.pretrained = f"{entry.described}; {matched.counts} taken"
         for line in (*matched.lines(), *self._weights_notes(entry, encoder)):
-            self.print_to_log_file(f"{trick}: {line}", add_timestamp=False)
+            self.print_to_log_file(f"{self.weights_trick}: {line}", add_timestamp=False)
 
-    def _entry(self, encoder: Encoder) -> tuple[StoredWeights, dict[str, Tensor]]:
+    @classmethod
+    def _matched(cls, encoder: Encoder) -> tuple[StoredWeights, Match]:
+        """The entry of the store, and what of an encoder is in it.
+
+        Raises:
+            ValueError: If there is no entry, it has changed, or holds less than ``matching.LEAST`` of the encoder.
+        """
+        entry, weights = cls._entry(encoder)
+        matched = matching.match(weights, encoder)
+        matching.require(matched, weights, encoder, f"{entry.name} for {entry.architecture}")
+        return entry, matched
+
+    @classmethod
+    def _entry(cls, encoder: Encoder) -> tuple[StoredWeights, dict[str, Tensor]]:
         """The entry of the store and its tensors."""
         if is_small():
             # Nobody has weights for the small networks of the harness. It checks what a trainer does with some.
             weights = {name: torch.rand_like(tensor) * 0.1 for name, tensor in encoder.tensors.items()}
             entry = StoredWeights(
-                name=self.entry_name(),
+                name=cls.entry_name(),
                 architecture=encoder.architecture,
                 sha256="none",
                 tensors=len(weights),
@@ -110,7 +134,7 @@ class WeightsTrainer(PretrainedTrainer):
             )
             return entry, weights
         store = Store.usual()
-        entry = store.require(self.entry_name(), encoder.architecture)
+        entry = store.require(cls.entry_name(), encoder.architecture)
         return entry, store.weights(entry)
 
     def _weights_notes(self, entry: StoredWeights, encoder: Encoder) -> Iterator[str]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from pathlib import Path
+
 import pytest
 
 from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.conformance.run import CONFIGURATIONS
+from nnunet_tricks.nnunet.training_call import TrainingCall
 from nnunet_tricks.training import network_sizes, preconditions
+from nnunet_tricks.training.planned import Planned
 from tests.tricks.network.architecture.networks import built, trainer_of
 
 
@@ -51,6 +56,24 @@ def test_a_missing_package_is_one_line_that_says_what_to_install(bench: Bench, m
     assert refused(bench, "SegResNet", "3d") == line
     with pytest.raises(ValueError, match="SegResNet needs monai"):  # prediction builds networks too
         built("SegResNet", dimensions=3, channels=1)
+
+
+def test_positions_of_another_patch_size(bench: Bench, tmp_path: Path) -> None:
+    """A checkpoint of nnU-Net says its patch size; this one is padded to 16 x 32 x 32 inside the network."""
+    unetr = trainer_of("UNETR")
+    with bench.room(unetr, Situation("labels", "3d", False)) as run:
+        trainer = run.build()
+        file = tmp_path / "checkpoint_final.pth"
+        trainer.save_checkpoint(str(file))
+        for patch, fits in (([6, 24, 24], True), ([12, 20, 32], True), ([16, 32, 48], False)):
+            plans = deepcopy(run.data.plans)
+            plans["configurations"]["3d_fullres"]["patch_size"] = patch
+            planned = Planned.of(plans, "3d_fullres", run.data.dataset_json, TrainingCall(file))
+            if fits:
+                unetr.check_fresh(planned)
+                continue
+            with pytest.raises(ValueError, match=r"was trained with patches of 6x24x24, and .* has 16x32x48: UNETR"):
+                unetr.check_fresh(planned)
 
 
 def test_only_the_harness_builds_small_networks(bench: Bench) -> None:

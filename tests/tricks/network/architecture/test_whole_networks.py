@@ -98,13 +98,13 @@ def test_one_patch_per_batch_is_refused_for_deeplab(bench: Bench, monkeypatch: p
         with pytest.raises(ValueError, match="at least 2 patches per batch, and per GPU where several train; got 1"):
             run.build()
         assert not (run.folder / "results").exists()
-        monkeypatch.setitem(configuration, "batch_size", 2)
-        built_trainer = run.build(continue_training=True)  # not initialized
-        built_trainer.is_ddp = True
+        # nnU-Net makes its trainers in a group of processes: one of two gets a single patch of three.
+        monkeypatch.setitem(configuration, "batch_size", 3)
+        monkeypatch.setattr("torch.distributed.is_initialized", lambda: True)
         monkeypatch.setattr("torch.distributed.get_world_size", lambda: 2)
-        monkeypatch.setattr("torch.distributed.get_rank", lambda: 1)
         with pytest.raises(ValueError, match="per GPU where several train; got 1"):
-            built_trainer._set_batch_size_and_oversample()
+            run.build()
+        assert not (run.folder / "results").exists()
 
 
 @pytest.mark.parametrize("channels", [3, 5, 32])

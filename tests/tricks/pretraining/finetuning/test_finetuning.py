@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,13 @@ from nnunetv2.run.run_training import maybe_load_checkpoint
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import Tensor
 
+from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.run import Run
 from nnunet_tricks.nnunet.sandbox import seed_everything
 from nnunet_tricks.tricks.pretraining.finetuning.parts import depths
 from nnunet_tricks.tricks.pretraining.weights.encoder import of_network
 from nnunet_tricks.tricks.pretraining.weights.store import Store
-from tests.tricks.pretraining.conftest import SOLID, Room, checkpoint, log_of
+from tests.tricks.pretraining.conftest import SOLID, Room, checkpoint, log_of, trainer_of
 from tests.tricks.pretraining.weights.published import nnssl
 
 LITE0 = "EfficientNetLite0UNet_{}_PretrainedImageNet1k"
@@ -158,6 +161,32 @@ def test_stages_of_encoders_are_counted_from_the_image(architecture: str, last: 
     assert stages[0] == 0
     assert stages == sorted(stages)
     assert sorted(set(stages)) == [*range(last + 1)]
+
+
+GENESIS = "GenesisUNet3D_{}_ModelsGenesis"
+
+
+@pytest.mark.parametrize(
+    ("trick", "learning"), [("Freeze", r"up_tr|out_tr"), ("Freeze_allbuthead", r"out_tr"), ("EncoderLR", r"\w")]
+)
+def test_models_genesis_has_an_encoder_in_its_network(bench: Bench, trick: str, learning: str) -> None:
+    """Its weights are for the decoder, too, which learns on."""
+    with bench.room(trainer_of(GENESIS.format(trick)), replace(SOLID, deep_supervision=False)) as run:
+        trainer = started(run)
+        before = state_of(trainer)
+        steps(trainer)
+        body = {name: name.removeprefix("body.") for name in before}
+        assert changed(trainer, before) == {name for name in body if re.match(learning, body[name])}
+
+
+def test_rates_of_models_genesis_fall_with_its_levels(bench: Bench) -> None:
+    with bench.room(trainer_of(GENESIS.format("LayerDecay_factor0p5")), replace(SOLID, deep_supervision=False)) as run:
+        trainer = started(run)
+        names = {id(parameter): name for name, parameter in trainer.bare_network.body.named_parameters()}
+        factors = {names[id(p)]: group["factor"] for group in trainer.optimizer.param_groups for p in group["params"]}
+    levels = [factors[f"down_tr{level}.ops.1.conv1.weight"] for level in (64, 128, 256, 512)]
+    assert levels == [0.5**4, 0.5**3, 0.5**2, 0.5]
+    assert {factor for name, factor in factors.items() if not name.startswith("down_tr")} == {1.0}
 
 
 def test_a_factor_of_one_is_nnunet_bit_for_bit(room: Room, tmp_path: Path) -> None:
