@@ -66,6 +66,11 @@ HEAVY = ("SwinUNETR", "VNet")
 neither compiled here nor predicted with. The slow tests do both."""
 
 
+SEVERAL_PROCESSES = ("EfficientNetLite0UNet", "GenesisUNet3D")
+"""Networks that two processes train here, one with layers that normalise and activate in one. The slow tests take all
+of them."""
+
+
 def is_network(info: TrickInfo) -> bool:
     return "network.backbone" in info.hooks
 
@@ -188,6 +193,18 @@ def test_it_keeps_the_contract(info: TrickInfo) -> None:
 )
 def test_its_loss_holds_in_two_processes(pair: RankPair, info: TrickInfo) -> None:
     assert pair.check(trainer_of(info)).explain() == []
+
+
+@pytest.mark.parametrize(
+    "info",
+    [
+        pytest.param(info, id=info.name, marks=() if info.name in SEVERAL_PROCESSES else pytest.mark.slow)
+        for info in filter(is_network, CHECKED)
+    ],
+)
+def test_its_network_is_trained_in_two_processes_as_in_one(pair: RankPair, info: TrickInfo) -> None:
+    situation = Situation("labels", f"{info.dimensions}d", "supervision" not in info.hooks)
+    assert pair.check_network(trainer_of(info), situation).explain() == []
 
 
 @every_trick
