@@ -17,7 +17,7 @@ from nnunet_tricks.conformance.tiny_images import tiny_labels
 WORLD = 2
 SAMPLES = 4
 PATIENCE = 600.0
-"""Seconds; two interpreters that import torch and nnU-Net need five, and minutes where ten others want the same core."""
+"""Seconds; two interpreters that import torch and nnU-Net need five, and minutes where others want the core."""
 
 
 def half_of(rank: int) -> slice:

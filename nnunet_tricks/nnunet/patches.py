@@ -248,8 +248,14 @@ def several_processes_on_the_cpu() -> Iterator[None]:
         )
         return whole.chunk(torch.distributed.get_world_size())[torch.distributed.get_rank()]
 
+    class WithoutGPU(DistributedDataParallel):
+        """DDP that takes such layers on the CPU."""
+
+        def _passing_sync_batchnorm_handle(self, module: nn.Module) -> None:
+            return None
+
     def wrapped(network: nn.Module, device_ids: object) -> DistributedDataParallel:
-        return DistributedDataParallel(network)
+        return WithoutGPU(network)
 
     with Replacement(module, "DDP", wrapped), Replacement(nn.SyncBatchNorm, "forward", forward):
         yield
