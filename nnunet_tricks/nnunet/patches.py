@@ -246,7 +246,8 @@ def several_processes_on_the_cpu() -> Iterator[None]:
             self.momentum,
             self.eps,
         )
-        return whole.chunk(torch.distributed.get_world_size())[torch.distributed.get_rank()]
+        # A copy, since activations that follow write into it.
+        return whole.chunk(torch.distributed.get_world_size())[torch.distributed.get_rank()].clone()
 
     class WithoutGPU(DistributedDataParallel):
         """DDP that takes such layers on the CPU."""
