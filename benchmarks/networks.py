@@ -1,29 +1,36 @@
-"""Training steps of other networks against nnU-Net's planned U-Net, and what padding inside the network costs.
+"""Training steps of other networks against nnU-Net's planned U-Net, and against the same network without our wrapper.
 
 python -m benchmarks.networks [--rounds 5] [--threads 1] [--only NAME...] [--out benchmarks/results/networks.json]
 
-Steps are forward and backward of one batch, in CPU time. What padding and cropping add is measured without the network
-inside, on images that need no padding, since the step itself varies by more.
+A step is forward, nnU-Net's Dice and cross-entropy, backward and the optimizer, for a batch whose sides are multiples.
+Times are CPU time of the process, since other programs disturb the wall clock. Each network is timed beside the planned
+one, in rounds whose order changes. The wrapper pads and crops nothing then, so it costs less than steps vary: what it
+takes is also measured with nothing inside. Networks that are in the file of ``--out`` are not measured again.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from statistics import median, quantiles
 from time import process_time
 from typing import Any
 
 import torch
+from nnunetv2.training.loss.compound_losses import DC_and_CE_loss
+from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from torch import Tensor, nn
 
-from benchmarks.measuring import paired, save
+from benchmarks.measuring import save
 from nnunet_tricks.catalogue import CATALOGUE
 from nnunet_tricks.conformance.tiny_plans import tiny_plans
 from nnunet_tricks.door import trainers
 
 PLANNED = "nnU-Net's planned U-Net"
+BARE = "without its wrapper"
 BATCHES = {2: (2, 3, 128, 128), 3: (1, 1, 32, 32, 64)}
 """Batches with sides that are multiples of all strides."""
 FEATURES = {2: [32, 64, 128, 256, 512, 512], 3: [32, 64, 128, 256, 320]}
@@ -33,7 +40,7 @@ WRAPPER_MOST = 1.02
 
 
 def main() -> None:
-    """Measure, print tables, save them."""
+    """Measure, print tables, save them after each network."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
@@ -41,23 +48,20 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
+    settings = {"clock": "CPU time", "threads": arguments.threads, "rounds": arguments.rounds}
     results: dict[str, Any] = {}
-    for dimensions, shape in BATCHES.items():
-        names = [
-            info.name
-            for info in CATALOGUE
-            if "network.backbone" in info.hooks
-            and info.dimensions == dimensions
-            and (info.name in arguments.only or not arguments.only)
-        ]
-        if names:
-            timed = steps(names, dimensions, arguments.rounds)
-            for name in names:
-                timed[name]["wrapper ratio"] = 1 + own_time(name, dimensions) / timed[name]["milliseconds"]
-                print(f"{name:32} wrapper {timed[name]['wrapper ratio']:.5f}, at most {WRAPPER_MOST}", flush=True)
-            results[f"{dimensions}D"] = {"batch": shape, "networks": timed}
-    if arguments.out:
-        save(arguments.out, {"threads": arguments.threads, "rounds": arguments.rounds, "results": results})
+    if arguments.out and arguments.out.exists():
+        earlier = json.loads(arguments.out.read_text())
+        if settings.items() <= earlier.items():
+            results = earlier["networks"]
+    for info in CATALOGUE:
+        asked = info.name in arguments.only or not arguments.only
+        if "network.backbone" not in info.hooks or info.name in results or not asked:
+            continue
+        results[info.name] = measured(info.name, info.dimensions or 2, arguments.rounds)
+        show(info.name, results[info.name])
+        if arguments.out:
+            save(arguments.out, {**settings, "networks": results})
 
 
 def built(name: str, dimensions: int) -> Any:
@@ -82,39 +86,95 @@ def built(name: str, dimensions: int) -> Any:
     return trainer.build_network_architecture(manager, manager.get_configuration(key), channels, 2, False).train()
 
 
-def step(network: Callable[[Tensor], Tensor], image: Tensor, weights: nn.Module) -> Callable[[], None]:
-    """Forward and backward of a batch."""
+def step(network: Callable[[Tensor], Tensor], weights: nn.Module, image: Tensor) -> Callable[[], None]:
+    """A training step of a batch, with nnU-Net's loss and optimizer."""
+    loss = DC_and_CE_loss(
+        {"batch_dice": True, "smooth": 1e-5, "do_bg": False}, {}, dice_class=MemoryEfficientSoftDiceLoss
+    )
+    optimizer = torch.optim.SGD(weights.parameters(), lr=1e-4, momentum=0.99, nesterov=True, weight_decay=3e-5)
+    truth = (image[:, :1] > 0.5).float()
 
     def run() -> None:
-        weights.zero_grad(set_to_none=True)
-        network(image).square().mean().backward()  # type: ignore[no-untyped-call]
+        optimizer.zero_grad(set_to_none=True)
+        loss(network(image), truth).backward()
+        nn.utils.clip_grad_norm_(weights.parameters(), 12)
+        optimizer.step()
 
     return run
 
 
-def steps(names: list[str], dimensions: int, rounds: int) -> dict[str, Any]:
-    """Time a step of each network against the planned one."""
+def bare(network: Any) -> Callable[[Tensor], Tensor] | None:
+    """The network without what pads and crops around it; ``None`` where nothing is around it."""
+    if hasattr(network, "body"):
+        return network.body  # type: ignore[no-any-return]
+    if network.decoder is network:
+        return None
+    return lambda image: network.decoder(network.encoder(image))
+
+
+def measured(name: str, dimensions: int, rounds: int) -> dict[str, Any]:
+    """Time a step of a network, of the planned one, and of the network without its wrapper."""
     image = torch.rand(BATCHES[dimensions], generator=torch.Generator().manual_seed(0))
-    networks = {PLANNED: built("", dimensions), **{name: built(name, dimensions) for name in names}}
-    runs = {name: step(network, image, network) for name, network in networks.items()}
-    timed: dict[str, Any] = paired(runs, baseline=PLANNED, rounds=rounds, clock=process_time)
-    print(f"\n{'x'.join(map(str, image.shape))}: times as long as {PLANNED}")
-    for name, row in timed.items():
-        if name in networks:
-            row["million parameters"] = sum(weight.numel() for weight in networks[name].parameters()) / 1e6
-        millions = f"{row['million parameters']:.1f} M" if name in networks else ""
-        print(
-            f"{name:32} {row['ratio']:5.2f} ({row['ratio_low']:.2f} to {row['ratio_high']:.2f}) {millions}", flush=True
-        )
-    return timed
+    planned, network = built("", dimensions), built(name, dimensions)
+    runs = {PLANNED: step(planned, planned, image), name: step(network, network, image)}
+    inside = bare(network)
+    if inside is not None:
+        runs[BARE] = step(inside, network, image)
+    result: dict[str, Any] = {
+        "batch": BATCHES[dimensions],
+        "million parameters": sum(weight.numel() for weight in network.parameters()) / 1e6,
+        "times": times(runs, rounds),
+    }
+    if inside is not None:
+        own = own_time(name, dimensions)
+        result["wrapper milliseconds"] = own
+        result["wrapper share"] = 1 + own / median(result["times"][BARE])
+        for key, beside in (("over bare", BARE), ("over planned", PLANNED)):
+            result[key] = ratios(result["times"][name], result["times"][beside])
+    else:
+        result["over planned"] = ratios(result["times"][name], result["times"][PLANNED])
+    return result
+
+
+def times(runs: Mapping[str, Callable[[], None]], rounds: int) -> dict[str, list[float]]:
+    """Milliseconds of CPU time of each round after one to warm up; the order changes from round to round."""
+    names = list(runs)
+    measured: dict[str, list[float]] = {name: [] for name in names}
+    for turn in range(-1, rounds):
+        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            start = process_time()
+            runs[name]()
+            if turn >= 0:
+                measured[name].append(1000 * (process_time() - start))
+    return measured
+
+
+def ratios(mine: Sequence[float], beside: Sequence[float]) -> dict[str, float]:
+    """Median and quartiles of the ratios of rounds."""
+    low, middle, high = quantiles([one / other for one, other in zip(mine, beside, strict=True)], n=4)
+    return {"ratio": middle, "ratio_low": low, "ratio_high": high}
+
+
+def show(name: str, row: Mapping[str, Any]) -> None:
+    """Print the figures of a network."""
+    planned, over = row["over planned"], row.get("over bare")
+    print(
+        f"{name:24} {row['million parameters']:6.1f} M, {median(row['times'][name]):7.0f} ms, {planned['ratio']:5.2f} "
+        f"({planned['ratio_low']:.2f} to {planned['ratio_high']:.2f}) of the planned U-Net"
+        + (
+            f"; {over['ratio']:.3f} ({over['ratio_low']:.3f} to {over['ratio_high']:.3f}) of the bare network, wrapper "
+            f"alone {row['wrapper share']:.5f}, at most {WRAPPER_MOST}"
+            if over
+            else ""
+        ),
+        flush=True,
+    )
 
 
 def own_time(name: str, dimensions: int, calls: int = 300) -> float:
     """Milliseconds that padding and cropping take for images that fit, with nothing inside the network."""
     image = torch.rand(BATCHES[dimensions], generator=torch.Generator().manual_seed(0))
     network = built(name, dimensions)
-    if network.decoder is network and not hasattr(network, "body"):
-        return 0.0  # it takes images of any size, and nothing is around it
     for part in [network.body] if hasattr(network, "body") else [network.encoder, network.decoder]:
         part.forward = lambda batch: batch
     network(image)

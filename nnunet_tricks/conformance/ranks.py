@@ -14,18 +14,16 @@ import signal
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from time import monotonic, perf_counter
 from types import TracebackType
 from typing import Any
 
-import numpy as np
 import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import Tensor
@@ -40,14 +38,11 @@ from nnunet_tricks.conformance.outcome import (
     ViolationError,
     one_line,
 )
+from nnunet_tricks.conformance.rank_group import PATIENCE, SAMPLES, WORLD, group, half_of, joined_target
+from nnunet_tricks.conformance.rank_training import RankTraining, require_same_training, train_network
 from nnunet_tricks.conformance.run import Run
-from nnunet_tricks.conformance.tiny_images import tiny_labels
 from nnunet_tricks.door.lookup import find_trainer
 
-WORLD = 2
-SAMPLES = 4
-PATIENCE = 120.0
-"""Seconds; two interpreters that import torch and nnU-Net need five, on a busy machine thirty."""
 TOLERANCE = 1e-4
 """Relative. nnU-Net weighs the lowest level of deep supervision by 1e-6 under DDP without torch.compile, by 0 else."""
 
@@ -158,6 +153,30 @@ class RankPair:
         Raises:
             ViolationError: If a process gave no answer; the message says why.
         """
+        return self._ask(trainer, _answer, labels, batch_dice)
+
+    def check_network(self, trainer: type[nnUNetTrainer], situation: Situation) -> ConformanceReport:
+        """Train a trainer's network in both processes, see ``rank_training``.
+
+        Args:
+            trainer: Class of the trainer, which the processes import or look up by its name.
+            situation: Situation of the trainer; no cascade.
+
+        Returns:
+            One step.
+        """
+        start = perf_counter()
+        try:
+            trained: list[RankTraining] = self._ask(trainer, train_network, situation)
+            require_same_training(trained)
+            status, reason = Status.PASS, ""
+        except Exception as error:
+            status, reason = Status.FAIL, one_line(error)
+        outcome = StepOutcome(str(situation), status, reason, perf_counter() - start)
+        return ConformanceReport(trainer.__name__, "network in two processes", (outcome,))
+
+    def _ask(self, trainer: type[nnUNetTrainer], task: Callable[..., Any], *arguments: Any) -> list[Any]:
+        """Answers of the processes to ``task(bench, trainer, rank, store, *arguments)``, in the order of ranks."""
         if not self._processes:
             raise ViolationError("the two processes are gone")
         try:
@@ -166,7 +185,7 @@ class RankPair:
             who = trainer.__name__  # a module from nnUNet_extTrainer, which nnU-Net forgets after the look-up
         try:
             for connection in self._connections:
-                connection.send((who, labels, batch_dice))
+                connection.send((who, task, arguments))
             answers = self._receive()
         except (EOFError, OSError) as error:
             # A late answer would be taken for the answer to the next question.
@@ -245,27 +264,27 @@ def _serve(rank: int, connection: Connection, folder: str) -> None:
     with Bench() as bench:
         while True:
             try:
-                who, labels, batch_dice = connection.recv()
+                who, task, arguments = connection.recv()
             except EOFError:
                 return
             number += 1
             try:
                 trainer = find_trainer(who) if isinstance(who, str) else pickle.loads(who)
-                connection.send(_answer(bench, trainer, labels, batch_dice, rank, Path(folder) / f"group_{number}"))
+                connection.send(task(bench, trainer, rank, Path(folder) / f"group_{number}", *arguments))
             except Exception as error:
                 connection.send(one_line(error))
 
 
 def _answer(
-    bench: Bench, trainer: type[nnUNetTrainer], labels: str, batch_dice: bool, rank: int, store: Path
+    bench: Bench, trainer: type[nnUNetTrainer], rank: int, store: Path, labels: str, batch_dice: bool
 ) -> RankResult:
     with _built(bench, trainer, labels, batch_dice=False) as built:
         per_sample = built.loss
     with _built(bench, trainer, labels, batch_dice=batch_dice) as built:
         logits, target = _batch(built)
-        half = slice(rank * SAMPLES // WORLD, (rank + 1) * SAMPLES // WORLD)
+        half = half_of(rank)
         whole = slice(None)
-        with _group(rank, store):
+        with group(rank, store):
             # The constructor of a trainer that finds a group asks for a GPU, so the group comes after it.
             built.is_ddp = True
             built.local_rank = rank
@@ -295,41 +314,11 @@ def _built(bench: Bench, trainer: type[nnUNetTrainer], labels: str, *, batch_dic
     raise NotApplicableError("the trainer can be built neither with nor without deep supervision")
 
 
-@contextmanager
-def _group(rank: int, store: Path) -> Iterator[None]:
-    torch.distributed.init_process_group(
-        "gloo", init_method=store.as_uri(), rank=rank, world_size=WORLD, timeout=timedelta(seconds=PATIENCE / 2)
-    )
-    try:
-        yield
-        # Not before the other process is connected, too, or it finds nobody.
-        torch.distributed.barrier()
-    finally:
-        torch.distributed.destroy_process_group()
-
-
 def _batch(trainer: nnUNetTrainer) -> tuple[list[Tensor], list[Tensor]]:
-    """Random logits beside targets that nnU-Net's transforms made; every sample has as many ignored voxels."""
-    manager = trainer.label_manager
-    transforms = trainer.get_validation_transforms(
-        trainer._get_deep_supervision_scales(),
-        is_cascaded=False,
-        foreground_labels=manager.foreground_labels,
-        regions=manager.foreground_regions if manager.has_regions else None,
-        ignore_label=manager.ignore_label,
-    )
-    size = trainer.configuration_manager.patch_size
-    targets = []
-    for sample in range(SAMPLES):
-        labels = tiny_labels(size, core=sample != 1, ignore=manager.has_ignore_label)
-        shifted = np.roll(labels, 3 * sample, axis=0)
-        made = transforms(image=torch.zeros(1, *size), segmentation=torch.from_numpy(shifted[None].astype(np.int16)))[
-            "segmentation"
-        ]
-        targets.append(made if isinstance(made, list) else [made])
-    target = [torch.stack(level) for level in zip(*targets, strict=True)]
+    """Random logits beside the targets."""
+    target = joined_target(trainer)
     generator = torch.Generator().manual_seed(0)
-    heads = manager.num_segmentation_heads
+    heads = trainer.label_manager.num_segmentation_heads
     # Samples of unequal difficulty: a loss that picks the hardest voxels of a batch picks them unevenly.
     scale = torch.arange(1.0, SAMPLES + 1)
     logits = [torch.randn(heads, *level.shape[2:], SAMPLES, generator=generator) * scale for level in target]

@@ -203,6 +203,65 @@ def unmeasured_blur() -> Replacement:
     return Replacement(gaussian_blur.GaussianBlurTransform, "_benchmark_wrapper", blur)
 
 
+@contextmanager
+def several_processes_on_the_cpu() -> Iterator[None]:
+    """Let nnU-Net's trainer initialize in a group of processes without a GPU.
+
+    It names a GPU to DDP, and torch's ``SyncBatchNorm`` has kernels for GPUs only. Here such a layer normalises its
+    part of the batch that all processes have together.
+    """
+    import torch
+    from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as module
+    from torch import nn
+    from torch.nn.parallel import DistributedDataParallel
+
+    class Joined(torch.autograd.Function):
+        """(B, ...) of each process -> (processes * B, ...) of all, and the gradients back."""
+
+        @staticmethod
+        def forward(context: Any, part: Tensor) -> Tensor:  # type: ignore[override]
+            parts = [torch.empty_like(part) for _ in range(torch.distributed.get_world_size())]
+            torch.distributed.all_gather(parts, part.contiguous())
+            return torch.cat(parts)
+
+        @staticmethod
+        def backward(context: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+            total = gradient.contiguous().clone()
+            torch.distributed.all_reduce(total)
+            return total.chunk(torch.distributed.get_world_size())[torch.distributed.get_rank()]
+
+    stock: Callable[..., Tensor] = nn.SyncBatchNorm.forward
+
+    def forward(self: Any, part: Tensor) -> Tensor:
+        if not (self.training and torch.distributed.is_initialized()):
+            return stock(self, part)
+        self.num_batches_tracked += 1
+        whole = nn.functional.batch_norm(
+            Joined.apply(part.contiguous()),  # type: ignore[no-untyped-call]
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            True,
+            self.momentum,
+            self.eps,
+        )
+        # A copy, since activations that follow write into it.
+        return whole.chunk(torch.distributed.get_world_size())[torch.distributed.get_rank()].clone()
+
+    class WithoutGPU(DistributedDataParallel):
+        """DDP that takes such layers on the CPU."""
+
+        def _passing_sync_batchnorm_handle(self, module: nn.Module) -> None:
+            return None
+
+    def wrapped(network: nn.Module, device_ids: object) -> DistributedDataParallel:
+        return WithoutGPU(network)
+
+    with Replacement(module, "DDP", wrapped), Replacement(nn.SyncBatchNorm, "forward", forward):
+        yield
+
+
 def threads_for_spawned_processes() -> Replacement:
     """Let pools of spawned processes be threads, since nnU-Net starts some for each validation and prediction."""
     get_context: Any = multiprocessing.get_context

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
 
 
@@ -262,3 +263,51 @@ class nnUNetTrainerWritesWhereItIs(nnUNetTrainer):
     def _build_loss(self) -> nn.Module:
         Path(self.output_folder, "counts.txt").write_text("3")
         return super()._build_loss()
+
+
+class FusedLayers(nn.Module):
+    """A network of one layer of timm that normalises and activates in one.
+
+    Attributes:
+        deep_supervision: Switch that nnU-Net sets.
+    """
+
+    def __init__(self, channels: int, classes: int) -> None:
+        super().__init__()
+        self.deep_supervision = False
+        self.layers = nn.Sequential(
+            nn.Conv2d(channels, 8, 3, padding=1), BatchNormAct2d(8), nn.Conv2d(8, classes, 3, padding=1)
+        )
+
+    @property
+    def decoder(self) -> FusedLayers:
+        return self
+
+    def forward(self, image: Tensor) -> Any:
+        return self.layers(image)
+
+
+class nnUNetTrainerFusedLayers(nnUNetTrainer):
+    """nnU-Net's own conversion to shared statistics drops the activation of its network."""
+
+    network_class: type[nn.Module] = FusedLayers
+
+    @classmethod
+    def build_network_architecture(
+        cls,
+        plans_manager: Any,
+        configuration_manager: Any,
+        num_input_channels: int,
+        num_output_channels: int,
+        enable_deep_supervision: bool = True,
+    ) -> nn.Module:
+        return cls.network_class(num_input_channels, num_output_channels)
+
+
+class nnUNetTrainerIdleWeight(nnUNetTrainerFusedLayers):
+    """DDP stops, since a weight gets no gradient."""
+
+    class network_class(FusedLayers):  # noqa: N801
+        def __init__(self, channels: int, classes: int) -> None:
+            super().__init__(channels, classes)
+            self.idle = nn.Conv2d(channels, classes, 1)

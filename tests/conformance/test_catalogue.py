@@ -41,6 +41,10 @@ UP_TO_THE_GRADIENT = tuple(step for step in STEPS if step not in END)
 UP_TO_THE_GRADIENT_UNCOMPILED = tuple(step for step in UP_TO_THE_GRADIENT if step != "compile")
 TO_THE_END = (*UP_TO_THE_PATCHES, *END)
 
+SEVERAL_PROCESSES = ("EfficientNetLite0UNet", "GenesisUNet3D")
+"""Networks that two processes train here, one with layers that normalise and activate in one. The slow tests take all
+of them."""
+
 
 def steps_of(info: TrickInfo, situation: Situation) -> tuple[str, ...]:
     """What the trick can have an effect on there.
@@ -133,6 +137,18 @@ def test_it_keeps_the_contract(info: TrickInfo) -> None:
 )
 def test_its_loss_holds_in_two_processes(pair: RankPair, info: TrickInfo) -> None:
     assert pair.check(trainer_of(info)).explain() == []
+
+
+@pytest.mark.parametrize(
+    "info",
+    [
+        pytest.param(info, id=info.name, marks=() if info.name in SEVERAL_PROCESSES else pytest.mark.slow)
+        for info in filter(is_network, CHECKED)
+    ],
+)
+def test_its_network_is_trained_in_two_processes_as_in_one(pair: RankPair, info: TrickInfo) -> None:
+    situation = Situation("labels", f"{info.dimensions}d", "supervision" not in info.hooks)
+    assert pair.check_network(trainer_of(info), situation).explain() == []
 
 
 @every_trick

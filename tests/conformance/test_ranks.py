@@ -5,7 +5,7 @@ import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.training.nnUNetTrainer.variants.loss.nnUNetTrainerTopkLoss import nnUNetTrainerTopk10Loss
 
-from nnunet_tricks.conformance.grid import LABEL_MODES
+from nnunet_tricks.conformance.grid import LABEL_MODES, Situation
 from nnunet_tricks.conformance.outcome import Status
 from nnunet_tricks.conformance.ranks import RankPair
 from tests.conformance import planted
@@ -49,6 +49,20 @@ def test_a_trainer_that_other_processes_cannot_import_is_told(pair: RankPair) ->
     reasons = {failure.reason for failure in pair.check(planted.nnUNetTrainerLost).failures}
     assert len(reasons) == 1
     assert "nnUNetTrainerLost" in reasons.pop()
+
+
+def test_stock_nnunet_trains_in_two_processes_as_in_one(pair: RankPair) -> None:
+    assert pair.check_network(nnUNetTrainer, Situation("regions+ignore", "2d", True)).explain() == []
+
+
+def test_a_layer_that_loses_its_activation_is_found(pair: RankPair) -> None:
+    (reason,) = pair.check_network(planted.nnUNetTrainerFusedLayers, Situation("labels", "2d", False)).explain()
+    assert "may have lost its activation" in reason
+
+
+def test_a_weight_without_gradient_is_found(pair: RankPair) -> None:
+    (reason,) = pair.check_network(planted.nnUNetTrainerIdleWeight, Situation("labels", "2d", False)).explain()
+    assert "did not receive grad" in reason or "finished reduction" in reason
 
 
 @pytest.mark.parametrize("trainer", [nnUNetTrainer])

@@ -264,8 +264,8 @@ def interleaved(features: Tensor, guides: Tensor, groups: int) -> Tensor:
         >>> interleaved(features, torch.tensor([-1.0, -2]).view(1, 2, 1, 1), groups=2).flatten().tolist()
         [1.0, 2.0, -1.0, -2.0, 3.0, 4.0, -1.0, -2.0]
     """
-    parts = [part for group in features.chunk(groups, dim=1) for part in (group, guides)]
-    return torch.cat(parts, dim=1)
+    grouped = features.unflatten(1, (groups, -1))
+    return torch.cat([grouped, guides.unsqueeze(1).expand(-1, groups, -1, -1, -1)], dim=2).flatten(1, 2)
 
 
 def resized(logits: Tensor, like: Tensor) -> Tensor:
@@ -302,7 +302,7 @@ class nnUNetTrainerSINetV2(ArchitectureTrainer):
     architecture = "SINetV2"
     sizes: ClassVar[Sizes] = {
         "full": {},
-        "small": {"layers": (1, 1, 1, 1), "channels": (8, 16, 16, 16), "stem_width": 8},
+        "small": {"layers": (1, 1, 1, 1), "channels": (8, 16, 16, 16), "stem_width": 8, "block_args": {"scale": 2}},
     }
 
     @classmethod

@@ -21,13 +21,33 @@ class nnUNetTrainerSwinUNETR(WholeNetworkTrainer):
 
     architecture = "SwinUNETR"
     deepest = 2
-    sizes: ClassVar[Sizes] = {"full": {"feature_size": 48}, "small": {"feature_size": 12, "depths": (1, 1, 1, 1)}}
+    sizes: ClassVar[Sizes] = {
+        "full": {"feature_size": 48},
+        "small": {"feature_size": 12, "depths": (1, 1, 1, 1), "full_resolution": 4},
+    }
 
     @classmethod
-    def make_body(cls, interface: Interface, **size: Any) -> nn.Module:
-        """MONAI's network."""
+    def make_body(cls, interface: Interface, *, full_resolution: int = 0, **size: Any) -> nn.Module:
+        """MONAI's network; with fewer channels at full resolution if their number is given."""
         from monai.networks.nets.swin_unetr import SwinUNETR
 
         # It reads numbers off tensors while it is built, which the meta device of a check before the training has not.
         with torch.device("cpu"):
-            return SwinUNETR(in_channels=interface.channels, out_channels=interface.classes, spatial_dims=3, **size)
+            body = SwinUNETR(in_channels=interface.channels, out_channels=interface.classes, spatial_dims=3, **size)
+        if full_resolution:
+            _narrow(body, interface, full_resolution, size["feature_size"])
+        return body  # type: ignore[no-any-return]
+
+
+def _narrow(body: Any, interface: Interface, width: int, below: int) -> None:
+    """Make the layers at full resolution narrow, where most of the time goes; MONAI has no argument for it."""
+    from monai.networks.blocks.dynunet_block import UnetOutBlock
+    from monai.networks.blocks.unetr_block import UnetrBasicBlock, UnetrUpBlock
+
+    body.encoder1 = UnetrBasicBlock(
+        3, interface.channels, width, kernel_size=3, stride=1, norm_name="instance", res_block=True
+    )
+    body.decoder1 = UnetrUpBlock(
+        3, below, width, kernel_size=3, upsample_kernel_size=2, norm_name="instance", res_block=True
+    )
+    body.out = UnetOutBlock(3, width, interface.classes)

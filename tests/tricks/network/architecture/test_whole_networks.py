@@ -11,6 +11,7 @@ from torch import nn
 
 from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.grid import Situation
+from nnunet_tricks.training.network_sizes import VARIABLE
 from tests.tricks.network.architecture.networks import built, trainer_of
 from tests.tricks.network.architecture.test_refusals import refused
 
@@ -25,6 +26,7 @@ def enhanced_deeplab(name: str) -> Any:
         ("DeepLabV3Plus", 48, 256),
         ("DeepLabV3Plus_IFECurvature", 48 + 36, 256 + 128),
         ("DeepLabV3Plus_IFECurvature_r0p75x0", 48 + 36, 256),
+        ("DeepLabV3Plus_IFECurvature_r0p75x0p75", 48 + 36, 256 + 192),
         ("DeepLabV3Plus_IFEEntropy_r0p5_unique", 48 + 24, 256),
         ("DeepLabV3Plus_IFERandom_r0x1", 48, 512),
     ],
@@ -154,6 +156,19 @@ def test_swin_unetr_has_two_voxels_to_normalise_in_its_deepest_stage() -> None:
     assert network(torch.rand(1, 1, 20, 30, 32)).isfinite().all()
     with pytest.raises(ValueError, match="more than 1 spatial element"):
         network.body(torch.rand(1, 1, 32, 32, 32))
+
+
+@pytest.mark.parametrize("name", ["VNet", "SwinUNETR"])
+def test_the_small_network_of_the_kit_has_the_layers_of_the_full_one(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = built(name, dimensions=3, channels=1, device="meta")
+    monkeypatch.setenv(VARIABLE, "small")
+    small = built(name, dimensions=3, channels=1, device="meta")
+    names, fewer = ({key: weight.ndim for key, weight in network.named_parameters()} for network in (full, small))
+    assert fewer.items() <= names.items()
+    # Stages of Swin UNETR have one block in place of two.
+    assert {key for key in names if ".blocks.1." not in key} <= set(fewer)
 
 
 def test_a_licence_that_forbids_something_is_in_the_log(bench: Bench) -> None:
