@@ -20,7 +20,7 @@ from nnunet_tricks.door import trainers
 DATA = {"augmentation", "mirroring", "sampling"}
 """Hooks whose tricks end where the patches are: loss and network, and what becomes of them, are nnU-Net's own."""
 
-STEP = {"optimizer", "schedule"}
+STEP = {"optimizer", "schedule", "stopping"}
 """Hooks whose tricks begin where the gradients are, so that nothing of labels and patches is theirs."""
 
 MIXED = "augmentation.mixing"
