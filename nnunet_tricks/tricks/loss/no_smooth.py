@@ -32,7 +32,8 @@ def plain_dice(counts: Counts) -> Tensor:
 
     Examples:
         >>> import torch
-        >>> plain_dice(Counts(tp=torch.tensor([6.0, 0]), predicted=torch.tensor([8.0, 0]), truth=torch.tensor([8.0, 0])))
+        >>> sizes = torch.tensor([8.0, 0.0])
+        >>> plain_dice(Counts(tp=torch.tensor([6.0, 0.0]), predicted=sizes, truth=sizes))
         tensor([0.7500, 0.0000])
     """
     return 2 * counts.tp / (counts.predicted + counts.truth).clamp_min(LEAST)

@@ -27,7 +27,7 @@ from nnunet_tricks.tricks.schedule.progress import Standstill, standstill
 from nnunet_tricks.tricks.schedule.warmup import EXPONENT
 
 
-class Stopped(Exception):  # noqa: N818, nothing has gone wrong
+class Stopped(Exception):
     """Raised in place of an epoch that is not trained any more."""
 
 

@@ -102,7 +102,7 @@ def test_values_that_are_no_numbers_are_left_out() -> None:
     assert standstill([math.nan, math.nan, 0.2, 0.3, 0.4], patience=2) is None
 
 
-@pytest.mark.parametrize(("token", "words"), [("", "pseudo Dice has not risen above"), ("loss_", "loss has not fallen")])
+@pytest.mark.parametrize(("token", "words"), [("", "Dice has not risen above"), ("loss_", "loss has not fallen")])
 def test_it_ends_like_a_whole_training_that_was_as_good_until_then(bench: Bench, token: str, words: str) -> None:
     with room(bench, f"StopEarly_patience2_{token}{NEVER_BETTER}_9epochs") as run:
         trainer = trained(run)
