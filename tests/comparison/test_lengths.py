@@ -56,7 +56,7 @@ def test_a_training_that_could_have_ended_and_did_not(world: World, capsys) -> N
     stopped = trained(world, "nnUNetTrainerStopEarly_100epochs", (100, 100, 100))
     said = notes([world.train("nnUNetTrainer_100epochs"), stopped], capsys)
     assert any(note.startswith("nnUNetTrainerStopEarly_100epochs did not end early: fold 0 after 100") for note in said)
-    said = notes([world.train("nnUNetTrainer_100epochs"), world.train("nnUNetTrainerStopEarly_100epochs")], capsys)
+    said = notes([world.train("nnUNetTrainer_100epochs"), world.train("nnUNetTrainerStopEarly_loss_100epochs")], capsys)
     assert any("may have ended early: no log says" in note for note in said)
 
 

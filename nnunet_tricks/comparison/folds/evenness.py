@@ -10,6 +10,9 @@ from nnunet_tricks.comparison.folds.division import Cases
 from nnunet_tricks.comparison.text_table import NOTHING, PrintedTable
 from nnunet_tricks.utilities.wording import some
 
+TEST = "test"
+"""Name of the test part."""
+
 Fold = Mapping[str, Sequence[str]]
 """A fold of a split file, with lists ``train`` and ``val``."""
 
@@ -28,11 +31,6 @@ class Amount:
     whole: float
     parts: tuple[float, ...]
 
-    @property
-    def spread(self) -> float | None:
-        """Largest over smallest amount of a part; None if one has nothing."""
-        return max(self.parts) / min(self.parts) if self.parts and min(self.parts) > 0 else None
-
 
 @dataclass(frozen=True)
 class Evenness:
@@ -48,6 +46,11 @@ class Evenness:
     amounts: tuple[Amount, ...]
     warnings: tuple[str, ...]
 
+    def spread(self, amount: Amount) -> float | None:
+        """Largest over smallest amount of a fold; None if one has nothing. The test part has a size of its own."""
+        of_folds = [number for part, number in zip(self.parts, amount.parts, strict=True) if part != TEST]
+        return max(of_folds) / min(of_folds) if min(of_folds, default=0) > 0 else None
+
     @property
     def table(self) -> PrintedTable:
         """The amounts as a table."""
@@ -56,7 +59,7 @@ class Evenness:
                 amount.name,
                 _number(amount.whole),
                 *map(_number, amount.parts),
-                NOTHING if amount.spread is None else f"{amount.spread:.2f}",
+                NOTHING if (spread := self.spread(amount)) is None else f"{spread:.2f}",
             )
             for amount in self.amounts
         ]
@@ -72,7 +75,7 @@ class Evenness:
         return {
             "parts": list(self.parts),
             "amounts": [
-                {"name": amount.name, "all": amount.whole, "parts": list(amount.parts), "spread": amount.spread}
+                {"name": amount.name, "all": amount.whole, "parts": list(amount.parts), "spread": self.spread(amount)}
                 for amount in self.amounts
             ],
             "warnings": list(self.warnings),
@@ -89,7 +92,7 @@ def evenness(folds: Sequence[Fold], cases: Cases, *, test: Sequence[str] = (), g
         grouped: Whether cases have groups.
     """
     parts = {f"fold {number}": tuple(fold["val"]) for number, fold in enumerate(folds)}
-    parts |= {"test": tuple(test)} if test else {}
+    parts |= {TEST: tuple(test)} if test else {}
     whole = tuple(sorted({case for fold in folds for part in ("train", "val") for case in fold[part]} | {*test}))
     amounts = [Amount("cases", len(whole), tuple(len(part) for part in parts.values()))]
     if grouped:
@@ -128,7 +131,7 @@ def _absent(amounts: Sequence[Amount], parts: Sequence[str]) -> Iterator[str]:
         elif empty:
             yield f"nothing of {amount.name} in {some(empty)}: it cannot be measured there"
         for part, number in zip(parts, amount.parts, strict=True):
-            if amount.whole and number == amount.whole and part != "test":
+            if amount.whole and number == amount.whole and part != TEST:
                 yield f"all of {amount.name} in {part}: that fold does not train on it"
 
 

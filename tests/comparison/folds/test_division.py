@@ -114,6 +114,7 @@ def test_groups_in_two_folds_and_missing_classes_are_found() -> None:
         "fold 1 trains and validates on cases of the same 1 group, p1",
     )
     assert [(amount.name, amount.parts) for amount in even.amounts[:2]] == [("cases", (1, 1, 2)), ("groups", (1, 1, 1))]
+    assert [even.spread(amount) for amount in even.amounts[:3]] == [1, 1, None]
 
 
 @pytest.mark.parametrize(
