@@ -47,12 +47,12 @@ def check(models: PredictedGroup, *, folds: Collection[str] | None = None, accep
     group = models.group
     _refuse(group, [*_folds(models, folds), *filter(None, map(unfinished, models.all_predictions))])
     faults, notes = [*_splits(models), *_labels(models)], []
-    for word, found in (
+    for word, faulty in (
         ("plans", _plans(models)),
         ("nnunet-version", _versions(models, CHANGING)),
         ("lengths", lengths.unnamed(models)),
     ):
-        differences = list(found)
+        differences = list(faulty)
         if word in accept:
             notes += differences
         else:
