@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nnunet_tricks.comparison.folds.division import Cases
+    from nnunet_tricks.comparison.folds.division import CaseProperties
     from nnunet_tricks.comparison.folds.evenness import Evenness
     from nnunet_tricks.comparison.folds.making import MadeSplit
     from nnunet_tricks.comparison.folds.split_file import SplitFiles
@@ -64,8 +64,8 @@ class KnownCases:
         table: Path of ``cases.csv``.
     """
 
-    dividing: Cases
-    reported: Cases
+    dividing: CaseProperties
+    reported: CaseProperties
     table: Path
 
 
@@ -116,7 +116,7 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _known(arguments: argparse.Namespace, files: SplitFiles) -> KnownCases:
-    from nnunet_tricks.comparison.folds.division import Cases
+    from nnunet_tricks.comparison.folds.division import CaseProperties
     from nnunet_tricks.comparison.folds.making import groups_of, strata_of
 
     maps = _label_maps(files)
@@ -129,7 +129,7 @@ def _known(arguments: argparse.Namespace, files: SplitFiles) -> KnownCases:
             strata |= strata_of(names, column, table)
     labels = _labels(files, maps, names) if arguments.labels else {}
     dividing = strata | (labels if LABELS in arguments.stratify else {})
-    return KnownCases(Cases(names, groups, dividing), Cases(names, groups, strata | labels), table)
+    return KnownCases(CaseProperties(names, groups, dividing), CaseProperties(names, groups, strata | labels), table)
 
 
 def _label_maps(files: SplitFiles) -> dict[str, Path]:
@@ -162,7 +162,7 @@ def _labels(files: SplitFiles, maps: dict[str, Path], names: tuple[str, ...]) ->
     return properties
 
 
-def _present(files: SplitFiles, cases: Cases) -> MadeSplit:
+def _present(files: SplitFiles, cases: CaseProperties) -> MadeSplit:
     """The split that is there."""
     from nnunet_tricks.comparison.folds.making import MadeSplit
     from nnunet_tricks.utilities.wording import some

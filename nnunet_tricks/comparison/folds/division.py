@@ -23,7 +23,7 @@ WEIGHTS = {COUNT: 1.0, GROUPS: 0.25}
 
 
 @dataclass(frozen=True)
-class Cases:
+class CaseProperties:
     """The cases of a data set, and what is known of them.
 
     Attributes:
@@ -40,14 +40,14 @@ class Cases:
         """The group of a case."""
         return self.groups.get(case, case)
 
-    def only(self, names: Sequence[str]) -> Cases:
+    def only(self, names: Sequence[str]) -> CaseProperties:
         """Some of the cases, with what is known of them."""
         places = {name: place for place, name in enumerate(self.names)}
         properties = {name: [amounts[places[case]] for case in names] for name, amounts in self.properties.items()}
-        return Cases(tuple(names), self.groups, properties)
+        return CaseProperties(tuple(names), self.groups, properties)
 
 
-def divided(cases: Cases, shares: Sequence[float], *, seed: int, what: str = "folds") -> list[tuple[str, ...]]:
+def divided(cases: CaseProperties, shares: Sequence[float], *, seed: int, what: str = "folds") -> list[tuple[str, ...]]:
     """Divide cases into parts.
 
     Args:
@@ -88,7 +88,7 @@ def divided(cases: Cases, shares: Sequence[float], *, seed: int, what: str = "fo
     return parts
 
 
-def _columns(cases: Cases, groups: Sequence[Sequence[int]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _columns(cases: CaseProperties, groups: Sequence[Sequence[int]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Each group's share of everything, and how much it weighs; cases come first."""
     table = np.asarray(list(cases.properties.values()), float).reshape(-1, len(cases.names)).T
     sums = np.asarray([[len(group), 1.0, *table[list(group)].sum(0)] for group in groups])

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nnunet_tricks.comparison.folds.division import Cases
+from nnunet_tricks.comparison.folds.division import CaseProperties
 from nnunet_tricks.comparison.text_table import NOTHING, PrintedTable
 from nnunet_tricks.utilities.wording import some
 
@@ -18,13 +18,13 @@ Fold = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True)
-class Amount:
+class FoldAmount:
     """One thing that parts should have alike.
 
     Attributes:
         name: What is counted, such as ``cases``.
-        whole: Amount in all cases.
-        parts: Amount in each part.
+        whole: FoldAmount in all cases.
+        parts: FoldAmount in each part.
     """
 
     name: str
@@ -43,10 +43,10 @@ class Evenness:
     """
 
     parts: tuple[str, ...]
-    amounts: tuple[Amount, ...]
+    amounts: tuple[FoldAmount, ...]
     warnings: tuple[str, ...]
 
-    def spread(self, amount: Amount) -> float | None:
+    def spread(self, amount: FoldAmount) -> float | None:
         """Largest over smallest amount of a fold; None if one has nothing. The test part has a size of its own."""
         of_folds = [number for part, number in zip(self.parts, amount.parts, strict=True) if part != TEST]
         return max(of_folds) / min(of_folds) if min(of_folds, default=0) > 0 else None
@@ -82,32 +82,32 @@ class Evenness:
         }
 
 
-def evenness(folds: Sequence[Fold], cases: Cases, *, test: Sequence[str] = (), grouped: bool) -> Evenness:
+def evenness(folds: Sequence[Fold], cases: CaseProperties, *, test: Sequence[str] = (), grouped: bool) -> Evenness:
     """Count what is in each fold.
 
     Args:
         folds: Folds of a split file, whose cases are all known.
-        cases: Cases with groups and properties; a property is named ``KIND: NAME``.
+        cases: Cases with groups and properties; the properties are what is counted.
         test: Cases of the test part.
         grouped: Whether cases have groups.
     """
     parts = {f"fold {number}": tuple(fold["val"]) for number, fold in enumerate(folds)}
     parts |= {TEST: tuple(test)} if test else {}
     whole = tuple(sorted({case for fold in folds for part in ("train", "val") for case in fold[part]} | {*test}))
-    amounts = [Amount("cases", len(whole), tuple(len(part) for part in parts.values()))]
+    amounts = [FoldAmount("cases", len(whole), tuple(len(part) for part in parts.values()))]
     if grouped:
         counts = [len({cases.group_of(case) for case in part}) for part in (whole, *parts.values())]
-        amounts.append(Amount("groups", counts[0], tuple(counts[1:])))
+        amounts.append(FoldAmount("groups", counts[0], tuple(counts[1:])))
     places = {name: place for place, name in enumerate(cases.names)}
     rows = [[places[case] for case in part] for part in (whole, *parts.values())]
     for name, values in cases.properties.items():
         sums = [float(sum(values[place] for place in row)) for row in rows]
-        amounts.append(Amount(name, sums[0], tuple(sums[1:])))
+        amounts.append(FoldAmount(name, sums[0], tuple(sums[1:])))
     warnings = [*_absent(amounts, tuple(parts)), *(leaks(folds, cases, test=test) if grouped else ())]
     return Evenness(tuple(parts), tuple(amounts), tuple(warnings))
 
 
-def leaks(folds: Sequence[Fold], cases: Cases, *, test: Sequence[str] = ()) -> Iterator[str]:
+def leaks(folds: Sequence[Fold], cases: CaseProperties, *, test: Sequence[str] = ()) -> Iterator[str]:
     """Groups of which a part is trained on and another part measured on."""
     for number, fold in enumerate(folds):
         trained = {cases.group_of(case) for case in fold["train"]}
@@ -123,7 +123,7 @@ def _groups(names: Sequence[str]) -> str:
     return f"{len(names)} group{'s' if len(names) > 1 else ''}, {some(names)}"
 
 
-def _absent(amounts: Sequence[Amount], parts: Sequence[str]) -> Iterator[str]:
+def _absent(amounts: Sequence[FoldAmount], parts: Sequence[str]) -> Iterator[str]:
     for amount in amounts:
         empty = [part for part, number in zip(parts, amount.parts, strict=True) if not number]
         if not amount.whole:

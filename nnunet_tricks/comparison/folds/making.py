@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nnunet_tricks.comparison import cases_table
-from nnunet_tricks.comparison.folds.division import Cases, divided
+from nnunet_tricks.comparison.folds.division import CaseProperties, divided
 from nnunet_tricks.comparison.folds.evenness import Fold, leaks
 from nnunet_tricks.nnunet.folders import read_json
 from nnunet_tricks.utilities.wording import some
@@ -48,7 +48,7 @@ class MadeSplit:
     test: tuple[str, ...] = field(default=())
 
 
-def make_split(cases: Cases, request: SplitRequest) -> MadeSplit:
+def make_split(cases: CaseProperties, request: SplitRequest) -> MadeSplit:
     """Divide cases into folds. Without groups, properties and a test part the folds are nnU-Net's own.
 
     Args:
@@ -91,7 +91,7 @@ def _as_nnunet(names: Sequence[str], request: SplitRequest) -> list[tuple[str, .
     return [tuple(map(str, fold["val"])) for fold in folds]
 
 
-def _with_validation_set(cases: Cases, validation: Sequence[str], test: Sequence[str]) -> MadeSplit:
+def _with_validation_set(cases: CaseProperties, validation: Sequence[str], test: Sequence[str]) -> MadeSplit:
     unknown = sorted({*validation} - {*cases.names})
     if unknown:
         raise ValueError(

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from nnunetv2.utilities.crossval_split import generate_crossval_split
 from sklearn.model_selection import StratifiedGroupKFold
 
-from nnunet_tricks.comparison.folds.division import Cases, divided
+from nnunet_tricks.comparison.folds.division import CaseProperties, divided
 from nnunet_tricks.comparison.folds.evenness import evenness, leaks
 from nnunet_tricks.comparison.folds.making import SplitRequest, make_split
 
 
-def made(groups: list[int], **properties: list[float]) -> Cases:
+def made(groups: list[int], **properties: list[float]) -> CaseProperties:
     names = tuple(f"case_{place:04d}" for place in range(len(groups)))
-    return Cases(names, {name: f"p{group}" for name, group in zip(names, groups, strict=True)}, properties)
+    return CaseProperties(names, {name: f"p{group}" for name, group in zip(names, groups, strict=True)}, properties)
 
 
 @given(st.lists(st.integers(0, 12), min_size=1, max_size=60), st.integers(2, 6), st.integers(0, 5))
@@ -41,12 +41,12 @@ def test_groups_stay_whole_and_each_case_is_in_one_part(groups: list[int], folds
 @settings(max_examples=40)
 def test_without_groups_parts_differ_by_one_case_at_most(count: int, folds: int) -> None:
     names = tuple(f"case_{place:04d}" for place in range(count))
-    cases = Cases(names, {}, {"odd": [float(place % 3 == 0) for place in range(count)]})
+    cases = CaseProperties(names, {}, {"odd": [float(place % 3 == 0) for place in range(count)]})
     sizes = [len(part) for part in divided(cases, [1 / folds] * folds, seed=0)]
     assert max(sizes) - min(sizes) <= 1
 
 
-def unevenness(parts: list[set[str]], cases: Cases) -> float:
+def unevenness(parts: list[set[str]], cases: CaseProperties) -> float:
     """Sum of squared deviations of each class's and of the cases' shares."""
     places = {name: place for place, name in enumerate(cases.names)}
     amounts = [*cases.properties.values(), [1.0] * len(cases.names)]
@@ -73,14 +73,14 @@ def test_strata_are_as_even_as_those_of_scikit_learn() -> None:
 def test_a_rare_class_is_in_every_fold() -> None:
     names = tuple(f"case_{place:03d}" for place in range(100))
     rare = [float(place in (3, 4, 5, 50, 99)) for place in range(100)]
-    parts = divided(Cases(names, {}, {"rare": rare, "usual": [1.0] * 100}), [0.2] * 5, seed=1)
+    parts = divided(CaseProperties(names, {}, {"rare": rare, "usual": [1.0] * 100}), [0.2] * 5, seed=1)
     assert [sum(rare[int(case[-3:])] for case in part) for part in parts] == [1] * 5
     assert [len(part) for part in parts] == [20] * 5
 
 
 def test_without_anything_it_is_nnunets_own_split() -> None:
     names = tuple(f"case_{place:03d}" for place in range(33))
-    split = make_split(Cases(names, {}, {}), SplitRequest())
+    split = make_split(CaseProperties(names, {}, {}), SplitRequest())
     theirs = generate_crossval_split([*names])
     assert [dict(fold) for fold in split.folds] == [
         {part: list(map(str, fold[part])) for part in ("train", "val")} for fold in theirs
@@ -129,7 +129,7 @@ def test_groups_in_two_folds_and_missing_classes_are_found() -> None:
 )
 def test_what_cannot_be_made_is_refused(request_: SplitRequest, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        make_split(Cases(tuple(f"case_{n}" for n in range(6)), {}, {}), request_)
+        make_split(CaseProperties(tuple(f"case_{n}" for n in range(6)), {}, {}), request_)
 
 
 def test_a_validation_set_that_shares_a_patient_with_the_rest_is_refused() -> None:
