@@ -85,9 +85,10 @@ def run(arguments: argparse.Namespace) -> int:
         test=arguments.test,
         validation=named_cases(arguments.validation_set) if arguments.validation_set else None,
     )
+    request.check()
     known = _known(arguments, files)
     split = _present(files, known.reported) if arguments.existing else make_split(known.dividing, request)
-    even = evenness(split.folds, known.reported, test=split.test, grouped=bool(known.dividing.groups))
+    even = evenness(split.folds, known.reported, test=split.test)
     written, state = [], "present"
     if not arguments.existing:
         state = "new" if files.check(split.folds, split.test, replace=arguments.replace) else "unchanged"

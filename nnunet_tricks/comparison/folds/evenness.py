@@ -82,20 +82,19 @@ class Evenness:
         }
 
 
-def evenness(folds: Sequence[Fold], cases: CaseProperties, *, test: Sequence[str] = (), grouped: bool) -> Evenness:
+def evenness(folds: Sequence[Fold], cases: CaseProperties, *, test: Sequence[str] = ()) -> Evenness:
     """Count what is in each fold.
 
     Args:
         folds: Folds of a split file, whose cases are all known.
         cases: Cases with groups and properties; the properties are what is counted.
         test: Cases of the test part.
-        grouped: Whether cases have groups.
     """
     parts = {f"fold {number}": tuple(fold["val"]) for number, fold in enumerate(folds)}
     parts |= {TEST: tuple(test)} if test else {}
     whole = tuple(sorted({case for fold in folds for part in ("train", "val") for case in fold[part]} | {*test}))
     amounts = [FoldAmount("cases", len(whole), tuple(len(part) for part in parts.values()))]
-    if grouped:
+    if cases.groups:
         counts = [len({cases.group_of(case) for case in part}) for part in (whole, *parts.values())]
         amounts.append(FoldAmount("groups", counts[0], tuple(counts[1:])))
     places = {name: place for place, name in enumerate(cases.names)}
@@ -103,24 +102,26 @@ def evenness(folds: Sequence[Fold], cases: CaseProperties, *, test: Sequence[str
     for name, values in cases.properties.items():
         sums = [float(sum(values[place] for place in row)) for row in rows]
         amounts.append(FoldAmount(name, sums[0], tuple(sums[1:])))
-    warnings = [*_absent(amounts, tuple(parts)), *(leaks(folds, cases, test=test) if grouped else ())]
+    warnings = [*_absent(amounts, tuple(parts)), *leaks(folds, cases, test=test)]
     return Evenness(tuple(parts), tuple(amounts), tuple(warnings))
 
 
 def leaks(folds: Sequence[Fold], cases: CaseProperties, *, test: Sequence[str] = ()) -> Iterator[str]:
-    """Groups of which a part is trained on and another part measured on."""
+    """Groups, or cases, that are both trained on and measured on."""
     for number, fold in enumerate(folds):
         trained = {cases.group_of(case) for case in fold["train"]}
         both = sorted(trained & {cases.group_of(case) for case in fold["val"]})
         if both:
-            yield f"fold {number} trains and validates on cases of the same {_groups(both)}"
+            yield f"fold {number} trains and validates on {_same(both, cases)}"
         held = sorted(trained & {cases.group_of(case) for case in test})
         if held:
-            yield f"fold {number} trains on cases of the same {_groups(held)} as in the test part"
+            yield f"fold {number} trains on what is in the test part: {_same(held, cases)}"
 
 
-def _groups(names: Sequence[str]) -> str:
-    return f"{len(names)} group{'s' if len(names) > 1 else ''}, {some(names)}"
+def _same(names: Sequence[str], cases: CaseProperties) -> str:
+    plural = "s" if len(names) > 1 else ""
+    what = f"cases of the same {len(names)} group{plural}" if cases.groups else f"the same {len(names)} case{plural}"
+    return f"{what}, {some(names)}"
 
 
 def _absent(amounts: Sequence[FoldAmount], parts: Sequence[str]) -> Iterator[str]:

@@ -34,6 +34,17 @@ class SplitRequest:
     test: float = 0
     validation: Sequence[str] | None = None
 
+    def check(self) -> None:
+        """Refuse what no data set could be divided into.
+
+        Raises:
+            ValueError: If numbers are out of their range.
+        """
+        if not 0 <= self.test < 1:
+            raise ValueError(f"--test must be a share of the cases from 0 to less than 1, got {self.test:g}")
+        if self.validation is None and self.folds < 2:
+            raise ValueError(f"--folds must be at least 2, got {self.folds}: --validation-set FILE makes a single fold")
+
 
 @dataclass(frozen=True)
 class MadeSplit:
@@ -58,10 +69,7 @@ def make_split(cases: CaseProperties, request: SplitRequest) -> MadeSplit:
     Raises:
         ValueError: If such a split cannot be made.
     """
-    if not 0 <= request.test < 1:
-        raise ValueError(f"--test must be a share of the cases from 0 to less than 1, got {request.test:g}")
-    if request.validation is None and request.folds < 2:
-        raise ValueError(f"--folds must be at least 2, got {request.folds}: --validation-set FILE makes a single fold")
+    request.check()
     test: tuple[str, ...] = ()
     rest = cases
     if request.test:

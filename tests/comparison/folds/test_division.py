@@ -105,7 +105,7 @@ def test_groups_in_two_folds_and_missing_classes_are_found() -> None:
     cases = made([0, 0, 1, 1, 2, 2], rare=[1, 0, 0, 0, 0, 0], nothing=[0] * 6)
     names = cases.names
     folds = [{"train": names[1:4], "val": (names[0],)}, {"train": names[:3], "val": (names[3],)}]
-    even = evenness(folds, cases, test=names[4:], grouped=True)
+    even = evenness(folds, cases, test=names[4:])
     assert even.warnings == (
         "nothing of rare in fold 1, test: it cannot be measured there",
         "all of rare in fold 0: that fold does not train on it",
@@ -115,6 +115,11 @@ def test_groups_in_two_folds_and_missing_classes_are_found() -> None:
     )
     assert [(amount.name, amount.parts) for amount in even.amounts[:2]] == [("cases", (1, 1, 2)), ("groups", (1, 1, 1))]
     assert [even.spread(amount) for amount in even.amounts[:3]] == [1, 1, None]
+
+    alone = CaseProperties(names, {}, {})
+    assert evenness([{"train": names, "val": names[:1]}], alone).warnings == (
+        "fold 0 trains and validates on the same 1 case, case_0000",
+    )
 
 
 @pytest.mark.parametrize(
