@@ -106,7 +106,7 @@ def step(network: Callable[[Tensor], Tensor], weights: nn.Module, image: Tensor)
 def bare(network: Any) -> Callable[[Tensor], Tensor] | None:
     """The network without what pads and crops around it; ``None`` where nothing is around it."""
     if hasattr(network, "body"):
-        return network.body  # type: ignore[no-any-return]
+        return network.body
     if network.decoder is network:
         return None
     return lambda image: network.decoder(network.encoder(image))

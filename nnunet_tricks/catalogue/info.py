@@ -31,6 +31,7 @@ HOOKS = (
     "weights",
     "optimizer",
     "schedule",
+    "stopping",
     "inference",
     "postprocessing",
 )

@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--accept",
         nargs="+",
         default=[],
-        choices=("nnunet-version", "plans", "positions"),
+        choices=("lengths", "nnunet-version", "plans", "positions"),
         help="compare even if this differs between folders, or between headers of prediction and label; a footnote "
         "says so",
     )

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from nnunet_tricks.catalogue.naming import IllegalName, parse
+from nnunet_tricks.comparison import lengths
 from nnunet_tricks.comparison.cost import record_of
 from nnunet_tricks.comparison.folders import VALIDATION, Predictions
 from nnunet_tricks.comparison.grouping import PredictedGroup
@@ -36,7 +36,7 @@ def check(models: PredictedGroup, *, folds: Collection[str] | None = None, accep
     Args:
         models: Models of one data set.
         folds: Folds that must be there; None for all of the split file.
-        accept: Differences that are allowed: ``nnunet-version``, ``plans``.
+        accept: Differences that are allowed: ``nnunet-version``, ``plans``, ``lengths``.
 
     Returns:
         Footnotes on what differs and was accepted.
@@ -47,7 +47,12 @@ def check(models: PredictedGroup, *, folds: Collection[str] | None = None, accep
     group = models.group
     _refuse(group, [*_folds(models, folds), *filter(None, map(unfinished, models.all_predictions))])
     faults, notes = [*_splits(models), *_labels(models)], []
-    for word, differences in (("plans", list(_plans(models))), ("nnunet-version", list(_versions(models, CHANGING)))):
+    for word, faulty in (
+        ("plans", _plans(models)),
+        ("nnunet-version", _versions(models, CHANGING)),
+        ("lengths", lengths.unnamed(models)),
+    ):
+        differences = list(faulty)
         if word in accept:
             notes += differences
         else:
@@ -55,18 +60,8 @@ def check(models: PredictedGroup, *, folds: Collection[str] | None = None, accep
     _refuse(group, faults)
     if "all" in group.folds and not models.baseline[0].on_test:
         notes.append("Fold 'all' was trained on the very cases that it is measured on: not what new images will get.")
-    return [*notes, *_lengths(group), *(f"{difference}." for difference in _versions(models, HARMLESS))]
-
-
-def _lengths(group: Group) -> Iterator[str]:
-    """What the names say of the trainings' lengths; that of a trainer with a name of its own is not known."""
-    lengths: dict[int, list[str]] = {}
-    for method in group.methods:
-        with suppress(IllegalName):
-            lengths.setdefault(parse(method.trainer).epochs, []).append(group.short(method))
-    if len(lengths) > 1:
-        listed = "; ".join(f"{epochs} epochs: {some(names)}" for epochs, names in sorted(lengths.items()))
-        yield f"Trained for different lengths, which can make more of a difference than a trick. {listed}."
+    notes += [*lengths.named(group), *lengths.ended_early(models)]
+    return [*notes, *(f"{difference}." for difference in _versions(models, HARMLESS))]
 
 
 def _refuse(group: Group, faults: Sequence[str]) -> None:

@@ -38,9 +38,15 @@ def curve(fold_folder: Path) -> list[EpochLog]:
     Args:
         fold_folder: Folder ``fold_X`` of nnU-Net's results.
     """
-    # The names of the logs hold the time at which each began.
-    logs = sorted(fold_folder.glob("training_log_*.txt"), key=_moment)
-    return read(line for log in logs for line in log.read_text(encoding="utf-8", errors="replace").splitlines())
+    return read(
+        line for log in logs_of(fold_folder) for line in log.read_text(encoding="utf-8", errors="replace").splitlines()
+    )
+
+
+def logs_of(fold_folder: Path) -> list[Path]:
+    """nnU-Net's logs of a training, the oldest first."""
+    # Their names hold the time at which each began.
+    return sorted(fold_folder.glob("training_log_*.txt"), key=_moment)
 
 
 def read(lines: Iterable[str]) -> list[EpochLog]:

@@ -20,6 +20,7 @@ from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.conformance.outcome import ConformanceReport, NotApplicableError, Status, StepOutcome, one_line
 from nnunet_tricks.conformance.run import Run
 from nnunet_tricks.nnunet.sandbox import seed_everything
+from nnunet_tricks.tricks.schedule.stop_early import Stopped
 
 BATCHES = 2
 EPOCHS = (0, 1, 100, 999)
@@ -35,6 +36,7 @@ EXCUSED_BY = {
     "optimizer": ("optimizer", "network", "weights"),
     "learning rates": ("schedule", "optimizer", "weights"),
     "epochs": ("schedule",),
+    "end of a training that stands still": ("stopping",),
     "sampling": ("sampling",),
     "cases drawn": ("sampling",),
     "training patches": _DRAWN,
@@ -85,6 +87,7 @@ def observe(run: Run, seed: int = 0) -> dict[str, Any]:
         "mirroring": mirror_axes,
         "mirroring at inference": trainer.inference_allowed_mirroring_axes,
     }
+    seen["end of a training that stands still"] = _end_of_standstill(run)
     trainer.on_train_start()
     training = _draw(trainer.dataloader_train, seed)
     validation = _draw(trainer.dataloader_val, seed)
@@ -173,6 +176,20 @@ def _settings(optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
         | {"shapes": [p.shape for p in group["params"]]}
         for group in optimizer.param_groups
     ]
+
+
+def _end_of_standstill(run: Run) -> int:
+    """Number of epochs that begin if neither the loss nor the Dice of validation patches ever changes."""
+    trainer = run.build(untouched=True, continue_training=True)  # without a network
+    for epoch in range(trainer.num_epochs):
+        trainer.current_epoch = epoch
+        try:
+            trainer.on_epoch_start()
+        except Stopped:
+            return epoch
+        for key in ("mean_fg_dice", "val_losses"):
+            trainer.logger.log(key, 0.5, epoch)
+    return int(trainer.num_epochs)
 
 
 def _learning_rates(trainer: nnUNetTrainer) -> list[float]:

@@ -219,13 +219,13 @@ def several_processes_on_the_cpu() -> Iterator[None]:
         """(B, ...) of each process -> (processes * B, ...) of all, and the gradients back."""
 
         @staticmethod
-        def forward(context: Any, part: Tensor) -> Tensor:  # type: ignore[override]
+        def forward(context: Any, part: Tensor) -> Tensor:
             parts = [torch.empty_like(part) for _ in range(torch.distributed.get_world_size())]
             torch.distributed.all_gather(parts, part.contiguous())
             return torch.cat(parts)
 
         @staticmethod
-        def backward(context: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+        def backward(context: Any, gradient: Tensor) -> Tensor:
             total = gradient.contiguous().clone()
             torch.distributed.all_reduce(total)
             return total.chunk(torch.distributed.get_world_size())[torch.distributed.get_rank()]
@@ -237,7 +237,7 @@ def several_processes_on_the_cpu() -> Iterator[None]:
             return stock(self, part)
         self.num_batches_tracked += 1
         whole = nn.functional.batch_norm(
-            Joined.apply(part.contiguous()),  # type: ignore[no-untyped-call]
+            Joined.apply(part.contiguous()),
             self.running_mean,
             self.running_var,
             self.weight,

@@ -8,7 +8,7 @@ from nnunet_tricks.catalogue import CATALOGUE
 from nnunet_tricks.catalogue.info import TrickInfo
 from nnunet_tricks.conformance.grid import DEEP_SUPERVISION, DIMENSIONS, LABEL_MODES, Situation
 
-STEP = {"optimizer", "schedule"}
+STEP = {"optimizer", "schedule", "stopping"}
 """Hooks whose tricks begin where the gradients are, so that nothing of labels and patches is theirs."""
 
 MIXED = "augmentation.mixing"

@@ -38,6 +38,7 @@ HOOK_WORDS = {
     "weights": "the weights that a training starts from",
     "optimizer": "the optimiser",
     "schedule": "the learning rate over the epochs",
+    "stopping": "after how many epochs a training ends",
     "inference": "how a trained model predicts",
     "postprocessing": "finished segmentations",
 }
@@ -55,6 +56,7 @@ FAMILIES = {
     "weights": "Pretrained weights",
     "optimizer": "Optimiser and schedule",
     "schedule": "Optimiser and schedule",
+    "stopping": "Optimiser and schedule",
     "inference": "For trained models",
     "postprocessing": "For trained models",
 }

@@ -36,6 +36,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "network.norm": ("", "A norm layer rescales features of the network: there is no picture of it."),
     "optimizer": ("", "An optimiser changes how the weights move: there is no picture of it."),
     "schedule": ("curves:schedule_picture", "The learning rate over a training, beside nnU-Net's."),
+    "stopping": ("", "It changes after how many epochs a training ends: there is no picture of it."),
     "inference.views": ("finished:views_picture", "The views of one image that are predicted and averaged."),
     "inference.ensemble": ("", "An ensemble combines predictions of several models: there is no picture of it."),
     "postprocessing": (

@@ -154,4 +154,27 @@ ENTRIES: tuple[TrickInfo, ...] = (
         "weights",
         avoid_when="in short trainings: the rise takes a part of them",
     ),
+    TrickInfo(
+        name="StopEarly",
+        hooks=("stopping",),
+        phase=MODEL,
+        module="nnunet_tricks.tricks.schedule.stop_early",
+        summary="a training that ends when its smoothed pseudo-Dice no longer rises",
+        formula="ends once patience epochs have brought no higher running mean of the pseudo-Dice, 0.9 old + 0.1 new",
+        parameters=(
+            Parameter(name="patience", default=50, low=1, help="epochs after the best one that may bring nothing"),
+            Parameter(name="loss", default=False, help="go by the smoothed validation loss, not the pseudo-Dice"),
+            Parameter(name="gain", default=0.0, high=1, help="what a value must be above the best one to count"),
+            Parameter(
+                name="anneal",
+                default=0,
+                help="then train so many epochs more, in which the learning rate falls to 0; with 0 it ends at once",
+            ),
+        ),
+        paper=cited("prechelt1998early"),
+        challenges=("training time",),
+        use_when="where a thousand epochs are more than the data need; with anneal to keep the gain of low rates",
+        avoid_when="to compare trainings of one length, and with few validation cases: chance then decides when it "
+        "ends, and without anneal the learning rate is still high",
+    ),
 )

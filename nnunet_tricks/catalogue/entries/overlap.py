@@ -248,4 +248,16 @@ ENTRIES: tuple[TrickInfo, ...] = (
         avoid_when="with small networks on fast devices: sorting voxels takes longer than the rest of the loss; on "
         "hippocampus it was within noise",
     ),
+    TrickInfo(
+        name="NoSmooth",
+        hooks=("loss",),
+        phase=MODEL,
+        module="nnunet_tricks.tricks.loss.no_smooth",
+        summary="nnU-Net's loss with a Dice term that is not smoothed",
+        formula="nnU-Net's cross-entropy - 2 TP / (2 TP + FP + FN) on soft counts, mean over the foreground classes",
+        paper=cited("isensee2021nnunet"),
+        challenges=("class imbalance", "small objects"),
+        use_when="where a class falls to a Dice of 0 in mid-training: patches without it then have no say in Dice",
+        avoid_when="where every patch holds every class: it is then nnU-Net's own loss",
+    ),
 )

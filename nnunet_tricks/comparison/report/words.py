@@ -8,6 +8,7 @@ from contextlib import suppress
 from nnunet_tricks.catalogue import after_training
 from nnunet_tricks.catalogue.naming import IllegalName, parse
 from nnunet_tricks.catalogue.papers import Paper, cited
+from nnunet_tricks.comparison.lengths import STOPPING
 from nnunet_tricks.comparison.report.facts import Facts, ReportQuestion
 from nnunet_tricks.comparison.report.view import SectionView
 
@@ -69,11 +70,13 @@ def _citation(trainer: str, cite: bool) -> str:
 
 
 def _epochs(view: SectionView) -> str:
-    lengths = set()
+    lengths, may_stop = set(), False
     for method in view.section.ways:
         with suppress(IllegalName):
-            lengths.add(parse(method.trainer).epochs)
-    return f" for {lengths.pop()} epochs" if len(lengths) == 1 else ""
+            name = parse(method.trainer)
+            lengths.add(name.epochs)
+            may_stop = may_stop or any(STOPPING in trick.info.hooks for trick in name.tricks)
+    return f" for {'at most ' if may_stop else ''}{lengths.pop()} epochs" if len(lengths) == 1 else ""
 
 
 def _runs(view: SectionView) -> str:

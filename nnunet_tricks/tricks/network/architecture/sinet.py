@@ -264,7 +264,7 @@ def interleaved(features: Tensor, guides: Tensor, groups: int) -> Tensor:
         >>> interleaved(features, torch.tensor([-1.0, -2]).view(1, 2, 1, 1), groups=2).flatten().tolist()
         [1.0, 2.0, -1.0, -2.0, 3.0, 4.0, -1.0, -2.0]
     """
-    grouped = features.unflatten(1, (groups, -1))
+    grouped = torch.unflatten(features, 1, (groups, -1))
     return torch.cat([grouped, guides.unsqueeze(1).expand(-1, groups, -1, -1, -1)], dim=2).flatten(1, 2)
 
 

@@ -36,7 +36,7 @@ class nnUNetTrainerSwinUNETR(WholeNetworkTrainer):
             body = SwinUNETR(in_channels=interface.channels, out_channels=interface.classes, spatial_dims=3, **size)
         if full_resolution:
             _narrow(body, interface, full_resolution, size["feature_size"])
-        return body  # type: ignore[no-any-return]
+        return body
 
 
 def _narrow(body: Any, interface: Interface, width: int, below: int) -> None:

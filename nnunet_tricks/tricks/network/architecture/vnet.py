@@ -76,4 +76,4 @@ def _narrow(interface: Interface, width: int) -> nn.Module:
         up = vnet.UpTransition(3, incoming * width, factor * width, convolutions, ACTIVATION, dropout_prob=dropouts)
         setattr(body, f"up_tr{factor * WIDTH}", up)
     body.out_tr = vnet.OutputTransition(3, 2 * width, interface.classes, ACTIVATION)
-    return body  # type: ignore[no-any-return]
+    return body

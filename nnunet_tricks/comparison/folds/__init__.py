@@ -1,0 +1,1 @@
+"""How the cases of a data set are divided into folds, and how even the folds are."""
