@@ -63,7 +63,7 @@ class TrainingLength:
             # The last log with epochs: earlier ones may be of a training that was begun anew.
             trained=next((numbers[-1] + 1 for numbers in reversed(epochs) if numbers), None),
             seconds=median(times) if times else None,
-            may_stop=bool(meaning) and any(STOPPING in trick.info.hooks for trick in meaning.tricks),
+            may_stop=meaning is not None and any(STOPPING in trick.info.hooks for trick in meaning.tricks),
         )
 
 

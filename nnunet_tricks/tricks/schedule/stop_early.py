@@ -61,6 +61,8 @@ class Shortened:
 class nnUNetTrainerStopEarly(TrickTrainer):
     """nnU-Net that ends a training which no longer gets better."""
 
+    lr_scheduler: Any
+
     @classmethod
     def check_planned(cls, planned: Planned) -> None:
         """Say that a patience is longer than the training; such a training is as without the trick."""
