@@ -82,7 +82,8 @@ def test_list_narrows_down(words: list[str], expected: set[str], capsys: pytest.
 def test_an_unknown_problem_is_answered_with_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "--for", "class-imbalence"]) == 2
     message = capsys.readouterr().err
-    assert all(challenge.replace(" ", "-").replace("'", "") in message for info in EVERYTHING for challenge in info.challenges)
+    problems = {challenge for info in EVERYTHING for challenge in info.challenges}
+    assert all(problem.replace(" ", "-").replace("'", "") in message for problem in problems)
     assert message.endswith("did you mean class-imbalance?\n")
 
 
