@@ -151,7 +151,7 @@ def times(runs: Mapping[str, Callable[[], None]], rounds: int) -> dict[str, list
 
 def ratios(mine: Sequence[float], beside: Sequence[float]) -> dict[str, float]:
     """Median and quartiles of the ratios of rounds."""
-    low, middle, high = quantiles([one / other for one, other in zip(mine, beside, strict=True)], n=4)
+    low, middle, high = quantiles([own / base for own, base in zip(mine, beside, strict=True)], n=4)
     return {"ratio": middle, "ratio_low": low, "ratio_high": high}
 
 

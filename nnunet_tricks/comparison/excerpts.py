@@ -16,10 +16,12 @@ BEGIN = "<!-- verdicts: begin, written by 'python -m nnunet_tricks.comparison.ex
 END = "<!-- verdicts: end -->"
 LOSSES = Path("experiments", "hippocampus", "report", "report.md")
 TRAINED_MODELS = Path("experiments", "trained_models", "report", "report.md")
+PRETRAINED = Path("experiments", "pretrained", "report", "report.md")
 DOCUMENTS = {
     Path("docs", "compare.md"): LOSSES,
     Path("experiments", "hippocampus", "README.md"): LOSSES,
     Path("experiments", "trained_models", "README.md"): TRAINED_MODELS,
+    Path("experiments", "pretrained", "README.md"): PRETRAINED,
 }
 """Each document with the report whose verdicts it holds."""
 TITLE = "**is it real?"
