@@ -40,7 +40,7 @@ def require_same_network(predictor: nnUNetPredictor, trainer: nnUNetTrainer) -> 
         "predicts the same image twice with different results: what is random must end with network.eval()",
     )
     require(
-        not (float(first.min()) >= 0 and float(first.max()) <= 1 and float(first.max()) > 0),
+        not _are_probabilities(network, image),
         "the network's outputs all lie from 0 to 1: a softmax or sigmoid is in it, and nnU-Net's prediction applies "
         "its own to what must be logits",
     )
@@ -58,3 +58,9 @@ def _logits(network: nn.Module, image: Tensor) -> Tensor:
     network.eval()
     output = network(image)
     return output if isinstance(output, Tensor) else output[0]
+
+
+def _are_probabilities(network: nn.Module, image: Tensor) -> bool:
+    """Whether outputs lie from 0 to 1 whatever the contrast; logits of one image can lie there by chance."""
+    outputs = torch.stack([_logits(network, contrast * image) for contrast in (1, -1, 100, -100)])
+    return bool(outputs.min() >= 0 and outputs.max() <= 1 and outputs.any())
