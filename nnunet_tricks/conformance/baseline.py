@@ -178,8 +178,8 @@ def _settings(optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
     ]
 
 
-def _end_of_standstill(run: Run) -> int:
-    """Number of epochs that begin if neither the loss nor the Dice of validation patches ever changes."""
+def _end_of_standstill(run: Run) -> int | None:
+    """The epoch that does not begin if neither loss nor Dice of validation patches ever changes; None if all begin."""
     trainer = run.build(untouched=True, continue_training=True)  # without a network
     for epoch in range(trainer.num_epochs):
         trainer.current_epoch = epoch
@@ -189,7 +189,7 @@ def _end_of_standstill(run: Run) -> int:
             return epoch
         for key in ("mean_fg_dice", "val_losses"):
             trainer.logger.log(key, 0.5, epoch)
-    return int(trainer.num_epochs)
+    return None
 
 
 def _learning_rates(trainer: nnUNetTrainer) -> list[float]:
