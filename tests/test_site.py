@@ -254,6 +254,13 @@ def test_verdicts_are_those_of_the_reports() -> None:
     assert f"| {verdict.trainer} | {verdict.difference} | {verdict.interval} |" in report
     assert verdict.page == "experiments/hippocampus/README.md"
     assert evidence.verdicts_on("Blob") == []
+    # What the baseline has too is not judged, and what is done with trained models is.
+    assert evidence.verdicts_on("EfficientNetLite0UNet") == []
+    assert {verdict.baseline for verdict in evidence.verdicts_on("Freeze")} == {
+        "nnUNetTrainerEfficientNetLite0UNet_Adam_lr0p001_1epochs"
+    }
+    assert all(verdict.data.startswith("Dataset") for verdict in evidence.verdicts_on("KeepLargest"))
+    assert len(evidence.verdicts_on("KeepLargest")) == 4
 
 
 def test_costs_are_those_of_the_benchmarks() -> None:

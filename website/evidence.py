@@ -12,7 +12,8 @@ from typing import Any
 from nnunet_tricks.catalogue.naming import IllegalName, parse
 from website.places import ROOT
 
-_HEADING = re.compile(r"^#{2,3} (Dataset.*)$|^\*\*is it real\? (.*)\*\*$", re.M)
+_HEADING = re.compile(r"^#{2,3} (?:[^:\n]+: )?(Dataset.*)$|^\*\*is it real\? (.*)\*\*$", re.M)
+_BASELINE = re.compile(r"^- Signed.*: difference to (\w+)\.", re.M)
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,9 @@ class Verdict:
     """A row of a table of verdicts.
 
     Attributes:
-        tricks: Names of the tricks in the trainer's name.
-        trainer: Name of the trainer.
+        tricks: Names of the tricks that the baseline does not have.
+        trainer: Name of the trainer, and what is done with its models.
+        baseline: Name of the baseline.
         data: Data set, configuration, part, folds and number of cases.
         measure: Metric and class.
         difference: Difference to the baseline with its sign.
@@ -32,6 +34,7 @@ class Verdict:
 
     tricks: tuple[str, ...]
     trainer: str
+    baseline: str
     data: str
     measure: str
     difference: str
@@ -69,13 +72,23 @@ def _in_table(name: str) -> Iterator[Verdict]:
         if heading.group(1):
             data = heading.group(1)
             continue
-        for line in text[heading.end() :].split("\n\n")[1].splitlines()[2:]:
-            trainer, difference, interval, _, _, word = (cell.strip() for cell in line.strip("| ").split("|"))
-            try:
-                tricks = tuple(trick.info.name for trick in parse(trainer).tricks)
-            except IllegalName:
-                continue
-            yield Verdict(tricks, trainer, data, heading.group(2), difference, interval, word, page)
+        below = text[heading.end() :]
+        noted = _BASELINE.search(below)
+        baseline = noted[1] if noted else ""
+        for line in below.split("\n\n")[1].splitlines()[2:]:
+            method, difference, interval, _, _, word = (cell.strip() for cell in line.strip("| ").split("|"))
+            tricks = tuple(name for name in _tricks_of(method) if name not in _tricks_of(baseline))
+            yield Verdict(tricks, method, baseline, data, heading.group(2), difference, interval, word, page)
+
+
+def _tricks_of(method: str) -> list[str]:
+    """Tricks of a method, such as ``nnUNetTrainerTversky_4epochs+TTA_none``; none of somebody else's trainer."""
+    trainer, *inference = method.split("+")
+    try:
+        trained = [trick.info.name for trick in parse(trainer).tricks]
+    except IllegalName:
+        return []
+    return trained + [words.partition("_")[0] for words in inference]
 
 
 @dataclass(frozen=True)

@@ -246,12 +246,12 @@ def _judged(info: TrickInfo) -> Iterator[str]:
     yield "## What we measured"
     verdicts = evidence.verdicts_on(info.name)
     if verdicts:
-        yield "Differences to nnU-Net's baseline, with reruns taken into account ([statistics](../statistics.md))."
+        yield "Differences to the baseline, with reruns taken into account ([statistics](../statistics.md))."
         yield table(
-            ("trainer", "data", "measure", "difference", "95 % interval", "verdict"),
+            ("method", "data", "measure", "difference", "95 % interval", "verdict"),
             [
                 (
-                    f"`{v.trainer}`",
+                    f"`{v.trainer}` against `{v.baseline}`",
                     f"[{v.data}]({_from_here(v.page)})",
                     v.measure,
                     v.difference,
