@@ -44,9 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-tr",
         dest="trainers",
         nargs="+",
-        default=["nnUNetTrainerTversky"],
+        default=["nnUNetTrainerTverskyCE"],
         metavar="TRAINER",
-        help="trainers to compare, named without epochs (default: nnUNetTrainerTversky)",
+        help="trainers to compare, named without epochs (default: nnUNetTrainerTverskyCE)",
     )
     add(
         "--epochs",

@@ -37,7 +37,7 @@ def test_from_nothing_to_a_comparison(tmp_path: Path) -> None:
     users.mkdir()
     environment = {**os.environ, **{f"nnUNet_{name}": str(users) for name in ("raw", "preprocessed", "results")}}
     out = tmp_path / "demo"
-    words = ("--quick", "--device", "cpu", "--out", str(out))
+    words = ("--quick", "-tr", "nnUNetTrainerTversky", "--device", "cpu", "--out", str(out))
 
     interrupted = _demo(*words, environment=environment)
     _wait_for(out / "logs" / "plan_and_preprocess.txt", interrupted)
