@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from itertools import product
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from time import monotonic, perf_counter
@@ -40,7 +41,7 @@ from nnunet_tricks.conformance.outcome import (
 )
 from nnunet_tricks.conformance.rank_group import PATIENCE, SAMPLES, WORLD, group, half_of, joined_target
 from nnunet_tricks.conformance.rank_training import RankTraining, require_same_training, train_network
-from nnunet_tricks.conformance.run import Run
+from nnunet_tricks.conformance.run import CONFIGURATIONS, Run
 from nnunet_tricks.door.lookup import find_trainer
 
 TOLERANCE = 1e-4
@@ -301,17 +302,17 @@ def _answer(
 @contextmanager
 def _built(bench: Bench, trainer: type[nnUNetTrainer], labels: str, *, batch_dice: bool) -> Iterator[nnUNetTrainer]:
     """A trainer, and nnU-Net's folders for as long as it is used: a loss may read them, or write to the log."""
-    for deep_supervision in (True, False):
-        with bench.room(trainer, Situation(labels, "2d", deep_supervision)) as run:
+    for dimension, deep_supervision in product(("2d", "3d"), (True, False)):
+        with bench.room(trainer, Situation(labels, dimension, deep_supervision)) as run:
             plans = deepcopy(run.data.plans)
-            plans["configurations"]["2d"]["batch_dice"] = batch_dice
+            plans["configurations"][CONFIGURATIONS[dimension]]["batch_dice"] = batch_dice
             try:
                 built = Run(trainer, run.situation, replace(run.data, plans=plans), run.folder).build()
             except NotApplicableError:
                 continue
             yield built
             return
-    raise NotApplicableError("the trainer can be built neither with nor without deep supervision")
+    raise NotApplicableError("the trainer can be built neither in 2D nor in 3D, with or without deep supervision")
 
 
 def _batch(trainer: nnUNetTrainer) -> tuple[list[Tensor], list[Tensor]]:

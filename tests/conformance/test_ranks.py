@@ -8,12 +8,18 @@ from nnunetv2.training.nnUNetTrainer.variants.loss.nnUNetTrainerTopkLoss import 
 from nnunet_tricks.conformance.grid import LABEL_MODES, Situation
 from nnunet_tricks.conformance.outcome import Status
 from nnunet_tricks.conformance.ranks import RankPair
+from nnunet_tricks.door.lookup import find_trainer
 from tests.conformance import planted
 
 
 def test_stock_nnunet_holds(pair: RankPair) -> None:
     report = pair.check(nnUNetTrainer)
     assert [outcome.status for outcome in report.outcomes] == [Status.PASS] * 2 * len(LABEL_MODES)
+
+
+def test_a_network_for_volumes_holds(pair: RankPair) -> None:
+    trainer = find_trainer("nnUNetTrainerGenesisUNet3D")
+    assert {step.status for step in pair.check(trainer).outcomes} == {Status.PASS}
 
 
 def test_the_processes_see_different_halves(pair: RankPair) -> None:
