@@ -16,8 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "not prefer the truth or counts unannotated voxels, gradients that are 0 or lead uphill, training on "
         "validation cases, loaders that cannot be sent to processes, epochs that differ after --c, and predictions "
         "that change or do not match the trained network. It also checks the loss in two processes and, for our "
-        "trainers, that everything they do not claim is nnU-Net's, bit for bit. It needs no GPU and about a second per "
-        "trainer and situation, and writes nothing into nnU-Net's folders. Exit code 1 if something failed."
+        "trainers, that everything they do not claim is nnU-Net's, bit for bit. Without --all, a network of ours is "
+        "compiled once for each of 2D, 3D and the cascade. It needs no GPU and about a second per trainer and "
+        "situation, and writes nothing into nnU-Net's folders. Exit code 1 if something failed."
     )
     parser.add_argument("name", nargs="*", help="a trainer, as after nnUNetv2_train -tr, or a trick (Tversky)")
     parser.add_argument(

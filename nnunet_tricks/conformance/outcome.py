@@ -70,6 +70,10 @@ class ConformanceReport:
         """Whether no step failed."""
         return not self.failures
 
+    def has_passed(self, step: str) -> bool:
+        """Whether a step of this name was taken and went well."""
+        return any(outcome.step == step and outcome.status is Status.PASS for outcome in self.outcomes)
+
     @property
     def skipped(self) -> bool:
         """Whether no step applied."""

@@ -81,7 +81,7 @@ SOURCES: tuple[Source, ...] = (
         name=_21K,
         architecture="resnet50",
         what="ImageNet-21k, by Alibaba (MIIL)",
-        licence="MIT",
+        licence="unknown",
         file="resnet50_miil_21k.pth",
     ),
     Source(
@@ -146,7 +146,7 @@ SOURCES: tuple[Source, ...] = (
 )
 """Published weights that are known here."""
 
-RESTRICTED = {_NC: "not for commercial use", "unknown": "nobody says what they may be used for"}
+RESTRICTED = {_NC: "not for commercial use", "unknown": "no licence is known: ask whoever made them"}
 """What licences forbid, in words."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.run import Run
+from nnunet_tricks.nnunet.patches import Replacement
 from nnunet_tricks.nnunet.sandbox import seed_everything
 from nnunet_tricks.tricks.pretraining.finetuning.parts import depths
 from nnunet_tricks.tricks.pretraining.weights.encoder import of_network
@@ -42,8 +44,10 @@ def steps(trainer: nnUNetTrainer, epoch: int = 0, count: int = 2) -> None:
         trainer.train_step(next(trainer.dataloader_train))
 
 
-def started(run: Run) -> nnUNetTrainer:
-    trainer = run.build()
+def started(run: Run, *, compiled: bool = False) -> nnUNetTrainer:
+    # The backend traces as the others do and needs no compiler.
+    with Replacement(torch, "compile", partial(torch.compile, backend="aot_eager")):
+        trainer = run.build(compiled=compiled)
     trainer.on_train_start()
     return trainer
 
@@ -77,6 +81,23 @@ def test_a_frozen_encoder_stays_bit_by_bit_running_statistics_too(lite0: Store, 
         steps(again, epoch=1)
         assert not changed(again, before) & frozen
         assert changed(again, before)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", ["", "_first1"])
+def test_a_compiled_network_is_frozen_too(lite0: Store, room: Room, first: str) -> None:
+    with room(LITE0.format(f"Freeze{first}")) as run:
+        trainer = started(run, compiled=True)
+        before = state_of(trainer)
+        frozen = of_encoder(trainer)
+        assert all(name.startswith("_orig_mod.") for name in frozen)
+        assert len(frozen) > 400
+        steps(trainer)
+        assert not changed(trainer, before) & frozen
+        assert heads(before) <= changed(trainer, before)
+        if first:
+            steps(trainer, epoch=1)
+            assert changed(trainer, before) & frozen
 
 
 def test_frozen_for_the_first_epochs_it_learns_afterwards(lite0: Store, room: Room) -> None:
