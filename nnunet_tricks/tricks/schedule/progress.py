@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 KEPT, NEW = 0.9, 0.1
 """Shares of the last smoothed value and of the new value in the next smoothed one, as nnU-Net has them for its
@@ -45,6 +46,11 @@ def standstill(values: Sequence[float], *, patience: int, gain: float = 0) -> St
         Standstill(best=1, value=0.51, epochs=4)
         >>> standstill([0.5, 0.6, 0.2], patience=2)
     """
+    return _standstill(tuple(values), patience, gain)
+
+
+@lru_cache(maxsize=4)  # an epoch asks several times for the same values
+def _standstill(values: tuple[float, ...], patience: int, gain: float) -> Standstill | None:
     mean, best, at = math.nan, -math.inf, -1
     for epoch, value in enumerate(values):
         if value == value:  # a number
