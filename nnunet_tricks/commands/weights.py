@@ -106,7 +106,9 @@ def _report(arguments: argparse.Namespace, entry: StoredWeights, matched: Match,
         _say_rows(matched.lines())
     _say_rows(_lines(entry))
     say(f"{file} {'is new' if new else 'was there already'}")
-    say(f"train with {_example(entry)}")
+    from nnunet_tricks.tricks.pretraining.weights.trainer import example
+
+    say(f"train with -tr {example(entry)}")
     return 0
 
 
@@ -189,7 +191,3 @@ def _lines(entry: StoredWeights) -> Iterator[str]:
 
 def _numbers(values: tuple[float, ...]) -> str:
     return " ".join(f"{value:g}" for value in values)
-
-
-def _example(entry: StoredWeights) -> str:
-    return entry.name if known(entry.name) else f"Pretrained_{entry.name}"

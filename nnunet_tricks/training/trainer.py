@@ -115,15 +115,12 @@ class TrickTrainer(nnUNetTrainer):
     def planned_network(cls, planned: Planned) -> nn.Module | None:
         """The network of plans and name, without values; None where it cannot be built without any."""
         if cls._planned is None or cls._planned[0] is not planned:
-            from nnunet_tricks.training.shared_randomness import seeded
+            from nnunet_tricks.training.without_values import without_values
 
             cls._planned = planned, None
-            # Without memory for weights, which not every network bears, and without a trace in random numbers.
-            with suppress(RuntimeError, NotImplementedError), seeded(), torch.device("meta"):
-                network: nn.Module = cls.build_network_architecture(
-                    planned.plans, planned.configuration, *planned.channels, True
-                )
-                cls._planned = planned, network
+            arguments = (planned.plans, planned.configuration, *planned.channels, True)
+            with suppress(RuntimeError):
+                cls._planned = planned, without_values(lambda: cls.build_network_architecture(*arguments))
         return cls._planned[1]
 
     @classmethod

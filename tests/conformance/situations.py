@@ -25,7 +25,7 @@ FLAT, SOLID, CASCADE = (
 
 WITH_WEIGHTS = {
     "Pretrained": CASCADE,
-    "Freeze_allbuthead_Pretrained": SOLID,
+    "GenesisUNet3D_Freeze_allbuthead_ModelsGenesis": SOLID,
     "Freeze_first1_Pretrained": FLAT,
     "EncoderLR_Pretrained": SOLID,
     "EfficientNetLite0UNet_LayerDecay_PretrainedImageNet1k_VanillaAdam": FLAT,
@@ -95,7 +95,7 @@ def met(info: TrickInfo) -> dict[str, tuple[Situation, ...]]:
         >>> {name: list(map(str, situations)) for name, situations in met(tricks["VNet"]).items()}
         {'nnUNetTrainerVNet': ['3d labels no-ds']}
         >>> list(met(tricks["Freeze"]))
-        ['nnUNetTrainerFreeze_allbuthead_Pretrained', 'nnUNetTrainerFreeze_first1_Pretrained']
+        ['nnUNetTrainerGenesisUNet3D_Freeze_allbuthead_ModelsGenesis', 'nnUNetTrainerFreeze_first1_Pretrained']
     """
     if info.place == "weights":
         return {f"nnUNetTrainer{n}": (place,) for n, place in WITH_WEIGHTS.items() if info.name in n.split("_")}

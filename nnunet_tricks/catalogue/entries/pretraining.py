@@ -74,6 +74,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         paper=cited("ridnik2021imagenet"),
         use_when="with few 2D pictures, where more classes of pictures may help",
         avoid_when="on volumes, or where a smaller file is enough",
+        licence="no licence of the ResNet-50 (MIIL) is known; the transformers (Google) are under Apache-2.0",
         measured=table_1_pictures("Imag-21k", isic=2.49, conic=1.52),
     ),
     _weights(
@@ -83,6 +84,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         paper=cited("chen2020simple"),
         use_when="to compare weights that were learned without labels",
         avoid_when="in the hope of more than ImageNet's labels give: the papers find no gain",
+        licence="no licence is known: ask whoever made your file",
         measured=table_1_pictures("SimCLR", isic=0.06, conic=-0.06),
     ),
     _weights(

@@ -33,29 +33,34 @@ class Given:
 
     Attributes:
         described: File, sum, and what of it was taken.
+        taken: The encoder's architecture, and what of it was loaded; None where nnU-Net loaded the whole network.
         heads: Tensors of its output layers, by their names in the network.
         dataset_json: Data set that its network was trained on; empty if the file does not say.
     """
 
     described: str
+    taken: tuple[str, Match] | None
     heads: Mapping[str, Tensor]
     dataset_json: Mapping[str, Any]
 
     @classmethod
-    def of(cls, content: Mapping[str, Any], described: str) -> Given:
+    def of(cls, content: Mapping[str, Any], described: str, taken: tuple[str, Match] | None = None) -> Given:
         """Collect what is known of a file from its content."""
         heads = {name: tensor for name, tensor in _network_weights(content).items() if name.startswith(HEADS)}
         arguments = content.get("init_args")
         dataset_json = arguments.get("dataset_json") if isinstance(arguments, Mapping) else None
-        return cls(described, heads, dataset_json if isinstance(dataset_json, Mapping) else {})
+        return cls(described, taken, heads, dataset_json if isinstance(dataset_json, Mapping) else {})
 
 
-def check(file: Path, network: nn.Module) -> None:
+def check(file: Path, network: nn.Module) -> tuple[str, Match] | None:
     """Refuse a file of which ``-pretrained_weights`` could not take enough.
 
     Args:
         file: The file.
         network: The network that it is for; it may be without values.
+
+    Returns:
+        The encoder's architecture, and what of it would be taken. None where nnU-Net takes the whole network.
 
     Raises:
         ValueError: If the file is damaged, holds code, or is of another network.
@@ -63,7 +68,9 @@ def check(file: Path, network: nn.Module) -> None:
     content = reading.read(file)
     weights = _network_weights(content)
     if not weights or given_weights.difference(weights, network):
-        _encoder_in(content, network, str(file))
+        encoder, matched = _encoder_in(content, network, str(file))
+        return encoder.architecture, matched
+    return None
 
 
 _expected: WeakKeyDictionary[nn.Module, Given | None] = WeakKeyDictionary()
@@ -94,8 +101,11 @@ def _remembering(theirs: Callable[..., None]) -> Callable[..., None]:
             theirs(network, fname, verbose)
             return
         content = reading.read(Path(fname))
-        taken = _loaded_by_nnunet(theirs, network, fname, content) or _loaded_here(network, fname, content)
-        _expected[network] = Given.of(content, f"{fname} (sha256 {digest(Path(fname))}), {taken}")
+        what, taken = _loaded_by_nnunet(theirs, network, fname, content), None
+        if not what:
+            taken = _loaded_here(network, fname, content)
+            what = taken[1].counts
+        _expected[network] = Given.of(content, f"{fname} (sha256 {digest(Path(fname))}), {what}", taken)
 
     return load
 
@@ -119,11 +129,12 @@ def _loaded_by_nnunet(theirs: Callable[..., None], network: nn.Module, fname: st
     return "all tensors but the output layers"
 
 
-def _loaded_here(network: nn.Module, fname: str, content: Mapping[str, Any]) -> str:
-    """The encoder from a file, and in words how much of it that was."""
+def _loaded_here(network: nn.Module, fname: str, content: Mapping[str, Any]) -> tuple[str, Match]:
+    """Load the encoder from a file; returns its architecture, and what of it was there."""
     encoder, matched = _encoder_in(content, network, fname)
-    adapting.put(matched.weights, encoder)
-    return matched.counts
+    # Checkpoints of nnU-Net have been refused before if they have as many positions of another patch.
+    adapting.put(matched.weights, encoder, same_patches="init_args" in content)
+    return encoder.architecture, matched
 
 
 def _encoder_in(content: Mapping[str, Any], network: nn.Module, fname: str) -> tuple[Encoder, Match]:
@@ -140,4 +151,5 @@ def _encoder_in(content: Mapping[str, Any], network: nn.Module, fname: str) -> t
         )
     matched = matching.match(content, encoder)
     matching.require(matched, content, encoder, Path(fname).name)
+    matching.require_finite(matched, Path(fname).name)
     return encoder, matched

@@ -11,6 +11,7 @@ from nnunet_tricks.training.planned import Planned
 from nnunet_tricks.training.trainer import TrickTrainer
 from nnunet_tricks.tricks.pretraining import given
 from nnunet_tricks.tricks.pretraining.given import Given
+from nnunet_tricks.tricks.pretraining.weights.matching import Match
 
 
 class PretrainedTrainer(TrickTrainer):
@@ -28,7 +29,20 @@ class PretrainedTrainer(TrickTrainer):
     @classmethod
     def check_given(cls, file: Path, network: nn.Module, planned: Planned) -> None:
         """Refuse a file that nnU-Net would not load, and of which not enough of the encoder could be taken."""
-        given.check(file, network)
+        if taken := given.check(file, network):
+            cls.check_match(*taken)
+
+    @classmethod
+    def check_match(cls, architecture: str, matched: Match) -> None:
+        """Refuse weights of an encoder with which the tricks of the name make no sense.
+
+        Args:
+            architecture: Architecture of the encoder.
+            matched: What of it there is.
+
+        Raises:
+            ValueError: With the reason.
+        """
 
     def initialize(self) -> None:
         """Build everything; from now on a file of ``-pretrained_weights`` is remembered."""
@@ -61,3 +75,7 @@ class PretrainedTrainer(TrickTrainer):
         """
         if file:
             self.pretrained = file.described
+            if file.taken:
+                self.check_match(*file.taken)
+            for line in file.taken[1].lines() if file.taken else ():
+                self.print_to_log_file(f"-pretrained_weights: {line}", add_timestamp=False)

@@ -15,6 +15,7 @@ from torch import nn
 from nnunet_tricks.catalogue.naming import PREFIX
 from nnunet_tricks.training.network_sizes import is_small
 from nnunet_tricks.training.planned import Planned
+from nnunet_tricks.training.without_values import without_values
 from nnunet_tricks.tricks.network.architecture.backbone import BackboneTrainer
 from nnunet_tricks.tricks.network.architecture.trainer import Interface
 
@@ -66,8 +67,7 @@ class nnUNetTrainerTimmUNet(BackboneTrainer):
         patch = tuple(planned.configuration.patch_size)
         interface = Interface(patch, channels, classes, False, planned.configuration.network_arch_init_kwargs)
         try:
-            with torch.device("meta"):
-                cls.make_network(interface).eval()(torch.zeros(1, channels, *patch))
+            without_values(lambda: cls.make_network(interface).eval()(torch.zeros(1, channels, *patch)))
         except (AssertionError, AttributeError, RuntimeError, TypeError, ValueError) as error:
             reason = str(error).partition("\n")[0] or type(error).__name__
             size = "x".join(map(str, patch))

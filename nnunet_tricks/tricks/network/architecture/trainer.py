@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, ClassVar
 
+import torch
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import nn
 from torch._dynamo import OptimizedModule
@@ -104,6 +105,29 @@ class ArchitectureTrainer(TrickTrainer):
         """Refuse plans whose batches the network cannot be trained with."""
         cls.check_batch(planned.batch_size)
         super().check_planned(planned)
+        network = cls.planned_network(planned) if planned.batch_size == 1 else None
+        if network is not None:
+            cls._check_one_patch(network, planned)
+
+    @classmethod
+    def _check_one_patch(cls, network: nn.Module, planned: Planned) -> None:
+        """Refuse a single patch per batch of which the deepest stage has a single voxel, if batch norm meets it."""
+        channels, _ = planned.channels
+        patch = tuple(planned.configuration.patch_size)
+        try:
+            # Only sizes matter here, and torch's own check tells.
+            network.train()(torch.zeros(1, channels, *patch, device=next(network.parameters()).device))
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            size = "x".join(map(str, patch))
+            raise ValueError(
+                f"{cls.architecture} needs more than one patch of {size} per batch, and per GPU where several train: "
+                "batch norm would see a single voxel in the deepest stage; plan larger batches with 'nnunet-tricks "
+                "plan --batch', or larger patches with --patch"
+            ) from error
+        except RuntimeError:
+            return  # what torch cannot compute without values is seen when the training starts
 
     @classmethod
     def check_batch(cls, batch_size: int) -> None:

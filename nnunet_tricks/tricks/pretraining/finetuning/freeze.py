@@ -18,7 +18,9 @@ from torch.optim import Optimizer
 from nnunet_tricks.training.planned import Planned
 from nnunet_tricks.tricks.pretraining.finetuning.parts import encoder_of, head_of
 from nnunet_tricks.tricks.pretraining.finetuning.trainer import FineTuningTrainer
-from nnunet_tricks.tricks.pretraining.weights.encoder import unwrapped
+from nnunet_tricks.tricks.pretraining.weights.encoder import GENESIS, unwrapped
+from nnunet_tricks.tricks.pretraining.weights.matching import Match
+from nnunet_tricks.utilities.wording import some
 
 
 class nnUNetTrainerFreeze(FineTuningTrainer):
@@ -33,11 +35,33 @@ class nnUNetTrainerFreeze(FineTuningTrainer):
         network = cls.planned_network(planned)
         if network is not None and cls.parameters["Freeze"].part != "encoder":
             head_of(network, cls.tuning_trick)
+        beside = {trick.info.name for trick in cls.trainer_name.tricks}
+        if "EncoderLR" in beside and not cls.parameters["Freeze"].first:
+            raise ValueError(
+                "EncoderLR is without effect beside Freeze, whose encoder never learns: leave it out, or freeze for "
+                "the first epochs only, as in Freeze_first10"
+            )
         first, epochs = cls.parameters["Freeze"].first, cls.trainer_name.epochs
         if first >= epochs:
             raise ValueError(
                 f"first of Freeze must be less than the {epochs} epochs of the training, got {first}: leave it out to "
                 "freeze throughout"
+            )
+
+    @classmethod
+    def check_match(cls, architecture: str, matched: Match) -> None:
+        """Refuse to freeze what is not loaded."""
+        super().check_match(architecture, matched)
+        if matched.missing:
+            raise ValueError(
+                f"Freeze keeps the encoder as it was loaded, and of these weights only {matched.counts} can be loaded: "
+                f"{some(matched.missing)} would stay random. Take other weights, or a trainer without Freeze"
+            )
+        if cls.parameters["Freeze"].part != "encoder" and architecture != GENESIS:
+            raise ValueError(
+                "Freeze_allbuthead keeps the decoder as it was loaded, too, and these weights are for the encoder "
+                "only: give nnUNetv2_train -pretrained_weights FILE with a checkpoint of the whole network, or take "
+                "Freeze"
             )
 
     def configure_optimizers(self) -> tuple[Optimizer, Any]:

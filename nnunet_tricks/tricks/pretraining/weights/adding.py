@@ -8,8 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from nnunet_tricks.tricks.pretraining.weights import matching, reading
-from nnunet_tricks.tricks.pretraining.weights.encoder import PLANNED, of_library
+from nnunet_tricks.tricks.pretraining.weights import adapting, matching, reading
+from nnunet_tricks.tricks.pretraining.weights.encoder import GENESIS, PLANNED, POSITIONS, of_library
 from nnunet_tricks.tricks.pretraining.weights.matching import Match
 from nnunet_tricks.tricks.pretraining.weights.sources import Source, known
 from nnunet_tricks.tricks.pretraining.weights.store import Store, StoredWeights, check_name, digest
@@ -59,20 +59,24 @@ def add(
     """
     check_name(name)
     content = reading.read(file)
+    architecture = _without_tag(architecture)
     matched = _matched(content, architecture, file.name)
+    _refuse_unusable(matched, architecture, file.name)
     published = known(name, architecture)
     colours = published.colours if published else ((), ())
+    sha256 = digest(file)
     entry, new = store.add(
         matched.weights,
         name=name,
         architecture=architecture,
         matched=matched.counts,
         source=source or file.name,
-        source_sha256=digest(file),
-        licence=licence or (published.licence if published else "unknown"),
+        source_sha256=sha256,
+        licence=licence or (published.licence_of(sha256) if published else "unknown"),
         mean=tuple(mean or colours[0]),
         std=tuple(std or colours[1]),
     )
+    _require_as_given(entry, store, {"licence": licence, "mean": tuple(mean), "std": tuple(std)})
     return entry, matched, new
 
 
@@ -92,6 +96,8 @@ def fetch(store: Store, *, name: str, architecture: str = "", tag: str = "") -> 
         ValueError: If nobody is known to publish them, or the hub cannot be reached.
     """
     check_name(name)
+    architecture, _, own_tag = architecture.partition(".")
+    tag = tag or own_tag
     source = known(name, architecture)
     architecture = architecture or (source.architecture if source else "")
     if not architecture:
@@ -99,11 +105,23 @@ def fetch(store: Store, *, name: str, architecture: str = "", tag: str = "") -> 
     present = store.find(name, architecture)
     if present is not None:
         entry = store.require(name, architecture)
+        if tag and entry.source != _place(architecture, tag):
+            raise ValueError(
+                f"{store.folder} has another {name} for {architecture}, from {entry.source}: choose another name for "
+                f"those of --tag {tag}"
+            )
         weights = store.weights(entry)
         return entry, Match("", weights, len(weights), (), ()), False
     file = _packaged(source) if source and not tag else None
     if file is not None and source is not None:
-        return add(store, file, name=name, architecture=architecture, source=f"package {source.package[0]}")
+        return add(
+            store,
+            file,
+            name=name,
+            architecture=architecture,
+            licence=source.licence,
+            source=f"package {source.package[0]}",
+        )
     tag = tag or (source.tag if source else "")
     if not tag:
         hint = f": get {source.file}, and " if source and source.file else ": "
@@ -118,10 +136,43 @@ def fetch(store: Store, *, name: str, architecture: str = "", tag: str = "") -> 
         name=name,
         architecture=architecture,
         licence=source.licence if source and tag == source.tag else licence,
-        source=f"timm/{architecture}.{tag}",
+        source=_place(architecture, tag),
         mean=mean,
         std=std,
     )
+
+
+def _place(architecture: str, tag: str) -> str:
+    """How the store calls weights of timm's hub."""
+    return f"timm/{architecture}.{tag}"
+
+
+def _without_tag(architecture: str) -> str:
+    """An architecture as the store's folders are called: ``resnet50`` where ``resnet50.a1_in1k`` was meant."""
+    return architecture if architecture in (PLANNED, GENESIS) else of_library(architecture).architecture
+
+
+def _require_as_given(entry: StoredWeights, store: Store, given: Mapping[str, Any]) -> None:
+    """Refuse facts that an entry which was there before does not have."""
+    for name, now in given.items():
+        before = getattr(entry, name)
+        if now and now != before:
+            raise ValueError(
+                f"{entry.name} for {entry.architecture} is there already with {name} {_spaced(before)}, got "
+                f"{_spaced(now)}: delete {store.file(entry.name, entry.architecture)} and the .json beside it to add "
+                "it again, or take another name"
+            )
+
+
+def _spaced(value: str | Sequence[float]) -> str:
+    return value if isinstance(value, str) else " ".join(f"{number:g}" for number in value) or "nothing"
+
+
+def _refuse_unusable(matched: Match, architecture: str, source: str) -> None:
+    for name, tensor in matched.weights.items():
+        if name.rpartition(".")[2] == POSITIONS and tensor.ndim == 3:
+            adapting.require_square(tensor.shape[1] - adapting.prefix_tokens(of_library(architecture)))
+    matching.require_finite(matched, source)
 
 
 def _packaged(source: Source) -> Path | None:

@@ -13,6 +13,7 @@ from torch._dynamo import OptimizedModule
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.parallel import DistributedDataParallel
 
+from nnunet_tricks.training.without_values import without_values
 from nnunet_tricks.tricks.network.architecture.genesis_unet import GenesisUNet3D
 from nnunet_tricks.tricks.pretraining.weights.formats import resnet
 
@@ -55,13 +56,16 @@ class Encoder:
     stem: str
 
     @classmethod
-    def of(cls, module: nn.Module, architecture: str, *, head: str = "") -> Encoder:
+    def of(
+        cls, module: nn.Module, architecture: str, *, head: str = "", renamed: Mapping[str, str] | None = None
+    ) -> Encoder:
         """List an encoder's tensors.
 
         Args:
             module: The encoder.
             architecture: Name of its architecture.
             head: Beginning of the names of its output layer, which weights are not for; empty if it has none.
+            renamed: What its children are called in the architecture, where they have other names here.
 
         Examples:
             >>> encoder = Encoder.of(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)), "tiny")
@@ -76,7 +80,9 @@ class Encoder:
         kept = {name: tensors[name] for name in wanted if not (head and name.startswith(head))}
         stems = (name for name, layer in module.named_modules() if isinstance(layer, _ConvNd))
         stem = next(stems, None)
-        return cls(architecture, module, kept, "" if stem is None else f"{stem}.weight".removeprefix("."))
+        named = {_renamed(name, renamed or {}): tensor for name, tensor in kept.items()}
+        first = "" if stem is None else _renamed(f"{stem}.weight".removeprefix("."), renamed or {})
+        return cls(architecture, module, named, first)
 
     def fits(self, name: str, tensor: Tensor) -> bool:
         """Whether a tensor can become the one of this name, as it is or for other channels or positions."""
@@ -90,6 +96,11 @@ class Encoder:
             sizes_fit = name.endswith(PATCHES) or mine.shape[2:] == tensor.shape[2:]
             return mine.shape[0] == tensor.shape[0] and sizes_fit
         return mine.shape == tensor.shape
+
+
+def _renamed(name: str, children: Mapping[str, str]) -> str:
+    child, dot, rest = name.partition(".")
+    return f"{children.get(child, child)}{dot}{rest}"
 
 
 def is_counter(name: str) -> bool:
@@ -108,11 +119,9 @@ def of_library(architecture: str) -> Encoder:
         ValueError: If timm has none of this name.
     """
     import timm
-    import torch
 
     if architecture == GENESIS:
-        with torch.device("meta"):
-            return Encoder.of(GenesisUNet3D(1, 1), GENESIS, head=_GENESIS_HEAD)
+        return Encoder.of(without_values(lambda: GenesisUNet3D(1, 1)), GENESIS, head=_GENESIS_HEAD)
     name = architecture.partition(".")[0]
     if not timm.is_model(name):
         from difflib import get_close_matches
@@ -122,8 +131,18 @@ def of_library(architecture: str) -> Encoder:
             f"--for must be '{PLANNED}', '{GENESIS}' or an architecture of timm, got '{architecture}'"
             + (f"; did you mean {', '.join(near)}?" if near else "; timm.list_models() lists them")
         )
-    with torch.device("meta"):
-        return Encoder.of(timm.create_model(name, pretrained=False, num_classes=0), name)
+    return Encoder.of(without_values(lambda: timm.create_model(name, pretrained=False, num_classes=0)), name)
+
+
+def _unflattened(features: nn.Module, architecture: str) -> dict[str, str]:
+    """Names that children of an encoder have in its architecture, where timm's ``features_only`` has changed them.
+
+    It takes the parts of a sequence out of it: ``stages.0`` becomes ``stages_0``.
+    """
+    children = [name for name, _ in features.named_children() if "_" in name]
+    whole = dict(of_library(architecture).module.named_modules()) if children else {}
+    paths = {path.replace(".", "_"): path for path in whole if path.count(".") == 1}
+    return {name: paths[name] for name in children if name not in whole and name in paths}
 
 
 def unwrapped(network: nn.Module) -> nn.Module:
@@ -151,7 +170,9 @@ def of_network(network: nn.Module) -> Encoder | None:
         if isinstance(published, Mapping) and published.get("architecture"):
             # For transformers features_only puts the model one level down.
             model = getattr(part, "model", part)
-            return Encoder.of(model if isinstance(model, nn.Module) else part, str(published["architecture"]))
+            model = model if isinstance(model, nn.Module) else part
+            architecture = str(published["architecture"])
+            return Encoder.of(model, architecture, renamed=_unflattened(model, architecture))
         # Other libraries have ResNets of their own, with the names that torchvision gave.
         if {name for name, _ in part.named_children()} >= _RESNET and (architecture := resnet(part.state_dict())):
             return Encoder.of(part, architecture, head="fc.")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,8 @@ from nnunet_tricks.tricks.pretraining.weights.renaming import Table, readings
 from nnunet_tricks.utilities.wording import some
 
 LEAST = 0.9
-"""Share of an encoder's tensors that must be in a file; with fewer it is the file of another network."""
+"""Share of an encoder's tensors, and of the numbers in them, that must be in a file; with fewer the file is that of
+another network."""
 
 _SHADOW = re.compile(r"encoder_k|momentum|student|target")
 """Copies of an encoder that its training leaves behind: slower, or the one that only learned from the other."""
@@ -44,6 +45,7 @@ class Match:
         missing: Names of the encoder's tensors that are not in the file, or have another shape there.
         unexpected: Names in the file, below the prefix, that the encoder does not have.
         resized: Tensors of the encoder that have another shape in the file, in words.
+        numbers: Share of the encoder's numbers that the tensors in the file have, from 0 to 1.
     """
 
     origin: str
@@ -52,11 +54,12 @@ class Match:
     missing: tuple[str, ...]
     unexpected: tuple[str, ...]
     resized: tuple[str, ...] = ()
+    numbers: float = 1.0
 
     @property
     def share(self) -> float:
-        """The part of the encoder that is there, from 0 to 1."""
-        return len(self.weights) / self.total if self.total else 0.0
+        """The part of the encoder that is there, from 0 to 1: of its tensors or of their numbers, whichever is less."""
+        return min(len(self.weights) / self.total, self.numbers) if self.total else 0.0
 
     @property
     def counts(self) -> str:
@@ -65,8 +68,11 @@ class Match:
         Examples:
             >>> Match("", {}, 265, (), ()).counts
             '0 of 265 tensors of the encoder'
+        >>> Match("", {}, 265, (), (), numbers=0.093).counts
+        '0 of 265 tensors of the encoder with 9% of its numbers'
         """
-        return f"{len(self.weights)} of {self.total} tensors of the encoder"
+        share = f" with {self.numbers:.0%} of its numbers" if self.numbers < 1 and round(100 * self.numbers) else ""
+        return f"{len(self.weights)} of {self.total} tensors of the encoder{share}"
 
     def lines(self) -> Iterator[str]:
         """What is there, what is missing and what is left over."""
@@ -90,7 +96,7 @@ def match(content: Mapping[str, Any], encoder: Encoder) -> Match:
         >>> matched.origin, matched.missing
         ('state_dict, module.encoder_q.', ('bias',))
     """
-    best = Match("", {}, len(encoder.tensors), tuple(encoder.tensors), ())
+    best = Match("", {}, len(encoder.tensors), tuple(encoder.tensors), (), numbers=0.0)
     rank = (0, False, 0)
     for path, table in tables(content):
         for reading in readings(table, content):
@@ -115,15 +121,34 @@ def require(matched: Match, content: Mapping[str, Any], encoder: Encoder, source
         ValueError: With what the file seems to hold.
     """
     if matched.share >= LEAST:
+        if encoder.stem in matched.missing:
+            raise ValueError(
+                f"{source} has {matched.counts} of {encoder.architecture}, but not {encoder.stem}, the layer that sees "
+                f"the image{_of_other_shape(matched, encoder.stem)}: it is of another network"
+            )
         return
     lacking = f"{source} has {matched.counts} of {encoder.architecture}, and at least {LEAST:.0%} are needed"
-    kin = encoder.architecture == PLANNED or len(matched.weights) + len(matched.resized) >= LEAST * matched.total
-    if matched.resized and kin:
+    if matched.resized and encoder.architecture == PLANNED:
         raise ValueError(
             f"{lacking}: it is of the same kind in other sizes. {matched.resized[0]} ({len(matched.resized)} such "
             "tensors): plan with the sizes of the network that was pretrained, or take other weights"
         )
     raise ValueError(f"{lacking}: {described(content)}. Missing: {some(matched.missing)}")
+
+
+def _of_other_shape(matched: Match, name: str) -> str:
+    return next((f" ({words})" for words in matched.resized if words.startswith(f"{name} ")), "")
+
+
+def require_finite(matched: Match, source: str) -> None:
+    """Refuse weights that are no numbers, or too large for any.
+
+    Raises:
+        ValueError: With their names.
+    """
+    broken = [name for name, tensor in matched.weights.items() if not bool(tensor.isfinite().all())]
+    if broken:
+        raise ValueError(f"{source} has numbers that are not finite, in {some(broken)}: get it anew")
 
 
 def planned(content: Mapping[str, Any], source: str) -> Match:
@@ -184,4 +209,11 @@ def _under(table: Table, prefix: str, origin: str, encoder: Encoder) -> Match:
             for name, tensor in encoder.tensors.items()
             if name in below and name not in weights
         ),
+        _share_of_numbers(weights, encoder),
     )
+
+
+def _share_of_numbers(names: Iterable[str], encoder: Encoder) -> float:
+    """Share of an encoder's numbers that these tensors have."""
+    whole = sum(tensor.numel() for tensor in encoder.tensors.values())
+    return sum(encoder.tensors[name].numel() for name in names) / whole if whole else 0.0

@@ -5,6 +5,7 @@ Standard library only: messages about weights that are not there need neither to
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 Triple = tuple[float, float, float]
@@ -40,6 +41,22 @@ class Source:
     file: str = ""
     colours: tuple[Triple, Triple] = IMAGENET
 
+    def licence_of(self, sha256: str) -> str:
+        """The licence of a file that somebody says is this one.
+
+        What a licence allows is believed only of the published file itself, whose name ends in the first figures of its
+        sum. What it forbids is believed of any.
+
+        Args:
+            sha256: Sum of the file.
+        """
+        known_sum = _SUM.search(self.file)
+        same = known_sum is not None and sha256.startswith(known_sum[1])
+        return self.licence if same or self.licence in RESTRICTED else "unknown"
+
+
+_SUM = re.compile(r"-([0-9a-f]{8})\.pth$")
+"""The first figures of a file's sum, as torch writes them into its name."""
 
 _NC = "CC-BY-NC-4.0"
 _PYTORCH, _1K, _21K = "PretrainedPyTorch", "PretrainedImageNet1k", "PretrainedImageNet21k"

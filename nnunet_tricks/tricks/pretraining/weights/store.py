@@ -171,7 +171,10 @@ class Store:
         try:
             facts = json.loads(file.read_text(encoding="utf-8"))
             lists = {key: tuple(value) for key, value in facts.items() if isinstance(value, list)}
-            return StoredWeights(**{**facts, **lists})
+            entry = StoredWeights(**{**facts, **lists})
+            if (entry.architecture, entry.name) != (file.parent.name, file.stem):
+                raise ValueError(f"it says {entry.name} for {entry.architecture}")
+            return entry
         except (TypeError, ValueError, AttributeError) as error:
             raise ValueError(
                 f"{file} is no entry of a store of weights ({error}): delete it and add it again"
@@ -206,6 +209,9 @@ def how_to_get(name: str, architecture: str) -> str:
     if source and (source.tag or source.package[0]):
         return f"'nnunet-tricks weights fetch {name} --for {architecture}' brings it"
     file = f" (published as {source.file})" if source and source.file else ""
+    others = [other.architecture for other in SOURCES if other.name == name]
+    if others and not source:
+        file = f"; published for {', '.join(others)} only"
     return f"'nnunet-tricks weights add FILE --as {name} --for {architecture}' makes it of a file that you have{file}"
 
 

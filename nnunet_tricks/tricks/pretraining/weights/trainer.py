@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from nnunet_tricks.catalogue.naming import combine
 from nnunet_tricks.training.network_sizes import is_small
 from nnunet_tricks.training.planned import Planned
 from nnunet_tricks.tricks.network.architecture.timm_unet import NAMED
@@ -16,11 +17,26 @@ from nnunet_tricks.tricks.pretraining.start import PretrainedTrainer
 from nnunet_tricks.tricks.pretraining.weights import adapting, matching
 from nnunet_tricks.tricks.pretraining.weights.encoder import GENESIS, PLANNED, Encoder, of_network
 from nnunet_tricks.tricks.pretraining.weights.matching import Match
-from nnunet_tricks.tricks.pretraining.weights.sources import IMAGENET, SOURCES
+from nnunet_tricks.tricks.pretraining.weights.sources import IMAGENET, SOURCES, known
 from nnunet_tricks.tricks.pretraining.weights.store import Store, StoredWeights
 
-_NETWORKS = {**NAMED, "vit_base_patch16_224": "ViTB16", GENESIS: GENESIS}
+_NETWORKS = {
+    **NAMED,
+    "vit_base_patch16_224": "ViTB16",
+    "vit_base_patch32_224": "ViTB32",
+    "vit_large_patch16_224": "ViTL16",
+    "vit_large_patch32_224": "ViTL32",
+    GENESIS: GENESIS,
+}
 """Networks for examples, by the architecture of their encoder."""
+
+
+def example(entry: StoredWeights) -> str:
+    """A trainer that starts from an entry of the store."""
+    trick = entry.name if known(entry.name) else f"Pretrained_{entry.name}"
+    if entry.architecture == PLANNED:
+        return str(combine(trick))
+    return str(combine(_NETWORKS.get(entry.architecture, f"TimmUNet_{entry.architecture}"), trick))
 
 
 class WeightsTrainer(PretrainedTrainer):
@@ -114,6 +130,7 @@ class WeightsTrainer(PretrainedTrainer):
         entry, weights = cls._entry(encoder)
         matched = matching.match(weights, encoder)
         matching.require(matched, weights, encoder, f"{entry.name} for {entry.architecture}")
+        cls.check_match(encoder.architecture, matched)
         return entry, matched
 
     @classmethod

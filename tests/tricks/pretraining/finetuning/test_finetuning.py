@@ -20,6 +20,7 @@ from nnunet_tricks.conformance.run import Run
 from nnunet_tricks.nnunet.patches import Replacement
 from nnunet_tricks.nnunet.sandbox import seed_everything
 from nnunet_tricks.tricks.pretraining.finetuning.parts import depths
+from nnunet_tricks.tricks.pretraining.weights import adding
 from nnunet_tricks.tricks.pretraining.weights.encoder import of_network
 from nnunet_tricks.tricks.pretraining.weights.store import Store
 from tests.tricks.pretraining.conftest import SOLID, Room, checkpoint, log_of, trainer_of
@@ -113,12 +114,38 @@ def test_frozen_for_the_first_epochs_it_learns_afterwards(lite0: Store, room: Ro
         assert {"encoder.backbone.conv_stem.weight", "encoder.backbone.bn1.running_mean"} <= changed(trainer, before)
 
 
-def test_all_but_the_output_layers_are_frozen(lite0: Store, room: Room) -> None:
-    with room(LITE0.format("Freeze_allbuthead")) as run:
-        trainer = started(run)
+def test_all_but_the_output_layers_are_frozen(room: Room, tmp_path: Path) -> None:
+    with room("EfficientNetLite0UNet_Freeze_allbuthead") as run:
+        file = checkpoint(run.build().network, tmp_path / "checkpoint_final.pth")
+        trainer = run.build()
+        maybe_load_checkpoint(trainer, False, False, str(file))
+        trainer.on_train_start()
         before = state_of(trainer)
         steps(trainer)
         assert changed(trainer, before) == heads(before)
+
+
+def test_a_decoder_without_weights_is_not_frozen(lite0: Store, room: Room) -> None:
+    message = "Freeze_allbuthead keeps the decoder as it was loaded, too, and these weights are for the encoder only"
+    with room(LITE0.format("Freeze_allbuthead")) as run, pytest.raises(ValueError, match=message):
+        started(run)
+
+
+def test_what_the_weights_lack_is_not_frozen(store: Store, room: Room, lite0_file: Path, tmp_path: Path) -> None:
+    weights = torch.load(lite0_file, weights_only=True)
+    del weights["bn1.weight"]
+    torch.save(weights, tmp_path / "thin.pth")
+    adding.add(store, tmp_path / "thin.pth", name="PretrainedImageNet1k", architecture="tf_efficientnet_lite0")
+    message = r"only \d+ of \d+ tensors of the encoder can be loaded: bn1\.weight would stay random"
+    with room(LITE0.format("Freeze")) as run, pytest.raises(ValueError, match=message):
+        started(run)
+    with room("EfficientNetLite0UNet_Freeze") as run:
+        trainer = run.build()
+        maybe_load_checkpoint(trainer, False, False, str(tmp_path / "thin.pth"))
+        with pytest.raises(ValueError, match=message):
+            trainer.on_train_start()
+    with room(LITE0.format("EncoderLR_Freeze")) as run, pytest.raises(ValueError, match="without effect beside Freeze"):
+        run.build()
 
 
 def test_it_is_not_frozen_for_longer_than_the_training(lite0: Store, room: Room) -> None:

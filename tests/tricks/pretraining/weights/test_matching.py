@@ -10,6 +10,7 @@ import torch
 from timm.models import adapt_input_conv
 from torch import nn
 
+from nnunet_tricks.training.without_values import without_values
 from nnunet_tricks.tricks.network.architecture.genesis_unet import GenesisUNet3D
 from nnunet_tricks.tricks.pretraining.weights import adapting, matching, reading
 from nnunet_tricks.tricks.pretraining.weights.encoder import Encoder, of_library, of_network
@@ -186,3 +187,45 @@ def test_encoders_of_other_libraries_are_known_by_their_layers() -> None:
 
 def test_a_network_without_such_an_encoder_has_none() -> None:
     assert of_network(nn.Sequential(nn.Conv2d(3, 4, 3))) is None
+
+
+@pytest.mark.parametrize(
+    "name", ["convnext_atto", "vgg11_bn", "densenet121", "pvt_v2_b0", "mobilevit_xxs", "resnetv2_18", "regnetx_002"]
+)
+def test_an_encoder_has_the_names_of_its_architecture(name: str) -> None:
+    """timm's features_only takes the parts of a sequence out of it and gives them other names."""
+    encoder = of_network(nn.Sequential(without_values(lambda: timm.create_model(name, features_only=True))))
+    assert encoder
+    assert match(of_library(name).tensors, encoder).missing == ()
+    assert encoder.stem in encoder.tensors
+
+
+def test_most_tensors_with_few_numbers_are_not_enough() -> None:
+    encoder = of_library("resnet50")
+    largest = sorted(encoder.tensors, key=lambda name: encoder.tensors[name].numel())
+    matched = match({name: encoder.tensors[name] for name in largest[:-26]}, encoder)
+    assert len(matched.weights) > 0.9 * matched.total
+    with pytest.raises(ValueError, match=r"has 239 of 265 tensors of the encoder with 9% of its numbers of resnet50"):
+        require(matched, {}, encoder, "thin.pth")
+
+
+def test_without_the_first_convolution_it_is_another_network() -> None:
+    encoder = of_library("resnet50")
+    small = {**encoder.tensors, encoder.stem: torch.empty(64, 3, 3, 3, device="meta")}
+    with pytest.raises(ValueError, match=r"264 of 265 .*, but not conv1\.weight, .*64x3x3x3 in the file and 64x3x7x7"):
+        require(match(small, encoder), small, encoder, "cifar.pth")
+
+
+def test_positions_of_a_square_become_those_of_as_many_pieces_in_a_row() -> None:
+    """16 positions of 4 x 4 pieces are not those of 2 x 8."""
+    size = {"img_size": (32, 128), "embed_dim": 12, "depth": 1, "num_heads": 1, "num_classes": 0}
+    encoder = Encoder.of(timm.create_model("vit_base_patch16_224", **size), "test")
+    rows = torch.arange(4.0).repeat_interleave(4)[None, :, None].expand(1, 16, 12)
+    positions = torch.cat([torch.zeros(1, 1, 12), rows], dim=1)
+    grid = adapting.for_positions(positions, encoder)[0, 1:, 0].reshape(2, 8)
+    assert torch.allclose(grid, grid[:, :1].expand(2, 8), atol=1e-4)
+    assert grid[0, 0] < grid[1, 0]
+    weights = {"pos_embed": positions}
+    assert adapting.adapted(weights, encoder, same_patches=True)["pos_embed"] is positions
+    with pytest.raises(ValueError, match="24 positions, which are not those of a square"):
+        adapting.for_positions(torch.zeros(1, 25, 12), encoder)

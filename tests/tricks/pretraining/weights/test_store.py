@@ -192,7 +192,7 @@ def test_the_command_checks_and_lists(
     assert json.loads(capsys.readouterr().out)["matched"] == 100
     words = ["--licence", "CC-BY-NC-4.0", "--source", "a paper", "--mean", "0.5", "--std", "0.25"]
     assert main(["weights", "add", file, "--as", "mine", "--for", "resnet18", *words]) == 0
-    assert "train with Pretrained_mine" in capsys.readouterr().out
+    assert "train with -tr nnUNetTrainerTimmUNet_Pretrained\n" in capsys.readouterr().out
     assert main(["weights", "show", "mine"]) == 0
     shown = capsys.readouterr().out
     assert "licence     CC-BY-NC-4.0, not for commercial use" in shown
@@ -214,3 +214,49 @@ def test_the_licences_of_the_papers_weights_are_said() -> None:
         source = known(name)
         assert source
         assert source.licence == "CC-BY-NC-4.0"
+
+
+def test_an_entry_is_what_its_place_says(store: Store, moco_resnet18: Path) -> None:
+    adding.add(store, moco_resnet18, name="mine", architecture="resnet18")
+    file = store.file("mine", "resnet18").with_suffix(".json")
+    file.with_stem("other").write_text(file.read_text())
+    with pytest.raises(ValueError, match=r"other\.json is no entry .*it says mine for resnet18"):
+        store.require("other", "resnet18")
+
+
+def test_an_entry_with_other_facts_is_not_the_same(store: Store, moco_resnet18: Path) -> None:
+    adding.add(store, moco_resnet18, name="mine", architecture="resnet18", licence="MIT")
+    with pytest.raises(ValueError, match=r"there already with licence MIT, got BSD-3-Clause: delete"):
+        adding.add(store, moco_resnet18, name="mine", architecture="resnet18", licence="BSD-3-Clause")
+    with pytest.raises(ValueError, match=r"there already with mean nothing, got 0\.5 0\.5 0\.5: delete"):
+        adding.add(store, moco_resnet18, name="mine", architecture="resnet18", mean=(0.5, 0.5, 0.5))
+    with pytest.raises(ValueError, match=r"has another mine for resnet18, from moco_r18\.pth\.tar: choose"):
+        adding.fetch(store, name="mine", architecture="resnet18", tag="a1_in1k")
+    with pytest.raises(ValueError, match="choose another name for those of --tag a1_in1k"):
+        adding.fetch(store, name="mine", architecture="resnet18.a1_in1k")
+
+
+def test_a_tag_is_no_part_of_the_architecture(store: Store, moco_resnet18: Path) -> None:
+    entry, *_ = adding.add(store, moco_resnet18, name="mine", architecture="resnet18.a1_in1k")
+    assert store.require("mine", "resnet18") == entry
+
+
+def test_a_licence_that_allows_is_only_believed_of_the_published_file(store: Store, tmp_path: Path) -> None:
+    file = tmp_path / "resnet50-0676ba61.pth"
+    torch.save(timm.create_model("resnet50").state_dict(), file)
+    entry, *_ = adding.add(store, file, name="PretrainedPyTorch", architecture="resnet50")
+    assert entry.licence == "unknown"
+    published = known("PretrainedPyTorch", "resnet50")
+    assert published
+    assert published.licence_of("0676ba61" + 56 * "0") == "BSD-3-Clause"
+    entry, *_ = adding.add(store, file, name="PretrainedMoCo", architecture="resnet50")
+    assert entry.licence == "CC-BY-NC-4.0"
+
+
+def test_numbers_that_are_not_finite_are_refused(store: Store, tmp_path: Path) -> None:
+    weights = timm.create_model("resnet18").state_dict()
+    weights["layer1.0.bn1.weight"][3] = float("nan")
+    torch.save(weights, tmp_path / "nan.pth")
+    with pytest.raises(ValueError, match=r"nan\.pth has numbers that are not finite, in layer1\.0\.bn1\.weight"):
+        adding.add(store, tmp_path / "nan.pth", name="mine", architecture="resnet18")
+    assert not store.folder.exists()
