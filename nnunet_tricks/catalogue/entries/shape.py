@@ -164,4 +164,27 @@ ENTRIES: tuple[TrickInfo, ...] = (
         avoid_when="with one object per image: it is then nnU-Net's loss counted twice; with very many objects it "
         "takes time",
     ),
+    TrickInfo(
+        name="CCDice",
+        hooks=("loss", "targets"),
+        phase=MODEL,
+        module="nnunet_tricks.tricks.loss.cc_dice",
+        summary="nnU-Net's loss on the whole image, and on the part of it that is nearest to each object",
+        formula="alpha L + beta mean of L on the cell of each object; L is CE - Dice, not smoothed",
+        parameters=(
+            Parameter(name="alpha", default=1.0, high=100, help="weight of the whole"),
+            Parameter(name="beta", default=1.0, high=100, help="weight of the cells"),
+            Parameter(
+                name="distance",
+                default="voxels",
+                choices=("voxels", "mm"),
+                help="what nearest means: voxels as in the published code, or mm",
+            ),
+        ),
+        paper=cited("bouteille2026ccdice"),
+        challenges=("small objects", "class imbalance"),
+        use_when="where small objects are missed beside large ones: each object counts alike, and a false positive "
+        "counts once",
+        avoid_when="where false alarms are expensive: in the paper recall rose, and precision fell on some data sets",
+    ),
 )
