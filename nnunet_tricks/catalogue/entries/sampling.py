@@ -28,6 +28,12 @@ ENTRIES: tuple[TrickInfo, ...] = (
                 choices=("uniform", "size"),
                 help="size draws cases in proportion to their voxels",
             ),
+            Parameter(
+                name="empty",
+                default=1.0,
+                high=1,
+                help="share of the patches from cases without any foreground; 1 for as many as nnU-Net draws",
+            ),
         ),
         paper=cited("zhang2022tricks"),
         challenges=("class imbalance", "small objects"),
