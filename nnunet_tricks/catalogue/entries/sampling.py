@@ -55,4 +55,17 @@ ENTRIES: tuple[TrickInfo, ...] = (
         use_when="where a class occurs in few of the cases",
         avoid_when="where all cases have all classes: it changes nothing, and the log says so",
     ),
+    TrickInfo(
+        name="SizeBalancedSampling",
+        hooks=("sampling.objects",),
+        phase=PREPROCESSING,
+        module="nnunet_tricks.tricks.sampling.size_balanced",
+        summary="patches on foreground fall on small objects as often as on large ones",
+        formula="case and class as nnU-Net draws them, then object uniform, then voxel uniform",
+        paper=cited("isensee2021nnunet"),
+        challenges=("small objects",),
+        use_when="where a case has objects of very different sizes, and small ones are missed",
+        avoid_when="where cases have one object of a class: it changes nothing, and the log says so; and where labels "
+        "have stray voxels, each of which counts as an object",
+    ),
 )

@@ -187,4 +187,25 @@ ENTRIES: tuple[TrickInfo, ...] = (
         "counts once",
         avoid_when="where false alarms are expensive: in the paper recall rose, and precision fell on some data sets",
     ),
+    TrickInfo(
+        name="BiCC",
+        hooks=("loss", "targets"),
+        phase=MODEL,
+        module="nnunet_tricks.tricks.loss.bicc",
+        summary="CCDice, and the same on the part of the image that is nearest to each predicted object",
+        formula="L + (1 - alpha) mean of L on cells of true objects + alpha mean of L on cells of predicted ones",
+        parameters=(
+            Parameter(name="alpha", default=0.5, high=1, help="share of predicted objects; 0 is CCDice"),
+            Parameter(
+                name="distance",
+                default="mm",
+                choices=("mm", "voxels"),
+                help="what nearest means: mm as in the published code, or voxels",
+            ),
+        ),
+        paper=cited("tioikim2026bicc"),
+        challenges=("small objects", "class imbalance"),
+        use_when="where CCDice finds small objects at the price of false alarms: a false object costs on its own scale",
+        avoid_when="where time counts: cells of predicted objects are cut in every step, on the CPU",
+    ),
 )

@@ -28,7 +28,12 @@ def foreground(locations: Locations, annotated_key: Hashable) -> dict[Hashable, 
         >>> foreground({1: [(0, 2, 3)], 2: [], (-1, 0, 1, 2): [(0, 0, 0)]}, (-1, 0, 1, 2))
         {1: [(0, 2, 3)]}
     """
-    return {label: voxels for label, voxels in locations.items() if len(voxels) and label != annotated_key}
+    # A label may be a number of NumPy, which compares with each number of a tuple.
+    return {
+        label: voxels
+        for label, voxels in locations.items()
+        if len(voxels) and not (isinstance(label, tuple) and label == annotated_key)
+    }
 
 
 def planned_foreground(planned: Planned) -> dict[str, dict[Hashable, Any]]:

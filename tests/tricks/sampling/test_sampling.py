@@ -144,7 +144,7 @@ def test_it_goes_with_shared_randomness(bench: Bench) -> None:
     assert type(trainer.dataloader_train.data_loader).__name__ == "SharedLoader"
 
 
-def _emptied(bench: Bench, labels: str, cases: set[str]) -> None:
+def emptied(bench: Bench, labels: str, cases: set[str]) -> None:
     """Take the foreground away from preprocessed cases in 3D; what is annotated stays."""
     for file in bench.data(labels, flat=False).preprocessed.rglob("*.pkl"):
         if file.stem in cases:
@@ -161,7 +161,7 @@ def _emptied(bench: Bench, labels: str, cases: set[str]) -> None:
 def test_a_share_of_the_patches_is_from_cases_without_foreground(labels: str, share: float) -> None:
     spelled = f"Oversample_empty{share:g}".replace(".", "p")
     with Bench() as own:
-        _emptied(own, labels, {"case_1"})
+        emptied(own, labels, {"case_1"})
         with started(own, spelled, Situation(labels, "3d", True)) as trainer:
             loader = trainer.dataloader_train.data_loader
             drawn = np.concatenate([loader.get_indices() for _ in range(5000)])
@@ -177,7 +177,7 @@ def test_a_share_of_the_patches_is_from_cases_without_foreground(labels: str, sh
 
 def test_the_share_that_there_is_changes_nothing() -> None:
     with Bench() as own:
-        _emptied(own, "labels", {"case_1"})
+        emptied(own, "labels", {"case_1"})
         shares = []
         for name in ("Oversample", "Oversample_empty0p5"):
             with started(own, name) as trainer:
@@ -194,7 +194,7 @@ def test_a_share_without_empty_cases_or_others_is_refused_before_a_folder_is_mad
     cls = trainers.find("nnUNetTrainerOversample_empty0p1")
     assert cls is not None
     with Bench() as own:
-        _emptied(own, "labels", emptied)
+        emptied(own, "labels", emptied)
         with own.room(cls, CELL) as run:
             with pytest.raises(
                 ValueError, match=f"{which} of the 2 training cases of .* have foreground: leave it out"
@@ -205,7 +205,7 @@ def test_a_share_without_empty_cases_or_others_is_refused_before_a_folder_is_mad
 
 def test_beside_a_share_cases_are_drawn_by_their_size() -> None:
     with Bench() as own:
-        _emptied(own, "labels", {"case_1"})
+        emptied(own, "labels", {"case_1"})
         with started(own, "Oversample_size_empty0p2") as trainer:
             loader = trainer.dataloader_train.data_loader
     assert dict(zip(loader.indices, loader.sampling_probabilities, strict=True))["case_1"] == pytest.approx(0.2)
