@@ -24,6 +24,7 @@ from benchmarks.measuring import paired, save
 from benchmarks.targets import BASELINE as AUGMENTATION
 from benchmarks.targets import DRAWS, SIZE, SPACING, augmentation, repeat
 from nnunet_tricks.training.criterion import Criterion
+from nnunet_tricks.tricks.loss.bicc import BiCCLoss
 from nnunet_tricks.tricks.loss.blob import BlobLoss
 from nnunet_tricks.tricks.loss.cc_dice import CCDiceLoss
 from nnunet_tricks.tricks.targets.cells import cells
@@ -66,13 +67,16 @@ def show(title: str, timed: dict[str, dict[str, float]]) -> None:
 def of_loss(shape: tuple[int, ...], rounds: int) -> dict[str, dict[str, float]]:
     """Times of the losses on logits of a shape."""
     torch.manual_seed(0)
-    logits = torch.randn(shape, requires_grad=True)
     labels = [spots(shape[2:], shape[1] - 1, seed) for seed in range(shape[0])]
     target = torch.from_numpy(np.stack(labels))[:, None]
+    # A network that has learned to find most objects: BiCC depends on how many are predicted.
+    found = torch.nn.functional.one_hot(target[:, 0].long(), shape[1]).movedim(-1, 1)
+    logits = (6 * found + torch.randn(shape)).requires_grad_()
     dice = {"batch_dice": False, "smooth": 1e-5, "do_bg": False, "ddp": False}
     losses: dict[str, nn.Module] = {BASELINE: DC_and_CE_loss(dice, {}, dice_class=MemoryEfficientSoftDiceLoss)}
     for name, loss, make in (
         ("CCDice", CCDiceLoss(alpha=1, beta=1, batch=False), cells),
+        ("BiCC", BiCCLoss(alpha=0.5, spacing=(1.0,) * (len(shape) - 2), batch=False), cells),
         ("Blob", BlobLoss(alpha=2, beta=1, batch=False), objects),
     ):
         criterion = Criterion(loss)

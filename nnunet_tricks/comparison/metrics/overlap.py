@@ -154,7 +154,8 @@ METRICS = (
         name="empty_FP_volume",
         group="empty",
         definition=(
-            "|P| where the truth is empty: the volume of false alarms on empty cases. Undefined where the truth has voxels"
+            "|P| where the truth is empty: the volume of false alarms on empty cases. Undefined where the truth has "
+            "voxels"
         ),
         unit="mL",
         better="lower",

@@ -81,6 +81,8 @@ def predicted_term(prediction: Prediction, numbers: Tensor) -> Tensor:
     return partition.mean(-score, prediction.decision_cross_entropy)
 
 
+# The compiler would trace NumPy, which the cells are made with.
+@torch.compiler.disable
 def cells_of_prediction(prediction: Prediction, truth: Tensor, spacing: tuple[float, ...] | None) -> Tensor:
     """Cells of the objects that are predicted with a probability above 0.5; no gradient.
 
