@@ -65,9 +65,10 @@ class Donors:
         box, place = of_class[np.random.randint(len(of_class))]
         image, segmentation, *_ = self.cases.load_case(case)
         inside = tuple(slice(int(first), int(stop)) for first, stop in box)
-        part = np.asarray(segmentation[(slice(0, 1), *inside)])[0]
+        everywhere = (slice(None), *inside)
+        part = np.asarray(segmentation[everywhere])[0]
         numbers = numbered(plain_labels(part), label, self.ignore)
-        return np.asarray(image[(slice(None), *inside)]), part, numbers == numbers[tuple(place - box[:, 0])]
+        return np.asarray(image[everywhere]), part, numbers == numbers[tuple(place - box[:, 0])]
 
 
 class NotedCases:
@@ -116,7 +117,7 @@ class PasteObjects(BasicTransform):
             return data_dict
         # They may be views of what is stored.
         image, segmentation = data_dict["image"].clone(), data_dict["segmentation"].clone()
-        for _ in range(np.random.randint(1, self.most + 1)):
+        for _number in range(np.random.randint(1, self.most + 1)):
             drawn = self.donors.draw()
             if drawn is not None:
                 self._paste(image, segmentation, *drawn)
@@ -140,15 +141,16 @@ class PasteObjects(BasicTransform):
         low = (room - self.size) // 2
         corner = low + np.random.randint(0, np.maximum(np.array(self.size) - sides, 0) + 1)
         region = tuple(slice(int(at), int(at + side)) for at, side in zip(corner, sides, strict=True))
-        before = plain_labels(segmentation[(0, *region)].numpy())
+        before = plain_labels(segmentation[0][region].numpy())
         covered = mask & (before >= 0)
         annotated = covered if self.donors.ignore is None else covered & (before != self.donors.ignore)
-        image[(slice(None), *region)] = torch.where(
-            torch.from_numpy(covered), torch.from_numpy(voxels).to(image.dtype), image[(slice(None), *region)]
-        )
-        for channel, content in enumerate((labels, *[plain_labels(labels)] * (len(segmentation) - 1))):
-            target = segmentation[(channel, *region)]
-            target[torch.from_numpy(annotated)] = torch.from_numpy(content[annotated]).to(target.dtype)
+        for channel, content in zip(image, voxels, strict=True):
+            channel[region][torch.from_numpy(covered)] = torch.from_numpy(content[covered]).to(channel.dtype)
+        plain = plain_labels(labels)
+        for number, channel in enumerate(segmentation):
+            # Colours of instances go with the labels, and not into what the first stage has predicted.
+            content = plain if number else labels
+            channel[region][torch.from_numpy(annotated)] = torch.from_numpy(content[annotated]).to(channel.dtype)
 
 
 def fitting(objects: Objects, size: Sequence[int]) -> dict[Hashable, list[tuple[NDArray[np.int32], NDArray[np.int32]]]]:

@@ -12,6 +12,7 @@ Distances are measured in mm, as in the published code, or in ``voxels``. Cells 
 step, on the CPU, at full size only. A network that is not yet sure of anything predicts many objects.
 """
 
+# mypy: untyped-calls-exclude="torch"
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -58,7 +59,9 @@ class BiCCLoss:
         if self.alpha < 1:
             loss = loss + (1 - self.alpha) * cell_term(prediction, partition)
         if self.alpha > 0:
-            predicted = cells_of_prediction(prediction, prediction.maps, self.spacing)
+            # The compiler would trace NumPy, which the cells are made with.
+            cut = torch.compiler.disable(cells_of_prediction)
+            predicted = cut(prediction, prediction.maps, self.spacing)
             loss = loss + self.alpha * predicted_term(prediction, predicted)
         return loss
 
@@ -81,8 +84,6 @@ def predicted_term(prediction: Prediction, numbers: Tensor) -> Tensor:
     return partition.mean(-score, prediction.decision_cross_entropy)
 
 
-# The compiler would trace NumPy, which the cells are made with.
-@torch.compiler.disable
 def cells_of_prediction(prediction: Prediction, truth: Tensor, spacing: tuple[float, ...] | None) -> Tensor:
     """Cells of the objects that are predicted with a probability above 0.5; no gradient.
 
