@@ -71,8 +71,8 @@ def add_metric_arguments(parser: argparse.ArgumentParser) -> None:
         "--metrics",
         nargs="+",
         metavar="METRIC",
-        help="names such as HD95, NSD@3, or families: overlap, volume, surface, subvoxel, lesion, ife, published, all; "
-        "'_px' behind a distance means pixels (default: overlap volume surface)",
+        help="names such as HD95, NSD@3, or families: overlap, volume, empty, surface, subvoxel, lesion, ife, "
+        "published, all; '_px' behind a distance means pixels (default: overlap volume surface)",
     )
     add(
         "--tolerance",

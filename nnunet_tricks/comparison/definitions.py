@@ -24,6 +24,7 @@ FAMILIES = {
     "counts": "Counts (always measured)",
     "overlap": "Overlap",
     "volume": "Volume",
+    "empty": "Cases without the class",
     "surface": "Distances between border voxels",
     "subvoxel": "Distances between surfaces, as DeepMind defines them",
     "surface_px": "Distances between border voxels in pixels",

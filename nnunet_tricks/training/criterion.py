@@ -209,7 +209,18 @@ class Prediction:
         )
         if not background and not self.regions:
             counts = [count[:, 1:] for count in counts]
-        return Counts(*map(self._batch_sum, counts) if batch else counts), mapped
+        return self.over_batch(Counts(*counts)) if batch else Counts(*counts), mapped
+
+    def over_batch(self, counts: Counts) -> Counts:
+        """Soft counts of the batch as one image, over all processes that share it.
+
+        Args:
+            counts: (B, classes) counts of each image.
+
+        Returns:
+            (classes,) counts.
+        """
+        return Counts(*map(self._batch_sum, counts))
 
     def complement(self, counts: Counts, *, batch: bool = False) -> Counts:
         """Soft counts of what is outside of each region, from those of what is inside.

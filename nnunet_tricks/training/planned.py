@@ -23,6 +23,7 @@ class Planned:
         labels: Meaning of the labels.
         dataset_json: Content of dataset.json.
         call: Call of nnU-Net's training; ``None`` where somebody else makes the trainer.
+        fold: Fold of the split, ``"all"``, or ``None`` where it is not known.
     """
 
     plans: PlansManager
@@ -30,6 +31,7 @@ class Planned:
     labels: LabelManager
     dataset_json: dict[str, Any]
     call: TrainingCall | None = None
+    fold: int | str | None = None
 
     @classmethod
     def of(
@@ -38,6 +40,7 @@ class Planned:
         configuration: str,
         dataset_json: dict[str, Any],
         call: TrainingCall | None = None,
+        fold: int | str | None = None,
     ) -> Planned:
         """Collect the arguments that nnU-Net gives to a trainer."""
         manager = PlansManager(plans)
@@ -47,6 +50,7 @@ class Planned:
             manager.get_label_manager(dataset_json),
             dataset_json,
             call,
+            fold,
         )
 
     @property

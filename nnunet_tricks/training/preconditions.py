@@ -119,6 +119,19 @@ def has_checkpoint(trainer: str, plans: dict[str, Any], configuration: str, fold
     return any(folder.glob("checkpoint_*.pth"))
 
 
+def training_cases(split: Path, fold: int | str | None) -> list[str] | None:
+    """The cases that a fold is trained on, by the split file; ``None`` where it does not say.
+
+    Args:
+        split: The split file of nnU-Net, which may be missing.
+        fold: Fold of the split, ``"all"``, or ``None`` where it is not known.
+    """
+    if fold is None or not split.is_file():
+        return None
+    folds = _read(split)
+    return _cases_of(split, folds, fold) if fold == "all" else list(folds[int(fold)]["train"])
+
+
 def _folder(variable: str) -> str:
     # A string or None in nnU-Net 2.7; since 2.8 an object that is true whenever the variable is there, even if empty.
     path = getattr(paths, variable)

@@ -81,7 +81,7 @@ class TrickTrainer(nnUNetTrainer):
         preconditions.check(type(self).__name__, plans, configuration, fold)
         manager = PlansManager(plans).get_label_manager(dataset_json)
         declared_labels.check_consecutive(manager, plans["dataset_name"])
-        planned = Planned.of(plans, configuration, dataset_json, training_call())
+        planned = Planned.of(plans, configuration, dataset_json, training_call(), fold)
         preconditions.check_networks(self.trainer_name, planned)
         self.check_planned(planned)
         if not preconditions.has_checkpoint(type(self).__name__, plans, configuration, fold):

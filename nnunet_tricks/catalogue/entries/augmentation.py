@@ -286,4 +286,21 @@ ENTRIES: tuple[TrickInfo, ...] = (
         use_when="with few images, where context matters less than texture",
         avoid_when="where the place in the body tells organs apart: boxes come from elsewhere",
     ),
+    TrickInfo(
+        name="CopyPaste",
+        hooks=("augmentation.pasting",),
+        phase=AUGMENTATION,
+        module="nnunet_tricks.tricks.augmentation.copy_paste",
+        summary="objects of other cases pasted into patches with their labels, before other augmentation",
+        formula="with probability p, 1 to most objects: case, class and object uniform, place uniform, no blending",
+        parameters=(
+            Parameter(name="p", default=0.5, high=1, help="the part of the patches"),
+            Parameter(name="most", default=3, low=1, high=100, help="largest number of objects"),
+        ),
+        paper=cited("ghiasi2021copypaste"),
+        challenges=("small data sets", "small objects", "class imbalance"),
+        use_when="where objects are few and can be anywhere, such as lesions or nuclei",
+        avoid_when="where the place in the body tells objects apart, or scanners differ: pasted objects then look and "
+        "lie as no real one",
+    ),
 )

@@ -28,6 +28,12 @@ ENTRIES: tuple[TrickInfo, ...] = (
                 choices=("uniform", "size"),
                 help="size draws cases in proportion to their voxels",
             ),
+            Parameter(
+                name="empty",
+                default=1.0,
+                high=1,
+                help="share of the patches from cases without any foreground; 1 for as many as nnU-Net draws",
+            ),
         ),
         paper=cited("zhang2022tricks"),
         challenges=("class imbalance", "small objects"),
@@ -48,5 +54,18 @@ ENTRIES: tuple[TrickInfo, ...] = (
         challenges=("class imbalance",),
         use_when="where a class occurs in few of the cases",
         avoid_when="where all cases have all classes: it changes nothing, and the log says so",
+    ),
+    TrickInfo(
+        name="SizeBalancedSampling",
+        hooks=("sampling.objects",),
+        phase=PREPROCESSING,
+        module="nnunet_tricks.tricks.sampling.size_balanced",
+        summary="patches on foreground fall on small objects as often as on large ones",
+        formula="case and class as nnU-Net draws them, then object uniform, then voxel uniform",
+        paper=cited("isensee2021nnunet"),
+        challenges=("small objects",),
+        use_when="where a case has objects of very different sizes, and small ones are missed",
+        avoid_when="where cases have one object of a class: it changes nothing, and the log says so; and where labels "
+        "have stray voxels, each of which counts as an object",
     ),
 )

@@ -164,4 +164,48 @@ ENTRIES: tuple[TrickInfo, ...] = (
         avoid_when="with one object per image: it is then nnU-Net's loss counted twice; with very many objects it "
         "takes time",
     ),
+    TrickInfo(
+        name="CCDice",
+        hooks=("loss", "targets"),
+        phase=MODEL,
+        module="nnunet_tricks.tricks.loss.cc_dice",
+        summary="nnU-Net's loss on the whole image, and on the part of it that is nearest to each object",
+        formula="alpha L + beta mean of L on the cell of each object; L is CE - Dice, not smoothed",
+        parameters=(
+            Parameter(name="alpha", default=1.0, high=100, help="weight of the whole"),
+            Parameter(name="beta", default=1.0, high=100, help="weight of the cells"),
+            Parameter(
+                name="distance",
+                default="voxels",
+                choices=("voxels", "mm"),
+                help="what nearest means: voxels as in the published code, or mm",
+            ),
+        ),
+        paper=cited("bouteille2026ccdice"),
+        challenges=("small objects", "class imbalance"),
+        use_when="where small objects are missed beside large ones: each object counts alike, and a false positive "
+        "counts once",
+        avoid_when="where false alarms are expensive: in the paper recall rose, and precision fell on some data sets",
+    ),
+    TrickInfo(
+        name="BiCC",
+        hooks=("loss", "targets"),
+        phase=MODEL,
+        module="nnunet_tricks.tricks.loss.bicc",
+        summary="CCDice, and the same on the part of the image that is nearest to each predicted object",
+        formula="L + (1 - alpha) mean of L on cells of true objects + alpha mean of L on cells of predicted ones",
+        parameters=(
+            Parameter(name="alpha", default=0.5, high=1, help="share of predicted objects; 0 is CCDice"),
+            Parameter(
+                name="distance",
+                default="mm",
+                choices=("mm", "voxels"),
+                help="what nearest means: mm as in the published code, or voxels",
+            ),
+        ),
+        paper=cited("tioikim2026bicc"),
+        challenges=("small objects", "class imbalance"),
+        use_when="where CCDice finds small objects at the price of false alarms: a false object costs on its own scale",
+        avoid_when="where time counts: cells of predicted objects are cut in every step, on the CPU",
+    ),
 )

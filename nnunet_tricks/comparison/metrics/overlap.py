@@ -138,6 +138,33 @@ METRICS = (
         invented=UNDEFINED,
     ),
     Metric(
+        name="empty_specificity",
+        group="empty",
+        definition=(
+            "1 if nothing is predicted where the truth is empty, 0 if anything is. Its mean over cases is the "
+            "specificity on empty cases, such as healthy patients. Undefined where the truth has voxels"
+        ),
+        unit="1",
+        better="higher",
+        function=lambda _: UNDEFINED,
+        both_empty=1.0,
+        missed=UNDEFINED,
+    ),
+    Metric(
+        name="empty_FP_volume",
+        group="empty",
+        definition=(
+            "|P| where the truth is empty: the volume of false alarms on empty cases. Undefined where the truth has "
+            "voxels"
+        ),
+        unit="mL",
+        better="lower",
+        function=lambda pair: pair.size(pair.fp) if not pair.true else UNDEFINED,
+        both_empty=0.0,
+        missed=UNDEFINED,
+        invented="formula",
+    ),
+    Metric(
         name="conformity",
         group="ife",
         definition="1 - (FP + FN) / TP = (3 Dice - 2) / Dice. It has no lower bound, so single cases dominate its mean",

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from nnunet_tricks.training.trainer import TrickTrainer
+from nnunet_tricks.tricks.sampling.foreground import foreground
 from nnunet_tricks.tricks.sampling.loader import LoaderDraws, cases_of
 
 
@@ -79,10 +80,8 @@ def cases_by_class(loader: Any) -> dict[Hashable, list[str]]:
     by_class: dict[Hashable, list[str]] = {}
     for case in loader.indices:
         locations = cases_of(loader).load_case(case)[-1]["class_locations"]
-        for label, voxels in locations.items():
-            # Where there is an ignore label, one more key holds whatever is annotated.
-            if len(voxels) and label != loader.annotated_classes_key:
-                by_class.setdefault(label, []).append(case)
+        for label in foreground(locations, loader.annotated_classes_key):
+            by_class.setdefault(label, []).append(case)
     return by_class
 
 

@@ -101,13 +101,17 @@ def test_a_score_is_never_quietly_missing(case) -> None:
     for metric in METRICS.values():
         value, best = metric(pair), metric(perfect)
         if pair.predicted and pair.true:
-            assert not math.isnan(value)
+            # Those of empty cases say nothing about others.
+            assert math.isnan(value) == (metric.group == "empty")
         if metric.group in ("counts", "published") or math.isnan(value) or math.isnan(best):
             continue
         assert {"higher": value <= best, "lower": value >= best, "zero": abs(value) >= abs(best)}[metric.better]
 
 
-@pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
+OF_ALL_CASES = {name: metric for name, metric in METRICS.items() if metric.group != "empty"}
+
+
+@pytest.mark.parametrize("metric", OF_ALL_CASES.values(), ids=OF_ALL_CASES)
 def test_a_model_that_predicts_nothing_pays_in_every_metric(metric) -> None:
     truth = np.zeros((8, 8), bool)
     truth[2:5, 2:6] = True
@@ -135,3 +139,20 @@ def test_label_maps_that_cannot_be_measured(shape, spacing, message) -> None:
         LabelMapPair(np.zeros(shape), np.zeros(shape), spacing)
     with pytest.raises(ValueError, match="shape"):
         LabelMapPair(np.zeros((2, 2)), np.zeros((2, 3)), (1, 1))
+
+
+def test_specificity_on_empty_cases_as_scikit_learn() -> None:
+    from sklearn.metrics import recall_score
+
+    generator = np.random.default_rng(0)
+    pairs = [
+        generator.random((2, 6, 6)) < np.array(density)[:, None, None] for density in ([0.01, 0], [0.02, 0.3]) * 40
+    ]
+    values = [METRICS["empty_specificity"](pair_of(prediction, truth)) for prediction, truth in pairs]
+    volumes = [METRICS["empty_FP_volume"](pair_of(prediction, truth)) for prediction, truth in pairs]
+    predicted, true = ([mask[at].any() for mask in pairs] for at in (0, 1))
+    assert 0 < np.nanmean(values) < 1
+    assert np.nanmean(values) == pytest.approx(recall_score(true, predicted, pos_label=False))
+    assert [math.isnan(value) for value in volumes] == [math.isnan(value) for value in values] == true
+    alarms = [prediction.sum() for (prediction, truth) in pairs if not truth.any()]
+    assert [value for value in volumes if not math.isnan(value)] == pytest.approx(alarms)

@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from batchgenerators.utilities.file_and_folder_operations import load_pickle, write_pickle
 from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as module
-from scipy.stats import binomtest
+from scipy.stats import binomtest, fisher_exact
 
 from nnunet_tricks.catalogue.naming import IllegalName, parse
 from nnunet_tricks.conformance.bench import Bench
@@ -141,3 +142,70 @@ def test_it_goes_with_shared_randomness(bench: Bench) -> None:
             batches.append(list(next(trainer.dataloader_train)["keys"]))
     assert batches[0] == batches[1]
     assert type(trainer.dataloader_train.data_loader).__name__ == "SharedLoader"
+
+
+def emptied(bench: Bench, labels: str, cases: set[str]) -> None:
+    """Take the foreground away from preprocessed cases in 3D; what is annotated stays."""
+    for file in bench.data(labels, flat=False).preprocessed.rglob("*.pkl"):
+        if file.stem in cases:
+            properties = load_pickle(str(file))
+            locations = properties["class_locations"]
+            properties["class_locations"] = {
+                label: voxels if isinstance(label, tuple) and -1 in label else [] for label, voxels in locations.items()
+            }
+            write_pickle(properties, str(file))
+
+
+@pytest.mark.parametrize("labels", ["labels", "labels+ignore", "regions", "regions+ignore"])
+@pytest.mark.parametrize("share", [0, 0.1, 0.5])
+def test_a_share_of_the_patches_is_from_cases_without_foreground(labels: str, share: float) -> None:
+    spelled = f"Oversample_empty{share:g}".replace(".", "p")
+    with Bench() as own:
+        emptied(own, labels, {"case_1"})
+        with started(own, spelled, Situation(labels, "3d", True)) as trainer:
+            loader = trainer.dataloader_train.data_loader
+            drawn = np.concatenate([loader.get_indices() for _ in range(5000)])
+            assert trainer.dataloader_val.data_loader.sampling_probabilities is None
+            assert f"1 of 2 training cases have no foreground: {share:.1%} of the patches come from them, 50.0%" in (
+                trainer.log_text
+            )
+            assert (
+                f"{0.3 * (1 - share):.1%} of the patches are centred on foreground, 15.0% without" in trainer.log_text
+            )
+    assert binomtest(int((drawn == "case_1").sum()), len(drawn), share).pvalue > 0.01
+
+
+def test_the_share_that_there_is_changes_nothing() -> None:
+    with Bench() as own:
+        emptied(own, "labels", {"case_1"})
+        shares = []
+        for name in ("Oversample", "Oversample_empty0p5"):
+            with started(own, name) as trainer:
+                loader = trainer.dataloader_train.data_loader
+                shares.append(np.concatenate([loader.get_indices() for _ in range(5000)]))
+    first, second = ((drawn == "case_1").sum() for drawn in shares)
+    assert fisher_exact([[first, 10000 - first], [second, 10000 - second]]).pvalue > 0.01
+
+
+@pytest.mark.parametrize(("emptied", "which"), [(set(), "all"), ({"case_0", "case_1"}, "none")])
+def test_a_share_without_empty_cases_or_others_is_refused_before_a_folder_is_made(
+    emptied: set[str], which: str
+) -> None:
+    cls = trainers.find("nnUNetTrainerOversample_empty0p1")
+    assert cls is not None
+    with Bench() as own:
+        emptied(own, "labels", emptied)
+        with own.room(cls, CELL) as run:
+            with pytest.raises(
+                ValueError, match=f"{which} of the 2 training cases of .* have foreground: leave it out"
+            ):
+                run.build()
+            assert not list((run.folder / "results").rglob("fold_*"))
+
+
+def test_beside_a_share_cases_are_drawn_by_their_size() -> None:
+    with Bench() as own:
+        emptied(own, "labels", {"case_1"})
+        with started(own, "Oversample_size_empty0p2") as trainer:
+            loader = trainer.dataloader_train.data_loader
+    assert dict(zip(loader.indices, loader.sampling_probabilities, strict=True))["case_1"] == pytest.approx(0.2)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from nnunet_tricks.tricks.targets.border import border_weights
+from nnunet_tricks.tricks.targets.cells import cells
 from nnunet_tricks.tricks.targets.closeness import closeness
 from nnunet_tricks.tricks.targets.distance import distance_to_the_other_side, signed_distance, signed_distance_in_voxels
 from nnunet_tricks.tricks.targets.objects import objects
@@ -24,15 +25,17 @@ MAPS: dict[str, MapOfKinds] = {
     "DistanceCE": partial(border_weights, border=10, sigma=2),
     "DistancePenaltyCE": closeness,
     "Blob": objects,
+    "CCDice": cells,
     "SkeletonRecall": tubed_skeleton,
 }
+NUMBERS = ("Blob", "CCDice")
 MASKS_ONLY = ("Boundary", "Hausdorff", "SkeletonRecall")
 every_map = pytest.mark.parametrize("name", MAPS)
 
 
 def _made(name: str, kinds: NDArray[np.int32], spacing: tuple[float, ...], annotated: NDArray[np.bool_] | None):
     kinds = kinds > 0 if name in MASKS_ONLY else kinds
-    return map_of_annotated(MAPS[name], kinds, spacing, annotated, numbers=name == "Blob")
+    return map_of_annotated(MAPS[name], kinds, spacing, annotated, numbers=name in NUMBERS)
 
 
 def ball(shape: tuple[int, ...], radius: float, centre: tuple[float, ...] | None = None) -> NDArray[np.bool_]:
@@ -115,6 +118,8 @@ def test_a_slice_that_stands_alone_has_the_map_of_its_plane(name: str, axis: int
         plane = _made(name, np.moveaxis(kinds, axis, 0)[at], in_plane, None)
         if name == "Blob":  # numbers go on from slice to slice
             np.testing.assert_array_equal(np.where(plane > 0, made[at] + made[at].min(), 0), plane)
+        elif name == "CCDice":  # so here, where the whole slice is in cells
+            np.testing.assert_array_equal(np.where(plane > 0, made[at] - made[at].min() + 1, 0), plane)
         else:
             np.testing.assert_array_equal(made[at], plane)
 
