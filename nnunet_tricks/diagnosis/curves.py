@@ -18,6 +18,7 @@ ALWAYS_0 = "my Dice is 0 from the start"
 STAYS_AT_0 = "a class stays at 0"
 IS_NAN = "my Dice is nan"
 LOSS_NAN = "loss is NaN"
+EXPLODES = "my loss explodes"
 WORSE = "validation is much worse than pseudo-Dice"
 NO_BETTER = "it no longer gets better"
 GETS_WORSE = "my Dice gets worse again"
@@ -48,6 +49,9 @@ TAIL = 3
 
 RATES = {"SGD": 0.1, "Adam": 0.005}
 """Learning rates above which it is the first suspect. nnU-Net has 0.01 for SGD, and up to 0.001 for AdamW."""
+
+LARGE = 10.0
+"""Loss above which it has exploded, as a multiple of the first one or of 1."""
 
 GAP = 0.2
 """Difference of pseudo-Dice and validation that is much."""
@@ -91,6 +95,18 @@ def first_not_finite(epochs: Sequence[LoggedEpoch]) -> LoggedEpoch | None:
         if not math.isfinite(epoch.train) or not math.isfinite(epoch.validation):
             return epoch
     return None
+
+
+def first_exploded(epochs: Sequence[LoggedEpoch]) -> LoggedEpoch | None:
+    """First epoch whose loss is many times what it was in the beginning; None if there is none.
+
+    Args:
+        epochs: Epochs with finite losses.
+    """
+    if not epochs:
+        return None
+    limit = LARGE * max(abs(epochs[0].train), 1.0)
+    return next((epoch for epoch in epochs[1:] if max(epoch.train, epoch.validation) > limit), None)
 
 
 def zero_from(values: Sequence[float]) -> int | None:
@@ -173,10 +189,16 @@ def symptoms(training: Training, data: FoldData | None) -> Iterator[Symptom]:
     if broken is not None:
         yield _not_finite(training, broken)
         return
+    exploded = first_exploded(epochs)
+    if exploded is not None:
+        yield _explodes(training, exploded)
+        return
     if len(epochs) >= LEAST:
-        yield from _zeros(training, data)
+        zeros = list(_zeros(training, data))
+        yield from zeros
         yield from _undefined(training)
-        yield from _turns(training)
+        if not zeros:
+            yield from _turns(training)
         yield from _low(training)
     yield from _validation(training)
 
@@ -207,6 +229,35 @@ def _not_finite(training: Training, epoch: LoggedEpoch) -> Symptom:
         )
 
     return Symptom(LOSS_NAN, seen, ("values in the images that are no numbers",), otherwise, epoch=epoch.number)
+
+
+def _explodes(training: Training, epoch: LoggedEpoch) -> Symptom:
+    epochs = training.epochs
+    top = max(epochs, key=lambda past: past.train)
+    seen = (
+        f"the training loss rose from {epochs[0].train:.3g} to {epoch.train:.3g} in epoch {epoch.number}, "
+        f"{rate_words(epoch)}, and was up to {top.train:.4g}",
+        f"mean pseudo-Dice of the last epoch is {epochs[-1].mean_dice:.2f}",
+    )
+
+    def otherwise() -> Finding:
+        if found := too_large(training, epoch):
+            return found.explaining(EXPLODES, seen, epoch.number)
+        return Finding(
+            RATE_TOO_LARGE,
+            EXPLODES,
+            "possible",
+            seen,
+            (
+                "a lower rate or momentum, or one that rises slowly; gradients are clipped, so one odd case is enough "
+                "only for a moment",
+                f"nnunet-tricks conformance {training.trainer} looks whether the loss itself is sound",
+            ),
+            ("SGD_lr0p001", "Warmup"),
+            epoch=epoch.number,
+        )
+
+    return Symptom(EXPLODES, seen, ("values in the images that are no numbers",), otherwise, epoch=epoch.number)
 
 
 def _zeros(training: Training, data: FoldData | None) -> Iterator[Symptom]:
@@ -304,8 +355,8 @@ def _without(
         return Finding(
             PATCHES_WITHOUT,
             words,
-            "likely",
-            (*seen, *told, "patches without a class pay for never predicting it, and their number outweighs"),
+            "likely" if content or (share is not None and share < RARE) else "possible",
+            (*seen, *told, "patches without a class are rewarded for never predicting it"),
             ("show it more often, and take the reward away that patches without it give",),
             ("NoSmooth", "ClassBalancedSampling"),
             (name,),

@@ -1,11 +1,13 @@
 """Whether an epoch waits for the processes that load and augment patches.
 
-nnU-Net's log does not say how long a step waited. Two things in it tell nevertheless:
+nnU-Net's log does not say how long a step waited. Three things tell nevertheless:
 
 - The full validation predicts whole images without loading processes. From its times follows what a patch costs the
   network, on the same machine. If all patches of an epoch cost much less than the epoch took, the rest was waiting.
-- What nnU-Net's augmentation takes elsewhere, as ``docs/waiting.md`` measured it. It is used where the training is not
-  finished. ``doctor --workers`` measures it.
+- It also reads whole cases, and the log says how long that takes. A slow disk is seen there.
+- Where there was no validation: what nnU-Net's augmentation takes elsewhere, as ``docs/waiting.md`` measured it.
+
+``doctor --workers`` measures it.
 """
 
 from __future__ import annotations
@@ -39,6 +41,9 @@ LABEL_TIME = {2: 3e-9, 3: 12e-9}
 BOUND = 0.7
 """Share of an epoch that loading would fill, from which on the epoch is bound by it."""
 
+SMALL = 2_000_000
+"""Voxels of a case that are read at once, however small a part of them is needed."""
+
 IDLE = 0.5
 """Share of an epoch below which the network's own work does not explain it."""
 
@@ -53,31 +58,33 @@ def faults(training: Training) -> Iterator[Finding]:
     if len(times) < 2:
         return
     epoch = median(times)
-    working, needed = computing_time(training), loading_time(training)
-    seen = []
-    if working is not None:
-        if working >= IDLE * epoch:
-            return
-        seen.append(
+    working, needed, reading = computing_time(training), loading_time(training), reading_time(training)
+    if reading is not None and reading >= BOUND * epoch:
+        usual = median(case.reading for case in training.log.predicted)
+        seen = (
+            f"an epoch takes {epoch:.3g} s, and its loading processes need about {reading:.3g} s for reading alone: a "
+            f"case took {usual:.2g} s to be read in the validation after the training"
+        )
+    elif working is not None and working < IDLE * epoch:
+        seen = (
             f"an epoch takes {epoch:.3g} s, and the network needs about {working:.3g} s for its patches, judged by the "
             "time of the validation after the training: so it waits for them"
         )
-        if reading := _reading(training):
-            seen.append(reading)
-    elif needed is not None and needed >= BOUND * epoch:
-        seen.append(
+    elif working is None and needed is not None and needed >= BOUND * epoch:
+        seen = (
             f"an epoch takes {epoch:.3g} s, and the loading processes need about {needed:.3g} s for its patches, by "
             "what nnU-Net's augmentation takes elsewhere: so the network waits for them"
         )
     else:
         return
     workers = training.text("dataloader_train.num_processes")
-    seen.append(f"patches were loaded by {workers or 'the training process itself, and no'} loading process(es)")
+    processes = "loading process" if workers == "1" else "loading processes"
+    who = f"{workers} {processes}" if workers else "the training process itself"
     yield Finding(
         WAITING,
         SLOW,
         "likely",
-        tuple(seen),
+        (seen, f"patches were loaded by {who}"),
         (
             "nnunet-tricks doctor --workers DATASET measures it on this machine, and says which nnUNet_n_proc_DA "
             "keeps the device busy; preprocessed data belong on a fast local disk",
@@ -149,11 +156,25 @@ def loading_time(training: Training) -> float | None:
     return steps * batch * math.prod(patch) * of_voxel / workers
 
 
-def _reading(training: Training) -> str:
-    """A sentence where reading a case takes long; nothing where not."""
-    times = [case.reading for case in training.log.predicted]
-    usual = median(times)
-    return f"a whole case took {usual:.2g} s to be read, which is slow" if usual >= 0.2 else ""
+def reading_time(training: Training) -> float | None:
+    """Seconds that all loading processes together need to read the cases of an epoch's patches; None if not known.
+
+    Args:
+        training: The training.
+    """
+    workers, batch, steps = (
+        training.number(key) for key in ("dataloader_train.num_processes", "batch_size", "num_iterations_per_epoch")
+    )
+    patch, cases = _patch(training), training.log.predicted
+    if batch is None or steps is None or not patch or len(cases) < 4:
+        return None
+    # Of a large case only the part around a patch is read.
+    parts = [
+        case.reading
+        * min(1.0, max(SMALL, math.prod(2 * size for size in patch) * case.shape[0]) / math.prod(case.shape))
+        for case in cases
+    ]
+    return steps * batch * median(parts) / (workers or 1)
 
 
 def _views(training: Training) -> int | None:

@@ -67,5 +67,5 @@ def test_images_are_those_that_nnunet_wrote(tmp_path: Path) -> None:
         read = case_file.image_and_labels(tmp_path, case)
         np.testing.assert_array_equal(read[0], image)
         np.testing.assert_array_equal(read[1], labels[0])
-    with pytest.raises(ValueError, match="none in .* cannot be read"):
+    with pytest.raises(ValueError, match=r"none in .* cannot be read"):
         case_file.image_and_labels(tmp_path, "none")
