@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nnunet_tricks.diagnosis.diagnose import Diagnosis
-    from nnunet_tricks.diagnosis.finding import Finding
+    from nnunet_tricks.comparison.diagnosis.diagnose import Diagnosis
+    from nnunet_tricks.comparison.diagnosis.finding import Finding
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,14 +37,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what was found in each fold."""
-    from nnunet_tricks.diagnosis.diagnose import diagnose
+    from nnunet_tricks.comparison.diagnosis.diagnose import diagnose
 
     picture: Path | None = arguments.picture
     if picture and (picture.suffix.lower() != ".png" or not picture.absolute().parent.is_dir()):
         raise ValueError(f"--picture takes a file that ends with .png, in a folder that is there, got '{picture}'")
     diagnoses = diagnose(arguments.model, arguments.folds, variables=os.environ, with_data=arguments.data)
     if picture:
-        from nnunet_tricks.diagnosis.picture import draw
+        from nnunet_tricks.comparison.diagnosis.picture import draw
 
         draw(diagnoses, picture)
     if arguments.json:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnunet_tricks.nnunet import training_log
-from nnunet_tricks.nnunet.training_log import TrainingLog
+from nnunet_tricks.nnunet.training_log import LoggedTraining
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def read(lines: Iterable[str]) -> list[EpochLog]:
     return _means(training_log.read(lines))
 
 
-def _means(log: TrainingLog) -> list[EpochLog]:
+def _means(log: LoggedTraining) -> list[EpochLog]:
     return [
         EpochLog(epoch.number, _finite(epoch.train), _finite(epoch.validation), epoch.mean_dice) for epoch in log.epochs
     ]

@@ -66,7 +66,7 @@ class PredictedCase:
 
 
 @dataclass(frozen=True)
-class TrainingLog:
+class LoggedTraining:
     """What the logs of a training say.
 
     Attributes:
@@ -82,7 +82,7 @@ class TrainingLog:
     predicted: tuple[PredictedCase, ...] = ()
 
 
-def of_folder(fold_folder: Path) -> TrainingLog:
+def of_folder(fold_folder: Path) -> LoggedTraining:
     """Read the logs of a training.
 
     Args:
@@ -99,7 +99,7 @@ def logs_of(fold_folder: Path) -> list[Path]:
     return sorted(fold_folder.glob("training_log_*.txt"), key=_moment)
 
 
-def read(lines: Iterable[str]) -> TrainingLog:
+def read(lines: Iterable[str]) -> LoggedTraining:
     """The epochs in the lines of a log.
 
     Examples:
@@ -124,7 +124,7 @@ def read(lines: Iterable[str]) -> TrainingLog:
         elif number is not None and values:
             known.setdefault(number, {})[key] = values
     epochs = tuple(_epoch(number, values) for number, values in sorted(known.items()) if _is_complete(values))
-    return TrainingLog(epochs, begun, final, tuple(_predicted(lines)))
+    return LoggedTraining(epochs, begun, final, tuple(_predicted(lines)))
 
 
 def of_checkpoint(logging: Mapping[str, Any]) -> tuple[LoggedEpoch, ...]:

@@ -33,7 +33,7 @@ FEW = 4
 
 
 @dataclass(frozen=True)
-class Displacement:
+class LabelOffset:
     """Where labels fit their images best.
 
     Attributes:
@@ -61,7 +61,7 @@ class Displacement:
         return not self.is_common and self.judged >= FEW and 2 * self.beside >= self.judged
 
 
-def displacement(cases: Sequence[tuple[NDArray[np.float32], NDArray[np.int16]]]) -> Displacement:
+def displacement(cases: Sequence[tuple[NDArray[np.float32], NDArray[np.int16]]]) -> LabelOffset:
     """Where the labels of some cases fit their images best.
 
     Args:
@@ -69,12 +69,12 @@ def displacement(cases: Sequence[tuple[NDArray[np.float32], NDArray[np.int16]]])
     """
     fits = [fit for image, labels in cases if (fit := fit_of(image, labels)) is not None]
     if len(fits) < FEW or len({fit.ndim for fit in fits}) > 1:
-        return Displacement(len(fits), None, 0.0, 0, 0)
+        return LabelOffset(len(fits), None, 0.0, 0, 0)
     peaks = [peak(fit) for fit in fits]
     sharp = [place for place, height in peaks if height >= SHARP]
     place, height = peak(np.mean(_same_reach(fits), axis=0))
     common = tuple(-step for step in place) if height >= CLEAR else None
-    return Displacement(len(fits), common, height, len(sharp), sum(max(map(abs, place)) >= LEAST for place in sharp))
+    return LabelOffset(len(fits), common, height, len(sharp), sum(max(map(abs, place)) >= LEAST for place in sharp))
 
 
 def fit_of(image: NDArray[np.float32], labels: NDArray[np.int16]) -> NDArray[np.float64] | None:

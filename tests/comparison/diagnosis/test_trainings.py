@@ -16,10 +16,10 @@ import torch
 
 from nnunet_tricks.catalogue.naming import parse
 from nnunet_tricks.cli import main
-from nnunet_tricks.diagnosis import curves, labels, loading
-from nnunet_tricks.diagnosis.diagnose import Diagnosis, diagnose
+from nnunet_tricks.comparison.diagnosis import curves, labels, loading
+from nnunet_tricks.comparison.diagnosis.diagnose import Diagnosis, diagnose
 from tests.checkout import ROOT
-from tests.diagnosis.world import CASES, Labels, as_they_are, model, preprocess
+from tests.comparison.diagnosis.world import CASES, Labels, as_they_are, model, preprocess
 
 
 def shifted(labels: Labels, number: int) -> Labels:
@@ -176,7 +176,7 @@ def test_what_cannot_be_looked_at_is_one_sentence(
 
 
 def test_every_trick_that_is_named_is_a_trainer() -> None:
-    sources = (ROOT / "nnunet_tricks" / "diagnosis").glob("*.py")
+    sources = (ROOT / "nnunet_tricks" / "comparison" / "diagnosis").glob("*.py")
     named = set()
     for source in sources:
         for node in ast.walk(ast.parse(source.read_text())):

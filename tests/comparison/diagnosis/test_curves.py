@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nnunet_tricks.comparison import curves as means
-from nnunet_tricks.diagnosis import curves, loading
-from nnunet_tricks.diagnosis.diagnose import joined
-from nnunet_tricks.diagnosis.finding import Finding
-from nnunet_tricks.diagnosis.training import ClassScore, Training
+from nnunet_tricks.comparison.diagnosis import curves, loading
+from nnunet_tricks.comparison.diagnosis.diagnose import joined
+from nnunet_tricks.comparison.diagnosis.finding import Finding
+from nnunet_tricks.comparison.diagnosis.training import ClassScore, Training
 from nnunet_tricks.nnunet import training_log
-from nnunet_tricks.nnunet.training_log import LoggedEpoch, TrainingLog
+from nnunet_tricks.nnunet.training_log import LoggedEpoch, LoggedTraining
 
 NUMBERS = st.one_of(st.just(math.nan), st.floats(-2, 1e5).map(lambda number: float(np.round(number, 4))))
 DICE = st.one_of(st.just(math.nan), st.just(0.0), st.floats(0, 1).map(lambda number: float(np.round(number, 4))))
@@ -42,12 +42,12 @@ def written(epochs: list[tuple[float, float, float, list[float], float]]) -> lis
     return [f"2026-01-01 00:00:00.000001: {line} " for line in lines]
 
 
-def same(one: float, other: float) -> bool:
-    return bool(np.isclose(one, other, rtol=1e-6, atol=1e-5, equal_nan=True))
+def same(read: float, noted: float) -> bool:
+    return bool(np.isclose(read, noted, rtol=1e-6, atol=1e-5, equal_nan=True))
 
 
 def training(epochs: tuple[LoggedEpoch, ...], **settings: str) -> Training:
-    return Training(Path("model/fold_0"), TrainingLog(epochs), names=("a", "b", "c"), settings=settings)
+    return Training(Path("model/fold_0"), LoggedTraining(epochs), names=("a", "b", "c"), settings=settings)
 
 
 @given(EPOCHS)

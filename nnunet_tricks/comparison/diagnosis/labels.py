@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from nnunet_tricks.diagnosis.alignment import displacement
-from nnunet_tricks.diagnosis.data import FoldData
-from nnunet_tricks.diagnosis.finding import Finding
-from nnunet_tricks.diagnosis.training import Training
+from nnunet_tricks.comparison.diagnosis.alignment import displacement
+from nnunet_tricks.comparison.diagnosis.data import FoldData
+from nnunet_tricks.comparison.diagnosis.finding import Finding
+from nnunet_tricks.comparison.diagnosis.training import Training
 from nnunet_tricks.nnunet.classes import Classes
 
 MISSING = "class missing from the fold"
@@ -54,8 +54,8 @@ def region_order(description: Mapping[str, Any]) -> Iterator[Finding]:
 
     Examples:
         >>> wrong = {"labels": {"background": 0, "whole": [1, 2], "core": 2}, "regions_class_order": [2, 1]}
-        >>> [finding.seen[0] for finding in region_order(wrong)]
-        ["a perfect prediction of label 2 would be written as label 1 ('core' before 'whole')"]
+        >>> [finding.seen[1] for finding in region_order(wrong)]
+        ['a perfect prediction of label 2 would be written as label 1']
     """
     order = description.get("regions_class_order")
     if not isinstance(order, list | tuple) or "labels" not in description:
@@ -69,9 +69,7 @@ def region_order(description: Mapping[str, Any]) -> Iterator[Finding]:
         containing = [place for place, (_, labels) in enumerate(regions) if label in labels]
         written = int(order[containing[-1]]) if containing else 0
         if written != label:
-            best = [place for place in containing if order[place] == label]
-            names = f" ('{regions[best[0]][0]}' before '{regions[containing[-1]][0]}')" if best else ""
-            wrong.append(f"a perfect prediction of label {label} would be written as label {written}{names}")
+            wrong.append(f"a perfect prediction of label {label} would be written as label {written}")
     if wrong:
         yield Finding(
             ORDER,
@@ -201,8 +199,8 @@ def _beside(data: FoldData) -> Iterator[Finding]:
             "",
             "likely",
             (
-                f"in {where.cases} training cases that were read, borders of labels fit the edges of the images best "
-                f"if they are moved back by ({steps}) voxels of the preprocessed images",
+                f"labels are displaced by ({steps}) voxels: moved back by that, their borders fit the edges of the "
+                f"images best ({where.cases} preprocessed training cases were read)",
             ),
             advice,
         )

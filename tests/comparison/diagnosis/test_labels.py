@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
-from nnunet_tricks.diagnosis.alignment import LEAST, REACH, displacement, fit_of, peak
-from nnunet_tricks.diagnosis.labels import region_order
-from tests.diagnosis.world import cells
+from nnunet_tricks.comparison.diagnosis.alignment import LEAST, REACH, displacement, fit_of, peak
+from nnunet_tricks.comparison.diagnosis.labels import region_order
+from tests.comparison.diagnosis.world import cells
 
 
 def gives_back(description: Mapping[str, Any]) -> bool:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nnunet_tricks.diagnosis import curves, data, labels, loading, training
-from nnunet_tricks.diagnosis.curves import LEAST, Symptom
-from nnunet_tricks.diagnosis.finding import WORST_FIRST, Finding
-from nnunet_tricks.diagnosis.training import Training
+from nnunet_tricks.comparison.diagnosis import curves, data, labels, loading, training
+from nnunet_tricks.comparison.diagnosis.curves import LEAST, Symptom
+from nnunet_tricks.comparison.diagnosis.finding import WORST_FIRST, Finding
+from nnunet_tricks.comparison.diagnosis.training import Training
 
 
 @dataclass(frozen=True)

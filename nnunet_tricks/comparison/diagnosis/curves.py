@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 from statistics import fmean
 
-from nnunet_tricks.diagnosis.data import FoldData
-from nnunet_tricks.diagnosis.finding import Finding
-from nnunet_tricks.diagnosis.training import RATE, Training
+from nnunet_tricks.comparison.diagnosis.data import FoldData
+from nnunet_tricks.comparison.diagnosis.finding import Finding
+from nnunet_tricks.comparison.diagnosis.training import RATE, Training
 from nnunet_tricks.nnunet.training_log import LoggedEpoch
 
 FALLS_TO_0 = "my Dice falls to 0"

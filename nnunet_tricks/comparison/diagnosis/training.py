@@ -11,7 +11,7 @@ from typing import Any
 from nnunet_tricks.nnunet import training_log
 from nnunet_tricks.nnunet.classes import Classes
 from nnunet_tricks.nnunet.folders import read_json
-from nnunet_tricks.nnunet.training_log import LoggedEpoch, TrainingLog
+from nnunet_tricks.nnunet.training_log import LoggedEpoch, LoggedTraining
 
 CHECKPOINTS = ("checkpoint_final.pth", "checkpoint_latest.pth", "checkpoint_best.pth")
 
@@ -58,7 +58,7 @@ class Training:
     """
 
     folder: Path
-    log: TrainingLog
+    log: LoggedTraining
     source: str = ""
     names: tuple[str, ...] = ()
     description: Mapping[str, Any] = field(default_factory=dict)
@@ -178,7 +178,7 @@ def class_names(description: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(sorted(values, key=lambda name: values[name]))
 
 
-def _log(folder: Path) -> tuple[TrainingLog, str]:
+def _log(folder: Path) -> tuple[LoggedTraining, str]:
     logs = training_log.logs_of(folder)
     if logs:
         return training_log.of_folder(folder), logs[-1].name
@@ -196,7 +196,7 @@ def _log(folder: Path) -> tuple[TrainingLog, str]:
     epochs = training_log.of_checkpoint(logging if isinstance(logging, Mapping) else {})
     if not epochs:
         raise ValueError(f"{checkpoints[0]} holds no log, and {folder} has no training_log_*.txt")
-    return TrainingLog(epochs, epochs[-1].number), checkpoints[0].name
+    return LoggedTraining(epochs, epochs[-1].number), checkpoints[0].name
 
 
 def _object(file: Path) -> dict[str, Any]:

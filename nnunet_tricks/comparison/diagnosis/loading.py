@@ -19,8 +19,8 @@ from statistics import median, quantiles
 from typing import Any
 
 from nnunet_tricks.catalogue.naming import IllegalName, parse
-from nnunet_tricks.diagnosis.finding import Finding
-from nnunet_tricks.diagnosis.training import Training
+from nnunet_tricks.comparison.diagnosis.finding import Finding
+from nnunet_tricks.comparison.diagnosis.training import Training
 from nnunet_tricks.nnunet.plans_file import resolve
 
 WAITING = "loading processes are too slow"
@@ -44,7 +44,7 @@ BOUND = 0.7
 SMALL = 2_000_000
 """Voxels of a case that are read at once, however small a part of them is needed."""
 
-IDLE = 0.5
+IDLE = 1 / 3
 """Share of an epoch below which the network's own work does not explain it."""
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunet_tricks.diagnosis.training import Training
+from nnunet_tricks.comparison.diagnosis.training import Training
 from nnunet_tricks.nnunet import case_file
 from nnunet_tricks.nnunet.classes import Classes
 from nnunet_tricks.nnunet.folders import read_json
