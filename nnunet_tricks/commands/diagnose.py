@@ -63,7 +63,8 @@ def _say(diagnosis: Diagnosis) -> None:
     from nnunet_tricks.utilities.terminal import BOLD, say, styled
 
     training = diagnosis.training
-    last = f", {len(training.epochs)} epochs" if training.epochs else ""
+    count = len(training.epochs)
+    last = f", {count} epoch{'s' if count > 1 else ''}" if count else ""
     print(styled(f"{training.folder.parent.name}, fold {training.fold}{last}", BOLD))
     for finding in diagnosis.findings:
         _say_finding(finding)

@@ -124,7 +124,8 @@ def _cases(training: Training, place: Path, present: set[str]) -> tuple[list[str
     number = int(training.fold) if training.fold.isdecimal() else -1
     if not isinstance(folds, list) or not 0 <= number < len(folds):
         raise ValueError(f"{file} has no fold {training.fold}")
-    return tuple([case for case in folds[number][part] if case in present] for part in ("train", "val"))  # type: ignore[return-value]
+    train, validation = ([case for case in folds[number][part] if case in present] for part in ("train", "val"))
+    return train, validation
 
 
 def _spread(cases: Sequence[str], count: int) -> list[str]:

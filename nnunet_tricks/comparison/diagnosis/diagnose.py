@@ -9,6 +9,7 @@ from typing import Any
 
 from nnunet_tricks.comparison.diagnosis import curves, data, labels, loading, training
 from nnunet_tricks.comparison.diagnosis.curves import LEAST, Symptom
+from nnunet_tricks.comparison.diagnosis.data import FoldData
 from nnunet_tricks.comparison.diagnosis.finding import WORST_FIRST, Finding
 from nnunet_tricks.comparison.diagnosis.training import Training
 
@@ -94,7 +95,7 @@ def _explains(finding: Finding, symptom: Symptom) -> bool:
     return finding.cause in symptom.causes and same
 
 
-def _notes(trained: Training, found: object) -> list[str]:
+def _notes(trained: Training, found: FoldData | str | None) -> list[str]:
     epochs, planned = len(trained.epochs), trained.planned_epochs
     notes = []
     if not epochs:
@@ -105,13 +106,17 @@ def _notes(trained: Training, found: object) -> list[str]:
             + ": the error that ended it stands in the output of nnUNetv2_train, not in the log"
         )
     elif epochs < LEAST:
-        notes.append(f"the log has {epochs} epochs, and curves say little before epoch {LEAST}")
+        notes.append(f"the log has {_epochs(epochs)}, and curves say little before the {LEAST}th")
     if not trained.finished:
-        of = f" of {planned}" if planned else ""
-        notes.append(f"the training is not finished: {epochs}{of} epochs, it runs or has been stopped")
+        done = f"{epochs} of {_epochs(planned)}" if planned else _epochs(epochs)
+        notes.append(f"the training is not finished: {done}, it runs or has been stopped")
     if isinstance(found, str):
         notes.append(found)
-    elif len(found.training) < found.training_total:  # type: ignore[attr-defined]
-        read, total = len(found.training), found.training_total  # type: ignore[attr-defined]
+    elif isinstance(found, FoldData) and len(found.training) < found.training_total:
+        read, total = len(found.training), found.training_total
         notes.append(f"{read} of {total} training cases were read")
     return notes
+
+
+def _epochs(count: int) -> str:
+    return "1 epoch" if count == 1 else f"{count} epochs"
