@@ -238,7 +238,7 @@ class _Network:
         Raises:
             ValueError: If ONNX cannot express it.
         """
-        batch = torch.export.Dim("batch", min=1, max=1024)
+        batch = torch.export.Dim("batch")
         # Two patches: with one, the exporter would take the number of patches for a constant.
         example = torch.zeros(2, self._channels, *self._patch)
         try:
