@@ -39,6 +39,7 @@ GROUPS = {
         "annotate": "which slices to annotate, and masks in between",
     },
     "trained models": {
+        "diagnose": "why a training fails, and which trick to try",
         "predict": "predict with views, thresholds and uncertainty",
         "ensemble": "combine several predictions: a mean, or a vote",
         "postprocess": "keep large components, remove small, fill holes",

@@ -10,10 +10,10 @@ from statistics import median
 
 from nnunet_tricks.catalogue.naming import IllegalName, TrainerName, parse
 from nnunet_tricks.comparison.cost import EPOCH
-from nnunet_tricks.comparison.curves import logs_of
 from nnunet_tricks.comparison.folders import Predictions
 from nnunet_tricks.comparison.grouping import PredictedGroup
 from nnunet_tricks.comparison.methods import Group
+from nnunet_tricks.nnunet.training_log import logs_of
 from nnunet_tricks.utilities.durations import in_words
 from nnunet_tricks.utilities.wording import some
 

@@ -123,8 +123,8 @@ class StockModel:
                 does not bring, lack the configuration, or are damaged.
         """
         self.trainer = stock_trainer(trained_by, folder)
-        dataset_json = _read(folder / "dataset.json", "labels")
-        self.plans = PlansManager(_read(folder / "plans.json", "configurations"))
+        dataset_json = read_needed(folder / "dataset.json", "labels")
+        self.plans = PlansManager(read_needed(folder / "plans.json", "configurations"))
         if configuration not in self.plans.available_configurations:
             raise ValueError(f"{folder / 'plans.json'} lacks the configuration {configuration} that was trained")
         self.configuration = self.plans.get_configuration(configuration)
@@ -169,7 +169,16 @@ class StockModel:
             ) from error
 
 
-def _read(file: Path, needed: str) -> dict[str, Any]:
+def read_needed(file: Path, needed: str) -> dict[str, Any]:
+    """Content of a JSON file of a model folder.
+
+    Args:
+        file: File to read.
+        needed: Key that must hold an object.
+
+    Raises:
+        ValueError: If it is damaged.
+    """
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:

@@ -75,7 +75,7 @@ def export(
         for file in _one_by_one(model.checkpoints):
             converter.convert(file)
     else:
-        with _all_or_nothing(out, model.size) as staging:
+        with all_or_nothing(out, model.size) as staging:
             _write(converter, staging)
     return Exported("unchanged" if is_there else "exported", model, converter.trainer, converter.stock)
 
@@ -111,14 +111,27 @@ class _Converter:
         return checkpoint.get(TRAINED_BY, checkpoint["trainer_name"]), checkpoint["init_args"]["configuration"]
 
 
-def _look(model: ModelFolder, out: Path) -> bool:
-    """Whether ``out`` holds files as an export has them; refuses what holds anything else."""
+def is_filled(model: ModelFolder, out: Path) -> bool:
+    """Whether a folder holds anything.
+
+    Args:
+        model: Model to export.
+        out: Folder to make.
+
+    Raises:
+        ValueError: If it lies in the model, or is a file.
+    """
     source, target = model.folder.resolve(), out.resolve()
     if target == source or source in target.parents:
         raise ValueError(f"{out} lies in the model that is exported: choose a folder elsewhere")
     if out.exists() and not out.is_dir():
         raise ValueError(f"{out} is a file: choose a folder")
-    if not out.exists() or not any(out.iterdir()):
+    return out.exists() and any(out.iterdir())
+
+
+def _look(model: ModelFolder, out: Path) -> bool:
+    """Whether ``out`` holds files as an export has them; refuses what holds anything else."""
+    if not is_filled(model, out):
         return False
     if {path.relative_to(out) for path in out.rglob("*") if not path.is_dir()} != set(model.files):
         raise ValueError(f"{out} is not empty, and no export of this model: choose another folder or remove it")
@@ -159,8 +172,16 @@ def _same(own: Any, other: Any) -> bool:
 
 
 @contextmanager
-def _all_or_nothing(out: Path, size: int) -> Iterator[Path]:
-    """A folder that becomes ``out`` at the end, or vanishes."""
+def all_or_nothing(out: Path, size: int) -> Iterator[Path]:
+    """A folder that becomes ``out`` at the end, or vanishes.
+
+    Args:
+        out: Folder to make; it may be there if it is empty.
+        size: Bytes that will be written.
+
+    Raises:
+        OSError: If there is no room for them.
+    """
     out = out.resolve()
     out.parent.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(out.parent).free
