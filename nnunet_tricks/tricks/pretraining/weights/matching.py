@@ -69,9 +69,10 @@ class Match:
             >>> Match("", {}, 265, (), ()).counts
             '0 of 265 tensors of the encoder'
         >>> Match("", {}, 265, (), (), numbers=0.093).counts
-        '0 of 265 tensors of the encoder with 9% of its numbers'
+        '0 of 265 tensors of the encoder with 9 % of its numbers'
         """
-        share = f" with {self.numbers:.0%} of its numbers" if self.numbers < 1 and round(100 * self.numbers) else ""
+        percent = round(100 * self.numbers)
+        share = f" with {percent} % of its numbers" if 0 < percent < 100 else ""
         return f"{len(self.weights)} of {self.total} tensors of the encoder{share}"
 
     def lines(self) -> Iterator[str]:
