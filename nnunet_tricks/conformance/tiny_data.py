@@ -110,7 +110,7 @@ def _write_images(
     source: Path, *, ignore: bool, flat: bool, ending: str
 ) -> list[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
     """Write images and labels; return those of the training cases."""
-    for folder in ("imagesTr", "labelsTr", "imagesTs"):
+    for folder in ("imagesTr", "labelsTr", "weightsTr", "imagesTs"):
         (source / folder).mkdir(parents=True)
     written = []
     for index, case in enumerate((*TRAINING_CASES, UNSEEN_CASE)):
@@ -122,6 +122,11 @@ def _write_images(
             continue
         _write(source / "imagesTr" / f"{case}_0000{ending}", image, spacing)
         _write(source / "labelsTr" / f"{case}{ending}", labels[..., None], spacing)
+        if case != WITHOUT_CORE:
+            # Another weight for the rows of the first half.
+            rows = np.arange(labels.shape[-2])[:, None] < labels.shape[-2] // 2
+            weights = np.broadcast_to(np.where(rows, 1, 3).astype(np.uint8), labels.shape)
+            _write(source / "weightsTr" / f"{case}{ending}", weights[..., None], spacing)
         written.append((image, labels))
     return written
 

@@ -103,8 +103,9 @@ def exclusion(logits: Tensor, target: Tensor, lacking: Lacking, ignore_label: in
             continue
         labels = target[sample, 0]
         counted = torch.ones_like(labels, dtype=torch.bool) if ignore_label is None else labels != ignore_label
-        other = ((labels > 0) & counted).to(torch.float32)
-        probabilities = torch.softmax(logits[sample].float(), 0)
+        half = logits.dtype in (torch.float16, torch.bfloat16)
+        probabilities = torch.softmax(logits[sample].float() if half else logits[sample], 0)
+        other = ((labels > 0) & counted).to(probabilities.dtype)
         for channel in channels:
             p = probabilities[channel]
             overlap, predicted = (p * other).sum(), (p * counted).sum()
