@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from nnunet_tricks.training.counts_and_entropy import CountsAndEntropy, Lacking
 from nnunet_tricks.training.soft_counts import SoftCounts
 
 IGNORE_INDEX = -100
@@ -227,6 +228,22 @@ class Prediction:
             counts = [count[:, 1:] for count in counts]
         return Counts(*map(self._batch_sum, counts) if batch else counts), mapped
 
+    def counts_and_entropy(self, *, batch: bool = False, lacking: Lacking = ()) -> tuple[Counts, Tensor]:
+        """Soft counts of a label map's foreground classes and the sum of cross-entropies, weighted, in one pass.
+
+        Args:
+            batch: Whether the batch counts as one image, over all processes that share it.
+            lacking: Channels of each sample that are part of its background; empty for none.
+
+        Returns:
+            The counts, as ``counts`` gives them, and a scalar.
+        """
+        counting = self.weights_of_annotated
+        if counting is None and self.annotated is not None:
+            counting = self.annotated.to(self.logits.dtype)
+        *counts, entropy = CountsAndEntropy.apply(self.logits, self.target, counting, lacking)
+        return Counts(*map(self._batch_sum, counts) if batch else counts), entropy
+
     def complement(self, counts: Counts, *, batch: bool = False) -> Counts:
         """Soft counts of what is outside of each region, from those of what is inside.
 
@@ -342,8 +359,16 @@ class Prediction:
         weights = self.weights_of_annotated
         if weights is None:
             return self.mean(losses)
+        return (self.sum_decisions(losses) * weights).sum() / self.sum_of_weights
+
+    @property
+    def sum_of_weights(self) -> Tensor | int:
+        """Sum of the weights of annotated voxels, 1 if it is 0; their number where there are no weights."""
+        weights = self.weights_of_annotated
+        if weights is None:
+            return self.voxels
         total = weights.sum()
-        return (self.sum_decisions(losses) * weights).sum() / total.where(total > 0, 1)
+        return total.where(total > 0, 1)
 
     @cached_property
     def _values(self) -> Tensor:

@@ -60,7 +60,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
     ),
     TrickInfo(
         name="PartialLabels",
-        hooks=("labels",),
+        hooks=("labels.classes",),
         phase=PREPROCESSING,
         module="nnunet_tricks.tricks.partial.trainer",
         summary="classes that a case is not annotated for count neither for nor against, with any loss",

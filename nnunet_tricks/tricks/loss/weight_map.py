@@ -29,9 +29,6 @@ from nnunet_tricks.tricks.targets import weights
 from nnunet_tricks.tricks.targets.maps import Layout
 from nnunet_tricks.tricks.targets.weights import WithWeights
 
-MIXING = ("MixUp", "CutMix")
-"""Tricks that join two cases to one patch."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class WeightedDiceCE:
@@ -49,8 +46,11 @@ class WeightedDiceCE:
         """The loss, a scalar."""
         if prediction.weights is None:
             return cross_entropy(prediction) + nnunet_dice(prediction, batch=self.batch)
-        entropy = prediction.weighted_mean(prediction.decision_cross_entropy)
-        return entropy - dice_score(prediction.counts(batch=self.batch, weighted=True)).mean()
+        if prediction.regions:
+            entropy = prediction.weighted_mean(prediction.decision_cross_entropy)
+            return entropy - dice_score(prediction.counts(batch=self.batch, weighted=True)).mean()
+        counts, total = prediction.counts_and_entropy(batch=self.batch)
+        return total / prediction.sum_of_weights - dice_score(counts).mean()
 
 
 class nnUNetTrainerWeightMap(LossTrainer):
@@ -58,13 +58,11 @@ class nnUNetTrainerWeightMap(LossTrainer):
 
     @classmethod
     def check_planned(cls, planned: Planned) -> None:
-        """Refuse tricks that join two cases to one patch."""
+        """Refuse a trick that joins two cases to one patch; CutMix claims the targets itself."""
         super().check_planned(planned)
-        mixing = [trick.info.name for trick in cls.trainer_name.switched if trick.info.name in MIXING]
-        if mixing:
+        if any(trick.info.name == "MixUp" for trick in cls.trainer_name.switched):
             raise ValueError(
-                f"{mixing[0]} joins patches of two cases, each with its own weights: take it or WeightMap "
-                "out of the name"
+                "MixUp joins patches of two cases, each with its own weights: take it or WeightMap out of the name"
             )
 
     @classmethod

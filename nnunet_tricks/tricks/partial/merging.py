@@ -9,19 +9,22 @@ case is annotated for.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+from nnunetv2.training.loss.compound_losses import DC_and_CE_loss
+from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss
 from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from nnunet_tricks.training.counts_and_entropy import Lacking
+from nnunet_tricks.training.criterion import Criterion, Prediction
+from nnunet_tricks.tricks.loss.dice import dice_score
+
 NEVER = -1e4
 """Logit of a class that has a probability of exactly 0, also in half precision."""
-
-Lacking = Sequence[Sequence[int]]
-"""For each sample of a batch the channels of the classes or regions that its case is not annotated for."""
 
 
 class MergedClasses(Function):
@@ -114,6 +117,27 @@ def exclusion(logits: Tensor, target: Tensor, lacking: Lacking, ignore_label: in
     return torch.stack(terms).mean() if terms else logits.new_zeros(())
 
 
+@dataclass
+class MergedDiceCE:
+    """nnU-Net's default loss for label maps, of merged classes in one pass.
+
+    Attributes:
+        loss: nnU-Net's loss.
+        lacking: Channels that each sample lacks.
+    """
+
+    loss: DC_and_CE_loss
+    lacking: Lacking = ()
+
+    def __call__(self, prediction: Prediction) -> Tensor:
+        """The loss, a scalar."""
+        dice = getattr(self.loss.dc, "_orig_mod", self.loss.dc)
+        counts, total = prediction.counts_and_entropy(batch=dice.batch_dice, lacking=self.lacking)
+        entropy = self.loss.weight_ce * total / prediction.voxels
+        merged: Tensor = entropy - self.loss.weight_dice * dice_score(counts, smooth=dice.smooth).mean()
+        return merged
+
+
 class PartialLoss(nn.Module):
     """A loss on one level of deep supervision, shown only what the cases of a batch are annotated for.
 
@@ -133,6 +157,10 @@ class PartialLoss(nn.Module):
         """
         super().__init__()
         self.loss, self.regions, self.ignore_label, self.weight = loss, regions, ignore_label, weight
+        # nnU-Net's own loss in one pass.
+        self._in_one_pass = None
+        if _is_nnunets(loss):
+            self._in_one_pass = Criterion(MergedDiceCE(loss), ignore_label=ignore_label, ddp=loss.dc.ddp)
         self.lacking: Lacking = ()
         self.logits: Tensor | None = None
 
@@ -144,7 +172,19 @@ class PartialLoss(nn.Module):
         if not any(self.lacking) or len(self.lacking) != len(logits):
             plain: Tensor = self.loss(logits, target)
             return plain
-        loss: Tensor = self.loss(MergedClasses.apply(logits, self.lacking, self.regions), target)
+        if self._in_one_pass is not None:
+            self._in_one_pass.loss.lacking = self.lacking
+            loss: Tensor = self._in_one_pass(logits, target)
+        else:
+            loss = self.loss(MergedClasses.apply(logits, self.lacking, self.regions), target)
         if self.weight:
             loss = loss + self.weight * exclusion(logits, target, self.lacking, self.ignore_label)
         return loss
+
+
+def _is_nnunets(loss: Any) -> bool:
+    """Whether a loss is nnU-Net's default for label maps, with settings that are known here."""
+    if type(loss) is not DC_and_CE_loss:
+        return False
+    dice = getattr(loss.dc, "_orig_mod", loss.dc)
+    return type(dice) is MemoryEfficientSoftDiceLoss and not dice.do_bg and loss.ce.weight is None
