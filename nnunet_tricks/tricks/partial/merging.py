@@ -158,9 +158,10 @@ class PartialLoss(nn.Module):
         super().__init__()
         self.loss, self.regions, self.ignore_label, self.weight = loss, regions, ignore_label, weight
         # nnU-Net's own loss in one pass.
-        self._in_one_pass = None
+        self._merged: MergedDiceCE | None = None
         if _is_nnunets(loss):
-            self._in_one_pass = Criterion(MergedDiceCE(loss), ignore_label=ignore_label, ddp=loss.dc.ddp)
+            self._merged = MergedDiceCE(loss)
+            self._in_one_pass = Criterion(self._merged, ignore_label=ignore_label, ddp=loss.dc.ddp)
         self.lacking: Lacking = ()
         self.logits: Tensor | None = None
 
@@ -172,8 +173,8 @@ class PartialLoss(nn.Module):
         if not any(self.lacking) or len(self.lacking) != len(logits):
             plain: Tensor = self.loss(logits, target)
             return plain
-        if self._in_one_pass is not None:
-            self._in_one_pass.loss.lacking = self.lacking
+        if self._merged is not None:
+            self._merged.lacking = self.lacking
             loss: Tensor = self._in_one_pass(logits, target)
         else:
             loss = self.loss(MergedClasses.apply(logits, self.lacking, self.regions), target)

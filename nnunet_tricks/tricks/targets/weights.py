@@ -202,10 +202,11 @@ class ImageWithWeights:
         Args:
             where: A slice for each of the four axes; that of the channels takes all.
         """
-        image = np.asarray(self.image[(slice(None), *where[1:])], dtype=np.float32)
+        box = (slice(None), *where[1:])
+        image = np.asarray(self.image[box], dtype=np.float32)
         if self.weights is None:
             return np.concatenate([image, np.zeros_like(image[:1])])
-        return np.concatenate([image, self.weights[where[1:]][None].astype(np.float32) - 1])
+        return np.concatenate([image, self.weights[tuple(where[1:])][None].astype(np.float32) - 1])
 
 
 class WeightedCases:
@@ -226,7 +227,8 @@ class WeightedCases:
         """A case as nnU-Net loads it, with weights, which are read where they are cropped."""
         image, *rest = self.cases.load_case(identifier)
         file = self.folder / f"{identifier}.npy"
-        return ImageWithWeights(image, np.load(file, mmap_mode="r") if file.is_file() else None), *rest
+        weights = np.load(file, mmap_mode="r") if file.is_file() else None
+        return (ImageWithWeights(image, weights), *rest)
 
 
 class SplitWeights(BasicTransform):
