@@ -457,8 +457,8 @@ def _shrunk(weights: Tensor, size: Sequence[int]) -> Tensor:
     """Weights (B, *spatial) at the size of a level of deep supervision: means of the voxels that become one."""
     if tuple(weights.shape[1:]) == tuple(size):
         return weights
-    one = weights[:, None]
+    channel = weights[:, None]
     shape = [int(side) for side in size]
     if len(shape) == 2:
-        return F.adaptive_avg_pool2d(one, (shape[0], shape[1]))[:, 0]
-    return F.adaptive_avg_pool3d(one, (shape[0], shape[1], shape[2]))[:, 0]
+        return F.adaptive_avg_pool2d(channel, (shape[0], shape[1]))[:, 0]
+    return F.adaptive_avg_pool3d(channel, (shape[0], shape[1], shape[2]))[:, 0]
