@@ -35,6 +35,7 @@ GROUPS = {
     "data": {
         "convert": "raw data sets from ISIC, CoNIC, KiTS, LiTS, Cosmos55k",
         "check": "check a raw data set: pairs, geometry, labels, leaks",
+        "merge": "one data set of several, of different classes",
         "split": "folds by patient, even in labels, and a test part",
         "annotate": "which slices to annotate, and masks in between",
     },

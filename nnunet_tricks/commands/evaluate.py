@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nnunet_tricks.comparison.evaluate import MeasuredCase, MeasuringSettings
     from nnunet_tricks.comparison.table import MetricRow
+    from nnunet_tricks.nnunet.annotated_classes import AnnotatedClasses
     from nnunet_tricks.nnunet.classes import Classes
 
 
@@ -129,7 +130,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _absent(measured: Sequence[MeasuredCase]) -> Iterator[str]:
     """Classes that are nowhere: a mask of 0 and 255 has no label 1, but its numbers look like those of a bad model."""
     for label in measured[0].values if measured else ():
-        counts = [case.values[label] for case in measured]
+        counts = [case.values[label] for case in measured if case.is_annotated(label)]
         for count, files in (("FN", "label maps"), ("FP", "predictions")):
             if not any(of_case["TP"][0] + of_case[count][0] for of_case in counts):
                 yield f"{label} is in none of the {files}. Are their values those that were asked for?"
@@ -156,7 +157,7 @@ def check_workers(arguments: argparse.Namespace) -> None:
         raise ValueError(f"--workers is {arguments.workers}, and at least 1 is needed")
 
 
-def _settings(arguments: argparse.Namespace, classes: Classes) -> MeasuringSettings:
+def _settings(arguments: argparse.Namespace, classes: Classes, annotated: AnnotatedClasses | None) -> MeasuringSettings:
     """What the arguments ask for.
 
     Raises:
@@ -171,7 +172,8 @@ def _settings(arguments: argparse.Namespace, classes: Classes) -> MeasuringSetti
     tolerances = tuple(arguments.tolerances or TOLERANCES)
     chosen(metrics, tolerances)
     workers = arguments.workers or default_workers()
-    return MeasuringSettings(classes, metrics, tolerances, workers, by_index="positions" in arguments.accept)
+    by_index = "positions" in arguments.accept
+    return MeasuringSettings(classes, metrics, tolerances, workers, by_index=by_index, annotated=annotated)
 
 
 def _in_results(arguments: argparse.Namespace) -> tuple[list[MetricRow], list[MeasuredCase], Classes]:
@@ -181,13 +183,14 @@ def _in_results(arguments: argparse.Namespace) -> tuple[list[MetricRow], list[Me
 
     predictions = folders.find(arguments.predictions, part=arguments.part, folds=arguments.folds)
     classes = folders.classes_of(predictions[0].description, arguments.regions)
-    settings = _settings(arguments, classes)
+    settings = _settings(arguments, classes, predictions[0].annotated)
     rows: list[MetricRow] = []
     measured: list[MeasuredCase] = []
     for prediction in predictions:
         cases = evaluate(prediction.folder, prediction.files(), settings)
         measured += cases
         rows += rows_of(cases, **prediction.columns)
+    _print_left_out(settings, measured)
     return rows, measured, classes
 
 
@@ -202,7 +205,9 @@ def _in_folder(arguments: argparse.Namespace) -> tuple[list[MetricRow], list[Mea
     classes, ending = _meaning(arguments)
     truth = folders.labels_in(arguments.labels, ending)
     files = folders.matched(arguments.predictions, truth, ending, chill=arguments.chill)
-    measured = evaluate(arguments.predictions, files, _settings(arguments, classes))
+    settings = _settings(arguments, classes, _table(arguments))
+    measured = evaluate(arguments.predictions, files, settings)
+    _print_left_out(settings, measured)
     return rows_of(measured), measured, classes
 
 
@@ -217,6 +222,28 @@ def _meaning(arguments: argparse.Namespace) -> tuple[Classes, str]:
         return classes.with_regions(arguments.regions) if arguments.regions else classes, ending
     description = _description(arguments)
     return folders.classes_of(description, arguments.regions), str(description["file_ending"])
+
+
+def _table(arguments: argparse.Namespace) -> AnnotatedClasses | None:
+    """The table beside the labels, or beside ``dataset.json``, that says which classes each case is annotated for."""
+    from nnunet_tricks.nnunet import annotated_classes
+    from nnunet_tricks.nnunet.folders import read_json
+
+    labels = arguments.labels.absolute()
+    given = [arguments.dataset_json.absolute().parent] if arguments.dataset_json else []
+    for folder in (*given, labels, labels.parent):
+        if (folder / annotated_classes.FILE).is_file():
+            description = arguments.dataset_json or folder / "dataset.json"
+            return annotated_classes.beside(folder, read_json(description)) if description.is_file() else None
+    return None
+
+
+def _print_left_out(settings: MeasuringSettings, measured: Sequence[MeasuredCase]) -> None:
+    from nnunet_tricks.comparison.evaluate import left_out
+
+    note = left_out(settings.annotated, settings.classes, [case.files.case for case in measured])
+    if note:
+        print(f"Note: {note}", file=sys.stderr)
 
 
 def _description(arguments: argparse.Namespace) -> dict[str, Any]:

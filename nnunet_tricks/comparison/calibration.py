@@ -8,13 +8,14 @@ Each case has two numbers over the voxels that are foreground in truth or predic
 - Brier: mean over voxels of the squared distance between probabilities and truth, summed over the classes: 0 to 2
   (Brier, "Verification of forecasts expressed in terms of probability", 1950).
 
-Regions are judged one by one, each as two classes, and averaged.
+Regions are judged one by one, each as two classes, and averaged. Classes that a case is not annotated for are part of
+its background; such regions are left out.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -26,6 +27,7 @@ from nnunet_tricks.comparison.cache import MetricsCache, stamp
 from nnunet_tricks.comparison.evaluate import CaseFiles
 from nnunet_tricks.comparison.folders import Predictions
 from nnunet_tricks.comparison.table import MetricRow
+from nnunet_tricks.nnunet.annotated_classes import AnnotatedClasses
 from nnunet_tricks.nnunet.classes import Classes
 
 ECE, BRIER = "ECE", "Brier"
@@ -38,13 +40,19 @@ ROUNDING = 1e-5
 Array = NDArray[np.floating]
 
 
-def rows(predictions: Predictions, files: Sequence[CaseFiles], classes: Classes) -> list[MetricRow]:
+def rows(
+    predictions: Predictions,
+    files: Sequence[CaseFiles],
+    classes: Classes,
+    annotated: AnnotatedClasses | None = None,
+) -> list[MetricRow]:
     """ECE and Brier score of every case of a fold; nothing if a case has no probabilities.
 
     Args:
         predictions: Predictions of the fold.
         files: Files of the fold's cases.
         classes: Classes that the model was trained with.
+        annotated: Classes that each case is annotated for; None if all are annotated for all.
 
     Raises:
         ValueError: If probabilities do not fit the labels.
@@ -53,10 +61,12 @@ def rows(predictions: Predictions, files: Sequence[CaseFiles], classes: Classes)
         return []
     cache, case_rows = MetricsCache.of(predictions.folder, CACHE), []
     for case in files:
+        lacking = annotated.lacking(case.case) if annotated else frozenset()
         current = stamp(_probabilities(case), case.truth, classes.ignore)
+        current += f" without {', '.join(sorted(lacking))}" if lacking else ""
         values = cache.get(case.case, current).get(LABEL)
         if values is None:
-            ece, brier = _of_case(case, classes)
+            ece, brier = _of_case(case, classes, lacking)
             values = {ECE: (ece, "1"), BRIER: (brier, "1")}
             cache.put(case.case, current, {LABEL: values})
         case_rows += [
@@ -99,7 +109,7 @@ def _probabilities(files: CaseFiles) -> Path:
     return files.prediction.with_name(f"{files.case}.npz")
 
 
-def _of_case(files: CaseFiles, classes: Classes) -> tuple[float, float]:
+def _of_case(files: CaseFiles, classes: Classes, lacking: Collection[str]) -> tuple[float, float]:
     truth = images.read(files.truth).values
     try:
         with np.load(_probabilities(files)) as stored:
@@ -123,11 +133,17 @@ def _of_case(files: CaseFiles, classes: Classes) -> tuple[float, float]:
     if regions:
         single = [
             _judged(np.stack([1 - inside, inside]), np.isin(truth, values), annotated)
-            for inside, values in zip(probabilities, classes.values.values(), strict=True)
+            for inside, (name, values) in zip(probabilities, classes.values.items(), strict=True)
+            if name not in lacking
         ]
         defined = [pair for pair in single if not math.isnan(pair[0])]
         ece, brier = np.mean(defined or [(math.nan, math.nan)], axis=0)
         return float(ece), float(brier)
+    if lacking:
+        # What a case is not annotated for is part of its background.
+        channels = [classes.values[name][0] for name in lacking]
+        probabilities[0] += probabilities[channels].sum(0)
+        probabilities[channels] = 0
     return _judged(probabilities, truth, annotated)
 
 

@@ -19,7 +19,7 @@ from nnunet_tricks.comparison.comparison_table import (
     build_table,
 )
 from nnunet_tricks.comparison.cost import cost
-from nnunet_tricks.comparison.evaluate import MeasuredCase, MeasuringSettings, evaluate
+from nnunet_tricks.comparison.evaluate import MeasuredCase, MeasuringSettings, evaluate, left_out
 from nnunet_tricks.comparison.folders import Predictions, classes_of
 from nnunet_tricks.comparison.grouping import PredictedGroup
 from nnunet_tricks.comparison.methods import Group, Method
@@ -147,9 +147,11 @@ def _compared(models: PredictedGroup, question: ComparisonQuestion, names: tuple
         tuple(question.tolerances),
         question.workers,
         by_index="positions" in question.accept,
+        annotated=models.baseline[0].annotated,
     )
     measured = _measured(models, settings)
-    notes += filter(None, [positions.note(_displacements(measured))])
+    cases = [case.files.case for predictions in models.baseline for case in measured[predictions]]
+    notes += filter(None, [positions.note(_displacements(measured)), left_out(settings.annotated, classes, cases)])
     facts = TableFacts(
         group=models.group,
         metrics=names,
@@ -250,7 +252,7 @@ def _rows(models: PredictedGroup, measured: Measurements, names: Collection[str]
     # As the models were trained, whatever regions are measured.
     classes = classes_of(models.baseline[0].description)
     calibrations = [
-        calibration.rows(predictions, [case.files for case in cases], classes)
+        calibration.rows(predictions, [case.files for case in cases], classes, predictions.annotated)
         for predictions, cases in measured.items()
     ]
     # A method without probabilities in one fold would be judged on other cases than the rest.
@@ -265,7 +267,7 @@ def _collapses_of(models: PredictedGroup, method: Method, measured: Measurements
     for predictions in models.predictions[method]:
         cases = measured[predictions]
         for label in cases[0].values if cases else ():
-            counts = [case.values[label] for case in cases]
+            counts = [case.values[label] for case in cases if case.is_annotated(label)]
             predicted = sum(of_case["TP"][0] + of_case["FP"][0] for of_case in counts)
             annotated = sum(of_case["TP"][0] + of_case["FN"][0] for of_case in counts)
             if annotated and not predicted:
@@ -275,7 +277,8 @@ def _collapses_of(models: PredictedGroup, method: Method, measured: Measurements
 def _absent(models: PredictedGroup, measured: Measurements) -> Iterator[str]:
     cases = [case for predictions in models.baseline for case in measured[predictions]]
     for label in cases[0].values:
-        if not any(case.values[label]["TP"][0] + case.values[label]["FN"][0] for case in cases):
+        counts = [case.values[label] for case in cases if case.is_annotated(label)]
+        if not any(of_case["TP"][0] + of_case["FN"][0] for of_case in counts):
             yield f"{label} is in none of the labels: its numbers only say whether a model invents it."
 
 

@@ -17,6 +17,7 @@ from nnunet_tricks.comparison import images, positions
 from nnunet_tricks.comparison.cache import MetricsCache, Values, stamp
 from nnunet_tricks.comparison.metrics import DEFAULT, TOLERANCES, LabelMapPair, chosen
 from nnunet_tricks.comparison.positions import Displacement
+from nnunet_tricks.nnunet.annotated_classes import FILE, AnnotatedClasses
 from nnunet_tricks.nnunet.classes import Classes
 from nnunet_tricks.utilities.progress import shown
 from nnunet_tricks.utilities.wording import some
@@ -35,6 +36,7 @@ class MeasuringSettings:
         tolerances: Tolerances of the surface Dice in mm.
         workers: Number of processes.
         by_index: Whether headers may put prediction and label at different places.
+        annotated: Classes that each case is annotated for; None if all are annotated for all.
     """
 
     classes: Classes
@@ -42,6 +44,7 @@ class MeasuringSettings:
     tolerances: tuple[float, ...] = TOLERANCES
     workers: int = 1
     by_index: bool = False
+    annotated: AnnotatedClasses | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -80,6 +83,10 @@ class MeasuredCase:
     values: Mapping[str, Mapping[str, tuple[float, str]]]
     displacement: Displacement = field(default_factory=Displacement)
 
+    def is_annotated(self, label: str) -> bool:
+        """Whether the case is annotated for a class; if not, all numbers of the class are NaN."""
+        return not math.isnan(self.values[label]["TP"][0])
+
 
 def evaluate(folder: Path, files: Sequence[CaseFiles], settings: MeasuringSettings) -> list[MeasuredCase]:
     """Measure cases, or take what an earlier call has measured.
@@ -110,8 +117,41 @@ def evaluate(folder: Path, files: Sequence[CaseFiles], settings: MeasuringSettin
     for case in files:
         known = cache.get(case.case, stamps[case.case])
         values = {label: {name: known[key][name] for name in names} for label, key in keys.items()}
+        if settings.annotated is not None:
+            values = _of_annotated(values, settings.annotated, case.case, settings.classes)
         measured.append(MeasuredCase(case, values, cache.displacement(case.case)))
     return measured
+
+
+def _of_annotated(
+    values: Mapping[str, dict[str, tuple[float, str]]], table: AnnotatedClasses, case: str, classes: Classes
+) -> dict[str, dict[str, tuple[float, str]]]:
+    """Numbers that are NaN for classes that a case is not annotated for: its label map says nothing about them."""
+    return {
+        label: metrics
+        if table.knows(case, classes.values[label])
+        else {name: (math.nan, unit) for name, (_, unit) in metrics.items()}
+        for label, metrics in values.items()
+    }
+
+
+def left_out(table: AnnotatedClasses | None, classes: Classes, cases: Iterable[str]) -> str:
+    """A sentence on cases that are not annotated for a class; empty if all are.
+
+    Args:
+        table: Table of the data set, if it has one.
+        classes: Classes or regions that are measured.
+        cases: Names of the measured cases.
+    """
+    names = list(dict.fromkeys(cases))
+    unknown = {
+        label: sum(not table.knows(case, values) for case in names) if table else 0
+        for label, values in classes.values.items()
+    }
+    words = [f"{label} in {count}" for label, count in unknown.items() if count]
+    if not words:
+        return ""
+    return f"{FILE}: of {len(names)} cases are not annotated: {some(words)}. There these classes do not count."
 
 
 def _elsewhere(files: CaseFiles, cache: MetricsCache) -> str:

@@ -14,6 +14,8 @@ from nnunet_tricks.catalogue import after_training
 from nnunet_tricks.catalogue.naming import IllegalName, parse
 from nnunet_tricks.comparison.evaluate import CaseFiles
 from nnunet_tricks.comparison.images import ITK, NATURAL, TIFF
+from nnunet_tricks.nnunet import annotated_classes
+from nnunet_tricks.nnunet.annotated_classes import AnnotatedClasses
 from nnunet_tricks.nnunet.classes import Classes
 from nnunet_tricks.nnunet.folders import Folders, read_json
 from nnunet_tricks.nnunet.parts import Part
@@ -111,6 +113,12 @@ class Predictions:
         plans = dict(read_json(file))
         refuse_pretrained(plans, file)
         return plans
+
+    @property
+    def annotated(self) -> AnnotatedClasses | None:
+        """The table of the data set that says which classes each case is annotated for, if it has one."""
+        folders = Folders.of_environment()
+        return annotated_classes.find(folders.raw / self.dataset, folders.preprocessed / self.dataset, self.description)
 
     @property
     def columns(self) -> dict[str, Any]:

@@ -40,7 +40,10 @@ def write(content: Mapping[str, Any], file: Path) -> None:
 
 
 def _completed(metrics: Mapping[str, tuple[float, str]]) -> dict[str, float]:
-    values = {name: int(value) if unit == "voxels" else value for name, (value, unit) in metrics.items()}
+    values = {
+        name: int(value) if unit == "voxels" and not math.isnan(value) else value
+        for name, (value, unit) in metrics.items()
+    }
     values["n_pred"], values["n_ref"] = values["TP"] + values["FP"], values["TP"] + values["FN"]
     return values
 

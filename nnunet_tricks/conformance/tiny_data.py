@@ -17,8 +17,11 @@ from numpy.typing import NDArray
 from nnunet_tricks.conformance.grid import LABEL_MODES
 from nnunet_tricks.conformance.tiny_images import CORE, IGNORED, ORGAN, tiny_image, tiny_labels
 from nnunet_tricks.conformance.tiny_plans import PLANS_NAME, tiny_plans
+from nnunet_tricks.nnunet import annotated_classes
 
 TRAINING_CASES = ("case_0", "case_1", "case_2")
+WITHOUT_CORE = TRAINING_CASES[1]
+"""The inner class is missing in this case, as it is in real data, and the case is not annotated for it."""
 UNSEEN_CASE = "case_3"
 
 # Sizes differ. The second image is smaller than the patch and is padded. The third, for validation, must not be padded:
@@ -77,6 +80,7 @@ def make_tiny_data(raw: Path, preprocessed: Path, *, labels: str, flat: bool) ->
     fingerprint = _fingerprint(images, flat)
     plans = tiny_plans(name, flat=flat, intensities=fingerprint["foreground_intensity_properties_per_channel"])
     _write_json(source / "dataset.json", dataset_json)
+    _write_json(source / annotated_classes.FILE, {WITHOUT_CORE: ["whole" if labels.startswith("regions") else "organ"]})
     _write_json(target / "dataset.json", dataset_json)
     _write_json(target / "dataset_fingerprint.json", fingerprint)
     _write_json(target / f"{PLANS_NAME}.json", plans)
@@ -106,12 +110,11 @@ def _write_images(
     source: Path, *, ignore: bool, flat: bool, ending: str
 ) -> list[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
     """Write images and labels; return those of the training cases."""
-    for folder in ("imagesTr", "labelsTr", "imagesTs"):
+    for folder in ("imagesTr", "labelsTr", "weightsTr", "imagesTs"):
         (source / folder).mkdir(parents=True)
     written = []
     for index, case in enumerate((*TRAINING_CASES, UNSEEN_CASE)):
-        # The inner class is missing in one training case, as it is in real data.
-        labels = tiny_labels((_SHAPES_2D if flat else _SHAPES_3D)[index], core=index != 1, ignore=ignore)
+        labels = tiny_labels((_SHAPES_2D if flat else _SHAPES_3D)[index], core=case != WITHOUT_CORE, ignore=ignore)
         image = tiny_image(labels, channels=3 if flat else 1, seed=index)
         spacing = None if flat else _SPACINGS[index]
         if case == UNSEEN_CASE:
@@ -119,6 +122,11 @@ def _write_images(
             continue
         _write(source / "imagesTr" / f"{case}_0000{ending}", image, spacing)
         _write(source / "labelsTr" / f"{case}{ending}", labels[..., None], spacing)
+        if case != WITHOUT_CORE:
+            # Another weight for the rows of the first half.
+            rows = np.arange(labels.shape[-2])[:, None] < labels.shape[-2] // 2
+            weights = np.broadcast_to(np.where(rows, 1, 3).astype(np.uint8), labels.shape)
+            _write(source / "weightsTr" / f"{case}{ending}", weights[..., None], spacing)
         written.append((image, labels))
     return written
 

@@ -8,7 +8,7 @@ calls; deep supervision wraps it as it wraps nnU-Net's own losses.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from nnunet_tricks.training.counts_and_entropy import CountsAndEntropy, Lacking
 from nnunet_tricks.training.soft_counts import SoftCounts
 
 IGNORE_INDEX = -100
@@ -93,6 +94,7 @@ class Prediction:
             ``None`` where there are none, as at the lower levels of deep supervision.
         progress: Share of the training that is done.
         with_logs: Whether the loss needs log-probabilities beside probabilities, which then are their exponentials.
+        weights: How much each voxel counts by the data set's weight maps, (B, *spatial); ``None`` without any.
     """
 
     def __init__(
@@ -106,6 +108,7 @@ class Prediction:
         maps: Tensor | None = None,
         progress: float = 0,
         with_logs: bool = False,
+        weights: Tensor | None = None,
     ) -> None:
         """Prepare one level of what nnU-Net hands to its loss.
 
@@ -120,8 +123,10 @@ class Prediction:
             progress: The share of the training that is done, from 0.
             with_logs: Whether the loss needs both probabilities and log-probabilities. This only saves time:
                 probabilities of a label map are then made of the others.
+            weights: How much each voxel counts, (B, *spatial), at least 0.
         """
         self.with_logs = with_logs
+        self.weights = weights
         self.maps = maps
         self.progress = progress
         self.logits = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
@@ -166,18 +171,28 @@ class Prediction:
         # The ignore label is no class, so ignored voxels equal none.
         return (self.target == classes.view(-1, *[1] * (self.logits.ndim - 2))).to(self.logits.dtype)
 
-    def counts(self, *, background: bool = False, batch: bool = False, squared: bool = False) -> Counts:
+    @cached_property
+    def weights_of_annotated(self) -> Tensor | None:
+        """The weights, 0 where a voxel is ignored; ``None`` without any."""
+        if self.weights is None or self.annotated is None:
+            return self.weights
+        return self.weights * self.annotated
+
+    def counts(
+        self, *, background: bool = False, batch: bool = False, squared: bool = False, weighted: bool = False
+    ) -> Counts:
         """Soft counts of each class or region over the annotated voxels.
 
         Args:
             background: Whether class 0 of a label map is counted; regions have no background.
             batch: Whether the batch counts as one image, over all processes that share it.
             squared: Whether ``predicted`` sums squared probabilities, as V-Net does.
+            weighted: Whether each voxel counts as much as ``weights`` says.
 
         Returns:
             (B, classes) counts, or (classes,) of the whole batch.
         """
-        return self._counts_and_mapped(None, background=background, batch=batch, squared=squared)[0]
+        return self._counts_and_mapped(None, background=background, batch=batch, squared=squared, weighted=weighted)[0]
 
     def counts_and_mapped(
         self, maps: Tensor, *, errors: bool = False, background: bool = False, batch: bool = False
@@ -203,9 +218,11 @@ class Prediction:
         background: bool = False,
         batch: bool = False,
         squared: bool = False,
+        weighted: bool = False,
     ) -> tuple[Counts, Tensor]:
+        counting = self.weights_of_annotated if weighted and self.weights is not None else self.annotated
         *counts, mapped = SoftCounts.apply(
-            self.logits, self._values, self.target, self.annotated, self.regions, squared, maps, errors
+            self.logits, self._values, self.target, counting, self.regions, squared, maps, errors
         )
         if not background and not self.regions:
             counts = [count[:, 1:] for count in counts]
@@ -221,6 +238,22 @@ class Prediction:
             (classes,) counts.
         """
         return Counts(*map(self._batch_sum, counts))
+
+    def counts_and_entropy(self, *, batch: bool = False, lacking: Lacking = ()) -> tuple[Counts, Tensor]:
+        """Soft counts of a label map's foreground classes and the sum of cross-entropies, weighted, in one pass.
+
+        Args:
+            batch: Whether the batch counts as one image, over all processes that share it.
+            lacking: Channels of each sample that are part of its background; empty for none.
+
+        Returns:
+            The counts, as ``counts`` gives them, and a scalar.
+        """
+        counting = self.weights_of_annotated
+        if counting is None and self.annotated is not None:
+            counting = self.annotated.to(self.logits.dtype)
+        *counts, entropy = CountsAndEntropy.apply(self.logits, self.target, counting, lacking)
+        return Counts(*map(self._batch_sum, counts) if batch else counts), entropy
 
     def complement(self, counts: Counts, *, batch: bool = False) -> Counts:
         """Soft counts of what is outside of each region, from those of what is inside.
@@ -325,6 +358,29 @@ class Prediction:
         """
         return self.sum_decisions(losses).sum() / self.voxels
 
+    def weighted_mean(self, losses: Tensor) -> Tensor:
+        """Mean over the annotated voxels, each as much as ``weights`` says; as ``mean`` where there are none.
+
+        Args:
+            losses: (B, D, *spatial), 0 where a voxel is ignored.
+
+        Returns:
+            A scalar; 0, with a gradient of 0, where no voxel counts.
+        """
+        weights = self.weights_of_annotated
+        if weights is None:
+            return self.mean(losses)
+        return (self.sum_decisions(losses) * weights).sum() / self.sum_of_weights
+
+    @property
+    def sum_of_weights(self) -> Tensor | int:
+        """Sum of the weights of annotated voxels, 1 if it is 0; their number where there are no weights."""
+        weights = self.weights_of_annotated
+        if weights is None:
+            return self.voxels
+        total = weights.sum()
+        return total.where(total > 0, 1)
+
     @cached_property
     def _values(self) -> Tensor:
         """The values of ``probabilities``, which soft counts share, since both have gradients of their own."""
@@ -352,6 +408,7 @@ class Criterion(nn.Module):
 
     Attributes:
         maps: Maps of the batch at full size, for losses that need some; set before each step.
+        weights: How much each voxel counts at full size, (B, *spatial), for losses that ask; set for each step.
         progress: Share of the training that is done, for losses with a schedule; set before each epoch.
     """
 
@@ -372,6 +429,7 @@ class Criterion(nn.Module):
         self.ignore_label = ignore_label
         self.ddp = ddp
         self.maps: Tensor | None = None
+        self.weights: Tensor | None = None
         self.progress = 0.0
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
@@ -397,9 +455,21 @@ class Criterion(nn.Module):
                 maps=self.maps if self.maps is not None and self.maps.shape[2:] == logits.shape[2:] else None,
                 progress=self.progress,
                 with_logs=getattr(self.loss, "with_logs", False),
+                weights=None if self.weights is None else _shrunk(self.weights, logits.shape[2:]),
             )
             return self.loss(prediction)
 
     def extra_repr(self) -> str:
         """What stands in nnU-Net's debug.json."""
         return f"{self.loss}, regions={self.regions}, ignore_label={self.ignore_label}, ddp={self.ddp}"
+
+
+def _shrunk(weights: Tensor, size: Sequence[int]) -> Tensor:
+    """Weights (B, *spatial) at the size of a level of deep supervision: means of the voxels that become one."""
+    if tuple(weights.shape[1:]) == tuple(size):
+        return weights
+    channel = weights[:, None]
+    shape = [int(side) for side in size]
+    if len(shape) == 2:
+        return F.adaptive_avg_pool2d(channel, (shape[0], shape[1]))[:, 0]
+    return F.adaptive_avg_pool3d(channel, (shape[0], shape[1], shape[2]))[:, 0]

@@ -42,7 +42,7 @@ class SoftCounts(Function):
             logits: (B, C, *spatial), only to hang the gradient on.
             probabilities: Softmax of them or, for regions, sigmoid; no gradient is taken from it.
             target: (B, 1, *spatial) class indices, or (B, C or more, *spatial) regions.
-            annotated: (B, *spatial), true where a voxel counts; ``None`` where all do.
+            annotated: (B, *spatial), true where a voxel counts, or how much it counts; ``None`` where all count alike.
             regions: Which of the two the target is.
             squared: Whether to sum squared probabilities.
             maps: (B, M, *spatial) for the last M channels; ``None`` where there are none.
@@ -58,7 +58,7 @@ class SoftCounts(Function):
         mapped_sums = probabilities.new_empty(len(probabilities), len(mapped))
         sums = [probabilities.new_empty(probabilities.shape[:2]) for _ in range(3)]
         for c in range(probabilities.shape[1]):
-            p, g = probabilities[:, c], class_truth(target, annotated, c, regions).to(probabilities.dtype)
+            p, g = probabilities[:, c], _truth(target, annotated, c, regions).to(probabilities.dtype)
             sums[2][:, c] = _sum(g)
             if c >= without_map:
                 map_ = mapped[c - without_map]
@@ -85,7 +85,7 @@ class SoftCounts(Function):
         shape = (-1, *[1] * (probabilities.ndim - 2))
         for c in range(probabilities.shape[1]):
             p, slope = probabilities[:, c], gradient[:, c]
-            truth = class_truth(target, annotated, c, ctx.regions)
+            truth = _truth(target, annotated, c, ctx.regions)
             slope.copy_(truth).mul_(of_overlap[:, c].view(shape))
             share = of_predicted[:, c].view(shape)
             share = share * p * 2 if ctx.squared else share
@@ -116,6 +116,13 @@ def class_truth(target: Tensor, annotated: Tensor | None, channel: int, regions:
         return target[:, 0] == channel
     truth = target[:, channel].bool()
     return truth if annotated is None else truth & annotated
+
+
+def _truth(target: Tensor, annotated: Tensor | None, channel: int, regions: bool) -> Tensor:
+    """Where a class or region is, (B, *spatial), as much as each voxel counts."""
+    if annotated is None or not annotated.is_floating_point():
+        return class_truth(target, annotated, channel, regions)
+    return annotated * class_truth(target, None, channel, regions)
 
 
 def _sum(image: Tensor) -> Tensor:

@@ -210,6 +210,16 @@ class TrickTrainer(nnUNetTrainer):
         dataset = self.dataset_class(self.preprocessed_dataset_folder, cases)
         return voxel_counts.count(dataset, cases, log=self.print_to_log_file)
 
+    def class_voxels(self, classes: Sequence[Any]) -> tuple[list[int], int]:
+        """Voxels of classes in the training cases of this fold, and of all that is annotated there.
+
+        Args:
+            classes: All classes of the data set, background among them, or all regions: a label, or several.
+        """
+        labels = self.training_voxels()
+        labels.pop(self.label_manager.ignore_label, None)
+        return voxel_counts.of_classes(labels, classes), sum(labels.values())
+
     def _check_labels(self) -> None:
         folder, (training, validation) = self.preprocessed_dataset_folder, self.do_split()
         # In "all" they are the same.
@@ -390,14 +400,10 @@ class LossTrainer(TrickTrainer):
         Raises:
             ValueError: If no class but the background occurs.
         """
-        labels = self.training_voxels()
-        labels.pop(self.label_manager.ignore_label, None)
         classes = self.label_manager.foreground_regions if self.has_regions else range(len(self.class_names))
+        voxels, annotated = self.class_voxels(classes)
         counts = VoxelCounts(
-            names=self.class_names,
-            voxels=tuple(voxel_counts.of_classes(labels, classes)),
-            annotated=sum(labels.values()),
-            regions=self.has_regions,
+            names=self.class_names, voxels=tuple(voxels), annotated=annotated, regions=self.has_regions
         )
         if not any(counts.foreground):
             raise ValueError(

@@ -18,6 +18,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
         "It changes the weights that a training starts from, or how they move: there is no picture of it. "
         "[Pretrained weights](../pretrained.md).",
     ),
+    "labels.classes": ("", "It changes what the loss sees of cases that lack a class: there is no picture of it."),
     "labels": ("patches:slices_picture", "Which slices are annotated, and where the middles of patches fall."),
     "loss": (
         "losses:loss_picture",

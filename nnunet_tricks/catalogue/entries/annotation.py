@@ -1,4 +1,4 @@
-"""Training on data of which only some slices are annotated."""
+"""Training on data that are annotated in part: some slices, or some classes."""
 
 from __future__ import annotations
 
@@ -57,5 +57,26 @@ ENTRIES: tuple[TrickInfo, ...] = (
         challenges=("few labels",),
         use_when="where only some slices are annotated, and to simulate such budgets on dense data",
         avoid_when="with dense labels at its defaults: it then only changes padding and how patches are centred",
+    ),
+    TrickInfo(
+        name="PartialLabels",
+        hooks=("labels.classes",),
+        phase=PREPROCESSING,
+        module="nnunet_tricks.tricks.partial.trainer",
+        summary="classes that a case is not annotated for count neither for nor against, with any loss",
+        formula="background q_0 = p_0 + sum of p over classes the case lacks; regions that it lacks have no gradient",
+        parameters=(
+            Parameter(
+                name="exclusion",
+                default=0.0,
+                high=10,
+                help="weight of a term against such classes where an annotated class is; label maps only",
+                paper=cited("shi2021marginal"),
+            ),
+        ),
+        paper=cited("fang2020multi"),
+        challenges=("few labels",),
+        use_when="where some cases lack a label, as in data sets that were joined; annotated.json says which",
+        avoid_when="where all cases are annotated for all classes: it changes nothing, and the log says so",
     ),
 )

@@ -148,6 +148,24 @@ ENTRIES: tuple[TrickInfo, ...] = (
         avoid_when="where time counts, and with objects thicker than iterations voxels",
     ),
     TrickInfo(
+        name="WeightMap",
+        hooks=("loss", "targets"),
+        phase=MODEL,
+        module="nnunet_tricks.tricks.loss.weight_map",
+        summary="nnU-Net's loss, in which each voxel counts as much as the data set's weight maps say",
+        formula="sum(w CE) / sum(w) - weighted soft Dice; w from weightsTr, 1 for cases without a map",
+        parameters=(
+            Parameter(
+                name="binary", default=False, help="weights above 0.5 count as 1 and others as 0, after augmentation"
+            ),
+        ),
+        paper=cited("ronneberger2015unet"),
+        challenges=("touching objects", "few labels"),
+        use_when="where some voxels are known to be more important or more certain than others, and maps say which",
+        avoid_when="to leave voxels out: the ignore label does that with every loss; and without weightsTr, where it "
+        "is nnU-Net's loss",
+    ),
+    TrickInfo(
         name="Blob",
         hooks=("loss", "targets"),
         phase=MODEL,

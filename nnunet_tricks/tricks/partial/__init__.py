@@ -1,0 +1,1 @@
+"""Training on cases of which some are annotated for some classes only."""
