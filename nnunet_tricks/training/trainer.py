@@ -171,6 +171,11 @@ class TrickTrainer(nnUNetTrainer):
         """Whether nnU-Net planned to compute overlap over the batch as if it were one image."""
         return bool(self.configuration_manager.batch_dice)
 
+    @property
+    def training_patch_size(self) -> tuple[int, ...]:
+        """Voxels of training patches along each axis, as the network gets them."""
+        return tuple(int(side) for side in self.configuration_manager.patch_size)
+
     def initialize(self) -> None:
         """Build network and loss; weights come from the same seed as another trainer's where the name says so."""
         if not self.trainer_name.shared or self.was_initialized:
