@@ -46,6 +46,7 @@ CSV_COLUMNS = (
     "seconds_per_epoch",
     "memory_bytes",
     "device_memory_bytes",
+    "seconds_of_training",
 )
 
 
@@ -105,7 +106,7 @@ def costs(table: ComparisonTable, names: Mapping[str, str] | None = None) -> Pri
         table: Table of a comparison.
         names: Names to print, by the short names of the methods; None for the short names themselves.
     """
-    header = ("method", "folds", "runs", "s/epoch", "memory [GB]", "GPU memory [GB]", "s/case")
+    header = ("method", "folds", "runs", "s/epoch", "min/training", "memory [GB]", "GPU memory [GB]", "s/case")
     baseline = table.rows[0].cost
     rows = [
         (
@@ -113,6 +114,7 @@ def costs(table: ComparisonTable, names: Mapping[str, str] | None = None) -> Pri
             str(len(row.method.folds)),
             str(len(row.method.runs)),
             _beside(row.cost.epoch, baseline.epoch, 1, first=row is table.rows[0]),
+            _beside(row.cost.training, baseline.training, 60, first=row is table.rows[0]),
             _beside(row.cost.memory, baseline.memory, 1e9, first=row is table.rows[0]),
             _beside(row.cost.device_memory, baseline.device_memory, 1e9, first=row is table.rows[0]),
             _beside(row.cost.case, baseline.case, 1, first=row is table.rows[0]),
@@ -220,6 +222,7 @@ def _method_data(row: MethodRow) -> dict[str, Any]:
         "memory_bytes": row.cost.memory,
         "device_memory_bytes": row.cost.device_memory,
         "seconds_per_case": row.cost.case,
+        "seconds_of_training": row.cost.training,
         "scores": {
             label: {name: _score_data(score) for name, score in metrics.items()}
             for label, metrics in row.scores.items()
@@ -251,6 +254,7 @@ def _lines(tables: Iterable[ComparisonTable]) -> Iterator[dict[str, Any]]:
                 "seconds_per_epoch": row.cost.epoch,
                 "memory_bytes": row.cost.memory,
                 "device_memory_bytes": row.cost.device_memory,
+                "seconds_of_training": row.cost.training,
             }
             for label, metrics in row.scores.items():
                 for name, score in metrics.items():
