@@ -83,19 +83,18 @@ class InOrder(NonDetMultiThreadedAugmenter):
     def __init__(self, data_loader: SharedLoader, *arguments: Any, **settings: Any) -> None:
         """Prepare nnU-Net's loading processes, which start with the first batch that is asked for."""
         super().__init__(data_loader, *arguments, **settings)
-        self._forget()
+        self.next_number: int = data_loader.made.value
+        self.early: dict[int, Any] = {}
 
     def _start(self) -> None:
         if not self.initialized:
-            self._forget()
+            # Batches of processes that have ended are none of those that start.
+            self.next_number, self.early = self.generator.made.value, {}
         super()._start()
-
-    def _forget(self) -> None:
-        self.next_number: int = self.generator.made.value
-        self.early: dict[int, Any] = {}
 
     def __next__(self) -> Any:
         """The batch whose turn it is."""
+        self._start()
         while self.next_number not in self.early:
             batch = super().__next__()
             self.early[batch[NUMBER]] = batch

@@ -105,11 +105,12 @@ class nnUNetTrainerGrowingPatch(TrickTrainer):
     def stages(self) -> tuple[Stage, ...]:
         """Sizes of training patches over the epochs; debug.json has them, too."""
         settings, configuration = self.parameters["GrowingPatch"], self.configuration_manager
-        sizes, batch = self._sizes(configuration), int(configuration.batch_size)
-        batches = [
-            larger_batch(size, sizes[-1], batch, settings.cap) if settings.mode == PERFORMANCE else batch
-            for size in sizes
-        ]
+        sizes, batches = self._sizes(configuration), [int(configuration.batch_size)]
+        if settings.mode == PERFORMANCE:
+            processes, _ = self._processes()
+            batches = [larger_batch(size, sizes[-1], *batches, settings.cap, processes=processes) for size in sizes]
+        else:
+            batches *= len(sizes)
         return stages_of(sizes, batches, max(self.num_epochs, 1))
 
     @property
@@ -181,18 +182,18 @@ class nnUNetTrainerGrowingPatch(TrickTrainer):
         self._log_plainly(f"GrowingPatch: {self._current}")
 
     def _draw_from(self, loader: Any) -> None:
-        stage = stage_at(self.stages, self.current_epoch)
-        fraction, batch = self.oversample_foreground_percent, self._share(stage.batch)
-        if batch != self.batch_size and not self.probabilistic_oversampling:
-            fraction = 1 - round(self.batch_size * (1 - fraction)) / self.batch_size
+        stage, planned = stage_at(self.stages, self.current_epoch), int(self.configuration_manager.batch_size)
+        batch, fraction = self.batch_size, self.oversample_foreground_percent
+        if stage.batch != planned:
+            anywhere = round(planned * (1 - self.foreground_of_all)) / planned
+            batch, on_foreground = share_of_process(stage.batch, anywhere, *self._processes())
+            fraction = fraction if self.probabilistic_oversampling else on_foreground / batch
         draw_patches(loader, PatchesDrawn(stage.size, self._size_to_load(stage.size), batch, fraction))
         self._current = stage
 
-    def _share(self, batch: int) -> int:
-        """Patches of this process."""
-        if not self.is_ddp:
-            return batch
-        return share_of_process(batch, distributed.get_world_size(), distributed.get_rank())
+    def _processes(self) -> tuple[int, int]:
+        """How many processes train, and which of them this one is."""
+        return (distributed.get_world_size(), distributed.get_rank()) if self.is_ddp else (1, 0)
 
     def _size_to_load(self, size: Size) -> Size:
         if isinstance(self, AugmentationTrainer):

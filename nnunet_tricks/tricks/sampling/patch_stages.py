@@ -85,14 +85,17 @@ def growing_sizes(patch: Sequence[int], steps: Sequence[int], *, in_turn: bool =
     return tuple(size for size, voxels in zip(sizes, deepest, strict=True) if voxels > 1 or size == planned)
 
 
-def larger_batch(size: Sequence[int], patch: Sequence[int], batch: int, most: int) -> int:
+def larger_batch(size: Sequence[int], patch: Sequence[int], batch: int, most: int, *, processes: int = 1) -> int:
     """Number of patches of a size that have as many voxels as a planned batch, rounded down.
+
+    Several processes get equally many, since nnU-Net cannot compute batch Dice with unequal shares.
 
     Args:
         size: Size of the patches.
         patch: Planned size.
         batch: Planned number of patches.
         most: Largest number; the planned one, if that is larger.
+        processes: Number of processes that share the batch.
 
     Examples:
         >>> larger_batch((64, 32, 32), (128, 128, 128), 2, 64), larger_batch((16, 8, 8), (40, 56, 40), 9, 64)
@@ -100,7 +103,8 @@ def larger_batch(size: Sequence[int], patch: Sequence[int], batch: int, most: in
         >>> larger_batch((96, 128, 128), (128, 128, 128), 2, 64)
         2
     """
-    return max(batch, min(batch * prod(patch) // prod(size), most))
+    count = min(batch * prod(patch) // prod(size), most)
+    return max(batch, count - count % processes)
 
 
 def stages_of(sizes: Sequence[Size], batches: Sequence[int], epochs: int) -> tuple[Stage, ...]:
@@ -137,16 +141,21 @@ def stage_at(stages: Sequence[Stage], epoch: int) -> Stage:
     return stages[bisect_right([stage.first for stage in stages], epoch) - 1]
 
 
-def share_of_process(count: int, processes: int, rank: int) -> int:
-    """Patches of a batch that a process gets, by nnU-Net's rule.
+def share_of_process(count: int, anywhere: float, processes: int, rank: int) -> tuple[int, int]:
+    """Patches of a batch that a process gets, and how many of them are centred on foreground; both by nnU-Net's rules.
+
+    The patches on foreground are the last ones of the batch, so the last processes have them.
 
     Args:
         count: Patches of the batch.
+        anywhere: Fraction of them that may lie anywhere.
         processes: Number of processes.
         rank: Number of the process, from 0.
 
     Examples:
-        >>> [share_of_process(7, 3, rank) for rank in range(3)]
-        [3, 2, 2]
+        >>> [share_of_process(7, 0.5, 3, rank) for rank in range(3)]
+        [(3, 0), (2, 1), (2, 2)]
     """
-    return count // processes + (rank < count % processes)
+    whole, rest = divmod(count, processes)
+    before, own = whole * rank + min(rank, rest), whole + (rank < rest)
+    return own, min(max(before + own - round(count * anywhere), 0), own)
