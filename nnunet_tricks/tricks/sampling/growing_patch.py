@@ -30,7 +30,6 @@ have other sizes. A training with fewer epochs than sizes leaves some sizes out:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import ceil, lcm, prod
 from typing import Any
 
@@ -105,12 +104,11 @@ class nnUNetTrainerGrowingPatch(TrickTrainer):
     def stages(self) -> tuple[Stage, ...]:
         """Sizes of training patches over the epochs; debug.json has them, too."""
         settings, configuration = self.parameters["GrowingPatch"], self.configuration_manager
-        sizes, batches = self._sizes(configuration), [int(configuration.batch_size)]
+        sizes, planned = self._sizes(configuration), int(configuration.batch_size)
+        batches = [planned] * len(sizes)
         if settings.mode == PERFORMANCE:
             processes, _ = self._processes()
-            batches = [larger_batch(size, sizes[-1], *batches, settings.cap, processes=processes) for size in sizes]
-        else:
-            batches *= len(sizes)
+            batches = [larger_batch(size, sizes[-1], planned, settings.cap, processes=processes) for size in sizes]
         return stages_of(sizes, batches, max(self.num_epochs, 1))
 
     @property

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
 from hashlib import sha256
+from itertools import pairwise
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -138,7 +139,7 @@ def test_each_size_is_one_step_along_one_axis_from_the_last(planned: tuple[Size,
     patch, steps = planned
     sizes = growing_sizes(patch, steps, in_turn=in_turn)
     assert sizes[-1] == patch
-    for before, after in zip(sizes, sizes[1:], strict=False):
+    for before, after in pairwise(sizes):
         grown = np.subtract(after, before)
         assert sorted(grown)[:-1] == [0] * (len(patch) - 1)
         axis = int(grown.argmax())
