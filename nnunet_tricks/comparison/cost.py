@@ -11,6 +11,7 @@ from statistics import fmean, median
 
 from nnunet_tricks.catalogue import after_training
 from nnunet_tricks.catalogue.naming import IllegalName, parse
+from nnunet_tricks.comparison.curves import logs_of
 from nnunet_tricks.comparison.folders import SEPARATOR, Predictions
 from nnunet_tricks.experiment.inference_cells import RECORD
 from nnunet_tricks.experiment.record import Record
@@ -94,7 +95,7 @@ def cost(predictions: Iterable[Predictions], *, whole: bool = False) -> Cost:
 def _seconds_of(training: Path) -> float | None:
     """Seconds of all epochs of a training; None unless the logs have each. What was trained again counts once."""
     seconds: dict[int, float] = {}
-    for log in sorted(training.glob("training_log_*.txt")):
+    for log in logs_of(training):
         epoch = None
         for begun, timed in BEGUN_OR_TIMED.findall(log.read_text(encoding="utf-8", errors="replace")):
             if begun:
