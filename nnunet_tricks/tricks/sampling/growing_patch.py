@@ -245,8 +245,8 @@ def size_to_load(size: Size, patch: Size, loaded: Size, rotation: Any, by_slices
     Examples:
         >>> size_to_load((8, 8), (32, 32), (32, 32), (-0.5, 0.5), False)
         (8, 8)
-        >>> size_to_load((16, 8), (32, 32), (53, 53), (-0.5236, 0.5236), False)
-        (21, 17)
+        >>> size_to_load((16, 8), (32, 32), (51, 37), (-0.5236, 0.5236), False)
+        (21, 9)
     """
     if size == patch or loaded == patch:
         return loaded if size == patch else size
