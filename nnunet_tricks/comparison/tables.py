@@ -46,8 +46,9 @@ CSV_COLUMNS = (
     "seconds_per_epoch",
     "memory_bytes",
     "device_memory_bytes",
-    "seconds_of_training",
 )
+OF_TRAINING = "seconds_of_training"
+"""One more column, where the time of an epoch does not tell that of a training."""
 
 
 @dataclass(frozen=True)
@@ -175,10 +176,11 @@ def show(tables: Iterable[ComparisonTable]) -> None:
 
 def as_csv(tables: Iterable[ComparisonTable]) -> str:
     """The tables as csv, one line for each number."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, CSV_COLUMNS, lineterminator="\n")
+    text, lines = io.StringIO(), list(_lines(tables))
+    columns = [*CSV_COLUMNS, *([OF_TRAINING] if any(line[OF_TRAINING] is not None for line in lines) else [])]
+    writer = csv.DictWriter(text, columns, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
-    for line in _lines(tables):
+    for line in lines:
         writer.writerow({key: _plain(value) for key, value in line.items()})
     return text.getvalue()
 
@@ -222,7 +224,7 @@ def _method_data(row: MethodRow) -> dict[str, Any]:
         "memory_bytes": row.cost.memory,
         "device_memory_bytes": row.cost.device_memory,
         "seconds_per_case": row.cost.case,
-        "seconds_of_training": row.cost.training,
+        OF_TRAINING: row.cost.training,
         "scores": {
             label: {name: _score_data(score) for name, score in metrics.items()}
             for label, metrics in row.scores.items()
@@ -254,7 +256,7 @@ def _lines(tables: Iterable[ComparisonTable]) -> Iterator[dict[str, Any]]:
                 "seconds_per_epoch": row.cost.epoch,
                 "memory_bytes": row.cost.memory,
                 "device_memory_bytes": row.cost.device_memory,
-                "seconds_of_training": row.cost.training,
+                OF_TRAINING: row.cost.training,
             }
             for label, metrics in row.scores.items():
                 for name, score in metrics.items():
