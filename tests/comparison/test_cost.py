@@ -65,7 +65,9 @@ def timed(fold: Path, *logs: Iterable[tuple[int, float]]) -> None:
         former.unlink()
     for number, epochs in enumerate(logs):
         lines = [f"2026: Epoch {epoch} \n2026: Epoch time: {seconds} s" for epoch, seconds in epochs]
-        (fold / f"training_log_2026_1_{9 + number}_00_00_00.txt").write_text("\n".join([head, *lines, "2026: Epoch 9 "]))
+        (fold / f"training_log_2026_1_{9 + number}_00_00_00.txt").write_text(
+            "\n".join([head, *lines, "2026: Epoch 9 "])
+        )
 
 
 @pytest.mark.parametrize(
