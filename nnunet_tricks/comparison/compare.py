@@ -18,7 +18,7 @@ from nnunet_tricks.comparison.comparison_table import (
     TableFacts,
     build_table,
 )
-from nnunet_tricks.comparison.cost import cost
+from nnunet_tricks.comparison.cost import cost, is_uneven
 from nnunet_tricks.comparison.evaluate import MeasuredCase, MeasuringSettings, evaluate, left_out
 from nnunet_tricks.comparison.folders import Predictions, classes_of
 from nnunet_tricks.comparison.grouping import PredictedGroup
@@ -152,11 +152,12 @@ def _compared(models: PredictedGroup, question: ComparisonQuestion, names: tuple
     measured = _measured(models, settings)
     cases = [case.files.case for predictions in models.baseline for case in measured[predictions]]
     notes += filter(None, [positions.note(_displacements(measured)), left_out(settings.annotated, classes, cases)])
+    whole = is_uneven(method.trainer for method in models.group.methods)
     facts = TableFacts(
         group=models.group,
         metrics=names,
         notes=tuple(notes),
-        costs={method.name: cost(models.predictions[method]) for method in models.group.methods},
+        costs={method.name: cost(models.predictions[method], whole=whole) for method in models.group.methods},
         collapses=_collapses(models, measured),
         case_groups=_column(models, measured, "--group", question.grouped_by, question.cases_csv),
         folds_in_split=_folds_in_split(models.group),

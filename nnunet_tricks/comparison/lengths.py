@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from statistics import median
 
 from nnunet_tricks.catalogue.naming import IllegalName, TrainerName, parse
-from nnunet_tricks.comparison.cost import EPOCH
+from nnunet_tricks.comparison.cost import BEGUN, EPOCH
 from nnunet_tricks.comparison.folders import Predictions
 from nnunet_tricks.comparison.grouping import PredictedGroup
 from nnunet_tricks.comparison.methods import Group
@@ -19,8 +18,6 @@ from nnunet_tricks.utilities.wording import some
 
 STOPPING = "stopping"
 """Hook of tricks that end a training before its last epoch."""
-
-BEGUN = re.compile(r":\s+Epoch (\d+)\s*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,8 @@ CSV_COLUMNS = (
     "memory_bytes",
     "device_memory_bytes",
 )
+OF_TRAINING = "seconds_of_training"
+"""One more column, where the time of an epoch does not tell that of a training."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def costs(table: ComparisonTable, names: Mapping[str, str] | None = None) -> Pri
         table: Table of a comparison.
         names: Names to print, by the short names of the methods; None for the short names themselves.
     """
-    header = ("method", "folds", "runs", "s/epoch", "memory [GB]", "GPU memory [GB]", "s/case")
+    header = ("method", "folds", "runs", "s/epoch", "min/training", "memory [GB]", "GPU memory [GB]", "s/case")
     baseline = table.rows[0].cost
     rows = [
         (
@@ -113,6 +115,7 @@ def costs(table: ComparisonTable, names: Mapping[str, str] | None = None) -> Pri
             str(len(row.method.folds)),
             str(len(row.method.runs)),
             _beside(row.cost.epoch, baseline.epoch, 1, first=row is table.rows[0]),
+            _beside(row.cost.training, baseline.training, 60, first=row is table.rows[0]),
             _beside(row.cost.memory, baseline.memory, 1e9, first=row is table.rows[0]),
             _beside(row.cost.device_memory, baseline.device_memory, 1e9, first=row is table.rows[0]),
             _beside(row.cost.case, baseline.case, 1, first=row is table.rows[0]),
@@ -173,10 +176,11 @@ def show(tables: Iterable[ComparisonTable]) -> None:
 
 def as_csv(tables: Iterable[ComparisonTable]) -> str:
     """The tables as csv, one line for each number."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, CSV_COLUMNS, lineterminator="\n")
+    text, lines = io.StringIO(), list(_lines(tables))
+    columns = [*CSV_COLUMNS, *([OF_TRAINING] if any(line[OF_TRAINING] is not None for line in lines) else [])]
+    writer = csv.DictWriter(text, columns, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
-    for line in _lines(tables):
+    for line in lines:
         writer.writerow({key: _plain(value) for key, value in line.items()})
     return text.getvalue()
 
@@ -220,6 +224,7 @@ def _method_data(row: MethodRow) -> dict[str, Any]:
         "memory_bytes": row.cost.memory,
         "device_memory_bytes": row.cost.device_memory,
         "seconds_per_case": row.cost.case,
+        OF_TRAINING: row.cost.training,
         "scores": {
             label: {name: _score_data(score) for name, score in metrics.items()}
             for label, metrics in row.scores.items()
@@ -251,6 +256,7 @@ def _lines(tables: Iterable[ComparisonTable]) -> Iterator[dict[str, Any]]:
                 "seconds_per_epoch": row.cost.epoch,
                 "memory_bytes": row.cost.memory,
                 "device_memory_bytes": row.cost.device_memory,
+                OF_TRAINING: row.cost.training,
             }
             for label, metrics in row.scores.items():
                 for name, score in metrics.items():

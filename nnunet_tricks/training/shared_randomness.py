@@ -63,6 +63,10 @@ class SharedLoader(nnUNetDataLoader):
         super().__init__(*arguments, **settings)
         self.words, self.made = words, Value("q", first)
 
+    def begin_at(self, number: int) -> None:
+        """Let the next batch be that of a number; no process may be making one."""
+        self.made.value = number
+
     def generate_train_batch(self) -> dict[str, Any]:
         """A batch that says which one it is."""
         with self.made.get_lock():
@@ -77,13 +81,20 @@ class InOrder(NonDetMultiThreadedAugmenter):
     """nnU-Net's loading processes, whose batches come in the order of their numbers."""
 
     def __init__(self, data_loader: SharedLoader, *arguments: Any, **settings: Any) -> None:
-        """Start nnU-Net's loading processes, with no batch waiting yet."""
+        """Prepare nnU-Net's loading processes, which start with the first batch that is asked for."""
         super().__init__(data_loader, *arguments, **settings)
-        self.next_number = data_loader.made.value
+        self.next_number: int = data_loader.made.value
         self.early: dict[int, Any] = {}
+
+    def _start(self) -> None:
+        if not self.initialized:
+            # Batches of processes that have ended are none of those that start.
+            self.next_number, self.early = self.generator.made.value, {}
+        super()._start()
 
     def __next__(self) -> Any:
         """The batch whose turn it is."""
+        self._start()
         while self.next_number not in self.early:
             batch = super().__next__()
             self.early[batch[NUMBER]] = batch

@@ -39,6 +39,7 @@ class TrickTrainer(nnUNetTrainer):
     Attributes:
         trainer_name: Reading of the class name; a subclass with a name of its own inherits its parent's.
         has_side_outputs: Whether the network has outputs of several sizes, without which there is no deep supervision.
+        foreground_of_all: Fraction of the patches of a batch that is centred on foreground, on all GPUs together.
         parameters: Settings of each trick in the name, ``self.parameters["Tversky"].alpha``; also in debug.json.
         nnunet_tricks_version: Version of this package, for debug.json.
         nnunetv2_version: Version of nnU-Net, which debug.json says nowhere else; so for the packages it trains with.
@@ -168,6 +169,11 @@ class TrickTrainer(nnUNetTrainer):
         """Whether nnU-Net planned to compute overlap over the batch as if it were one image."""
         return bool(self.configuration_manager.batch_dice)
 
+    @property
+    def training_patch_size(self) -> tuple[int, ...]:
+        """Voxels of training patches along each axis, as the network gets them."""
+        return tuple(int(side) for side in self.configuration_manager.patch_size)
+
     def initialize(self) -> None:
         """Build network and loss; weights come from the same seed as another trainer's where the name says so."""
         if not self.trainer_name.shared or self.was_initialized:
@@ -192,6 +198,11 @@ class TrickTrainer(nnUNetTrainer):
             self.print_to_log_file(f"WARNING: {line}", add_timestamp=False)
         self._check_labels()
         super().on_train_start()
+
+    def _set_batch_size_and_oversample(self) -> None:
+        # With several GPUs, nnU-Net puts the fraction of this process in its place.
+        self.foreground_of_all = self.oversample_foreground_percent
+        super()._set_batch_size_and_oversample()
 
     def training_labels(self, manager: LabelManager) -> LabelManager:
         """What labels mean while the network trains, for tricks that change it; prediction knows nothing of it.

@@ -1,4 +1,4 @@
-"""The learning rate of a schedule over a training, and the weights of the outputs under deep supervision."""
+"""The learning rate or the patches over a training, and the weights of the outputs under deep supervision."""
 
 from __future__ import annotations
 
@@ -53,6 +53,31 @@ def _rates(laboratory: Laboratory, trainer: str) -> tuple[list[int], list[float]
             schedule.step(epoch)
             rates.append(float(optimizer.param_groups[0]["lr"]))
     return epochs, rates
+
+
+def patch_sizes_picture(laboratory: Laboratory, trainer: str) -> bytes:
+    """The voxels of a training patch in each epoch beside nnU-Net's, as a PNG file.
+
+    Args:
+        laboratory: Data sets of the pictures.
+        trainer: Name of the trainer.
+    """
+    built: Any = laboratory.scene.trainer(trainer)
+    stages = built.stages
+    planned = int(np.prod(stages[-1].size))
+    figure = new_figure(7.2, 3.0)
+    axis = figure.subplots()
+    plain_axes(axis, x="epoch", y="voxels of a patch / planned")
+    axis.plot([0, built.num_epochs], [1, 1], label="nnU-Net", color=INK, linestyle="--")
+    begins = [stage.first for stage in stages]
+    shares = [float(np.prod(stage.size)) / planned for stage in stages]
+    label = trainer.removeprefix(BASELINE)
+    axis.step([*begins, built.num_epochs], [*shares, 1], where="post", label=label, color=PREDICTED)
+    for stage, share in zip(stages, shares, strict=True):
+        axis.text(stage.first, share + 0.03, "x".join(map(str, stage.size)), color=INK, fontsize=7)
+    axis.set_ylim(0, 1.15)
+    axis.legend(frameon=False, labelcolor=INK, fontsize=9, loc="lower right")
+    return as_png(figure)
 
 
 def supervision_picture(laboratory: Laboratory, trainer: str) -> bytes:

@@ -28,6 +28,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "supervision": ("curves:supervision_picture", "What each output of the network is compared with, and its weight."),
     "augmentation": ("patches:augmentation_picture", "One patch as it is read, and nine draws."),
     "mirroring": ("patches:augmentation_picture", "One patch as it is read, and nine draws."),
+    "sampling.size": ("curves:patch_sizes_picture", "The voxels of a training patch over the epochs."),
     "sampling": ("patches:sampling_picture", "Middles of the patches that nnU-Net and this trick draw from one image."),
     "network.skips": (
         "channels:channels_picture",

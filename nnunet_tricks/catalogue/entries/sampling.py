@@ -68,4 +68,38 @@ ENTRIES: tuple[TrickInfo, ...] = (
         avoid_when="where cases have one object of a class: it changes nothing, and the log says so; and where labels "
         "have stray voxels, each of which counts as an object",
     ),
+    TrickInfo(
+        name="GrowingPatch",
+        hooks=("sampling.size",),
+        phase=PREPROCESSING,
+        module="nnunet_tricks.tricks.sampling.growing_patch",
+        summary="training patches that begin small and grow to the planned size: less time, or larger batches",
+        formula="each size for floor(E / S) of E epochs; S sizes, each with one axis larger by the network's strides",
+        parameters=(
+            Parameter(
+                name="mode",
+                default="efficient",
+                choices=("efficient", "performance"),
+                help="efficient keeps the patches of a batch, performance its voxels",
+            ),
+            Parameter(
+                name="cap",
+                default=64,
+                low=1,
+                help="most patches of a batch, unless the plans have more",
+                needs=("performance",),
+            ),
+            Parameter(
+                name="turns",
+                default=False,
+                help="axes grow in turn, as in the first paper; else the one whose next side is shortest",
+                paper=cited("fischer2024progressive"),
+            ),
+        ),
+        paper=cited("fischer2025progressive"),
+        challenges=("training time", "class imbalance", "small objects"),
+        use_when="where training takes too long; with performance for small objects, at about the usual time",
+        avoid_when="where the loading processes already are what the GPU waits for, as patches still have to be cut "
+        "out and augmented; or where an object is larger than small patches and its place says what it is",
+    ),
 )

@@ -122,6 +122,7 @@ def _method(comparison: ReportedComparison, method: Method) -> ReportMethod:
         memory=cost.memory,
         device_memory=cost.device_memory,
         seconds_per_case=cost.case,
+        seconds_of_training=cost.training,
         trainings=tuple(
             TrainingLog(fold=training.fold, run=training.run, epochs=tuple(curve(training.fold_folder)))
             for training in comparison.models.predictions[method]

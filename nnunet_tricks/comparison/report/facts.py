@@ -59,6 +59,7 @@ class ReportMethod:
         memory: Highest peak of a training's processes in bytes.
         device_memory: Highest peak on a GPU in bytes.
         seconds_per_case: Mean seconds of the commands that predict a case; None if they are not recorded.
+        seconds_of_training: Mean seconds of a training, where the time of an epoch does not tell it; else None.
         trainings: Logs of each fold and run.
     """
 
@@ -72,6 +73,7 @@ class ReportMethod:
     memory: int | None = None
     device_memory: int | None = None
     seconds_per_case: float | None = None
+    seconds_of_training: float | None = None
     trainings: tuple[TrainingLog, ...] = ()
 
     @property
@@ -181,9 +183,10 @@ class Facts:
         for section, data in zip(self.sections, content["sections"], strict=True):
             for method, of_method in zip(section.ways, data["ways"], strict=True):
                 of_method["collapsed"] = [str(collapse) for collapse in method.collapsed]
-                if method.seconds_per_case is None:
-                    # The key is newer than the format, too.
-                    del of_method["seconds_per_case"]
+                for newer in ("seconds_per_case", "seconds_of_training"):
+                    # The keys are newer than the format, too.
+                    if of_method[newer] is None:
+                        del of_method[newer]
         if not self.question.left_out:
             # The key is newer than the format: earlier versions read what has nothing to say here.
             del content["question"]["left_out"]

@@ -24,7 +24,7 @@ def verdicts(view: SectionView) -> PrintedTable:
     """What the differences are worth, as ``compare`` says it, and what the trick costs."""
     statistics = view.statistics
     table = worth.verdicts(statistics)
-    ratios = [trick.cost.epoch for trick in statistics.tricks]
+    ratios = [trick.cost.time for trick in statistics.tricks]
     if not any(map(math.isfinite, ratios)):
         return table
     rows = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from html import escape
@@ -132,7 +133,9 @@ def _section(view: SectionView, number: int, *, several: bool) -> Iterator[str]:
     yield _heading(name, "Cost", "What it costs")
     priced = price.price(statistics, f"{name}p")
     if priced:
-        yield _figure(priced, f"Difference in {metric} against the time of an epoch, both relative to the baseline.")
+        whole = any(math.isfinite(trick.cost.training) for trick in statistics.tricks)
+        of_what = "a training" if whole else "an epoch"
+        yield _figure(priced, f"Difference in {metric} against the time of {of_what}, both relative to the baseline.")
     yield _table(grids.costs(view))
     calibration = grids.calibration(statistics)
     if calibration:

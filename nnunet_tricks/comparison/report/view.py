@@ -124,7 +124,13 @@ def _table_facts(section: ReportSection, rows: Sequence[MetricRow], facts: Facts
         metrics=section.metrics,
         notes=section.notes,
         costs={
-            method.folder: Cost(method.seconds, method.memory, method.device_memory, method.seconds_per_case)
+            method.folder: Cost(
+                method.seconds,
+                method.memory,
+                method.device_memory,
+                method.seconds_per_case,
+                method.seconds_of_training,
+            )
             for method in section.ways
         },
         collapses={method.folder: method.collapsed for method in section.ways},

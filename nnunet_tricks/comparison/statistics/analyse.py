@@ -210,6 +210,7 @@ def _cost(costs: Mapping[str, Cost], baseline: MethodKey, trick: MethodKey) -> C
         epoch=_ratio(own.epoch, reference.epoch),
         memory=_ratio(own.memory, reference.memory),
         device_memory=_ratio(own.device_memory, reference.device_memory),
+        training=_ratio(own.training, reference.training),
     )
 
 
@@ -246,8 +247,11 @@ def _own(variances: Array) -> tuple[float, float]:
 
 
 def _hours(costs: Mapping[str, Cost], method: MethodKey) -> float:
+    own = costs.get(_folder(method), Cost())
+    if own.training:
+        return own.training / HOUR
     with suppress(IllegalName):
-        return parse(method[0]).epochs * (costs.get(_folder(method), Cost()).epoch or math.nan) / HOUR
+        return parse(method[0]).epochs * (own.epoch or math.nan) / HOUR
     return math.nan
 
 

@@ -245,6 +245,12 @@ class CostRatio:
     epoch: float
     memory: float
     device_memory: float
+    training: float = math.nan
+
+    @property
+    def time(self) -> float:
+        """That of whole trainings where it was asked for, else that of an epoch."""
+        return self.epoch if math.isnan(self.training) else self.training
 
 
 @dataclass(frozen=True, kw_only=True)

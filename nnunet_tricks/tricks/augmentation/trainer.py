@@ -48,7 +48,7 @@ class AugmentationTrainer(TrickTrainer):
         channels = self.dataset_json.get("channel_names") or self.dataset_json.get("modality") or {}
         names = tuple(str(channels[number]).casefold() for number in sorted(channels, key=int))
         return Patch(
-            size=tuple(int(side) for side in self.configuration_manager.patch_size),
+            size=self.training_patch_size,
             spacing=tuple(float(edge) for edge in self.configuration_manager.spacing),
             by_slices=by_slices,
             colour=names in _COLOURS,

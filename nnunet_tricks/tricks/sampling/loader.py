@@ -8,7 +8,10 @@ not told which patch the box is for. ``LoaderDraws`` remembers it between the ca
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
+
+import numpy as np
 
 Drawn = TypeVar("Drawn")
 
@@ -85,6 +88,47 @@ class LoaderDraws(ABC, Generic[Drawn]):
         """A box by nnU-Net's own rule, from the arguments of ``get_bbox``."""
         low, high = type(self.loader).get_bbox(self.loader, *arguments)
         return low, high
+
+
+@dataclass(frozen=True)
+class PatchesDrawn:
+    """Patches as a loader draws them.
+
+    Attributes:
+        size: Voxels along each axis, as the network gets them.
+        loaded: Voxels along each axis before they are augmented.
+        batch: Number of patches in a batch.
+        fraction: Fraction of them that is centred on foreground, as nnU-Net's loader takes it.
+    """
+
+    size: tuple[int, ...]
+    loaded: tuple[int, ...]
+    batch: int
+    fraction: float
+
+
+def draw_patches(loader: Any, patches: PatchesDrawn) -> None:
+    """Let a loader draw such patches from now on, as if it had been made for them; transforms are another matter.
+
+    Args:
+        loader: nnU-Net's, whose processes have not started.
+        patches: What to draw.
+    """
+    # To a loader, an image is a volume of one slice.
+    slices = (1,) if loader.patch_size_was_2d else ()
+    loader.patch_size, loader.final_patch_size = (*slices, *patches.loaded), (*slices, *patches.size)
+    loader.need_to_pad = np.subtract(loader.patch_size, loader.final_patch_size).astype(int)
+    loader.batch_size = patches.batch
+    loader.oversample_foreground_percent = patches.fraction
+
+
+def loader_of(batches: Any) -> Any:
+    """The loader behind what makes batches of it, in this process or in others.
+
+    Args:
+        batches: nnU-Net's ``dataloader_train`` or ``dataloader_val``.
+    """
+    return batches.data_loader if hasattr(batches, "data_loader") else batches.generator
 
 
 def cases_of(loader: Any) -> Any:
