@@ -69,7 +69,7 @@ def test_the_tables_of_tricks_are_the_catalogues() -> None:
 def test_the_readmes_digest_names_tricks_that_there_are() -> None:
     digest = (ROOT / "README.md").read_text().partition("| problem | trick | command |")[2].partition("\n\n")[0]
     rows = [line.split("|")[1:-1] for line in digest.splitlines() if line.startswith("| ") and "---" not in line]
-    assert len(rows) == 7
+    assert len(rows) == 8
     for _, names, command in rows:
         (trainer,) = re.findall(r"-tr (\w+)", command)
         for name in (*re.findall(r"`(\w+)`", names), trainer.removeprefix("nnUNetTrainer")):

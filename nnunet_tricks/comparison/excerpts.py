@@ -17,11 +17,13 @@ END = "<!-- verdicts: end -->"
 LOSSES = Path("experiments", "hippocampus", "report", "report.md")
 TRAINED_MODELS = Path("experiments", "trained_models", "report", "report.md")
 PRETRAINED = Path("experiments", "pretrained", "report", "report.md")
+NETWORKS = Path("experiments", "networks", "report", "report.md")
 DOCUMENTS = {
     Path("docs", "compare.md"): LOSSES,
     Path("experiments", "hippocampus", "README.md"): LOSSES,
     Path("experiments", "trained_models", "README.md"): TRAINED_MODELS,
     Path("experiments", "pretrained", "README.md"): PRETRAINED,
+    Path("experiments", "networks", "README.md"): NETWORKS,
 }
 """Each document with the report whose verdicts it holds."""
 TITLE = "**is it real?"

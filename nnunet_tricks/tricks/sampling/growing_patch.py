@@ -43,8 +43,8 @@ from nnunet_tricks.training.trainer import MakeTransforms, TrickTrainer
 from nnunet_tricks.tricks.augmentation.trainer import AugmentationTrainer
 from nnunet_tricks.tricks.sampling.loader import PatchesDrawn, draw_patches, loader_of
 from nnunet_tricks.tricks.sampling.patch_stages import (
+    PatchStage,
     Size,
-    Stage,
     growing_sizes,
     in_words,
     larger_batch,
@@ -67,7 +67,7 @@ class nnUNetTrainerGrowingPatch(TrickTrainer):
     """Arguments with which nnU-Net asked for its transforms, but for the size of the patch."""
     _loaded: Size = ()
     """Size of the patches that nnU-Net would load for planned ones."""
-    _current: Stage | None = None
+    _current: PatchStage | None = None
 
     @classmethod
     def check_planned(cls, planned: Planned) -> None:
@@ -101,7 +101,7 @@ class nnUNetTrainerGrowingPatch(TrickTrainer):
             print(note)
 
     @property
-    def stages(self) -> tuple[Stage, ...]:
+    def stages(self) -> tuple[PatchStage, ...]:
         """Sizes of training patches over the epochs; debug.json has them, too."""
         settings, configuration = self.parameters["GrowingPatch"], self.configuration_manager
         sizes, planned = self._sizes(configuration), int(configuration.batch_size)

@@ -15,7 +15,7 @@ up to four voxels, and fails where a side has no more than that."""
 
 
 @dataclass(frozen=True)
-class Stage:
+class PatchStage:
     """Some epochs of a training, in which patches have one size.
 
     Attributes:
@@ -32,7 +32,7 @@ class Stage:
         """In words.
 
         Examples:
-            >>> print(Stage(20, (16, 8, 8), 2))
+            >>> print(PatchStage(20, (16, 8, 8), 2))
             from epoch 20: 16x8x8, 2 patches in a batch
         """
         patches = "1 patch" if self.batch == 1 else f"{self.batch} patches"
@@ -107,7 +107,7 @@ def larger_batch(size: Sequence[int], patch: Sequence[int], batch: int, most: in
     return max(batch, count - count % processes)
 
 
-def stages_of(sizes: Sequence[Size], batches: Sequence[int], epochs: int) -> tuple[Stage, ...]:
+def stages_of(sizes: Sequence[Size], batches: Sequence[int], epochs: int) -> tuple[PatchStage, ...]:
     """Stages of equal length; the last one has the remainder, too.
 
     A training with fewer epochs than sizes takes some of the sizes, as evenly as possible, and always the last one.
@@ -128,10 +128,10 @@ def stages_of(sizes: Sequence[Size], batches: Sequence[int], epochs: int) -> tup
     length = epochs // count
     last = len(sizes) - 1
     chosen = [last - round(last * back / max(count - 1, 1)) for back in reversed(range(count))]
-    return tuple(Stage(length * number, sizes[at], batches[at]) for number, at in enumerate(chosen))
+    return tuple(PatchStage(length * number, sizes[at], batches[at]) for number, at in enumerate(chosen))
 
 
-def stage_at(stages: Sequence[Stage], epoch: int) -> Stage:
+def stage_at(stages: Sequence[PatchStage], epoch: int) -> PatchStage:
     """The stage of an epoch; after the last epoch the last stage.
 
     Args:
