@@ -187,14 +187,12 @@ def test_the_share_that_there_is_changes_nothing() -> None:
     assert fisher_exact([[first, 10000 - first], [second, 10000 - second]]).pvalue > 0.01
 
 
-@pytest.mark.parametrize(("emptied", "which"), [(set(), "all"), ({"case_0", "case_1"}, "none")])
-def test_a_share_without_empty_cases_or_others_is_refused_before_a_folder_is_made(
-    emptied: set[str], which: str
-) -> None:
+@pytest.mark.parametrize(("empty", "which"), [(set(), "all"), ({"case_0", "case_1"}, "none")])
+def test_a_share_without_empty_cases_or_others_is_refused_before_a_folder_is_made(empty: set[str], which: str) -> None:
     cls = trainers.find("nnUNetTrainerOversample_empty0p1")
     assert cls is not None
     with Bench() as own:
-        emptied(own, "labels", emptied)
+        emptied(own, "labels", empty)
         with own.room(cls, CELL) as run:
             with pytest.raises(
                 ValueError, match=f"{which} of the 2 training cases of .* have foreground: leave it out"
