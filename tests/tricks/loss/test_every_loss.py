@@ -22,7 +22,14 @@ def _variants(info: TrickInfo) -> Iterator[str]:
 
 
 NAMES = [name for info in CATALOGUE if "loss" in info.hooks for name in _variants(info)]
-OF_DISTANCES = [name for info in CATALOGUE if {"loss", "targets"} <= set(info.hooks) for name in _variants(info)]
+OF_FILES = ("WeightMap",)
+"""Losses whose maps are the data set's own, see ``test_weight_map.py``."""
+OF_DISTANCES = [
+    name
+    for info in CATALOGUE
+    if {"loss", "targets"} <= set(info.hooks) and info.name not in OF_FILES
+    for name in _variants(info)
+]
 """Losses that get maps of the truth. Other losses do not know how far apart voxels are."""
 SPACINGS = {"isotropic": (1.0, 1.0, 1.0), "anisotropic": (5.0, 0.5, 0.5)}
 every_loss = pytest.mark.parametrize("name", NAMES)
