@@ -89,7 +89,7 @@ def built(name: str, dimensions: int) -> Any:
 def step(network: Callable[[Tensor], Tensor], weights: nn.Module, image: Tensor) -> Callable[[], None]:
     """A training step of a batch, with nnU-Net's loss and optimizer."""
     loss = DC_and_CE_loss(
-        {"batch_dice": True, "smooth": 1e-5, "do_bg": False}, {}, dice_class=MemoryEfficientSoftDiceLoss
+        {"batch_dice": True, "smooth": 1e-5, "do_bg": False, "ddp": False}, {}, dice_class=MemoryEfficientSoftDiceLoss
     )
     optimizer = torch.optim.SGD(weights.parameters(), lr=1e-4, momentum=0.99, nesterov=True, weight_decay=3e-5)
     truth = (image[:, :1] > 0.5).float()
