@@ -143,14 +143,14 @@ def _networks(trick: str) -> Iterator[Cost]:
             time = row["milliseconds"] / plain["milliseconds"]
             yield Cost(f"training step, {configuration}", "nnU-Net's network", time, "", file)
     file = "benchmarks/results/networks.json"
-    for dimensions, result in _results(file).items():
-        row = result["networks"].get(trick)
-        if row:
-            shape = " x ".join(map(str, result["batch"]))
-            yield Cost(f"training step, {dimensions} ({shape})", "nnU-Net's planned U-Net", row["ratio"], "", file)
+    if row := _results(file, "networks").get(trick):
+        shape = " x ".join(map(str, row["batch"]))
+        dimensions = f"{len(row['batch']) - 2}D"
+        time = row["over planned"]["ratio"]
+        yield Cost(f"training step, {dimensions} ({shape})", "nnU-Net's planned U-Net", time, "", file)
 
 
 @cache
-def _results(file: str) -> dict[str, Any]:
-    results: dict[str, Any] = json.loads((ROOT / file).read_text(encoding="utf-8"))["results"]
+def _results(file: str, key: str = "results") -> dict[str, Any]:
+    results: dict[str, Any] = json.loads((ROOT / file).read_text(encoding="utf-8"))[key]
     return results
