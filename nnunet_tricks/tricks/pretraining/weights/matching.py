@@ -68,12 +68,8 @@ class Match:
         Examples:
             >>> Match("", {}, 265, (), ()).counts
             '0 of 265 tensors of the encoder'
-        >>> Match("", {}, 265, (), (), numbers=0.093).counts
-        '0 of 265 tensors of the encoder with 9 % of its numbers'
         """
-        percent = round(100 * self.numbers)
-        share = f" with {percent} % of its numbers" if 0 < percent < 100 else ""
-        return f"{len(self.weights)} of {self.total} tensors of the encoder{share}"
+        return f"{len(self.weights)} of {self.total} tensors of the encoder"
 
     def lines(self) -> Iterator[str]:
         """What is there, what is missing and what is left over."""
@@ -128,7 +124,9 @@ def require(matched: Match, content: Mapping[str, Any], encoder: Encoder, source
                 f"the image{_of_other_shape(matched, encoder.stem)}: it is of another network"
             )
         return
-    lacking = f"{source} has {matched.counts} of {encoder.architecture}, and at least {LEAST:.0%} are needed"
+    percent = round(100 * matched.numbers)
+    share = f" ({percent} % of its numbers)" if 0 < percent < 100 else ""
+    lacking = f"{source} has {matched.counts} of {encoder.architecture}{share}, and at least {LEAST:.0%} are needed"
     if matched.resized and encoder.architecture == PLANNED:
         raise ValueError(
             f"{lacking}: it is of the same kind in other sizes. {matched.resized[0]} ({len(matched.resized)} such "
