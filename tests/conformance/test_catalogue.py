@@ -41,6 +41,10 @@ UP_TO_THE_GRADIENT = tuple(step for step in STEPS if step not in END)
 UP_TO_THE_GRADIENT_UNCOMPILED = tuple(step for step in UP_TO_THE_GRADIENT if step != "compile")
 TO_THE_END = (*UP_TO_THE_PATCHES, *END)
 
+COMPILED_NETWORKS = ("EfficientNetLite0UNet", "SegResNet", "ViTB16")
+"""Networks that are compiled here: convolutions in 2D and 3D, and attention. Torch needs longer for it than for all
+other steps together, so the slow tests compile the rest."""
+
 SEVERAL_PROCESSES = ("EfficientNetLite0UNet", "GenesisUNet3D")
 """Networks that two processes train here, one with layers that normalise and activate in one. The slow tests take all
 of them."""
@@ -50,7 +54,7 @@ def steps_of(info: TrickInfo, situation: Situation) -> tuple[str, ...]:
     """What the trick can have an effect on there.
 
     Tricks of data, loss and step are trained to the end and predicted with in two situations: images, and a cascade.
-    The compiler, which takes longer than all other steps, meets each kind of labels once.
+    The compiler, which takes longer than all other steps, meets each kind of labels once, and few networks.
     """
     situations = situations_of(info)
     whole = situation in (situations[0], situations[-1])
@@ -59,7 +63,9 @@ def steps_of(info: TrickInfo, situation: Situation) -> tuple[str, ...]:
     steps = UP_TO_THE_GRADIENT if claims_within(info, LOSS | DATA | STEP) and not whole else tuple(STEPS)
     if info.name in HEAVY:
         return UP_TO_THE_GRADIENT_UNCOMPILED
-    compiled = situation in situations[: 1 if is_network(info) else len(LABEL_MODES)]
+    compiled = situation in situations[: len(LABEL_MODES)]
+    if is_network(info):
+        compiled = situation == situations[0] and info.name in COMPILED_NETWORKS
     return tuple(step for step in steps if compiled or step != "compile")
 
 
