@@ -254,7 +254,8 @@ class _Network:
                     external_data=False,
                     verbose=False,
                 )
-            assert program is not None
+            if program is None:
+                raise RuntimeError("the exporter returned nothing")
             content: bytes = program.model_proto.SerializeToString()
         except Exception as error:
             # The exporter's own errors derive from RuntimeError, but those of what it calls are of every kind.

@@ -114,7 +114,7 @@ class TrickTrainer(nnUNetTrainer):
 
     @classmethod
     def planned_network(cls, planned: Planned) -> nn.Module | None:
-        """The network of plans and name, without values; None where it cannot be built without any."""
+        """The network of plans and name, without values where that is possible; None if it cannot be built."""
         if cls._planned is None or cls._planned[0] is not planned:
             from nnunet_tricks.training.without_values import without_values
 
@@ -137,7 +137,25 @@ class TrickTrainer(nnUNetTrainer):
         file = planned.call.pretrained_weights if planned.call else None
         network = cls.planned_network(planned) if file else None
         if file and network is not None:
+            theirs: tuple[int, ...] = ()
+            with suppress(ValueError):  # other files than nnU-Net's say nothing of patches
+                theirs = given_weights.patch_size(file)
+            if theirs:
+                cls.check_given_patch(theirs, tuple(planned.configuration.patch_size), file)
             cls.check_given(file, network, planned)
+
+    @classmethod
+    def check_given_patch(cls, theirs: tuple[int, ...], mine: tuple[int, ...], file: Path) -> None:
+        """Refuse a file of ``-pretrained_weights`` that was trained with patches which this network cannot take over.
+
+        Args:
+            theirs: Size of its patches.
+            mine: Size of the patches of the plans.
+            file: The file.
+
+        Raises:
+            ValueError: With the plans that fit.
+        """
 
     @classmethod
     def check_given(cls, file: Path, network: nn.Module, planned: Planned) -> None:

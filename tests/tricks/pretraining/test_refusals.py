@@ -13,6 +13,7 @@ from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.conformance.run import CONFIGURATIONS
 from nnunet_tricks.door import trainers
 from nnunet_tricks.nnunet.training_call import TrainingCall
+from nnunet_tricks.training import network_sizes
 from nnunet_tricks.training.planned import Planned
 from nnunet_tricks.tricks.pretraining.weights import adding
 from nnunet_tricks.tricks.pretraining.weights.store import Store
@@ -152,3 +153,42 @@ def test_a_given_checkpoint_of_the_same_network_is_no_reason(room: Room, tmp_pat
             # Not initialized: a trainer that then never starts would leave nnU-Net's function patched.
             planned = Planned.of(run.data.plans, "2d", run.data.dataset_json, TrainingCall(file))
             trainer.check_fresh(planned)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "mine", "fits"),
+    [
+        ((64, 96), (64, 96), True),
+        ((64, 64), (96, 64), True),  # positions of a square are resampled
+        ((64, 96), (96, 64), False),  # as many positions, in another order
+        ((64, 96), (64, 64), False),  # not those of a square
+    ],
+)
+def test_positions_of_a_transformer_are_those_of_its_patches(
+    room: Room,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    theirs: tuple[int, int],
+    mine: tuple[int, int],
+    fits: bool,
+) -> None:
+    trainer = trainer_of("ViTB16_EncoderLR")
+    with room("ViTB16_EncoderLR") as run:
+        monkeypatch.setenv(network_sizes.VARIABLE, "small")
+        plans = run.data.plans
+
+        def planned(patch: tuple[int, int]) -> Planned:
+            configuration = plans["configurations"]["2d"] | {"patch_size": [*patch]}
+            changed = plans | {"configurations": plans["configurations"] | {"2d": configuration}}
+            return Planned.of(changed, "2d", run.data.dataset_json, TrainingCall(file))
+
+        file = tmp_path / "checkpoint_final.pth"
+        network = trainer.planned_network(planned(theirs))
+        assert network is not None
+        arguments = {"plans": planned(theirs).plans.plans, "configuration": "2d"}
+        checkpoint(network.to_empty(device="cpu"), file, init_args=arguments)
+        if fits:
+            trainer.check_fresh(planned(mine))
+        else:
+            with pytest.raises(ValueError, match="learns where things are in a patch of one size"):
+                trainer.check_fresh(planned(mine))

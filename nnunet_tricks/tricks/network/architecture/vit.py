@@ -12,16 +12,12 @@ its output is half as large as the truth; here one block more makes it whole.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from math import ceil, log2, prod
 from pathlib import Path
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from nnunet_tricks.training import given_weights
-from nnunet_tricks.training.planned import Planned
-from nnunet_tricks.tricks.network.architecture.fitting import padded_size
 from nnunet_tricks.tricks.network.architecture.trainer import Interface, Sizes
 from nnunet_tricks.tricks.network.architecture.whole import WholeNetworkTrainer
 
@@ -170,17 +166,12 @@ class ViTTrainer(WholeNetworkTrainer):
     """A trainer whose network is a vision transformer; positions are learned for the patches of the plans."""
 
     @classmethod
-    def check_given(cls, file: Path, network: nn.Module, planned: Planned) -> None:
+    def check_given_patch(cls, theirs: tuple[int, ...], mine: tuple[int, ...], file: Path) -> None:
         """Refuse a file whose positions cannot be resampled, or would be taken for those of other patches."""
-        theirs: tuple[int, ...] = ()
-        with suppress(ValueError):  # other files than nnU-Net's say nothing of patches
-            theirs = given_weights.patch_size(file)
-        mine = tuple(planned.configuration.patch_size)
-        multiple = cls.architecture_info().multiple
-        grids = [padded_size(patch, multiple) for patch in (theirs, mine)]
-        if theirs and (prod(grids[0]) == prod(grids[1]) or len(set(grids[0])) > 1):
-            cls._check_patch(theirs, mine, file)
-        super().check_given(file, network, planned)
+        old, new = cls._grid(theirs), cls._grid(mine)
+        if old != new and (prod(old) == prod(new) or len(set(old)) > 1):
+            cls._refuse_patch(theirs, mine, file)
+        super().check_given_patch(theirs, mine, file)
 
     @classmethod
     def make_body(cls, interface: Interface, **size: Any) -> nn.Module:

@@ -13,8 +13,6 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from nnunet_tricks.training import given_weights
-from nnunet_tricks.training.planned import Planned
 from nnunet_tricks.tricks.network.architecture.fitting import cropped, padded, padded_size
 from nnunet_tricks.tricks.network.architecture.trainer import ArchitectureTrainer, Interface
 from nnunet_tricks.tricks.network.enhancement.places import Place
@@ -104,22 +102,25 @@ class WholeNetworkTrainer(ArchitectureTrainer):
         """
 
     @classmethod
-    def check_given(cls, file: Path, network: nn.Module, planned: Planned) -> None:
+    def check_given_patch(cls, theirs: tuple[int, ...], mine: tuple[int, ...], file: Path) -> None:
         """Refuse a file whose positions were learned for another patch size."""
-        if cls.fixed_size:
-            cls._check_patch(given_weights.patch_size(file), tuple(planned.configuration.patch_size), file)
-        super().check_given(file, network, planned)
+        if cls.fixed_size and cls._grid(theirs) != cls._grid(mine):
+            cls._refuse_patch(theirs, mine, file)
+        super().check_given_patch(theirs, mine, file)
 
     @classmethod
-    def _check_patch(cls, theirs: tuple[int, ...], mine: tuple[int, ...], file: Path) -> None:
-        multiple = cls.architecture_info().multiple
-        if theirs and padded_size(theirs, multiple) != padded_size(mine, multiple):
-            got, needed = ("x".join(map(str, size)) for size in (theirs, mine))
-            raise ValueError(
-                f"-pretrained_weights {file} was trained with patches of {got}, and the configuration has {needed}: "
-                f"{cls.architecture} learns where things are in a patch of one size; make a configuration with "
-                f"'nnunet-tricks plan --patch {' '.join(map(str, theirs))}', or begin with random weights"
-            )
+    def _grid(cls, patch: tuple[int, ...]) -> tuple[int, ...]:
+        """A patch as the network sees it, to which its pieces are in proportion."""
+        return padded_size(patch, cls.architecture_info().multiple)
+
+    @classmethod
+    def _refuse_patch(cls, theirs: tuple[int, ...], mine: tuple[int, ...], file: Path) -> None:
+        got, needed = ("x".join(map(str, size)) for size in (theirs, mine))
+        raise ValueError(
+            f"-pretrained_weights {file} was trained with patches of {got}, and the configuration has {needed}: "
+            f"{cls.architecture} learns where things are in a patch of one size; make a configuration with "
+            f"'nnunet-tricks plan --patch {' '.join(map(str, theirs))}', or begin with random weights"
+        )
 
     @classmethod
     def make_network(cls, interface: Interface, **size: Any) -> nn.Module:

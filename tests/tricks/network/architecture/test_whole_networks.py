@@ -92,6 +92,21 @@ def test_the_log_names_the_places(bench: Bench) -> None:
     assert "IFECurvature: pyramid (ASPP) shows 8 of its 16 channels twice" in log
 
 
+@pytest.mark.parametrize("name", ["ResNet50UNet", "TimmUNet", "SINetV2"])
+def test_one_patch_with_one_voxel_in_the_deepest_stage_is_refused(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    with bench.room(trainer_of(name), Situation("labels", "2d", False)) as run:
+        configuration = run.data.plans["configurations"]["2d"]
+        monkeypatch.setitem(configuration, "batch_size", 1)
+        monkeypatch.setitem(configuration, "patch_size", [32, 32])
+        with pytest.raises(ValueError, match=f"{name} needs more than one patch of 32x32 per batch"):
+            run.build()
+        assert not (run.folder / "results").exists()
+        monkeypatch.setitem(configuration, "patch_size", [32, 64])
+        run.build()
+
+
 def test_one_patch_per_batch_is_refused_for_deeplab(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     trainer = trainer_of("DeepLabV3Plus")
     with bench.room(trainer, Situation("labels", "2d", False)) as run:
