@@ -79,4 +79,16 @@ ENTRIES: tuple[TrickInfo, ...] = (
         use_when="where some cases lack a label, as in data sets that were joined; annotated.json says which",
         avoid_when="where all cases are annotated for all classes: it changes nothing, and the log says so",
     ),
+    TrickInfo(
+        name="CompleteCases",
+        hooks=("labels.classes",),
+        phase=PREPROCESSING,
+        module="nnunet_tricks.tricks.partial.complete_cases",
+        summary="training cases that lack a class are left out: the control of PartialLabels",
+        formula="training cases of the fold that annotated.json does not list without some class",
+        paper=cited("fang2020multi"),
+        challenges=("few labels",),
+        use_when="to learn what partly annotated cases are worth: compare it with PartialLabels",
+        avoid_when="where few cases are annotated for all classes",
+    ),
 )

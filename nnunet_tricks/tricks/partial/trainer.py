@@ -31,6 +31,7 @@ from nnunet_tricks.training.planned import Planned, class_names
 from nnunet_tricks.training.trainer import TrickTrainer
 from nnunet_tricks.tricks.partial.merging import PartialLoss
 from nnunet_tricks.tricks.partial.summary import of_annotated
+from nnunet_tricks.tricks.partial.table import folders_of, table_of
 from nnunet_tricks.utilities.files import write_atomically
 from nnunet_tricks.utilities.wording import some
 
@@ -45,7 +46,7 @@ class nnUNetTrainerPartialLabels(TrickTrainer):
     def check_planned(cls, planned: Planned) -> None:
         """Refuse a table that is wrong, regions with exclusion, and tricks that join two cases to one patch."""
         super().check_planned(planned)
-        table = _table(planned.plans.dataset_name, planned.dataset_json)
+        table = table_of(planned.plans.dataset_name, planned.dataset_json)
         if planned.labels.has_regions and cls.parameters["PartialLabels"].exclusion:
             raise ValueError(
                 "exclusion of PartialLabels is for label maps, whose classes exclude each other, and this data set has "
@@ -62,7 +63,7 @@ class nnUNetTrainerPartialLabels(TrickTrainer):
     def check_fresh(cls, planned: Planned) -> None:
         """Refuse label maps with voxels of a class that their case is not annotated for."""
         super().check_fresh(planned)
-        table = _table(planned.plans.dataset_name, planned.dataset_json)
+        table = table_of(planned.plans.dataset_name, planned.dataset_json)
         folder = Path(nnunetv2.paths.nnUNet_preprocessed) / planned.plans.dataset_name
         folder /= planned.configuration.data_identifier
         if table is None or not folder.is_dir():
@@ -74,7 +75,7 @@ class nnUNetTrainerPartialLabels(TrickTrainer):
     @cached_property
     def annotated_classes(self) -> AnnotatedClasses | None:
         """The table of the data set, if it has one."""
-        return _table(self.plans_manager.dataset_name, self.dataset_json)
+        return table_of(self.plans_manager.dataset_name, self.dataset_json)
 
     @property
     def annotated_sha256(self) -> str:
@@ -115,7 +116,7 @@ class nnUNetTrainerPartialLabels(TrickTrainer):
             self._keep_copy()
 
     def _keep_copy(self) -> None:
-        raw, preprocessed = _folders(self.plans_manager.dataset_name)
+        raw, preprocessed = folders_of(self.plans_manager.dataset_name)
         table = self.annotated_classes
         # Preprocessed data of somebody else may be read-only: then the raw data set is needed.
         with suppress(OSError):
@@ -254,13 +255,3 @@ def refuse_stray(table: AnnotatedClasses, voxels: Mapping[str, Mapping[int, int]
         f"case '{first}' has {voxels[first][label]} voxels of {some(besides)}, which {table.file} does not list for "
         f"it{others}: add the class to the table, or set the voxels to another label"
     )
-
-
-def _folders(dataset: str) -> tuple[Path | None, Path]:
-    """The raw folder of a data set, ``None`` where nnUNet_raw is not set, and the preprocessed one."""
-    raw = nnunetv2.paths.nnUNet_raw
-    return Path(raw) / dataset if raw else None, Path(nnunetv2.paths.nnUNet_preprocessed) / dataset
-
-
-def _table(dataset: str, dataset_json: Mapping[str, Any]) -> AnnotatedClasses | None:
-    return annotated_classes.find(*_folders(dataset), dataset_json)
