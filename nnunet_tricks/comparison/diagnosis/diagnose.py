@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_tricks.comparison.diagnosis import curves, data, labels, loading, training
-from nnunet_tricks.comparison.diagnosis.curves import LEAST, Symptom
+from nnunet_tricks.comparison.diagnosis.curves import LEAST
 from nnunet_tricks.comparison.diagnosis.data import FoldData
 from nnunet_tricks.comparison.diagnosis.finding import WORST_FIRST, Finding
+from nnunet_tricks.comparison.diagnosis.symptom import Symptom
 from nnunet_tricks.comparison.diagnosis.training import Training
 
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from textwrap import fill
 
-from nnunet_tricks.comparison.diagnosis.curves import column
 from nnunet_tricks.comparison.diagnosis.diagnose import Diagnosis
+from nnunet_tricks.comparison.diagnosis.symptom import column
 
 
 def draw(diagnoses: Sequence[Diagnosis], file: Path) -> None:

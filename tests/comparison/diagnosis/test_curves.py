@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nnunet_tricks.comparison import curves as means
-from nnunet_tricks.comparison.diagnosis import curves, loading
+from nnunet_tricks.comparison.diagnosis import curves, loading, symptom, whole_images, zeros
 from nnunet_tricks.comparison.diagnosis.diagnose import joined
 from nnunet_tricks.comparison.diagnosis.finding import Finding
+from nnunet_tricks.comparison.diagnosis.rate import RATE_TOO_LARGE
 from nnunet_tricks.comparison.diagnosis.training import ClassScore, Training
 from nnunet_tricks.nnunet import training_log
 from nnunet_tricks.nnunet.training_log import LoggedEpoch, LoggedTraining
@@ -85,7 +86,7 @@ def test_a_class_that_falls_to_0_is_named_with_its_epoch(before: int, after: int
         LoggedEpoch(number, 0.009, -0.5, -0.5, (0.8, value, 0.8), 9.0) for number, value in enumerate(values)
     )
     (finding,) = joined([], list(curves.symptoms(training(epochs), None)))
-    assert (finding.symptom, finding.classes, finding.epoch) == (curves.FALLS_TO_0, ("b",), before)
+    assert (finding.symptom, finding.classes, finding.epoch) == (symptom.FALLS_TO_0, ("b",), before)
     assert "learning rate 0.009" in finding.seen[0]
 
 
@@ -94,8 +95,8 @@ def test_the_first_loss_that_is_no_number_is_named(epoch: int, value: float, rat
     losses = [-0.3] * epoch + [value] * 3
     epochs = tuple(LoggedEpoch(number, rate, loss, -0.3, (0.5, 0.5, 0.5), 9.0) for number, loss in enumerate(losses))
     (finding,) = joined([], list(curves.symptoms(training(epochs), None)))
-    assert (finding.symptom, finding.epoch) == (curves.LOSS_NAN, epoch)
-    assert (finding.cause == curves.RATE_TOO_LARGE) == (rate > 0.1)
+    assert (finding.symptom, finding.epoch) == (symptom.LOSS_NAN, epoch)
+    assert (finding.cause == RATE_TOO_LARGE) == (rate > 0.1)
 
 
 @given(st.lists(st.floats(0.3, 0.95), min_size=6, max_size=200), st.floats(0.001, 0.02))
@@ -113,7 +114,7 @@ def test_a_loss_that_is_content_without_a_class() -> None:
     settings = {"loss": "DeepSupervisionWrapper((loss): DC_and_CE_loss())"}
     epochs = tuple(LoggedEpoch(n, 0.008, -0.8, -0.8, (0.9, 0.0, 0.9), 9.0) for n in range(10))
     (finding,) = joined([], list(curves.symptoms(training(epochs, **settings), None)))
-    assert finding.cause == curves.PATCHES_WITHOUT
+    assert finding.cause == zeros.PATCHES_WITHOUT
     assert any("lower than -0.67" in sentence for sentence in finding.seen)
 
 
@@ -121,21 +122,21 @@ def test_a_validation_that_is_worse_only_because_cases_are_averaged() -> None:
     epochs = tuple(LoggedEpoch(n, 0.001, -0.8, -0.8, (0.9, 0.9, 0.9), 9.0) for n in range(10))
     trained = training(epochs)
     for score, cause in [
-        (ClassScore(0.5, 9000, 500, 500), curves.SMALL_CASES),
-        (ClassScore(0.5, 900, 1800, 10), curves.FALSE_ALARMS),
-        (ClassScore(0.5, 900, 10, 1800), curves.MISSES),
+        (ClassScore(0.5, 9000, 500, 500), whole_images.SMALL_CASES),
+        (ClassScore(0.5, 900, 1800, 10), whole_images.FALSE_ALARMS),
+        (ClassScore(0.5, 900, 10, 1800), whole_images.MISSES),
     ]:
         scored = Training(trained.folder, trained.log, names=trained.names, scores={"a": score})
         assert [finding.cause for finding in joined([], list(curves.symptoms(scored, None)))] == [cause]
 
 
 def test_a_cause_explains_only_its_own_classes() -> None:
-    fault = Finding("class missing from the fold", curves.STAYS_AT_0, "certain", ("counted",), (), classes=("a",))
+    fault = Finding("class missing from the fold", symptom.STAYS_AT_0, "certain", ("counted",), (), classes=("a",))
     epochs = tuple(LoggedEpoch(n, 0.008, 0.1, 0.1, (0.0, 0.0, 0.9), 9.0) for n in range(10))
     found = joined([fault], list(curves.symptoms(training(epochs), None)))
     assert [(finding.cause, finding.classes) for finding in found] == [
         ("class missing from the fold", ("a",)),
-        (curves.TOO_FEW, ("b",)),
+        (zeros.TOO_FEW, ("b",)),
     ]
     assert len(found[0].seen) == 3
 

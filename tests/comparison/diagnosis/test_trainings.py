@@ -16,8 +16,9 @@ import torch
 
 from nnunet_tricks.catalogue.naming import parse
 from nnunet_tricks.cli import main
-from nnunet_tricks.comparison.diagnosis import curves, labels, loading
+from nnunet_tricks.comparison.diagnosis import labels, loading, symptom, zeros
 from nnunet_tricks.comparison.diagnosis.diagnose import Diagnosis, diagnose
+from nnunet_tricks.comparison.diagnosis.rate import RATE_TOO_LARGE
 from tests.checkout import ROOT
 from tests.comparison.diagnosis.world import CASES, Labels, as_they_are, model, preprocess
 
@@ -36,7 +37,7 @@ def ignored(labels: Labels, number: int) -> Labels:
 
 CAUSES = {
     "healthy": (as_they_are, None),
-    "rate_10": (as_they_are, curves.RATE_TOO_LARGE),
+    "rate_10": (as_they_are, RATE_TOO_LARGE),
     "slow_disk": (as_they_are, loading.WAITING),
     "region_order": (as_they_are, labels.ORDER),
     "missing": (without_cores, labels.MISSING),
@@ -65,11 +66,11 @@ def test_the_cause_is_named_first(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "symptom"),
     [
-        ("rate_10", curves.EXPLODES),
+        ("rate_10", symptom.EXPLODES),
         ("slow_disk", loading.SLOW),
-        ("region_order", curves.WORSE),
-        ("missing", curves.STAYS_AT_0),
-        ("ignored", curves.IS_NAN),
+        ("region_order", symptom.WORSE),
+        ("missing", symptom.STAYS_AT_0),
+        ("ignored", symptom.IS_NAN),
     ],
 )
 def test_what_was_seen_is_joined_to_the_cause(name: str, symptom: str, tmp_path: Path) -> None:
@@ -84,7 +85,7 @@ def test_without_data_the_log_still_tells_and_a_note_says_what_is_missing(name: 
     (diagnosis,) = diagnose(model(name), variables={})
     assert any("were not looked at" in note for note in diagnosis.notes)
     causes = {finding.cause for finding in diagnosis.findings}
-    expected = {"healthy": set(), "missing": {curves.TOO_FEW}, "rate_10": {curves.RATE_TOO_LARGE}}
+    expected = {"healthy": set(), "missing": {zeros.TOO_FEW}, "rate_10": {RATE_TOO_LARGE}}
     if name in expected:
         assert causes == expected[name]
 
@@ -121,7 +122,7 @@ def test_an_unfinished_training_is_looked_at_as_far_as_it_went(tmp_path: Path) -
     epochs = [number for number, line in enumerate(lines) if "Epoch 4 " in line]
     log.write_text("".join(lines[: epochs[0] + 2]))
     (diagnosis,) = diagnose(folder, variables={})
-    assert [finding.cause for finding in diagnosis.findings] == [curves.RATE_TOO_LARGE]
+    assert [finding.cause for finding in diagnosis.findings] == [RATE_TOO_LARGE]
     assert "the training is not finished: 4 of 12 epochs, it runs or has been stopped" in diagnosis.notes
     log.write_text("".join(lines[:3]))
     (diagnosis,) = diagnose(folder, variables={})
@@ -147,7 +148,7 @@ def test_without_a_log_a_checkpoint_tells_and_nothing_in_it_runs(tmp_path: Path)
     (diagnosis,) = diagnose(folder, variables={})
     assert diagnosis.training.source == "checkpoint_final.pth"
     assert [(finding.symptom, finding.epoch) for finding in diagnosis.findings if finding.classes == ("core",)] == [
-        (curves.FALLS_TO_0, 3)
+        (symptom.FALLS_TO_0, 3)
     ]
     torch.save({"logging": logging, "harm": Path}, fold / "checkpoint_final.pth")
     with pytest.raises(ValueError, match="holds more than weights, numbers and settings"):
