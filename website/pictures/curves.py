@@ -19,6 +19,9 @@ STRIDE = 10
 FALLS = 5
 """Part of the training, one over this number, in which the made-up validation loss falls; then it stays."""
 
+NAMED_SIZES = 6
+"""Number of patch sizes that are written beside the curve; there can be dozens."""
+
 
 def schedule_picture(laboratory: Laboratory, trainer: str) -> bytes:
     """The learning rate of each epoch beside nnU-Net's, as a PNG file.
@@ -73,8 +76,9 @@ def patch_sizes_picture(laboratory: Laboratory, trainer: str) -> bytes:
     shares = [float(np.prod(stage.size)) / planned for stage in stages]
     label = trainer.removeprefix(BASELINE)
     axis.step([*begins, built.num_epochs], [*shares, 1], where="post", label=label, color=PREDICTED)
-    for stage, share in zip(stages, shares, strict=True):
-        axis.text(stage.first, share + 0.03, "x".join(map(str, stage.size)), color=INK, fontsize=7)
+    for place in sorted({round(place) for place in np.linspace(0, len(stages) - 1, NAMED_SIZES)}):
+        size = "x".join(map(str, stages[place].size))
+        axis.text(begins[place], shares[place] + 0.03, size, color=INK, fontsize=7, ha="right")
     axis.set_ylim(0, 1.15)
     axis.legend(frameon=False, labelcolor=INK, fontsize=9, loc="lower right")
     return as_png(figure)

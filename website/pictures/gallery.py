@@ -49,6 +49,11 @@ KINDS: Mapping[str, tuple[str, str]] = {
 """How a trick of a hook is drawn, as a function in a module of this package, and what the picture shows; or an empty
 word, and why none is drawn. The first hook in this order that a trick claims decides."""
 
+NOT_DRAWN = {
+    "WeightMap": "It does what the data set's weight maps say, and the images of these pictures have none.",
+}
+"""Tricks that would be drawn as others are, although the pictures' data do not have what they need."""
+
 SHOWN_AS = {"SparseSlices": "SparseSlices_density0p25"}
 """Settings in which tricks are drawn that do nothing to these data at their defaults."""
 
@@ -70,12 +75,12 @@ def kind_of(info: TrickInfo) -> str:
 
 def caption_of(info: TrickInfo) -> str:
     """What the picture of a trick shows, or why it has none."""
-    return "" if info.base else KINDS[kind_of(info)][1]
+    return "" if info.base else NOT_DRAWN.get(info.name, KINDS[kind_of(info)][1])
 
 
 def has_picture(info: TrickInfo) -> bool:
-    """Whether a trick of this kind is drawn; bases are made of tricks that are."""
-    return not info.base and bool(KINDS[kind_of(info)][0])
+    """Whether a trick is drawn; bases are made of tricks that are."""
+    return not info.base and info.name not in NOT_DRAWN and bool(KINDS[kind_of(info)][0])
 
 
 def picture(laboratory: Laboratory, info: TrickInfo) -> bytes:
