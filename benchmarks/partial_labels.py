@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import argparse
 from functools import partial
+from itertools import product
 from pathlib import Path
 from time import perf_counter, process_time
 
 import torch
-from nnunetv2.training.loss.compound_losses import DC_and_CE_loss
+from nnunetv2.training.loss.compound_losses import DC_and_BCE_loss, DC_and_CE_loss
 from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss
 from torch import nn
 
@@ -27,6 +28,21 @@ MOST = 1.05
 """Largest allowed ratio."""
 
 
+def _losses(target: torch.Tensor, lacking: int, *, regions: bool) -> dict[str, nn.Module]:
+    """nnU-Net's loss, and the two that are compared with it; the first ``lacking`` samples lack the last class."""
+    dice = {"batch_dice": False, "smooth": 1e-5, "do_bg": regions, "ddp": False}
+    plain: nn.Module = (
+        DC_and_BCE_loss({}, dice, dice_class=MemoryEfficientSoftDiceLoss)
+        if regions
+        else DC_and_CE_loss(dice, {}, dice_class=MemoryEfficientSoftDiceLoss)
+    )
+    partly = PartialLoss(plain, regions=regions)
+    partly.lacking = [[2]] * lacking + [[]] * (len(target) - lacking)
+    weighted = Criterion(WeightedDiceCE(batch=False), regions=regions)
+    weighted.weights = torch.rand(target[:, 0].shape, device=target.device)
+    return {BASELINE: plain, "PartialLabels": partly, "WeightMap": weighted}
+
+
 def main() -> None:
     """Measure, print a table, save it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -37,20 +53,18 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     results = {}
-    for name, shape in SHAPES.items():
+    for (name, shape), regions in product(SHAPES.items(), (False, True)):
         logits, target = logits_and_target(shape, arguments.device)
-        dice = {"batch_dice": False, "smooth": 1e-5, "do_bg": False, "ddp": False}
-        plain = DC_and_CE_loss(dice, {}, dice_class=MemoryEfficientSoftDiceLoss)
-        partly = PartialLoss(plain, regions=False)
         lacking = shape[0] // 2
-        partly.lacking = [[2]] * lacking + [[]] * (shape[0] - lacking)
         target[:lacking][target[:lacking] == 2] = 0
-        weighted = Criterion(WeightedDiceCE(batch=False))
-        weighted.weights = torch.rand(target[:, 0].shape, device=target.device)
-        losses: dict[str, nn.Module] = {BASELINE: plain, "PartialLabels": partly, "WeightMap": weighted}
+        if regions:
+            # As nnU-Net has them: the first region holds all others.
+            target = torch.cat([target > 0, target > 1, target > 1], 1)
+        losses = _losses(target, lacking, regions=regions)
         steps = {loss: partial(step, criterion, logits, target) for loss, criterion in losses.items()}
         clock = process_time if arguments.device == "cpu" else perf_counter
         timed = paired(steps, baseline=BASELINE, rounds=arguments.rounds, clock=clock)
+        name = f"{name} regions" if regions else name
         results[name] = {"shape": shape, "losses": timed}
         print(f"\n{name} {'x'.join(map(str, shape))}, {arguments.threads} thread(s), {arguments.device}")
         print(f"{'':30} {'ms':>7} {'ratio':>6} {'quartiles':>13}   at most {MOST}")

@@ -21,6 +21,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from nnunet_tricks.training.counts_and_entropy import CountsAndEntropy, Lacking
+from nnunet_tricks.training.region_counts_and_entropy import RegionCountsAndEntropy
 from nnunet_tricks.training.soft_counts import SoftCounts
 
 IGNORE_INDEX = -100
@@ -178,21 +179,18 @@ class Prediction:
             return self.weights
         return self.weights * self.annotated
 
-    def counts(
-        self, *, background: bool = False, batch: bool = False, squared: bool = False, weighted: bool = False
-    ) -> Counts:
+    def counts(self, *, background: bool = False, batch: bool = False, squared: bool = False) -> Counts:
         """Soft counts of each class or region over the annotated voxels.
 
         Args:
             background: Whether class 0 of a label map is counted; regions have no background.
             batch: Whether the batch counts as one image, over all processes that share it.
             squared: Whether ``predicted`` sums squared probabilities, as V-Net does.
-            weighted: Whether each voxel counts as much as ``weights`` says.
 
         Returns:
             (B, classes) counts, or (classes,) of the whole batch.
         """
-        return self._counts_and_mapped(None, background=background, batch=batch, squared=squared, weighted=weighted)[0]
+        return self._counts_and_mapped(None, background=background, batch=batch, squared=squared)[0]
 
     def counts_and_mapped(
         self, maps: Tensor, *, errors: bool = False, background: bool = False, batch: bool = False
@@ -218,11 +216,9 @@ class Prediction:
         background: bool = False,
         batch: bool = False,
         squared: bool = False,
-        weighted: bool = False,
     ) -> tuple[Counts, Tensor]:
-        counting = self.weights_of_annotated if weighted and self.weights is not None else self.annotated
         *counts, mapped = SoftCounts.apply(
-            self.logits, self._values, self.target, counting, self.regions, squared, maps, errors
+            self.logits, self._values, self.target, self.annotated, self.regions, squared, maps, errors
         )
         if not background and not self.regions:
             counts = [count[:, 1:] for count in counts]
@@ -240,19 +236,23 @@ class Prediction:
         return Counts(*map(self._batch_sum, counts))
 
     def counts_and_entropy(self, *, batch: bool = False, lacking: Lacking = ()) -> tuple[Counts, Tensor]:
-        """Soft counts of a label map's foreground classes and the sum of cross-entropies, weighted, in one pass.
+        """Soft counts of foreground classes or regions and the sum of cross-entropies, weighted, in one pass.
 
         Args:
             batch: Whether the batch counts as one image, over all processes that share it.
-            lacking: Channels of each sample that are part of its background; empty for none.
+            lacking: Channels of each sample that are part of its background, or regions that do not count; empty for
+                none.
 
         Returns:
-            The counts, as ``counts`` gives them, and a scalar.
+            The counts, as ``counts`` gives them, and a scalar; that of regions is put together as by ``sum_decisions``.
         """
         counting = self.weights_of_annotated
         if counting is None and self.annotated is not None:
             counting = self.annotated.to(self.logits.dtype)
-        *counts, entropy = CountsAndEntropy.apply(self.logits, self.target, counting, lacking)
+        kind = RegionCountsAndEntropy if self.regions else CountsAndEntropy
+        *counts, entropy = kind.apply(self.logits, self.target, counting, lacking)
+        if self.regions and self.annotated is None:
+            entropy = entropy / self.logits.shape[1]
         return Counts(*map(self._batch_sum, counts) if batch else counts), entropy
 
     def complement(self, counts: Counts, *, batch: bool = False) -> Counts:
@@ -357,20 +357,6 @@ class Prediction:
             A scalar.
         """
         return self.sum_decisions(losses).sum() / self.voxels
-
-    def weighted_mean(self, losses: Tensor) -> Tensor:
-        """Mean over the annotated voxels, each as much as ``weights`` says; as ``mean`` where there are none.
-
-        Args:
-            losses: (B, D, *spatial), 0 where a voxel is ignored.
-
-        Returns:
-            A scalar; 0, with a gradient of 0, where no voxel counts.
-        """
-        weights = self.weights_of_annotated
-        if weights is None:
-            return self.mean(losses)
-        return (self.sum_decisions(losses) * weights).sum() / self.sum_of_weights
 
     @property
     def sum_of_weights(self) -> Tensor | int:

@@ -46,9 +46,6 @@ class WeightedDiceCE:
         """The loss, a scalar."""
         if prediction.weights is None:
             return cross_entropy(prediction) + nnunet_dice(prediction, batch=self.batch)
-        if prediction.regions:
-            entropy = prediction.weighted_mean(prediction.decision_cross_entropy)
-            return entropy - dice_score(prediction.counts(batch=self.batch, weighted=True)).mean()
         counts, total = prediction.counts_and_entropy(batch=self.batch)
         return total / prediction.sum_of_weights - dice_score(counts).mean()
 

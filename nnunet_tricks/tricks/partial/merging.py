@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from nnunetv2.training.loss.compound_losses import DC_and_CE_loss
+from nnunetv2.training.loss.compound_losses import DC_and_BCE_loss, DC_and_CE_loss
 from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss
 from torch import Tensor, nn
 from torch.autograd import Function
@@ -119,14 +119,14 @@ def exclusion(logits: Tensor, target: Tensor, lacking: Lacking, ignore_label: in
 
 @dataclass
 class MergedDiceCE:
-    """nnU-Net's default loss for label maps, of merged classes in one pass.
+    """nnU-Net's default loss, of merged classes or without regions, in one pass.
 
     Attributes:
-        loss: nnU-Net's loss.
+        loss: nnU-Net's loss, for label maps or regions.
         lacking: Channels that each sample lacks.
     """
 
-    loss: DC_and_CE_loss
+    loss: DC_and_CE_loss | DC_and_BCE_loss
     lacking: Lacking = ()
 
     def __call__(self, prediction: Prediction) -> Tensor:
@@ -161,7 +161,7 @@ class PartialLoss(nn.Module):
         self._merged: MergedDiceCE | None = None
         if _is_nnunets(loss):
             self._merged = MergedDiceCE(loss)
-            self._in_one_pass = Criterion(self._merged, ignore_label=ignore_label, ddp=loss.dc.ddp)
+            self._in_one_pass = Criterion(self._merged, regions=regions, ignore_label=ignore_label, ddp=loss.dc.ddp)
         self.lacking: Lacking = ()
         self.logits: Tensor | None = None
 
@@ -184,8 +184,12 @@ class PartialLoss(nn.Module):
 
 
 def _is_nnunets(loss: Any) -> bool:
-    """Whether a loss is nnU-Net's default for label maps, with settings that are known here."""
-    if type(loss) is not DC_and_CE_loss:
+    """Whether a loss is nnU-Net's default for label maps or regions, with settings that are known here."""
+    if type(loss) not in (DC_and_CE_loss, DC_and_BCE_loss):
         return False
     dice = getattr(loss.dc, "_orig_mod", loss.dc)
-    return type(dice) is MemoryEfficientSoftDiceLoss and not dice.do_bg and loss.ce.weight is None
+    if type(dice) is not MemoryEfficientSoftDiceLoss:
+        return False
+    if type(loss) is DC_and_CE_loss:
+        return not dice.do_bg and loss.ce.weight is None
+    return bool(dice.do_bg) and loss.ce.pos_weight is None and loss.ce.weight is None
