@@ -18,12 +18,16 @@ LOSSES = Path("experiments", "hippocampus", "report", "report.md")
 TRAINED_MODELS = Path("experiments", "trained_models", "report", "report.md")
 PRETRAINED = Path("experiments", "pretrained", "report", "report.md")
 NETWORKS = Path("experiments", "networks", "report", "report.md")
+OBJECTS = Path("experiments", "objects", "report", "report.md")
+PARTIAL_LABELS = Path("experiments", "partial_labels", "report", "report.md")
 DOCUMENTS = {
     Path("docs", "compare.md"): LOSSES,
     Path("experiments", "hippocampus", "README.md"): LOSSES,
     Path("experiments", "trained_models", "README.md"): TRAINED_MODELS,
     Path("experiments", "pretrained", "README.md"): PRETRAINED,
     Path("experiments", "networks", "README.md"): NETWORKS,
+    Path("experiments", "objects", "README.md"): OBJECTS,
+    Path("experiments", "partial_labels", "README.md"): PARTIAL_LABELS,
 }
 """Each document with the report whose verdicts it holds."""
 TITLE = "**is it real?"
