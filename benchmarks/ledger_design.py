@@ -1,0 +1,155 @@
+"""False words under the designs of experiments/ledger/, in simulated experiments in which no trick does anything.
+
+An experiment has many tricks, so what counts is the share of whole experiments with any false word: ``helps`` or
+``hurts`` in the table of a data set, ``more in 3D`` or ``less in 3D`` in that of trick by dimension. Cases differ with a
+standard deviation of 0.08 and trainings, one run on one fold, with 0.02, as light networks after a few epochs do. Each
+case scatters between runs (0.03), and a trick suits some cases better than others (0.03), in each dimension anew.
+
+python -m benchmarks.ledger_design [--draws 1000] [--out benchmarks/results/ledger_design.json]
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.measuring import save
+from nnunet_tricks.comparison.statistics.analyse import AnalysisOptions, analyse
+from nnunet_tricks.comparison.statistics.dimension import LESS_IN_3D, MORE_IN_3D, DimensionPair, by_dimension
+from nnunet_tricks.comparison.statistics.model import HELPS, HURTS
+from nnunet_tricks.comparison.table import MetricRow
+
+ANATOMY, TRAINING, SCATTER, SUITS = 0.08, 0.02, 0.03, 0.03
+LEVEL = 0.7
+BOOTSTRAP = 200
+PLANS = "nnUNetPlans"
+CONFIGURATIONS = ("2d_light", "3d_fullres_tiny")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LedgerDesign:
+    """Size of an experiment.
+
+    Attributes:
+        name: Name of the experiment file.
+        cases: Number of cases in the compared folds together.
+        folds: Number of folds.
+        tricks: Number of tricks.
+        runs: Numbers of runs of the baseline and of each trick.
+    """
+
+    name: str
+    cases: int
+    folds: int
+    tricks: int
+    runs: tuple[int, int] = (5, 2)
+
+    def __str__(self) -> str:
+        """The name, as tests show it."""
+        return self.name
+
+
+DESIGNS = (
+    LedgerDesign(name="hippocampus", cases=84, folds=2, tricks=24),
+    LedgerDesign(name="polyps", cases=360, folds=2, tricks=26),
+    LedgerDesign(name="nuclei", cases=214, folds=2, tricks=26),
+    LedgerDesign(name="small", cases=60, folds=2, tricks=20),
+)
+
+
+def false_words(design: LedgerDesign, draws: int, *, seed: int = 0) -> float:
+    """Share of experiments in which any of the tricks, none of which does anything, gets a word."""
+    count = 0
+    for generator in _generators(draws, seed):
+        rows = _rows(design, generator, CONFIGURATIONS[1])
+        statistics = analyse(rows, AnalysisOptions(draws=BOOTSTRAP))
+        count += any(trick.verdict.word in (HELPS, HURTS) for trick in statistics.tricks)
+    return count / draws
+
+
+def false_dimension_words(design: LedgerDesign, draws: int, *, seed: int = 0) -> float:
+    """Share of experiments in which any trick, or their mean, is said to gain more in one dimension."""
+    names = list(_trainers(design))
+    pair = DimensionPair(*(tuple((name, PLANS, place) for name in names) for place in CONFIGURATIONS))
+    count = 0
+    for generator in _generators(draws, seed):
+        rows = [row for configuration in CONFIGURATIONS for row in _rows(design, generator, configuration)]
+        effects = by_dimension(rows, pair, draws=BOOTSTRAP)
+        count += any(effect.word in (MORE_IN_3D, LESS_IN_3D) for effect in effects if effect.trick)
+    return count / draws
+
+
+def _generators(draws: int, seed: int) -> Iterator[np.random.Generator]:
+    return (np.random.default_rng([seed, draw]) for draw in range(draws))
+
+
+def _trainers(design: LedgerDesign) -> Iterator[str]:
+    yield "nnUNetTrainer_10epochs"
+    for number in range(1, design.tricks + 1):
+        yield f"nnUNetTrainerFocal_gamma{number}p5_10epochs"
+
+
+def _rows(design: LedgerDesign, generator: np.random.Generator, configuration: str) -> list[MetricRow]:
+    anatomy = LEVEL + generator.normal(0, ANATOMY, design.cases)
+    folds = np.arange(design.cases) % design.folds
+    rows: list[MetricRow] = []
+    for place, trainer in enumerate(_trainers(design)):
+        suits = generator.normal(0, SUITS, design.cases) if place else np.zeros(design.cases)
+        for run in range(1, design.runs[min(place, 1)] + 1):
+            training = generator.normal(0, TRAINING, design.folds)[folds]
+            values = anatomy + suits + training + generator.normal(0, SCATTER, design.cases)
+            rows += _of_run(trainer, configuration, run, folds, values)
+    return rows
+
+
+def _of_run(
+    trainer: str, configuration: str, run: int, folds: NDArray[np.int_], values: NDArray[np.float64]
+) -> Iterator[MetricRow]:
+    for case, (fold, value) in enumerate(zip(folds, values, strict=True)):
+        yield MetricRow(
+            dataset="Dataset501_Made",
+            configuration=configuration,
+            plans=PLANS,
+            trainer=trainer + (f"_run{run}" if run > 1 else ""),
+            fold=str(fold),
+            run=run,
+            part="validation",
+            case=f"case_{case:03d}",
+            label="organ",
+            metric="Dice",
+            value=float(value),
+            unit="1",
+        )
+
+
+def main() -> None:
+    """Simulate all designs, and save the shares."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--draws", type=int, default=1000)
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/ledger_design.json"))
+    arguments = parser.parse_args()
+    results = []
+    for design in DESIGNS:
+        share = false_words(design, arguments.draws)
+        results.append({"design": asdict(design), "false_words": share})
+        print(f"{design.name}: any false word in {share:.1%} of {arguments.draws} experiments", flush=True)
+    dimension = DESIGNS[0]
+    share = false_dimension_words(dimension, arguments.draws)
+    print(f"trick by dimension: any false word in {share:.1%}")
+    save(
+        arguments.out,
+        {
+            "draws": arguments.draws,
+            "designs": results,
+            "trick_by_dimension": {"design": asdict(dimension), "false_words": share},
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()
