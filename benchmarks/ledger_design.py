@@ -1,9 +1,10 @@
 """False words under the designs of experiments/ledger/, in simulated experiments in which no trick does anything.
 
 An experiment has many tricks, so what counts is the share of whole experiments with any false word: ``helps`` or
-``hurts`` in the table of a data set, ``more in 3D`` or ``less in 3D`` in that of trick by dimension. Cases differ with a
-standard deviation of 0.08 and trainings, one run on one fold, with 0.02, as light networks after a few epochs do. Each
-case scatters between runs (0.03), and a trick suits some cases better than others (0.03), in each dimension anew.
+``hurts`` in the table of a data set, ``more in 3D`` or ``less in 3D`` in that of trick by dimension. Cases differ with
+a standard deviation of 0.08 and trainings, one run on one fold, with 0.02, as light networks after a few epochs do. Each
+case scatters between runs (0.03), and a trick suits some cases better than others (0.03), in each dimension anew. Where
+runs share their randomness, nine tenths of the variance of a training are the same for all methods of a run.
 
 python -m benchmarks.ledger_design [--draws 1000] [--out benchmarks/results/ledger_design.json]
 """
@@ -25,6 +26,9 @@ from nnunet_tricks.comparison.statistics.model import HELPS, HURTS
 from nnunet_tricks.comparison.table import MetricRow
 
 ANATOMY, TRAINING, SCATTER, SUITS = 0.08, 0.02, 0.03, 0.03
+COMMON = 0.9
+"""Part of the variance of trainings that is the same for all methods of a run, where they share their randomness."""
+
 LEVEL = 0.7
 BOOTSTRAP = 200
 PLANS = "nnUNetPlans"
@@ -41,6 +45,7 @@ class LedgerDesign:
         folds: Number of folds.
         tricks: Number of tricks.
         runs: Numbers of runs of the baseline and of each trick.
+        shared: Whether runs share their randomness.
     """
 
     name: str
@@ -48,6 +53,7 @@ class LedgerDesign:
     folds: int
     tricks: int
     runs: tuple[int, int] = (5, 2)
+    shared: bool = True
 
     def __str__(self) -> str:
         """The name, as tests show it."""
@@ -55,11 +61,12 @@ class LedgerDesign:
 
 
 DESIGNS = (
-    LedgerDesign(name="hippocampus", cases=84, folds=2, tricks=24),
-    LedgerDesign(name="polyps", cases=360, folds=2, tricks=26),
-    LedgerDesign(name="nuclei", cases=214, folds=2, tricks=26),
-    LedgerDesign(name="small", cases=60, folds=2, tricks=20),
+    LedgerDesign(name="hippocampus, losses and data", cases=84, folds=2, tricks=20),
+    LedgerDesign(name="hippocampus, networks and patches", cases=84, folds=2, tricks=5, shared=False),
+    LedgerDesign(name="polyps, losses and data", cases=360, folds=2, tricks=20),
+    LedgerDesign(name="nuclei, losses and data", cases=214, folds=2, tricks=21),
 )
+"""The designs of the experiment files. That of trick by dimension is the first one, in both dimensions."""
 
 
 def false_words(design: LedgerDesign, draws: int, *, seed: int = 0) -> float:
@@ -89,19 +96,23 @@ def _generators(draws: int, seed: int) -> Iterator[np.random.Generator]:
 
 
 def _trainers(design: LedgerDesign) -> Iterator[str]:
-    yield "nnUNetTrainer_10epochs"
+    end = "_10epochs_shared" if design.shared else "_10epochs"
+    yield f"nnUNetTrainer{end}"
     for number in range(1, design.tricks + 1):
-        yield f"nnUNetTrainerFocal_gamma{number}p5_10epochs"
+        yield f"nnUNetTrainerFocal_gamma{number}p5{end}"
 
 
 def _rows(design: LedgerDesign, generator: np.random.Generator, configuration: str) -> list[MetricRow]:
     anatomy = LEVEL + generator.normal(0, ANATOMY, design.cases)
     folds = np.arange(design.cases) % design.folds
+    together = generator.normal(0, TRAINING, (max(design.runs), design.folds))
+    common = COMMON if design.shared else 0.0
     rows: list[MetricRow] = []
     for place, trainer in enumerate(_trainers(design)):
         suits = generator.normal(0, SUITS, design.cases) if place else np.zeros(design.cases)
         for run in range(1, design.runs[min(place, 1)] + 1):
-            training = generator.normal(0, TRAINING, design.folds)[folds]
+            own = generator.normal(0, TRAINING, design.folds)
+            training = (common**0.5 * together[run - 1] + (1 - common) ** 0.5 * own)[folds]
             values = anatomy + suits + training + generator.normal(0, SCATTER, design.cases)
             rows += _of_run(trainer, configuration, run, folds, values)
     return rows

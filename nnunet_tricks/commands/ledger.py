@@ -70,7 +70,9 @@ def run(arguments: argparse.Namespace) -> int:
 
         rows = [asdict(row) | {"printed": printed(row)} for row in ledger.rows]
         content = {"reports": [asdict(report) | {"verify": report.verify} for report in ledger.reports]}
-        print(json.dumps(content | {"rows": rows, "interactions": [asdict(row) for row in ledger.interactions]}, indent=1))
+        print(
+            json.dumps(content | {"rows": rows, "interactions": [asdict(row) for row in ledger.interactions]}, indent=1)
+        )
         return 0
     _show(ledger)
     return 0

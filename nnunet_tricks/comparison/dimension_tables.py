@@ -90,11 +90,7 @@ def _compared(flat: ComparedDimension, volume: ComparedDimension) -> Iterator[Di
         tuple(method for method in pair.volume if method in kept),
     )
     statistics = flat.statistics
-    rows = [
-        row
-        for row in (*flat.rows, *volume.rows)
-        if row.metric == statistics.metric and key_of(row) in kept
-    ]
+    rows = [row for row in (*flat.rows, *volume.rows) if row.metric == statistics.metric and key_of(row) in kept]
     cases = [{row.case for row in side.rows} for side in (flat, volume)]
     if not pair.common or cases[0] != cases[1]:
         return

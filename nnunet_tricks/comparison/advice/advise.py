@@ -12,7 +12,7 @@ from nnunet_tricks.catalogue import after_training
 from nnunet_tricks.catalogue.info import TrickInfo
 from nnunet_tricks.catalogue.naming import PREFIX, parse
 from nnunet_tricks.comparison.advice.figures import DataFigures
-from nnunet_tricks.comparison.advice.rules import ONLY_2D, RULES, AdvisedReason, AdviceRule, spoken_for
+from nnunet_tricks.comparison.advice.rules import ONLY_2D, RULES, AdviceRule, AdvisedReason, spoken_for
 from nnunet_tricks.comparison.ledger.rows import Ledger, LedgerRow
 
 FORMAT = 1
@@ -120,9 +120,7 @@ class Advice:
         }
 
 
-def advise(
-    figures: DataFigures, ledger: Ledger, *, rules: Sequence[AdviceRule] = RULES, made: str = ""
-) -> Advice:
+def advise(figures: DataFigures, ledger: Ledger, *, rules: Sequence[AdviceRule] = RULES, made: str = "") -> Advice:
     """Tricks that are worth trying first.
 
     The order is by strength: that of the strongest reason, and a little for each further one. Of the tricks that one

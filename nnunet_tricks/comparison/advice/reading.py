@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,7 +140,7 @@ def _preprocessed(folder: Path) -> list[Callable[[], LabelledCase]]:
                 if cases:
                     return [_preprocessed_reader(place, case, settings["spacing"]) for case in cases]
     raise ValueError(
-        f"{folder} has no preprocessed cases, and the raw data set is not there: nnUNetv2_plan_and_preprocess makes them"
+        f"{folder} has no preprocessed cases, and the raw data set is not there: run nnUNetv2_plan_and_preprocess"
     )
 
 
@@ -167,9 +166,7 @@ def _spread(readers: Sequence[Callable[[], LabelledCase]], count: int) -> list[C
     return [kept[number] for number in order]
 
 
-def _measured(
-    readers: Iterable[Callable[[], LabelledCase]], classes: Classes, until: float
-) -> Iterator[_CaseFigures]:
+def _measured(readers: Iterable[Callable[[], LabelledCase]], classes: Classes, until: float) -> Iterator[_CaseFigures]:
     voxels = 0
     chosen = list(readers)
     for number, read in enumerate(shown(chosen, "reading cases", len(chosen))):
@@ -214,7 +211,9 @@ def _joined(
     if len(dimensions) > 1:
         raise ValueError(f"{name} has label maps with 2 and with 3 axes; 'nnunet-tricks check' names them")
     spacing = tuple(float(value) for value in np.median([case.spacing for case in cases], axis=0))
-    shares = [_positive([case.objects[label].share for case in cases if label in case.objects]) for label in classes.values]
+    shares = [
+        _positive([case.objects[label].share for case in cases if label in case.objects]) for label in classes.values
+    ]
     return DataFigures(
         dataset=name,
         source=source,

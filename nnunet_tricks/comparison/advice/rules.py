@@ -1,7 +1,7 @@
 """The rules of the advice: each is a pure function of the figures, with the tricks that it speaks for.
 
-A rule says nothing, or gives a reason with the figure that it is based on, and a strength. Thresholds are judgement, and
-are named, so that they can be wrong in public: ``nnunet-tricks ledger --score`` compares advice with what came out.
+A rule says nothing, or gives a reason with the figure that it is based on, and a strength. Thresholds are judgement,
+and are named, so that they can be wrong in public: ``nnunet-tricks ledger --score`` compares advice with what came out.
 The trick paper's own guidance (section 4.1) is: for small data sets patching, oversampling and pretraining; for class
 imbalance patching, oversampling and class-balanced losses; for other scanners pretrained weights; and augmentation that
 keeps an object's usual place where places are fixed.
@@ -31,13 +31,13 @@ CLOSE = 0.3
 """Share of objects that are near others, or fall apart at necks, from which on objects touch."""
 
 THIN = 0.75
-"""Share of a class at its border from which on it is thin: a disc of radius 5 has 0.38, a line three pixels wide 0.67."""
+"""Share of a class at its border from which on it is thin: a disc of radius 5 has 0.36."""
 
 THIN_WIDTH = 6.0
 """Width in voxels that a thin class has at most."""
 
 ONE_SIDED, ANYWHERE = 0.3, 0.9
-"""Asymmetry from which on mirroring shows places that do not occur, and position entropy of objects that are anywhere."""
+"""Asymmetry from which on mirroring shows wrong places, and position entropy of objects that are anywhere."""
 
 FEWEST_FOR_PLACES = 10
 """Cases from which on their places say something of others."""
@@ -127,9 +127,7 @@ def seldom(data: DataFigures) -> AdvisedReason | None:
     share = rarest.cases / data.read
     if share >= 0.5:
         return None
-    return AdvisedReason(
-        f"only {rarest.cases} of {data.read} cases have '{rarest.name}'", _how_far(0.5, share, 0.05)
-    )
+    return AdvisedReason(f"only {rarest.cases} of {data.read} cases have '{rarest.name}'", _how_far(0.5, share, 0.05))
 
 
 def sizes(data: DataFigures) -> AdvisedReason | None:
@@ -216,9 +214,7 @@ def few(data: DataFigures) -> AdvisedReason | None:
     """A small data set."""
     if data.cases >= FEW_CASES:
         return None
-    return AdvisedReason(
-        f"there are {data.cases} training cases", _how_far(FEW_CASES, data.cases, VERY_FEW_CASES)
-    )
+    return AdvisedReason(f"there are {data.cases} training cases", _how_far(FEW_CASES, data.cases, VERY_FEW_CASES))
 
 
 def pictures(data: DataFigures) -> AdvisedReason | None:
@@ -237,8 +233,8 @@ def looks(data: DataFigures) -> AdvisedReason | None:
     if most is None or most.reversed < OTHER_LOOKS:
         return None
     return AdvisedReason(
-        f"'{most.name}' is brighter than its surroundings in some cases and darker in others ({_percent(most.reversed)} "
-        "have the rarer kind): several scanners, stains or phases",
+        f"'{most.name}' is brighter than its surroundings in some cases and darker in others "
+        f"({_percent(most.reversed)} have the rarer kind): several scanners, stains or phases",
         _how_far(OTHER_LOOKS, most.reversed, 0.5),
     )
 
@@ -283,7 +279,9 @@ def solid(data: DataFigures) -> AdvisedReason | None:
     if not found:
         return None
     names = ", ".join(f"'{known.name}'" for known in found)
-    return AdvisedReason(f"{names}: {_percent(max(known.holes for known in found))} of the cases have a hole in it", 0.2)
+    return AdvisedReason(
+        f"{names}: {_percent(max(known.holes for known in found))} of the cases have a hole in it", 0.2
+    )
 
 
 def vanishing(data: DataFigures) -> AdvisedReason | None:

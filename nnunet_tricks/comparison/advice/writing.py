@@ -77,7 +77,5 @@ def _comment(text: str, indent: str = "") -> list[str]:
 
     return [
         f"# {line}"
-        for line in wrap(
-            text, WIDTH, initial_indent=indent, subsequent_indent=f"{indent}  ", break_long_words=False
-        )
+        for line in wrap(text, WIDTH, initial_indent=indent, subsequent_indent=f"{indent}  ", break_long_words=False)
     ]

@@ -244,9 +244,7 @@ def _left_out_words(left_out: Sequence[Trick]) -> str:
 
 def _interactions(report: str, sections: Sequence[SectionView]) -> Iterator[LedgerInteraction]:
     for comparison in dimension_comparisons(view.compared for view in sections):
-        baseline = next(
-            view.section.ways[0].trainer for view in sections if view.section.dataset == comparison.dataset
-        )
+        baseline = next(view.section.ways[0].trainer for view in sections if view.section.dataset == comparison.dataset)
         for dimension in comparison.effects:
             effect = dimension.effect
             trick = ALL_TRICKS

@@ -23,8 +23,6 @@ NOTHING = "-"
 WIDTH = 160
 """Characters of a line of Markdown, at most; tables are longer."""
 
-SHORT = {"ISIC2018": "ISIC", "CoNIC": "CoNIC", "KiTS19-i": "KiTS19 i", "KiTS19-ii": "KiTS19 ii", "LiTS": "LiTS"}
-
 
 def as_markdown(ledger: Ledger) -> str:
     """What moved anything, the table of tricks by data sets, trick by dimension, each row, and the reports."""
@@ -39,7 +37,11 @@ def as_markdown(ledger: Ledger) -> str:
     parts.append("## Every row")
     for report in ledger.reports:
         rows = [row for row in ledger.rows if row.report == report.id]
-        parts += [f"### {report.experiment}", *_report(ledger, report.id), _table(DETAILS, [_details(row) for row in rows])]
+        parts += [
+            f"### {report.experiment}",
+            *_report(ledger, report.id),
+            _table(DETAILS, [_details(row) for row in rows]),
+        ]
     return "\n\n".join(parts)
 
 
@@ -55,10 +57,11 @@ def inserted(document: str, tables: str) -> str:
 def printed(row: LedgerRow | LedgerLine) -> str:
     """What papers printed for the tricks of a row: points of Dice that it adds to the paper's bare baseline."""
     names = row.tricks if isinstance(row, LedgerRow) else next(iter(row.cells.values())).row.tricks
-    if len(names) != 1:
+    shown = row.trick if isinstance(row, LedgerRow) else next(iter(row.cells.values())).row.trick
+    if len(names) != 1 or shown.endswith("_none"):
         return ""
     return ", ".join(
-        f"{SHORT.get(measured.dataset, measured.dataset)} {measured.delta:+.2f}"
+        f"{measured.dataset} {measured.delta:+.2f}"
         + (f" ({measured.row})" if measured.row.casefold() != names[0].casefold() else "")
         for info in EVERYTHING
         if info.name == names[0]
@@ -76,8 +79,8 @@ def summary(ledger: Ledger) -> list[str]:
     lengths = sorted({row.epochs for row in rows})
     sizes = f"{lengths[0]} to {lengths[-1]}" if len(lengths) > 1 else f"{lengths[0]}"
     sentences = [
-        f"{len(lines)} tricks, {len({row.data for row in rows})} data sets, {len(rows)} cells: {counts['helps']} help, "
-        f"{counts['hurts']} hurt, {counts['within noise']} are within noise, {counts['undecided']} are undecided.",
+        f"{len(lines)} tricks, {len({row.data for row in rows})} data sets, {len(rows)} cells. "
+        f"{counts['helps']} helped, {counts['hurts']} hurt, {counts['within noise']} were within noise, {counts['undecided']} are undecided.",
         f"Trainings had {sizes} epochs on a CPU, most with small networks and patches. nnU-Net's own have 1000.",
     ]
     for word, title in (("helps", "Helped"), ("hurts", "Hurt"), ("within noise", "Changed less than reruns do")):
@@ -113,7 +116,8 @@ def _cell(cell: LedgerCell) -> str:
     word = f"**{row.word}**" if row.word in DECIDED else row.word
     more = f", {len(cell.others)} more below" if cell.others else ""
     runs = f"{row.runs[1]} run{'' if row.runs[1] == 1 else 's'}"
-    return f"{word}<br>{row.interval}<br>{runs}, {row.epochs} epochs, [report](../{row.report}/report.md){more}"
+    length = f"{row.epochs} epoch{'' if row.epochs == 1 else 's'}"
+    return f"{word}<br>{row.interval}<br>{runs}, {length}, [report](../{row.report}/report.md){more}"
 
 
 def _by_dimension(ledger: Ledger) -> str:

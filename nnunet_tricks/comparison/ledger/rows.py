@@ -1,7 +1,7 @@
 """The rows of the ledger and their file. Standard library only, so that ``show`` and ``ledger`` are fast.
 
-``rows.json`` beside this file is the ledger of the package. It is installed with it. ``nnunet-tricks ledger add`` writes
-rows, and nobody else does: each row is computed from a verified report.
+``rows.json`` beside this file is the ledger of the package, and is installed with it. ``nnunet-tricks ledger add``
+writes rows, and nobody else does: each row is computed from a verified report.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ class LedgerRow:
 
     @property
     def gain(self) -> float:
-        """Difference to the baseline, positive where the trick is better; 0 where no side is better or none is known."""
+        """Difference, positive where the trick is better; 0 where no side is better or nothing is known."""
         return {"higher": 1.0, "lower": -1.0}.get(self.direction, 0.0) * (self.difference or 0.0)
 
 
@@ -219,9 +219,7 @@ class Ledger:
 
     def joined(self, other: Ledger) -> Ledger:
         """Both ledgers in one."""
-        return Ledger(
-            self.reports + other.reports, self.rows + other.rows, self.interactions + other.interactions
-        )
+        return Ledger(self.reports + other.reports, self.rows + other.rows, self.interactions + other.interactions)
 
     @property
     def text(self) -> str:

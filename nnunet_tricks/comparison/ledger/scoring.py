@@ -1,4 +1,4 @@
-"""Was the advice any good? Tricks that were named against those that were not, by what came out. Standard library only."""
+"""Was the advice any good? Tricks that were named against those that were not. Standard library only."""
 
 from __future__ import annotations
 
@@ -123,7 +123,8 @@ def _fisher(tried: Sequence[ScoredTrick]) -> float | None:
     """Fisher's exact test of whether advised tricks gained more often than others.
 
     Examples:
-        >>> good, bad = (ScoredTrick("", advised, "helps", gain, gain) for advised, gain in ((True, 0.1), (False, -0.1)))
+        >>> good = ScoredTrick("A", True, "helps", 0.1, 0.1)
+        >>> bad = ScoredTrick("B", False, "hurts", -0.1, -0.1)
         >>> _fisher([good, good, bad, bad])
         0.16666666666666666
     """

@@ -1,11 +1,12 @@
 """Trick by dimension: the interaction is the plain difference of differences, and no word is given for nothing."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from benchmarks.ledger_design import DESIGNS, false_dimension_words, false_words
+from benchmarks.ledger_design import DESIGNS, LedgerDesign, false_dimension_words, false_words
 from nnunet_tricks.comparison.dimension_tables import (
     ComparedDimension,
     as_data,
@@ -23,6 +24,8 @@ from nnunet_tricks.comparison.statistics.dimension import (
 )
 from nnunet_tricks.comparison.statistics.model import UNDECIDED, WITHIN_NOISE
 from nnunet_tricks.comparison.table import MetricRow
+from nnunet_tricks.experiment.spec import read_experiment
+from tests.checkout import ROOT
 from tests.comparison.statistics.made import BASELINE, OTHER, TRICK, noisy, rows_of
 
 DRAWS = 200
@@ -48,7 +51,9 @@ def both(
 def test_the_interaction_is_the_difference_of_differences() -> None:
     rows = both(np.random.default_rng(0), {TRICK: (0.0, 0.03)})
     means = {
-        (name, place): np.mean([row.value for row in rows if row.trainer.startswith(name) and row.configuration == place])
+        (name, place): np.mean(
+            [row.value for row in rows if row.trainer.startswith(name) and row.configuration == place]
+        )
         for name in TRAINERS
         for place in (FLAT, VOLUME)
     }
@@ -123,12 +128,32 @@ def test_names_of_configurations() -> None:
     assert [dimension_of(name) for name in ("2d", "2d_small", "3d_lowres", "3D_mine", "mine")] == [2, 2, 3, 3, 0]
 
 
-@pytest.mark.parametrize("design", [design for design in DESIGNS if design.cases <= 60][:1], ids=str)
-def test_no_words_for_nothing(design) -> None:
-    """A few draws; ``benchmarks/results/ledger_design.json`` has a thousand."""
-    draws = 60
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_few_designs_give_no_words_for_nothing(shared: bool) -> None:
+    """``benchmarks/results/ledger_design.json`` has the whole designs."""
+    draws = 40
+    small = LedgerDesign(name="small", cases=40, folds=2, tricks=4, shared=shared)
     # 5 % and three standard errors.
     most = draws * 0.05 + 3 * (draws * 0.05 * 0.95) ** 0.5
-    small = replace(design, tricks=6)
     assert false_dimension_words(small, draws) * draws <= most
     assert false_words(small, draws) * draws <= most
+
+
+def test_what_was_measured() -> None:
+    content = json.loads((ROOT / "benchmarks" / "results" / "ledger_design.json").read_text())
+    assert [of_design["design"]["name"] for of_design in content["designs"]] == [design.name for design in DESIGNS]
+    draws = content["draws"]
+    assert draws >= 200
+    error = 3 * (0.05 * 0.95 / draws) ** 0.5
+    for measured in (*content["designs"], content["trick_by_dimension"]):
+        assert measured["false_words"] <= 0.05 + error, measured
+
+
+def test_designs_are_those_of_the_experiment_files() -> None:
+    for design in DESIGNS:
+        file, _, name = design.name.partition(", ")
+        experiment = read_experiment(ROOT / "experiments" / "ledger" / f"{file}.yaml")
+        (comparison,) = (known for known in experiment.comparisons if known.name == name)
+        runs = (len(comparison.baseline_runs), len(comparison.runs))
+        assert (len(comparison.folds), len(comparison.arms) - 1, runs) == (design.folds, design.tricks, design.runs)
+        assert all(arm.ours and arm.ours.shared == design.shared for arm in comparison.arms)
