@@ -558,7 +558,7 @@ def two_processes(settings: Settings) -> dict[str, Any]:
     from torch import multiprocessing
 
     results: dict[str, Any] = {}
-    for name in ("", "DiceOHEM", "IFECurvature"):
+    for name in ("DiceOHEM",) if settings.quick else ("", "DiceOHEM", "IFECurvature"):
         trainer = f"nnUNetTrainer{name}"
         if settings.budget.over(f"DDP of {trainer}"):
             continue

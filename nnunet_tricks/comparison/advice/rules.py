@@ -39,8 +39,8 @@ THIN_WIDTH = 6.0
 ONE_SIDED, ANYWHERE = 0.3, 0.9
 """Asymmetry from which on mirroring shows wrong places, and position entropy of objects that are anywhere."""
 
-FEWEST_FOR_PLACES = 10
-"""Cases from which on their places say something of others."""
+FEWEST = 10
+"""Cases from which on what they have in common says something of others."""
 
 SMALL = 0.15
 """Share of an image that an object to paste has at most."""
@@ -59,6 +59,9 @@ EMPTY = 0.1
 
 ALWAYS_SINGLE, NEVER_HOLES = 0.95, 0.02
 """Shares of cases from which on, and up to which, something is a rule of anatomy."""
+
+LARGE_OBJECT = 1000
+"""Voxels of an object that could have a hole worth filling."""
 
 COARSEST = 4
 """Factor by which the third output of deep supervision is shrunk."""
@@ -121,7 +124,7 @@ def uneven(data: DataFigures) -> AdvisedReason | None:
 def seldom(data: DataFigures) -> AdvisedReason | None:
     """A class that few cases have."""
     known = [found for found in data.classes if found.cases]
-    if len(data.classes) < 2 or not known:
+    if len(data.classes) < 2 or not known or data.read < FEWEST:
         return None
     rarest = min(known, key=lambda found: found.cases)
     share = rarest.cases / data.read
@@ -172,7 +175,7 @@ def thin(data: DataFigures) -> AdvisedReason | None:
 
 def fixed_place(data: DataFigures) -> AdvisedReason | None:
     """Objects that lie where no mirrored one does."""
-    if data.read < FEWEST_FOR_PLACES:
+    if data.read < FEWEST:
         return None
     most = _most(data, lambda known: known.asymmetry)
     if most is None or most.asymmetry < ONE_SIDED:
@@ -230,7 +233,7 @@ def pictures(data: DataFigures) -> AdvisedReason | None:
 def looks(data: DataFigures) -> AdvisedReason | None:
     """Objects that are bright in some cases and dark in others."""
     most = _most(data, lambda known: known.reversed)
-    if most is None or most.reversed < OTHER_LOOKS:
+    if data.read < FEWEST or most is None or most.reversed < OTHER_LOOKS:
         return None
     return AdvisedReason(
         f"'{most.name}' is brighter than its surroundings in some cases and darker in others "
@@ -252,7 +255,7 @@ def faint(data: DataFigures) -> AdvisedReason | None:
 
 def without_foreground(data: DataFigures) -> AdvisedReason | None:
     """Cases in which nothing is."""
-    if data.empty < EMPTY:
+    if data.empty < EMPTY or data.read < FEWEST:
         return None
     return AdvisedReason(
         f"{_percent(data.empty)} of the cases have no foreground, so a false alarm costs a whole case",
@@ -262,7 +265,7 @@ def without_foreground(data: DataFigures) -> AdvisedReason | None:
 
 def single(data: DataFigures) -> AdvisedReason | None:
     """Classes of which each case has one object."""
-    found = [known for known in data.classes if known.cases and known.single >= ALWAYS_SINGLE]
+    found = [known for known in data.classes if known.cases >= FEWEST and known.single >= ALWAYS_SINGLE]
     if not found:
         return None
     names = ", ".join(f"'{known.name}'" for known in found)
@@ -275,7 +278,11 @@ def single(data: DataFigures) -> AdvisedReason | None:
 
 def solid(data: DataFigures) -> AdvisedReason | None:
     """Classes without holes."""
-    found = [known for known in data.classes if known.cases and known.holes <= NEVER_HOLES and known.size >= 1000]
+    found = [
+        known
+        for known in data.classes
+        if known.cases >= FEWEST and known.holes <= NEVER_HOLES and known.size >= LARGE_OBJECT
+    ]
     if not found:
         return None
     names = ", ".join(f"'{known.name}'" for known in found)
