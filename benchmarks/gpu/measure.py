@@ -3,7 +3,8 @@
     python measure.py --out results.json                  # on a machine with CUDA
     python measure.py --cpu --quick --out results.json    # the same code on tiny patches, without a GPU
 
-It is one file, and needs torch, the wheels that ``pack.py`` has packed, and nothing else: neither data nor the network.
+It is one file, and needs torch with torchvision, the wheels that ``pack.py`` has packed, and nothing else: neither
+data nor a network.
 Everything is measured beside nnU-Net's own, in rounds whose order changes: losses on logits of 2x3x128x128x128 and
 12x3x512x512, whole training steps with autocast on patches of these sizes, torch.compile, and DDP with two processes
 on one device. What the time does not suffice for is listed as left out, and not guessed. Each part is saved when it is
@@ -104,7 +105,7 @@ def main(words: Sequence[str] | None = None) -> int:
         print(f"\n{name} ({budget.spent:.0f} s so far)", flush=True)
         try:
             results[name] = MEASURES[name](settings)
-        except Exception as error:  # noqa: BLE001, one part must not cost the others
+        except Exception as error:  # one part must not cost the others
             results[name] = {"error": f"{type(error).__name__}: {error}"}
             print(f"  {results[name]['error']}", flush=True)
         save(arguments.out, {**results, "left_out": budget.left_out, "seconds": round(budget.spent, 1)})
@@ -282,9 +283,7 @@ def built_losses(settings: Settings) -> tuple[dict[str, Any], dict[str, Any]]:
     from nnunet_tricks.tricks.targets.trainer import MappedLossTrainer
 
     dice = {"batch_dice": False, "smooth": 1e-5, "do_bg": False, "ddp": False}
-    built: dict[str, Any] = {
-        "nnU-Net's Dice and CE": DC_and_CE_loss(dice, {}, dice_class=MemoryEfficientSoftDiceLoss)
-    }
+    built: dict[str, Any] = {"nnU-Net's Dice and CE": DC_and_CE_loss(dice, {}, dice_class=MemoryEfficientSoftDiceLoss)}
     makers: dict[str, Any] = {}
     names = [info.name for info in CATALOGUE if "loss" in info.hooks and not info.base]
     with Bench() as bench:
@@ -438,7 +437,7 @@ def other_networks(settings: Settings) -> dict[str, Any]:
                 info.name: training_step(network_of(info.trainer, dimension, settings), dimension, settings),
             }
             results[info.name] = {"dimension": dimension, "steps": compared(runs, settings, settings.steps)}
-        except Exception as error:  # noqa: BLE001, one network must not cost the others
+        except Exception as error:  # one network must not cost the others
             results[info.name] = {"error": f"{type(error).__name__}: {error}"}
             print(f"  {info.name}: {results[info.name]['error']}", flush=True)
         free(settings)
@@ -584,7 +583,6 @@ def _rank(rank: int, folder: str, trainer: str, device_type: str, quick: bool) -
     from nnunet_tricks.conformance.grid import Situation
     from nnunet_tricks.door import trainers
 
-    os.environ["nnUNet_compile"] = "f"
     device = torch.device(device_type if device_type == "cpu" else "cuda:0")
     settings = Settings(device, quick, Budget(600), None)
     store = distributed.FileStore(str(Path(folder) / "store"), 2)

@@ -22,6 +22,9 @@ ENOUGH = 100
 REACH = 2
 """Objects whose surroundings of so many voxels meet are near each other."""
 
+CRUMB = 1e-3
+"""Part of the largest object of a case below which another is a crumb that annotation or resampling has left."""
+
 LARGEST = 0.99
 """Share of a class that its largest object must have, to be called single."""
 
@@ -35,7 +38,7 @@ class MeasuredObjects:
 
     Attributes:
         share: Share of the image's voxels.
-        volumes: Volume of each object in voxels.
+        volumes: Volume of each object in voxels, without crumbs.
         widths: Twice the largest distance from the border inside each larger object, in voxels.
         near: Number of objects that have another within four voxels.
         necks: Number of larger objects that fall apart when eroded.
@@ -83,6 +86,8 @@ def objects_of(mask: Mask, image: NDArray[np.float32] | None = None) -> Measured
     cut = mask[tuple(slice(max(0, side.start - SHELL), side.stop + SHELL) for side in box)]
     labels, count = _components(cut)
     volumes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+    kept = volumes >= CRUMB * volumes.max()
+    whole = np.concatenate([[False], kept])[labels]
     large = np.flatnonzero(volumes >= ENOUGH) + 1
     widths, necks, border = [], 0, 0
     places = ndimage.find_objects(labels) if len(large) else []
@@ -93,9 +98,9 @@ def objects_of(mask: Mask, image: NDArray[np.float32] | None = None) -> Measured
         border += at_border
     return MeasuredObjects(
         share=float(volumes.sum()) / mask.size,
-        volumes=tuple(map(int, volumes)),
+        volumes=tuple(map(int, volumes[kept])),
         widths=tuple(widths),
-        near=_near(cut, labels, count),
+        near=_near(whole, labels, int(kept.sum())),
         necks=necks,
         formed=len(large[:MOST]),
         border=border,

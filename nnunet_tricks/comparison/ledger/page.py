@@ -80,7 +80,8 @@ def summary(ledger: Ledger) -> list[str]:
     sizes = f"{lengths[0]} to {lengths[-1]}" if len(lengths) > 1 else f"{lengths[0]}"
     sentences = [
         f"{len(lines)} tricks, {len({row.data for row in rows})} data sets, {len(rows)} cells. "
-        f"{counts['helps']} helped, {counts['hurts']} hurt, {counts['within noise']} were within noise, {counts['undecided']} are undecided.",
+        f"{counts['helps']} helped, {counts['hurts']} hurt, {counts['within noise']} were within noise, "
+        f"{counts['undecided']} are undecided.",
         f"Trainings had {sizes} epochs on a CPU, most with small networks and patches. nnU-Net's own have 1000.",
     ]
     for word, title in (("helps", "Helped"), ("hurts", "Hurt"), ("within noise", "Changed less than reruns do")):

@@ -44,7 +44,9 @@ PLAIN = ClassFigures(
 )
 """A class of which no rule says anything."""
 
-DATA = DataFigures(dataset="Dataset009_Made", source="raw", cases=200, read=200, dimension=3, voxels=1e5, classes=(PLAIN,))
+DATA = DataFigures(
+    dataset="Dataset009_Made", source="raw", cases=200, read=200, dimension=3, voxels=1e5, classes=(PLAIN,)
+)
 
 
 def with_class(**changes) -> DataFigures:
@@ -162,7 +164,10 @@ def test_places() -> None:
     corner = [np.eye(1, 64, 0).reshape(8, 8)] * 20
     assert position_entropy(corner) == 0
     assert position_asymmetry(corner)[0] == 1
-    low = [np.eye(1, 64, 8 * int(row) + int(column)).reshape(8, 8) for row, column in generator.integers(0, (3, 8), (99, 2))]
+    low = [
+        np.eye(1, 64, 8 * int(row) + int(column)).reshape(8, 8)
+        for row, column in generator.integers(0, (3, 8), (99, 2))
+    ]
     distance, axis = position_asymmetry(low)
     assert axis == 2  # y, counted from the last axis
     assert distance > 0.4
@@ -243,7 +248,9 @@ def test_errors(words: list[str], message: str, folders: Folders, capsys) -> Non
     assert re.search(message, capsys.readouterr().err)
 
 
-def test_a_preprocessed_volume_and_labels_that_do_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+def test_a_preprocessed_volume_and_labels_that_do_not_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
     place = tmp_path / "preprocessed" / "Dataset010_Volumes"
     (place / "nnUNetPlans_3d_fullres").mkdir(parents=True)
     generator = np.random.default_rng(0)
@@ -254,9 +261,13 @@ def test_a_preprocessed_volume_and_labels_that_do_not_fit(tmp_path: Path, monkey
         image = (labels > 0).astype(np.float32) + generator.normal(0, 0.1, labels.shape).astype(np.float32)
         np.savez(place / "nnUNetPlans_3d_fullres" / f"c{case}.npz", data=image, seg=labels)
         (place / "nnUNetPlans_3d_fullres" / f"c{case}.pkl").write_bytes(b"")
-    plans = {"configurations": {"3d_fullres": {"data_identifier": "nnUNetPlans_3d_fullres", "spacing": [3.0, 1.0, 1.0]}}}
+    plans = {
+        "configurations": {"3d_fullres": {"data_identifier": "nnUNetPlans_3d_fullres", "spacing": [3.0, 1.0, 1.0]}}
+    }
     (place / "nnUNetPlans.json").write_text(json.dumps(plans))
-    (place / "dataset.json").write_text(json.dumps({"channel_names": {"0": "CT"}, "labels": {"background": 0, "box": 1}}))
+    (place / "dataset.json").write_text(
+        json.dumps({"channel_names": {"0": "CT"}, "labels": {"background": 0, "box": 1}})
+    )
     for kind in ("raw", "preprocessed", "results"):
         monkeypatch.setenv(f"nnUNet_{kind}", str(tmp_path / kind))
     figures = read_figures("10", Folders.of_environment())

@@ -159,7 +159,12 @@ def test_locks_younger_than_results_are_refused(checkout: Path, question: dict, 
 
 
 def test_files_that_are_no_ledger(tmp_path: Path, capsys) -> None:
-    for content, because in (("[]", "schema None"), ("{", "no JSON"), ('{"schema": 9}', "schema 9"), ('{"schema": 1}', "'ledger add'")):
+    for content, because in (
+        ("[]", "schema None"),
+        ("{", "no JSON"),
+        ('{"schema": 9}', "schema 9"),
+        ('{"schema": 1}', "'ledger add'"),
+    ):
         (tmp_path / "rows.json").write_text(content)
         assert main(["ledger", "--file", str(tmp_path / "rows.json")]) == 2
         assert because in capsys.readouterr().err
@@ -226,7 +231,10 @@ def test_advice_is_scored_by_what_came_later() -> None:
     assert score.untried == ("NoMirroring",)
     assert score.count("helps", advised=True) == 1
     table = [
-        [sum(trick.advised == advised and (trick.gain > 0) == gained for trick in score.tried) for gained in (True, False)]
+        [
+            sum(trick.advised == advised and (trick.gain > 0) == gained for trick in score.tried)
+            for gained in (True, False)
+        ]
         for advised in (True, False)
     ]
     assert score.p == pytest.approx(fisher_exact(table, alternative="greater")[1])
