@@ -2,11 +2,12 @@
 
 An experiment has many tricks, so what counts is the share of whole experiments with any false word: ``helps`` or
 ``hurts`` in the table of a data set, ``more in 3D`` or ``less in 3D`` in that of trick by dimension. Cases differ with
-a standard deviation of 0.08 and trainings, one run on one fold, with 0.02, as light networks after a few epochs do.
-Each case scatters between runs (0.03), and a trick suits some cases better than others (0.03), in each dimension anew. Where
-runs share their randomness, nine tenths of the variance of a training are the same for all methods of a run.
+a standard deviation of 0.08 and trainings, one run on one fold, with 0.02, as light networks do. Each case scatters
+between runs (0.03), and a trick suits some cases better than others (0.03), in each dimension anew. Where runs share
+their randomness, nine tenths of the variance of a training are the same for all methods of a run.
 
-python -m benchmarks.ledger_design [--draws 1000] [--only NAME] [--seconds S] [--out benchmarks/results/ledger_design.json]
+python -m benchmarks.ledger_design [--draws 1000] [--only NAME] [--seconds S]
+    [--out benchmarks/results/ledger_design.json]
 """
 
 from __future__ import annotations
