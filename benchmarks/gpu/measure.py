@@ -158,7 +158,7 @@ def machine(device: Any) -> dict[str, Any]:
             versions[package] = version(package)
         except PackageNotFoundError:
             versions[package] = ""
-    known = {
+    known: dict[str, Any] = {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
@@ -506,25 +506,28 @@ def augmentation(settings: Settings) -> dict[str, Any]:
     results = {}
     for dimension, (_, _, *patch) in settings.shapes.items():
         angle = float(np.pi) if len(patch) == 2 else float(np.pi) / 6
-        made = [
-            nnUNetTrainer.get_training_transforms(
-                tuple(patch),
-                (-angle, angle),
-                None,
-                tuple(range(len(patch))),
-                None,
-                use_mask_for_norm=[False],
-                is_cascaded=False,
-                foreground_labels=[1, 2],
-            )
-            for _ in range(3)
-        ]
-        ways = {"nnU-Net": made[0], "exact": WithExactLabels(made[1]), "FastDA": fast(made[2])}
+        stock = nnUNetTrainer.get_training_transforms
+        exact = WithExactLabels(stock, print)
+        settings_of_transforms: dict[str, Any] = {
+            "patch_size": tuple(patch),
+            "rotation_for_DA": (-angle, angle),
+            "deep_supervision_scales": [[1 / 2**level] * len(patch) for level in range(QUICK_STAGES - 1)],
+            "mirror_axes": tuple(range(len(patch))),
+            "do_dummy_2d_data_aug": False,
+            "use_mask_for_norm": [False] * (3 if len(patch) == 2 else 1),
+            "foreground_labels": list(range(1, CLASSES)),
+        }
+        ways = {
+            "nnU-Net": stock(**settings_of_transforms),
+            "exact": exact(**settings_of_transforms),
+            "FastDA": fast(exact(**settings_of_transforms)),
+        }
         read = tuple(map(int, get_patch_size(patch, *[(-angle, angle)] * 3, (0.85, 1.25))))
         image = torch.rand(3 if len(patch) == 2 else 1, *read)
         _, target = logits_and_target((1, CLASSES, *(side // 16 * 16 for side in read)), torch.device("cpu"))
         labels = torch.zeros(1, *read, dtype=torch.int16)
-        labels[(slice(None), *(slice(0, side) for side in target.shape[2:]))] = target[0]
+        inside = (slice(None), *(slice(0, side) for side in target.shape[2:]))
+        labels[inside] = target[0]
         times: dict[str, list[float]] = {name: [] for name in ways}
         for draw in range(3 if settings.quick else 20):
             for name, transform in ways.items():
@@ -554,7 +557,7 @@ def two_processes(settings: Settings) -> dict[str, Any]:
     carries the gradients. What this shows is that losses and networks work in DDP on a GPU.
     """
     import torch
-    from torch import multiprocessing
+    from torch.multiprocessing.spawn import spawn
 
     results: dict[str, Any] = {}
     for name in ("DiceOHEM",) if settings.quick else ("", "DiceOHEM", "IFECurvature"):
@@ -563,7 +566,7 @@ def two_processes(settings: Settings) -> dict[str, Any]:
             continue
         with tempfile.TemporaryDirectory() as folder:
             arguments = (folder, trainer, settings.device.type, settings.quick)
-            multiprocessing.spawn(_rank, args=arguments, nprocs=2)
+            spawn(_rank, args=arguments, nprocs=2)  # type: ignore[no-untyped-call]
             answers = [json.loads((Path(folder) / f"rank{rank}.json").read_text()) for rank in range(2)]
         same = answers[0]["weights"] == answers[1]["weights"]
         results[trainer] = {"same_weights": same, "milliseconds": answers[0]["milliseconds"]}
@@ -585,14 +588,14 @@ def _rank(rank: int, folder: str, trainer: str, device_type: str, quick: bool) -
 
     device = torch.device(device_type if device_type == "cpu" else "cuda:0")
     settings = Settings(device, quick, Budget(600), None)
-    store = distributed.FileStore(str(Path(folder) / "store"), 2)
     network = network_of(trainer, "3d", settings)
     found = trainers.find(trainer)
     if found is None:
         raise ValueError(f"there is no trainer {trainer}")
     with Bench() as bench, bench.room(found, Situation("labels", "3d", False)) as room:
         loss = room.build().loss
-    distributed.init_process_group("gloo", store=store, rank=rank, world_size=2)
+    place = (Path(folder) / "store").absolute().as_uri()
+    distributed.init_process_group("gloo", init_method=place, rank=rank, world_size=2)
     parallel = DistributedDataParallel(network, device_ids=None if device.type == "cpu" else [0])
     _, _, *patch = settings.shapes["3d"]
     torch.manual_seed(rank)
