@@ -335,7 +335,7 @@ def loss_step(criterion: Any, logits: Any, target: Any) -> None:
 # ---- whole steps
 
 
-def network_of(trainer: str, dimension: str, settings: Settings) -> Any:
+def network_of(trainer: str, dimension: str, settings: Settings, *, deep: bool = False) -> Any:
     """A trainer's network at nnU-Net's usual widths, for one channel in 3D and three in 2D, on the device."""
     import torch
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
@@ -364,7 +364,7 @@ def network_of(trainer: str, dimension: str, settings: Settings) -> Any:
     if found is None:
         raise ValueError(f"there is no trainer {trainer}")
     torch.manual_seed(0)
-    arguments = (manager, manager.get_configuration(key), 3 if axes == 2 else 1, CLASSES, False)
+    arguments = (manager, manager.get_configuration(key), 3 if axes == 2 else 1, CLASSES, deep)
     return found.build_network_architecture(*arguments).train().to(settings.device)
 
 
@@ -588,7 +588,8 @@ def _rank(rank: int, folder: str, trainer: str, device_type: str, quick: bool) -
 
     device = torch.device(device_type if device_type == "cpu" else "cuda:0")
     settings = Settings(device, quick, Budget(600), None)
-    network = network_of(trainer, "3d", settings)
+    # With deep supervision, as in nnU-Net: without it some weights have no gradient, which DDP refuses.
+    network = network_of(trainer, "3d", settings, deep=True)
     found = trainers.find(trainer)
     if found is None:
         raise ValueError(f"there is no trainer {trainer}")
@@ -607,7 +608,7 @@ def _rank(rank: int, folder: str, trainer: str, device_type: str, quick: bool) -
         began = time.perf_counter()
         optimizer.zero_grad(set_to_none=True)
         with torch.autocast("cuda") if settings.is_cuda else nullcontext():
-            value = loss(parallel(image), target)
+            value = deep_loss(loss, parallel(image), target)
         value.backward()
         optimizer.step()
         if settings.is_cuda:
@@ -616,6 +617,15 @@ def _rank(rank: int, folder: str, trainer: str, device_type: str, quick: bool) -
     answer = {"weights": weights_sum(network), "milliseconds": 1000 * median(times[1:])}
     (Path(folder) / f"rank{rank}.json").write_text(json.dumps(answer))
     distributed.destroy_process_group()
+
+
+def deep_loss(loss: Any, outputs: Sequence[Any], target: Any) -> Any:
+    """Sum of the losses of all levels, each with half the weight of the level before."""
+    levels = []
+    for level, output in enumerate(outputs):
+        steps = tuple(slice(None, None, full // size) for full, size in zip(target.shape[2:], output.shape[2:]))
+        levels.append(loss(output, target[(slice(None), slice(None)) + steps]) / 2**level)
+    return sum(levels)
 
 
 def weights_sum(network: Any) -> str:
