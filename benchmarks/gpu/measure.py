@@ -623,8 +623,10 @@ def deep_loss(loss: Any, outputs: Sequence[Any], target: Any) -> Any:
     """Sum of the losses of all levels, each with half the weight of the level before."""
     levels = []
     for level, output in enumerate(outputs):
-        steps = tuple(slice(None, None, full // size) for full, size in zip(target.shape[2:], output.shape[2:]))
-        levels.append(loss(output, target[(slice(None), slice(None)) + steps]) / 2**level)
+        steps = tuple(
+            slice(None, None, full // size) for full, size in zip(target.shape[2:], output.shape[2:], strict=True)
+        )
+        levels.append(loss(output, target[(slice(None), slice(None), *steps)]) / 2**level)
     return sum(levels)
 
 
