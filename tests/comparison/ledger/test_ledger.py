@@ -16,11 +16,30 @@ from nnunet_tricks.comparison.ledger.cells import chosen, columns_of, lines_of, 
 from nnunet_tricks.comparison.ledger.checking import check_rows
 from nnunet_tricks.comparison.ledger.rows import FILE, Ledger, LedgerInteraction, LedgerRow, read_ledger
 from nnunet_tricks.comparison.ledger.scoring import read_advice, scores_of, sentences
+from nnunet_tricks.comparison.report import render, verify
 from nnunet_tricks.comparison.report.facts import Facts
 from nnunet_tricks.comparison.report.render import CASES, FACTS, rows_in, write
 from tests.checkout import ROOT
 
 LOSSES = "experiments/hippocampus/report"
+
+
+@pytest.fixture(scope="module")
+def made() -> dict[tuple[str, str], dict[str, str]]:
+    """What was made of a table and facts already."""
+    return {}
+
+
+@pytest.fixture(autouse=True)
+def _once(made: dict[tuple[str, str], dict[str, str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are made once of the same table and facts: making them takes seconds."""
+
+    def once(cases: str, facts: str) -> dict[str, str]:
+        if (cases, facts) not in made:
+            made[cases, facts] = render.rendered(cases, facts)
+        return made[cases, facts]
+
+    monkeypatch.setattr(verify, "rendered", once)
 
 
 def test_the_page_is_what_the_rows_say() -> None:
