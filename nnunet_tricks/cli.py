@@ -37,6 +37,7 @@ GROUPS = {
         "check": "check a raw data set: pairs, geometry, labels, leaks",
         "merge": "one data set of several, of different classes",
         "split": "folds by patient, even in labels, and a test part",
+        "advise": "tricks worth trying on your data, with reasons",
         "annotate": "which slices to annotate, and masks in between",
     },
     "trained models": {
@@ -52,6 +53,7 @@ GROUPS = {
         "evaluate": "measure predictions: Dice, HD95, lesions and more",
         "compare": "baseline and tricks side by side, with verdicts",
         "verify": "compute every number of a report again",
+        "ledger": "what each trick did on real data, and your reports",
     },
     "cluster": {
         "cluster": "SLURM, LSF or Kubernetes: set up, profile, check",

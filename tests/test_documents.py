@@ -20,7 +20,7 @@ PAGES = sorted(
 
 
 def without_generated_tables(text: str) -> str:
-    return re.sub(r"<!-- tricks: begin.*?<!-- tricks: end -->", "", text, flags=re.S)
+    return re.sub(r"<!-- (tricks|ledger): begin.*?<!-- \1: end -->", "", text, flags=re.S)
 
 
 def anchors(page: Path) -> set[str]:

@@ -17,6 +17,7 @@ from nnunet_tricks.commands.evaluate import add_metric_arguments, check_places, 
 
 if TYPE_CHECKING:
     from nnunet_tricks.comparison.comparison_table import ComparisonTable
+    from nnunet_tricks.comparison.dimension_tables import ComparedDimension
     from nnunet_tricks.comparison.folders import Predictions
     from nnunet_tricks.comparison.report.collect import ReportedComparison
     from nnunet_tricks.comparison.text_table import PrintedTable
@@ -73,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare, and show the tables."""
-    from nnunet_tricks.comparison import across_tables, drawing, tables
+    from nnunet_tricks.comparison import across_tables, dimension_tables, drawing, tables
     from nnunet_tricks.comparison.beside import beside
 
     _check(arguments)
@@ -86,19 +87,28 @@ def run(arguments: argparse.Namespace) -> int:
             printed += beside(_tables(own), selection.comparison)
     all_tables = _tables(comparisons)
     sections = [table.markdown_section for table in printed]
-    sections += filter(None, [across_tables.as_markdown(all_tables)])
+    dimensions = list(dimension_tables.dimension_comparisons(map(_side, comparisons)))
+    sections += filter(None, [across_tables.as_markdown(all_tables), dimension_tables.as_markdown(dimensions)])
     if arguments.out:
         _write_tables(arguments.out, all_tables, sections)
     if arguments.report:
         _write_report(arguments, comparisons)
     if arguments.json:
-        data = {"tables": tables.as_data(all_tables), "across": across_tables.as_data(all_tables)}
+        data = {
+            "tables": tables.as_data(all_tables),
+            "across": across_tables.as_data(all_tables),
+            "by_dimension": dimension_tables.as_data(dimensions),
+        }
         print(json.dumps(data, indent=1))
         return 0
     tables.show(all_tables)
     console = drawing.console()
     if console.is_terminal:
-        for table in (*printed, *across_tables.titled(all_tables)):
+        for table in (
+            *printed,
+            *across_tables.titled(all_tables),
+            *dimension_tables.dimension_tables(dimensions),
+        ):
             console.print()
             drawing.draw(console, table)
     else:
@@ -227,6 +237,17 @@ def _compared(selection: PredictionSelection, arguments: argparse.Namespace) -> 
 
 def _tables(comparisons: Sequence[ReportedComparison]) -> list[ComparisonTable]:
     return [table for comparison in comparisons for table in comparison.result.tables]
+
+
+def _side(comparison: ReportedComparison) -> ComparedDimension:
+    """A comparison as one side of a comparison of 2D with 3D."""
+    from nnunet_tricks.comparison.dimension_tables import ComparedDimension
+
+    facts = comparison.result.facts
+    methods = tuple((method.trainer, method.plans, method.configuration) for method in facts.group.methods)
+    return ComparedDimension(
+        comparison.result.table.statistics, methods, comparison.result.rows, facts.case_groups, facts.seed, facts.draws
+    )
 
 
 def _write_tables(file: Path, tables: Sequence[ComparisonTable], sections: Sequence[str]) -> None:

@@ -7,6 +7,8 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import asdict
+from typing import Any
 
 from nnunet_tricks.catalogue import after_training
 from nnunet_tricks.catalogue.info import TrickInfo, Value
@@ -22,6 +24,7 @@ from nnunet_tricks.catalogue.naming import (
 )
 from nnunet_tricks.catalogue.papers import cited
 from nnunet_tricks.commands.list import as_data
+from nnunet_tricks.comparison.ledger.rows import LedgerRow, read_ledger
 from nnunet_tricks.door import external
 from nnunet_tricks.utilities.terminal import BOLD, command_lines, styled, width, wrapped
 
@@ -42,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.cite:
         print(_bibtex(name.tricks))
     elif arguments.json:
-        tricks = [as_data(trick.info) | {"settings": trick.settings} for trick in name.tricks]
+        tricks = [_data(trick) for trick in name.tricks]
         switched = [str(trick) for trick in name.switched]
         report = {"trainer": str(name), "epochs": name.epochs, "run": name.run, "tricks": tricks, "switched": switched}
         report |= {"builds_on": str(name), "trainer": builds_on} if builds_on else {}
@@ -75,7 +78,7 @@ def _show_after_training(arguments: argparse.Namespace) -> int:
         print(_bibtex([trick]))
     elif arguments.json:
         # The same keys as for trainers, without those that only a training has.
-        tricks = [as_data(trick.info) | {"settings": trick.settings}]
+        tricks = [_data(trick)]
         print(json.dumps({"command": line, "tricks": tricks, "switched": [str(trick)]}, indent=2))
     else:
         columns = width()
@@ -152,6 +155,22 @@ def _lines(trick: Trick, columns: int | None) -> Iterator[str]:
             f"({measured.row} in {measured.source}; one trick added to a bare baseline)"
         )
         yield from _row("measured" if index == 0 else "", text, columns, "  ")
+    for index, row in enumerate(_rows(info)):
+        yield from _row("ledger" if index == 0 else "", _row_words(row), columns, "  ")
+
+
+def _data(trick: Trick) -> dict[str, Any]:
+    rows = [asdict(row) for row in _rows(trick.info)]
+    return as_data(trick.info) | {"settings": trick.settings, "ledger": rows}
+
+
+def _rows(info: TrickInfo) -> tuple[LedgerRow, ...]:
+    return read_ledger().of_trick(info.name)
+
+
+def _row_words(row: LedgerRow) -> str:
+    runs = f"{row.runs[1]} run{'' if row.runs[1] == 1 else 's'}"
+    return f"{row.name}, {row.data}: {row.word}, {row.interval} {row.metric} ({runs}, {row.size}; {row.report})"
 
 
 def _row(title: str, text: str, columns: int | None, indent: str = "") -> list[str]:

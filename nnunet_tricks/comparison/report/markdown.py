@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from nnunet_tricks.comparison import across_tables, tables
+from nnunet_tricks.comparison import across_tables, dimension_tables, tables
 from nnunet_tricks.comparison.marked import inline, paragraphs
 from nnunet_tricks.comparison.report import grids, words
 from nnunet_tricks.comparison.report.facts import Facts
@@ -33,6 +33,8 @@ def document(views: Sequence[SectionView], facts: Facts, sums: Mapping[str, str]
         if view.patterns:
             parts += ["**when does it help?**", "\n".join(f"- {inline(answer.sentence)}" for answer in view.patterns)]
     parts.append(across_tables.as_markdown(view.table for view in views).rstrip())
+    dimensions = dimension_tables.dimension_comparisons(view.compared for view in views)
+    parts.append(dimension_tables.as_markdown(dimensions).rstrip())
     parts.append("## Methods")
     parts += [paragraphs(words.methods(view, facts)) for view in views]
     parts.append("```bibtex\n" + "\n\n".join(paper.bibtex for paper in words.papers(views)) + "\n```")

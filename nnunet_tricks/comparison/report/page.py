@@ -8,7 +8,7 @@ from functools import cache
 from html import escape
 from importlib import resources
 
-from nnunet_tricks.comparison import across_tables, tables, worth
+from nnunet_tricks.comparison import across_tables, dimension_tables, tables, worth
 from nnunet_tricks.comparison.report import grids, words
 from nnunet_tricks.comparison.report.facts import Facts
 from nnunet_tricks.comparison.report.figures import forest, learning, patterns, price, ranks, scatter
@@ -39,6 +39,7 @@ def document(views: Sequence[SectionView], facts: Facts, sums: Mapping[str, str]
         "<main>",
         *(part for number, view in enumerate(views) for part in _section(view, number, several=len(views) > 1)),
         *_across(views),
+        *_by_dimension(views),
         *_closing(views, facts, sums),
         "</main>\n</body>\n</html>\n",
     ]
@@ -161,6 +162,15 @@ def _across(views: Sequence[SectionView]) -> Iterator[str]:
         for table in sign_tables:
             yield f"<h4>{escape(table.title)}</h4>{_table(table)}"
         yield f'<p class="note">{escape(across_tables.NOTE)}</p>'
+
+
+def _by_dimension(views: Sequence[SectionView]) -> Iterator[str]:
+    comparisons = dimension_tables.dimension_comparisons(view.compared for view in views)
+    for number, table in enumerate(dimension_tables.dimension_tables(comparisons)):
+        if not number:
+            yield '<h2 id="dimension">Trick by dimension</h2>'
+        yield f"<h4>{escape(table.title)}</h4>{_table(table)}"
+        yield f'<p class="note">{escape(table.note)}</p>'
 
 
 def _training(view: SectionView, name: str) -> Iterator[str]:

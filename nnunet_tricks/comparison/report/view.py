@@ -11,6 +11,7 @@ from nnunet_tricks.comparison import tables
 from nnunet_tricks.comparison.comparison_table import ComparisonTable, Subgroup, TableFacts, build_table
 from nnunet_tricks.comparison.cost import Cost
 from nnunet_tricks.comparison.curves import EpochLog
+from nnunet_tricks.comparison.dimension_tables import ComparedDimension
 from nnunet_tricks.comparison.methods import Group, Method, without_run
 from nnunet_tricks.comparison.report.facts import Facts, ReportSection
 from nnunet_tricks.comparison.report.names import display
@@ -33,6 +34,7 @@ class SectionView:
         subgroups: Tables of some cases, by the value of the section's column.
         patterns: Whether the gain depends on what a case is like, for each trick and class.
         names: Names of the methods in figures, by their short names.
+        compared: Section as one side of a comparison of 2D with 3D.
     """
 
     section: ReportSection
@@ -40,6 +42,7 @@ class SectionView:
     subgroups: Mapping[str, ComparisonTable]
     patterns: tuple[PatternAnswer, ...]
     names: Mapping[str, str]
+    compared: ComparedDimension
 
     @property
     def title(self) -> str:
@@ -92,7 +95,9 @@ def _view(section: ReportSection, rows: Sequence[MetricRow], facts: Facts) -> Se
         subgroups[value] = build_table(of_value, replace(table_facts, subgroup=Subgroup(section.column, value)))
     table = build_table(own, table_facts)
     patterns = answers(_questions(section, renamed(table.statistics, names)), seed=facts.seed)
-    return SectionView(section, table, subgroups, tuple(patterns), names)
+    methods = tuple((method.trainer, method.plans, method.configuration) for method in section.ways)
+    compared = ComparedDimension(table.statistics, methods, own, section.groups, facts.seed, facts.draws)
+    return SectionView(section, table, subgroups, tuple(patterns), names, compared)
 
 
 def _rows_of(section: ReportSection, rows: Sequence[MetricRow]) -> list[MetricRow]:

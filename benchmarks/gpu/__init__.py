@@ -1,0 +1,1 @@
+"""What losses, networks, augmentation and DDP take on a GPU."""

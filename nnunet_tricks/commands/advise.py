@@ -1,0 +1,102 @@
+"""``nnunet-tricks advise``: which tricks are worth trying on a data set, by what its images and labels are like."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nnunet_tricks.comparison.advice.advise import Advice, AdvisedTrick
+
+MOST = 8
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.description = (
+        "Measure a data set, and name the tricks that are worth trying first, each with the reason, what papers and "
+        "the ledger say, and what it costs. Nothing is trained, and nothing is written without --write. Up to 200 "
+        "cases are read, raw if they are there, else preprocessed; after 15 seconds no further one."
+    )
+    add = parser.add_argument
+    add("dataset", metavar="DATASET", help="number or full name of the data set, as nnU-Net's -d")
+    add("--most", type=int, default=MOST, metavar="N", help="tricks to name at most (default: %(default)s)")
+    add("--seconds", type=float, default=15.0, metavar="S", help="time for reading cases (default: %(default)g)")
+    add("--write", type=Path, metavar="FILE", help="write an experiment file (.yaml) that tries them")
+    add("--epochs", type=int, default=1000, metavar="N", help="epochs in that file (default: %(default)s, nnU-Net's)")
+    add("--small", action="store_true", help="small networks and patches in that file, for a training without a GPU")
+    add("--json", action="store_true", help="print figures and advice as JSON; 'ledger --score' reads it")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure, advise, and write the experiment file if asked to."""
+    from nnunet_tricks.comparison.advice.advise import advise
+    from nnunet_tricks.comparison.advice.reading import read_figures
+    from nnunet_tricks.comparison.advice.writing import write_experiment
+    from nnunet_tricks.comparison.ledger.rows import read_ledger
+    from nnunet_tricks.nnunet.folders import Folders
+
+    if arguments.most < 1:
+        raise ValueError(f"--most is {arguments.most}, and must be at least 1")
+    if not arguments.seconds > 0:
+        raise ValueError(f"--seconds is {arguments.seconds:g}, and must be above 0")
+    if arguments.epochs < 1:
+        raise ValueError(f"--epochs is {arguments.epochs}, and must be at least 1")
+    figures = read_figures(arguments.dataset, Folders.of_environment(), seconds=arguments.seconds)
+    advice = advise(figures, read_ledger())
+    if arguments.json:
+        print(json.dumps(advice.data, indent=1))
+    else:
+        _say(advice, arguments.most)
+    if arguments.write:
+        file = write_experiment(
+            advice, arguments.write, most=arguments.most, epochs=arguments.epochs, small=arguments.small
+        )
+        if not arguments.json:
+            print(f"\nWritten: {file}. Next: nnunet-tricks run {file} --dry-run")
+    return 0
+
+
+def _say(advice: Advice, most: int) -> None:
+    from nnunet_tricks.utilities.terminal import BOLD, say, styled
+
+    figures = advice.figures
+    kind = "pictures" if figures.dimension == 2 else "volumes"
+    print(
+        styled(f"{figures.dataset}", BOLD) + f": {figures.cases} {kind}, {figures.read} of them read "
+        f"({figures.source}) in {figures.seconds:.0f} s"
+    )
+    for known in figures.classes:
+        if not known.cases:
+            say(f"{known.name}: in no case that was read", first="  ", rest="    ")
+            continue
+        say(
+            f"{known.name}: in {known.cases} cases, {100 * known.share:.2g} % of an image, {known.count:.0f} objects "
+            f"of {known.size:.0f} voxels (medians), contrast {known.contrast:.2f}, position "
+            f"entropy {known.entropy:.2f}, asymmetry {known.asymmetry:.2f}",
+            first="  ",
+            rest="    ",
+        )
+    if not advice.tricks:
+        say("No rule speaks for a trick: nnU-Net's default is what to try first.")
+    for number, advised in enumerate(advice.tricks[:most], 1):
+        print()
+        print(styled(f"{number}. {advised.trick}", BOLD) + f"   {advised.command}")
+        _say_trick(advised)
+    print()
+    say(
+        "These are rules of thumb. 'nnunet-tricks ledger --score' says how good they were, and an experiment with "
+        "reruns says what is true of your data (--write FILE)."
+    )
+
+
+def _say_trick(advised: AdvisedTrick) -> None:
+    from nnunet_tricks.utilities.terminal import say
+
+    for reason in advised.reasons:
+        say(reason.text, first="   why:    ", rest="           ")
+    say("; ".join(advised.papers) or "no figures", first="   papers: ", rest="           ")
+    say("; ".join(advised.ledger_words) or "no rows", first="   ledger: ", rest="           ")
+    say(advised.cost, first="   cost:   ", rest="           ")

@@ -1,0 +1,103 @@
+"""The ledger as a table: tricks by data sets, one cell each, and signs across data sets. Standard library only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import comb
+
+from nnunet_tricks.comparison.ledger.rows import DECIDED, Ledger, LedgerRow
+
+FEWEST = 2
+"""Number of data sets from which on there are signs."""
+
+
+@dataclass(frozen=True)
+class LedgerCell:
+    """One trick on one data set.
+
+    Attributes:
+        row: The row that the cell shows.
+        others: Further rows of the same trick on the same data, such as shorter trainings.
+    """
+
+    row: LedgerRow
+    others: tuple[LedgerRow, ...]
+
+
+@dataclass(frozen=True)
+class LedgerLine:
+    """One trick on all data sets.
+
+    Attributes:
+        name: Trick and base.
+        cells: Cells by column.
+        better: Number of data sets on which it was better.
+        worse: Number of data sets on which it was worse.
+        p: Exact two-sided sign test; None for fewer than two data sets.
+    """
+
+    name: str
+    cells: dict[str, LedgerCell]
+    better: int
+    worse: int
+    p: float | None
+
+    @property
+    def words(self) -> set[str]:
+        """All verdicts of its cells."""
+        return {cell.row.word for cell in self.cells.values()}
+
+
+def lines_of(ledger: Ledger) -> list[LedgerLine]:
+    """Every trick with a base of its own; those that moved something first, then by name."""
+    by_name: dict[str, dict[str, list[LedgerRow]]] = {}
+    for row in ledger.rows:
+        by_name.setdefault(row.name, {}).setdefault(row.data, []).append(row)
+    lines = [_line(name, columns) for name, columns in by_name.items()]
+    return sorted(lines, key=lambda line: (not line.words & set(DECIDED), line.name.casefold()))
+
+
+def columns_of(ledger: Ledger) -> list[str]:
+    """Data sets with dimensions, those with most rows first."""
+    counts: dict[str, int] = {}
+    for row in ledger.rows:
+        counts[row.data] = counts.get(row.data, 0) + 1
+    return sorted(counts, key=lambda column: (-counts[column], column))
+
+
+def sign_test(better: int, worse: int) -> float:
+    """Exact two-sided sign test; data sets without a difference do not count.
+
+    Examples:
+        >>> sign_test(5, 0), sign_test(6, 0), sign_test(1, 1), sign_test(0, 0)
+        (0.0625, 0.03125, 1.0, 1.0)
+    """
+    total = better + worse
+    tail = sum(comb(total, count) for count in range(min(better, worse) + 1))
+    return min(1.0, 2.0 * tail / 2**total)
+
+
+def chosen(rows: Sequence[LedgerRow]) -> LedgerRow:
+    """The row that stands for several: that of the longest training, then of most runs and cases, then the last."""
+    numbered = list(enumerate(rows))
+    return max(numbered, key=lambda pair: (pair[1].epochs, min(pair[1].runs), pair[1].cases, pair[0]))[1]
+
+
+def _line(name: str, columns: dict[str, list[LedgerRow]]) -> LedgerLine:
+    cells = {}
+    for column, rows in columns.items():
+        shown = chosen(rows)
+        cells[column] = LedgerCell(shown, tuple(row for row in rows if row is not shown))
+    better, worse, p = _signs(cell.row for cell in cells.values())
+    return LedgerLine(name, cells, better, worse, p)
+
+
+def _signs(rows: Iterable[LedgerRow]) -> tuple[int, int, float | None]:
+    """Signs over data sets. Both dimensions of a data set are the same cases, so it counts once."""
+    by_dataset: dict[str, list[LedgerRow]] = {}
+    for row in rows:
+        by_dataset.setdefault(row.dataset, []).append(row)
+    gains = [chosen(of_dataset).gain for of_dataset in by_dataset.values()]
+    better, worse = sum(value > 0 for value in gains), sum(value < 0 for value in gains)
+    return better, worse, sign_test(better, worse) if len(by_dataset) >= FEWEST else None

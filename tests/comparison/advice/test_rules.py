@@ -1,0 +1,292 @@
+"""Each rule speaks on made-up data that call for it, and is silent on data that do not."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk  # noqa: N813
+from skimage import io
+
+from nnunet_tricks.catalogue.naming import PREFIX, parse
+from nnunet_tricks.cli import main
+from nnunet_tricks.comparison.advice.advise import advise, infos_of
+from nnunet_tricks.comparison.advice.figures import ClassFigures, DataFigures
+from nnunet_tricks.comparison.advice.measuring import objects_of, position_asymmetry, position_entropy
+from nnunet_tricks.comparison.advice.reading import read_figures
+from nnunet_tricks.comparison.advice.rules import ONLY_2D, RULES, spoken_for
+from nnunet_tricks.comparison.advice.writing import text_of
+from nnunet_tricks.comparison.ledger.rows import Ledger, read_ledger
+from nnunet_tricks.experiment.spec import read_experiment
+from nnunet_tricks.nnunet.folders import Folders
+
+PLAIN = ClassFigures(
+    name="organ",
+    cases=200,
+    share=0.1,
+    count=2,
+    single=0.2,
+    size=5000,
+    small=900,
+    spread=4,
+    width=20,
+    near=0.0,
+    necks=0.0,
+    thin=0.2,
+    holes=0.3,
+    entropy=0.7,
+    asymmetry=0.1,
+    axis=1,
+    contrast=2.0,
+    reversed=0.0,
+)
+"""A class of which no rule says anything."""
+
+DATA = DataFigures(
+    dataset="Dataset009_Made", source="raw", cases=200, read=200, dimension=3, voxels=1e5, classes=(PLAIN,)
+)
+
+
+def with_class(**changes) -> DataFigures:
+    return replace(DATA, classes=(replace(PLAIN, **changes),))
+
+
+def with_classes(*names: str, **changes) -> DataFigures:
+    return replace(DATA, classes=tuple(replace(PLAIN, name=name, **changes) for name in names))
+
+
+SPEAKING = {
+    "rare foreground": with_class(share=0.005),
+    "uneven classes": replace(
+        DATA, classes=(replace(PLAIN, share=0.3), replace(PLAIN, name="small", share=0.03)), imbalance=10.0
+    ),
+    "seldom classes": replace(DATA, classes=(PLAIN, replace(PLAIN, name="seldom", cases=20))),
+    "sizes of objects": with_class(count=8, spread=50),
+    "touching objects": with_class(count=8, near=0.6),
+    "thin objects": with_class(thin=0.9, width=3),
+    "fixed places": with_class(asymmetry=0.9),
+    "left and right": with_classes("left_lung", "right_lung"),
+    "places anywhere": with_class(entropy=0.98, share=0.05),
+    "few cases": replace(DATA, cases=40),
+    "colour pictures": replace(DATA, dimension=2, coloured=True, channels=3),
+    "different looks": with_class(reversed=0.3),
+    "faint objects": with_class(contrast=0.3),
+    "empty cases": replace(DATA, empty=0.3),
+    "single objects": with_class(single=1.0),
+    "solid objects": with_class(holes=0.0),
+    "vanishing objects": with_class(small=20),
+    "large volumes": replace(DATA, voxels=5e7),
+}
+"""Data that each rule is for."""
+
+
+def test_each_rule_has_data_that_it_is_for() -> None:
+    assert list(SPEAKING) == [rule.name for rule in RULES]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_a_rule_speaks_and_is_silent(rule) -> None:
+    reason = rule.find(SPEAKING[rule.name])
+    assert reason is not None
+    assert 0 < reason.strength <= 1
+    # The sentence has the figure that it is based on, or names the classes.
+    assert any(letter.isdigit() for letter in reason.text) or rule.name == "left and right"
+    assert rule.find(DATA) is None
+    # Figures that are not known say nothing.
+    assert rule.find(replace(DATA, classes=(ClassFigures(name="absent", cases=0),), voxels=float("nan"))) is None
+
+
+def test_plain_data_get_no_advice() -> None:
+    advice = advise(DATA, Ledger())
+    assert advice.tricks == ()
+    assert len(advice.silent) == len(RULES)
+
+
+@pytest.mark.parametrize("trick", list(spoken_for()))
+def test_each_trick_exists(trick: str) -> None:
+    infos = infos_of(trick)
+    assert infos
+    if not infos[0].command:
+        assert str(parse(f"{PREFIX}{trick}")) == f"{PREFIX}{trick}"
+        assert (trick in ONLY_2D) == any(info.dimensions == 2 for info in infos)
+
+
+def test_order_and_reasons() -> None:
+    data = replace(with_class(share=0.0005, single=1.0), cases=20)
+    advice = advise(data, read_ledger(), made="2030-01-01T00:00:00+00:00")
+    strengths = [advised.strength for advised in advice.tricks]
+    assert strengths == sorted(strengths, reverse=True)
+    by_trick = {advised.trick: advised for advised in advice.tricks}
+    assert len(by_trick["Oversample_fraction0p66"].reasons) == 2
+    assert "no training" in by_trick["KeepLargest"].cost
+    assert any("KiTS19" in words for words in by_trick["KeepLargest"].papers)
+    assert any("Hippocampus 3D: within noise" in words for words in by_trick["KeepLargest"].ledger_words)
+    # Only volumes: what needs pictures is not named.
+    assert not ONLY_2D & set(by_trick)
+    assert json.loads(json.dumps(advice.data, allow_nan=False))["made"] == "2030-01-01T00:00:00+00:00"
+
+
+def test_objects_of_a_scene() -> None:
+    mask = np.zeros((96, 96), bool)
+    yy, xx = np.mgrid[:96, :96]
+    for y, x in ((20, 20), (20, 41)):  # two discs of radius 9 with a gap of two pixels
+        mask |= (yy - y) ** 2 + (xx - x) ** 2 <= 81
+    mask[60:64, 5:90] = True  # a bar four pixels wide
+    image = np.where(mask, 9.0, 1.0)[None].astype(np.float32)
+    measured = objects_of(mask, image)
+    assert measured is not None
+    assert len(measured.volumes) == 3
+    assert measured.near == 2
+    assert measured.necks == 0
+    assert measured.share == pytest.approx(mask.mean())
+    assert measured.contrast > 1.5
+    # The same joined by a bridge fall apart at it.
+    mask[20, 20:42] = True
+    joined = objects_of(mask)
+    assert joined is not None
+    assert (len(joined.volumes), joined.necks, joined.near) == (2, 1, 0)
+    assert objects_of(np.zeros((8, 8), bool)) is None
+    ring = np.zeros((16, 16), bool)
+    ring[3:12, 3:12] = True
+    ring[6:8, 6:8] = False
+    known = objects_of(ring)
+    assert known is not None
+    assert known.has_holes
+
+
+def test_places() -> None:
+    generator = np.random.default_rng(0)
+    uniform = [np.eye(1, 64, cell).reshape(8, 8) for cell in generator.integers(0, 64, 2000)]
+    assert position_entropy(uniform) > 0.98
+    assert position_asymmetry(uniform)[0] < 0.05
+    corner = [np.eye(1, 64, 0).reshape(8, 8)] * 20
+    assert position_entropy(corner) == 0
+    assert position_asymmetry(corner)[0] == 1
+    low = [
+        np.eye(1, 64, 8 * int(row) + int(column)).reshape(8, 8)
+        for row, column in generator.integers(0, (3, 8), (99, 2))
+    ]
+    distance, axis = position_asymmetry(low)
+    assert axis == 2  # y, counted from the last axis
+    assert distance > 0.4
+
+
+def raw_data(folder: Path, *, name: str = "Dataset009_Made") -> Path:
+    """Twenty pictures with small discs anywhere."""
+    place = folder / "raw" / name
+    (place / "imagesTr").mkdir(parents=True)
+    (place / "labelsTr").mkdir()
+    generator = np.random.default_rng(0)
+    yy, xx = np.mgrid[:96, :96]
+    for case in range(20):
+        labels = np.zeros((96, 96), np.uint8)
+        for y, x in generator.integers(4, 92, (6, 2)):
+            labels[(yy - y) ** 2 + (xx - x) ** 2 <= 9] = 1
+        image = (60 + 120 * labels[..., None] + generator.integers(0, 20, (96, 96, 3))).astype(np.uint8)
+        io.imsave(place / "imagesTr" / f"c{case:02d}_0000.png", image, check_contrast=False)
+        io.imsave(place / "labelsTr" / f"c{case:02d}.png", labels, check_contrast=False)
+    description = {"channel_names": {"0": "R", "1": "G", "2": "B"}, "labels": {"background": 0, "spot": 1}}
+    (place / "dataset.json").write_text(json.dumps({**description, "numTraining": 20, "file_ending": ".png"}))
+    return folder
+
+
+@pytest.fixture
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folders:
+    raw_data(tmp_path)
+    for kind in ("raw", "preprocessed", "results"):
+        monkeypatch.setenv(f"nnUNet_{kind}", str(tmp_path / kind))
+    return Folders.of_environment()
+
+
+def test_a_raw_data_set(folders: Folders) -> None:
+    figures = read_figures("9", folders)
+    assert (figures.cases, figures.read, figures.dimension, figures.coloured) == (20, 20, 2, True)
+    (spot,) = figures.classes
+    assert spot.cases == 20
+    assert 4 <= spot.count <= 6
+    assert 20 <= spot.size <= 40
+    assert spot.share == pytest.approx(6 * 29 / 96**2, rel=0.2)
+    assert spot.contrast > 1
+    few = read_figures("9", folders, seconds=1e-9)
+    assert few.read == 3
+
+
+def test_the_command_writes_an_experiment_that_can_be_read(folders: Folders, tmp_path: Path, capsys) -> None:
+    file = tmp_path / "try.yaml"
+    assert main(["advise", "9", "--write", str(file), "--epochs", "3", "--small", "--most", "20"]) == 0
+    out = capsys.readouterr().out
+    assert "EfficientNetLite0UNet_PretrainedImageNet1k" in out
+    assert "papers:" in out
+    assert "ledger:" in out
+    experiment = read_experiment(file)
+    (comparison,) = experiment.comparisons
+    assert comparison.configurations == ("2d_light",)
+    assert len(comparison.arms) > 2
+    with pytest.raises(SystemExit, match="2"):
+        main(["advise"])
+    assert main(["advise", "9", "--write", str(file)]) == 2
+    assert "is there already" in capsys.readouterr().err
+    assert main(["advise", "9", "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert {entry["trick"] for entry in content["advice"]} <= set(content["considered"])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["8"], "neither in"),
+        (["9", "--most", "0"], "--most is 0"),
+        (["9", "--seconds", "0"], "--seconds is 0"),
+        (["9", "--write", "advice.txt"], r"\.yaml"),
+        (["9", "--epochs", "0"], "--epochs is 0"),
+    ],
+)
+def test_errors(words: list[str], message: str, folders: Folders, capsys) -> None:
+    assert main(["advise", *words]) == 2
+    assert re.search(message, capsys.readouterr().err)
+
+
+def test_a_preprocessed_volume_and_labels_that_do_not_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    place = tmp_path / "preprocessed" / "Dataset010_Volumes"
+    (place / "nnUNetPlans_3d_fullres").mkdir(parents=True)
+    generator = np.random.default_rng(0)
+    for case in range(4):
+        labels = np.zeros((1, 12, 24, 24), np.int16)
+        labels[0, 3:9, 4:16, 4:12] = 1
+        labels[0, 0] = -1
+        image = (labels > 0).astype(np.float32) + generator.normal(0, 0.1, labels.shape).astype(np.float32)
+        np.savez(place / "nnUNetPlans_3d_fullres" / f"c{case}.npz", data=image, seg=labels)
+        (place / "nnUNetPlans_3d_fullres" / f"c{case}.pkl").write_bytes(b"")
+    plans = {
+        "configurations": {"3d_fullres": {"data_identifier": "nnUNetPlans_3d_fullres", "spacing": [3.0, 1.0, 1.0]}}
+    }
+    (place / "nnUNetPlans.json").write_text(json.dumps(plans))
+    (place / "dataset.json").write_text(
+        json.dumps({"channel_names": {"0": "CT"}, "labels": {"background": 0, "box": 1}})
+    )
+    for kind in ("raw", "preprocessed", "results"):
+        monkeypatch.setenv(f"nnUNet_{kind}", str(tmp_path / kind))
+    figures = read_figures("10", Folders.of_environment())
+    assert (figures.source, figures.ct, figures.anisotropy) == ("preprocessed", True, 3)
+    (box,) = figures.classes
+    assert box.size == 6 * 12 * 8
+    assert box.single == 1
+    raw = tmp_path / "raw" / "Dataset011_Odd"
+    (raw / "imagesTr").mkdir(parents=True)
+    (raw / "labelsTr").mkdir()
+    sitk.WriteImage(sitk.GetImageFromArray(np.ones((4, 9, 9), np.float32)), str(raw / "imagesTr" / "a_0000.nii.gz"))
+    sitk.WriteImage(sitk.GetImageFromArray(np.ones((4, 8, 9), np.uint8)), str(raw / "labelsTr" / "a.nii.gz"))
+    (raw / "dataset.json").write_text(
+        json.dumps({"channel_names": {"0": "MRI"}, "labels": {"background": 0, "box": 1}, "file_ending": ".nii.gz"})
+    )
+    assert main(["advise", "11"]) == 2
+    assert "a: the image has shape (4, 9, 9), its label (4, 8, 9)" in capsys.readouterr().err
+    # What is written for volumes.
+    advice = advise(figures, Ledger())
+    text = text_of(advice, "my name", most=9, epochs=1000, small=False)
+    assert "configurations: [3d_fullres]" in text
+    assert "name: my_name" in text

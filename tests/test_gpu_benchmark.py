@@ -1,0 +1,54 @@
+"""The measurements for a GPU: what is packed, how time is kept, and the whole script on a CPU."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from benchmarks.gpu import measure, pack
+
+
+def test_what_is_packed() -> None:
+    names = set(pack.closure("nnunet_tricks", pack.EXTRAS))
+    assert {"nnunet-tricks", "nnunetv2", "numpy", "timm", "scipy", "monai"} <= names
+    assert not any(name.startswith(("torch", "nvidia-")) for name in names)
+    # What only tests need stays here.
+    assert "mypy" not in names
+    assert all("==" in requirement for requirement in pack.needed(None))
+    assert pack.needed(["numpy"])[0].startswith("numpy==")
+    assert len(pack.needed(["numpy"])) == 1
+
+
+def test_the_shares_of_time_end_with_all_of_it() -> None:
+    shares = list(measure.PARTS.values())
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    assert list(measure.PARTS) == list(measure.MEASURES)
+    assert 60 * measure.MINUTES - measure.RESERVE <= 480
+
+
+def test_what_there_is_no_time_for_is_named() -> None:
+    budget = measure.Budget(0.02)
+    budget.until(1.0)
+    assert not budget.over("first")
+    time.sleep(0.03)
+    assert budget.over("second")
+    assert budget.left_out == ["second"]
+
+
+def test_results_are_written_whole(tmp_path: Path) -> None:
+    measure.save(tmp_path / "results.json", {"a": 1})
+    assert json.loads((tmp_path / "results.json").read_text()) == {"a": 1}
+    assert [file.name for file in tmp_path.iterdir()] == ["results.json"]
+
+
+@pytest.mark.slow
+def test_the_whole_script_on_a_cpu(tmp_path: Path) -> None:
+    out = tmp_path / "results.json"
+    assert measure.main(["--cpu", "--quick", "--minutes", "60", "--out", str(out)]) == 0
+    results = json.loads(out.read_text())
+    assert results["left_out"] == []
+    for part in measure.PARTS:
+        assert "error" not in results[part], results[part]
+    assert all(result["same_weights"] for result in results["ddp"].values())
