@@ -20,6 +20,7 @@ PRETRAINED = Path("experiments", "pretrained", "report", "report.md")
 NETWORKS = Path("experiments", "networks", "report", "report.md")
 OBJECTS = Path("experiments", "objects", "report", "report.md")
 PARTIAL_LABELS = Path("experiments", "partial_labels", "report", "report.md")
+SHORTER = Path("experiments", "shorter_trainings", "report", "report.md")
 DOCUMENTS = {
     Path("docs", "compare.md"): LOSSES,
     Path("experiments", "hippocampus", "README.md"): LOSSES,
@@ -28,6 +29,7 @@ DOCUMENTS = {
     Path("experiments", "networks", "README.md"): NETWORKS,
     Path("experiments", "objects", "README.md"): OBJECTS,
     Path("experiments", "partial_labels", "README.md"): PARTIAL_LABELS,
+    Path("experiments", "shorter_trainings", "README.md"): SHORTER,
 }
 """Each document with the report whose verdicts it holds."""
 TITLE = "**is it real?"
