@@ -20,6 +20,7 @@ PHASES = (
 """The six phases of the trick paper (Zhang D. et al.), in its order."""
 
 HOOKS = (
+    "task",
     "loss",
     "targets",
     "supervision",
@@ -139,6 +140,7 @@ class TrickInfo:
         licence: Licence of a part that is not free for all uses, and what it allows, in one sentence.
         beside: Tricks that a name needs beside it, or others of their kind: without them it is refused.
         parts: Tricks that a base is made of, as they stand in names.
+        pretext: Trick whose training it starts from, with the parameters that both have; empty if it starts from none.
         own: Whether nnU-Net does it anyway, so that it says something beside a base only.
         aliases: Former names, still understood because checkpoints hold them.
         module: Module of its trainer class, ``trainer``; empty for a base, whose class is made of its parts.
@@ -167,6 +169,7 @@ class TrickInfo:
     licence: str = ""
     beside: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
+    pretext: str = ""
     own: bool = False
     aliases: tuple[str, ...] = ()
     module: str = ""
