@@ -112,8 +112,8 @@ class nnUNetTrainerPretextContrastive(PretextTrainer):
     @staticmethod
     def idle_parameters(network: nn.Module) -> Iterator[nn.Parameter]:
         """The decoder's own, which the task never reaches."""
-        kept = {id(parameter) for parameter in network.encoder.parameters()}  # type: ignore[operator, union-attr]
-        yield from (p for p in network.decoder.parameters() if id(p) not in kept)  # type: ignore[operator, union-attr]
+        kept = {id(parameter) for parameter in network.encoder.parameters()}  # type: ignore[union-attr]
+        yield from (p for p in network.decoder.parameters() if id(p) not in kept)  # type: ignore[union-attr]
 
     def _build_loss(self) -> nn.Module:
         return NTXentLoss(self.parameters["PretextContrastive"].temperature)

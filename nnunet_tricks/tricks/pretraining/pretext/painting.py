@@ -60,7 +60,7 @@ def random_windows(shape: Sequence[int], chance: Chance, *, outside: bool) -> li
         chance: Source of sides and places.
         outside: Whether they are for painting outside, which needs one window at least.
     """
-    windows = []
+    windows: list[Window] = []
     while len(windows) < MOST and ((outside and not windows) or chance.yes(ANOTHER)):
         sides = [_side(length, chance, outside=outside) for length in shape]
         windows.append(tuple(_placed(side, length, chance) for side, length in zip(sides, shape, strict=True)))

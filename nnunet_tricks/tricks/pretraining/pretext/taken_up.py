@@ -195,7 +195,7 @@ class TakesUpTrainer(PretrainedTrainer):
                 f" {whole} is not taken for it: that training has seen the images which fold {planned.fold} keeps for "
                 "validation."
             )
-        return f"{cls.weights_trick} starts from {cls.pretext_name()}, and {what}.{note} First {command}"
+        return f"{cls.weights_trick} starts from {cls.pretext_name()}, and {what}.{note} First run {command}"
 
     @classmethod
     def _check_plans(cls, content: Mapping[str, Any], planned: Planned, file: Path) -> None:

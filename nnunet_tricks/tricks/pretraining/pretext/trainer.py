@@ -25,6 +25,7 @@ from torch import Tensor, distributed, nn
 from torch.optim import Optimizer
 
 from nnunet_tricks.catalogue.naming import completed
+from nnunet_tricks.nnunet.model import PRETEXT_RESULT
 from nnunet_tricks.training.planned import Planned
 from nnunet_tricks.training.preconditions import UnsuitableImages
 from nnunet_tricks.training.shared_randomness import seed_of
@@ -36,9 +37,6 @@ from nnunet_tricks.utilities.files import write_atomically
 
 PICTURE_EVERY = 10
 """Epochs from one picture to the next."""
-
-RESULT = "pretext.json"
-"""File in the folder ``validation`` with what a finished training reaches on images that it has not seen."""
 
 _training: ContextVar[bool] = ContextVar("_training", default=False)
 """Whether a network is built to be trained here. Prediction would take its output for a segmentation."""
@@ -144,7 +142,7 @@ class PretextTrainer(TrickTrainer):
                 f"{start} was trained without labels and predicts no segmentation: train a model that starts from it, "
                 f"such as nnUNetTrainer{cls.pretext_trick.removeprefix('Pretext')}"
             )
-        network: nn.Module = super().build_network_architecture(  # type: ignore[misc]
+        network: nn.Module = super().build_network_architecture(
             plans_manager, configuration_manager, num_input_channels, num_input_channels, enable_deep_supervision
         )
         return cls.prepared(network)
@@ -309,9 +307,9 @@ class PretextTrainer(TrickTrainer):
         }
         folder = Path(self.output_folder) / "validation"
         folder.mkdir(exist_ok=True)
-        write_atomically(folder / RESULT, json.dumps(content, indent=2))
+        write_atomically(folder / PRETEXT_RESULT, json.dumps(content, indent=2))
         words = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in mean.items())
-        self.print_to_log_file(f"{self.pretext_trick}: {words} on {len(results)} images; {folder / RESULT}")
+        self.print_to_log_file(f"{self.pretext_trick}: {words} on {len(results)} images; {folder / PRETEXT_RESULT}")
 
     def _posed(self, batch: Tensor, part: str) -> tuple[Tensor, Tensor, Tensor]:
         """Images on the device, and the task that they become."""
@@ -344,7 +342,7 @@ def require_decoder(network: nn.Module, trick: str) -> None:
         ValueError: If it is another.
     """
     decoder = getattr(network, "decoder", None)
-    if type(decoder) is not UNetDecoder or getattr(network, "encoder", None) is not decoder.encoder:
+    if not (type(decoder) is UNetDecoder and getattr(network, "encoder", None) is decoder.encoder):
         raise ValueError(
             f"{trick} is for nnU-Net's planned networks and others with its decoder, and the network of this name has "
             "another: leave the network trick out"

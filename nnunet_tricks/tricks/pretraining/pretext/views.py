@@ -50,7 +50,8 @@ def view_of(image: Tensor, sides: Sequence[int], chance: Chance, *, mirrored: Se
         (C, *sides).
     """
     begins = [chance.whole(0, n - side) for n, side in zip(image.shape[1:], sides, strict=True)]
-    view = image[(slice(None), *(slice(b, b + side) for b, side in zip(begins, sides, strict=True)))]
+    place = tuple(slice(begin, begin + side) for begin, side in zip(begins, sides, strict=True))
+    view = image[(slice(None), *place)]
     view = view.flip([axis + 1 for axis in mirrored if chance.yes(0.5)])
     if chance.yes(CURVE):
         view = changed_grey_values(view, chance, falling=0)
@@ -70,7 +71,7 @@ def two_views(
         mirrored: As in ``view_of``.
 
     Returns:
-        The first views of all patches, then the second ones: (2B, C, *sides); the number of each view's partner: (2B, 1).
+        The first views of all patches, then the second ones: (2B, C, *sides); the partner of each: (2B, 1).
     """
     views = [view_of(image, sides, chance, mirrored=mirrored) for _ in range(2) for image in images]
     return torch.stack(views), partners(len(images), images.device)
