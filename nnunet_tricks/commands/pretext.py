@@ -46,8 +46,6 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps({"folder": str(folder), "images": images, "new": new}, indent=2))
         return 0
     say(f"{images} images without labels are in {folder}, {new} of them new")
-    plans = "" if arguments.plans == "nnUNetPlans" else f" -p {arguments.plans}"
-    say(
-        f"Train on them: nnUNetv2_train {arguments.dataset} {arguments.configuration} 0 -tr nnUNetTrainerPretextGenesis{plans}"
-    )
+    command = f"nnUNetv2_train {arguments.dataset} {arguments.configuration} 0 -tr nnUNetTrainerPretextGenesis"
+    say(f"Train on them: {command}" + ("" if arguments.plans == "nnUNetPlans" else f" -p {arguments.plans}"))
     return 0
