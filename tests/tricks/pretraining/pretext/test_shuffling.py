@@ -55,11 +55,8 @@ def test_no_more_windows_than_asked_for_are_shuffled() -> None:
 def test_a_window_has_the_values_that_monai_gives_it(shape) -> None:
     image = torch.rand(1, *shape)
     monai = RandCoarseShuffle(holes=1, spatial_size=4, prob=1.0).set_random_state(3)
-    theirs = torch.as_tensor(monai(image))
+    theirs = torch.as_tensor(monai(image.clone()))
     (window,) = monai.hole_coords
-    begins = [part.start for part in window[1:]]
-    places = windows_of([begin + 4 for begin in begins], [4] * len(shape), begins)
-    assert len(places) == 1
     inside = torch.zeros(shape, dtype=torch.bool)
     inside[window[1:]] = True
     mine = shuffled(image, inside.flatten().nonzero().T, Chance(0, CPU))

@@ -16,8 +16,6 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.checks import equal
-from nnunet_tricks.conformance.grid import Situation
-from nnunet_tricks.conformance.ranks import RankPair
 from nnunet_tricks.conformance.run import Run
 from nnunet_tricks.conformance.tiny_data import TRAINING_CASES
 from nnunet_tricks.tricks.pretraining.pretext import preparing, unlabelled
@@ -221,16 +219,6 @@ def test_one_patch_cannot_be_told_from_itself(room: Run) -> None:
 def test_networks_with_another_decoder_are_refused(room: Run) -> None:
     with pytest.raises(ValueError, match="PretextGenesis is for nnU-Net's planned networks"):
         made(room, "PretextGenesis_SegResNet_1epochs")
-
-
-def test_two_processes_train_as_one(bench: Bench) -> None:
-    from nnunet_tricks.door.trainers import find
-
-    # Without anything that is random the halves of a batch add up to the whole.
-    trainer = find("nnUNetTrainerPretextGenesis_grey0_shuffle0_paint0")
-    assert trainer is not None
-    with RankPair() as pair:
-        assert pair.check_network(trainer, Situation("labels", "3d", False)).explain() == []
 
 
 def planned_of(run: Run, configuration: str) -> Any:
