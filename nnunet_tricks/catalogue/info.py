@@ -40,6 +40,11 @@ HOOKS = (
 order."""
 
 
+OF_LABELS = ("loss", "targets", "supervision", "augmentation", "sampling", "labels", "weights")
+"""Hooks that have no meaning beside a trick that claims ``task``: it learns something else than labels, and is what
+others start from."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
     """One setting of a trick, as it can stand in a trainer's name.
@@ -193,13 +198,18 @@ class TrickInfo:
         hooks = {hook.partition(".")[0] for hook in self.hooks}
         return "network" if "network" in hooks else min(hooks, key=HOOKS.index)
 
+    @property
+    def claims(self) -> tuple[str, ...]:
+        """Hooks that no other trick of a name can claim: its own, and those that mean nothing beside it."""
+        return (*self.hooks, *OF_LABELS) if "task" in self.hooks else self.hooks
+
     def clashes_with(self, other: TrickInfo) -> str:
         """The hook that both tricks claim, or an empty string.
 
         A claim of a whole hook clashes with a claim of any of its slots.
         """
-        for own in self.hooks:
-            for others in other.hooks:
+        for own in self.claims:
+            for others in other.claims:
                 if own == others or own.startswith(f"{others}.") or others.startswith(f"{own}."):
                     return own
         return ""

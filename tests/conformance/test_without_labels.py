@@ -71,7 +71,7 @@ def test_its_network_is_trained_in_two_processes_as_in_one(pair: RankPair) -> No
 
 @pytest.mark.parametrize("name", ["PretextGenesis", "PretextContrastive"])
 def test_what_it_does_not_claim_is_nnunets_bit_for_bit(bench: Bench, name: str) -> None:
-    hooks = TASKS[name].hooks
+    hooks = TASKS[name].claims
     assert check_baseline(bench, trainer_of(name), hooks, situation=Situation("labels", "3d", True)).explain() == []
 
 

@@ -7,7 +7,6 @@ from nnunet_tricks.catalogue.info import Parameter, TrickInfo
 from nnunet_tricks.catalogue.papers import Paper, cited
 
 _FOLDER = "nnunet_tricks.tricks.pretraining.pretext"
-_TASK_HOOKS = ("task", "loss", "targets", "supervision", "augmentation", "sampling", "labels", "weights")
 _PROBLEMS = ("few labels", "pretrained encoders")
 
 _NO_SKIPS = Parameter(
@@ -50,7 +49,7 @@ def _pair(
     """A training without labels, and the trick that starts from it."""
     pretext = TrickInfo(
         name=f"Pretext{name}",
-        hooks=_TASK_HOOKS,
+        hooks=("task",),
         phase=PRETRAINING,
         module=f"{_FOLDER}.{name.lower()}",
         summary=summary,

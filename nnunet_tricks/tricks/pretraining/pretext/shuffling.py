@@ -18,6 +18,8 @@ from nnunet_tricks.tricks.pretraining.pretext.chance import Chance
 
 WINDOWS = 1000
 """Windows of a patch at most."""
+ORDERS = 32
+"""Random orders of a patch's windows. Each serves several windows, since drawing them is what takes time."""
 PART = 10
 """Part of a patch's side that a window's side has at most: a tenth."""
 
@@ -31,8 +33,8 @@ def window_sides(shape: Sequence[int], chance: Chance) -> tuple[int, ...]:
     return sides if prod(sides) > 1 else tuple(most)
 
 
-def windows_of(shape: Sequence[int], sides: Sequence[int], begins: Sequence[int]) -> Tensor:
-    """Places of the voxels in each window of a grid.
+def grid_of(shape: Sequence[int], sides: Sequence[int], begins: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """The windows of a grid, as places in the flat image.
 
     Args:
         shape: Sides of the image.
@@ -40,34 +42,36 @@ def windows_of(shape: Sequence[int], sides: Sequence[int], begins: Sequence[int]
         begins: First voxel of the grid along each axis.
 
     Returns:
-        (windows, voxels of a window): indices into the flat image.
+        Place of the first voxel of each window, and places of a window's voxels from there. Their sums are all places.
 
     Examples:
-        >>> windows_of((2, 5), (2, 2), (0, 1))
-        tensor([[1, 2, 6, 7],
-                [3, 4, 8, 9]])
+        >>> grid_of((2, 5), (2, 2), (0, 1))
+        (tensor([1, 3]), tensor([0, 1, 5, 6]))
     """
-    corner = torch.zeros(1, dtype=torch.long)
+    corners = torch.zeros(1, dtype=torch.long)
     inside = torch.zeros(1, dtype=torch.long)
     for length, side, begin in zip(shape, sides, begins, strict=True):
         starts = begin + side * torch.arange((length - begin) // side)
-        corner = (corner[:, None] * length + starts).flatten()
+        corners = (corners[:, None] * length + starts).flatten()
         inside = (inside[:, None] * length + torch.arange(side)).flatten()
-    return corner[:, None] + inside
+    return corners, inside
 
 
-def shuffled(image: Tensor, places: Tensor, chance: Chance) -> Tensor:
+def shuffled(image: Tensor, corners: Tensor, inside: Tensor, chance: Chance) -> Tensor:
     """An image whose voxels have changed places within windows; its channels together.
 
     Args:
         image: (C, *spatial).
-        places: Places of the voxels in each window, as ``windows_of`` has them.
-        chance: Source of the new order.
+        corners: Place of the first voxel of each window in the flat image.
+        inside: Places of a window's voxels from there.
+        chance: Source of the new orders.
     """
-    order = chance.uniform(places.shape).argsort(1)
-    flat = image.flatten(1).clone()
-    flat[:, places.flatten()] = flat[:, places.gather(1, order).flatten()]
-    return flat.view_as(image)
+    orders = chance.uniform((min(ORDERS, len(corners)), len(inside))).argsort(1)
+    # Which window gets which order is as random as the windows themselves, whose order was drawn.
+    moved = inside[orders].repeat(-(-len(corners) // len(orders)), 1)[: len(corners)]
+    flat = image.flatten(1)
+    values = flat.index_select(1, (corners[:, None] + moved).flatten())
+    return flat.clone().index_copy_(1, (corners[:, None] + inside).flatten(), values).view_as(image)
 
 
 def shuffled_in_windows(image: Tensor, chance: Chance, *, windows: int = WINDOWS) -> Tensor:
@@ -75,13 +79,11 @@ def shuffled_in_windows(image: Tensor, chance: Chance, *, windows: int = WINDOWS
 
     Args:
         image: (C, *spatial).
-        chance: Source of windows and order.
+        chance: Source of windows and orders.
         windows: Number of windows at most; fewer if the image has not as many.
     """
     shape = image.shape[1:]
     sides = window_sides(shape, chance)
     begins = [chance.whole(0, length % side) for length, side in zip(shape, sides, strict=True)]
-    counts = [(length - begin) // side for length, side, begin in zip(shape, sides, begins, strict=True)]
-    places = windows_of(shape, sides, begins).to(image.device)
-    chosen = chance.order(prod(counts))[:windows]
-    return shuffled(image, places[chosen], chance)
+    corners, inside = (places.to(image.device) for places in grid_of(shape, sides, begins))
+    return shuffled(image, corners[chance.order(len(corners))[:windows]], inside, chance)

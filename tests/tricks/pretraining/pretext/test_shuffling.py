@@ -11,10 +11,10 @@ from monai.transforms import RandCoarseShuffle
 from nnunet_tricks.tricks.pretraining.pretext.chance import Chance
 from nnunet_tricks.tricks.pretraining.pretext.shuffling import (
     PART,
+    grid_of,
     shuffled,
     shuffled_in_windows,
     window_sides,
-    windows_of,
 )
 
 CPU = torch.device("cpu")
@@ -26,9 +26,11 @@ def test_voxels_change_places_within_windows_only(shape, seed) -> None:
     chance = Chance(seed, CPU)
     sides = window_sides(shape, chance)
     begins = [length % side for length, side in zip(shape, sides, strict=True)]
-    places = windows_of(shape, sides, begins)
+    corners, inside = grid_of(shape, sides, begins)
+    places = corners[:, None] + inside
+    assert len(places.unique()) == places.numel()
     image = torch.arange(2 * prod(shape)).view(2, *shape)
-    flat, moved = image.flatten(1), shuffled(image, places, chance).flatten(1)
+    flat, moved = image.flatten(1), shuffled(image, corners, inside, chance).flatten(1)
     assert torch.equal(moved[:, places].sort(2)[0], flat[:, places].sort(2)[0])
     untouched = torch.ones(prod(shape), dtype=torch.bool)
     untouched[places] = False
@@ -59,7 +61,7 @@ def test_a_window_has_the_values_that_monai_gives_it(shape) -> None:
     (window,) = monai.hole_coords
     inside = torch.zeros(shape, dtype=torch.bool)
     inside[window[1:]] = True
-    mine = shuffled(image, inside.flatten().nonzero().T, Chance(0, CPU))
+    mine = shuffled(image, torch.zeros(1, dtype=torch.long), inside.flatten().nonzero()[:, 0], Chance(0, CPU))
     for result in (mine, theirs):
         assert torch.equal(result[:, ~inside], image[:, ~inside])
         assert not torch.equal(result, image)

@@ -218,7 +218,7 @@ def test_one_patch_cannot_be_told_from_itself(room: Run) -> None:
 
 def test_networks_with_another_decoder_are_refused(room: Run) -> None:
     with pytest.raises(ValueError, match="PretextGenesis is for nnU-Net's planned networks"):
-        made(room, "PretextGenesis_SegResNet_1epochs")
+        made(room, "PretextGenesis_IFECurvature_1epochs")
 
 
 def planned_of(run: Run, configuration: str) -> Any:
