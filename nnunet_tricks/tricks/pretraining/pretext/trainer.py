@@ -341,7 +341,7 @@ def require_decoder(network: nn.Module, trick: str) -> None:
     Raises:
         ValueError: If it is another.
     """
-    decoder = getattr(network, "decoder", None)
+    decoder: Any = getattr(network, "decoder", None)
     if not (type(decoder) is UNetDecoder and getattr(network, "encoder", None) is decoder.encoder):
         raise ValueError(
             f"{trick} is for nnU-Net's planned networks and others with its decoder, and the network of this name has "

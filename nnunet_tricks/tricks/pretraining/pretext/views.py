@@ -50,8 +50,8 @@ def view_of(image: Tensor, sides: Sequence[int], chance: Chance, *, mirrored: Se
         (C, *sides).
     """
     begins = [chance.whole(0, n - side) for n, side in zip(image.shape[1:], sides, strict=True)]
-    place = tuple(slice(begin, begin + side) for begin, side in zip(begins, sides, strict=True))
-    view = image[(slice(None), *place)]
+    place = (slice(None), *(slice(begin, begin + side) for begin, side in zip(begins, sides, strict=True)))
+    view = image[place]
     view = view.flip([axis + 1 for axis in mirrored if chance.yes(0.5)])
     if chance.yes(CURVE):
         view = changed_grey_values(view, chance, falling=0)
