@@ -40,8 +40,9 @@ class RestorationTrainer(PretextTrainer):
 
     unit: ClassVar[str] = "restored share: 1 minus the squared error over that of returning the input"
     definition: ClassVar[str] = (
-        "mean squared error over the voxels that count, of the restored image and of the input as it is, and 1 minus "
-        "their ratio; four patches of each validation image, in the units of the plans' normalisation"
+        "mean squared error over the voxels that count, of the restored image, of the input as it is, and of an image "
+        "with the mean of each patch and channel everywhere; 1 minus the ratio of the first two. Four patches of each "
+        "validation image, in the units of the plans' normalisation"
     )
 
     @classmethod
@@ -61,9 +62,11 @@ class RestorationTrainer(PretextTrainer):
         """The errors that ``definition`` describes."""
         voxels = float(target[:, -1].sum()) * (target.shape[1] - 1)
         error, untouched = (float(_errors(image, target).sum()) / max(voxels, 1) for image in (output, given))
+        constant = float(_errors(_means(target), target).sum()) / max(voxels, 1)
         return {
             "error": error,
             "error_of_input": untouched,
+            "error_of_mean": constant,
             "restored_share": 1 - error / untouched if untouched else 0.0,
         }
 
@@ -81,3 +84,10 @@ def _errors(image: Tensor, target: Tensor) -> Tensor:
     """Summed squared errors of each channel over the voxels that count."""
     squared = (image.float() - target[:, :-1]).square() * target[:, -1:]
     return squared.transpose(0, 1).flatten(1).sum(1)
+
+
+def _means(target: Tensor) -> Tensor:
+    """The mean of each patch and channel over the voxels that count, as an image of one voxel."""
+    truth, counts = target[:, :-1], target[:, -1:]
+    axes = tuple(range(2, target.ndim))
+    return (truth * counts).sum(axes, keepdim=True) / counts.sum(axes, keepdim=True).clamp_min(1)

@@ -188,6 +188,19 @@ def test_visible_voxels_have_no_part_in_the_loss_of_masked(room: Run) -> None:
     assert float(trainer.loss(output, target)) == pytest.approx(float(expected), rel=1e-5)
 
 
+def test_the_error_of_the_mean_is_the_variance_of_what_counts(room: Run) -> None:
+    trainer = made(room, "PretextMasked_1epochs")
+    trainer.initialize()
+    images = torch.randn(1, 1, 6, 24, 24) * 3 + 1
+    given, target = trainer.pose(images, Chance(0, trainer.device))
+    counted = images[target[:, -1:].bool()]
+    result = trainer.measured(given, torch.full_like(images, float(counted.mean())), target)
+    assert result["error"] == pytest.approx(result["error_of_mean"], rel=1e-4)
+    assert result["error_of_mean"] == pytest.approx(float(counted.var(unbiased=False)), rel=1e-4)
+    assert result["error_of_input"] == pytest.approx(float(counted.square().mean()), rel=1e-4)
+    assert result["restored_share"] == pytest.approx(1 - result["error"] / result["error_of_input"], rel=1e-4)
+
+
 def test_without_skips_a_change_that_the_deepest_features_do_not_see_is_not_restored(room: Run) -> None:
     trainer = made(room, "PretextGenesis_noskips_1epochs")
     trainer.initialize()
