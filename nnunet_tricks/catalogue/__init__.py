@@ -13,6 +13,7 @@ from nnunet_tricks.catalogue.entries import (
     optimizer,
     overlap,
     postprocessing,
+    pretext,
     pretraining,
     sampling,
     shape,
@@ -33,6 +34,7 @@ CATALOGUE: tuple[TrickInfo, ...] = (
     *norm.ENTRIES,
     *networks.ENTRIES,
     *pretraining.ENTRIES,
+    *pretext.ENTRIES,
     *optimizer.ENTRIES,
     *bases.ENTRIES,
 )

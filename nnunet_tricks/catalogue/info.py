@@ -20,6 +20,7 @@ PHASES = (
 """The six phases of the trick paper (Zhang D. et al.), in its order."""
 
 HOOKS = (
+    "task",
     "loss",
     "targets",
     "supervision",
@@ -37,6 +38,11 @@ HOOKS = (
 )
 """The parts of nnU-Net's shared configuration that a trick can claim. A trainer's name lists its tricks in this
 order."""
+
+
+OF_LABELS = ("loss", "targets", "supervision", "augmentation", "sampling", "labels", "weights")
+"""Hooks that have no meaning beside a trick that claims ``task``: it learns something else than labels, and is what
+others start from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +145,7 @@ class TrickInfo:
         licence: Licence of a part that is not free for all uses, and what it allows, in one sentence.
         beside: Tricks that a name needs beside it, or others of their kind: without them it is refused.
         parts: Tricks that a base is made of, as they stand in names.
+        pretext: Trick whose training it starts from, with the parameters that both have; empty if it starts from none.
         own: Whether nnU-Net does it anyway, so that it says something beside a base only.
         aliases: Former names, still understood because checkpoints hold them.
         module: Module of its trainer class, ``trainer``; empty for a base, whose class is made of its parts.
@@ -167,6 +174,7 @@ class TrickInfo:
     licence: str = ""
     beside: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
+    pretext: str = ""
     own: bool = False
     aliases: tuple[str, ...] = ()
     module: str = ""
@@ -190,13 +198,18 @@ class TrickInfo:
         hooks = {hook.partition(".")[0] for hook in self.hooks}
         return "network" if "network" in hooks else min(hooks, key=HOOKS.index)
 
+    @property
+    def claims(self) -> tuple[str, ...]:
+        """Hooks that no other trick of a name can claim: its own, and those that mean nothing beside it."""
+        return (*self.hooks, *OF_LABELS) if "task" in self.hooks else self.hooks
+
     def clashes_with(self, other: TrickInfo) -> str:
         """The hook that both tricks claim, or an empty string.
 
         A claim of a whole hook clashes with a claim of any of its slots.
         """
-        for own in self.hooks:
-            for others in other.hooks:
+        for own in self.claims:
+            for others in other.claims:
                 if own == others or own.startswith(f"{others}.") or others.startswith(f"{own}."):
                     return own
         return ""

@@ -28,12 +28,12 @@ EPOCHS = (0, 1, 100, 999)
 
 _DRAWN = ("sampling", "augmentation", "mirroring")
 _TARGETS = ("targets", "labels", "supervision", "network.backbone")
-_COMPUTED = ("loss", "network", "weights", *_DRAWN, *_TARGETS)
+_COMPUTED = ("task", "loss", "network", "weights", *_DRAWN, *_TARGETS)
 
 EXCUSED_BY = {
-    "network": ("network",),
-    "initial weights": ("network", "weights"),
-    "optimizer": ("optimizer", "network", "weights"),
+    "network": ("network", "task"),
+    "initial weights": ("network", "weights", "task"),
+    "optimizer": ("optimizer", "network", "weights", "task"),
     "learning rates": ("schedule", "optimizer", "weights"),
     "epochs": ("schedule",),
     "end of a training that stands still": ("stopping",),

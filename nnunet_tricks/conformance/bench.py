@@ -19,7 +19,7 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.conformance.outcome import ConformanceReport, NotApplicableError, Status, StepOutcome, one_line
 from nnunet_tricks.conformance.run import Run
-from nnunet_tricks.conformance.steps import NEEDS, STEPS
+from nnunet_tricks.conformance.steps import NEEDS, STEPS, unsuited
 from nnunet_tricks.conformance.tiny_data import TinyData, make_tiny_data
 from nnunet_tricks.nnunet.sandbox import sandbox
 from nnunet_tricks.training import network_sizes
@@ -117,6 +117,8 @@ def _attempt(name: str, step: Callable[[Run], None], run: Run, before: dict[str,
     lone = needed and needed.step == "first stage" and run.situation.dimension != "cascade"
     if needed and needed.status is Status.NOT_APPLICABLE and not lone:
         return StepOutcome(name, Status.NOT_APPLICABLE, needed.reason)
+    if reason := unsuited(name, run.trainer):
+        return StepOutcome(name, Status.NOT_APPLICABLE, reason)
     start = perf_counter()
     try:
         step(run)

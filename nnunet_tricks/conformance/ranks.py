@@ -126,6 +126,9 @@ class RankPair:
         Returns:
             One step per situation.
         """
+        if not getattr(trainer, "segments", True):
+            nothing = StepOutcome("loss", Status.NOT_APPLICABLE, "trains without labels")
+            return ConformanceReport(trainer.__name__, "two processes", (nothing,))
         outcomes = []
         for labels in LABEL_MODES:
             for batch_dice in (False, True):

@@ -109,7 +109,7 @@ def _check(
 
 def _claims(name: naming.TrainerName) -> list[str]:
     length = ["schedule"] if name.epochs != naming.DEFAULT_EPOCHS else []
-    return [hook for trick in name.tricks if not trick.info.own for hook in trick.info.hooks] + length
+    return [hook for trick in name.tricks if not trick.info.own for hook in trick.info.claims] + length
 
 
 def _brings_network(trainer: type[nnUNetTrainer]) -> bool:

@@ -34,8 +34,11 @@ from nnunet_tricks.conformance.prediction import require_same_network
 from nnunet_tricks.conformance.resumed import Recorded
 from nnunet_tricks.conformance.run import CONFIGURATIONS, FIRST_STAGE, TRAIN_STEPS, Run
 from nnunet_tricks.conformance.tiny_data import TRAINING_CASES, UNSEEN_CASE
+from nnunet_tricks.conformance.tiny_images import ORGAN
 from nnunet_tricks.door.lookup import findable
 from nnunet_tricks.nnunet.checkpoint import read
+from nnunet_tricks.nnunet.folders import read_json
+from nnunet_tricks.nnunet.model import PRETEXT_RESULT
 from nnunet_tricks.nnunet.patches import Replacement
 from nnunet_tricks.nnunet.sandbox import seed_everything
 from nnunet_tricks.training.trainer import TrickTrainer
@@ -44,6 +47,8 @@ CHECKPOINT = "checkpoint_final.pth"
 LATEST = "checkpoint_latest.pth"
 INTERRUPTED = "interrupted.pth"
 EPOCHS = 2
+FALLING_STEPS = 8
+"""Steps on one and the same task, after which its loss must be lower."""
 VALIDATION_CASES = TRAINING_CASES[2:]
 
 LOSS_TOLERANCE = 1e-4
@@ -131,6 +136,36 @@ def sense(run: Run) -> None:
     require_sense(run.loss_calls[0])
 
 
+def falling(run: Run) -> None:
+    """Check that the loss of one and the same task falls."""
+    batch = next(run.probe.dataloader_train)
+    losses = []
+    for _ in range(FALLING_STEPS):
+        # What is random about the task is then the same in each step.
+        seed_everything(0)
+        losses.append(train_step(run.probe, batch))
+    require(
+        min(losses[1:]) < losses[0],
+        f"{FALLING_STEPS} steps on the same task leave its loss at {losses[0]:.4g} or above: nothing is learned",
+    )
+
+
+def without_labels(run: Run) -> None:
+    """Check that labels have no effect, neither on where patches are drawn nor on the loss."""
+    losses = []
+    for label in (0, ORGAN):
+        with relabelled(run.probe, label) as batches:
+            seed_everything(0)
+            batch = next(batches)
+            seed_everything(0)
+            losses.append(validation_loss(run.probe, batch))
+    require(
+        losses[0] == losses[1],
+        f"labels have an effect, although the trainer says that it trains without them: the loss is {losses[0]:.6g} "
+        f"with one label everywhere, and {losses[1]:.6g} with another",
+    )
+
+
 def ignored_only(run: Run) -> None:
     """Check that voxels without annotation have no effect, also in a patch without any annotation."""
     if not run.situation.ignore:
@@ -208,6 +243,14 @@ def validate(run: Run) -> None:
     maybe_load_checkpoint(trainer, False, True)
     trainer.perform_actual_validation()
     folder = Path(trainer.output_folder) / "validation"
+    if not segments(run.trainer):
+        result = read_json(folder / PRETEXT_RESULT) if (folder / PRETEXT_RESULT).is_file() else {}
+        require(
+            set(result.get("cases", ())) == set(VALIDATION_CASES)
+            and bool(np.isfinite([*result["mean"].values()]).all()),
+            f"{PRETEXT_RESULT} in the folder 'validation' must have finite numbers of each validation case",
+        )
+        return
     require((folder / "summary.json").is_file(), "no summary.json was written")
     for case in VALIDATION_CASES:
         require((folder / f"{case}{run.data.ending}").is_file(), f"validation case {case} was not predicted")
@@ -274,6 +317,8 @@ STEPS: dict[str, Callable[[Run], None]] = {
     "train steps": train_steps,
     "val step": validation_step,
     "loss": sense,
+    "falls": falling,
+    "labels": without_labels,
     "ignored": ignored_only,
     "background": background_only,
     "bfloat16": bfloat16,
@@ -288,12 +333,40 @@ STEPS: dict[str, Callable[[Run], None]] = {
 NEEDS = {
     "build": "first stage",
     **dict.fromkeys(
-        ("pickle", "train steps", "val step", "background", "ignored", "bfloat16", "compile", "epochs"), "build"
+        (
+            *("pickle", "train steps", "val step", "falls", "labels", "background", "ignored"),
+            *("bfloat16", "compile", "epochs"),
+        ),
+        "build",
     ),
     "loss": "val step",
     **dict.fromkeys(("--val", "--c", "predict"), "epochs"),
 }
 """The step that each step needs."""
+
+OF_SEGMENTATION = frozenset({"first stage", "loss", "ignored", "background", "predict"})
+"""Steps that make sense where labels are learned."""
+
+OF_PRETEXT = frozenset({"falls", "labels"})
+"""Steps for trainers that say of themselves ``segments = False``: they train without labels, and nobody predicts with
+them. They take all other steps, too."""
+
+
+def segments(trainer: type[nnUNetTrainer]) -> bool:
+    """Whether a trainer trains a network that segments, as all do that do not say otherwise."""
+    return bool(getattr(trainer, "segments", True))
+
+
+def unsuited(step: str, trainer: type[nnUNetTrainer]) -> str:
+    """Why a trainer need not take a step, whatever the situation; empty if it must.
+
+    Examples:
+        >>> unsuited("labels", nnUNetTrainer), unsuited("loss", nnUNetTrainer)
+        ('trains with labels', '')
+    """
+    if segments(trainer):
+        return "trains with labels" if step in OF_PRETEXT else ""
+    return "trains without labels" if step in OF_SEGMENTATION else ""
 
 
 def _train_until(trainer: nnUNetTrainer, *, epochs: int) -> None:

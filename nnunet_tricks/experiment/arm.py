@@ -106,6 +106,11 @@ def _of_length(name: TrainerName, epochs: int | None, *, shared: bool) -> Traine
     """The trainer with the file's number of epochs, and its randomness shared if the file says so."""
     if name.run != 1:
         raise ValueError(f"{name} contains the number of a run: leave it out and set 'runs' instead")
+    if without := next((trick.info.name for trick in name.tricks if "task" in trick.info.hooks), ""):
+        raise ValueError(
+            f"{name} trains without labels, so there is nothing to compare: name the trick that starts from it, "
+            f"{without.removeprefix('Pretext')}, and {without} is trained before it"
+        )
     if epochs is not None:
         if name.epochs not in (DEFAULT_EPOCHS, epochs):
             raise ValueError(f"{name} contradicts 'epochs: {epochs}': leave one of them out")

@@ -19,6 +19,7 @@ from nnunet_tricks.experiment.nnunet_cells import (
     MakePlans,
     Predict,
     Preprocess,
+    Pretrain,
     Train,
     planner_of,
 )
@@ -253,6 +254,7 @@ class _Maker:
         """Collect the cells of one model."""
         model, comparison = compared.model, compared.comparison
         prepared = self._prepare(rank, comparison, model)
+        prepared = (*prepared, *self._pretrain(rank, model, prepared))
         train = self._keep(
             Train(
                 **self._named(f"{model.name}/train", rank, 2),
@@ -371,6 +373,16 @@ class _Maker:
         key = f"{stem}/preprocess_{root}"
         before.append(self._keep(Preprocess(**self._named(key, rank, 1), **where, configuration=root, after=(plan,))))
         return tuple(before)
+
+    def _pretrain(self, rank: tuple[int, ...], model: Model, prepared: tuple[str, ...]) -> tuple[str, ...]:
+        """Collect the cell of the training without labels that a model starts from, if it does; returns its key.
+
+        Several trainers, and all runs, start from the same one.
+        """
+        if not (pretext := model.pretext):
+            return ()
+        named = self._named(f"{pretext.name}/train", rank, 1)
+        return (self._keep(Pretrain(**named, model=pretext, device=self.device, after=prepared)),)
 
     def _first_stages(self, comparison: Comparison, model: Model) -> tuple[str, ...]:
         """A cascade reads the first stage's predictions of all training cases, and so needs all its folds."""

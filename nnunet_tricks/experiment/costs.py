@@ -141,7 +141,8 @@ def timed(
     timings: dict[str, dict[str, Any]] = {}
     done = {cell.key for cell in cells if cell.is_done()}
     for cell in cells:
-        if not isinstance(cell, Train) or group(cell) in timings:
+        # Steps are timed on all cases, for which there is no training without labels to start from.
+        if not isinstance(cell, Train) or cell.model.pretext or group(cell) in timings:
             continue
         file = cell.states / group(cell) / f"timing_{machine or platform.node()}_{cell.device}.json"
         if not is_json(file) and (variables is None or cell.key in done or not set(cell.after) <= done):

@@ -21,7 +21,7 @@ from nnunet_tricks.experiment.split import FILE as SPLITS
 from nnunet_tricks.experiment.split import KEPT
 from nnunet_tricks.experiment.whole_file import is_whole
 from nnunet_tricks.nnunet.folders import Folders, is_json, read_json
-from nnunet_tricks.nnunet.model import CHECKPOINTS, Model
+from nnunet_tricks.nnunet.model import CHECKPOINTS, PRETEXT_RESULT, Model
 from nnunet_tricks.nnunet.parts import Part
 from nnunet_tricks.nnunet.plans_file import DEFAULT_PLANS, Plans, resolve
 from nnunet_tricks.planning.planners import PREFIX, is_known
@@ -281,6 +281,15 @@ class Train(_OnModel):
             kept=str(self.kept_splits),
             continues=self.continues,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pretrain(Train):
+    """A training without labels that others start from. It measures its task, and predicts nothing."""
+
+    def is_made(self) -> bool:
+        """Whether the model is trained and its task measured."""
+        return self.model.is_trained and is_json(self.model.validation / PRETEXT_RESULT)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from zipfile import is_zipfile
 
-from nnunet_tricks.catalogue.naming import model_folder
+from nnunet_tricks.catalogue.naming import is_legal, model_folder, parse
+from nnunet_tricks.catalogue.pretext import pretext_of
 from nnunet_tricks.nnunet.folders import Folders, is_json
 
 CASCADE, FIRST_STAGE = "3d_cascade_fullres", "3d_lowres"
+PRETEXT_RESULT = "pretext.json"
+"""File in the folder ``validation`` with what a training without labels reaches on images that it has not seen."""
 CHECKPOINTS = ("final", "latest", "best")
 """In the order in which nnU-Net's ``--c`` looks for them."""
 
@@ -80,6 +83,12 @@ class Model:
         if self.configuration != CASCADE:
             return None
         return Model(self.folders, self.dataset, self.trainer, self.plans, FIRST_STAGE, self.fold)
+
+    @property
+    def pretext(self) -> Model | None:
+        """The training without labels that it starts from; None if it starts from none."""
+        name = pretext_of(parse(self.trainer)) if is_legal(self.trainer) else None
+        return replace(self, trainer=str(name)) if name else None
 
     def put_away_broken(self) -> None:
         """Rename checkpoints that were cut off, so that nnU-Net goes on from a whole one."""

@@ -132,6 +132,19 @@ def training_cases(split: Path, fold: int | str | None) -> list[str] | None:
     return _cases_of(split, folds, fold) if fold == "all" else list(folds[int(fold)]["train"])
 
 
+def validation_cases(dataset: str, fold: int | str | None) -> list[str]:
+    """The cases that a fold keeps for validation, by the split file; none where it does not say, or for ``"all"``.
+
+    Args:
+        dataset: Full name of the data set.
+        fold: Fold of the split, ``"all"``, or ``None`` where it is not known.
+    """
+    split = Path(_folder("nnUNet_preprocessed")) / dataset / "splits_final.json"
+    if fold in (None, "all") or not split.is_file():
+        return []
+    return list(_read(split)[int(str(fold))]["val"])
+
+
 def _folder(variable: str) -> str:
     # A string or None in nnU-Net 2.7; since 2.8 an object that is true whenever the variable is there, even if empty.
     path = getattr(paths, variable)

@@ -38,6 +38,7 @@ class TrickTrainer(nnUNetTrainer):
 
     Attributes:
         trainer_name: Reading of the class name; a subclass with a name of its own inherits its parent's.
+        segments: Whether it trains a network that segments; False for tasks without labels.
         has_side_outputs: Whether the network has outputs of several sizes, without which there is no deep supervision.
         foreground_of_all: Fraction of the patches of a batch that is centred on foreground, on all GPUs together.
         parameters: Settings of each trick in the name, ``self.parameters["Tversky"].alpha``; also in debug.json.
@@ -46,6 +47,7 @@ class TrickTrainer(nnUNetTrainer):
     """
 
     trainer_name: ClassVar[TrainerName] = TrainerName()
+    segments: ClassVar[bool] = True
     has_side_outputs: ClassVar[bool] = True
     parameters: ClassVar[dict[str, SimpleNamespace]] = {}
     _planned: ClassVar[tuple[Planned, nn.Module | None] | None] = None

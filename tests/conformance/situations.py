@@ -31,8 +31,18 @@ WITH_WEIGHTS = {
     "EfficientNetLite0UNet_LayerDecay_PretrainedImageNet1k_VanillaAdam": FLAT,
     "ViTB16_PretrainedMAE": Situation("labels+ignore", "2d", False),
     "GenesisUNet3D_ModelsGenesis": Situation("regions+ignore", "3d", False),
+    "Genesis": SOLID,
+    "Freeze_first1_Masked_noskips": FLAT,
+    "Contrastive_EncoderLR": Situation("labels+ignore", "2d", True),
 }
 """Trainers, each in one situation; the loss is nnU-Net's own, and so is what it makes of labels."""
+
+WITHOUT_LABELS = {
+    "PretextGenesis": (Situation("regions+ignore", "2d", False), Situation("labels", "3d", False)),
+    "PretextMasked": (Situation("labels+ignore", "3d", False),),
+    "PretextContrastive": (Situation("regions", "2d", False),),
+}
+"""Tricks that learn without labels, each in its situations; whatever labels there are, they must not matter."""
 
 SHAPES = tuple(product(DIMENSIONS, DEEP_SUPERVISION))
 """Every dimension with deep supervision on and off: what a trick that touches patches meets."""
@@ -99,4 +109,4 @@ def met(info: TrickInfo) -> dict[str, tuple[Situation, ...]]:
     """
     if info.place == "weights":
         return {f"nnUNetTrainer{n}": (place,) for n, place in WITH_WEIGHTS.items() if info.name in n.split("_")}
-    return {info.trainer: situations_of(info)}
+    return {info.trainer: WITHOUT_LABELS.get(info.name) or situations_of(info)}

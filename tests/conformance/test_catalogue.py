@@ -32,8 +32,9 @@ LOSS = {"loss", "targets", "supervision"}
 """Hooks whose tricks end where the gradient of the logits is. What checkpoints, validation and prediction make of a
 network is nnU-Net's own then, and the same in every situation."""
 
-CHECKED = tuple(info for info in CATALOGUE if info.place != "weights")
-"""What this file checks. Tricks of pretrained weights need others beside them, see ``test_pretrained.py``."""
+CHECKED = tuple(info for info in CATALOGUE if info.place not in ("weights", "task"))
+"""What this file checks. Tricks of pretrained weights need others beside them, see ``test_pretrained.py``. Those that
+learn without labels are in ``test_without_labels.py``."""
 
 END = ("epochs", "--val", "--c", "predict")
 UP_TO_THE_PATCHES = ("first stage", "build", "train steps", "val step")

@@ -9,7 +9,7 @@ import pytest
 
 from nnunet_tricks.experiment.cells import make, missing
 from nnunet_tricks.experiment.entry import SpecError
-from nnunet_tricks.experiment.nnunet_cells import Predict, Train
+from nnunet_tricks.experiment.nnunet_cells import Predict, Pretrain, Train
 from nnunet_tricks.experiment.record import Attempt, Record
 from nnunet_tricks.experiment.spec import read_experiment
 from nnunet_tricks.nnunet.model import Model
@@ -81,6 +81,51 @@ def test_a_training_goes_on_where_a_kill_left_it(spec, preprocessed) -> None:
     assert not train.is_done()
     (train.model.validation / "summary.json").write_text("{}")
     assert train.is_done()
+
+
+WITHOUT_LABELS = (
+    "datasets: [901]\nconfigurations: [3d_fullres]\ntricks: [Genesis_after7, Tversky_Genesis_after7, CE]\n"
+    "epochs: 5\nfolds: [0, 1]\nruns: 2\n"
+)
+
+
+def test_a_training_without_labels_comes_once_and_before_all_that_start_from_it(spec, folders) -> None:
+    cells = {cell.key: cell for cell in cells_of(spec(WITHOUT_LABELS), folders)}
+    keys = list(cells)
+    first = [cell for cell in cells.values() if isinstance(cell, Pretrain)]
+    assert [(cell.model.trainer, cell.model.fold) for cell in first] == [
+        ("nnUNetTrainerPretextGenesis_7epochs", "0"),
+        ("nnUNetTrainerPretextGenesis_7epochs", "1"),
+    ]
+    command = f"nnUNetv2_train {DATASET} 3d_fullres 0 -tr nnUNetTrainerPretextGenesis_7epochs"
+    assert " ".join(first[0].words()) == command
+    starting = [cell for cell in cells.values() if type(cell) is Train and "Genesis" in cell.model.trainer]
+    assert len(starting) == 2 * 2 * 2
+    for cell in starting:
+        (needed,) = (cells[key] for key in cell.after if isinstance(cells[key], Pretrain))
+        assert needed.model.fold == cell.model.fold
+        assert keys.index(needed.key) < keys.index(cell.key)
+    assert all(set(cell.after) >= set(first[0].after) for cell in starting)
+    # What it makes needs no evaluation, and nothing else waits for it.
+    assert not any("Pretext" in key for key in keys if not key.endswith("/train"))
+    assert not any("Pretext" in key for cell in cells.values() if "Genesis" not in cell.key for key in cell.after)
+
+
+def test_a_training_without_labels_is_done_when_its_task_is_measured(spec, folders) -> None:
+    cell = next(cell for cell in cells_of(spec(WITHOUT_LABELS), folders) if isinstance(cell, Pretrain))
+    assert cell.state == "open"
+    checkpoint(cell.model, "final")
+    cell.model.validation.mkdir()
+    (cell.model.validation / "summary.json").write_text("{}")
+    assert not cell.is_done()
+    assert cell.words()[-1] == "--val"
+    (cell.model.validation / "pretext.json").write_text("{}")
+    assert cell.is_done()
+
+
+def test_there_is_nothing_to_compare_in_a_training_without_labels(spec) -> None:
+    with pytest.raises(SpecError, match="name the trick that starts from it, Genesis"):
+        read_experiment(spec(BASE.replace("Tversky", "PretextGenesis")))
 
 
 def test_preprocessing_that_was_interrupted_is_done_again(spec, preprocessed) -> None:

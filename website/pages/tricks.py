@@ -27,6 +27,7 @@ STOCK = "nnU-Net"
 """Name of nnU-Net's own loss on the page of all losses."""
 
 HOOK_WORDS = {
+    "task": "what is learned: something for which no labels are needed",
     "loss": "the loss",
     "targets": "the target: the loader adds maps that the loss reads",
     "supervision": "deep supervision: which outputs of the network the loss sees",
@@ -45,6 +46,7 @@ HOOK_WORDS = {
 """The hooks in words, each as what a trick changes."""
 
 FAMILIES = {
+    "task": "Without labels",
     "loss": "Losses",
     "supervision": "Deep supervision",
     "augmentation": "Augmentation",

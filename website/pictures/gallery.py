@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from website.pictures.laboratory import Laboratory
 
 KINDS: Mapping[str, tuple[str, str]] = {
+    "task": (
+        "tasks:task_picture",
+        "One patch, and nine draws of what the network gets. It gives the patch back, or finds which views belong "
+        "together. [Images without labels](../unlabelled.md).",
+    ),
     "network.backbone": ("", "There is no picture of a network. [Its size and speed](../networks.md#all-of-them)."),
     "weights": (
         "",

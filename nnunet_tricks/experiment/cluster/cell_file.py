@@ -17,7 +17,15 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from nnunet_tricks.experiment.cell import Cell
 from nnunet_tricks.experiment.inference_cells import Ensemble, Postprocess, PredictViews
-from nnunet_tricks.experiment.nnunet_cells import AddConfiguration, Evaluate, MakePlans, Predict, Preprocess, Train
+from nnunet_tricks.experiment.nnunet_cells import (
+    AddConfiguration,
+    Evaluate,
+    MakePlans,
+    Predict,
+    Preprocess,
+    Pretrain,
+    Train,
+)
 from nnunet_tricks.utilities.files import write_atomically
 
 FILE = "cells.json"
@@ -31,6 +39,7 @@ KINDS: dict[str, type[Cell]] = {
         AddConfiguration,
         Preprocess,
         Train,
+        Pretrain,
         Predict,
         PredictViews,
         Ensemble,

@@ -16,7 +16,7 @@ from tests.experiment.generic import counting
 SPEC = """datasets: [901]
 configurations: [3d_fullres, tiny]
 small: {tiny: {from: 3d_fullres, patch: [16, 16, 16]}}
-tricks: [Tversky]
+tricks: [Tversky, Genesis_after5]
 folds: [0, 1]
 runs: 2
 on: [validation, test]

@@ -1,0 +1,1 @@
+"""Trainings on images without labels, and trainings that start from them."""
