@@ -81,7 +81,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
     ),
     TrickInfo(
         name="CompleteCases",
-        hooks=("labels.classes",),
+        hooks=("labels.classes", "sampling.split"),
         phase=PREPROCESSING,
         module="nnunet_tricks.tricks.partial.complete_cases",
         summary="training cases that lack a class are left out: the control of PartialLabels",
