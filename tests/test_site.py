@@ -18,7 +18,7 @@ from nnunet_tricks.cli import COMMANDS, GROUPS
 from nnunet_tricks.experiment import keys
 from nnunet_tricks.experiment.spec import read_experiment
 from tests.checkout import ROOT
-from tests.conformance.situations import met
+from tests.conformance.situations import met, needs_others
 from website import evidence
 from website.autolinks import with_generated_links
 from website.pages import tricks
@@ -202,7 +202,7 @@ def test_a_page_names_the_situations_of_the_conformance_tests(info: tricks.Trick
         for place in situations
     ]
     assert [row[:3] for row in rows] == expected
-    assert f"nnunet-tricks conformance {info.trainer}" in section or info.place == "weights"
+    assert f"nnunet-tricks conformance {info.trainer}" in section or needs_others(info)
 
 
 def test_a_step_after_training_is_told_by_its_own_function() -> None:

@@ -16,6 +16,7 @@ from nnunet_tricks.catalogue.entries import (
     pretraining,
     sampling,
     shape,
+    stems,
     supervision,
     voxel,
 )
@@ -34,6 +35,7 @@ CATALOGUE: tuple[TrickInfo, ...] = (
     *networks.ENTRIES,
     *pretraining.ENTRIES,
     *optimizer.ENTRIES,
+    *stems.ENTRIES,
     *bases.ENTRIES,
 )
 

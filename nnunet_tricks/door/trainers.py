@@ -45,8 +45,9 @@ def is_made_here(trainer: type) -> bool:
 @cache
 def _build(name: str) -> type:
     read = parse(name)
-    # A network is built by the last class, so that the others can change it.
-    tricks = sorted(read.switched, key=lambda trick: "network.backbone" in trick.info.hooks)
+    # A network is built by the last class, so that the others can change it. What is put into the network is changed
+    # by the first class, which sees what the others leave, and gets the very objects that prediction holds.
+    tricks = sorted(read.switched, key=lambda trick: _place(trick.info))
     classes = [_class_of(trick.info, name) for trick in tricks]
     # Both need torch, which names that are illegal should not wait for.
     from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
@@ -59,6 +60,10 @@ def _build(name: str) -> type:
         return written[0]
     what = "; ".join(trick.info.summary for trick in read.switched) or "nothing switched"
     return type(name, (*classes, TrickTrainer), {"__module__": __name__, "__doc__": f"nnU-Net with: {what}."})
+
+
+def _place(info: TrickInfo) -> int:
+    return ("network.backbone" in info.hooks) - ("network.input" in info.hooks)
 
 
 def _class_of(info: TrickInfo, name: str) -> type:

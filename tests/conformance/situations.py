@@ -31,6 +31,7 @@ WITH_WEIGHTS = {
     "EfficientNetLite0UNet_LayerDecay_PretrainedImageNet1k_VanillaAdam": FLAT,
     "ViTB16_PretrainedMAE": Situation("labels+ignore", "2d", False),
     "GenesisUNet3D_ModelsGenesis": Situation("regions+ignore", "3d", False),
+    "DeepStem_ResNet50UNet": FLAT,
 }
 """Trainers, each in one situation; the loss is nnU-Net's own, and so is what it makes of labels."""
 
@@ -57,7 +58,13 @@ neither compiled here nor predicted with. The slow tests do both."""
 
 
 def is_network(info: TrickInfo) -> bool:
-    return "network.backbone" in info.hooks
+    """Whether it is a network of another kind, or takes images with so many axes only as these do."""
+    return "network.backbone" in info.hooks or bool(info.dimensions and not info.base)
+
+
+def needs_others(info: TrickInfo) -> bool:
+    """Whether it is trained beside other tricks only."""
+    return info.place == "weights" or bool(info.beside)
 
 
 def situations_of(info: TrickInfo) -> tuple[Situation, ...]:
@@ -97,6 +104,6 @@ def met(info: TrickInfo) -> dict[str, tuple[Situation, ...]]:
         >>> list(met(tricks["Freeze"]))
         ['nnUNetTrainerGenesisUNet3D_Freeze_allbuthead_ModelsGenesis', 'nnUNetTrainerFreeze_first1_Pretrained']
     """
-    if info.place == "weights":
+    if needs_others(info):
         return {f"nnUNetTrainer{n}": (place,) for n, place in WITH_WEIGHTS.items() if info.name in n.split("_")}
     return {info.trainer: situations_of(info)}

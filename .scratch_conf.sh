@@ -1,0 +1,2 @@
+cd /work/stems
+nproc; uptime

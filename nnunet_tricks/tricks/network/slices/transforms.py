@@ -1,0 +1,102 @@
+"""Augmentation of slices with neighbours: what happens to a slice happens to its neighbours."""
+
+from __future__ import annotations
+
+import random
+from copy import copy
+from typing import Any
+
+import numpy as np
+import torch
+from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
+from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
+from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
+from batchgeneratorsv2.transforms.utils.nnunet_masking import MaskImageTransform
+from batchgeneratorsv2.transforms.utils.remove_label import RemoveLabelTansform
+
+from nnunet_tricks.training.trainer import MakeTransforms
+
+
+class EachSlice(BasicTransform):  # type: ignore[misc]
+    """A transform for each slice of an image with neighbours, with the same random numbers for all of them.
+
+    The middle slice, its truth and what is drawn afterwards are bit for bit as without neighbours.
+
+    Attributes:
+        transform: Transform of an image without neighbours.
+        slices: Number of neighbours on each side.
+    """
+
+    def __init__(self, transform: BasicTransform, slices: int) -> None:
+        """Wrap a transform."""
+        super().__init__()
+        self.transform = transform
+        self.slices = slices
+
+    def __call__(self, **sample: Any) -> dict[str, Any]:
+        """Transform all slices.
+
+        Args:
+            sample: With the image ((2 * slices + 1) * C, Y, X), and the truth of the middle slice.
+        """
+        images = list(sample["image"].chunk(2 * self.slices + 1))
+        truth = sample.get("segmentation")
+        # Resampling takes longest for the truth, and does to the image what it would do without one.
+        spare = {} if truth is None or self._resamples() else {"segmentation": truth.clone()}
+        start = _random_state()
+        done: dict[str, Any] = self.transform(**{**sample, "image": images[self.slices]})
+        end = _random_state()
+        for number, image in enumerate(images):
+            if number != self.slices:
+                _draw_from(start)
+                others = {name: tensor.clone() for name, tensor in spare.items()}
+                images[number] = self.transform(image=image, **others)["image"]
+        _draw_from(end)
+        images[self.slices] = done["image"]
+        done["image"] = torch.cat(images)
+        return done
+
+    def _resamples(self) -> bool:
+        return isinstance(getattr(self.transform, "transform", self.transform), SpatialTransform)
+
+
+class ForEachSlice:
+    """Stands for ``get_training_transforms``; its augmentation treats a slice and its neighbours alike."""
+
+    def __init__(self, original: MakeTransforms, slices: int) -> None:
+        """Stand for a function.
+
+        Args:
+            original: Function that makes transforms for images without neighbours.
+            slices: Number of neighbours on each side.
+        """
+        self.original = original
+        self.slices = slices
+
+    def __call__(self, *arguments: Any, **settings: Any) -> ComposeTransforms:
+        """The transforms up to nnU-Net's mask or label change for each slice, and the others as they are."""
+        parts = list(self.original(*arguments, **settings).transforms)
+        after = (MaskImageTransform, RemoveLabelTansform)
+        end = next((at for at, part in enumerate(parts) if isinstance(part, after)), len(parts))
+        channels = len(settings.get("use_mask_for_norm") or ())
+        rest = (self._for_all(part, channels) if isinstance(part, MaskImageTransform) else part for part in parts[end:])
+        return ComposeTransforms([*(EachSlice(part, self.slices) for part in parts[:end]), *rest])
+
+    def _for_all(self, mask: MaskImageTransform, channels: int) -> MaskImageTransform:
+        """The mask of the middle slice for its neighbours too, whose own mask is not at hand."""
+        wider = copy(mask)
+        slices = range(2 * self.slices + 1)
+        wider.apply_to_channels = [
+            channels * number + channel for number in slices for channel in mask.apply_to_channels
+        ]
+        return wider
+
+
+def _random_state() -> tuple[Any, Any, torch.Tensor]:
+    return random.getstate(), np.random.get_state(), torch.get_rng_state()
+
+
+def _draw_from(state: tuple[Any, Any, torch.Tensor]) -> None:
+    random.setstate(state[0])
+    np.random.set_state(state[1])
+    torch.set_rng_state(state[2])
