@@ -1,1 +1,1 @@
-"""Blocks of the survey inside nnU-Net's planned U-Net: one block per file."""
+"""What stages of nnU-Net's planned U-Net are made of: one block or attention per file."""

@@ -1,2 +1,0 @@
-cd /work/stems
-nproc; uptime
