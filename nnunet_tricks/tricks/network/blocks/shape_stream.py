@@ -24,6 +24,7 @@ from torch._dynamo import OptimizedModule
 from torch.nn.parallel import DistributedDataParallel
 
 from nnunet_tricks.training.trainer import TrickTrainer
+from nnunet_tricks.tricks.network.blocks.cost import log_cost
 from nnunet_tricks.tricks.network.blocks.gated_shape import ShapeStream
 from nnunet_tricks.tricks.network.enhancement.stages import axes_of
 from nnunet_tricks.tricks.targets.edges import edges, near
@@ -169,14 +170,12 @@ class nnUNetTrainerShapeStream(TrickTrainer):
         super().initialize()
         for line in self.shape_notes():
             self.print_to_log_file(f"ShapeStream: {line}", add_timestamp=False)
+        log_cost(self, nnUNetTrainerShapeStream, "ShapeStream")
 
     def shape_notes(self) -> Iterator[str]:
-        """Lines for the log: which stages gate the stream, and its size."""
-        stream = self._shape_stream()
-        own = sum(weight.numel() for weight in stream.parameters())
-        whole = sum(weight.numel() for weight in self.network.parameters())
-        stages = ", ".join(map(str, stream.stages))
-        yield f"gated by the encoder stages {stages}; {own:,} parameters, {own / (whole - own):.1%} of the others"
+        """Lines for the log: which stages gate the stream."""
+        stages = ", ".join(map(str, self._shape_stream().stages))
+        yield f"gated by the encoder stages {stages}"
         if not self.parameters["ShapeStream"].edge:
             yield "edge is 0: nothing tells the map what an edge is"
 

@@ -7,7 +7,7 @@ Of all w the one is taken whose number of parameters is nearest; of two that are
 
 Parameters grow with $w^2$, so twice as many of them need about 1.4 times the channels, and 1.4 times the memory. As a
 trick of its own it is the widening of Zagoruyko and Komodakis, "Wide residual networks", BMVC 2016. Networks with as
-many parameters may still differ in time and memory: the log says how many there are, benchmarks tell the rest.
+many parameters may still differ in time and memory: the log says what it costs of each.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from torch import nn
 
 from nnunet_tricks.training.trainer import TrickTrainer
 from nnunet_tricks.training.without_values import without_values
+from nnunet_tricks.tricks.network.blocks.cost import log_cost
 
 STEP = 8
 """Channels are multiples of it, so that group norm and GPUs have something to divide."""
@@ -130,6 +131,7 @@ class nnUNetTrainerWider(TrickTrainer):
         super().initialize()
         for line in self.width_notes():
             self.print_to_log_file(f"Wider: {line}", add_timestamp=False)
+        log_cost(self, nnUNetTrainerWider, "Wider")
 
     def width_notes(self) -> Iterator[str]:
         """Lines for the log: what was asked for, and what was reached."""
