@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import timm
 import torch
-from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from torch import nn
 
 from nnunet_tricks.door import trainers

@@ -1,0 +1,121 @@
+"""Training steps of blocks inside nnU-Net's planned U-Net, against the planned U-Net itself.
+
+python -m benchmarks.blocks [--rounds 3] [--threads 1] [--only NAME...] [--out benchmarks/results/blocks.json]
+
+A step is forward, nnU-Net's Dice and cross-entropy, backward and the optimizer, in 2D and in 3D. Times are CPU time of
+the process. Each block is timed beside the planned network, in rounds whose order changes. Parameters, multiply-adds and
+activations are counted from shapes; peak memory is what a step holds at once. ``DeepStem`` is measured beside
+``ResNet50UNet``, whose stem it replaces. Blocks that are in the file of ``--out`` are not measured again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.measuring import save
+from benchmarks.memory import peak_memory
+from benchmarks.networks import BATCHES, PLANNED, built, ratios, step, times
+from nnunet_tricks.catalogue import CATALOGUE
+from nnunet_tricks.catalogue.info import TrickInfo
+from nnunet_tricks.door import trainers
+from nnunet_tricks.tricks.network.blocks.cost import cost_of
+
+SLOTS = ("block", "attention", "gates", "path", "skips", "bottleneck", "shape", "width", "input", "stem")
+"""Slots of the network that blocks are in."""
+ELSEWHERE = ("IFECurvature", "IFEEntropy", "IFERandom")
+"""Measured by ``benchmarks.ife``."""
+MOST = {
+    "SqueezeExcitation": 1.10,
+    "SpatialAttention": 1.10,
+    "ResidualPath": 1.10,
+    "AttentionGates": 1.15,
+    "NonLocal": 1.25,
+}
+"""Largest ratio of a step to that of the planned network."""
+MOST_3D = {"DepthwiseSeparable": 0.8}
+"""The same, for volumes only."""
+
+
+def main() -> None:
+    """Measure, print a table, save after each block."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these blocks")
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    settings = {"clock": "CPU time", "threads": arguments.threads, "rounds": arguments.rounds}
+    results: dict[str, Any] = {}
+    if arguments.out and arguments.out.exists():
+        earlier = json.loads(arguments.out.read_text())
+        if settings.items() <= earlier.items():
+            results = earlier["blocks"]
+    for info, dimensions in blocks():
+        key = f"{dimensions}D"
+        if key in results.get(info.name, {}) or (arguments.only and info.name not in arguments.only):
+            continue
+        results.setdefault(info.name, {})[key] = measured(info, dimensions, arguments.rounds)
+        show(info.name, key, results[info.name][key])
+        if arguments.out:
+            save(arguments.out, {**settings, "blocks": results})
+
+
+def blocks() -> Iterator[tuple[TrickInfo, int]]:
+    """Every block, in 2D and 3D as far as it takes them."""
+    slots = {f"network.{slot}" for slot in SLOTS}
+    for info in CATALOGUE:
+        if slots.intersection(info.hooks) and "network.backbone" not in info.hooks and info.name not in ELSEWHERE:
+            for dimensions in (2, 3):
+                if info.dimensions in (0, dimensions):
+                    yield info, dimensions
+
+
+def measured(info: TrickInfo, dimensions: int, rounds: int) -> dict[str, Any]:
+    """Time a step with a block and one without it, and count what both cost."""
+    base = info.beside[0] if info.beside else ""
+    name = f"{info.name}_{base}" if base else info.name
+    networks = {PLANNED: built(base, dimensions), info.name: built(name, dimensions)}
+    trainer: Any = trainers.find(f"nnUNetTrainer{name}")
+    samples, channels, *patch = BATCHES[dimensions]
+    inputs = {PLANNED: channels, info.name: trainer.input_channels(channels)}
+    draw = torch.Generator().manual_seed(0)
+    images = {key: torch.rand(samples, count, *patch, generator=draw) for key, count in inputs.items()}
+    runs = {key: step(network, network, images[key]) for key, network in networks.items()}
+    timed = times(runs, rounds)
+    peaks = {key: peak_memory(run, cuda=False) for key, run in runs.items()}
+    planned, mine = (cost_of(networks[key].to("meta"), images[key].shape) for key in (PLANNED, info.name))
+    return {
+        "batch": BATCHES[dimensions],
+        "beside": base or PLANNED,
+        "million parameters": mine.parameters / 1e6,
+        "times": timed,
+        "over planned": ratios(timed[info.name], timed[PLANNED]),
+        "parameters over planned": mine.parameters / planned.parameters,
+        "multiply-adds over planned": mine.multiply_adds / planned.multiply_adds,
+        "activations over planned": mine.activations / planned.activations,
+        "peak memory over planned": peaks[info.name] / peaks[PLANNED],
+    }
+
+
+def show(name: str, dimensions: str, row: Mapping[str, Any]) -> None:
+    """Print the figures of a block."""
+    over = row["over planned"]
+    limit = {**MOST, **(MOST_3D if dimensions == "3D" else {})}.get(name)
+    print(
+        f"{name:20} {dimensions} {over['ratio']:5.2f} ({over['ratio_low']:.2f} to {over['ratio_high']:.2f}) of a step "
+        f"of {row['beside']}{f', at most {limit}' if limit else ''}; {row['million parameters']:.1f} M parameters, "
+        f"{row['parameters over planned']:.2f}; multiply-adds {row['multiply-adds over planned']:.2f}; activations "
+        f"{row['activations over planned']:.2f}; peak memory {row['peak memory over planned']:.2f}",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()
