@@ -3,8 +3,8 @@
 python -m benchmarks.blocks [--rounds 3] [--threads 1] [--only NAME...] [--out benchmarks/results/blocks.json]
 
 A step is forward, nnU-Net's Dice and cross-entropy, backward and the optimizer, in 2D and in 3D. Times are CPU time of
-the process. Each block is timed beside the planned network, in rounds whose order changes. Parameters, multiply-adds and
-activations are counted from shapes; peak memory is what a step holds at once. ``DeepStem`` is measured beside
+the process. Each block is timed beside the planned network, in rounds whose order changes. Parameters, multiply-adds
+and activations are counted from shapes; peak memory is what a step holds at once. ``DeepStem`` is measured beside
 ``ResNet50UNet``, whose stem it replaces. Blocks that are in the file of ``--out`` are not measured again.
 """
 

@@ -83,7 +83,7 @@ def test_a_trained_model(bench: Bench, tmp_path: Path, capsys: pytest.CaptureFix
     assert main(["show-attention", str(model), str(image), "-o", str(out), "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["trainer"] == "nnUNetTrainerShapeStream"
-    assert [view["name"] for view in said["views"]][0] == "edges (shape stream)"
+    assert said["views"][0]["name"] == "edges (shape stream)"
     assert all(view["kind"] == "map" and view["shape"] == [6, 24, 24] for view in said["views"])
     assert all(0 <= view["least"] <= view["mean"] <= view["most"] <= 1 for view in said["views"])
     assert main(["show-attention", str(model), str(image), "-o", str(out)]) == 0

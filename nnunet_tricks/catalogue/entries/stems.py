@@ -26,7 +26,6 @@ ENTRIES: tuple[TrickInfo, ...] = (
             Parameter(
                 name="params",
                 default=0.0,
-                low=0.001,
                 high=10000,
                 help="parameters in millions, in place of x",
                 excludes=("x",),

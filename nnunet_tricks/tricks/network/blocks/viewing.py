@@ -69,9 +69,15 @@ def views_of(network: nn.Module, image: Tensor) -> list[View]:
         A view for each call of a viewable module.
     """
     seen: list[View] = []
+    viewing = False
 
     def remember(module: Any, inputs: tuple[Any, ...]) -> None:
+        nonlocal viewing
+        if viewing:  # a part of a module that is looked at right now
+            return
+        viewing = True
         seen.append(View(module.view_name, module.view(*inputs)[0].float().cpu()))
+        viewing = False
 
     handles = [m.register_forward_pre_hook(remember) for m in network.modules() if isinstance(m, Viewable)]
     try:

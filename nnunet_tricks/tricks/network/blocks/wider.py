@@ -32,6 +32,8 @@ STEP = 8
 """Channels are multiples of it, so that group norm and GPUs have something to divide."""
 WIDEST = 16.0
 """Largest factor of the channels."""
+ROUNDING = 1e-9
+"""Room for rounding errors, so that a border between two widths belongs to the larger."""
 
 
 def widened(features: Sequence[int], factor: float) -> list[int]:
@@ -48,7 +50,7 @@ def widened(features: Sequence[int], factor: float) -> list[int]:
         [32, 64, 128, 256, 320]
     """
     step = gcd(STEP, *features)
-    return [step * max(1, floor(factor * channels / step + 0.5)) for channels in features]
+    return [step * max(1, floor(factor * channels / step + 0.5 + ROUNDING)) for channels in features]
 
 
 def factors(features: Sequence[int], widest: float = WIDEST) -> list[float]:

@@ -35,8 +35,7 @@ def give_neighbours(configuration: ConfigurationManager, slices: int) -> None:
         configuration: nnU-Net's reader of the configuration, which is changed; not what it reads.
         slices: Number of neighbours on each side.
     """
-    if type(configuration) is ConfigurationManager:
-        configuration.__class__ = ConfigurationWithNeighbours
+    configuration.__class__ = ConfigurationWithNeighbours
     setattr(configuration, SLICES, slices)
 
 

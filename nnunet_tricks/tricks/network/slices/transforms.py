@@ -39,7 +39,8 @@ class EachSlice(BasicTransform):  # type: ignore[misc]
         Args:
             sample: With the image ((2 * slices + 1) * C, Y, X), and the truth of the middle slice.
         """
-        images = list(sample["image"].chunk(2 * self.slices + 1))
+        # Copies, as sums depend on where a tensor begins in memory.
+        images = [image.clone() for image in sample["image"].chunk(2 * self.slices + 1)]
         truth = sample.get("segmentation")
         # Resampling takes longest for the truth, and does to the image what it would do without one.
         spare = {} if truth is None or self._resamples() else {"segmentation": truth.clone()}
