@@ -10,7 +10,15 @@ _FOLDER = "nnunet_tricks.tricks.network.architecture"
 _ENCODERS = ("pretrained encoders", "other networks")
 _EXTRA = "networks"
 _SMP, _MONAI = "segmentation_models_pytorch", "monai"
-_WHOLE = ("supervision", "network.backbone", "network.block", "network.norm", "network.bottleneck")
+_WHOLE = (
+    "supervision",
+    "network.backbone",
+    "network.block",
+    "network.norm",
+    "network.gates",
+    "network.path",
+    "network.bottleneck",
+)
 """What a whole network replaces: it has blocks and norm layers of its own, and one output."""
 
 
