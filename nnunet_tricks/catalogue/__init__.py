@@ -6,6 +6,7 @@ from nnunet_tricks.catalogue.entries import (
     annotation,
     augmentation,
     bases,
+    connections,
     enhancement,
     inference,
     networks,
@@ -37,6 +38,7 @@ CATALOGUE: tuple[TrickInfo, ...] = (
     *optimizer.ENTRIES,
     *stems.ENTRIES,
     *bases.ENTRIES,
+    *connections.ENTRIES,
 )
 
 AFTER_TRAINING: tuple[TrickInfo, ...] = (*inference.ENTRIES, *postprocessing.ENTRIES)

@@ -17,6 +17,8 @@ _WHOLE = (
     *_BACKBONE,
     "network.block",
     "network.norm",
+    "network.gates",
+    "network.path",
     "network.bottleneck",
     "network.stem",
     "network.shape",
