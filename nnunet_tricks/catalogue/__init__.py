@@ -6,6 +6,7 @@ from nnunet_tricks.catalogue.entries import (
     annotation,
     augmentation,
     bases,
+    blocks,
     enhancement,
     inference,
     networks,
@@ -35,6 +36,7 @@ CATALOGUE: tuple[TrickInfo, ...] = (
     *pretraining.ENTRIES,
     *optimizer.ENTRIES,
     *bases.ENTRIES,
+    *blocks.ENTRIES,
 )
 
 AFTER_TRAINING: tuple[TrickInfo, ...] = (*inference.ENTRIES, *postprocessing.ENTRIES)
