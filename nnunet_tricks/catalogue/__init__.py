@@ -6,6 +6,7 @@ from nnunet_tricks.catalogue.entries import (
     annotation,
     augmentation,
     bases,
+    blocks,
     connections,
     enhancement,
     inference,
@@ -39,6 +40,7 @@ CATALOGUE: tuple[TrickInfo, ...] = (
     *stems.ENTRIES,
     *bases.ENTRIES,
     *connections.ENTRIES,
+    *blocks.ENTRIES,
 )
 
 AFTER_TRAINING: tuple[TrickInfo, ...] = (*inference.ENTRIES, *postprocessing.ENTRIES)

@@ -45,8 +45,8 @@ def is_made_here(trainer: type) -> bool:
 @cache
 def _build(name: str) -> type:
     read = parse(name)
-    # A network is built by the last class, so that the others can change it. What is put into the network is changed
-    # by the first class, which sees what the others leave, and gets the very objects that prediction holds.
+    # A network is built by the last class, so that the others can change it, the first one last. The first one also
+    # gets the very configuration that prediction holds; others may get copies.
     tricks = sorted(read.switched, key=lambda trick: _place(trick.info))
     classes = [_class_of(trick.info, name) for trick in tricks]
     # Both need torch, which names that are illegal should not wait for.
@@ -63,7 +63,10 @@ def _build(name: str) -> type:
 
 
 def _place(info: TrickInfo) -> int:
-    return ("network.backbone" in info.hooks) - ("network.input" in info.hooks)
+    """Where a class stands: blocks are put into what all others have built, and attention behind the blocks."""
+    places = {"network.input": -3, "network.attention": -2, "network.block": -1, "network.backbone": 1}
+    # A whole network claims several of these, and is built first.
+    return max((place for hook, place in places.items() if hook in info.hooks), default=0)
 
 
 def _class_of(info: TrickInfo, name: str) -> type:

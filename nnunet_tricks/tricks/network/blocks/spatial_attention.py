@@ -1,0 +1,60 @@
+r"""Spatial attention: each voxel is weighted by what its neighbourhood shows.
+
+Woo et al., "CBAM: convolutional block attention module", ECCV 2018, eq. 3: $M(x) = \sigma(f([mean_c(x); max_c(x)]))$
+and $y = M(x) x$. $f$ is a convolution of the two maps with a kernel of 7 along each axis. It is 1 along axes where the
+planned kernel is 1, as voxels are far apart there. With sigmoids of 1 it is the planned network.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from nnunet_tricks.tricks.network.blocks.attention_trainer import AttentionTrainer, StageAttention
+from nnunet_tricks.tricks.network.blocks.stages import StageLayers
+
+
+class SpatialAttention(StageAttention):
+    """A weight from 0 to 1 for each voxel, the same for all channels."""
+
+    view_name = "voxels"
+
+    def __init__(self, kernel: tuple[int, ...], layers: StageLayers, *, size: int) -> None:
+        """Make the convolution.
+
+        Args:
+            kernel: Size of the planned kernel along each axis.
+            layers: Kinds of layers.
+            size: Size of the kernel along axes where the planned one is not 1, odd.
+
+        Raises:
+            ValueError: If the size is even: features and weights would lie half a voxel apart.
+        """
+        super().__init__()
+        if size % 2 == 0:
+            raise ValueError(f"size must be an odd number, so that the kernel has a middle, got {size}")
+        self.look = layers.convolution(2, 1, [1 if side == 1 else size for side in kernel], bias=True)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features (B, C, *spatial) -> the same shape."""
+        return features * self._weights(features)
+
+    def view(self, features: Tensor) -> Tensor:
+        """The weights (B, *spatial) of the voxels."""
+        return self._weights(features).squeeze(1)
+
+    def _weights(self, features: Tensor) -> Tensor:
+        # Maxima with their places: their gradient takes a third of the time that amax needs for it.
+        maps = [features.mean(1, keepdim=True), features.max(1, keepdim=True).values]
+        return torch.sigmoid(self.look(torch.cat(maps, dim=1)))
+
+
+class nnUNetTrainerSpatialAttention(AttentionTrainer):
+    """nnU-Net with spatial attention behind each stage."""
+
+    attention_trick = "SpatialAttention"
+
+    @classmethod
+    def make_attention(cls, channels: int, kernel: tuple[int, ...], layers: StageLayers) -> StageAttention:
+        """Spatial attention with the size that the name says."""
+        return SpatialAttention(kernel, layers, size=cls.parameters["SpatialAttention"].size)
