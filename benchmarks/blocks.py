@@ -6,25 +6,32 @@ A step is forward, nnU-Net's Dice and cross-entropy, backward and the optimizer,
 the process. Each block is timed beside the planned network, in rounds whose order changes. Parameters, multiply-adds
 and activations are counted from shapes; peak memory is what a step holds at once. ``DeepStem`` is measured beside
 ``ResNet50UNet``, whose stem it replaces. Blocks that are in the file of ``--out`` are not measured again.
+
+Modules that MONAI has too are timed alone, forward and backward, beside MONAI's.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
-from benchmarks.measuring import save
+from benchmarks.measuring import paired, save
 from benchmarks.memory import peak_memory
 from benchmarks.networks import BATCHES, PLANNED, built, ratios, step, times
 from nnunet_tricks.catalogue import CATALOGUE
 from nnunet_tricks.catalogue.info import TrickInfo
 from nnunet_tricks.door import trainers
+from nnunet_tricks.tricks.network.blocks.attention_gates import AttentionGate
+from nnunet_tricks.tricks.network.blocks.channel_attention import SqueezeExcitation
 from nnunet_tricks.tricks.network.blocks.cost import cost_of
+from nnunet_tricks.tricks.network.blocks.planned_layers import PlannedLayers
 
 SLOTS = ("block", "attention", "gates", "path", "skips", "bottleneck", "shape", "width", "input", "stem")
 """Slots of the network that blocks are in."""
@@ -40,6 +47,8 @@ MOST = {
 """Largest ratio of a step to that of the planned network."""
 MOST_3D = {"DepthwiseSeparable": 0.8}
 """The same, for volumes only."""
+CHANNELS = 64
+"""Channels of the modules that are compared with MONAI's."""
 
 
 def main() -> None:
@@ -53,10 +62,14 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     settings = {"clock": "CPU time", "threads": arguments.threads, "rounds": arguments.rounds}
     results: dict[str, Any] = {}
+    modules: dict[str, Any] = {}
     if arguments.out and arguments.out.exists():
         earlier = json.loads(arguments.out.read_text())
         if settings.items() <= earlier.items():
-            results = earlier["blocks"]
+            results, modules = earlier["blocks"], earlier["beside MONAI"]
+    for name, pair in [] if arguments.only or modules else beside_monai():
+        modules[name] = paired(pair, baseline="MONAI", rounds=4 * arguments.rounds, clock=process_time)["ours"]
+        print(f"{name:30} {modules[name]['ratio']:.2f} of MONAI's", flush=True)
     for info, dimensions in blocks():
         key = f"{dimensions}D"
         if key in results.get(info.name, {}) or (arguments.only and info.name not in arguments.only):
@@ -64,7 +77,7 @@ def main() -> None:
         results.setdefault(info.name, {})[key] = measured(info, dimensions, arguments.rounds)
         show(info.name, key, results[info.name][key])
         if arguments.out:
-            save(arguments.out, {**settings, "blocks": results})
+            save(arguments.out, {**settings, "blocks": results, "beside MONAI": modules})
 
 
 def blocks() -> Iterator[tuple[TrickInfo, int]]:
@@ -75,6 +88,53 @@ def blocks() -> Iterator[tuple[TrickInfo, int]]:
             for dimensions in (2, 3):
                 if info.dimensions in (0, dimensions):
                     yield info, dimensions
+
+
+def beside_monai() -> Iterator[tuple[str, dict[str, Callable[[], None]]]]:
+    """Modules that MONAI has too, with the same sizes: a step of ours and one of theirs."""
+    from monai.networks.blocks.squeeze_and_excitation import ChannelSELayer
+    from monai.networks.nets.attentionunet import AttentionBlock
+
+    for dimensions, size in ((2, (96, 96)), (3, (24, 24, 24))):
+        features, signal = (torch.randn(2, CHANNELS, *size, requires_grad=True) for _ in range(2))
+        yield (
+            f"squeeze-and-excitation, {dimensions}D",
+            {
+                "ours": _module_step(SqueezeExcitation(CHANNELS, reduction=16), features),
+                "MONAI": _module_step(ChannelSELayer(dimensions, CHANNELS, r=16), features),
+            },
+        )
+        kinds = {2: (nn.Conv2d, nn.BatchNorm2d), 3: (nn.Conv3d, nn.BatchNorm3d)}[dimensions]
+        yield (
+            f"attention gate, {dimensions}D",
+            {
+                "ours": _module_step(GatedFeatures(PlannedLayers(*kinds, nn.ReLU)), signal, features),
+                "MONAI": _module_step(
+                    AttentionBlock(dimensions, f_int=CHANNELS // 2, f_g=CHANNELS, f_l=CHANNELS), signal, features
+                ),
+            },
+        )
+
+
+class GatedFeatures(nn.Module):
+    """Our gate, and the product that the decoder makes with it."""
+
+    def __init__(self, layers: PlannedLayers) -> None:
+        """Make the gate."""
+        super().__init__()
+        self.gate = AttentionGate(CHANNELS, CHANNELS, layers, fine=True)
+
+    def forward(self, signal: Tensor, features: Tensor) -> Tensor:
+        """The gated features."""
+        return features * self.gate(features, signal, signal)
+
+
+def _module_step(module: nn.Module, *inputs: Tensor) -> Callable[[], None]:
+    def run() -> None:
+        module.zero_grad(set_to_none=True)
+        module(*inputs).sum().backward()
+
+    return run
 
 
 def measured(info: TrickInfo, dimensions: int, rounds: int) -> dict[str, Any]:

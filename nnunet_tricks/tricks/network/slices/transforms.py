@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
-from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
 from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
 from batchgeneratorsv2.transforms.utils.nnunet_masking import MaskImageTransform
 from batchgeneratorsv2.transforms.utils.remove_label import RemoveLabelTansform
@@ -25,13 +24,15 @@ class EachSlice(BasicTransform):  # type: ignore[misc]
     Attributes:
         transform: Transform of an image without neighbours.
         slices: Number of neighbours on each side.
+        needs_truth: Whether the transform may look at the truth when it transforms the image.
     """
 
-    def __init__(self, transform: BasicTransform, slices: int) -> None:
+    def __init__(self, transform: BasicTransform, slices: int, *, needs_truth: bool = True) -> None:
         """Wrap a transform."""
         super().__init__()
         self.transform = transform
         self.slices = slices
+        self.needs_truth = needs_truth
 
     def __call__(self, **sample: Any) -> dict[str, Any]:
         """Transform all slices.
@@ -39,11 +40,9 @@ class EachSlice(BasicTransform):  # type: ignore[misc]
         Args:
             sample: With the image ((2 * slices + 1) * C, Y, X), and the truth of the middle slice.
         """
-        # Copies, as sums depend on where a tensor begins in memory.
         images = [image.clone() for image in sample["image"].chunk(2 * self.slices + 1)]
         truth = sample.get("segmentation")
-        # Resampling takes longest for the truth, and does to the image what it would do without one.
-        spare = {} if truth is None or self._resamples() else {"segmentation": truth.clone()}
+        spare = {} if truth is None or not self.needs_truth else {"segmentation": truth.clone()}
         start = _random_state()
         done: dict[str, Any] = self.transform(**{**sample, "image": images[self.slices]})
         end = _random_state()
@@ -56,9 +55,6 @@ class EachSlice(BasicTransform):  # type: ignore[misc]
         images[self.slices] = done["image"]
         done["image"] = torch.cat(images)
         return done
-
-    def _resamples(self) -> bool:
-        return isinstance(getattr(self.transform, "transform", self.transform), SpatialTransform)
 
 
 class ForEachSlice:
@@ -80,8 +76,12 @@ class ForEachSlice:
         after = (MaskImageTransform, RemoveLabelTansform)
         end = next((at for at, part in enumerate(parts) if isinstance(part, after)), len(parts))
         channels = len(settings.get("use_mask_for_norm") or ())
-        rest = (self._for_all(part, channels) if isinstance(part, MaskImageTransform) else part for part in parts[end:])
-        return ComposeTransforms([*(EachSlice(part, self.slices) for part in parts[:end]), *rest])
+        rest = [self._for_all(part, channels) if isinstance(part, MaskImageTransform) else part for part in parts[end:]]
+        # None of nnU-Net's own transforms looks at the truth of an image, and resampling it takes longest.
+        others = not all(map(_is_nnunets, parts[:end]))
+        # Together, as sums depend on how a tensor lies in memory between two of them.
+        augmentation = EachSlice(ComposeTransforms(parts[:end]), self.slices, needs_truth=others)
+        return ComposeTransforms([augmentation, *rest] if end else rest)
 
     def _for_all(self, mask: MaskImageTransform, channels: int) -> MaskImageTransform:
         """The mask of the middle slice for its neighbours too, whose own mask is not at hand."""
@@ -91,6 +91,11 @@ class ForEachSlice:
             channels * number + channel for number in slices for channel in mask.apply_to_channels
         ]
         return wider
+
+
+def _is_nnunets(transform: BasicTransform) -> bool:
+    inner = getattr(transform, "transform", transform)
+    return all(type(part).__module__.startswith("batchgeneratorsv2.") for part in (transform, inner))
 
 
 def _random_state() -> tuple[Any, Any, torch.Tensor]:

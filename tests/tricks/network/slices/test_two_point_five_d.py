@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from nnunetv2.inference.export_prediction import convert_predicted_logits_to_segmentation_with_correct_shape
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunet_tricks.conformance.bench import Bench
@@ -59,6 +61,14 @@ def drawn(bench: Bench, name: str, *, masked: bool = False) -> list[dict[str, An
         return batches(trainer)
 
 
+def segmented(predictor: nnUNetPredictor, image: Any, properties: dict[str, Any]) -> Any:
+    """What nnU-Net makes of a preprocessed image."""
+    logits = predictor.predict_logits_from_preprocessed_data(torch.from_numpy(image))
+    return convert_predicted_logits_to_segmentation_with_correct_shape(
+        logits, predictor.plans_manager, predictor.configuration_manager, predictor.label_manager, properties
+    )
+
+
 @pytest.mark.parametrize("beside", ["", "RandomErasing"])
 def test_the_middle_slice_is_the_patch_of_the_2d_configuration(bench: Bench, beside: str) -> None:
     plain = drawn(bench, f"{beside}_run2", masked=True) if beside else drawn(bench, "_run2", masked=True)
@@ -85,16 +95,20 @@ def test_stock_prediction_gives_what_validation_gave(bench: Bench, tmp_path: Pat
         case = validated[0].name.removesuffix(run.data.ending)
         image = run.data.raw / "imagesTr" / f"{case}_0000{run.data.ending}"
         predictor.predict_from_files_sequential([[str(image)]], [str(tmp_path / case)])
-        reader = predictor.plans_manager.image_reader_writer_class()
-        mine, _ = reader.read_seg(str(tmp_path / f"{case}{run.data.ending}"))
-        theirs, _ = reader.read_seg(str(validated[0]))
-        assert np.array_equal(mine, theirs)
         # What the network gets is the preprocessed image of the plans, with neighbours.
         plain = PlansManager(run.data.plans).get_configuration("2d")
         arguments = ([str(image)], None, predictor.plans_manager, plain, predictor.dataset_json)
+        narrow, _, properties = plain.preprocessor_class(verbose=False).run_case(*arguments)
         wide, *_ = predictor.configuration_manager.preprocessor_class(verbose=False).run_case(*arguments)
-        narrow, *_ = plain.preprocessor_class(verbose=False).run_case(*arguments)
         assert np.array_equal(wide, with_neighbours(narrow, 1))
+        mine = segmented(predictor, wide, properties)
+        reader = predictor.plans_manager.image_reader_writer_class()
+        assert np.array_equal(reader.read_seg(str(tmp_path / f"{case}{run.data.ending}"))[0][0], mine)
+        stored, _, _, properties = infer_dataset_class(trainer.preprocessed_dataset_folder)(
+            trainer.preprocessed_dataset_folder, [case]
+        ).load_case(case)
+        theirs = segmented(predictor, with_neighbours(stored[:], 1), properties)
+        assert np.array_equal(reader.read_seg(str(validated[0]))[0][0], theirs)
         assert "3 slices of 1 channel: the network has 3 inputs" in log
         assert "slices are 3 mm apart in the median" in log
 
