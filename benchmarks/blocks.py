@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -28,6 +29,8 @@ from benchmarks.networks import BATCHES, PLANNED, built, ratios, step, times
 from nnunet_tricks.catalogue import CATALOGUE
 from nnunet_tricks.catalogue.info import TrickInfo
 from nnunet_tricks.door import trainers
+from nnunet_tricks.training.trainer import TrickTrainer
+from nnunet_tricks.training.without_values import without_values
 from nnunet_tricks.tricks.network.blocks.attention_gates import AttentionGate
 from nnunet_tricks.tricks.network.blocks.channel_attention import SqueezeExcitation
 from nnunet_tricks.tricks.network.blocks.cost import cost_of
@@ -57,6 +60,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these blocks")
+    parser.add_argument("--counts", action="store_true", help="only what is counted from shapes, without times")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -67,17 +71,22 @@ def main() -> None:
         earlier = json.loads(arguments.out.read_text())
         if settings.items() <= earlier.items():
             results, modules = earlier["blocks"], earlier["beside MONAI"]
-    for name, pair in [] if arguments.only or modules else beside_monai():
+    for name, pair in [] if arguments.only or modules or arguments.counts else beside_monai():
         modules[name] = paired(pair, baseline="MONAI", rounds=4 * arguments.rounds, clock=process_time)["ours"]
         print(f"{name:30} {modules[name]['ratio']:.2f} of MONAI's", flush=True)
     for info, dimensions in blocks():
-        key = f"{dimensions}D"
-        if key in results.get(info.name, {}) or (arguments.only and info.name not in arguments.only):
+        row = results.setdefault(info.name, {}).setdefault(f"{dimensions}D", {})
+        if arguments.only and info.name not in arguments.only:
             continue
-        results.setdefault(info.name, {})[key] = measured(info, dimensions, arguments.rounds)
-        show(info.name, key, results[info.name][key])
+        if "multiply-adds over planned" not in row:
+            row |= counted(info, dimensions)
+        if "over planned" not in row and not arguments.counts:
+            row |= measured(info, dimensions, arguments.rounds)
+        show(info.name, f"{dimensions}D", row)
         if arguments.out:
-            save(arguments.out, {**settings, "blocks": results, "beside MONAI": modules})
+            kept = {name: {key: row for key, row in rows.items() if row} for name, rows in results.items()}
+            filled = {name: rows for name, rows in kept.items() if rows}
+            save(arguments.out, {**settings, "blocks": filled, "beside MONAI": modules})
 
 
 def blocks() -> Iterator[tuple[TrickInfo, int]]:
@@ -137,42 +146,68 @@ def _module_step(module: nn.Module, *inputs: Tensor) -> Callable[[], None]:
     return run
 
 
-def measured(info: TrickInfo, dimensions: int, rounds: int) -> dict[str, Any]:
-    """Time a step with a block and one without it, and count what both cost."""
+def names_of(info: TrickInfo) -> dict[str, str]:
+    """The tricks of the network without a block and of the one with it."""
     base = info.beside[0] if info.beside else ""
-    name = f"{info.name}_{base}" if base else info.name
-    networks = {PLANNED: built(base, dimensions), info.name: built(name, dimensions)}
+    return {PLANNED: base, info.name: f"{info.name}_{base}" if base else info.name}
+
+
+def shape_for(name: str, dimensions: int) -> tuple[int, ...]:
+    """The shape of a batch, with as many channels as the network sees."""
     trainer: Any = trainers.find(f"nnUNetTrainer{name}")
     samples, channels, *patch = BATCHES[dimensions]
-    inputs = {PLANNED: channels, info.name: trainer.input_channels(channels)}
-    draw = torch.Generator().manual_seed(0)
-    images = {key: torch.rand(samples, count, *patch, generator=draw) for key, count in inputs.items()}
-    runs = {key: step(network, network, images[key]) for key, network in networks.items()}
-    timed = times(runs, rounds)
-    peaks = {key: peak_memory(run, cuda=False) for key, run in runs.items()}
-    planned, mine = (cost_of(networks[key].to("meta"), images[key].shape) for key in (PLANNED, info.name))
+    seen = trainer.input_channels(channels) if issubclass(trainer, TrickTrainer) else channels
+    return (samples, seen, *patch)
+
+
+def counted(info: TrickInfo, dimensions: int) -> dict[str, Any]:
+    """Count what a block costs, from shapes."""
+    names = names_of(info)
+    costs = {}
+    for key, name in names.items():
+        network = without_values(partial(built, name, dimensions)).to("meta")
+        costs[key] = cost_of(network, shape_for(name, dimensions))
+    mine, planned = costs[info.name], costs[PLANNED]
     return {
         "batch": BATCHES[dimensions],
-        "beside": base or PLANNED,
+        "beside": names[PLANNED] or PLANNED,
         "million parameters": mine.parameters / 1e6,
-        "times": timed,
-        "over planned": ratios(timed[info.name], timed[PLANNED]),
         "parameters over planned": mine.parameters / planned.parameters,
         "multiply-adds over planned": mine.multiply_adds / planned.multiply_adds,
         "activations over planned": mine.activations / planned.activations,
+    }
+
+
+def measured(info: TrickInfo, dimensions: int, rounds: int) -> dict[str, Any]:
+    """Time a step with a block and one without it, and measure their memory."""
+    draw = torch.Generator().manual_seed(0)
+    runs = {}
+    for key, name in names_of(info).items():
+        network = built(name, dimensions)
+        runs[key] = step(network, network, torch.rand(shape_for(name, dimensions), generator=draw))
+    timed = times(runs, rounds)
+    peaks = {key: peak_memory(run, cuda=False) for key, run in runs.items()}
+    return {
+        "times": timed,
+        "over planned": ratios(timed[info.name], timed[PLANNED]),
         "peak memory over planned": peaks[info.name] / peaks[PLANNED],
     }
 
 
 def show(name: str, dimensions: str, row: Mapping[str, Any]) -> None:
     """Print the figures of a block."""
-    over = row["over planned"]
     limit = {**MOST, **(MOST_3D if dimensions == "3D" else {})}.get(name)
+    over = row.get("over planned")
+    timed = (
+        f"{over['ratio']:.2f} ({over['ratio_low']:.2f} to {over['ratio_high']:.2f}) of a step"
+        f"{f', at most {limit}' if limit else ''}; peak memory {row['peak memory over planned']:.2f}; "
+        if over
+        else ""
+    )
     print(
-        f"{name:20} {dimensions} {over['ratio']:5.2f} ({over['ratio_low']:.2f} to {over['ratio_high']:.2f}) of a step "
-        f"of {row['beside']}{f', at most {limit}' if limit else ''}; {row['million parameters']:.1f} M parameters, "
+        f"{name:20} {dimensions} of {row['beside']}: {timed}{row['million parameters']:.1f} M parameters, "
         f"{row['parameters over planned']:.2f}; multiply-adds {row['multiply-adds over planned']:.2f}; activations "
-        f"{row['activations over planned']:.2f}; peak memory {row['peak memory over planned']:.2f}",
+        f"{row['activations over planned']:.2f}",
         flush=True,
     )
 

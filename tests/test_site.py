@@ -311,5 +311,6 @@ def test_the_table_of_blocks_is_the_catalogues_with_what_was_measured() -> None:
     networks = {info for info in CATALOGUE if info.place == "network" and "network.backbone" not in info.hooks}
     others = {info for info in networks if info.base or "network.norm" in info.hooks}
     assert {info for info, _ in blocks_table.blocks()} == networks - others
-    measured = {"2D": {"over planned": {"ratio": 1.234}, "parameters over planned": 1.5}}
-    assert "| 1.50 | 1.23 |  |" in blocks_table.table({"ShapeStream": measured})
+    counts = {"parameters over planned": 1.5, "multiply-adds over planned": 2, "activations over planned": 3}
+    measured = {"2D": counts | {"over planned": {"ratio": 1.234}}}
+    assert "| 1.50 | 2.00 | 3.00 | 1.23 |  |" in blocks_table.table({"ShapeStream": measured})

@@ -29,6 +29,8 @@ SLOTS = {
     "network.input": "input",
 }
 """Slots in the order of the table, and where in the network they are."""
+COUNTED = ("parameters", "multiply-adds", "activations")
+"""What is counted from shapes, as the file of results calls it."""
 
 
 def blocks() -> Iterator[tuple[TrickInfo, str]]:
@@ -46,14 +48,17 @@ def table(results: Mapping[str, Any]) -> str:
         results: Measured blocks of ``benchmarks/results/blocks.json`` by name, then by ``2D`` and ``3D``.
     """
     lines = [
-        "| part | where | what it is | paper | parameters | step, 2D | step, 3D |",
-        "|---|---|---|---|---:|---:|---:|",
+        "| part | where | what it is | paper | parameters | multiply-adds | features | step, 2D | step, 3D |",
+        "|---|---|---|---|---:|---:|---:|---:|---:|",
     ]
     for info, place in blocks():
         rows = results.get(info.name, {})
-        parameters = next((f"{row['parameters over planned']:.2f}" for row in rows.values()), "")
-        steps = [f"{rows[key]['over planned']['ratio']:.2f}" if key in rows else "" for key in ("2D", "3D")]
-        cells = (f"`{info.name}`", place, info.summary, info.paper.short, parameters, *steps)
+        # In 3D where it is for both: that is where costs decide.
+        counts = rows.get("3D") or rows.get("2D") or {}
+        counted = [f"{counts[f'{what} over planned']:.2f}" if counts else "" for what in COUNTED]
+        timed = [rows.get(key, {}).get("over planned") for key in ("2D", "3D")]
+        steps = [f"{over['ratio']:.2f}" if over else "" for over in timed]
+        cells = (f"`{info.name}`", place, info.summary, info.paper.short, *counted, *steps)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 

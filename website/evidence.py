@@ -152,8 +152,9 @@ def _networks(trick: str) -> Iterator[Cost]:
     for dimensions, row in _results(file, "blocks").get(trick, {}).items() if (ROOT / file).is_file() else ():
         shape = " x ".join(map(str, row["batch"]))
         memory = f"{row['activations over planned']:.2f} x its activations"
-        time = row["over planned"]["ratio"]
-        yield Cost(f"training step, {dimensions} ({shape})", row["beside"], time, memory, file)
+        if "over planned" in row:
+            time = row["over planned"]["ratio"]
+            yield Cost(f"training step, {dimensions} ({shape})", row["beside"], time, memory, file)
 
 
 @cache

@@ -71,14 +71,18 @@ def test_a_picture_of_maps_and_weights(tmp_path: Path) -> None:
         assert picture.height > 500
 
 
-def test_a_trained_model(bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    found = trainers.find("nnUNetTrainerShapeStream")
+def trained(bench: Bench, name: str, dimension: str, folder: Path) -> tuple[Path, Path]:
+    """A model folder, and the training images."""
+    found = trainers.find(f"nnUNetTrainer{name}")
     assert found is not None
-    with bench.room(found, Situation("labels", "3d", True)) as run:
+    with bench.room(found, Situation("labels", dimension, True)) as run:
         STEPS["epochs"](run)
-        model = tmp_path / run.model_folder().name
-        shutil.copytree(run.model_folder(), model)
-        images = run.data.raw / "imagesTr"
+        shutil.copytree(run.model_folder(), folder / run.model_folder().name)
+        return folder / run.model_folder().name, run.data.raw / "imagesTr"
+
+
+def test_a_trained_model(bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, images = trained(bench, "ShapeStream", "3d", tmp_path)
     image, out = min(images.iterdir()), tmp_path / "new" / "picture.png"
     assert main(["show-attention", str(model), str(image), "-o", str(out), "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
@@ -95,11 +99,24 @@ def test_a_trained_model(bench: Bench, tmp_path: Path, capsys: pytest.CaptureFix
     assert "IMAGE must be one file" in capsys.readouterr().err
 
 
+def test_weights_of_channels_and_gates_of_a_trained_model(
+    bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, images = trained(bench, "AttentionGates_SqueezeExcitation", "2d", tmp_path)
+    image, out = min(images.iterdir()), tmp_path / "picture.png"
+    assert main(["show-attention", str(model), str(image), "-o", str(out), "--json"]) == 0
+    views = json.loads(capsys.readouterr().out)["views"]
+    gates = [view for view in views if view["name"].startswith("attention gate of skip connection")]
+    channels = [view for view in views if view["kind"] == "weights"]
+    assert gates
+    assert all(view["kind"] == "map" for view in gates)
+    # Four stages of the encoder and three of the decoder.
+    assert [len(view["weights"]) for view in channels] == [4, 6, 8, 8, 8, 6, 4]
+    assert all(0 <= weight <= 1 for view in channels for weight in view["weights"])
+
+
 def test_a_model_without_attention_is_refused(bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    found = trainers.find("nnUNetTrainerBN_run2")
-    assert found is not None
-    with bench.room(found, Situation("labels", "2d", True)) as run:
-        STEPS["epochs"](run)
-        image = min((run.data.raw / "imagesTr").iterdir())
-        assert main(["show-attention", str(run.model_folder()), str(image), "-o", str(tmp_path / "x.png")]) == 2
+    model, images = trained(bench, "BN_run2", "2d", tmp_path)
+    image = min(images.iterdir())
+    assert main(["show-attention", str(model), str(image), "-o", str(tmp_path / "x.png")]) == 2
     assert "has no attention to look at: give a model with gates" in capsys.readouterr().err

@@ -119,11 +119,11 @@ class ShapedNetwork(nn.Module):
         return self.decoder(self.shape_stream(self.encoder(image)))
 
 
-class ShapedPlainConvUNet(ShapedNetwork, PlainConvUNet):  # type: ignore[misc]
+class ShapedPlainConvUNet(ShapedNetwork, PlainConvUNet):
     """nnU-Net's plain network with a shape stream."""
 
 
-class ShapedResidualEncoderUNet(ShapedNetwork, ResidualEncoderUNet):  # type: ignore[misc]
+class ShapedResidualEncoderUNet(ShapedNetwork, ResidualEncoderUNet):
     """nnU-Net's residual network with a shape stream."""
 
 
@@ -131,7 +131,13 @@ _SHAPED = {PlainConvUNet: ShapedPlainConvUNet, ResidualEncoderUNet: ShapedResidu
 
 
 class nnUNetTrainerShapeStream(TrickTrainer):
-    """nnU-Net whose network learns edges in a second path."""
+    """nnU-Net whose network learns edges in a second path.
+
+    Attributes:
+        loss: Loss of the segmentation; with the edges' while a step is taken.
+    """
+
+    loss: Any
 
     # Prediction calls this on the class, so the settings can only come from its name.
     @classmethod

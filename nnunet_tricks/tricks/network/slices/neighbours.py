@@ -73,14 +73,16 @@ class NeighbourImage:
         if any(part is Ellipsis for part in keys):
             at = next(number for number, part in enumerate(keys) if part is Ellipsis)
             keys = (*keys[:at], *[slice(None)] * (self.ndim - len(keys) + 1), *keys[at + 1 :])
-        channels, along, *within = (*keys, *[slice(None)] * (self.ndim - len(keys)))
+        whole = [*keys, *[slice(None)] * (self.ndim - len(keys))]
+        channels, along, within = whole[0], whole[1], whole[2:]
         depth = self.shape[1]
         places = np.atleast_1d(np.arange(depth)[along])
         if not places.size:
             return np.empty(self.shape, self.dtype)[tuple(keys)]
         first = max(int(places.min()) - self.slices, 0)
         end = min(int(places.max()) + self.slices + 1, depth)
-        block = np.asarray(self.image[(slice(None), slice(first, end), *within)])
+        read = (slice(None), slice(first, end), *within)
+        block = np.asarray(self.image[read])
         gathered = _gathered(block, places, self.slices, first, depth)
         return gathered[channels] if isinstance(along, slice) else gathered[:, 0][channels]
 
@@ -106,7 +108,7 @@ class NeighbourCases:
     def load_case(self, identifier: str) -> tuple[Any, ...]:
         """Load a case as nnU-Net does; of its image only what is cut out is read."""
         image, *rest = self.cases.load_case(identifier)
-        return NeighbourImage(image, self.slices), *rest
+        return (NeighbourImage(image, self.slices), *rest)
 
 
 class NeighbourKind:

@@ -19,7 +19,7 @@ SLICES = "nnunet_tricks_neighbours"
 """Attribute of the configuration with the number of neighbours on each side."""
 
 
-class ConfigurationWithNeighbours(ConfigurationManager):  # type: ignore[misc]
+class ConfigurationWithNeighbours(ConfigurationManager):
     """nnU-Net's configuration, whose preprocessor appends neighbouring slices."""
 
     @property
@@ -61,4 +61,4 @@ class NeighbourPreprocessor:
         return self._appended(*self.preprocessor.run_case_npy(*arguments, **settings))
 
     def _appended(self, image: Any, *rest: Any) -> tuple[Any, ...]:
-        return with_neighbours(image, self.slices), *rest
+        return (with_neighbours(image, self.slices), *rest)

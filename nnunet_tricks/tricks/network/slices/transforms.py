@@ -16,7 +16,7 @@ from batchgeneratorsv2.transforms.utils.remove_label import RemoveLabelTansform
 from nnunet_tricks.training.trainer import MakeTransforms
 
 
-class EachSlice(BasicTransform):  # type: ignore[misc]
+class EachSlice(BasicTransform):
     """A transform for each slice of an image with neighbours, with the same random numbers for all of them.
 
     The middle slice, its truth and what is drawn afterwards are bit for bit as without neighbours.
