@@ -18,10 +18,14 @@ from typing import Any
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import nn
 
+from nnunet_tricks.training.planned import Planned
 from nnunet_tricks.training.trainer import MakeTransforms, TrickTrainer
 from nnunet_tricks.tricks.network.slices.neighbours import NeighbourKind
 from nnunet_tricks.tricks.network.slices.prediction import give_neighbours
 from nnunet_tricks.tricks.network.slices.transforms import ForEachSlice
+
+PASTING = "CopyPaste"
+"""Trick that pastes objects of other cases into patches."""
 
 
 class nnUNetTrainerTwoPointFiveD(TrickTrainer):
@@ -56,6 +60,16 @@ class nnUNetTrainerTwoPointFiveD(TrickTrainer):
             num_output_channels,
             enable_deep_supervision,
         )
+
+    @classmethod
+    def check_planned(cls, planned: Planned) -> None:
+        """Refuse tricks that put parts of other cases into a slice: these have no neighbours."""
+        if any(trick.info.name == PASTING for trick in cls.trainer_name.switched):
+            raise ValueError(
+                f"TwoPointFiveD and {PASTING} do not go together: an object that is pasted into a slice is not in its "
+                "neighbours; leave one of them out"
+            )
+        super().check_planned(planned)
 
     @property
     def dataset_class(self) -> Any:

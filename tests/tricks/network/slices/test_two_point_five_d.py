@@ -24,7 +24,6 @@ from nnunet_tricks.conformance.tiny_plans import tiny_plans
 from nnunet_tricks.door import trainers
 from nnunet_tricks.door.lookup import findable
 from nnunet_tricks.nnunet.sandbox import seed_everything
-from nnunet_tricks.training.preconditions import UnsuitableImages
 from nnunet_tricks.tricks.network.slices.neighbours import with_neighbours
 
 
@@ -113,6 +112,13 @@ def test_stock_prediction_gives_what_validation_gave(bench: Bench, tmp_path: Pat
         assert "slices are 3 mm apart in the median" in log
 
 
-def test_volumes_of_3d_configurations_are_refused(bench: Bench) -> None:
-    with volumes(bench, "TwoPointFiveD") as run, pytest.raises(UnsuitableImages, match="TwoPointFiveD"):
-        run.trainer(run.data.plans, "3d_fullres", 0, run.data.dataset_json, torch.device("cpu"))
+@pytest.mark.parametrize(
+    ("name", "configuration", "reason"),
+    [
+        ("TwoPointFiveD", "3d_fullres", "TwoPointFiveD is a network for 2D images"),
+        ("CopyPaste_TwoPointFiveD", "2d", "TwoPointFiveD and CopyPaste do not go together"),
+    ],
+)
+def test_what_has_no_neighbours_is_refused(bench: Bench, name: str, configuration: str, reason: str) -> None:
+    with volumes(bench, name) as run, pytest.raises(ValueError, match=reason):
+        run.trainer(run.data.plans, configuration, 0, run.data.dataset_json, torch.device("cpu"))
