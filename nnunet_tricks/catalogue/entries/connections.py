@@ -94,9 +94,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
                 high=8,
                 help="stages that predictions leave out, deepest first; the training stays the same",
             ),
-            Parameter(
-                name="single", default=False, help="one output, without deep supervision", excludes=("prune",)
-            ),
+            Parameter(name="single", default=False, help="one output, without deep supervision", excludes=("prune",)),
         ),
         paper=cited("zhou2018unetplusplus"),
         challenges=("objects of different sizes", "blurred borders"),

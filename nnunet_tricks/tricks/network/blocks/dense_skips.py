@@ -1,9 +1,10 @@
 r"""Dense skip connections: U-Net++ over the planned encoder.
 
 Between the features $X^{i,0}$ of the encoder and the decoder are nodes $X^{i,j}$, each made of all nodes of its stage
-before it and of one of the stage below (``nested``). Zhou et al., "UNet++: a nested U-Net architecture for medical image
-segmentation", DLMIA 2018. Its deep supervision compares the decoder's output and those of all nodes at full resolution
-with the truth at full resolution, and takes the mean of the losses. ``single`` has one output and no deep supervision.
+before it and of one of the stage below (``nested``). Zhou et al., "UNet++: a nested U-Net architecture for medical
+image segmentation", DLMIA 2018. Its deep supervision compares the decoder's output and those of all nodes at full
+resolution with the truth at full resolution, and takes the mean of the losses. ``single`` has one output and no deep
+supervision.
 
 ``prune`` leaves out that many of the deepest stages when the trained network predicts: its output is then that of node
 $X^{0,L-prune}$ of L. The training is the same whatever ``prune`` is, so a checkpoint of the same training under a name
