@@ -30,6 +30,7 @@ from nnunet_tricks.tricks.network.blocks.first_weights import draw_weights
 from nnunet_tricks.tricks.network.blocks.nested import NestedDecoder, StagesUpTo
 from nnunet_tricks.tricks.network.enhancement.decoder import with_parts
 from nnunet_tricks.tricks.network.enhancement.decoder_trainer import DecoderTrainer
+from nnunet_tricks.tricks.supervision.full_size import FullSizeSupervision
 from nnunet_tricks.tricks.supervision.levels import equal_weights
 
 
@@ -117,6 +118,7 @@ class nnUNetTrainerDenseSkips(DecoderTrainer):
 
     def _build_loss(self) -> nn.Module:
         built = super()._build_loss()
-        if isinstance(built, DeepSupervisionWrapper):
-            built.weight_factors = equal_weights(built.weight_factors, len(built.weight_factors))
-        return built
+        if not isinstance(built, DeepSupervisionWrapper):
+            return built
+        weights = equal_weights(built.weight_factors, len(built.weight_factors))
+        return FullSizeSupervision(built.loss, weights)

@@ -74,7 +74,7 @@ def test_what_comes_along_is_passed_then_enhanced_then_gated(order: tuple[str, s
 
 
 def test_slots_clash_with_themselves_and_with_whole_networks() -> None:
-    for name in ("ASPP_NonLocal", "DenseSkips_IFECurvature", "DenseSkips_NoDeepSupervision", "ASPP_AttentionUnet"):
+    for name in ("ASPP_NonLocal", "DenseSkips_IFECurvature", "DenseSkips_NoDeepSupervision", "ASPP_AttentionUNet"):
         with pytest.raises(IllegalName):
             parse(f"nnUNetTrainer{name}")
     with pytest.raises(IllegalName):
