@@ -98,8 +98,7 @@ class AttentionGate(nn.Module):
 
     def view(self, features: Tensor, below: Tensor, upsampled: Tensor) -> Tensor:
         """The coefficients as a map (B, *spatial)."""
-        coefficients: Tensor = self(features, below, upsampled)
-        return coefficients.squeeze(1)
+        return self.forward(features, below, upsampled).squeeze(1)  # not by a call, whose hooks may have called this
 
 
 def put_gates(network: Any, *, fine: bool, full: bool) -> EnhancedDecoder:

@@ -135,7 +135,7 @@ def cell_size(size: Sequence[int], tokens: int) -> tuple[int, ...]:
 
     while voxels * prod(cells()) > tokens**2:
         most = max(range(len(size)), key=lambda axis: cells()[axis])
-        cell[most] *= 2
+        cell[most] = min(2 * cell[most], size[most])
     return tuple(cell)
 
 

@@ -62,7 +62,7 @@ class PathUnit(BeginsAsIdentity):
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, *spatial) -> the same shape."""
         residual: Tensor = self.layers(features)
-        return features + residual
+        return residual.add_(features)  # without memory for the sum
 
 
 class WidePathUnit(nn.Module):
