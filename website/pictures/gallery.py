@@ -35,6 +35,9 @@ KINDS: Mapping[str, tuple[str, str]] = {
         "Channels of each enhanced skip connection in the order of their scores, after a few steps of training. "
         "Those in a green frame are shown twice.",
     ),
+    "network.gates": ("", "A gate's coefficients are those of a trained network: there is no picture of it."),
+    "network.path": ("", "A path changes features of the network: there is no picture of it."),
+    "network.bottleneck": ("", "It changes the deepest features of the network: there is no picture of it."),
     "network.norm": ("", "A norm layer rescales features of the network: there is no picture of it."),
     "network": (
         "",

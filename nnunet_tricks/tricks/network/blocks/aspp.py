@@ -1,10 +1,11 @@
 r"""Atrous spatial pyramid pooling: the deepest features at several distances at once.
 
-$y = P[f_1(x), f_{r_1}(x), ..., f_{r_n}(x), U(\bar f(x))]$: a 1 x 1 convolution, one of the plans' kernel for each rate r,
-whose elements are r voxels apart, and the mean of the whole map, put next to each other and brought back to C channels
-by the 1 x 1 convolution P. Norm and activation follow each convolution. Chen et al., "Encoder-decoder with atrous
-separable convolution for semantic image segmentation", ECCV 2018, for maps of 33 x 33 pixels, with rates 6, 12 and 18.
-nnU-Net's deepest maps have 4 to 8 voxels along an axis, so the default keeps the proportions: 2, 4 and 6.
+$y = P[f_1(x), f_{r_1}(x), ..., f_{r_n}(x), U(f_m(\bar x))]$: a 1 x 1 convolution, one of the plans' kernel for each
+rate r, whose elements are r voxels apart, and one of the mean of the whole map. They are put next to each other, and
+the 1 x 1 convolution P brings them back to C channels. Norm and activation follow each convolution. Chen et al.,
+"Encoder-decoder with atrous separable convolution for semantic image segmentation", ECCV 2018, for maps of 33 x 33
+pixels, with rates 6, 12 and 18. nnU-Net's deepest maps have 4 to 8 voxels along an axis, so the default keeps the
+proportions: 2, 4 and 6.
 
 These rates have a common factor, and such branches never compare a voxel with its neighbours ("gridding"). ``hybrid``
 has the rates 1, 2 and 5 of Wang et al., "Understanding convolution for semantic segmentation", WACV 2018.

@@ -2,13 +2,13 @@ r"""Attention gates: the decoder says which voxels of a skip connection it needs
 
 $\alpha = \sigma(\psi^T f(W_x^T x + W_g^T g + b_g) + b_\psi)$, and the decoder gets $\alpha x$ in place of $x$, with x
 the features of the encoder, g those of the decoder in the stage below, f the plans' activation and one coefficient
-$\alpha$ from 0 to 1 for each voxel. Oktay et al., "Attention U-Net: learning where to look for the pancreas", MIDL 2018,
-eq. 1 and 2. As there, coefficients are computed on the coarse grid of g and enlarged by linear interpolation, and the
-skip connection at full resolution has no gate. ``fine`` computes them on the grid of x, from upsampled g and with norm
-layers, as MONAI and many others do. ``full`` has a gate at full resolution too.
+$\alpha$ from 0 to 1 for each voxel. Oktay et al., "Attention U-Net: learning where to look for the pancreas", MIDL
+2018, eq. 1 and 2. As there, coefficients are computed on the coarse grid of g and enlarged by linear interpolation, and
+the skip connection at full resolution has no gate. ``fine`` computes them on the grid of x, from upsampled g and with
+norm layers, as MONAI and many others do. ``full`` has a gate at full resolution too.
 
-Identities: with $\psi = 0$ and a large $b_\psi$ all coefficients are 1, and the network is the planned one. On one grid,
-with batch norm and ReLU, a gate is MONAI's ``AttentionBlock``.
+Identities: with $\psi = 0$ and a large $b_\psi$ all coefficients are 1, and the network is the planned one. A ``fine``
+gate with batch norm and ReLU is MONAI's ``AttentionBlock``.
 """
 
 from __future__ import annotations
@@ -98,8 +98,7 @@ class AttentionGate(nn.Module):
 
     def view(self, features: Tensor, below: Tensor, upsampled: Tensor) -> Tensor:
         """The coefficients as a map (B, *spatial)."""
-        coefficients: Tensor = self(features, below, upsampled)
-        return coefficients.squeeze(1)
+        return self.forward(features, below, upsampled).squeeze(1)  # not by a call, whose hooks may have called this
 
 
 def put_gates(network: Any, *, fine: bool, full: bool) -> EnhancedDecoder:

@@ -1,9 +1,10 @@
 r"""Dense skip connections: U-Net++ over the planned encoder.
 
 Between the features $X^{i,0}$ of the encoder and the decoder are nodes $X^{i,j}$, each made of all nodes of its stage
-before it and of one of the stage below (``nested``). Zhou et al., "UNet++: a nested U-Net architecture for medical image
-segmentation", DLMIA 2018. Its deep supervision compares the decoder's output and those of all nodes at full resolution
-with the truth at full resolution, and takes the mean of the losses. ``single`` has one output and no deep supervision.
+before it and of one of the stage below (``nested``). Zhou et al., "UNet++: a nested U-Net architecture for medical
+image segmentation", DLMIA 2018. Its deep supervision compares the decoder's output and those of all nodes at full
+resolution with the truth at full resolution, and takes the mean of the losses. ``single`` has one output and no deep
+supervision.
 
 ``prune`` leaves out that many of the deepest stages when the trained network predicts: its output is then that of node
 $X^{0,L-prune}$ of L. The training is the same whatever ``prune`` is, so a checkpoint of the same training under a name
@@ -29,6 +30,7 @@ from nnunet_tricks.tricks.network.blocks.first_weights import draw_weights
 from nnunet_tricks.tricks.network.blocks.nested import NestedDecoder, StagesUpTo
 from nnunet_tricks.tricks.network.enhancement.decoder import with_parts
 from nnunet_tricks.tricks.network.enhancement.decoder_trainer import DecoderTrainer
+from nnunet_tricks.tricks.supervision.full_size import FullSizeSupervision
 from nnunet_tricks.tricks.supervision.levels import equal_weights
 
 
@@ -116,6 +118,7 @@ class nnUNetTrainerDenseSkips(DecoderTrainer):
 
     def _build_loss(self) -> nn.Module:
         built = super()._build_loss()
-        if isinstance(built, DeepSupervisionWrapper):
-            built.weight_factors = equal_weights(built.weight_factors, len(built.weight_factors))
-        return built
+        if not isinstance(built, DeepSupervisionWrapper):
+            return built
+        weights = equal_weights(built.weight_factors, len(built.weight_factors))
+        return FullSizeSupervision(built.loss, weights)

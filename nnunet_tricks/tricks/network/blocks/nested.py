@@ -1,9 +1,9 @@
 r"""U-Net++'s nodes between the encoder and nnU-Net's decoder.
 
 $X^{i,j} = H[X^{i,0}, ..., X^{i,j-1}, U(X^{i+1,j-1})]$ with $X^{i,0}$ the features of encoder stage i, U a transposed
-convolution with the plans' stride and H the plans' convolutions of a decoder stage. Zhou et al., "UNet++: a nested U-Net
-architecture for medical image segmentation", DLMIA 2018, eq. 1. The nodes with the highest j of each i are nnU-Net's
-decoder, which gets all others along its skip connections. Only they have a bottleneck and gates.
+convolution with the plans' stride and H the plans' convolutions of a decoder stage. Zhou et al., "UNet++: a nested
+U-Net architecture for medical image segmentation", DLMIA 2018, eq. 1. The nodes with the highest j of each i are
+nnU-Net's decoder, which gets all others along its skip connections. Only they have a bottleneck and gates.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
 r"""Non-local attention: each voxel of the deepest features looks at all others.
 
-$z_i = x_i + W_z \sum_j a_{ij} W_g x_j$ with $a_{ij} = softmax_j(W_\theta x_i \cdot W_\phi x_j)$, the embedded Gaussian
-of Wang et al., "Non-local neural networks", CVPR 2018, eq. 2 to 6. Embeddings have half of the channels, and there is no
-square root of their number below the product, as in the paper. $W_z$ begins with zeros: at first the network is the
-planned one, bit for bit.
+$z_i = x_i + W_z \sum_j a_{ij} W_g x_j$ with $a_{ij} = softmax_j(W_\theta x_i \cdot W_\phi x_j)$, the embedded
+Gaussian of Wang et al., "Non-local neural networks", CVPR 2018, eq. 2 to 6. Embeddings have half of the channels. As in
+the paper, the product is not divided by the square root of their number. $W_z$ begins with zeros: at first the network
+is the planned one, bit for bit.
 
-A map of N voxels needs N x M numbers $a_{ij}$. ``tokens`` is the largest square of them: with more voxels than this, the
-voxels j that are looked at are means over cells, as the paper's section 3.3 has it, so that N M is at most the square
-of ``tokens``; the log says so. A map that would have no cell left is refused.
+A map of N voxels that look at M others needs N M coefficients $a_{ij}$. There are at most the square of ``tokens``.
+With more voxels than ``tokens``, what is looked at are means over cells, as in the paper's section 3.3, and the log
+says so. A map of more voxels than the square is refused.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def cell_size(size: Sequence[int], tokens: int) -> tuple[int, ...]:
 
     while voxels * prod(cells()) > tokens**2:
         most = max(range(len(size)), key=lambda axis: cells()[axis])
-        cell[most] *= 2
+        cell[most] = min(2 * cell[most], size[most])
     return tuple(cell)
 
 

@@ -2,11 +2,13 @@ r"""Residual paths: convolutions on the skip connections, so that encoder and de
 
 Features of the encoder have seen few layers, and those of the decoder many. Ibtehaz and Rahman, "MultiResUNet:
 rethinking the U-Net architecture for multimodal biomedical image segmentation", Neural Networks 2020, put a chain of
-residual units between them. Here a unit is $x + W_3 f(W_2 * f(W_1 x))$ with norm layers before both activations f: $W_1$
-leads to a quarter of the channels, $W_2$ has the plans' kernel, and $W_3$ leads back and begins with zeros. So the
-network begins as the planned one, bit for bit. ``wide`` is the paper's unit, norm(f(f(norm(W * x)) + norm($W_s$ x))) with
-all channels. ``n`` counts the units, from shallow to deep; the paper has ``n4x3x2x1_wide``, which takes about half as
-long again for a training step as the planned network.
+residual units between them. Here a unit is $x + W_3 f(W_2 * f(W_1 x))$ with norm layers before both activations f:
+$W_1$ leads to a quarter of the channels, $W_2$ has the plans' kernel, and $W_3$ leads back and begins with zeros. So
+the network begins as the planned one, bit for bit. ``n`` counts the units, from shallow to deep.
+
+``wide`` is the paper's unit with all channels, $N f(f(N W * x) + N W_s x)$ with norm layers N, and ``n4x3x2x1_wide``
+the paper's path. It is not the default because of its cost: one such unit at full resolution has more multiplications
+than a convolution of the planned network there, and a network has four of these.
 """
 
 from __future__ import annotations
@@ -60,7 +62,7 @@ class PathUnit(BeginsAsIdentity):
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, *spatial) -> the same shape."""
         residual: Tensor = self.layers(features)
-        return features + residual
+        return residual.add_(features)  # without memory for the sum
 
 
 class WidePathUnit(nn.Module):
