@@ -144,7 +144,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         "DepthwiseSeparable",
         module="depthwise_separable",
         summary="each convolution in two parts: along the axes, then across channels",
-        formula="y = P * (D * x): D a kernel for each channel, P a kernel of 1; the convolution of the image stays whole",
+        formula="y = P * (D * x): D a kernel for each channel, P a kernel of 1; what reads the image stays whole",
         paper=cited("chollet2017xception"),
         challenges=("small networks",),
         use_when="for small and fast networks: about a tenth of the parameters in 2D, a twentieth in 3D",

@@ -196,13 +196,20 @@ class BlockStage(nn.Module):
     Attributes:
         convs: Its units, which compute one after the other. The name is that of nnU-Net's own stages.
         output_channels: Number of channels that go out.
+        kernel: Size of the planned convolutions along each axis.
     """
 
-    def __init__(self, units: Sequence[nn.Module], output_channels: int) -> None:
-        """Put units one behind the other."""
+    def __init__(self, units: Sequence[nn.Module], shape: UnitShape) -> None:
+        """Put units one behind the other.
+
+        Args:
+            units: The units.
+            shape: What goes into the first of them and comes out of it.
+        """
         super().__init__()
         self.convs = nn.Sequential(*units)
-        self.output_channels = output_channels
+        self.output_channels = shape.out_channels
+        self.kernel = shape.kernel
 
     def forward(self, features: Tensor) -> Tensor:
         """Features (B, C_in, *spatial) -> (B, C_out, *spatial / stride)."""
@@ -248,7 +255,7 @@ class FoundStage:
     @property
     def kernel(self) -> tuple[int, ...]:
         """Size of its planned convolutions along each axis."""
-        return tuple(self._first.kernel_size)
+        return self.stage.kernel if isinstance(self.stage, BlockStage) else tuple(self._first.kernel_size)
 
     def units(self) -> Iterator[UnitShape]:
         """What stands in place of what nnU-Net planned: a unit for each residual block, or for two convolutions.
@@ -333,7 +340,8 @@ def replace_stages(
     for found in stages_of(network, trick):
         if layers is None or (found.is_residual and not residual):
             continue
-        stage = BlockStage([make(shape, layers) for shape in found.units()], found.stage.output_channels)
+        shapes = list(found.units())
+        stage = BlockStage([make(shape, layers) for shape in shapes], shapes[0])
         stage.apply(cast(Any, network).initialize)
         parent, _, name = found.name.rpartition(".")
         setattr(network.get_submodule(parent), name, stage)
