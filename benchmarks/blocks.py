@@ -61,6 +61,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these blocks")
     parser.add_argument("--counts", action="store_true", help="only what is counted from shapes, without times")
+    parser.add_argument("--modules", action="store_true", help="only modules beside MONAI's")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -74,7 +75,9 @@ def main() -> None:
     for name, pair in [] if arguments.only or modules or arguments.counts else beside_monai():
         modules[name] = paired(pair, baseline="MONAI", rounds=4 * arguments.rounds, clock=process_time)["ours"]
         print(f"{name:30} {modules[name]['ratio']:.2f} of MONAI's", flush=True)
-    for info, dimensions in blocks():
+        if arguments.out:
+            save(arguments.out, {**settings, "blocks": results, "beside MONAI": modules})
+    for info, dimensions in [] if arguments.modules else blocks():
         row = results.setdefault(info.name, {}).setdefault(f"{dimensions}D", {})
         if arguments.only and info.name not in arguments.only:
             continue
