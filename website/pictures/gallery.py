@@ -36,6 +36,11 @@ KINDS: Mapping[str, tuple[str, str]] = {
         "Those in a green frame are shown twice.",
     ),
     "network.norm": ("", "A norm layer rescales features of the network: there is no picture of it."),
+    "network.block": ("", "A block is what a stage of the network computes: there is no picture of it."),
+    "network.attention": (
+        "",
+        "Attention is what a trained network weights its features by: there is no picture of it without one.",
+    ),
     "optimizer": ("", "An optimiser changes how the weights move: there is no picture of it."),
     "schedule": ("curves:schedule_picture", "The learning rate over a training, beside nnU-Net's."),
     "stopping": ("", "It changes after how many epochs a training ends: there is no picture of it."),
