@@ -39,6 +39,11 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "network.path": ("", "A path changes features of the network: there is no picture of it."),
     "network.bottleneck": ("", "It changes the deepest features of the network: there is no picture of it."),
     "network.norm": ("", "A norm layer rescales features of the network: there is no picture of it."),
+    "network.block": ("", "A block is what a stage of the network computes: there is no picture of it."),
+    "network.attention": (
+        "",
+        "Attention is what a trained network weights its features by: there is no picture of it without one.",
+    ),
     "network": (
         "",
         "It changes what the network computes, and a picture would need a trained one: `nnunet-tricks show-attention` "

@@ -7,8 +7,11 @@ planned kernel is 1, as voxels are far apart there. With sigmoids of 1 it is the
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
+from torch.nn import functional as F  # noqa: N812, its standard name
 
 from nnunet_tricks.tricks.network.blocks.attention_trainer import AttentionTrainer, StageAttention
 from nnunet_tricks.tricks.network.blocks.stages import StageLayers
@@ -33,7 +36,7 @@ class SpatialAttention(StageAttention):
         super().__init__()
         if size % 2 == 0:
             raise ValueError(f"size must be an odd number, so that the kernel has a middle, got {size}")
-        self.look = layers.convolution(2, 1, [1 if side == 1 else size for side in kernel], bias=True)
+        self.look: Any = layers.convolution(2, 1, [1 if side == 1 else size for side in kernel], bias=True)
 
     def forward(self, features: Tensor) -> Tensor:
         """Features (B, C, *spatial) -> the same shape."""
@@ -45,8 +48,29 @@ class SpatialAttention(StageAttention):
 
     def _weights(self, features: Tensor) -> Tensor:
         # Maxima with their places: their gradient takes a third of the time that amax needs for it.
-        maps = [features.mean(1, keepdim=True), features.max(1, keepdim=True).values]
-        return torch.sigmoid(self.look(torch.cat(maps, dim=1)))
+        maps = [features.mean(1), features.max(1).values]
+        by_slices = features.ndim == 5 and features.device.type == "cpu" and torch.is_grad_enabled()
+        seen = self._by_slices(torch.stack(maps, dim=2)) if by_slices else self.look(torch.stack(maps, dim=1))
+        return torch.sigmoid(seen)
+
+    def _by_slices(self, maps: Tensor) -> Tensor:
+        """The same convolution in less than half the time: CPUs are slow at the gradient of a single channel in 3D.
+
+        Each slice is convolved in 2D with all slices of the kernel at once, and the results are added where they
+        belong.
+
+        Args:
+            maps: (B, D, 2, H, W).
+
+        Returns:
+            (B, 1, D, H, W).
+        """
+        batch, slices = maps.shape[:2]
+        weight, pad = self.look.weight[0], self.look.padding[0]
+        seen = F.conv2d(maps.flatten(0, 1), weight.transpose(0, 1), padding=self.look.padding[1:])
+        seen = F.pad(seen.view(batch, slices, *seen.shape[1:]), (0, 0, 0, 0, 0, 0, pad, pad))
+        parts = [seen[:, place : place + slices, place] for place in range(weight.shape[1])]
+        return (torch.stack(parts).sum(0) + self.look.bias).unsqueeze(1)
 
 
 class nnUNetTrainerSpatialAttention(AttentionTrainer):
