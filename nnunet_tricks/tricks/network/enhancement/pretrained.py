@@ -76,6 +76,8 @@ def filled_up(weights: Mapping[str, Any], decoder: EnhancedDecoder) -> dict[str,
     mine = decoder.state_dict()
     filled: dict[str, Tensor] = {}
     for name, plain in widened(decoder).items():
+        if name not in mine:
+            continue  # a stage of other blocks, for which a plain network has no weights
         key, shape = f"decoder.{name}", mine[name].shape
         weight = weights.get(key)
         if isinstance(weight, Tensor) and weight.shape == (shape[0], plain, *shape[2:]):

@@ -32,7 +32,7 @@ def test_the_log_says_what_does_not_fit_and_what_it_costs(bench: Bench) -> None:
     assert "the 64 voxels of a bottleneck of 8x8 are more than 16 tokens: each looks at 4 means over 4x4 voxels" in log
     for trick in ("AttentionGates", "NonLocalASPP", "ResidualPath"):
         assert f"{trick}: " in log
-    assert log.count("against the network without it") == 3
+    assert log.count("multiply-adds a patch") == 3
     log = log_of(bench, "PyramidPooling")
     assert "pools of 1, 2, 3, 6 cells are 1x1, 2x2, 3x3 in a bottleneck of 4x4" in log
     assert "ASPP: rates 2, 4, 6 are 2x2, 3x3 in a bottleneck of 4x4" in log_of(bench, "ASPP")
