@@ -128,7 +128,7 @@ class NestedDecoder(EnhancedDecoder):
         encoder: Any = decoder.encoder
         for skip, count in self.added().items():
             widen(self.stages[-1 - skip], count)
-        layers = list(self.seg_layers)
+        layers: list[nn.Module] = list(decoder.seg_layers)
         others = [encoder.conv_op(encoder.output_channels[0], decoder.num_classes, 1, bias=True) for _ in layers[1:]]
         self.seg_layers = nn.ModuleList([*([] if single else others), layers[-1]])
 

@@ -46,8 +46,8 @@ def _widening(theirs: Callable[..., None]) -> Callable[..., None]:
     def load(network: nn.Module, fname: str, verbose: bool = False) -> None:
         decoder = decoder_with_parts(network)
         content = checkpoint.read(Path(fname), advice=given_weights.ADVICE) if decoder else {}
-        weights = content.get(given_weights.WEIGHTS)
-        filled = filled_up(weights, decoder) if decoder and isinstance(weights, dict) else {}
+        weights: Mapping[str, Any] = content.get(given_weights.WEIGHTS) or {}
+        filled = filled_up(weights, decoder) if decoder and weights else {}
         if not filled:
             theirs(network, fname, verbose)
             return
