@@ -18,10 +18,10 @@ END = "<!-- blocks: end -->"
 
 SLOTS = {
     "network.width": "the control",
-    "network.block": "what a stage is made of",
-    "network.attention": "attention after a stage",
-    "network.gates": "gates on skip connections",
-    "network.path": "path of skip connections",
+    "network.block": "stages",
+    "network.attention": "after each stage",
+    "network.gates": "skip connections",
+    "network.path": "skip connections",
     "network.skips": "skip connections",
     "network.bottleneck": "lowest resolution",
     "network.shape": "second path",
@@ -48,8 +48,8 @@ def table(results: Mapping[str, Any]) -> str:
         results: Measured blocks of ``benchmarks/results/blocks.json`` by name, then by ``2D`` and ``3D``.
     """
     lines = [
-        "| part | where | what it is | paper | parameters | multiply-adds | features | step, 2D | step, 3D |",
-        "|---|---|---|---|---:|---:|---:|---:|---:|",
+        "| part | where | what it is | parameters | multiply-adds | features | step, 2D | step, 3D |",
+        "|---|---|---|---:|---:|---:|---:|---:|",
     ]
     for info, place in blocks():
         rows = results.get(info.name, {})
@@ -58,7 +58,7 @@ def table(results: Mapping[str, Any]) -> str:
         counted = [f"{counts[f'{what} over planned']:.2f}" if counts else "" for what in COUNTED]
         timed = [rows.get(key, {}).get("over planned") for key in ("2D", "3D")]
         steps = [f"{over['ratio']:.2f}" if over else "" for over in timed]
-        cells = (f"`{info.name}`", place, info.summary, info.paper.short, *counted, *steps)
+        cells = (f"`{info.name}`", place, info.summary, *counted, *steps)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
