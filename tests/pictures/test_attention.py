@@ -18,7 +18,7 @@ from nnunet_tricks.conformance.steps import STEPS
 from nnunet_tricks.door import trainers
 from nnunet_tricks.pictures.attention.model import AttentionLook
 from nnunet_tricks.pictures.attention.picture import draw
-from nnunet_tricks.tricks.network.blocks.viewing import View, Viewable, views_of
+from nnunet_tricks.tricks.network.blocks.viewing import AttentionView, Viewable, views_of
 
 
 class HalfGate(nn.Module):
@@ -62,8 +62,8 @@ def test_views_are_what_modules_make_of_the_image_in_their_order() -> None:
 
 
 def test_a_picture_of_maps_and_weights(tmp_path: Path) -> None:
-    views = [View("a map", torch.rand(4, 4)), *[View("other", torch.rand(2, 3)) for _ in range(5)]]
-    look = AttentionLook("case", torch.rand(16, 16), [*views, View("channels", torch.rand(12))])
+    views = [AttentionView("a map", torch.rand(4, 4)), *[AttentionView("other", torch.rand(2, 3)) for _ in range(5)]]
+    look = AttentionLook("case", torch.rand(16, 16), [*views, AttentionView("channels", torch.rand(12))])
     draw(look, "title", tmp_path / "picture.png")
     with Image.open(tmp_path / "picture.png") as picture:
         assert picture.format == "PNG"

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nnunet_tricks.nnunet.model_folder import FINAL
 from nnunet_tricks.pictures.trained import TrainedFold
-from nnunet_tricks.tricks.network.blocks.viewing import View, Viewable, views_of
+from nnunet_tricks.tricks.network.blocks.viewing import AttentionView, Viewable, views_of
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class AttentionLook:
 
     case: str
     image: Tensor
-    views: list[View]
+    views: list[AttentionView]
 
 
 class AttentiveModel(TrainedFold):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nnunet_tricks.pictures.attention.model import AttentionLook
-from nnunet_tricks.tricks.network.blocks.viewing import View
+from nnunet_tricks.tricks.network.blocks.viewing import AttentionView
 from nnunet_tricks.utilities.files import replacing
 
 COLUMNS = 4
@@ -63,7 +63,7 @@ def _image(axis: Axes, image: NDArray[np.float32], title: str) -> None:
     axis.set_yticks([])
 
 
-def _map(axis: Axes, image: NDArray[np.float32], view: View) -> None:
+def _map(axis: Axes, image: NDArray[np.float32], view: AttentionView) -> None:
     low, high = float(view.values.min()), float(view.values.max())
     _image(axis, image, f"{view.name}\n{low:.3g} (dark) to {high:.3g} (bright)")
     height, width = image.shape
@@ -73,7 +73,7 @@ def _map(axis: Axes, image: NDArray[np.float32], view: View) -> None:
     axis.imshow(shown, cmap="inferno", alpha=COVER, extent=whole, interpolation="nearest", vmin=low, vmax=high)
 
 
-def _bars(axis: Axes, view: View) -> None:
+def _bars(axis: Axes, view: AttentionView) -> None:
     weights = view.values.sort(descending=True).values.numpy()
     axis.bar(range(len(weights)), weights, width=0.9, color="#1b9e77")
     axis.set_title(f"{view.name}: weights of {len(weights)} channels, largest first", fontsize=7)

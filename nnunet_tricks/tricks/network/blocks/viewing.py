@@ -40,7 +40,7 @@ class Viewable(Protocol):
 
 
 @dataclass(frozen=True)
-class View:
+class AttentionView:
     """What a module made of one image.
 
     Attributes:
@@ -58,7 +58,7 @@ class View:
 
 
 @torch.inference_mode()
-def views_of(network: nn.Module, image: Tensor) -> list[View]:
+def views_of(network: nn.Module, image: Tensor) -> list[AttentionView]:
     """What the viewable modules of a network make of an image, in the order in which the network calls them.
 
     Args:
@@ -68,7 +68,7 @@ def views_of(network: nn.Module, image: Tensor) -> list[View]:
     Returns:
         A view for each call of a viewable module.
     """
-    seen: list[View] = []
+    seen: list[AttentionView] = []
     viewing = False
 
     def remember(module: Any, inputs: tuple[Any, ...]) -> None:
@@ -76,7 +76,7 @@ def views_of(network: nn.Module, image: Tensor) -> list[View]:
         if viewing:  # a part of a module that is looked at right now
             return
         viewing = True
-        seen.append(View(module.view_name, module.view(*inputs)[0].float().cpu()))
+        seen.append(AttentionView(module.view_name, module.view(*inputs)[0].float().cpu()))
         viewing = False
 
     handles = [m.register_forward_pre_hook(remember) for m in network.modules() if isinstance(m, Viewable)]
