@@ -49,6 +49,7 @@ GROUPS = {
         "tune": "choose thresholds and steps, measured on other folds",
         "export": "a model for colleagues who have only nnU-Net",
         "show-ife": "which feature maps a model with IFE shows twice",
+        "show-attention": "where gates and attention of a model look",
     },
     "compare": {
         "evaluate": "measure predictions: Dice, HD95, lesions and more",

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from nnunet_tricks.catalogue import EVERYTHING
+from nnunet_tricks.catalogue import CATALOGUE, EVERYTHING
 from nnunet_tricks.catalogue.info import HOOKS
 from nnunet_tricks.cli import COMMANDS, GROUPS
 from nnunet_tricks.experiment import keys
 from nnunet_tricks.experiment.spec import read_experiment
 from tests.checkout import ROOT
-from tests.conformance.situations import met
-from website import evidence
+from tests.conformance.situations import met, needs_others
+from website import blocks_table, evidence
 from website.autolinks import with_generated_links
 from website.pages import tricks
 from website.pages.checked import IMAGES, LABELS
@@ -202,7 +202,7 @@ def test_a_page_names_the_situations_of_the_conformance_tests(info: tricks.Trick
         for place in situations
     ]
     assert [row[:3] for row in rows] == expected
-    assert f"nnunet-tricks conformance {info.trainer}" in section or info.place == "weights"
+    assert f"nnunet-tricks conformance {info.trainer}" in section or needs_others(info)
 
 
 def test_a_step_after_training_is_told_by_its_own_function() -> None:
@@ -303,3 +303,14 @@ def test_words_for_generated_pages_become_links() -> None:
 def test_generated_pages_have_a_title_each() -> None:
     for place, content in generated_pages():
         assert re.search(r"^# \S", content, re.M), place
+
+
+def test_the_table_of_blocks_is_the_catalogues_with_what_was_measured() -> None:
+    page = blocks_table.PAGE.read_text(encoding="utf-8")
+    assert page == blocks_table.inserted(page), "run 'python -m website.blocks_table'"
+    networks = {info for info in CATALOGUE if info.place == "network" and "network.backbone" not in info.hooks}
+    others = {info for info in networks if info.base or "network.norm" in info.hooks}
+    assert {info for info, _ in blocks_table.blocks()} == networks - others
+    counts = {"parameters over planned": 1.5, "multiply-adds over planned": 2, "activations over planned": 3}
+    measured = {"2D": counts | {"over planned": {"ratio": 1.234}}}
+    assert "| 1.50 | 2.00 | 3.00 | 1.23 |  |" in blocks_table.table({"ShapeStream": measured})

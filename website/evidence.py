@@ -148,6 +148,13 @@ def _networks(trick: str) -> Iterator[Cost]:
         dimensions = f"{len(row['batch']) - 2}D"
         time = row["over planned"]["ratio"]
         yield Cost(f"training step, {dimensions} ({shape})", "nnU-Net's planned U-Net", time, "", file)
+    file = "benchmarks/results/blocks.json"
+    for dimensions, row in _results(file, "blocks").get(trick, {}).items() if (ROOT / file).is_file() else ():
+        shape = " x ".join(map(str, row["batch"]))
+        memory = f"{row['activations over planned']:.2f} x its activations"
+        if "over planned" in row:
+            time = row["over planned"]["ratio"]
+            yield Cost(f"training step, {dimensions} ({shape})", row["beside"], time, memory, file)
 
 
 @cache

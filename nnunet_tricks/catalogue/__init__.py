@@ -6,6 +6,8 @@ from nnunet_tricks.catalogue.entries import (
     annotation,
     augmentation,
     bases,
+    blocks,
+    connections,
     enhancement,
     inference,
     networks,
@@ -17,6 +19,7 @@ from nnunet_tricks.catalogue.entries import (
     pretraining,
     sampling,
     shape,
+    stems,
     supervision,
     voxel,
 )
@@ -36,7 +39,10 @@ CATALOGUE: tuple[TrickInfo, ...] = (
     *pretraining.ENTRIES,
     *pretext.ENTRIES,
     *optimizer.ENTRIES,
+    *stems.ENTRIES,
     *bases.ENTRIES,
+    *connections.ENTRIES,
+    *blocks.ENTRIES,
 )
 
 AFTER_TRAINING: tuple[TrickInfo, ...] = (*inference.ENTRIES, *postprocessing.ENTRIES)

@@ -28,6 +28,8 @@ EPOCHS = (0, 1, 100, 999)
 
 _DRAWN = ("sampling", "augmentation", "mirroring")
 _TARGETS = ("targets", "labels", "supervision", "network.backbone")
+_WHOLE_SLOTS = {"network.backbone", "network.input"}
+"""Slots whose claim allows more than that of their hook."""
 _COMPUTED = ("task", "loss", "network", "weights", *_DRAWN, *_TARGETS)
 
 EXCUSED_BY = {
@@ -39,9 +41,9 @@ EXCUSED_BY = {
     "end of a training that stands still": ("stopping",),
     "sampling": ("sampling",),
     "cases drawn": ("sampling",),
-    "training patches": _DRAWN,
+    "training patches": (*_DRAWN, "network.input"),
     "training targets": (*_DRAWN, *_TARGETS),
-    "validation patches": ("sampling",),
+    "validation patches": ("sampling", "network.input"),
     "validation targets": ("sampling", *_TARGETS),
     "levels of supervision": ("supervision", "network.backbone"),
     "weights of supervision": ("supervision", "network.backbone"),
@@ -124,7 +126,7 @@ def check_baseline(
     Returns:
         One step per observation: passed if both are equal, not applicable if the trick claims the difference.
     """
-    claimed = {hook.partition(".")[0] for hook in hooks} | {hook for hook in hooks if hook == "network.backbone"}
+    claimed = {hook.partition(".")[0] for hook in hooks} | _WHOLE_SLOTS.intersection(hooks)
     try:
         theirs = _observed_once(bench, base, situation)
         with bench.room(trainer, situation) as run:

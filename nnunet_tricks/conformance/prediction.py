@@ -9,6 +9,7 @@ from nnunetv2.utilities.label_handling.label_handling import determine_num_input
 from torch import Tensor, nn
 
 from nnunet_tricks.conformance.checks import require
+from nnunet_tricks.training.trainer import TrickTrainer
 
 TOLERANCE = 1e-4
 """Relative, between two networks of the same weights."""
@@ -29,6 +30,8 @@ def require_same_network(predictor: nnUNetPredictor, trainer: nnUNetTrainer) -> 
     """
     plans, configuration = predictor.plans_manager, predictor.configuration_manager
     channels = determine_num_input_channels(plans, configuration, predictor.dataset_json)
+    if isinstance(trainer, TrickTrainer):
+        channels = trainer.input_channels(channels)
     image = torch.randn((1, channels, *configuration.patch_size), generator=torch.Generator().manual_seed(0))
     network = predictor.network
     network.load_state_dict(predictor.list_of_parameters[0])

@@ -26,6 +26,7 @@ from nnunet_tricks.conformance.rank_group import SAMPLES, group, half_of, joined
 from nnunet_tricks.conformance.run import Run
 from nnunet_tricks.nnunet import patches
 from nnunet_tricks.nnunet.sandbox import seed_everything
+from nnunet_tricks.training.trainer import TrickTrainer
 
 STEPS = 2
 """Training steps. DDP complains in the second one about what the first left out."""
@@ -73,9 +74,10 @@ def train_network(
         alone = run.build()
         before = deepcopy(alone.network.state_dict())
         target = joined_target(alone)
+        channels = alone.num_input_channels
         data = torch.randn(
             SAMPLES,
-            alone.num_input_channels,
+            alone.input_channels(channels) if isinstance(alone, TrickTrainer) else channels,
             *alone.configuration_manager.patch_size,
             generator=torch.Generator().manual_seed(0),
         )

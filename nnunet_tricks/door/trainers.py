@@ -45,8 +45,9 @@ def is_made_here(trainer: type) -> bool:
 @cache
 def _build(name: str) -> type:
     read = parse(name)
-    # A network is built by the last class, so that the others can change it.
-    tricks = sorted(read.switched, key=lambda trick: "network.backbone" in trick.info.hooks)
+    # A network is built by the last class, so that the others can change it, the first one last. The first one also
+    # gets the very configuration that prediction holds; others may get copies.
+    tricks = sorted(read.switched, key=lambda trick: _place(trick.info))
     classes = [_class_of(trick.info, name) for trick in tricks]
     # Both need torch, which names that are illegal should not wait for.
     from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
@@ -59,6 +60,13 @@ def _build(name: str) -> type:
         return written[0]
     what = "; ".join(trick.info.summary for trick in read.switched) or "nothing switched"
     return type(name, (*classes, TrickTrainer), {"__module__": __name__, "__doc__": f"nnU-Net with: {what}."})
+
+
+def _place(info: TrickInfo) -> int:
+    """Where a class stands: blocks are put into what all others have built, and attention behind the blocks."""
+    places = {"network.input": -3, "network.attention": -2, "network.block": -1, "network.backbone": 1}
+    # A whole network claims several of these, and is built first.
+    return max((place for hook, place in places.items() if hook in info.hooks), default=0)
 
 
 def _class_of(info: TrickInfo, name: str) -> type:

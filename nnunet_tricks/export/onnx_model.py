@@ -198,6 +198,11 @@ class _Network:
         self._configuration = self._plans.get_configuration(self._name)
         self._labels: LabelManager = self._plans.get_label_manager(self._dataset)
         self._channels = determine_num_input_channels(self._plans, self._configuration, self._dataset)
+        if issubclass(trainer, TrickTrainer) and trainer.input_channels(self._channels) != self._channels:
+            raise ValueError(
+                f"{self.trainer_name} sees each slice with its neighbours, which programs that run an ONNX file would "
+                "not give it: export a model that sees plain images"
+            )
         # A copy: nnU-Net's own trainers write into what they are given.
         own = ConfigurationManager(deepcopy(self._configuration.configuration))
         heads = self._labels.num_segmentation_heads

@@ -184,6 +184,15 @@ class TrickTrainer(nnUNetTrainer):
         """
         return weights
 
+    @classmethod
+    def input_channels(cls, channels: int) -> int:
+        """Number of channels that the network gets.
+
+        Args:
+            channels: Number of channels of the preprocessed image, and of the first stage of a cascade.
+        """
+        return channels
+
     @property
     def batch_dice(self) -> bool:
         """Whether nnU-Net planned to compute overlap over the batch as if it were one image."""

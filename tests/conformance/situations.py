@@ -34,6 +34,7 @@ WITH_WEIGHTS = {
     "Genesis": SOLID,
     "Freeze_first1_Masked_noskips": FLAT,
     "Contrastive_EncoderLR": Situation("labels+ignore", "2d", True),
+    "DeepStem_ResNet50UNet": FLAT,
 }
 """Trainers, each in one situation; the loss is nnU-Net's own, and so is what it makes of labels."""
 
@@ -67,7 +68,13 @@ neither compiled here nor predicted with. The slow tests do both."""
 
 
 def is_network(info: TrickInfo) -> bool:
-    return "network.backbone" in info.hooks
+    """Whether it is a network of another kind, or takes images with so many axes only as these do."""
+    return "network.backbone" in info.hooks or bool(info.dimensions and not info.base)
+
+
+def needs_others(info: TrickInfo) -> bool:
+    """Whether it is trained beside other tricks only."""
+    return info.place == "weights" or bool(info.beside)
 
 
 def situations_of(info: TrickInfo) -> tuple[Situation, ...]:
@@ -107,6 +114,6 @@ def met(info: TrickInfo) -> dict[str, tuple[Situation, ...]]:
         >>> list(met(tricks["Freeze"]))
         ['nnUNetTrainerGenesisUNet3D_Freeze_allbuthead_ModelsGenesis', 'nnUNetTrainerFreeze_first1_Pretrained']
     """
-    if info.place == "weights":
+    if needs_others(info):
         return {f"nnUNetTrainer{n}": (place,) for n, place in WITH_WEIGHTS.items() if info.name in n.split("_")}
     return {info.trainer: WITHOUT_LABELS.get(info.name) or situations_of(info)}

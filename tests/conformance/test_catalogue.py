@@ -22,6 +22,7 @@ from tests.conformance.situations import (
     claims_only,
     claims_within,
     is_network,
+    needs_others,
     situations_of,
 )
 
@@ -32,9 +33,9 @@ LOSS = {"loss", "targets", "supervision"}
 """Hooks whose tricks end where the gradient of the logits is. What checkpoints, validation and prediction make of a
 network is nnU-Net's own then, and the same in every situation."""
 
-CHECKED = tuple(info for info in CATALOGUE if info.place not in ("weights", "task"))
-"""What this file checks. Tricks of pretrained weights need others beside them, see ``test_pretrained.py``. Those that
-learn without labels are in ``test_without_labels.py``."""
+CHECKED = tuple(info for info in CATALOGUE if info.place != "task" and not needs_others(info))
+"""What this file checks. Tricks that need others beside them, such as pretrained weights, are in
+``test_pretrained.py``; those that learn without labels are in ``test_without_labels.py``."""
 
 END = ("epochs", "--val", "--c", "predict")
 UP_TO_THE_PATCHES = ("first stage", "build", "train steps", "val step")

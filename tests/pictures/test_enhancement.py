@@ -18,7 +18,8 @@ from nnunet_tricks.conformance.steps import STEPS
 from nnunet_tricks.door import trainers
 from nnunet_tricks.pictures.enhancement.counts import frequencies
 from nnunet_tricks.pictures.enhancement.images import cases
-from nnunet_tricks.pictures.enhancement.model import EnhancedModel, Look, StageSelection, _middle
+from nnunet_tricks.pictures.enhancement.model import EnhancedModel, Look, StageSelection
+from nnunet_tricks.pictures.trained import middle
 from nnunet_tricks.tricks.network.enhancement.selection import most_instructive
 
 
@@ -119,9 +120,9 @@ def test_channels_of_a_case_belong_together(tmp_path: Path) -> None:
 
 def test_the_middle_is_cut_or_padded() -> None:
     image = torch.arange(5.0 * 4 * 4).view(1, 5, 4, 4)
-    assert torch.equal(_middle(image, [3, 2, 4]), image[:, 1:4, 1:3])
-    assert torch.equal(_middle(image, [4, 4]), image[:, 2])
-    assert _middle(image, [7, 4, 4]).shape == (1, 7, 4, 4)
+    assert torch.equal(middle(image, [3, 2, 4]), image[:, 1:4, 1:3])
+    assert torch.equal(middle(image, [4, 4]), image[:, 2])
+    assert middle(image, [7, 4, 4]).shape == (1, 7, 4, 4)
 
 
 def test_choices_are_counted() -> None:

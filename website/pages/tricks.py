@@ -55,6 +55,7 @@ FAMILIES = {
     "network.backbone": "Networks",
     "network.norm": "Norm layers",
     "network.skips": "Feature enhancement",
+    "network": "Network blocks",
     "weights": "Pretrained weights",
     "optimizer": "Optimiser and schedule",
     "schedule": "Optimiser and schedule",

@@ -40,7 +40,20 @@ KINDS: Mapping[str, tuple[str, str]] = {
         "Channels of each enhanced skip connection in the order of their scores, after a few steps of training. "
         "Those in a green frame are shown twice.",
     ),
+    "network.gates": ("", "A gate's coefficients are those of a trained network: there is no picture of it."),
+    "network.path": ("", "A path changes features of the network: there is no picture of it."),
+    "network.bottleneck": ("", "It changes the deepest features of the network: there is no picture of it."),
     "network.norm": ("", "A norm layer rescales features of the network: there is no picture of it."),
+    "network.block": ("", "A block is what a stage of the network computes: there is no picture of it."),
+    "network.attention": (
+        "",
+        "Attention is what a trained network weights its features by: there is no picture of it without one.",
+    ),
+    "network": (
+        "",
+        "It changes what the network computes, and a picture would need a trained one: `nnunet-tricks show-attention` "
+        "draws what a model of yours looks at. [Which block?](../blocks.md).",
+    ),
     "optimizer": ("", "An optimiser changes how the weights move: there is no picture of it."),
     "schedule": ("curves:schedule_picture", "The learning rate over a training, beside nnU-Net's."),
     "stopping": ("", "It changes after how many epochs a training ends: there is no picture of it."),

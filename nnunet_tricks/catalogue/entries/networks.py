@@ -10,7 +10,19 @@ _FOLDER = "nnunet_tricks.tricks.network.architecture"
 _ENCODERS = ("pretrained encoders", "other networks")
 _EXTRA = "networks"
 _SMP, _MONAI = "segmentation_models_pytorch", "monai"
-_WHOLE = ("supervision", "network.backbone", "network.block", "network.norm", "network.bottleneck")
+_BACKBONE = ("network.backbone", "network.width")
+"""What an encoder of its own replaces: it has channels of its own."""
+_WHOLE = (
+    "supervision",
+    *_BACKBONE,
+    "network.block",
+    "network.norm",
+    "network.gates",
+    "network.path",
+    "network.bottleneck",
+    "network.stem",
+    "network.shape",
+)
 """What a whole network replaces: it has blocks and norm layers of its own, and one output."""
 
 
@@ -39,7 +51,7 @@ def backbone(
     """
     return TrickInfo(
         name=name,
-        hooks=("network.backbone",),
+        hooks=_BACKBONE,
         phase=MODEL,
         module=f"{_FOLDER}.{module}",
         summary=summary,

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import io
-from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from acvl_utils.cropping_and_padding.padding import pad_nd_image
-from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from torch import Tensor, nn
 
-from nnunet_tricks.door.lookup import find_trainer, findable
-from nnunet_tricks.nnunet.model_folder import FINAL, find_model, load
+from nnunet_tricks.nnunet.model_folder import FINAL
+from nnunet_tricks.pictures.trained import TrainedFold
 from nnunet_tricks.tricks.network.enhancement.decoder import EnhancedDecoder, enhanced_decoder
 from nnunet_tricks.tricks.network.enhancement.selection import Enhancement
 
@@ -56,47 +52,23 @@ class Look:
     selections: list[StageSelection]
 
 
-class EnhancedModel:
-    """A fold of a trained model with enhanced skip connections.
-
-    Attributes:
-        trainer: Name of the trainer.
-        ending: Ending of the images' files.
-    """
+class EnhancedModel(TrainedFold):
+    """A fold of a trained model with enhanced skip connections."""
 
     def __init__(self, folder: Path, fold: str | None = None, checkpoint: str = FINAL, *, trust: bool = False) -> None:
-        """Load a fold.
-
-        Args:
-            folder: Folder ``<trainer>__<plans>__<configuration>``.
-            fold: Number of the fold, or ``all``; the first that exists if not given.
-            checkpoint: Name of the file in the fold.
-            trust: Whether the checkpoint may hold more than data, see ``nnunet.checkpoint``.
+        """Load a fold; arguments as for any trained fold.
 
         Raises:
-            ValueError: If it is no model folder, the checkpoint holds more than data, the model has no enhanced skip
-                connections, or it is the second stage of a cascade.
+            ValueError: Also if the model has no enhanced skip connections.
         """
-        model = find_model(folder, [fold] if fold else (), (checkpoint,))
-        self.trainer = load(folder / model.checkpoints[0], trust=trust)["trainer_name"]
-        # nnU-Net says on stdout that there is no GPU, although none is wanted.
-        with findable(find_trainer(self.trainer)), redirect_stdout(io.StringIO()):
-            self._predictor = nnUNetPredictor(device=torch.device("cpu"), allow_tqdm=False)
-            self._predictor.initialize_from_trained_model_folder(str(folder), (model.folds[0],), checkpoint)
-        decoder = enhanced_decoder(self._predictor.network)
+        super().__init__(folder, fold, checkpoint, trust=trust)
+        decoder = enhanced_decoder(self.network)
         if decoder is None or not any(layer.count for _, layer in decoder.enhanced()):
             raise ValueError(
                 f"{folder} was trained by {self.trainer}, which shows no channel twice: give a model of IFECurvature, "
                 "IFEEntropy or IFERandom"
             )
-        if self._predictor.configuration_manager.previous_stage_name:
-            raise ValueError(
-                f"{folder} is the second stage of a cascade, which needs predictions of the first: give the model of "
-                f"{self._predictor.configuration_manager.previous_stage_name}"
-            )
         self._decoder = decoder
-        self._predictor.network.load_state_dict(self._predictor.list_of_parameters[0])
-        self.ending = str(self._predictor.dataset_json["file_ending"])
 
     def look(self, case: str, files: list[str]) -> Look:
         """Preprocess an image as nnU-Net does, and look at the selections in the middle of it.
@@ -105,23 +77,8 @@ class EnhancedModel:
             case: Name of the image.
             files: Files of its channels.
         """
-        manager = self._predictor.configuration_manager
-        preprocessor = manager.preprocessor_class(verbose=False)
-        image, _, _ = preprocessor.run_case(
-            files, None, self._predictor.plans_manager, manager, self._predictor.dataset_json
-        )
-        patch = _middle(torch.as_tensor(image), list(manager.patch_size))
-        return Look(case, patch, selections(self._predictor.network, self._decoder, patch))
-
-
-def _middle(image: Tensor, size: list[int]) -> Tensor:
-    """The patch in the middle of (channels, *spatial); its middle slice where the network is 2D."""
-    if len(size) < image.ndim - 1:
-        image = image[:, image.shape[1] // 2]
-    padded = pad_nd_image(image, size, "constant", {"value": 0})
-    for axis, length in enumerate(size, start=1):
-        padded = padded.narrow(axis, (padded.shape[axis] - length) // 2, length)
-    return padded
+        patch = self.middle_patch(files)
+        return Look(case, patch, selections(self.network, self._decoder, patch))
 
 
 @torch.inference_mode()

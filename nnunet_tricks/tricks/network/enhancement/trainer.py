@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from collections.abc import Iterator
+from typing import ClassVar
 
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import nn
 
-from nnunet_tricks.training.trainer import TrickTrainer
-from nnunet_tricks.tricks.network.enhancement import pretrained
-from nnunet_tricks.tricks.network.enhancement.decoder import (
-    EnhancedDecoder,
-    axes_of_stage,
-    enhanced_decoder,
-    plain_decoder,
-)
+from nnunet_tricks.tricks.network.enhancement.decoder import axes_of_stage, enhanced_decoder, with_parts
+from nnunet_tricks.tricks.network.enhancement.decoder_trainer import DecoderTrainer
 from nnunet_tricks.tricks.network.enhancement.places import places_of
 from nnunet_tricks.tricks.network.enhancement.selection import Enhancement, Score
 from nnunet_tricks.tricks.network.enhancement.stages import chosen_stages
 
 
-class EnhancementTrainer(TrickTrainer):
+class EnhancementTrainer(DecoderTrainer):
     """A trainer whose network sees some channels of the skip connections twice.
 
     Attributes:
@@ -70,7 +64,7 @@ class EnhancementTrainer(TrickTrainer):
                 place.put(enhancement)
                 network.enhanced_places.append((place.name, enhancement))
             return network
-        decoder = plain_decoder(network, cls.trick)
+        decoder = with_parts(network, cls.trick)
         channels = decoder.encoder.output_channels
         stages = chosen_stages(len(channels) - 1, len(settings.r), settings.stages)
         enhancements = {
@@ -82,31 +76,17 @@ class EnhancementTrainer(TrickTrainer):
             )
             for stage, ratio in zip(stages, settings.r, strict=True)
         }
-        network.decoder = EnhancedDecoder(decoder, enhancements)
+        decoder.enhance(enhancements)
         for stage, enhancement in enhancements.items():
             if enhancement.count:
-                network.initialize(network.decoder.stages[-1 - stage].convs[0].conv)
+                network.initialize(decoder.stages[-1 - stage].convs[0].conv)
         return network
-
-    @classmethod
-    def adapted_weights(cls, weights: Mapping[str, Any], network: nn.Module) -> Mapping[str, Any]:
-        """Weights, also those of a plain U-Net, filled up with zeros."""
-        weights = super().adapted_weights(weights, network)
-        decoder = enhanced_decoder(network)
-        return {**weights, **pretrained.filled_up(weights, decoder)} if decoder else weights
 
     def initialize(self) -> None:
         """Build everything, and write into the log what is enhanced."""
         super().initialize()
-        # nnU-Net loads pretrained weights after this, and before the training starts.
-        pretrained.accept_plain_networks()
         for line in self._enhancements():
             self.print_to_log_file(f"{self.trick}: {line}", add_timestamp=False)
-
-    def on_train_start(self) -> None:
-        """Start as nnU-Net does; from now on no weights are loaded any more."""
-        super().on_train_start()
-        pretrained.leave_it_to_nnunet()
 
     def _enhancements(self) -> Iterator[str]:
         decoder = enhanced_decoder(self.network)

@@ -1,0 +1,1 @@
+"""Pictures of attention maps and channel weights of a trained model."""

@@ -1,0 +1,405 @@
+"""Stages of nnU-Net's planned U-Nets, found and changed after the network is built.
+
+nnU-Net plans each stage: its channels, its stride and its kernel. A block trick replaces what lies in between, and an
+attention trick adds something behind it. Stages are the ``StackedConvBlocks`` of the encoder and of the decoder, and
+the ``StackedResidualBlocks`` of residual encoders. The stem of a residual encoder is none: it has one convolution,
+which reads the image. Neither are the stages of a timm encoder.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import ceil, prod
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from dynamic_network_architectures.building_blocks.helper import convert_conv_op_to_dim, get_matching_pool_op
+from dynamic_network_architectures.building_blocks.residual import BasicBlockD, StackedResidualBlocks
+from dynamic_network_architectures.building_blocks.simple_conv_blocks import ConvDropoutNormReLU, StackedConvBlocks
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from nnunet_tricks.training.planned import Planned
+
+CONVOLUTIONS = 2
+"""Convolutions of a unit, as in the papers' blocks and in nnU-Net's residual ones. A planned stage with more has
+several units."""
+
+
+@dataclass(frozen=True)
+class UnitShape:
+    """What goes into a unit and comes out of it, by the plans.
+
+    Attributes:
+        in_channels: Number of channels that come in.
+        out_channels: Number of channels that go out.
+        kernel: Size of the planned convolutions along each axis; 1 where voxels are far apart.
+        stride: Step along each axis; sizes are divided by it.
+        convolutions: Number of planned convolutions in the unit's place, 1 or 2.
+        reads_image: Whether the image comes in, and not features.
+    """
+
+    in_channels: int
+    out_channels: int
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    convolutions: int = CONVOLUTIONS
+    reads_image: bool = False
+
+    @property
+    def is_strided(self) -> bool:
+        """Whether fewer voxels go out than come in."""
+        return any(step > 1 for step in self.stride)
+
+
+@dataclass(frozen=True)
+class StageLayers:
+    """Kinds of layers that a network is planned with; also those that a norm trick has put there.
+
+    Attributes:
+        conv: Class of the convolutions.
+        norm: Class of the norm layers, if there are any.
+        norm_settings: Its arguments after the number of channels.
+        dropout: Class of the dropout layers, if there are any.
+        dropout_settings: Its arguments.
+        nonlin: Class of the nonlinearities, if there are any.
+        nonlin_settings: Its arguments.
+        bias: Whether convolutions add a bias.
+        nonlin_first: Whether the nonlinearity comes before the norm.
+    """
+
+    conv: type[nn.Module]
+    norm: type[nn.Module] | None
+    norm_settings: dict[str, Any]
+    dropout: type[nn.Module] | None
+    dropout_settings: dict[str, Any]
+    nonlin: type[nn.Module] | None
+    nonlin_settings: dict[str, Any]
+    bias: bool
+    nonlin_first: bool = False
+
+    @classmethod
+    def of(cls, network: nn.Module) -> StageLayers:
+        """The layers of a network with one of nnU-Net's encoders, or with an encoder that has the same attributes."""
+        encoder: Any = network.encoder
+        planned = next((m for m in network.modules() if isinstance(m, ConvDropoutNormReLU)), None)
+        kinds = [type(layer) for layer in planned.all_modules] if planned else []
+        both = encoder.norm_op in kinds and encoder.nonlin in kinds
+        return cls(
+            conv=encoder.conv_op,
+            norm=encoder.norm_op,
+            norm_settings=encoder.norm_op_kwargs or {},
+            dropout=encoder.dropout_op,
+            dropout_settings=encoder.dropout_op_kwargs or {},
+            nonlin=encoder.nonlin,
+            nonlin_settings=encoder.nonlin_kwargs or {},
+            bias=bool(encoder.conv_bias),
+            nonlin_first=both and kinds.index(encoder.nonlin) < kinds.index(encoder.norm_op),
+        )
+
+    @property
+    def dimensions(self) -> int:
+        """Number of spatial axes."""
+        return int(convert_conv_op_to_dim(self.conv))
+
+    def convolution(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: Sequence[int] | None = None,
+        *,
+        stride: Sequence[int] | None = None,
+        rate: int = 1,
+        groups: int = 1,
+        bias: bool | None = None,
+    ) -> nn.Module:
+        """A convolution that keeps the size but for its stride.
+
+        Args:
+            in_channels: Number of channels that come in.
+            out_channels: Number of channels that go out.
+            kernel: Size along each axis, odd; 1 along all axes if not given.
+            stride: Step along each axis, 1 if not given.
+            rate: Voxels between neighbouring weights of the kernel (dilation).
+            groups: Groups of channels that do not see each other.
+            bias: Whether it adds a bias; as planned if not given.
+        """
+        size = tuple(kernel or (1,) * self.dimensions)
+        return self.conv(
+            in_channels,
+            out_channels,
+            size,
+            stride=tuple(stride or (1,) * self.dimensions),
+            padding=tuple(rate * (side - 1) // 2 for side in size),
+            dilation=rate,
+            groups=groups,
+            bias=self.bias if bias is None else bias,
+        )
+
+    def normalisation(self, channels: int) -> nn.Module:
+        """The norm layer; nothing where the plans have none."""
+        return self.norm(channels, **self.norm_settings) if self.norm else nn.Identity()
+
+    def nonlinearity(self) -> nn.Module:
+        """The nonlinearity; nothing where the plans have none."""
+        return self.nonlin(**self.nonlin_settings) if self.nonlin else nn.Identity()
+
+    def finish(self, channels: int) -> nn.Sequential:
+        """What nnU-Net has behind a convolution: dropout, norm and nonlinearity, as planned."""
+        parts: list[tuple[str, nn.Module]] = []
+        if self.dropout:
+            parts.append(("dropout", self.dropout(**self.dropout_settings)))
+        last = [("norm", self.normalisation(channels)), ("nonlin", self.nonlinearity())]
+        parts += reversed(last) if self.nonlin_first else last
+        return nn.Sequential(OrderedDict((name, p) for name, p in parts if not isinstance(p, nn.Identity)))
+
+    def finished(self, convolution: nn.Module, channels: int) -> nn.Sequential:
+        """A convolution with what nnU-Net has behind it.
+
+        Args:
+            convolution: The convolution, or several.
+            channels: Number of channels that it gives.
+        """
+        return nn.Sequential(OrderedDict([("conv", convolution), *self.finish(channels).named_children()]))
+
+    def normalised(self, convolution: nn.Module, channels: int) -> nn.Sequential:
+        """A convolution with a norm layer, for sums that come before the nonlinearity; see ``finished``."""
+        return nn.Sequential(OrderedDict([("conv", convolution), ("norm", self.normalisation(channels))]))
+
+    def pool(self, stride: Sequence[int]) -> nn.Module:
+        """The mean of as many voxels as the stride steps over; nothing where it steps over none."""
+        if prod(stride) == 1:
+            return nn.Identity()
+        pool: nn.Module = get_matching_pool_op(conv_op=self.conv, adaptive=False, pool_type="avg")(
+            tuple(stride), tuple(stride)
+        )
+        return pool
+
+    def shortcut(self, shape: UnitShape) -> nn.Module:
+        """The way around a residual unit, as nnU-Net's residual encoders have it.
+
+        It is the identity where channels and size stay. Otherwise it averages what the stride steps over, and a
+        convolution of one voxel with a norm layer makes the channels (ResNet-D, He T. et al. 2019).
+        """
+        parts = [self.pool(shape.stride)] if shape.is_strided else []
+        if shape.in_channels != shape.out_channels:
+            projection = self.convolution(shape.in_channels, shape.out_channels, bias=False)
+            parts.append(self.normalised(projection, shape.out_channels))
+        return nn.Sequential(*parts) if parts else nn.Identity()
+
+
+class BlockStage(nn.Module):
+    """A stage of other blocks.
+
+    Attributes:
+        convs: Its units, which compute one after the other. The name is that of nnU-Net's own stages.
+        output_channels: Number of channels that go out.
+        kernel: Size of the planned convolutions along each axis.
+    """
+
+    def __init__(self, units: Sequence[nn.Module], shape: UnitShape) -> None:
+        """Put units one behind the other.
+
+        Args:
+            units: The units.
+            shape: What goes into the first of them and comes out of it.
+        """
+        super().__init__()
+        self.convs = nn.Sequential(*units)
+        self.output_channels = shape.out_channels
+        self.kernel = shape.kernel
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features (B, C_in, *spatial) -> (B, C_out, *spatial / stride)."""
+        return cast(Tensor, self.convs(features))
+
+
+_KINDS = (StackedConvBlocks, StackedResidualBlocks, BlockStage)
+
+
+@dataclass(frozen=True)
+class FoundStage:
+    """A stage in a network.
+
+    Attributes:
+        name: Path of the stage in the network.
+        stage: The stage itself.
+    """
+
+    name: str
+    stage: Any
+
+    @property
+    def title(self) -> str:
+        """Name for people.
+
+        Examples:
+            >>> FoundStage("encoder.stages.2.0", None).title, FoundStage("decoder.stages.0", None).title
+            ('encoder stage 2', 'decoder stage 0')
+        """
+        part, _, place = self.name.partition(".")
+        return f"{part} {place.replace('stages.', 'stage ').partition('.')[0]}"
+
+    @property
+    def is_residual(self) -> bool:
+        """Whether nnU-Net planned residual blocks for it."""
+        return isinstance(self.stage, StackedResidualBlocks)
+
+    @property
+    def steps(self) -> nn.Sequential:
+        """What it computes, one after the other."""
+        return cast(nn.Sequential, self.stage.blocks if self.is_residual else self.stage.convs)
+
+    @property
+    def kernel(self) -> tuple[int, ...]:
+        """Size of its planned convolutions along each axis."""
+        return self.stage.kernel if isinstance(self.stage, BlockStage) else tuple(self._first.kernel_size)
+
+    def units(self) -> Iterator[UnitShape]:
+        """What stands in place of what nnU-Net planned: a unit for each residual block, or for two convolutions.
+
+        Raises:
+            ValueError: If it has bottleneck blocks, which no plans of nnU-Net's planners have.
+        """
+        planned = list(self.steps)
+        kind = BasicBlockD if self.is_residual else ConvDropoutNormReLU
+        if other := next((step for step in planned if not isinstance(step, kind)), None):
+            raise ValueError(
+                f"{self.name} is made of {type(other).__name__}, and other blocks can only replace {kind.__name__}"
+            )
+        convolutions = (
+            [CONVOLUTIONS] * len(planned)
+            if self.is_residual
+            else [len(planned[i : i + CONVOLUTIONS]) for i in range(0, len(planned), CONVOLUTIONS)]
+        )
+        first = UnitShape(
+            in_channels=self._first.in_channels,
+            out_channels=self.stage.output_channels,
+            kernel=self.kernel,
+            stride=tuple(self._first.stride),
+            convolutions=convolutions[0],
+            reads_image=self.name.startswith("encoder.stages.0.") and not self.is_residual,
+        )
+        yield first
+        ones = (1,) * len(first.stride)
+        for count in convolutions[1:]:
+            yield replace(first, in_channels=first.out_channels, stride=ones, convolutions=count, reads_image=False)
+
+    @property
+    def _first(self) -> Any:
+        """Its first convolution."""
+        step: Any = self.steps[0]
+        return step.conv1.conv if self.is_residual else step.conv
+
+
+def stages_of(network: nn.Module, trick: str) -> list[FoundStage]:
+    """The stages of a planned network, encoder first.
+
+    Args:
+        network: The network, whatever tricks have changed in it.
+        trick: Name of the trick that looks for them, for the message.
+
+    Raises:
+        ValueError: If the network has none.
+    """
+    stages = [
+        FoundStage(name, module)
+        for name, module in network.named_modules()
+        if isinstance(module, _KINDS) and name.startswith(("encoder.stages", "decoder."))
+    ]
+    if not stages:
+        kind = type(getattr(network, "body", network)).__name__
+        raise ValueError(
+            f"{trick} changes the stages of nnU-Net's own U-Nets (PlainConvUNet, ResidualEncoderUNet), or of its "
+            f"decoder under a timm encoder; the plans or another trick name {kind}"
+        )
+    return stages
+
+
+def replace_stages(
+    network: nn.Module,
+    trick: str,
+    make: Callable[[UnitShape, StageLayers], nn.Module],
+    *,
+    residual: bool = True,
+) -> None:
+    """Put other blocks into the place of nnU-Net's, with first weights as nnU-Net draws them.
+
+    Args:
+        network: The network, which is changed.
+        trick: Name of the trick, for messages.
+        make: Makes a unit.
+        residual: Whether stages of residual blocks are replaced, too.
+
+    Raises:
+        ValueError: If the network has no such stages.
+    """
+    layers = StageLayers.of(network) if hasattr(network, "encoder") else None
+    for found in stages_of(network, trick):
+        if layers is None or (found.is_residual and not residual):
+            continue
+        shapes = list(found.units())
+        stage = BlockStage([make(shape, layers) for shape in shapes], shapes[0])
+        stage.apply(cast(Any, network).initialize)
+        parent, _, name = found.name.rpartition(".")
+        setattr(network.get_submodule(parent), name, stage)
+
+
+def extend_stages(network: nn.Module, trick: str, make: Callable[[FoundStage, StageLayers], nn.Module]) -> None:
+    """Put something behind each stage; names of the weights that were there stay.
+
+    Args:
+        network: The network, which is changed.
+        trick: Name of the trick, for messages.
+        make: Makes what comes behind a stage.
+
+    Raises:
+        ValueError: If the network has no stages of nnU-Net's.
+    """
+    found = stages_of(network, trick)
+    layers = StageLayers.of(network)
+    for stage in found:
+        addition = make(stage, layers)
+        addition.apply(cast(Any, network).initialize)
+        stage.steps.append(addition)
+
+
+def count_of(network: nn.Module, kind: type[nn.Module]) -> str:
+    """In how many stages of encoder and decoder a network has modules of a kind, in words for the log.
+
+    Args:
+        network: The network; also inside DDP and torch.compile.
+        kind: Class of the modules, one in each stage, which may have others inside.
+    """
+    names: list[str] = []
+    for name, module in network.named_modules():
+        if isinstance(module, kind) and not (names and name.startswith(f"{names[-1]}.")):
+            names.append(name)
+    below = sum("encoder." in name for name in names)
+    return f"{below} stages of the encoder and {len(names) - below} of the decoder"
+
+
+def require_voxels(planned: Planned, trick: str) -> None:
+    """Refuse plans with one voxel in the deepest stage, where its norm layer would be left with nothing.
+
+    nnU-Net's planned network cannot be trained with them either, and says so only after it has made a folder.
+
+    Args:
+        planned: Plans, configuration and labels.
+        trick: Name of the trick, for the message.
+
+    Raises:
+        ValueError: If instance norm sees a single voxel, or batch norm a single one of a single patch.
+    """
+    arguments = planned.configuration.network_arch_init_kwargs
+    patch, norm = planned.configuration.patch_size, str(arguments.get("norm_op"))
+    size = [ceil(side / step) for side, step in zip(patch, np.prod(arguments["strides"], axis=0), strict=True)]
+    values = planned.batch_size if "BatchNorm" in norm else 1
+    if prod(size) * values > 1 or not ("InstanceNorm" in norm or "BatchNorm" in norm):
+        return
+    raise ValueError(
+        f"{trick} is among norm layers that need at least 2 voxels, and a patch of {'x'.join(map(str, patch))} has one "
+        "voxel in the network's deepest stage: plan larger patches with 'nnunet-tricks plan --patch'"
+    )

@@ -1,0 +1,1 @@
+"""Neighbouring slices as channels of a 2D network."""
