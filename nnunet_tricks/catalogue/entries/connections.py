@@ -64,7 +64,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         parameters=(
             Parameter(
                 name="n",
-                default=(1.0,),
+                default=(0.0, 1.0),
                 high=8,
                 help="residual units of each skip connection, from shallow to deep; the last number is for all deeper "
                 "ones",

@@ -4,7 +4,8 @@ Features of the encoder have seen few layers, and those of the decoder many. Ibt
 rethinking the U-Net architecture for multimodal biomedical image segmentation", Neural Networks 2020, put a chain of
 residual units between them. Here a unit is $x + W_3 f(W_2 * f(W_1 x))$ with norm layers before both activations f:
 $W_1$ leads to a quarter of the channels, $W_2$ has the plans' kernel, and $W_3$ leads back and begins with zeros. So
-the network begins as the planned one, bit for bit. ``n`` counts the units, from shallow to deep.
+the network begins as the planned one, bit for bit. ``n`` counts the units, from shallow to deep. By default there is
+none at full resolution, where it costs more than all others together in 3D, and one on each other skip connection.
 
 ``wide`` is the paper's unit with all channels, $N f(f(N W * x) + N W_s x)$ with norm layers N, and ``n4x3x2x1_wide``
 the paper's path. It is not the default because of its cost: one such unit at full resolution has more multiplications

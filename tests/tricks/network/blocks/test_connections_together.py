@@ -33,7 +33,7 @@ def test_parts_of_all_slots_stand_in_one_network(trainer: str, configuration: st
     decoder = mine.decoder
     assert isinstance(decoder, EnhancedDecoder)
     assert list(decoder.gates) == ["1", "2"]
-    assert list(decoder.paths) == ["0", "1", "2"]
+    assert list(decoder.paths) == ["1", "2"]
     assert decoder.bottleneck is not None
     stepped(mine, image_of(configuration))
     assert all(weight.grad is not None for weight in mine.parameters())

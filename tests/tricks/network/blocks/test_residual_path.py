@@ -65,12 +65,12 @@ def test_it_begins_as_the_planned_network_bit_for_bit(configuration: str, networ
 
 
 def test_flat_kernels_stay_flat() -> None:
-    paths = built("ResidualPath_wide", "3d_fullres").decoder.paths
+    paths = built("ResidualPath_n1_wide", "3d_fullres").decoder.paths
     assert [path[0].block[0].kernel_size for path in paths.values()] == [(1, 3, 3), (3, 3, 3), (3, 3, 3)]
 
 
-def test_skip_connections_can_be_left_out() -> None:
-    assert list(built("ResidualPath_n0x1").decoder.paths) == ["1", "2"]
+def test_by_default_full_resolution_is_left_out() -> None:
+    assert list(built("ResidualPath").decoder.paths) == ["1", "2"]
 
 
 @pytest.mark.parametrize(
