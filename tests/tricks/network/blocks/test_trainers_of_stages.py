@@ -64,7 +64,7 @@ def test_weights_of_a_plain_network_are_refused_before_a_folder_is_made(
     with bench.room(found(name), Situation("labels", "2d", True)) as run:
         planned = Planned.of(deepcopy(run.data.plans), "2d", run.data.dataset_json)
         network = found(name).planned_network(planned)
-        plain = found("").planned_network(planned)
+        plain = found("_run2").planned_network(planned)
         file = tmp_path / "checkpoint_final.pth"
         torch.save(
             {"network_weights": {key: torch.zeros(value.shape) for key, value in plain.state_dict().items()}}, file
