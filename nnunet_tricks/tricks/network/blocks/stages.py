@@ -397,7 +397,7 @@ def require_voxels(network: nn.Module | None, planned: Planned, trick: str) -> N
     arguments = planned.configuration.network_arch_init_kwargs
     patch = planned.configuration.patch_size
     size = [ceil(side / step) for side, step in zip(patch, np.prod(arguments["strides"], axis=0), strict=True)]
-    alone = [nn.modules.instancenorm._InstanceNorm]
+    alone: list[type[nn.Module]] = [nn.modules.instancenorm._InstanceNorm]
     alone += [nn.modules.batchnorm._BatchNorm] if planned.batch_size == 1 else []
     if network is None or prod(size) > 1 or not any(isinstance(m, tuple(alone)) for m in network.modules()):
         return
