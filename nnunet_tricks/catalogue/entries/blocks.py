@@ -104,7 +104,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         summary="each layer of a stage sees the results of all layers before it",
         formula="x_l = H_l([x_0, ..., x_(l-1)]), l = 1 to n; y = H([x_0, ..., x_n]) with a kernel of 1",
         paper=cited("huang2017densely"),
-        challenges=("few training cases",),
+        challenges=("small data sets",),
         use_when="with few cases: features are used again, and parameters are fewer",
         avoid_when="where memory is short: joined features are kept beside the single ones",
         parameters=(
@@ -133,7 +133,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         summary="convolutions see their own result again, and are added to their input (R2U-Net)",
         formula="x(t) = nonlin(norm(W_f * x + W_r * x(t-1))), t = 1 to steps; y = x + x(steps) of two such layers",
         paper=cited("alom2018recurrent"),
-        challenges=("few training cases",),
+        challenges=("small data sets",),
         use_when="to redo R2U-Net, with time to spare",
         avoid_when="where time or memory count: each step costs what a convolution of the stage does",
         parameters=(

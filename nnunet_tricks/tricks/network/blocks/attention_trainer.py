@@ -88,7 +88,7 @@ class AttentionTrainer(TrickTrainer):
     def check_planned(cls, planned: Planned) -> None:
         """Refuse a stage of one voxel, which norm layers would make to nothing."""
         super().check_planned(planned)
-        require_voxels(planned, cls.attention_trick)
+        require_voxels(cls.planned_network(planned), planned, cls.attention_trick)
 
     def initialize(self) -> None:
         """Build everything, and write into the log where the attention is and what it costs."""

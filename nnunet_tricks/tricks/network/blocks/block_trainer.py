@@ -71,7 +71,7 @@ class BlockTrainer(TrickTrainer):
     def check_planned(cls, planned: Planned) -> None:
         """Refuse a stage of one voxel, which norm layers would make to nothing."""
         super().check_planned(planned)
-        require_voxels(planned, cls.block_trick)
+        require_voxels(cls.planned_network(planned), planned, cls.block_trick)
 
     def initialize(self) -> None:
         """Build everything, and write into the log what was replaced and what that costs."""

@@ -381,12 +381,13 @@ def count_of(network: nn.Module, kind: type[nn.Module]) -> str:
     return f"{below} stages of the encoder and {len(names) - below} of the decoder"
 
 
-def require_voxels(planned: Planned, trick: str) -> None:
+def require_voxels(network: nn.Module | None, planned: Planned, trick: str) -> None:
     """Refuse plans with one voxel in the deepest stage, where its norm layer would be left with nothing.
 
     nnU-Net's planned network cannot be trained with them either, and says so only after it has made a folder.
 
     Args:
+        network: The network with all tricks of the name; ``None`` where it is not known.
         planned: Plans, configuration and labels.
         trick: Name of the trick, for the message.
 
@@ -394,10 +395,11 @@ def require_voxels(planned: Planned, trick: str) -> None:
         ValueError: If instance norm sees a single voxel, or batch norm a single one of a single patch.
     """
     arguments = planned.configuration.network_arch_init_kwargs
-    patch, norm = planned.configuration.patch_size, str(arguments.get("norm_op"))
+    patch = planned.configuration.patch_size
     size = [ceil(side / step) for side, step in zip(patch, np.prod(arguments["strides"], axis=0), strict=True)]
-    values = planned.batch_size if "BatchNorm" in norm else 1
-    if prod(size) * values > 1 or not ("InstanceNorm" in norm or "BatchNorm" in norm):
+    alone: list[type[nn.Module]] = [nn.modules.instancenorm._InstanceNorm]
+    alone += [nn.modules.batchnorm._BatchNorm] if planned.batch_size == 1 else []
+    if network is None or prod(size) > 1 or not any(isinstance(m, tuple(alone)) for m in network.modules()):
         return
     raise ValueError(
         f"{trick} is among norm layers that need at least 2 voxels, and a patch of {'x'.join(map(str, patch))} has one "
