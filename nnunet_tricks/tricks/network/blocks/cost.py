@@ -20,7 +20,7 @@ GIB = 2**30
 
 
 @dataclass(frozen=True)
-class Cost:
+class NetworkCost:
     """What a network costs in training.
 
     Attributes:
@@ -35,14 +35,14 @@ class Cost:
     multiply_adds: int
     activations: int
 
-    def against(self, planned: Cost) -> str:
+    def against(self, planned: NetworkCost) -> str:
         """All three in words, and how much more or less they are than those of another network.
 
         Args:
             planned: Cost of the network to compare with.
 
         Examples:
-            >>> Cost(3_120_000, 8 * 10**9, 6 * 2**30).against(Cost(3_000_000, 8 * 10**9, 5 * 2**30))
+            >>> NetworkCost(3_120_000, 8 * 10**9, 6 * 2**30).against(NetworkCost(3_000_000, 8 * 10**9, 5 * 2**30))
             '3.12 million parameters (+4.0 %), 8 billion multiply-adds a patch (+0.0 %), 6 GiB of activations (+20.0 %)'
         """
         return (
@@ -53,7 +53,7 @@ class Cost:
         )
 
 
-def cost_of(network: nn.Module, shape: Sequence[int]) -> Cost:
+def cost_of(network: nn.Module, shape: Sequence[int]) -> NetworkCost:
     """Count what a network costs.
 
     The network sees a batch of the shape once. On torch's meta device nothing is computed and no memory is needed,
@@ -72,7 +72,7 @@ def cost_of(network: nn.Module, shape: Sequence[int]) -> Cost:
     Examples:
         >>> network = without_values(lambda: nn.Conv2d(3, 8, kernel_size=3, padding=1))
         >>> cost_of(network, (2, 3, 16, 16))
-        Cost(parameters=224, multiply_adds=55296, activations=6144)
+        NetworkCost(parameters=224, multiply_adds=55296, activations=6144)
     """
     from torch.utils.flop_counter import FlopCounterMode  # takes half a second, and predictions count nothing
 
@@ -94,7 +94,7 @@ def cost_of(network: nn.Module, shape: Sequence[int]) -> Cost:
         FlopCounterMode(display=False) as counter,
     ):
         network(torch.empty(tuple(shape), device=device))
-    return Cost(
+    return NetworkCost(
         parameters=sum(parameter.numel() for parameter in parameters),
         multiply_adds=counter.get_total_flops() // 2 // shape[0],
         activations=sum(size for _, size in kept.values()),
@@ -141,7 +141,7 @@ def _makers(trainer: TrickTrainer, changes: type[TrickTrainer]) -> list[Callable
     return [method.__get__(None, kind) for method in with_and_without]
 
 
-def _cost_without_values(make: Callable[[], nn.Module], shape: Sequence[int]) -> Cost:
+def _cost_without_values(make: Callable[[], nn.Module], shape: Sequence[int]) -> NetworkCost:
     network = without_values(make).to("meta")
     with seeded():  # layers that draw, such as dropout, must not shift what the training draws
         return cost_of(network, shape)

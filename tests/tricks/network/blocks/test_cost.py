@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from nnunet_tricks.training.without_values import without_values
-from nnunet_tricks.tricks.network.blocks.cost import Cost, cost_of
+from nnunet_tricks.tricks.network.blocks.cost import NetworkCost, cost_of
 
 GROUPS = 4
 
@@ -92,7 +92,7 @@ def test_activations_are_what_stays_for_the_way_back() -> None:
 
 
 def test_the_line_says_how_much_more_and_less() -> None:
-    line = Cost(1500, 2 * 10**6, 3 * 2**20).against(Cost(1000, 4 * 10**6, 3 * 2**20))
+    line = NetworkCost(1500, 2 * 10**6, 3 * 2**20).against(NetworkCost(1000, 4 * 10**6, 3 * 2**20))
     assert line == (
         "1500 parameters (+50.0 %), 2 million multiply-adds a patch (-50.0 %), 3 MiB of activations (+0.0 %)"
     )
