@@ -626,7 +626,8 @@ def deep_loss(loss: Any, outputs: Sequence[Any], target: Any) -> Any:
         steps = tuple(
             slice(None, None, full // size) for full, size in zip(target.shape[2:], output.shape[2:], strict=True)
         )
-        levels.append(loss(output, target[(slice(None), slice(None), *steps)]) / 2**level)
+        place = (slice(None), slice(None), *steps)
+        levels.append(loss(output, target[place]) / 2**level)
     return sum(levels)
 
 
