@@ -73,7 +73,7 @@ def test_cbam_is_the_papers_equations(size: tuple[int, ...], kernel: tuple[int, 
         )
 
     channels = torch.sigmoid(perceptron(features.mean(axes)) + perceptron(features.amax(axes)))
-    weighted = features * channels[(..., *[None] * len(size))]
+    weighted = features * channels.view(2, 8, *(1,) * len(size))
     maps = torch.stack([weighted.mean(1), weighted.amax(1)], 1)
     look: Any = mine.voxels.look
     convolve = F.conv2d if len(size) == 2 else F.conv3d
