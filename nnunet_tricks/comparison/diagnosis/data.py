@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnunet_tricks.comparison.diagnosis.training import Training
-from nnunet_tricks.nnunet import case_file
+from nnunet_tricks.nnunet import annotated_classes, case_file
 from nnunet_tricks.nnunet.classes import Classes
 from nnunet_tricks.nnunet.folders import read_json
 from nnunet_tricks.nnunet.plans_file import resolve
@@ -50,6 +50,7 @@ class FoldData:
         training_total: Number of training cases.
         images: Images (C, Z, Y, X) and label maps (Z, Y, X) of some training cases.
         ignore: Label of voxels that nobody annotated.
+        lacking: Number of training cases that are not annotated for a class, for each class that some lack.
     """
 
     training: tuple[CaseClasses, ...]
@@ -57,6 +58,7 @@ class FoldData:
     training_total: int
     images: tuple[tuple[NDArray[np.float32], NDArray[np.int16]], ...]
     ignore: int | None
+    lacking: Mapping[str, int]
 
     def share(self, name: str, cases: Sequence[CaseClasses]) -> int:
         """Number of cases with a class."""
@@ -80,7 +82,7 @@ def read(training: Training, variables: Mapping[str, str] = os.environ) -> FoldD
     if place is None:
         return f"the preprocessed data of {name} are not here (nnUNet_preprocessed), so they were not looked at"
     try:
-        return _read(training, place)
+        return _read(training, place, variables)
     except (ValueError, OSError, KeyError) as error:
         return f"the preprocessed data of {name} were not looked at: {error}"
 
@@ -93,7 +95,7 @@ def _place(training: Training, name: str, variables: Mapping[str, str]) -> Path 
     return next((folder for folder in folders if folder.is_dir()), None)
 
 
-def _read(training: Training, place: Path) -> FoldData:
+def _read(training: Training, place: Path, variables: Mapping[str, str]) -> FoldData:
     configuration = training.text("configuration_name") or training.folder.parent.name.rpartition("__")[2]
     folder = place / resolve(training.plans, configuration)["data_identifier"]
     present = {file.stem for file in folder.glob("*.pkl")}
@@ -112,7 +114,17 @@ def _read(training: Training, place: Path) -> FoldData:
         len(train),
         tuple(images),
         classes.ignore,
+        _lacking(training, place, variables, train),
     )
+
+
+def _lacking(training: Training, place: Path, variables: Mapping[str, str], cases: Sequence[str]) -> Mapping[str, int]:
+    raw = Path(variables["nnUNet_raw"], place.name) if variables.get("nnUNet_raw") else None
+    table = annotated_classes.find(raw, place, training.description)
+    counts = (
+        {name: sum(name in table.lacking(case) for case in cases) for name in table.classes.values} if table else {}
+    )
+    return {name: count for name, count in counts.items() if count}
 
 
 def _cases(training: Training, place: Path, present: set[str]) -> tuple[list[str], list[str]]:

@@ -14,12 +14,16 @@ from nnunet_tricks.comparison.diagnosis.training import Training
 from nnunet_tricks.nnunet.classes import Classes
 
 MISSING = "class missing from the fold"
+LACKING = "cases that lack the class are trained as background"
 UNMEASURED = "class not in the validation cases"
 IGNORED = "ignore label everywhere"
 NO_BACKGROUND = "no background is annotated"
 BESIDE = "labels do not lie on their objects"
 ORDER = "order of the regions"
 NOT_FINITE = "values in the images that are no numbers"
+
+KNOWING = ("PartialLabels", "CompleteCases")
+"""Tricks that know what cases are annotated for."""
 
 VALIDATION_WORSE = "validation is much worse than pseudo-Dice"
 STAYS_AT_0 = "a class stays at 0"
@@ -39,6 +43,7 @@ def faults(training: Training, data: FoldData | None) -> Iterator[Finding]:
     yield from ignored
     if not ignored:
         yield from _missing(training, data)
+        yield from _lacking(training, data)
         yield from _beside(data)
     yield from _not_finite(data)
 
@@ -180,6 +185,25 @@ def _missing(training: Training, data: FoldData) -> Iterator[Finding]:
                 ("nnunet-tricks split DATASET --stratify labels makes folds with their share of each class",),
                 classes=(name,),
             )
+
+
+def _lacking(training: Training, data: FoldData) -> Iterator[Finding]:
+    """Cases that a table says lack a class, in a training that knows nothing of the table."""
+    if any(trick in training.trainer for trick in KNOWING):
+        return
+    for name, count in data.lacking.items():
+        yield Finding(
+            LACKING,
+            "",
+            "likely",
+            (
+                f"annotated.json says that {count} of {data.training_total} training cases are not annotated for "
+                f"'{name}'. {training.trainer} does not read it, so there the class is background",
+            ),
+            ("train with a trick that reads the table: it learns each class from the cases that are annotated for it",),
+            ("PartialLabels", "CompleteCases"),
+            (name,),
+        )
 
 
 def _beside(data: FoldData) -> Iterator[Finding]:

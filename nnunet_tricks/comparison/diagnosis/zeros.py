@@ -138,7 +138,8 @@ def _one_zero(training: Training, data: FoldData | None, index: int, values: lis
     def otherwise() -> Finding:
         return _without(training, data, name, words, seen, begin.number, fell=fell)
 
-    return Symptom(words, seen, ("class missing from the fold",), otherwise, (name,), begin.number)
+    causes = ("class missing from the fold", "cases that lack the class are trained as background")
+    return Symptom(words, seen, causes, otherwise, (name,), begin.number)
 
 
 def _without(
@@ -211,11 +212,8 @@ def _is_content(training: Training) -> str:
 
 
 def _losses(epochs: Sequence[LoggedEpoch], start: int) -> str:
-    first, then, last = epochs[0], epochs[max(start - 1, 0)], epochs[-1]
-    return (
-        f"training loss {first.train:.3g} in epoch {first.number}, {then.train:.3g} in epoch {then.number}, "
-        f"{last.train:.3g} in epoch {last.number}"
-    )
+    shown = dict.fromkeys((0, max(start - 1, 0), len(epochs) - 1))
+    return "training loss " + ", ".join(f"{epochs[at].train:.3g} in epoch {epochs[at].number}" for at in shown)
 
 
 def undefined(training: Training) -> Iterator[Symptom]:

@@ -80,6 +80,25 @@ def test_what_was_seen_is_joined_to_the_cause(name: str, symptom: str, tmp_path:
     assert finding.advice
 
 
+def test_cases_that_lack_the_class_are_named_where_the_trainer_does_not_know(tmp_path: Path) -> None:
+    folder = model("missing")
+    description = json.loads((folder / "dataset.json").read_text())
+    dataset = json.loads((folder / "plans.json").read_text())["dataset_name"]
+    first, second = [name for name in description["labels"] if name != "background"]
+
+    def half_without(labels: Labels, number: int) -> Labels:
+        return without_cores(labels, number) if number % 2 else labels
+
+    preprocessed = preprocess(tmp_path, description, half_without, dataset=dataset)
+    table = {f"case_{number:02d}": [first] for number in range(1, CASES, 2)}
+    (preprocessed / dataset / "annotated.json").write_text(json.dumps(table))
+    (diagnosis,) = diagnose(folder, variables={"nnUNet_preprocessed": str(preprocessed)})
+    finding = diagnosis.findings[0]
+    assert (finding.cause, finding.symptom, finding.classes) == (labels.LACKING, symptom.STAYS_AT_0, (second,))
+    assert f"{CASES // 2} of {CASES} training cases are not annotated for '{second}'" in finding.seen[0]
+    assert "PartialLabels" in finding.tricks
+
+
 @pytest.mark.parametrize("name", CAUSES)
 def test_without_data_the_log_still_tells_and_a_note_says_what_is_missing(name: str) -> None:
     (diagnosis,) = diagnose(model(name), variables={})
