@@ -1,9 +1,9 @@
 """The U-Net of pix2pix, which draws an image for a mask.
 
-Isola et al., "Image-to-image translation with conditional adversarial networks", CVPR 2017, section 6.1: convolutions of
-4 x 4 voxels with stride 2, up to 512 channels, skip connections, and dropout in the first layers of the decoder, which
-stays on when images are drawn: it is the generator's only noise. Batches of one image are the paper's, for which batch
-norm is instance norm; instance norm it is for batches of any size.
+Isola et al., "Image-to-image translation with conditional adversarial networks", CVPR 2017, section 6.1: convolutions
+of 4 x 4 voxels with stride 2, up to 512 channels, skip connections, and dropout in the first layers of the decoder.
+Dropout stays on when images are drawn: it is the generator's only noise. The paper's batches have one image, for which
+batch norm is instance norm. Here it is instance norm for batches of any size.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class UNetGenerator(nn.Module):
     @staticmethod
     def encoding(before: int, after: int, *, norm: bool) -> nn.Module:
         """A layer that halves the size."""
-        layers = [nn.Conv2d(before, after, 4, stride=2, padding=1)]
+        layers = [nn.Conv2d(before, after, 4, stride=2, padding=1, bias=False)]
         return nn.Sequential(*layers, nn.InstanceNorm2d(after, affine=True)) if norm else layers[0]
 
     def decoding(self, before: int, after: int, level: int) -> nn.Module:
@@ -99,7 +99,7 @@ class UNetGenerator(nn.Module):
             level: Number of halvings before it, counted from 0.
         """
         layers: list[nn.Module] = [
-            nn.ConvTranspose2d(before, after, 4, stride=2, padding=1),
+            nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, bias=False),
             nn.InstanceNorm2d(after, affine=True),
         ]
         return nn.Sequential(*layers, *([AlwaysDropout()] if level >= self.depth - DROPPED else []))

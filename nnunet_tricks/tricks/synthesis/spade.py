@@ -1,8 +1,8 @@
 """A generator that reads the mask again at every size: SPADE.
 
-Park et al., "Semantic image synthesis with spatially-adaptive normalization", CVPR 2019: after each layer of the
-decoder features are normalised, and then scaled and shifted voxel by voxel, by what a small network makes of the mask.
-So the mask is not washed away by normalisation. Here the decoder of the U-Net has such norms, which are MONAI's; the rest of
+Park et al., "Semantic image synthesis with spatially-adaptive normalization", CVPR 2019: features of the decoder are
+normalised after each layer, and then scaled and shifted voxel by voxel, by what a small network makes of the mask. So
+normalisation does not wash the mask away. Here the decoder of the U-Net has such norms, which are MONAI's. The rest of
 the training is that of pix2pix.
 """
 
@@ -29,7 +29,7 @@ class SpadeLayer(nn.Module):
         super().__init__()
         from monai.networks.blocks.spade_norm import SPADE
 
-        self.double = nn.ConvTranspose2d(before, after, 4, stride=2, padding=1)
+        self.double = nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, bias=False)
         self.norm: nn.Module = SPADE(condition, after, hidden_channels=after, norm="INSTANCE")
         self.then = then
 
