@@ -25,6 +25,8 @@ from nnunet_tricks.tricks.synthesis.place import GanPlace
 
 ON_FOREGROUND = 0.5
 """Part of the crops that is centred on foreground."""
+SMALLEST_CROP = 16
+"""Below it the discriminator has no output."""
 QUANTILES = (0.001, 0.999)
 """Part of the voxels below the darkest and the brightest grey value that a GAN can draw."""
 VOXELS = 20_000
@@ -158,9 +160,14 @@ class FoldCases:
 
 
 def crop_size(patch: tuple[int, ...]) -> tuple[int, int]:
-    """Size of the crops that a GAN is trained with: the patch's in its plane, as a multiple of 8."""
+    """Size of the crops that a GAN is trained with: the patch's in its plane, as a multiple of 8 and at least 16.
+
+    Examples:
+        >>> crop_size((40, 56)), crop_size((16, 28, 10))
+        ((40, 56), (32, 16))
+    """
     multiple = 2**FEWEST_HALVINGS
-    height, width = (-(-side // multiple) * multiple for side in patch[-2:])
+    height, width = (max(-(-side // multiple) * multiple, SMALLEST_CROP) for side in patch[-2:])
     return height, width
 
 

@@ -164,7 +164,7 @@ def test_a_pair_is_what_the_generator_was_told(
     assert not told
 
 
-@pytest.mark.parametrize("dimension", ["2d", "cascade"])
+@pytest.mark.parametrize("dimension", ["2d", "3d"])
 def test_a_training_draws_them_with_targets_of_all_levels(bench: Bench, dimension: str) -> None:
     """With p 1 every patch is a synthetic one, whose targets nnU-Net makes as those of any other."""
     with started(bench, "GANAug_p1", Situation("labels+ignore", dimension, True)) as trainer:
@@ -217,7 +217,7 @@ def test_the_first_stage_knows_no_ignore_label_and_weights_are_one() -> None:
         seen |= set(labels.unique().tolist())
         assert torch.equal(previous, torch.where(labels == 3, 0, labels))
         assert not made["image"][1].any()
-    assert seen == {1, 3}
+    assert seen - {-1} == {1, 3}
 
 
 def test_a_training_without_gan_or_pairs_names_the_missing_command(
