@@ -25,7 +25,7 @@ from nnunet_tricks.tricks.synthesis.place import GanPlace
 
 ON_FOREGROUND = 0.5
 """Part of the crops that is centred on foreground."""
-SMALLEST_CROP = 16
+SMALLEST_CROP = 24
 """Below it the discriminator has no output."""
 QUANTILES = (0.001, 0.999)
 """Part of the voxels below the darkest and the brightest grey value that a GAN can draw."""
@@ -113,7 +113,7 @@ class FoldCases:
 
     def ranges(self) -> tuple[tuple[float, float], ...]:
         """Darkest and brightest grey value of each channel that a GAN can draw."""
-        drawn: list[list[NDArray[Any]]] = []
+        drawn: list[NDArray[Any]] = []
         for number, name in enumerate(self.names):
             image, labels = (np.asarray(part[:]) for part in self.data.load_case(name)[:2])
             voxels = image.reshape(len(image), -1)[:, labels.reshape(-1) >= 0]
@@ -160,11 +160,11 @@ class FoldCases:
 
 
 def crop_size(patch: tuple[int, ...]) -> tuple[int, int]:
-    """Size of the crops that a GAN is trained with: the patch's in its plane, as a multiple of 8 and at least 16.
+    """Size of the crops that a GAN is trained with: the patch's in its plane, as a multiple of 8 and at least 24.
 
     Examples:
         >>> crop_size((40, 56)), crop_size((16, 28, 10))
-        ((40, 56), (32, 16))
+        ((40, 56), (32, 24))
     """
     multiple = 2**FEWEST_HALVINGS
     height, width = (max(-(-side // multiple) * multiple, SMALLEST_CROP) for side in patch[-2:])

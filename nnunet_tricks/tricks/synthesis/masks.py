@@ -42,7 +42,7 @@ def one_hot(labels: Tensor, known: Sequence[int]) -> Tensor:
     """
     channels = torch.stack([labels < 0, *(labels == label for label in known)], 1).float()
     if not bool(channels.any(1).all()):
-        others = sorted(set(labels[labels >= 0].unique().tolist()) - set(known))
+        others = sorted(set(np.unique(labels[labels >= 0].numpy()).tolist()) - set(known))
         raise ValueError(f"a label map has the labels {others}, and those of the data set are {list(known)}")
     return channels
 

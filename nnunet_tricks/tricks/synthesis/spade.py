@@ -9,7 +9,6 @@ the training is that of pix2pix.
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn import functional
 
 from nnunet_tricks.tricks.synthesis.generator import WIDTH, UNetGenerator
 
@@ -29,7 +28,7 @@ class SpadeLayer(nn.Module):
         super().__init__()
         from monai.networks.blocks.spade_norm import SPADE
 
-        self.double = nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, bias=False)
+        self.enlarge = nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, bias=False)
         self.norm: nn.Module = SPADE(condition, after, hidden_channels=after, norm="INSTANCE")
         self.then = then
 
@@ -40,9 +39,8 @@ class SpadeLayer(nn.Module):
             features: (B, channels, Y, X).
             condition: Condition of the whole image.
         """
-        doubled = self.double(features)
-        small = functional.interpolate(condition, size=doubled.shape[-2:], mode="nearest")
-        normalised: Tensor = self.then(self.norm(doubled, small))
+        # The norm itself brings the condition to the size of the features.
+        normalised: Tensor = self.then(self.norm(self.enlarge(features), condition))
         return normalised
 
 

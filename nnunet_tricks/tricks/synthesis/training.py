@@ -142,13 +142,13 @@ class Pix2Pix:
         synthetic = self.loss(self.discriminator(torch.cat([conditions, drawn.detach()], 1)), real=False)
         told_apart = (real + synthetic) / 2
         of_discriminator.zero_grad(set_to_none=True)
-        told_apart.backward()
+        told_apart.backward()  # type: ignore[no-untyped-call]
         of_discriminator.step()
         self.discriminator.requires_grad_(False)
         outputs = self.discriminator(torch.cat([conditions, drawn], 1))
         fooled, error = self.loss(outputs, real=True, of_generator=True), (drawn - images).abs().mean()
         of_generator.zero_grad(set_to_none=True)
-        (fooled + L1 * error).backward()
+        (fooled + L1 * error).backward()  # type: ignore[no-untyped-call]
         of_generator.step()
         losses = {"l1": error, "generator": fooled, "discriminator": told_apart}
         row = {name: float(loss.detach()) for name, loss in losses.items()}
