@@ -205,7 +205,8 @@ class GanPlace:
         if others:
             raise ValueError(
                 f"the GAN in {self.folder} has seen {len(others)} cases that fold {self.fold} does not train on, such "
-                f"as {others[0]}: the split has changed since; '{self.command('train')} --restart'"
+                f"as {others[0]}: the split has changed since; '{self.command('train')} --restart' trains another, and "
+                f"'{self.command('sample')} -n {facts.pairs} --replace' draws with it"
             )
         return facts
 

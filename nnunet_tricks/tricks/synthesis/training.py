@@ -148,7 +148,7 @@ class Pix2Pix:
         outputs = self.discriminator(torch.cat([conditions, drawn], 1))
         fooled, error = self.loss(outputs, real=True, of_generator=True), (drawn - images).abs().mean()
         of_generator.zero_grad(set_to_none=True)
-        (fooled + L1 * error).backward()  # type: ignore[no-untyped-call]
+        (fooled + L1 * error).backward()
         of_generator.step()
         losses = {"l1": error, "generator": fooled, "discriminator": told_apart}
         row = {name: float(loss.detach()) for name, loss in losses.items()}
