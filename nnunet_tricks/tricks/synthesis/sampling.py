@@ -25,7 +25,7 @@ from nnunet_tricks.tricks.pretraining.weights.store import digest
 from nnunet_tricks.tricks.synthesis.cases import FoldCases, unscaled
 from nnunet_tricks.tricks.synthesis.masks import condition, new_mask, turn_of
 from nnunet_tricks.tricks.synthesis.place import GanFacts, SamplesFacts
-from nnunet_tricks.tricks.synthesis.training import generator_of
+from nnunet_tricks.tricks.synthesis.training import generator_of, loading
 
 
 class Sampling:
@@ -63,8 +63,9 @@ class Sampling:
                 "others in their place"
             )
         self.generator: nn.Module = generator_of(self.facts).to(device)
-        content = torch.load(self.place.checkpoint, map_location=device, weights_only=True)
-        self.generator.load_state_dict(content["generator"])
+        with loading(self.place):
+            content = torch.load(self.place.checkpoint, map_location=device, weights_only=True)
+            self.generator.load_state_dict(content["generator"])
 
     def run(self) -> Iterator[str]:
         """Draw all pairs; they are there when the last one is.

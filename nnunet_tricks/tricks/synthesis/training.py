@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import csv
 import io
+import pickle
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
@@ -88,6 +90,22 @@ def generator_of(facts: GanFacts) -> UNetGenerator:
         depth=facts.depth,
         width=facts.width,
     )
+
+
+@contextmanager
+def loading(place: GanPlace) -> Iterator[None]:
+    """Say what to do about a checkpoint that is damaged, or of other networks.
+
+    Raises:
+        ValueError: With the command that trains a GAN anew.
+    """
+    try:
+        yield
+    except (RuntimeError, KeyError, EOFError, pickle.UnpicklingError) as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(
+            f"{place.checkpoint} is damaged or of another version ({first}): '{place.command('train')} --restart'"
+        ) from error
 
 
 class Pix2Pix:
@@ -182,12 +200,13 @@ class Pix2Pix:
 
     def load(self, place: GanPlace) -> None:
         """Go on where a checkpoint was written."""
-        content = torch.load(place.checkpoint, map_location=self.device, weights_only=True)
-        self.generator.load_state_dict(content["generator"])
-        self.discriminator.load_state_dict(content["discriminator"])
-        for optimizer, state in zip(self.optimizers, content["optimizers"], strict=True):
-            optimizer.load_state_dict(state)
-        self.rows = list(content["rows"])
+        with loading(place):
+            content = torch.load(place.checkpoint, map_location=self.device, weights_only=True)
+            self.generator.load_state_dict(content["generator"])
+            self.discriminator.load_state_dict(content["discriminator"])
+            for optimizer, state in zip(self.optimizers, content["optimizers"], strict=True):
+                optimizer.load_state_dict(state)
+            self.rows = list(content["rows"])
 
 
 class GanTraining:

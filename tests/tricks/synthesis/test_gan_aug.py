@@ -244,6 +244,13 @@ def test_a_training_without_gan_or_pairs_names_the_missing_command(
         world.trainer("GANAug_PartialLabels")
     world.command("train", "--steps", "3", expect=2)
     assert "a GAN with steps 2, and now steps is 3" in capsys.readouterr().err
+    whole = world.place.checkpoint.read_bytes()
+    for damaged in (whole[:100], b""):
+        world.place.checkpoint.write_bytes(damaged)
+        world.command("sample", "-n", "2", "--replace", expect=2)
+        assert "checkpoint.pth is damaged" in capsys.readouterr().err
+    assert world.place.pairs().pairs == 2  # type: ignore[union-attr]
+    world.place.checkpoint.write_bytes(whole)
     # A split in which a case of the GAN is one for validation.
     splits = [{"train": ["case_1", "case_2"], "val": ["case_0"]}]
     (world.folder / "splits_final.json").write_text(json.dumps(splits))
