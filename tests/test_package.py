@@ -40,7 +40,7 @@ def _imported(folder: Path) -> set[str]:
 def test_every_package_that_we_import_is_declared() -> None:
     distributions = packages_distributions()
     declared = _declared("options", "install_requires").union(
-        *(_declared("options.extras_require", extra) for extra in ("parquet", "networks", "onnx"))
+        *(_declared("options.extras_require", extra) for extra in ("parquet", "networks", "onnx", "synthesis"))
     )
     imported = set().union(*(_imported(ROOT / package) for package in OURS))
     undeclared = {

@@ -31,6 +31,11 @@ KINDS: Mapping[str, tuple[str, str]] = {
         "Each map has its own scale; [all losses side by side](losses_side_by_side.md).",
     ),
     "supervision": ("curves:supervision_picture", "What each output of the network is compared with, and its weight."),
+    "augmentation.synthetic": (
+        "",
+        "Its images come from a GAN that is trained on a data set of yours: `ganaug train` writes a gallery of them. "
+        "[Synthetic images](../synthetic_images.md).",
+    ),
     "augmentation": ("patches:augmentation_picture", "One patch as it is read, and nine draws."),
     "mirroring": ("patches:augmentation_picture", "One patch as it is read, and nine draws."),
     "sampling.size": ("curves:patch_sizes_picture", "The voxels of a training patch over the epochs."),

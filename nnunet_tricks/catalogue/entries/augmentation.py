@@ -60,7 +60,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         challenges=("domain shift",),
         use_when="to repeat the trick paper, or where scanners differ in contrast",
         avoid_when="in place of nnU-Net's augmentation on ordinary data: it has no spatial changes",
-        measured=tables_5_and_6("A", isic=-0.02, conic=0.64, kidney=-0.85, tumour=-3.95, lits=0.51),
+        measured=tables_5_and_6("GTAug-A", isic=-0.02, conic=0.64, kidney=-0.85, tumour=-3.95, lits=0.51),
     ),
     TrickInfo(
         name="GTAugB",
@@ -75,7 +75,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
         challenges=("small data sets",),
         use_when="to repeat the trick paper, or where grey values must not change",
         avoid_when="in 3D at the paper's settings: it lost on all its 3D sets",
-        measured=tables_5_and_6("B", isic=1.18, conic=3.10, kidney=-4.50, tumour=-13.99, lits=-3.66),
+        measured=tables_5_and_6("GTAug-B", isic=1.18, conic=3.10, kidney=-4.50, tumour=-13.99, lits=-3.66),
     ),
     TrickInfo(
         name="GTAugAB",
@@ -302,5 +302,37 @@ ENTRIES: tuple[TrickInfo, ...] = (
         use_when="where objects are few and can be anywhere, such as lesions or nuclei",
         avoid_when="where the place in the body tells objects apart, or scanners differ: pasted objects then look and "
         "lie as no real one",
+    ),
+    TrickInfo(
+        name="FourierMix",
+        hooks=("augmentation.style",),
+        phase=AUGMENTATION,
+        module="nnunet_tricks.tricks.augmentation.fourier_mix",
+        summary="low spatial frequencies get the strength that they have in another image, before other augmentation",
+        formula="F^-1(amplitude of the other image up to beta x side, own amplitude beyond, own phase)",
+        parameters=(
+            _P,
+            Parameter(name="beta", default=0.05, high=0.5, help="highest frequency, as a part of the patch's side"),
+            Parameter(name="dataset", default=0, high=999, help="number of the other data set; 0 for other cases"),
+        ),
+        paper=cited("yang2020fda"),
+        challenges=("domain shift",),
+        use_when="where scanners, stains or sites differ in shading and contrast, or images of another site are there",
+        avoid_when="with CT, whose grey values have a meaning; a large beta swaps organs and not looks",
+    ),
+    TrickInfo(
+        name="GANAug",
+        hooks=("augmentation.synthetic",),
+        phase=AUGMENTATION,
+        module="nnunet_tricks.tricks.synthesis.gan_aug",
+        summary="patches of synthetic images for new masks, drawn by a GAN beforehand, before other augmentation",
+        formula="with probability p, image and mask of a patch are a synthetic pair's ('nnunet-tricks ganaug')",
+        parameters=(Parameter(name="p", default=0.2, high=1, help="the part of the patches"),),
+        paper=_PAPER,
+        challenges=("small data sets",),
+        use_when="to repeat the trick paper, or to see whether synthetic images help on your data",
+        avoid_when="in place of a comparison: the paper reports losses on two of its five tasks, and a GAN needs "
+        "hours of its own",
+        measured=tables_5_and_6("GANAug", isic=-0.42, conic=0.14, kidney=0.37, tumour=1.36, lits=-11.11),
     ),
 )

@@ -42,11 +42,11 @@ def tables_7_and_8(
 
 
 def tables_5_and_6(
-    letter: str, *, isic: float, conic: float, kidney: float, tumour: float, lits: float
+    row: str, *, isic: float, conic: float, kidney: float, tumour: float, lits: float
 ) -> tuple[Measurement, ...]:
-    """As ``tables_7_and_8``, for GTAug-A or GTAug-B; LiTS, the last, is in table 6, which spells the row otherwise."""
+    """As ``tables_7_and_8``, for a row of augmentation; LiTS, the last, is in table 6, which spells it in capitals."""
     others = {"ISIC 2018": isic, "CoNIC": conic, "KiTS19 kidney": kidney, "KiTS19 tumour": tumour}
-    return _measured(f"GTAug-{letter}", TABLE_5, others) + _measured(f"GTAUG-{letter}", TABLE_6, {"LiTS": lits})
+    return _measured(row, TABLE_5, others) + _measured(row.upper(), TABLE_6, {"LiTS": lits})
 
 
 def table_1_pictures(row: str, *, isic: float, conic: float) -> tuple[Measurement, ...]:

@@ -1,0 +1,1 @@
+"""Synthetic images: a network that draws images for masks, and trainings that learn from them."""
