@@ -15,6 +15,7 @@ from nnunet_tricks.catalogue.entries import (
     postprocessing,
     pretraining,
     sampling,
+    semisupervised,
     shape,
     supervision,
     voxel,
@@ -34,6 +35,7 @@ CATALOGUE: tuple[TrickInfo, ...] = (
     *networks.ENTRIES,
     *pretraining.ENTRIES,
     *optimizer.ENTRIES,
+    *semisupervised.ENTRIES,
     *bases.ENTRIES,
 )
 

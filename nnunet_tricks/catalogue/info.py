@@ -27,6 +27,7 @@ HOOKS = (
     "mirroring",
     "sampling",
     "labels",
+    "semisupervised",
     "network",
     "weights",
     "optimizer",
