@@ -28,9 +28,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
                 high=0.999999,
                 help="what is left of the teacher after a step, once enough steps are taken",
             ),
-            Parameter(
-                name="rampup", default=0.4, high=1, help="share of the training after which the weight is full"
-            ),
+            Parameter(name="rampup", default=0.4, high=1, help="share of the training after which the weight is full"),
             Parameter(
                 name="noise",
                 default=0.1,
