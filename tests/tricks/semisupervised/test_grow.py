@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,7 +36,7 @@ LIMIT = 0.5
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """nnU-Net's folders with a model of three folds whose weights differ, and images without labels."""
     trainer = trainers.find("nnUNetTrainerNoDeepSupervision")
     assert trainer is not None
@@ -57,7 +56,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Pa
     shutil.copy(root / "raw" / NAME / "imagesTr" / "case_0_0000.png", unlabelled / "new_0000.png")
     picture = io.imread(unlabelled / "new_0000.png")
     io.imsave(unlabelled / "new_0000.png", picture[::-1], check_contrast=False)
-    yield root, model
+    return root, model
 
 
 @pytest.fixture

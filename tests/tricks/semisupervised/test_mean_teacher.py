@@ -21,6 +21,7 @@ from nnunet_tricks.conformance.checks import equal
 from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.conformance.tiny_images import IGNORED
 from nnunet_tricks.door import trainers
+from nnunet_tricks.nnunet import checkpoint
 from nnunet_tricks.nnunet.sandbox import seed_everything
 from nnunet_tricks.training.criterion import Prediction
 from nnunet_tricks.tricks.semisupervised.consistency import consistency
@@ -145,7 +146,7 @@ def test_a_continued_training_is_as_without_an_interruption(
         trainer.save_checkpoint(str(tmp_path / "checkpoint.pth"))
         teacher = deepcopy(trainer.teacher.module.state_dict())
         whole = weights_after(trainer, [second]), deepcopy(trainer.teacher.state_dict())
-    stored = torch.load(tmp_path / "checkpoint.pth", weights_only=True)
+    stored = checkpoint.read(tmp_path / "checkpoint.pth")
     predicting, other = (teacher, students) if "teacher" in name else (students, teacher)
     assert equal(stored["network_weights"], predicting)
     assert equal(stored["mean_teacher"]["weights"], other)
