@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy.special import expit, softmax
@@ -16,6 +16,7 @@ LOGITS = arrays.arrays(np.float32, (2, 3, 2, 3, 2), elements=st.floats(-6, 6, wi
 REGIONS = Outputs(("whole", "core", "edge"), ((1, 2, 3), (2, 3), (3,)), (1, 2, 3))
 
 
+@settings(max_examples=30)
 @given(LOGITS, st.floats(0.5, 1), st.floats(0.5, 1))
 def test_a_label_is_kept_where_the_mean_reaches_the_threshold_and_all_agree(
     logits: np.ndarray, most: float, organ: float
@@ -32,6 +33,7 @@ def test_a_label_is_kept_where_the_mean_reaches_the_threshold_and_all_agree(
         assert certain[voxel] == (agreed and mean[best] >= np.float32(thresholds[best]))
 
 
+@settings(max_examples=30)
 @given(LOGITS, st.floats(0.5, 1))
 def test_regions_are_kept_where_all_of_them_are_certain_and_fit_one_label(logits: np.ndarray, limit: float) -> None:
     members = expit(logits)
@@ -48,6 +50,7 @@ def test_regions_are_kept_where_all_of_them_are_certain_and_fit_one_label(logits
             assert certain[voxel] == (all(sure) and fits and all(len(side) == 1 for side in sides))
 
 
+@settings(max_examples=30)
 @given(LOGITS, st.floats(0.5, 0.8), st.floats(0, 0.2))
 def test_a_higher_threshold_keeps_less(logits: np.ndarray, limit: float, more: float) -> None:
     outputs, members = Outputs(("background", "organ", "tumour")), [*softmax(logits, 1)]

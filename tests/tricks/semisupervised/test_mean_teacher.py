@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy.special import expit, softmax
@@ -76,6 +76,7 @@ def plainly(bench: Bench) -> tuple[list[dict[str, Any]], list[dict[str, Any]], l
     return as_drawn, annotated, results
 
 
+@settings(max_examples=30)
 @given(arrays.arrays(np.float32, (2, 3, 4, 3), elements=st.floats(-5, 5, width=32)), st.integers(0, 9), st.booleans())
 def test_the_cost_is_the_mean_squared_difference_where_nobody_annotated(
     logits: np.ndarray, seed: int, regions: bool
@@ -123,7 +124,7 @@ def test_a_patch_without_annotation_is_learned_from(bench: Bench, plainly: Any) 
 
 def test_the_teacher_is_the_exponential_average_of_the_network(bench: Bench, plainly: Any) -> None:
     drawn = plainly[0]
-    with begun(bench, f"{FULL[:11]}_weight5_decay0p6_rampup0") as trainer:
+    with begun(bench, "MeanTeacher_weight5_decay0p6_rampup0") as trainer:
         expected: dict[str, np.ndarray] = {}
         for decay, batch in zip((0, 1 / 2, 0.6, 0.6), drawn * 2, strict=True):  # 1 - 1/3 is above 0.6
             students = weights_after(trainer, [batch])
@@ -148,14 +149,14 @@ def test_a_continued_training_is_as_without_an_interruption(
         whole = weights_after(trainer, [second]), deepcopy(trainer.teacher.state_dict())
     stored = checkpoint.read(tmp_path / "checkpoint.pth")
     predicting, other = (teacher, students) if "teacher" in name else (students, teacher)
-    assert equal(stored["network_weights"], predicting)
-    assert equal(stored["mean_teacher"]["weights"], other)
+    assert equal(dict(stored["network_weights"]), dict(predicting))
+    assert equal(dict(stored["mean_teacher"]["weights"]), dict(other))
     cls = trainers.find(f"nnUNetTrainer{name}")
     with bench.room(cls, PICTURES) as run:
         seed_everything(5)
         trainer = run.build()
         trainer.load_checkpoint(str(tmp_path / "checkpoint.pth"))
-        assert equal(trainer.network.state_dict(), predicting)  # as --val takes it
+        assert equal(dict(trainer.network.state_dict()), dict(predicting))  # as --val takes it
         trainer.on_train_start()
         continued = weights_after(trainer, [second]), trainer.teacher.state_dict()
     assert equal(continued, whole)
@@ -168,11 +169,10 @@ def test_it_says_so_where_there_is_nothing_to_learn_from(bench: Bench) -> None:
         assert trainer.teacher is None
 
 
-@pytest.mark.parametrize("name", ["SparseSlices_density0p5", "Tversky", "MixUp_p1"])
+@pytest.mark.parametrize("name", ["SparseSlices_density0p5", "Tversky", "MixUp"])
 def test_it_stands_beside_other_tricks(bench: Bench, name: str) -> None:
     situation = Situation("labels", "3d", False) if "Sparse" in name else PICTURES
-    written = f"{name}_{FULL}" if name != "MixUp_p1" else f"MixUp_p1_{FULL}"
-    with begun(bench, written, situation) as trainer:
+    with begun(bench, f"{name}_{FULL}", situation) as trainer:
         weights_after(trainer, batches(trainer, 2))
         trainer.on_train_epoch_end([{"loss": 0.0}])
         assert "consistency with the teacher: " in log_of(trainer)
