@@ -138,7 +138,7 @@ def _models(arguments: argparse.Namespace, folders: Folders, dataset: str) -> tu
     if arguments.models and arguments.configurations:
         raise ValueError("-m is a model folder: leave out -c")
     if arguments.models:
-        return tuple(arguments.models)
+        return tuple(model.resolve() for model in arguments.models)
     if not arguments.configurations:
         raise ValueError("name the models: -c CONFIGURATION, with -tr and -p where they differ, or -m FOLDER")
     return tuple(

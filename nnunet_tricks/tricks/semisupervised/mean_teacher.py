@@ -61,8 +61,8 @@ def averaged(network: nn.Module, limit: float) -> AveragedModel:
     teacher = AveragedModel(network, multi_avg_fn=move, use_buffers=True)
     teacher.requires_grad_(False)
     teacher.eval()
-    decoder = getattr(teacher.module, "decoder", None)
-    if hasattr(decoder, "deep_supervision"):
+    decoder: Any = getattr(teacher.module, "decoder", None)
+    if decoder is not None and hasattr(decoder, "deep_supervision"):
         decoder.deep_supervision = False  # the cost is that of the output at full size
     return teacher
 
