@@ -30,7 +30,7 @@ ENTRIES: tuple[TrickInfo, ...] = (
             ),
             Parameter(name="rampup", default=0.4, high=1, help="share of the training after which the weight is full"),
             Parameter(
-                name="noise",
+                name="sigma",
                 default=0.1,
                 high=10,
                 help="standard deviation of the noise that the teacher's images get",

@@ -194,7 +194,7 @@ class nnUNetTrainerMeanTeacher(TrickTrainer):
 
     def _with_noise(self, data: Tensor, step: int) -> Tensor:
         """Images with noise; the prediction of a cascade's first stage stays as it is."""
-        size = self.parameters["MeanTeacher"].noise
+        size = self.parameters["MeanTeacher"].sigma
         if not size:
             return data
         words = (self.trainer_name.run, self.local_rank if self.is_ddp else 0, step)
