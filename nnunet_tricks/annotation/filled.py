@@ -94,8 +94,7 @@ class SparseSource:
 
     def plans(self, name: str) -> dict[str, plans_file.Plans]:
         """Its plans, under the name of another data set."""
-        files = [file for file in sorted(self.preprocessed.glob("*.json")) if plans_file.is_plans(file)]
-        return {file.stem: {**plans_file.read(file), "dataset_name": name} for file in files}
+        return moved_plans.renamed(self.preprocessed, name)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_tricks.annotation.selection import ChosenSlices
-from nnunet_tricks.nnunet.plans_file import Plans, resolve
+from nnunet_tricks.nnunet.plans_file import Plans, is_plans, read, resolve
 from nnunet_tricks.utilities.files import write_atomically
 
 FINGERPRINT = "dataset_fingerprint.json"
@@ -31,6 +31,17 @@ class Preprocessed:
 
     plans: Mapping[str, Plans]
     fingerprint: Path
+
+
+def renamed(folder: Path, name: str) -> dict[str, Plans]:
+    """All plans of a data set under the name of another, by the name of their file.
+
+    Args:
+        folder: Preprocessed data of the data set.
+        name: Full name of the other one.
+    """
+    files = [file for file in sorted(folder.glob("*.json")) if is_plans(file)]
+    return {file.stem: {**read(file), "dataset_name": name} for file in files}
 
 
 def fitted(plans: Plans, chosen: Mapping[str, ChosenSlices], name: str) -> tuple[Plans, list[str]]:

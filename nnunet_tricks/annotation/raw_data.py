@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -140,7 +140,7 @@ class RawData:
         hashes = []
         for channel, file in enumerate(files):
             target = self._target(f"images{part}", f"{case}_{channel:04d}")
-            if ending_of(file) in DETACHED:
+            if file.name.lower().endswith(tuple(DETACHED)):
                 converted(file, target)
             else:
                 link_file(file, target, "symbolic")
@@ -157,6 +157,17 @@ class RawData:
         """Write a label map, indexed (k, j, i), on the grid of an image; read it back, and return its hash."""
         target = self._target("labelsTr", case)
         written(array, like, target)
+        return self._noted(target)
+
+    def label_by(self, case: str, write: Callable[[Path], None]) -> str:
+        """Let somebody else write a label map, and return its hash.
+
+        Args:
+            case: Name of the case.
+            write: Writes the file that it is given, whole and checked.
+        """
+        target = self._target("labelsTr", case)
+        write(target)
         return self._noted(target)
 
     def add_dense(self, case: str, images: Iterable[Path], label: Path) -> None:

@@ -28,6 +28,7 @@ HOOKS = (
     "mirroring",
     "sampling",
     "labels",
+    "semisupervised",
     "network",
     "weights",
     "optimizer",

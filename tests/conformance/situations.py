@@ -84,7 +84,7 @@ def situations_of(info: TrickInfo) -> tuple[Situation, ...]:
     nnU-Net does anyway is compared with it bit for bit in ``test_catalogue.py``.
     """
     turn = CATALOGUE.index(info)
-    within = any(claims_only(info, hooks) for hooks in ({"loss"}, NETWORK))
+    within = any(claims_only(info, hooks) for hooks in ({"loss"}, {"semisupervised"}, NETWORK))
     shapes = FEWER_SHAPES[turn // len(LABEL_MODES) % len(FEWER_SHAPES)] if within else SHAPES
     if is_network(info):
         shapes = NETWORKS[info.dimensions, "supervision" not in info.hooks]

@@ -25,6 +25,11 @@ KINDS: Mapping[str, tuple[str, str]] = {
     ),
     "labels.classes": ("", "It changes what the loss sees of cases that lack a class: there is no picture of it."),
     "labels": ("patches:slices_picture", "Which slices are annotated, and where the middles of patches fall."),
+    "semisupervised": (
+        "",
+        "It changes what is learned from voxels that nobody annotated: there is no picture of it. "
+        "[Self-training](../self_training.md).",
+    ),
     "loss": (
         "losses:loss_picture",
         "Where this loss pushes on one and the same prediction: red wants more object, blue less, white is left alone. "

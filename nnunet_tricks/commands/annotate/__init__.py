@@ -10,6 +10,7 @@ from types import ModuleType
 
 from nnunet_tricks.commands.annotate import (
     curves,
+    grow,
     import_painted,
     interpolate,
     preview,
@@ -25,6 +26,7 @@ SUBCOMMANDS: dict[str, tuple[ModuleType, str]] = {
     "import": (import_painted, "make a data set from what annotators painted"),
     "preview": (preview, "draw the selected slices, and the paint on them"),
     "interpolate": (interpolate, "make a data set with masks between the annotated slices"),
+    "grow": (grow, "add labels where trained models are certain"),
     "quality": (quality, "measure interpolated masks against dense labels"),
     "study": (study, "plan trainings that compare annotation budgets, on dense preprocessed data"),
     "curves": (curves, "draw what these trainings reached, with a table"),

@@ -1,0 +1,1 @@
+"""Training on voxels that nobody annotated."""
