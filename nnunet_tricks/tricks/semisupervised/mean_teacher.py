@@ -31,6 +31,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from nnunet_tricks.nnunet import checkpoint
+from nnunet_tricks.training.planned import Planned
 from nnunet_tricks.training.trainer import TrickTrainer
 from nnunet_tricks.tricks.pretraining.weights.encoder import unwrapped
 from nnunet_tricks.tricks.semisupervised.consistency import WithConsistency, decay_at, ramp_up
@@ -79,6 +80,16 @@ class nnUNetTrainerMeanTeacher(TrickTrainer):
     _forward: Any = None
     _student: dict[str, Tensor] | None = None
     """Weights to continue from, while the network holds those that predict."""
+
+    @classmethod
+    def check_planned(cls, planned: Planned) -> None:
+        """Refuse a trick that blends two patches: of their voxels it is not clear which are annotated."""
+        super().check_planned(planned)
+        if any(trick.info.name == "MixUp" for trick in cls.trainer_name.switched):
+            raise ValueError(
+                "MixUp blends patches of two cases, which are annotated in different places: take it or MeanTeacher "
+                "out of the name"
+            )
 
     @property
     def _consistent(self) -> bool:

@@ -177,3 +177,8 @@ def test_it_stands_beside_other_tricks(bench: Bench, name: str) -> None:
         trainer.on_train_epoch_end([{"loss": 0.0}])
         assert "consistency with the teacher: " in log_of(trainer)
         assert ", weight 5" in log_of(trainer)
+
+
+def test_blended_patches_are_refused(bench: Bench) -> None:
+    with pytest.raises(ValueError, match="MixUp blends patches of two cases"), begun(bench, "MixUp_MeanTeacher"):
+        pass
