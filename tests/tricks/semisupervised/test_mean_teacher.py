@@ -169,7 +169,7 @@ def test_it_says_so_where_there_is_nothing_to_learn_from(bench: Bench) -> None:
         assert trainer.teacher is None
 
 
-@pytest.mark.parametrize("name", ["SparseSlices_density0p5", "Tversky", "MixUp"])
+@pytest.mark.parametrize("name", ["SparseSlices_density0p5", "Tversky"])
 def test_it_stands_beside_other_tricks(bench: Bench, name: str) -> None:
     situation = Situation("labels", "3d", False) if "Sparse" in name else PICTURES
     with begun(bench, f"{name}_{FULL}", situation) as trainer:
