@@ -72,6 +72,13 @@ def is_network(info: TrickInfo) -> bool:
     return "network.backbone" in info.hooks or bool(info.dimensions and not info.base)
 
 
+def is_part_of_network(info: TrickInfo) -> bool:
+    """Whether it is a part of the planned network. There are many, each is costly, and labels are nothing to them: they
+    meet images and volumes, and all of them together meet every kind of labels and shape.
+    """
+    return claims_only(info, NETWORK) and not is_network(info)
+
+
 def needs_others(info: TrickInfo) -> bool:
     """Whether it is trained beside other tricks only."""
     return info.place == "weights" or bool(info.beside)
@@ -93,6 +100,8 @@ def situations_of(info: TrickInfo) -> tuple[Situation, ...]:
     chosen = tuple(
         Situation(LABEL_MODES[(turn + place) % len(LABEL_MODES)], *shape) for place, shape in enumerate(shapes)
     )
+    if is_part_of_network(info):
+        return chosen[(turn + turn // len(LABEL_MODES)) % 2 :: 2]
     return (chosen[0], chosen[-1]) if info.own or claims_only(info, STEP) else chosen
 
 

@@ -22,6 +22,7 @@ from tests.conformance.situations import (
     claims_only,
     claims_within,
     is_network,
+    is_part_of_network,
     needs_others,
     situations_of,
 )
@@ -68,8 +69,11 @@ def steps_of(info: TrickInfo, situation: Situation) -> tuple[str, ...]:
     turn = CATALOGUE.index(info)
     # Not by the turn alone: labels and shapes alternate with it, and some of them would never meet the compiler.
     compiled = situation in situations[(turn + turn // len(LABEL_MODES)) % 2 : len(LABEL_MODES) : 2]
+    if is_part_of_network(info):
+        # Any rhythm but those of labels and shapes; a test below says whether all of them are met.
+        compiled = situation == situations[turn // 3 % len(situations)]
     if is_network(info):
-        compiled = situation == situations[0] and info.name in COMPILED_NETWORKS
+        compiled = situation == situations[turn // 3 % len(situations)] and info.name in COMPILED_NETWORKS
     return tuple(step for step in steps if compiled or step != "compile")
 
 
@@ -114,7 +118,7 @@ def test_a_network_meets_its_own_images_only(info: TrickInfo) -> None:
 
 @pytest.mark.parametrize(
     "info",
-    [i for i in CHECKED if not i.own and not claims_only(i, STEP) and not is_network(i)],
+    [i for i in CHECKED if not (i.own or claims_only(i, STEP) or is_network(i) or is_part_of_network(i))],
     ids=lambda info: info.name,
 )
 def test_a_trick_meets_labels_and_shapes(info: TrickInfo) -> None:
@@ -123,6 +127,14 @@ def test_a_trick_meets_labels_and_shapes(info: TrickInfo) -> None:
     flat = {(s.dimension == "2d", s.deep_supervision) for s in situations}
     assert flat == set(product((True, False), DEEP_SUPERVISION))
     assert {s.labels for s in situations} == set(LABEL_MODES)
+
+
+def test_parts_of_the_network_together_meet_labels_and_shapes() -> None:
+    parts = [info for info in CHECKED if is_part_of_network(info)]
+    met = {situation for info in parts for situation in situations_of(info)}
+    assert {s.labels for s in met} == set(LABEL_MODES)
+    assert {(s.dimension, s.deep_supervision) for s in met} == set(product(DIMENSIONS, DEEP_SUPERVISION))
+    assert all({s.dimension == "2d" for s in situations_of(info)} == {True, False} for info in parts)
 
 
 @pytest.mark.parametrize("hooks", [{"loss"}, LOSS, DATA], ids=lambda hooks: " ".join(sorted(hooks)))
