@@ -51,6 +51,11 @@ def stock_trainer(name: str, folder: Path) -> type[nnUNetTrainer]:
             f"{folder} was trained by {name}, which is not found here, so nobody can tell whether its network is "
             "nnU-Net's: export it where it was trained"
         ) from error
+    if not getattr(trainer, "segments", True):
+        raise ValueError(
+            f"{name} cannot be exported: it learned from images alone and segments nothing. Export a model that starts "
+            "from it"
+        )
     changing = _tricks_of_prediction(trainer)
     if not changing:
         if trainer.build_network_architecture is nnUNetTrainer.build_network_architecture:
