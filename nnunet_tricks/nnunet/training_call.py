@@ -19,6 +19,9 @@ _MODULE = ("nnunetv2", "run", "run_training.py")
 _FILE = "pretrained_weights"
 """Name of their argument."""
 
+_GOING_ON = ("continue_training", "only_run_validation", "c", "val")
+"""Names of their arguments for ``--c`` and ``--val``: those of the first, then those of the second."""
+
 
 @dataclass(frozen=True)
 class TrainingCall:
@@ -26,9 +29,11 @@ class TrainingCall:
 
     Attributes:
         pretrained_weights: File of ``-pretrained_weights``, if there is one.
+        anew: Whether it trains from the beginning, so neither with ``--c`` nor with ``--val``.
     """
 
     pretrained_weights: Path | None
+    anew: bool = False
 
 
 def training_call() -> TrainingCall | None:
@@ -44,6 +49,7 @@ def training_call() -> TrainingCall | None:
         # Not by the name of the module, which is __main__ where it is the program.
         if code.co_name in _MAKERS and Path(code.co_filename).parts[-3:] == _MODULE and _FILE in frame.f_locals:
             file = frame.f_locals[_FILE]
-            return TrainingCall(Path(file) if file else None)
+            goes_on = any(frame.f_locals.get(name) for name in _GOING_ON)
+            return TrainingCall(Path(file) if file else None, anew=not goes_on)
         frame = frame.f_back
     return None

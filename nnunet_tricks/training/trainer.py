@@ -87,7 +87,9 @@ class TrickTrainer(nnUNetTrainer):
         planned = Planned.of(plans, configuration, dataset_json, training_call(), fold)
         preconditions.check_networks(self.trainer_name, planned)
         self.check_planned(planned)
-        if not preconditions.has_checkpoint(type(self).__name__, plans, configuration, fold):
+        anew = planned.call is not None and planned.call.anew
+        # Without --c nnU-Net trains anew over whatever is there; with it, but without a checkpoint, as well.
+        if anew or not preconditions.has_checkpoint(type(self).__name__, plans, configuration, fold):
             self.check_fresh(planned)
         super().__init__(plans, configuration, fold, dataset_json, device)
         labels: LabelManager = self.plans_manager.get_label_manager(self.dataset_json)

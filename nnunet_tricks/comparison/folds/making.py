@@ -70,6 +70,11 @@ def make_split(cases: CaseProperties, request: SplitRequest) -> MadeSplit:
         ValueError: If such a split cannot be made.
     """
     request.check()
+    if request.test and request.validation is not None:
+        raise ValueError(
+            "--test and --validation-set exclude each other: the test part is drawn and could take cases of the list; "
+            "keep the test cases apart first, in imagesTs"
+        )
     test: tuple[str, ...] = ()
     rest = cases
     if request.test:
@@ -143,7 +148,11 @@ def groups_of(names: Sequence[str], *, column: str = "", pattern: str = "", tabl
     unlike = sorted(case for case, match in matches.items() if not match)
     if unlike:
         raise ValueError(f"--group-pattern '{pattern}' is not in the names of {len(unlike)} cases: {some(unlike)}")
-    return {case: match[1] if match.re.groups else match[0] for case, match in matches.items() if match}
+    groups = {case: match[1] if match.re.groups else match[0] for case, match in matches.items() if match}
+    empty = sorted(case for case in names if not groups[case])
+    if empty:
+        raise ValueError(f"--group-pattern '{pattern}' finds nothing in the names of {len(empty)} cases: {some(empty)}")
+    return groups
 
 
 def strata_of(names: Sequence[str], column: str, table: Path) -> dict[str, list[float]]:

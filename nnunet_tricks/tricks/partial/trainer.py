@@ -35,8 +35,8 @@ from nnunet_tricks.tricks.partial.table import folders_of, table_of
 from nnunet_tricks.utilities.files import write_atomically
 from nnunet_tricks.utilities.wording import some
 
-MIXING = ("MixUp", "CutMix")
-"""Tricks that join two cases to one patch."""
+MIXING = ("MixUp", "CutMix", "CopyPaste", "GANAug")
+"""Tricks that bring voxels of other cases into a patch, or of none."""
 
 
 class nnUNetTrainerPartialLabels(TrickTrainer):
@@ -44,7 +44,7 @@ class nnUNetTrainerPartialLabels(TrickTrainer):
 
     @classmethod
     def check_planned(cls, planned: Planned) -> None:
-        """Refuse a table that is wrong, regions with exclusion, and tricks that join two cases to one patch."""
+        """Refuse a table that is wrong, regions with exclusion, and tricks that mix cases."""
         super().check_planned(planned)
         table = table_of(planned.plans.dataset_name, planned.dataset_json)
         if planned.labels.has_regions and cls.parameters["PartialLabels"].exclusion:
@@ -55,8 +55,8 @@ class nnUNetTrainerPartialLabels(TrickTrainer):
         mixing = [trick.info.name for trick in cls.trainer_name.switched if trick.info.name in MIXING]
         if table and mixing:
             raise ValueError(
-                f"{mixing[0]} joins patches of two cases, which may be annotated for different classes: take it or "
-                "PartialLabels out of the name"
+                f"{mixing[0]} brings voxels of other cases into a patch, which may be annotated for different classes: "
+                "take it or PartialLabels out of the name"
             )
 
     @classmethod

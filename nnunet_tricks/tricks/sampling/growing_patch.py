@@ -58,6 +58,10 @@ SMALLEST_SCALES = (0.85, 0.7)
 """Scales for which nnU-Net's trainers load larger patches than they train with; the second one is that of DA5."""
 
 
+OF_OTHER_CASES = ("CopyPaste", "FourierMix", "GANAug")
+"""Tricks that are put into the loader once, for patches of the planned size."""
+
+
 class nnUNetTrainerGrowingPatch(TrickTrainer):
     """nnU-Net whose training patches grow to the planned size."""
 
@@ -83,6 +87,11 @@ class nnUNetTrainerGrowingPatch(TrickTrainer):
                 raise ValueError(
                     f"{trick.info.name} cannot be combined with GrowingPatch: the training could end before its "
                     "patches have the planned size"
+                )
+            if trick.info.name in OF_OTHER_CASES:
+                raise ValueError(
+                    f"{trick.info.name} cannot be combined with GrowingPatch: it takes what it puts into patches from "
+                    "other cases in the planned size"
                 )
         sizes = cls._sizes(planned.configuration)
         if len(sizes) < 2:

@@ -16,6 +16,7 @@ Prechelt, "Early stopping - but when?", 1998, criterion UP; nnU-Net's first vers
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -108,6 +109,8 @@ class nnUNetTrainerStopEarly(TrickTrainer):
             values = [-loss for loss in self.logger.get_value("val_losses", step=None)[:epochs]]
         else:
             values = self.logger.get_value("mean_fg_dice", step=None)[:epochs]
+        if not settings.loss and not any(math.isfinite(value) for value in values):
+            return None  # no validation patch shows a class, so nothing was measured
         return standstill(values, patience=settings.patience, gain=settings.gain)
 
     def _end(self, still: Standstill) -> int:

@@ -10,7 +10,7 @@ with 0, and there a voxel shall weigh 1.
 # mypy: untyped-calls-exclude="nibabel"
 from __future__ import annotations
 
-import os
+import json
 from collections.abc import Callable, Mapping
 from io import BytesIO
 from pathlib import Path
@@ -25,6 +25,7 @@ from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from numpy.typing import NDArray
 
+from nnunet_tricks.nnunet.folders import is_json, read_json
 from nnunet_tricks.utilities.files import write_atomically
 from nnunet_tricks.utilities.progress import shown
 from nnunet_tricks.utilities.wording import some
@@ -32,6 +33,8 @@ from nnunet_tricks.utilities.wording import some
 FOLDER = "weightsTr"
 KEY = "regression_target"
 """Key under which batchgeneratorsv2 moves numbers as it moves images, and leaves their values as they are."""
+SOURCES = "sources.json"
+"""File beside the stored maps that says what they were made from."""
 MOST = 1000
 """Largest weight: stored in half precision, it still has three digits."""
 HALF = 0.5
@@ -59,12 +62,14 @@ def prepare(
 
     Raises:
         ValueError: If there are maps of unknown cases, or with other shapes, NaN, infinity, weights below 0 or above
-            ``MOST``.
+            ``MOST``; or if stored maps are needed and are not complete.
     """
     images = Path(paths.nnUNet_preprocessed) / plans.dataset_name / configuration.data_identifier
     folder = images.with_name(f"{images.name}_weights")
     raw = Path(paths.nnUNet_raw) / plans.dataset_name if paths.nnUNet_raw else None
     if raw is None or not raw.is_dir():
+        if folder.is_dir() and not (folder / SOURCES).is_file():
+            raise ValueError(f"{folder} is not complete: begin a training once where the raw data set is")
         return folder if folder.is_dir() else None
     if not (raw / FOLDER).is_dir() or not images.is_dir():
         return None
@@ -74,7 +79,11 @@ def prepare(
     folder.mkdir(exist_ok=True)
     for stale in {file.stem for file in folder.glob("*.npy")} - maps.keys():
         (folder / f"{stale}.npy").unlink()
-    old = [case for case, file in maps.items() if _older(folder / f"{case}.npy", (file, images / f"{case}.pkl"))]
+    known = read_json(folder / SOURCES) if is_json(folder / SOURCES) else {}
+    sources = {case: [_state(file), _state(images / f"{case}.pkl")] for case, file in maps.items()}
+    old = [case for case in maps if known.get(case) != sources[case] or not (folder / f"{case}.npy").is_file()]
+    if old:
+        (folder / SOURCES).unlink(missing_ok=True)
     dataset = kind(str(images), old)
     for case in shown(old, "weights", len(old)):
         _, segmentation, _, properties = dataset.load_case(case)
@@ -82,6 +91,8 @@ def prepare(
         content = BytesIO()
         np.save(content, weights)
         write_atomically(folder / f"{case}.npy", content.getvalue())
+    if known != sources:
+        write_atomically(folder / SOURCES, json.dumps(sources, indent=1))
     log(f"weights of {len(maps)} of {len(cases)} cases from {raw / FOLDER}; others weigh 1")
     return folder
 
@@ -171,8 +182,10 @@ def _files(folder: Path, ending: str, cases: list[str]) -> dict[str, Path]:
     return maps
 
 
-def _older(file: Path, sources: tuple[Path, ...]) -> bool:
-    return not file.is_file() or file.stat().st_mtime < max(os.path.getmtime(source) for source in sources)
+def _state(file: Path) -> list[int]:
+    """Time and size of a file: both differ where another one took its place, whether that is newer or not."""
+    found = file.stat()
+    return [found.st_mtime_ns, found.st_size]
 
 
 class ImageWithWeights:

@@ -143,3 +143,8 @@ def test_a_validation_set_that_shares_a_patient_with_the_rest_is_refused() -> No
         make_split(cases, SplitRequest(validation=["case_0000"]))
     split = make_split(cases, SplitRequest(validation=["case_0001", "case_0000"]))
     assert split.folds == ({"train": ["case_0002", "case_0003"], "val": ["case_0000", "case_0001"]},)
+
+
+def test_a_test_part_is_not_drawn_beside_a_validation_set() -> None:
+    with pytest.raises(ValueError, match="--test and --validation-set exclude each other"):
+        make_split(made([0, 0, 1, 1]), SplitRequest(test=0.5, validation=["case_0000", "case_0001"]))

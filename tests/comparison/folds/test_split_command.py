@@ -144,6 +144,7 @@ def test_a_terminal_table_says_how_even_it_is(fresh: World, capsys) -> None:
         (["--group", "patient", "--group-pattern", "."], "exclude each other"),
         (["--group-pattern", "("], "--group-pattern must be a regular expression, got '('"),
         (["--group-pattern", "^p"], "is not in the names of 6 cases"),
+        (["--group-pattern", "(x)?"], "--group-pattern '(x)?' finds nothing in the names of 6 cases"),
         (["--folds", "9"], "6 cases cannot be divided into 9 folds"),
         (["--test", "1.5"], "--test must be a share"),
         (["--folds", "2", "--validation-set", "x.txt"], "exclude each other"),

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from nnunet_tricks.catalogue import naming
 from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.grid import LABEL_MODES, Situation
 from nnunet_tricks.conformance.run import Run
@@ -141,9 +142,10 @@ def test_wrong_tables_are_refused_before_a_folder_is_made(own_bench: Bench, cont
             (run.data.raw / annotated_classes.FILE).write_text(kept)
 
 
-@pytest.mark.parametrize("mixing", ["MixUp", "CutMix"])
-def test_tricks_that_join_cases_are_refused(bench: Bench, mixing: str) -> None:
-    with room(bench, f"{mixing}_PartialLabels") as run, pytest.raises(ValueError, match=f"{mixing} joins patches"):
+@pytest.mark.parametrize("mixing", ["MixUp", "CutMix", "CopyPaste", "GANAug"])
+def test_tricks_that_mix_cases_are_refused(bench: Bench, mixing: str) -> None:
+    name = str(naming.combine(mixing, "PartialLabels")).removeprefix("nnUNetTrainer")
+    with room(bench, name) as run, pytest.raises(ValueError, match=f"{mixing} brings voxels of other cases"):
         run.build()
 
 

@@ -402,6 +402,8 @@ def test_foreground_keeps_its_share_in_larger_batches(bench: Bench) -> None:
         ("GrowingPatch", {"patch_size": [8, 8]}, "GrowingPatch changes nothing here: 8x8 is the smallest"),
         ("GrowingPatch", {"patch_size": [36, 32]}, "plan one such as 40x32"),
         ("GrowingPatch_StopEarly", {}, "StopEarly cannot be combined"),
+        ("CopyPaste_GrowingPatch", {}, "CopyPaste cannot be combined with GrowingPatch"),
+        ("FourierMix_GrowingPatch", {}, "FourierMix cannot be combined with GrowingPatch"),
         ("GrowingPatch_UNETR", {}, "UNETR cannot be combined with GrowingPatch: it learns where things are"),
     ],
 )

@@ -191,3 +191,11 @@ def test_any_schedule_can_be_shortened(bench: Bench, schedule: str) -> None:
         rates.append(trainer.optimizer.param_groups[0]["lr"])
     assert rates == pytest.approx([rates[0] * (1 - step / 4) ** 0.9 for step in range(4)])
     assert rates[0] > 0
+
+
+def test_a_pseudo_dice_that_was_never_measured_stops_nothing(bench: Bench) -> None:
+    with room(bench, "StopEarly_patience1") as run:
+        trainer = run.build(untouched=True)
+    for epoch in range(5):
+        trainer.logger.log("mean_fg_dice", math.nan, epoch)
+    assert trainer._standstill(5) is None

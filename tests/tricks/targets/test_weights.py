@@ -176,3 +176,24 @@ def test_weights_are_read_where_the_image_is_cropped() -> None:
     np.testing.assert_array_equal(joined[box][:2], image[:, 1:4, :, 2:7])
     np.testing.assert_array_equal(joined[box][2], weights[1:4, :, 2:7].astype(np.float32) - 1)
     assert not ImageWithWeights(image, None)[box][2].any()
+
+
+def test_another_map_is_noticed_though_its_file_is_older(own_bench: Bench) -> None:
+    with run_of(own_bench, "WeightMap") as run:
+        folder = run.build()._weights_folder
+        before = np.load(folder / "case_0.npy")
+        file = changed(run, lambda like: with_corner(like, 7))
+        os.utime(file, (1e9, 1e9))
+        run.build()
+        assert not np.array_equal(np.load(folder / "case_0.npy"), before)
+
+
+def test_stored_maps_that_are_not_complete_are_no_maps(own_bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    with run_of(own_bench, "WeightMap") as run:
+        run.build()
+        changed(run, lambda like: with_corner(like, float("nan")))
+        with pytest.raises(ValueError, match="case_0"):
+            run.build()
+        monkeypatch.setattr("nnunetv2.paths.nnUNet_raw", None)
+        with pytest.raises(ValueError, match="is not complete"):
+            run.build()
