@@ -255,6 +255,11 @@ def _write(
         for source in sources:
             _add(place, source, labels)
         result.notes += _add_maps(folders, place, sources)
+        result.notes += [
+            f"columns of cases.csv of {source.name} are not taken over: add those that you need, such as patients"
+            for source in sources
+            if (folders.raw / source.name / "cases.csv").is_file()
+        ]
         description = {key: sources[0].description[key] for key in _KEPT if key in sources[0].description}
         description |= {"labels": labels, "numTraining": result.cases, "merged_from": result.sources}
         write_atomically(place / "dataset.json", json.dumps(description, indent=2) + "\n")
@@ -283,6 +288,7 @@ def _add(place: Path, source: MergedSource, labels: Mapping[str, int]) -> None:
             target = _folder(place, f"labels{part}") / f"{name}{ending}"
             try:
                 read = images.read(files.label)
+                _refuse_stray(source, case, read.values)
                 new = relabelled(read.values, source.classes, labels)
             except ValueError as error:
                 raise ValueError(f"{files.label} cannot be merged: {error}") from None
@@ -293,6 +299,16 @@ def _add(place: Path, source: MergedSource, labels: Mapping[str, int]) -> None:
             beside = files.label.with_suffix(".json")
             if ending in images.TIFF and beside.is_file():
                 link_file(beside, target.with_suffix(".json"), "symbolic")
+
+
+def _refuse_stray(source: MergedSource, case: str, values: NDArray[Any]) -> None:
+    """Refuse voxels of a class that the table of their data set says nobody annotated there."""
+    stray = source.table.stray(case, map(int, np.unique(values))) if source.table else []
+    if stray:
+        raise ValueError(
+            f"it has voxels of label {stray[0]}, and {annotated_classes.FILE} does not list their class for this case: "
+            "correct the table or the label map"
+        )
 
 
 def _add_maps(folders: Folders, place: Path, sources: Sequence[MergedSource]) -> list[str]:

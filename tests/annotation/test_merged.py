@@ -113,3 +113,17 @@ def test_numbers_must_be_different_and_free(worlds, capsys) -> None:
     assert "at least two different" in refused(["7", "7", "--to", "20"], capsys)
     assert "number 8 is taken" in refused(["7", "8", "--to", "8"], capsys)
     assert "'9' is neither" in refused(["7", "9", "--to", "20"], capsys)
+
+
+def test_a_table_that_its_label_maps_contradict_is_refused(worlds, tmp_path: Path, capsys) -> None:
+    (worlds[1].raw / "annotated.json").write_text(json.dumps({"case_1": ["liver"]}))
+    error = refused(["7", "8", "--to", "20"], capsys)
+    assert "case_1" in error
+    assert "annotated.json does not list their class for this case" in error
+    assert not list((tmp_path / "raw").glob("Dataset020*"))
+
+
+def test_columns_that_are_left_behind_are_named(worlds, capsys) -> None:
+    (worlds[0].raw / "cases.csv").write_text("id,patient\ncase_0,a\ncase_1,b\n")
+    assert main(["merge", "7", "8", "--to", "20", "--name", "Both"]) == 0
+    assert "columns of cases.csv of Dataset007_Kidney are not taken over" in " ".join(capsys.readouterr().out.split())
