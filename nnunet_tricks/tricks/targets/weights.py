@@ -150,8 +150,7 @@ def checked(file: Path, weights: NDArray[Any]) -> NDArray[np.float32]:
 
 def _read(file: Path, plans: PlansManager) -> NDArray[Any]:
     if file.suffix == ".npy":
-        stored: NDArray[Any] = np.load(file)
-        return stored if stored.ndim == 3 else stored[None]
+        return _stored(file)
     if file.name.endswith((".nii", ".nii.gz")):
         # ITK reads NaN in NIfTI as 0.
         import nibabel
@@ -162,6 +161,19 @@ def _read(file: Path, plans: PlansManager) -> NDArray[Any]:
     if len(weights) != 1:
         raise ValueError(f"{file} has {len(weights)} channels, and a map of weights has one")
     return np.asarray(weights[0])
+
+
+def _stored(file: Path) -> NDArray[Any]:
+    try:
+        stored: NDArray[Any] = np.load(file)
+    except (ValueError, OSError, EOFError) as error:
+        raise ValueError(f"{file} cannot be read as an array of numbers: {error}") from None
+    if stored.dtype.kind not in "biuf" or stored.ndim not in (2, 3) or not stored.size:
+        raise ValueError(
+            f"{file} must hold real numbers for each voxel along two or three axes, got {stored.dtype} of shape "
+            f"{stored.shape}"
+        )
+    return stored if stored.ndim == 3 else stored[None]
 
 
 def _files(folder: Path, ending: str, cases: list[str]) -> dict[str, Path]:

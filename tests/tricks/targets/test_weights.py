@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,17 @@ def changed(run: Run, values, case: str = "case_0") -> Path:
     newer = file.stat().st_mtime + 100
     os.utime(file, (newer, newer))
     return file
+
+
+@contextmanager
+def kept(run: Run) -> Iterator[Path]:
+    """The map of a case, which is as before afterwards."""
+    file = run.data.raw / FOLDER / f"case_0{run.data.ending}"
+    content = file.read_bytes()
+    try:
+        yield file
+    finally:
+        file.write_bytes(content)
 
 
 def with_corner(like, value: float) -> np.ndarray:
@@ -179,7 +191,7 @@ def test_weights_are_read_where_the_image_is_cropped() -> None:
 
 
 def test_another_map_is_noticed_though_its_file_is_older(own_bench: Bench) -> None:
-    with run_of(own_bench, "WeightMap") as run:
+    with run_of(own_bench, "WeightMap") as run, kept(run):
         folder = run.build()._weights_folder
         before = np.load(folder / "case_0.npy")
         file = changed(run, lambda like: with_corner(like, 7))
@@ -189,11 +201,33 @@ def test_another_map_is_noticed_though_its_file_is_older(own_bench: Bench) -> No
 
 
 def test_stored_maps_that_are_not_complete_are_no_maps(own_bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    with run_of(own_bench, "WeightMap") as run:
+    with run_of(own_bench, "WeightMap") as run, kept(run):
         run.build()
         changed(run, lambda like: with_corner(like, float("nan")))
         with pytest.raises(ValueError, match="case_0"):
             run.build()
-        monkeypatch.setattr("nnunetv2.paths.nnUNet_raw", None)
-        with pytest.raises(ValueError, match="is not complete"):
-            run.build()
+        with monkeypatch.context() as without_raw_data:
+            without_raw_data.setattr("nnunetv2.paths.nnUNet_raw", None)
+            with pytest.raises(ValueError, match="is not complete"):
+                run.build()
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (np.array([None, 1]), "case_0.npy cannot be read as an array of numbers"),
+        (np.array([["a", "b"]]), "case_0.npy must hold real numbers"),
+        (np.ones((1, 1, 2, 2)), "along two or three axes"),
+        (np.ones((0, 2, 2)), "must hold real numbers for each voxel"),
+    ],
+)
+def test_arrays_that_are_no_maps_are_named(own_bench: Bench, values: np.ndarray, words: str) -> None:
+    with run_of(own_bench, "WeightMap") as run, kept(run) as file:
+        file.unlink()
+        array = file.with_name("case_0.npy")
+        np.save(array, values)
+        try:
+            with pytest.raises(ValueError, match=words):
+                run.build()
+        finally:
+            array.unlink()
