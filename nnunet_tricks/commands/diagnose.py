@@ -69,7 +69,8 @@ def _say(diagnosis: Diagnosis) -> None:
     for finding in diagnosis.findings:
         _say_finding(finding)
     if not diagnosis.findings:
-        say("Nothing was found.", first="  ", rest="  ")
+        nothing = "Nothing was found." if count else "There is no epoch to look at."
+        say(nothing, first="  ", rest="  ")
     for note in diagnosis.notes:
         say(note, first="  note: ", rest="        ")
 

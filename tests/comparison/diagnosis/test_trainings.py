@@ -206,3 +206,14 @@ def test_every_trick_that_is_named_is_a_trainer() -> None:
     assert len(named) >= 8
     for name in named:
         parse(f"nnUNetTrainer{name}")
+
+
+def test_a_log_without_epochs_is_not_said_to_be_fine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(model("healthy"), folder / model("healthy").name)
+    for log in folder.rglob("training_log*.txt"):
+        log.write_bytes(bytes(range(256)))
+    main(["diagnose", str(folder / model("healthy").name), "--no-data"])
+    told = capsys.readouterr().out
+    assert "There is no epoch to look at." in told
+    assert "Nothing was found" not in told
