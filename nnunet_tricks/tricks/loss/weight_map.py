@@ -29,6 +29,9 @@ from nnunet_tricks.tricks.targets import weights
 from nnunet_tricks.tricks.targets.maps import Layout
 from nnunet_tricks.tricks.targets.weights import WithWeights
 
+MIXING = ("MixUp", "CopyPaste", "GANAug")
+"""Tricks that bring voxels of other cases into a patch, or of none."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class WeightedDiceCE:
@@ -55,11 +58,13 @@ class nnUNetTrainerWeightMap(LossTrainer):
 
     @classmethod
     def check_planned(cls, planned: Planned) -> None:
-        """Refuse a trick that joins two cases to one patch; CutMix claims the targets itself."""
+        """Refuse tricks that mix cases; CutMix claims the targets itself."""
         super().check_planned(planned)
-        if any(trick.info.name == "MixUp" for trick in cls.trainer_name.switched):
+        mixing = [trick.info.name for trick in cls.trainer_name.switched if trick.info.name in MIXING]
+        if mixing:
             raise ValueError(
-                "MixUp joins patches of two cases, each with its own weights: take it or WeightMap out of the name"
+                f"{mixing[0]} brings voxels of other cases into a patch, whose weights are not those of their place: "
+                "take it or WeightMap out of the name"
             )
 
     @classmethod

@@ -404,6 +404,7 @@ def test_foreground_keeps_its_share_in_larger_batches(bench: Bench) -> None:
         ("GrowingPatch_StopEarly", {}, "StopEarly cannot be combined"),
         ("CopyPaste_GrowingPatch", {}, "CopyPaste cannot be combined with GrowingPatch"),
         ("FourierMix_GrowingPatch", {}, "FourierMix cannot be combined with GrowingPatch"),
+        ("GANAug_GrowingPatch", {}, "GANAug cannot be combined with GrowingPatch"),
         ("GrowingPatch_UNETR", {}, "UNETR cannot be combined with GrowingPatch: it learns where things are"),
     ],
 )

@@ -161,8 +161,12 @@ def test_maps_of_unknown_cases_are_refused(own_bench: Bench) -> None:
             stray.unlink()
 
 
-def test_a_trick_that_joins_cases_is_refused(bench: Bench) -> None:
-    with run_of(bench, "WeightMap_MixUp") as run, pytest.raises(ValueError, match="MixUp joins patches"):
+@pytest.mark.parametrize("mixing", ["MixUp", "CopyPaste", "GANAug"])
+def test_a_trick_that_mixes_cases_is_refused(bench: Bench, mixing: str) -> None:
+    with (
+        run_of(bench, f"WeightMap_{mixing}") as run,
+        pytest.raises(ValueError, match=f"{mixing} brings voxels of other cases"),
+    ):
         run.build()
 
 

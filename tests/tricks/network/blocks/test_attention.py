@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from monai.networks.blocks import ChannelSELayer
 from torch import nn
 from torch.nn import functional as F  # noqa: N812, its standard name
 
@@ -40,8 +41,7 @@ def layers_in(dimensions: int) -> StageLayers:
 
 @pytest.mark.parametrize("size", [(5, 6), (3, 4, 5)])
 def test_squeeze_excitation_is_monais(size: tuple[int, ...]) -> None:
-    blocks = pytest.importorskip("monai.networks.blocks")
-    mine, theirs = SqueezeExcitation(8, reduction=4), blocks.ChannelSELayer(len(size), 8, r=4)
+    mine, theirs = SqueezeExcitation(8, reduction=4), ChannelSELayer(len(size), 8, r=4)
     ours, other = [mine.squeeze, mine.excite], [layer for layer in theirs.fc if isinstance(layer, nn.Linear)]
     for layer, reference in zip(ours, other, strict=True):
         reference.load_state_dict(layer.state_dict())

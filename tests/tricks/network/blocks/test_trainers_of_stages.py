@@ -75,7 +75,6 @@ def test_weights_of_a_plain_network_are_refused_before_a_folder_is_made(
 
 @pytest.mark.parametrize("name", ["CBAM_SegResNet"])
 def test_networks_of_other_kinds_are_refused(bench: Bench, name: str) -> None:
-    pytest.importorskip("monai")
     with bench.room(found(name), Situation("labels", "3d", False)) as run:
         planned = Planned.of(deepcopy(run.data.plans), "3d_fullres", run.data.dataset_json)
         with pytest.raises(ValueError, match=r"CBAM changes the stages of nnU-Net's own U-Nets .* name \w*SegResNet"):
