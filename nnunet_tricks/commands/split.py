@@ -128,7 +128,7 @@ def _known(arguments: argparse.Namespace, files: SplitFiles) -> KnownCases:
     for column in arguments.stratify:
         if column != LABELS:
             strata |= strata_of(names, column, table)
-    labels = _labels(files, maps, names) if arguments.labels else {}
+    labels = _labels(files, maps, names, read_only=arguments.dry_run) if arguments.labels else {}
     dividing = strata | (labels if LABELS in arguments.stratify else {})
     return KnownCases(CaseProperties(names, groups, dividing), CaseProperties(names, groups, strata | labels), table)
 
@@ -149,12 +149,14 @@ def _label_maps(files: SplitFiles) -> dict[str, Path]:
     return maps
 
 
-def _labels(files: SplitFiles, maps: dict[str, Path], names: tuple[str, ...]) -> dict[str, list[float]]:
+def _labels(
+    files: SplitFiles, maps: dict[str, Path], names: tuple[str, ...], *, read_only: bool
+) -> dict[str, list[float]]:
     """Which case has which class, and its volume."""
     from nnunet_tricks.comparison.folds.labels import FILE, measure
     from nnunet_tricks.nnunet.classes import Classes
 
-    volumes = measure(maps, files.folders.preprocessed / files.dataset / FILE)
+    volumes = measure(maps, files.folders.preprocessed / files.dataset / FILE, read_only=read_only)
     unit, factor = ("ml", 1e-3) if volumes.unit == "mm3" else (volumes.unit, 1.0)
     properties: dict[str, list[float]] = {}
     for name, amounts in volumes.of_classes(Classes.of(files.folders.description(files.dataset)), names).items():

@@ -84,6 +84,10 @@ def divided(cases: CaseProperties, shares: Sequence[float], *, seed: int, what: 
         for number in range(len(shares))
     ]
     if not all(parts):
+        if len(members) == len(cases.names):
+            raise ValueError(
+                f"a share of {min(shares):g} of {len(members)} cases leaves one of {len(shares)} {what} empty"
+            )
         raise ValueError(f"the groups are too large for {len(shares)} {what}: one of them gets no case")
     return parts
 

@@ -41,12 +41,13 @@ class LabelVolumes:
         }
 
 
-def measure(labels: Mapping[str, Path], keep: Path) -> LabelVolumes:
+def measure(labels: Mapping[str, Path], keep: Path, *, read_only: bool = False) -> LabelVolumes:
     """Measure the labels of cases; what was measured is kept, and only files that have changed are read again.
 
     Args:
         labels: Label map of each case.
         keep: File for what was measured.
+        read_only: Use what is kept, and keep nothing new.
 
     Raises:
         ValueError: If a file cannot be read as a label map.
@@ -59,7 +60,7 @@ def measure(labels: Mapping[str, Path], keep: Path) -> LabelVolumes:
     new = [case for case, stamp in stamps.items() if not _is_known(known.get(case), stamp)]
     for case in shown(new, "reading labels", len(new)):
         known[case] = {"file": stamps[case], **_measured(labels[case])}
-    if new:
+    if new and not read_only:
         with suppress(OSError):  # kept for the next time only
             keep.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(keep, json.dumps({"cases": known}))

@@ -79,7 +79,7 @@ def make_split(cases: CaseProperties, request: SplitRequest) -> MadeSplit:
     rest = cases
     if request.test:
         shares = (request.test, 1 - request.test)
-        test, remaining = divided(cases, shares, seed=request.seed, what="parts, test and the rest")
+        test, remaining = divided(cases, shares, seed=request.seed, what="parts (test and the rest)")
         rest = cases.only(remaining)
     if request.validation is not None:
         return _with_validation_set(rest, request.validation, test)
@@ -156,8 +156,18 @@ def groups_of(names: Sequence[str], *, column: str = "", pattern: str = "", tabl
 
 
 def strata_of(names: Sequence[str], column: str, table: Path) -> dict[str, list[float]]:
-    """A property for each word of a column: 1 where a case has it."""
+    """A property for each word of a column: 1 where a case has it.
+
+    Raises:
+        ValueError: If there is no such column, or most cases have a word of their own, as in a column of numbers.
+    """
     words = cases_table.column(table, column, names, option="--stratify")
+    different = len({words[case] for case in names})
+    if 2 * different > len(names) > 2:
+        raise ValueError(
+            f"--stratify '{column}' has {different} different values in {len(names)} cases, so folds cannot be alike "
+            "in them: write ranges into the column, such as 'young' and 'old'"
+        )
     return {
         f"{column}: {value or '(empty)'}": [float(words[case] == value) for case in names]
         for value in sorted({words[case] for case in names})

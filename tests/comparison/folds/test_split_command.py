@@ -63,8 +63,14 @@ def test_patients_stay_together_where_nnunet_reads_it(fresh: World, capsys) -> N
     assert (fresh.preprocessed / "splits_final.json").read_bytes() == before
 
 
-def test_only_changed_labels_are_read_again(fresh: World, capsys) -> None:
+def test_a_dry_run_writes_nothing(fresh: World, capsys) -> None:
+    before = sorted(fresh.root.rglob("*"))
     split(capsys, "--folds", 2, "--dry-run")
+    assert sorted(fresh.root.rglob("*")) == before
+
+
+def test_only_changed_labels_are_read_again(fresh: World, capsys) -> None:
+    split(capsys, "--folds", 2)
     kept = fresh.preprocessed / "label_volumes.json"
     content = json.loads(kept.read_text())
     content["cases"]["case_0"]["volumes"]["2"] = 5e6
@@ -75,7 +81,6 @@ def test_only_changed_labels_are_read_again(fresh: World, capsys) -> None:
         amounts = {a["name"]: a["all"] for a in split(capsys, "--folds", 2, "--dry-run")["evenness"]["amounts"]}
         assert (amounts["tumor [ml]"] > 5000) != changed
         assert amounts["cases with tumor"] == 6 - changed
-    assert not (fresh.preprocessed / "splits_final.json").exists()
 
 
 def test_a_split_under_which_something_was_trained_stays(fresh: World, capsys) -> None:
@@ -147,6 +152,8 @@ def test_a_terminal_table_says_how_even_it_is(fresh: World, capsys) -> None:
         (["--group-pattern", "(x)?"], "--group-pattern '(x)?' finds nothing in the names of 6 cases"),
         (["--folds", "9"], "6 cases cannot be divided into 9 folds"),
         (["--test", "1.5"], "--test must be a share"),
+        (["--test", "0.001"], "a share of 0.001 of 6 cases leaves one of 2 parts (test and the rest) empty"),
+        (["--stratify", "id"], "--stratify 'id' has 6 different values in 6 cases"),
         (["--folds", "2", "--validation-set", "x.txt"], "exclude each other"),
         (["--validation-set", "nowhere.txt"], "nowhere.txt is not there"),
         (["--existing", "--folds", "2"], "so --folds has no effect"),
