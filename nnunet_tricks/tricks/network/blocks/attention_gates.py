@@ -74,10 +74,10 @@ class AttentionGate(nn.Module):
         theta = layers.convolution(channels, inner, step, stride=step, padded=False, bias=fine)
         phi = layers.convolution(signal_channels, inner, bias=True)
         psi = layers.convolution(inner, 1, bias=True)
-        self.theta = nn.Sequential(theta, layers.norm(inner)) if fine else theta
-        self.phi = nn.Sequential(phi, layers.norm(inner)) if fine else phi
-        self.psi = nn.Sequential(psi, layers.norm(1)) if fine else psi
-        self.activation = layers.activation()
+        self.theta = nn.Sequential(theta, layers.normalisation(inner)) if fine else theta
+        self.phi = nn.Sequential(phi, layers.normalisation(inner)) if fine else phi
+        self.psi = nn.Sequential(psi, layers.normalisation(1)) if fine else psi
+        self.activation = layers.nonlinearity()
 
     def forward(self, features: Tensor, below: Tensor, upsampled: Tensor) -> Tensor:
         """The coefficients.

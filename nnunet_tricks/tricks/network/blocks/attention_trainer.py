@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from nnunet_tricks.training.planned import Planned
 from nnunet_tricks.training.trainer import TrickTrainer
 from nnunet_tricks.tricks.network.blocks.cost import log_cost
+from nnunet_tricks.tricks.network.blocks.planned_layers import PlannedLayers
 from nnunet_tricks.tricks.network.blocks.stages import (
     FoundStage,
-    StageLayers,
     count_of,
     extend_stages,
     require_voxels,
@@ -48,7 +48,7 @@ class AttentionTrainer(TrickTrainer):
 
     @classmethod
     @abstractmethod
-    def make_attention(cls, channels: int, kernel: tuple[int, ...], layers: StageLayers) -> StageAttention:
+    def make_attention(cls, channels: int, kernel: tuple[int, ...], layers: PlannedLayers) -> StageAttention:
         """The attention behind a stage.
 
         Args:
@@ -76,7 +76,7 @@ class AttentionTrainer(TrickTrainer):
             plans_manager, configuration_manager, num_input_channels, num_output_channels, enable_deep_supervision
         )
 
-        def make(found: FoundStage, layers: StageLayers) -> StageAttention:
+        def make(found: FoundStage, layers: PlannedLayers) -> StageAttention:
             attention = cls.make_attention(found.stage.output_channels, found.kernel, layers)
             attention.view_name = f"{attention.view_name} of {found.title}"
             return attention

@@ -11,9 +11,9 @@ from torch import nn
 from nnunet_tricks.training.planned import Planned
 from nnunet_tricks.training.trainer import TrickTrainer
 from nnunet_tricks.tricks.network.blocks.cost import log_cost
+from nnunet_tricks.tricks.network.blocks.planned_layers import PlannedLayers
 from nnunet_tricks.tricks.network.blocks.stages import (
     BlockStage,
-    StageLayers,
     UnitShape,
     count_of,
     replace_stages,
@@ -38,7 +38,7 @@ class BlockTrainer(TrickTrainer):
 
     @classmethod
     @abstractmethod
-    def make_unit(cls, shape: UnitShape, layers: StageLayers) -> nn.Module:
+    def make_unit(cls, shape: UnitShape, layers: PlannedLayers) -> nn.Module:
         """A unit, which stands in place of up to two convolutions or of a residual block.
 
         Args:
@@ -83,7 +83,7 @@ class BlockTrainer(TrickTrainer):
         log_cost(self, BlockTrainer, self.block_trick)
 
     @classmethod
-    def _checked_unit(cls, shape: UnitShape, layers: StageLayers) -> nn.Module:
+    def _checked_unit(cls, shape: UnitShape, layers: PlannedLayers) -> nn.Module:
         if shape.out_channels < cls.fewest_channels:
             raise ValueError(
                 f"{cls.block_trick} divides the channels of each stage among {cls.fewest_channels} parts, and a stage "

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812, its standard name
 
 from nnunet_tricks.tricks.network.blocks.attention_trainer import AttentionTrainer, StageAttention
-from nnunet_tricks.tricks.network.blocks.stages import StageLayers
+from nnunet_tricks.tricks.network.blocks.planned_layers import PlannedLayers
 
 
 class SpatialAttention(StageAttention):
@@ -22,7 +22,7 @@ class SpatialAttention(StageAttention):
 
     view_name = "voxels"
 
-    def __init__(self, kernel: tuple[int, ...], layers: StageLayers, *, size: int) -> None:
+    def __init__(self, kernel: tuple[int, ...], layers: PlannedLayers, *, size: int) -> None:
         """Make the convolution.
 
         Args:
@@ -79,6 +79,6 @@ class nnUNetTrainerSpatialAttention(AttentionTrainer):
     attention_trick = "SpatialAttention"
 
     @classmethod
-    def make_attention(cls, channels: int, kernel: tuple[int, ...], layers: StageLayers) -> StageAttention:
+    def make_attention(cls, channels: int, kernel: tuple[int, ...], layers: PlannedLayers) -> StageAttention:
         """Spatial attention with the size that the name says."""
         return SpatialAttention(kernel, layers, size=cls.parameters["SpatialAttention"].size)

@@ -17,8 +17,8 @@ from nnunet_tricks.catalogue import CATALOGUE
 from nnunet_tricks.tricks.network.blocks.attention_trainer import StageAttention
 from nnunet_tricks.tricks.network.blocks.cbam import MixedAttention
 from nnunet_tricks.tricks.network.blocks.channel_attention import SqueezeExcitation
+from nnunet_tricks.tricks.network.blocks.planned_layers import PlannedLayers
 from nnunet_tricks.tricks.network.blocks.spatial_attention import SpatialAttention
-from nnunet_tricks.tricks.network.blocks.stages import StageLayers
 from tests.tricks.network.blocks.planned import KINDS, SIZES, built, plans_of
 
 ATTENTION = tuple(info.name for info in CATALOGUE if info.hooks == ("network.attention",))
@@ -26,17 +26,8 @@ FULL = 200.0
 """Bias with which a sigmoid is 1, to the last bit."""
 
 
-def layers_in(dimensions: int) -> StageLayers:
-    return StageLayers(
-        conv={2: nn.Conv2d, 3: nn.Conv3d}[dimensions],
-        norm=None,
-        norm_settings={},
-        dropout=None,
-        dropout_settings={},
-        nonlin=nn.LeakyReLU,
-        nonlin_settings={},
-        bias=True,
-    )
+def layers_in(dimensions: int) -> PlannedLayers:
+    return PlannedLayers({2: nn.Conv2d, 3: nn.Conv3d}[dimensions], norm=None, nonlin=nn.LeakyReLU)
 
 
 @pytest.mark.parametrize("size", [(5, 6), (3, 4, 5)])

@@ -20,9 +20,10 @@ from nnunet_tricks.tricks.network.blocks.dense import DenseUnit
 from nnunet_tricks.tricks.network.blocks.depthwise_separable import SeparableConvolution, SeparableUnit
 from nnunet_tricks.tricks.network.blocks.inception import InceptionUnit
 from nnunet_tricks.tricks.network.blocks.multi_res import MultiResUnit, widths
+from nnunet_tricks.tricks.network.blocks.planned_layers import PlannedLayers
 from nnunet_tricks.tricks.network.blocks.recurrent_residual import RecurrentResidualUnit
 from nnunet_tricks.tricks.network.blocks.residual import ResidualUnit
-from nnunet_tricks.tricks.network.blocks.stages import BlockStage, StageLayers, UnitShape
+from nnunet_tricks.tricks.network.blocks.stages import BlockStage, UnitShape
 from tests.tricks.network.blocks.planned import KINDS, SIZES, built, plans_of
 
 BLOCKS = tuple(info.name for info in CATALOGUE if info.hooks == ("network.block",))
@@ -36,9 +37,9 @@ UNITS: dict[str, Any] = {
 }
 
 
-def layers_in(dimensions: int, *, norm: bool = True, dropout: bool = False) -> StageLayers:
+def layers_in(dimensions: int, *, norm: bool = True, dropout: bool = False) -> PlannedLayers:
     norms = {2: nn.InstanceNorm2d, 3: nn.InstanceNorm3d}
-    return StageLayers(
+    return PlannedLayers(
         conv={2: nn.Conv2d, 3: nn.Conv3d}[dimensions],
         norm=norms[dimensions] if norm else None,
         norm_settings={"affine": True, "eps": 1e-5} if norm else {},
@@ -46,7 +47,6 @@ def layers_in(dimensions: int, *, norm: bool = True, dropout: bool = False) -> S
         dropout_settings={"p": 0.2, "inplace": True} if dropout else {},
         nonlin=nn.LeakyReLU,
         nonlin_settings={"inplace": True},
-        bias=True,
     )
 
 
