@@ -14,7 +14,7 @@ from nnunet_tricks.utilities.wording import some
 
 if TYPE_CHECKING:
     from nnunet_tricks.nnunet.folders import Folders
-    from nnunet_tricks.tricks.semisupervised.grow import GrowReport
+    from nnunet_tricks.tricks.semisupervised.growing.report import GrowReport
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -89,7 +89,8 @@ def run(arguments: argparse.Namespace) -> int:
     from nnunet_tricks.nnunet.folders import Folders
     from nnunet_tricks.tricks.inference.predict import PredictionWork
     from nnunet_tricks.tricks.inference.thresholds import thresholds_of
-    from nnunet_tricks.tricks.semisupervised.grow import GrowSettings, grow
+    from nnunet_tricks.tricks.semisupervised.growing.grow import grow
+    from nnunet_tricks.tricks.semisupervised.growing.settings import GrowSettings
 
     folders = Folders.of_environment()
     dataset = folders.dataset(arguments.dataset)

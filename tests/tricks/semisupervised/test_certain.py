@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy.special import expit, softmax
 
-from nnunet_tricks.tricks.semisupervised.certain import Outputs, certain_labels, grown
+from nnunet_tricks.tricks.semisupervised.growing.certain import Outputs, certain_labels, grown
 
 LOGITS = arrays.arrays(np.float32, (2, 3, 2, 3, 2), elements=st.floats(-6, 6, width=32))
 """Two members, three outputs, and a small volume."""

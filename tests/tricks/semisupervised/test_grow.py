@@ -22,8 +22,9 @@ from nnunet_tricks.conformance.tiny_images import IGNORED
 from nnunet_tricks.door import trainers
 from nnunet_tricks.nnunet.folders import Folders
 from nnunet_tricks.tricks.inference.predict import PredictionWork
-from nnunet_tricks.tricks.semisupervised.grow import GrowSettings, grow
-from nnunet_tricks.tricks.semisupervised.protocol import labellers, may_label
+from nnunet_tricks.tricks.semisupervised.growing.grow import grow
+from nnunet_tricks.tricks.semisupervised.growing.protocol import labellers, may_label
+from nnunet_tricks.tricks.semisupervised.growing.settings import GrowSettings
 from tests.tricks.inference.conftest import with_noise
 
 HERE = PredictionWork(device="cpu", preprocessing=0, export=0, progress=False, resume=True)
@@ -214,6 +215,8 @@ def test_models_data_and_images_that_do_not_fit_are_refused(world: tuple[Folders
     (unlabelled / "other_0000.png").rename(unlabelled / "case_2_0000.png")
     refused("has case_2, and so has", replace(settings, images=unlabelled))
     refused("is no folder", replace(settings, images=folders.raw / "nowhere"))
+    (folders.raw / "empty").mkdir()
+    refused("has no image of the form CASE_0000.png", replace(settings, images=folders.raw / "empty"))
 
     validated = {"metric_per_case": [{"prediction_file": "/elsewhere/case_1.png"}]}
     (model / "fold_0" / "validation").mkdir(exist_ok=True)
@@ -241,7 +244,8 @@ def test_only_models_that_have_not_seen_its_validation_cases_label_for_a_fold(tm
         {"train": ["c"], "val": ["a", "b"]},
         {"train": ["a", "b"], "val": ["c", "d"]},
     ]
-    for fold in range(3):
+    # A model of all cases beside them has seen everything, and labels for no fold.
+    for fold in (*range(3), "all"):
         (tmp_path / f"fold_{fold}").mkdir()
         (tmp_path / f"fold_{fold}" / "final.pth").touch()
     members = labellers(splits, [tmp_path], (), "final.pth")

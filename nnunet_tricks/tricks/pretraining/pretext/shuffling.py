@@ -13,6 +13,7 @@ from math import prod
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from nnunet_tricks.tricks.pretraining.pretext.chance import Chance
 
@@ -67,11 +68,14 @@ def shuffled(image: Tensor, corners: Tensor, inside: Tensor, chance: Chance) -> 
         chance: Source of the new orders.
     """
     orders = chance.uniform((min(ORDERS, len(corners)), len(inside))).argsort(1)
-    # Which window gets which order is as random as the windows themselves, whose order was drawn.
-    moved = inside[orders].repeat(-(-len(corners) // len(orders)), 1)[: len(corners)]
+    # Which window gets which order is as random as the windows themselves, whose order was drawn. So they take turns.
+    turns = functional.pad(corners, (0, -len(corners) % len(orders))).view(-1, len(orders), 1)
+    moved = (turns + inside[orders]).flatten()[: len(corners) * len(inside)]
+    places = (corners[:, None] + inside).flatten()
     flat = image.flatten(1)
-    values = flat.index_select(1, (corners[:, None] + moved).flatten())
-    return flat.clone().index_copy_(1, (corners[:, None] + inside).flatten(), values).view_as(image)
+    # All places differ, and so gather and scatter, which are faster than selecting by an index, have one result.
+    values = flat.gather(1, moved.expand(len(flat), -1))
+    return flat.scatter(1, places.expand(len(flat), -1), values).view_as(image)
 
 
 def shuffled_in_windows(image: Tensor, chance: Chance, *, windows: int = WINDOWS) -> Tensor:

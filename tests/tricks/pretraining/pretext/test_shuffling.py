@@ -10,6 +10,7 @@ from monai.transforms import RandCoarseShuffle
 
 from nnunet_tricks.tricks.pretraining.pretext.chance import Chance
 from nnunet_tricks.tricks.pretraining.pretext.shuffling import (
+    ORDERS,
     PART,
     grid_of,
     shuffled,
@@ -37,6 +38,19 @@ def test_voxels_change_places_within_windows_only(shape, seed) -> None:
     assert torch.equal(moved[:, untouched], flat[:, untouched])
     # Channels go together: a voxel keeps its colour.
     assert torch.equal(moved[1] - moved[0], flat[1] - flat[0])
+
+
+@pytest.mark.parametrize(("sides", "windows"), [((3, 4), 70), ((6, 2), 32), ((8, 8), 5)])
+def test_all_windows_at_once_become_what_a_loop_makes_of_them(sides, windows) -> None:
+    image = torch.rand(2, 37, 50)
+    corners, inside = grid_of((37, 50), sides, (1, 2))
+    corners = corners[torch.randperm(len(corners))[:windows]]
+    orders = Chance(3, CPU).uniform((min(ORDERS, windows), len(inside))).argsort(1)
+    flat = image.flatten(1)
+    expected = flat.clone()
+    for number, corner in enumerate(corners):
+        expected[:, corner + inside] = flat[:, corner + inside[orders[number % len(orders)]]]
+    assert torch.equal(shuffled(image, corners, inside, Chance(3, CPU)), expected.view_as(image))
 
 
 @given(shapes, st.integers(0, 1000))
