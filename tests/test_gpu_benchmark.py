@@ -1,12 +1,15 @@
 """The measurements for a GPU: what is packed, how time is kept, and the whole script on a CPU."""
 
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from benchmarks.gpu import measure, pack
+from benchmarks.gpu.budget import Budget
 
 
 def test_what_is_packed() -> None:
@@ -20,6 +23,15 @@ def test_what_is_packed() -> None:
     assert len(pack.needed(["numpy"])) == 1
 
 
+def test_the_packed_modules_run_without_the_checkout(tmp_path: Path) -> None:
+    pack.copy_scripts(tmp_path)
+    assert not list(tmp_path.rglob("pack.py"))
+    words = [sys.executable, "-m", "benchmarks.gpu.measure", "--help"]
+    answer = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "--networks" in answer.stdout
+    assert "-m benchmarks.gpu.measure" in pack.RUN
+
+
 def test_the_shares_of_time_end_with_all_of_it() -> None:
     shares = list(measure.PARTS.values())
     assert shares == sorted(shares)
@@ -29,7 +41,7 @@ def test_the_shares_of_time_end_with_all_of_it() -> None:
 
 
 def test_what_there_is_no_time_for_is_named() -> None:
-    budget = measure.Budget(0.02)
+    budget = Budget(0.02)
     budget.until(1.0)
     assert not budget.over("first")
     time.sleep(0.03)

@@ -19,7 +19,8 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
 OURS = "nnunet_tricks"
 ON_THE_MACHINE = ("torch", "torchvision", "triton", "nvidia-", "cuda-", "pip", "setuptools")
 """Packages that the machine has, by how their names begin."""
@@ -32,7 +33,7 @@ RUN = """#!/bin/sh
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 python3 -m pip install --no-index --no-deps --target "$here/site" "$here"/wheels/*.whl
-PYTHONPATH="$here/site" python3 "$here/measure.py" --out "${OUT:-$here}/results.json" "$@"
+PYTHONPATH="$here:$here/site" python3 -m benchmarks.gpu.measure --out "${OUT:-$here}/results.json" "$@"
 """
 
 
@@ -58,12 +59,22 @@ def main(words: Sequence[str] | None = None) -> int:
             requirement,
         ]
         subprocess.run(command, check=True)
-    shutil.copy(Path(__file__).with_name("measure.py"), arguments.folder / "measure.py")
+    copy_scripts(arguments.folder)
     (arguments.folder / "run.sh").write_text(RUN, encoding="utf-8")
     packed = list(wheels.glob("*.whl"))
     size = sum(file.stat().st_size for file in packed) / 2**20
     print(f"{len(packed)} wheels, {size:.0f} MiB, in {arguments.folder}")
     return 0
+
+
+def copy_scripts(folder: Path) -> None:
+    """The modules of the measurements, below the same name as here."""
+    place = folder / "benchmarks" / "gpu"
+    place.mkdir(parents=True, exist_ok=True)
+    shutil.copy(HERE.parent / "__init__.py", place.parent)
+    for file in sorted(HERE.glob("*.py")):
+        if file.name != Path(__file__).name:
+            shutil.copy(file, place)
 
 
 def needed(only: Sequence[str] | None) -> list[str]:

@@ -1,0 +1,34 @@
+"""The time of a run, and what it did not suffice for."""
+
+from __future__ import annotations
+
+import time
+
+
+class Budget:
+    """The time that is left.
+
+    Attributes:
+        left_out: What was not measured, since the time was over.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        """Start the clock."""
+        self._began, self._seconds, self._end = time.monotonic(), seconds, 1.0
+        self.left_out: list[str] = []
+
+    def until(self, share: float) -> None:
+        """Set the share of the time at which the next part must have ended."""
+        self._end = share
+
+    def over(self, what: str) -> bool:
+        """Whether the time of the part is over; then the thing is noted as left out."""
+        ended = time.monotonic() - self._began > self._seconds * self._end
+        if ended:
+            self.left_out.append(what)
+        return ended
+
+    @property
+    def spent(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self._began
