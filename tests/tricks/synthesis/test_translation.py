@@ -284,8 +284,14 @@ def test_what_cannot_be_translated_is_refused(make: Make, capsys: pytest.Capture
     world.command("--dry-run")
     refused(f"number 990 is taken by {world.folders.raw / OTHER}", "--to", "990")
     plans = json.loads((world.folders.preprocessed / OTHER / "nnUNetPlans.json").read_text())
-    plans["configurations"]["2d"]["spacing"] = [2.0, 2.0]
-    world.change(OTHER, "nnUNetPlans.json", configurations=plans["configurations"])
+    planned = plans["configurations"]["2d"]
+    schemes = [*planned["normalization_schemes"][:2], "OurNormalization"]
+    world.change(OTHER, "nnUNetPlans.json", configurations={"2d": {**planned, "normalization_schemes": schemes}})
+    refused("channel 2 of Dataset990_Other is normalised by OurNormalization")
+    world.change(OTHER, "nnUNetPlans.json", configurations={"2d": planned}, image_reader_writer="SimpleITKIO")
+    refused("has pictures, and Dataset990_Other has volumes")
+    world.change(OTHER, "nnUNetPlans.json", image_reader_writer=plans["image_reader_writer"])
+    world.change(OTHER, "nnUNetPlans.json", configurations={"2d": {**planned, "spacing": [2.0, 2.0]}})
     world.command()
     assert "warning: pixels of slices are 1 x 1" in capsys.readouterr().err
     refused("holds a GAN with steps 1, and now steps is 2", "--replace", "--steps", "2")

@@ -19,7 +19,7 @@ from nnunetv2.preprocessing.cropping.cropping import create_nonzero_mask
 from nnunet_tricks.annotation.raw_data import RawData, sha256, target_name
 from nnunet_tricks.nnunet import annotated_classes
 from nnunet_tricks.nnunet.folders import Folders, read_json
-from nnunet_tricks.tricks.synthesis.translation.grey_values import GreyValues
+from nnunet_tricks.tricks.synthesis.translation.grey_values import GreyValues, check_schemes
 from nnunet_tricks.tricks.synthesis.translation.pair import DataSetPair
 from nnunet_tricks.tricks.synthesis.translation.raw_cases import (
     Image,
@@ -51,11 +51,18 @@ class TranslatedDataSet:
             replace: Whether a translated data set that is there is replaced.
 
         Raises:
-            ValueError: If raw files are missing, or the number is taken.
+            ValueError: If raw files are missing, they do not go together, or the number is taken.
         """
         self.folders, self.pair = folders, pair
         self.source = RawCases.of(folders, pair.source, labels=True)
         self.other = RawCases.of(folders, pair.other, labels=False)
+        check_schemes(pair.other)
+        if self.source.is_pictures != self.other.is_pictures:
+            kinds = ["pictures" if raw.is_pictures else "volumes" for raw in (self.source, self.other)]
+            raise ValueError(
+                f"{self.source.dataset} has {kinds[0]}, and {self.other.dataset} has {kinds[1]}: images are translated "
+                "between files of one kind"
+            )
         own, look = (cases.place.dataset.partition("_")[2] for cases in pair.both)
         suffix = f"{own}_as_{look}"
         present = folders.raw / f"Dataset{number:03d}_{suffix}"

@@ -20,6 +20,15 @@ from nnunet_tricks.tricks.synthesis.translation.raw_cases import Image, RawCases
 BLACK = 0.01
 """Part of the voxels that is black around the objects of images that have such a rim."""
 
+SCHEMES = (
+    "CTNormalization",
+    "RGBTo01Normalization",
+    "NoNormalization",
+    "ZScoreNormalization",
+    "RescaleTo01Normalization",
+)
+"""nnU-Net's normalisations, all of which have an inverse here."""
+
 Line = tuple[float, float]
 """Slope and shift from a preprocessed value to a raw one."""
 
@@ -46,9 +55,6 @@ class GreyValues:
             cases: Training cases.
             raw: Their raw files.
             along: Shows progress over the names of the cases.
-
-        Raises:
-            ValueError: If a channel is normalised in a way that has no inverse here.
         """
         lines: list[NDArray[np.float64]] = []
         outside = voxels = 0
@@ -96,9 +102,21 @@ def _line(cases: FoldCases, channel: int, image: Image, inside: NDArray[np.bool_
     if scheme == "ZScoreNormalization":
         values = image[inside] if configuration.use_mask_for_norm[channel] else image
         return float(values.std()), float(values.mean())
-    if scheme == "RescaleTo01Normalization":
-        return float(image.max() - image.min()), float(image.min())
-    raise ValueError(
-        f"channel {channel} of {cases.place.dataset} is normalised by {scheme}, and translated images could not be "
-        "brought back to raw grey values: plan it with one of nnU-Net's own schemes"
-    )
+    return float(image.max() - image.min()), float(image.min())
+
+
+def check_schemes(cases: FoldCases) -> None:
+    """Refuse a normalisation without an inverse.
+
+    Args:
+        cases: Training cases, for their plans.
+
+    Raises:
+        ValueError: With the first such channel.
+    """
+    for channel, scheme in enumerate(cases.planned.configuration.normalization_schemes):
+        if scheme not in SCHEMES:
+            raise ValueError(
+                f"channel {channel} of {cases.place.dataset} is normalised by {scheme}, and translated images could "
+                f"not be brought back to raw grey values: plan it with one of {', '.join(SCHEMES)}"
+            )
