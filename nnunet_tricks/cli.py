@@ -28,7 +28,7 @@ GROUPS = {
     "train": {
         "weights": "pretrained weights: fetch, add, list, check",
         "pretext": "preprocess images without labels, to learn from",
-        "ganaug": "train a GAN on a fold, draw synthetic images",
+        "ganaug": "train GANs on a fold, draw or translate images",
         "plan": "add a configuration or plans, such as a small network",
         "preview-augmentation": "a picture of what a trainer's augmentation does",
         "run": "run an experiment file: baseline and tricks, all folds",

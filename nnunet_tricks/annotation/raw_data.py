@@ -1,13 +1,15 @@
-"""A raw data set of nnU-Net that is made from another one: images are linked, labels are written or linked."""
+"""A raw data set of nnU-Net that is made from another one: images and labels are linked or written."""
 
 # mypy: untyped-calls-exclude="SimpleITK"
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,7 +18,7 @@ import numpy as np
 import SimpleITK
 from numpy.typing import NDArray
 
-from dataset_conversion.destination import data_set_name
+from dataset_conversion.destination import checked_name, data_set_name
 from dataset_conversion.final_check import give_name
 from dataset_conversion.lock import NumberLock
 from dataset_conversion.staging import link_file
@@ -33,13 +35,19 @@ FORMAT = 1
 _PARTIAL = ".annotate.partial"
 
 
-def target_name(folders: Folders, number: int, name: str) -> str:
+def target_name(folders: Folders, number: int, name: str, *, replaced: bool = False) -> str:
     """Full name of a new data set.
+
+    Args:
+        folders: nnU-Net's folders.
+        number: Its number.
+        name: Its name without the number.
+        replaced: Whether it takes the place of one with that number and name.
 
     Raises:
         ValueError: If the number is taken, or nnU-Net does not accept the name.
     """
-    full = data_set_name(folders.raw, number, name)
+    full = (checked_name if replaced else partial(data_set_name, folders.raw))(number, name)
     remains = folders.preprocessed / full
     if remains.exists():
         raise ValueError(
@@ -90,6 +98,7 @@ class RawData:
         folders: nnU-Net's folders.
         name: Full name of the data set.
         ending: Ending of its files, such as ``.nii.gz``.
+        replaced: Whether it takes the place of a data set of that name.
 
     Attributes:
         entries: Entry of each training case in the manifest.
@@ -98,9 +107,10 @@ class RawData:
         ValueError: On entering, if another process makes a data set of that number, or has made one.
     """
 
-    def __init__(self, folders: Folders, name: str, ending: str) -> None:
+    def __init__(self, folders: Folders, name: str, ending: str, replaced: bool = False) -> None:
         """Name the folders; they are made on entering."""
-        self._folders, self.name, self._ending = folders, name, ending
+        self._folders, self.name, self._ending, self._replaced = folders, name, ending, replaced
+        self._old = folders.raw / f".{name}.replaced{_PARTIAL}"
         self._place = folders.raw / f".{name}{_PARTIAL}"
         self._preprocessed = folders.preprocessed / f".{name}{_PARTIAL}"
         self._outputs: dict[str, int] = {}
@@ -112,7 +122,8 @@ class RawData:
         number, _, suffix = self.name.removeprefix("Dataset").partition("_")
         self._lock = NumberLock(self._folders.raw, int(number), self.name)
         try:
-            target_name(self._folders, int(number), suffix)  # an earlier holder of the lock may have taken the number
+            # An earlier holder of the lock may have taken the number.
+            target_name(self._folders, int(number), suffix, replaced=self._replaced)
             for folder in (self._folders.raw, self._folders.preprocessed):
                 for remains in folder.glob(f".Dataset{int(number):03d}_*{_PARTIAL}"):
                     shutil.rmtree(remains)  # left by a process that was killed
@@ -146,6 +157,18 @@ class RawData:
                 link_file(file, target, "symbolic")
             hashes.append(self._noted(target))
         return hashes
+
+    def image_by(self, case: str, channel: int, write: Callable[[Path], None]) -> str:
+        """Let somebody else write a channel of a training case, and return its hash.
+
+        Args:
+            case: Name of the case.
+            channel: Number of the channel.
+            write: Writes the file that it is given, whole and checked.
+        """
+        target = self._target("imagesTr", f"{case}_{channel:04d}")
+        write(target)
+        return self._noted(target)
 
     def link_label(self, case: str, file: Path, part: str = "Tr") -> str:
         """Link a label map as it is, and return its hash."""
@@ -213,6 +236,9 @@ class RawData:
         settings: Mapping[str, Any],
         splits: list[dict[str, list[str]]] | None = None,
         preprocessed: Preprocessed | None = None,
+        *,
+        manifest: str = MANIFEST,
+        beside: Mapping[str, Any] | None = None,
     ) -> Path:
         """Add the JSON files, and give the folders their names, both or neither.
 
@@ -221,6 +247,8 @@ class RawData:
             settings: Entries of the manifest beside those of the cases.
             splits: Folds, if any are known.
             preprocessed: First files of nnU-Net's folder of preprocessed data, if there are any.
+            manifest: Name of the manifest.
+            beside: Content of other JSON files, by name.
 
         Returns:
             The folder of the raw data.
@@ -231,28 +259,39 @@ class RawData:
         # Files now lie in nnU-Net's own folders, even where the source's dataset.json names other places.
         kept = {key: value for key, value in description.items() if key != "dataset"}
         kept["numTraining"] = len(self.entries)
-        manifest = {"format": FORMAT, **settings, "cases": self.entries}
-        contents: dict[str, Any] = {"dataset.json": kept, MANIFEST: manifest}
+        contents: dict[str, Any] = {"dataset.json": kept, **(beside or {})}
+        contents[manifest] = {"format": FORMAT, **settings, "cases": self.entries}
         if splits:
             contents["splits_final.json"] = splits
         for name, content in contents.items():
             write_atomically(self._place / name, json.dumps(content, indent=2) + "\n")
-        final, beside = self._folders.raw / self.name, self._folders.preprocessed / self.name
+        final, folder = self._folders.raw / self.name, self._folders.preprocessed / self.name
         if preprocessed is None:
-            give_name(self._place, final, self._outputs)
+            self._give_name(final)
             return final
         moved_plans.write(self._preprocessed, preprocessed.plans, kept, preprocessed.fingerprint, splits)
         # A kill in between leaves plans without raw data, which nnU-Net and the next attempt refuse by name.
-        self._preprocessed.rename(beside)
+        self._preprocessed.rename(folder)
         try:
-            give_name(self._place, final, self._outputs)
+            self._give_name(final)
         except BaseException:
-            shutil.rmtree(beside)
+            shutil.rmtree(folder)
             raise
         return final
 
+    def _give_name(self, final: Path) -> None:
+        """Give the data set its name; one that it replaces goes only then."""
+        if self._replaced and final.is_dir():
+            os.replace(final, self._old)
+        try:
+            give_name(self._place, final, self._outputs)
+        except BaseException:
+            if self._old.is_dir():
+                os.replace(self._old, final)
+            raise
+
     def _discard(self) -> None:
-        for place in (self._place, self._preprocessed):
+        for place in (self._place, self._preprocessed, self._old):
             if place.exists():
                 shutil.rmtree(place)
 

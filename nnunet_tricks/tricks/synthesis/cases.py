@@ -70,7 +70,7 @@ class FoldCases:
         plans = plans_file.read(file)
         if configuration not in plans["configurations"]:
             known = ", ".join(plans["configurations"])
-            raise ValueError(f"-c {configuration} is not in {file.name}, which has {known}")
+            raise ValueError(f"-c {configuration} is not in {file.parent.name}/{file.name}, which has {known}")
         description = json.loads((file.parent / "dataset.json").read_text(encoding="utf-8"))
         planned = Planned.of(plans, configuration, description, fold=fold)
         names = _names(file.parent / "splits_final.json", fold)
@@ -106,6 +106,24 @@ class FoldCases:
             "foreground: a GAN that draws images for masks needs masks with objects"
         )
 
+    def check_depth(self, neighbours: int) -> None:
+        """Refuse volumes with fewer slices than the generator is told of at once.
+
+        Args:
+            neighbours: Slices on either side.
+
+        Raises:
+            ValueError: With the first of them.
+        """
+        depth = 2 * neighbours + 1
+        for name in self.names:
+            slices = self.data.load_case(name)[0].shape[1]
+            if slices < depth:
+                raise ValueError(
+                    f"with --neighbours {neighbours} the generator is told of {depth} slices at once, and {name} of "
+                    f"{self.place.dataset} has {slices}: give a number up to {(slices - 1) // 2}"
+                )
+
     def locations(self, name: str) -> list[Any]:
         """Some voxels of each class or region that a case has."""
         properties = self.data.load_case(name)[-1]
@@ -132,19 +150,23 @@ class FoldCases:
         inside = scaled(torch.from_numpy(image[:, labels[0] >= 0]).float(), ranges)
         return torch.cat([inside.mean(1), inside.std(1, correction=0)])
 
-    def draw(self, size: Sequence[int]) -> tuple[str, Tensor, Tensor]:
+    def draw(
+        self, size: Sequence[int], *, neighbours: int = 0, on_foreground: float = ON_FOREGROUND
+    ) -> tuple[str, Tensor, Tensor]:
         """A random crop of a slice, by NumPy's global generator.
 
         Args:
             size: Its size, (Y, X).
+            neighbours: Slices on either side whose labels are cropped, too.
+            on_foreground: Probability that the crop is centred on foreground.
 
         Returns:
-            Name of the case, image (C, Y, X), and label map (Y, X), negative outside of the image.
+            Name of the case, image (C, Y, X), and label maps (slices, Y, X), negative outside of the image.
         """
         name = self.names[np.random.randint(len(self.names))]
         image, labels, *_ = self.data.load_case(name)
         shape = image.shape[1:]
-        classes = self.locations(name) if np.random.uniform() < ON_FOREGROUND else []
+        classes = self.locations(name) if np.random.uniform() < on_foreground else []
         if classes:
             voxels = classes[np.random.randint(len(classes))]
             place = [int(at) for at in voxels[np.random.randint(len(voxels))][1:]]
@@ -155,7 +177,8 @@ class FoldCases:
             # Inside the image where it is large enough, and around it where it is not.
             first = min(max(at - side // 2, 0), length - side) if length >= side else (length - side) // 2
             box.append([first, first + side])
-        cropped = crop_and_pad_nd(image, box, 0)[:, 0], crop_and_pad_nd(labels, box, -1)[0, 0]
+        around = [[place[0] - neighbours, place[0] + neighbours + 1], *box[1:]]
+        cropped = crop_and_pad_nd(image, box, 0)[:, 0], crop_and_pad_nd(labels, around, -1)[0]
         return name, torch.from_numpy(cropped[0]).float(), torch.from_numpy(cropped[1].astype(np.int16))
 
 

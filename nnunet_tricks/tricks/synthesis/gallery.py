@@ -38,19 +38,19 @@ def write_gallery(cases: FoldCases, facts: GanFacts, generator: nn.Module, devic
     rows = []
     with seeded("ganaug", facts.seed, "gallery"), torch.no_grad():
         for _ in range(ROWS):
-            name, image, labels = cases.draw(size)
+            name, image, labels = cases.draw(size, neighbours=facts.neighbours)
             style = cases.style(name, facts.ranges)[None, : facts.styles]
-            moved = torch.from_numpy(new_mask(labels.numpy()[None], turn)[0])
+            moved = torch.from_numpy(new_mask(labels.numpy(), turn))
             drawn = [
                 generator(condition(mask[None], facts.labels, style).to(device))[0].cpu() for mask in (labels, moved)
             ]
             real = scaled(image, facts.ranges)
             rows.append(
                 [
-                    mask_pixels(labels, facts),
+                    mask_pixels(labels[facts.neighbours], facts),
                     image_pixels(real),
                     image_pixels(drawn[0]),
-                    mask_pixels(moved, facts),
+                    mask_pixels(moved[facts.neighbours], facts),
                     image_pixels(drawn[1]),
                 ]
             )

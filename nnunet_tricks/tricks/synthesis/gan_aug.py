@@ -95,6 +95,8 @@ def draw_untrained(place: GanPlace) -> None:
 
     cases = FoldCases.of(place.dataset, place.configuration, place.fold, place.plans)
     device = torch.device("cpu")
-    Pix2Pix(facts_of(cases, steps=0, width=2), device).save(place)
+    untrained = Pix2Pix(facts_of(cases, steps=0, width=2), device)
+    untrained.save(place)
+    place.note_gan(untrained.noted())
     for _ in Sampling(cases, pairs=UNTRAINED_PAIRS, seed=0, device=device, replace=False).run():
         pass

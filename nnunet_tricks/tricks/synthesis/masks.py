@@ -2,12 +2,12 @@
 
 A condition holds a channel for voxels outside of the image, one for each label, the ignore label among them, and the
 means and deviations of the image's channels, each as one value everywhere. One GAN would otherwise draw the average of
-all skins, scanners or stains.
+all skins, scanners or stains. In volumes it can also hold the same channels of neighbouring slices.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import pi
 
 import numpy as np
@@ -51,20 +51,43 @@ def condition(labels: Tensor, known: Sequence[int], style: Tensor) -> Tensor:
     """What a generator gets.
 
     Args:
-        labels: Label maps, (B, Y, X).
+        labels: Label maps, (B, slices, Y, X): those that the image is drawn for, between their neighbours.
         known: All labels.
         style: Means and deviations of the images' channels, (B, values); no values for a plain pix2pix.
 
     Returns:
         (B, channels, Y, X).
     """
-    everywhere = style[:, :, None, None].expand(-1, -1, *labels.shape[1:])
-    return torch.cat([one_hot(labels, known), everywhere.to(labels.device)], 1)
+    everywhere = style[:, :, None, None].expand(-1, -1, *labels.shape[2:])
+    return torch.cat([*(one_hot(part, known) for part in labels.unbind(1)), everywhere.to(labels.device)], 1)
 
 
-def condition_channels(known: Sequence[int], style: int) -> int:
-    """Number of channels of a condition with so many labels and values of style."""
-    return 1 + len(known) + style
+def condition_channels(known: Sequence[int], style: int, neighbours: int = 0) -> int:
+    """Number of channels of a condition.
+
+    Args:
+        known: All labels.
+        style: Values that tell the style.
+        neighbours: Slices on either side whose masks are told, too.
+    """
+    return (1 + 2 * neighbours) * (1 + len(known)) + style
+
+
+def windows(mask: NDArray[np.int16], neighbours: int) -> Iterator[NDArray[np.int16]]:
+    """Each slice of a mask between its neighbours, (slices, Y, X); beyond the first and the last slice all is outside.
+
+    Args:
+        mask: Label map, (Z, Y, X).
+        neighbours: Slices on either side.
+
+    Examples:
+        >>> volume = np.array([1, 2, 3], np.int16).reshape(3, 1, 1)
+        >>> [window.ravel().tolist() for window in windows(volume, 1)]
+        [[-1, 1, 2], [1, 2, 3], [2, 3, -1]]
+    """
+    padded = np.pad(mask, ((neighbours, neighbours), (0, 0), (0, 0)), constant_values=-1)
+    for first in range(len(mask)):
+        yield padded[first : first + 2 * neighbours + 1]
 
 
 def turn_of(patch: Sequence[int]) -> float:

@@ -41,6 +41,7 @@ class GanFacts:
         seed: Seed of all random draws.
         step: Steps that are done.
         l1: Mean absolute error in the first steps and in the last ones, where the range of grey values is 2.
+        neighbours: Slices on either side whose masks the generator is told, too.
     """
 
     dataset: str
@@ -60,6 +61,7 @@ class GanFacts:
     seed: int
     step: int = 0
     l1: tuple[float, float] = (0.0, 0.0)
+    neighbours: int = 0
 
     @property
     def channels(self) -> int:
@@ -95,7 +97,38 @@ class SamplesFacts:
 
 
 @dataclass(frozen=True)
-class GanPlace:
+class GanFiles:
+    """Files of a GAN of any kind.
+
+    Attributes:
+        folder: Folder of the GAN.
+    """
+
+    folder: Path
+
+    @property
+    def checkpoint(self) -> Path:
+        """Weights, optimizers and the log so far."""
+        return self.folder / "checkpoint.pth"
+
+    @property
+    def log(self) -> Path:
+        """Losses of all steps."""
+        return self.folder / "losses.csv"
+
+    @property
+    def gallery(self) -> Path:
+        """Real and synthetic images side by side."""
+        return self.folder / "gallery.png"
+
+    @property
+    def train_command(self) -> str:
+        """The command that trains it, as somebody types it."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class GanPlace(GanFiles):
     """Files of the GAN of one fold.
 
     Attributes:
@@ -106,7 +139,6 @@ class GanPlace:
         plans: Stem of the plans file, for commands.
     """
 
-    folder: Path
     dataset: str
     configuration: str
     fold: str
@@ -130,35 +162,28 @@ class GanPlace:
         return cls(folder, dataset, configuration, str(fold), plans)
 
     @property
-    def checkpoint(self) -> Path:
-        """Weights, optimizers and the log so far."""
-        return self.folder / "checkpoint.pth"
-
-    @property
-    def log(self) -> Path:
-        """Losses of all steps."""
-        return self.folder / "losses.csv"
-
-    @property
-    def gallery(self) -> Path:
-        """Masks, real and synthetic images side by side."""
-        return self.folder / "gallery.png"
-
-    @property
     def samples(self) -> Path:
         """Synthetic pairs, in nnU-Net's format of preprocessed cases."""
         return self.folder / "samples"
 
+    @property
+    def train_command(self) -> str:
+        """The command that trains the GAN."""
+        return self.command("train")
+
     def command(self, action: str) -> str:
         """The command that trains or samples, as somebody types it."""
-        number = re.match(r"Dataset0*(\d+)_", self.dataset)
+        return f"nnunet-tricks ganaug {action} {short(self.dataset)} {self.options}"
+
+    @property
+    def options(self) -> str:
+        """Options that name fold, configuration and plans."""
         plans = "" if self.plans == "nnUNetPlans" else f" -p {self.plans}"
-        target = number.group(1) if number else self.dataset
-        return f"nnunet-tricks ganaug {action} {target} -f {self.fold} -c {self.configuration}{plans}"
+        return f"-f {self.fold} -c {self.configuration}{plans}"
 
     def gan(self) -> GanFacts | None:
         """What is known of the GAN, if there is one."""
-        facts = _facts(self.folder / "gan.json")
+        facts = read_facts(self.folder / "gan.json")
         return None if facts is None else GanFacts(**facts)
 
     def require_gan(self) -> GanFacts:
@@ -183,7 +208,7 @@ class GanPlace:
 
     def pairs(self) -> SamplesFacts | None:
         """What is known of the synthetic pairs, if there are some."""
-        facts = _facts(self.folder / "samples.json")
+        facts = read_facts(self.folder / "samples.json")
         return SamplesFacts(**facts) if facts is not None and self.samples.is_dir() else None
 
     def require_pairs(self, training: list[str] | None) -> SamplesFacts:
@@ -215,8 +240,19 @@ class GanPlace:
         write_atomically(self.folder / "samples.json", json.dumps(asdict(facts), indent=2) + "\n")
 
 
-def _facts(file: Path) -> Mapping[str, Any] | None:
-    """Values of a file, lists as tuples."""
+def short(dataset: str) -> str:
+    """Number of a data set, for commands.
+
+    Examples:
+        >>> short("Dataset007_Pancreas")
+        '7'
+    """
+    number = re.match(r"Dataset0*(\d+)_", dataset)
+    return number.group(1) if number else dataset
+
+
+def read_facts(file: Path) -> Mapping[str, Any] | None:
+    """Values of a file, lists as tuples; ``None`` where it is not there."""
     if not file.is_file():
         return None
     return {name: _frozen(value) for name, value in read_json(file).items()}

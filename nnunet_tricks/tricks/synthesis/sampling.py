@@ -22,10 +22,11 @@ from torch import Tensor, nn
 
 from nnunet_tricks.training.shared_randomness import seeded
 from nnunet_tricks.tricks.pretraining.weights.store import digest
+from nnunet_tricks.tricks.synthesis.adversaries import loading
 from nnunet_tricks.tricks.synthesis.cases import FoldCases, unscaled
-from nnunet_tricks.tricks.synthesis.masks import condition, new_mask, turn_of
+from nnunet_tricks.tricks.synthesis.masks import condition, new_mask, turn_of, windows
 from nnunet_tricks.tricks.synthesis.place import GanFacts, SamplesFacts
-from nnunet_tricks.tricks.synthesis.training import generator_of, loading
+from nnunet_tricks.tricks.synthesis.training import generator_of
 
 
 class Sampling:
@@ -114,9 +115,9 @@ class Sampling:
         """
         drawn = []
         with torch.no_grad():
-            for plane in torch.from_numpy(mask):
+            for window in windows(mask, self.facts.neighbours):
                 with seeded(words):
-                    known = condition(plane[None], self.facts.labels, style[None])
+                    known = condition(torch.from_numpy(window)[None], self.facts.labels, style[None])
                     drawn.append(self.generator(known.to(self.device))[0].cpu())
         return unscaled(torch.stack(drawn, 1), self.facts.ranges)
 

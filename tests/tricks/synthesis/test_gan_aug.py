@@ -135,6 +135,8 @@ def test_a_pair_is_what_the_generator_was_told(
     labels: str, flat: bool, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = _world(bench, labels, tmp_path, monkeypatch, flat=flat)
+    # In 3D, the generator is also told the masks of the slices before and after.
+    neighbours = 0 if flat else 1
     world.command("train", "--steps", "1")
     cases = world.cases()
     sampling = Sampling(cases, pairs=3, seed=0, device=CPU, replace=False)
@@ -148,8 +150,12 @@ def test_a_pair_is_what_the_generator_was_told(
         mask = np.asarray(mask[:])[0]
         conditions, told = told[: len(mask)], told[len(mask) :]
         channels = 1 + len(cases.known)
-        expected = np.array([-1, *cases.known])[np.stack([part[:channels].argmax(0) for part in conditions])]
-        assert np.array_equal(mask, expected)
+        for off in range(-neighbours, neighbours + 1):
+            first = (off + neighbours) * channels
+            hot = np.stack([part[first : first + channels].argmax(0) for part in conditions])
+            padded = np.pad(mask, ((neighbours, neighbours), (0, 0), (0, 0)), constant_values=-1)
+            expected = padded[neighbours + off :][: len(mask)]
+            assert np.array_equal(np.array([-1, *cases.known])[hot], expected)
         assert image.shape == (3 if flat else 1, *mask.shape)
         low, high = np.array(sampling.facts.ranges).T
         values = np.asarray(image[:]).reshape(len(image), -1)
@@ -240,7 +246,7 @@ def test_a_training_without_gan_or_pairs_names_the_missing_command(
     assert "holds 2 pairs, and trainings may have used them" in capsys.readouterr().err
     assert not world.results.exists()
     world.trainer()
-    with pytest.raises(ValueError, match="GANAug brings voxels of other cases into a patch"):
+    with pytest.raises(ValueError, match="GANAug (brings voxels of other cases|takes masks of whole cases)"):
         world.trainer("GANAug_PartialLabels")
     world.command("train", "--steps", "3", expect=2)
     assert "a GAN with steps 2, and now steps is 3" in capsys.readouterr().err
@@ -269,6 +275,23 @@ def test_masks_without_foreground_are_refused(world: World, capsys: pytest.Captu
     world.command("train", "--steps", "1", expect=2)
     assert "none of the 2 training cases" in capsys.readouterr().err
     assert not world.place.folder.exists()
+
+
+def test_volumes_thinner_than_what_the_generator_is_told_of_are_refused(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = _world(bench, "labels", tmp_path, monkeypatch, flat=False)
+    for file in world.images.glob("case_1*.b2nd"):
+        volume = blosc2.open(str(file), mode="r")[:, :2]
+        file.unlink()
+        blosc2.asarray(np.ascontiguousarray(volume), urlpath=str(file))
+    world.command("train", "--steps", "1", expect=2)
+    said = f"--neighbours 1 the generator is told of 3 slices at once, and case_1 of {world.data.name} has 2"
+    assert said in capsys.readouterr().err
+    assert not world.place.folder.exists()
+    world.command("train", "--steps", "1", "--neighbours", "0", "--dry-run")
+    world.command("train", "--steps", "1", "--neighbours", "-1", expect=2)
+    assert "--neighbours must be at least 0, got -1" in capsys.readouterr().err
 
 
 def test_images_of_four_channels_are_drawn(world: World) -> None:
