@@ -74,10 +74,10 @@ class AttentionGate(nn.Module):
         theta = layers.convolution(channels, inner, step, stride=step, padded=False, bias=fine)
         phi = layers.convolution(signal_channels, inner, bias=True)
         psi = layers.convolution(inner, 1, bias=True)
-        self.theta = nn.Sequential(theta, layers.norm(inner)) if fine else theta
-        self.phi = nn.Sequential(phi, layers.norm(inner)) if fine else phi
-        self.psi = nn.Sequential(psi, layers.norm(1)) if fine else psi
-        self.activation = layers.activation()
+        self.theta = nn.Sequential(theta, layers.normalisation(inner)) if fine else theta
+        self.phi = nn.Sequential(phi, layers.normalisation(inner)) if fine else phi
+        self.psi = nn.Sequential(psi, layers.normalisation(1)) if fine else psi
+        self.activation = layers.nonlinearity()
 
     def forward(self, features: Tensor, below: Tensor, upsampled: Tensor) -> Tensor:
         """The coefficients.
@@ -117,9 +117,11 @@ def put_gates(network: Any, *, fine: bool, full: bool) -> EnhancedDecoder:
     channels = encoder.output_channels
     gated = range(0 if full else 1, len(channels) - 1)
     if not gated:
+        stages = f"{len(channels)} stage{'s' * (len(channels) > 1)}"
+        remedy = "use AttentionGates_full, or plan more stages" if len(channels) > 1 else "plan more stages"
         raise ValueError(
-            f"AttentionGates gates skip connections below full resolution, and a network of {len(channels)} stages has "
-            "none: use AttentionGates_full, or plan more stages"
+            f"AttentionGates gates skip connections{'' if full else ' below full resolution'}, and a network of "
+            f"{stages} has none: {remedy}"
         )
     layers = PlannedLayers.of(encoder)
     for skip in gated:

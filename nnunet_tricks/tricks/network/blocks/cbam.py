@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from nnunet_tricks.tricks.network.blocks.attention_trainer import AttentionTrainer, StageAttention
 from nnunet_tricks.tricks.network.blocks.channel_attention import few_channels
+from nnunet_tricks.tricks.network.blocks.planned_layers import PlannedLayers
 from nnunet_tricks.tricks.network.blocks.spatial_attention import SpatialAttention
-from nnunet_tricks.tricks.network.blocks.stages import StageLayers
 
 
 class MixedAttention(StageAttention):
@@ -26,10 +26,10 @@ class MixedAttention(StageAttention):
         hidden: Number of channels between the two layers of the channels' weights.
     """
 
-    view_name = "channels"
+    view_name = "channel weights"
 
     def __init__(
-        self, channels: int, kernel: tuple[int, ...], layers: StageLayers, *, reduction: int, size: int
+        self, channels: int, kernel: tuple[int, ...], layers: PlannedLayers, *, reduction: int, size: int
     ) -> None:
         """Make both.
 
@@ -67,7 +67,7 @@ class nnUNetTrainerCBAM(AttentionTrainer):
     attention_trick = "CBAM"
 
     @classmethod
-    def make_attention(cls, channels: int, kernel: tuple[int, ...], layers: StageLayers) -> StageAttention:
+    def make_attention(cls, channels: int, kernel: tuple[int, ...], layers: PlannedLayers) -> StageAttention:
         """CBAM with the settings of the name."""
         settings = cls.parameters["CBAM"]
         return MixedAttention(channels, kernel, layers, reduction=settings.reduction, size=settings.size)

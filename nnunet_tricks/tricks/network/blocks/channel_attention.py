@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from nnunet_tricks.tricks.network.blocks.attention_trainer import AttentionTrainer, StageAttention
-from nnunet_tricks.tricks.network.blocks.stages import StageLayers
+from nnunet_tricks.tricks.network.blocks.planned_layers import PlannedLayers
 
 
 class SqueezeExcitation(StageAttention):
@@ -24,7 +24,7 @@ class SqueezeExcitation(StageAttention):
         hidden: Number of channels between the two layers.
     """
 
-    view_name = "channels"
+    view_name = "channel weights"
 
     def __init__(self, channels: int, *, reduction: int) -> None:
         """Make both layers.
@@ -53,7 +53,7 @@ class nnUNetTrainerSqueezeExcitation(AttentionTrainer):
     attention_trick = "SqueezeExcitation"
 
     @classmethod
-    def make_attention(cls, channels: int, kernel: tuple[int, ...], layers: StageLayers) -> StageAttention:
+    def make_attention(cls, channels: int, kernel: tuple[int, ...], layers: PlannedLayers) -> StageAttention:
         """Squeeze-and-excitation with the reduction that the name says."""
         return SqueezeExcitation(channels, reduction=cls.parameters["SqueezeExcitation"].reduction)
 

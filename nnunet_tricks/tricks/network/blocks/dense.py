@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from nnunet_tricks.tricks.network.blocks.block_trainer import BlockTrainer
-from nnunet_tricks.tricks.network.blocks.stages import StageLayers, UnitShape
+from nnunet_tricks.tricks.network.blocks.planned_layers import PlannedLayers
+from nnunet_tricks.tricks.network.blocks.stages import UnitShape
 
 
 class DenseUnit(nn.Module):
@@ -24,7 +25,7 @@ class DenseUnit(nn.Module):
         growth: Number of channels that each layer adds.
     """
 
-    def __init__(self, shape: UnitShape, layers: StageLayers, *, growth: float) -> None:
+    def __init__(self, shape: UnitShape, layers: PlannedLayers, *, growth: float) -> None:
         """Make as many layers as convolutions are planned.
 
         Args:
@@ -58,6 +59,6 @@ class nnUNetTrainerDense(BlockTrainer):
     block_trick = "Dense"
 
     @classmethod
-    def make_unit(cls, shape: UnitShape, layers: StageLayers) -> nn.Module:
+    def make_unit(cls, shape: UnitShape, layers: PlannedLayers) -> nn.Module:
         """A dense unit with the growth that the name says."""
         return DenseUnit(shape, layers, growth=cls.parameters["Dense"].growth)

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812, its standard name
 
 from nnunet_tricks.tricks.network.blocks.block_trainer import BlockTrainer
-from nnunet_tricks.tricks.network.blocks.stages import StageLayers, UnitShape
+from nnunet_tricks.tricks.network.blocks.planned_layers import PlannedLayers
+from nnunet_tricks.tricks.network.blocks.stages import UnitShape
 
 
 class SeparableConvolution(nn.Module):
@@ -29,7 +30,7 @@ class SeparableConvolution(nn.Module):
         out_channels: int,
         kernel: tuple[int, ...],
         stride: tuple[int, ...],
-        layers: StageLayers,
+        layers: PlannedLayers,
     ) -> None:
         """Make both.
 
@@ -85,7 +86,7 @@ class SeparableConvolution(nn.Module):
 class SeparableUnit(nn.Module):
     """As many separable convolutions as convolutions are planned, each with norm and nonlinearity."""
 
-    def __init__(self, shape: UnitShape, layers: StageLayers) -> None:
+    def __init__(self, shape: UnitShape, layers: PlannedLayers) -> None:
         """Make them; the one that reads the image stays a full convolution."""
         super().__init__()
         channels, ones = shape.out_channels, (1,) * len(shape.stride)
@@ -109,6 +110,6 @@ class nnUNetTrainerDepthwiseSeparable(BlockTrainer):
     block_trick = "DepthwiseSeparable"
 
     @classmethod
-    def make_unit(cls, shape: UnitShape, layers: StageLayers) -> nn.Module:
+    def make_unit(cls, shape: UnitShape, layers: PlannedLayers) -> nn.Module:
         """A unit of separable convolutions."""
         return SeparableUnit(shape, layers)

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from nnunet_tricks.tricks.network.blocks.block_trainer import BlockTrainer
-from nnunet_tricks.tricks.network.blocks.stages import StageLayers, UnitShape
+from nnunet_tricks.tricks.network.blocks.planned_layers import PlannedLayers
+from nnunet_tricks.tricks.network.blocks.stages import UnitShape
 
 RATES = ((1,), (3,), (1, 3), (1, 3, 5))
 """Rates of the convolutions of each branch, as in CE-Net."""
@@ -26,7 +27,7 @@ RATES = ((1,), (3,), (1, 3), (1, 3, 5))
 class InceptionUnit(nn.Module):
     """Four branches whose channels are joined; it stands in place of one or two convolutions."""
 
-    def __init__(self, shape: UnitShape, layers: StageLayers) -> None:
+    def __init__(self, shape: UnitShape, layers: PlannedLayers) -> None:
         """Divide the channels among the branches; the first ones get one more where they do not divide evenly.
 
         Raises:
@@ -43,8 +44,8 @@ class InceptionUnit(nn.Module):
                     width if place else shape.in_channels,
                     width,
                     shape.kernel,
-                    stride=None if place else shape.stride,
-                    rate=rate,
+                    stride=1 if place else shape.stride,
+                    dilation=rate,
                 )
                 for place, rate in enumerate(rates)
             ]
@@ -62,6 +63,6 @@ class nnUNetTrainerInception(BlockTrainer):
     fewest_channels = len(RATES)
 
     @classmethod
-    def make_unit(cls, shape: UnitShape, layers: StageLayers) -> nn.Module:
+    def make_unit(cls, shape: UnitShape, layers: PlannedLayers) -> nn.Module:
         """An Inception unit."""
         return InceptionUnit(shape, layers)

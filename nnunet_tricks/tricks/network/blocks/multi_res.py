@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from nnunet_tricks.tricks.network.blocks.block_trainer import BlockTrainer
-from nnunet_tricks.tricks.network.blocks.stages import StageLayers, UnitShape
+from nnunet_tricks.tricks.network.blocks.planned_layers import PlannedLayers
+from nnunet_tricks.tricks.network.blocks.stages import UnitShape
 
 FEWEST = 3
 """Channels without which one of the three convolutions would have none."""
@@ -37,7 +38,7 @@ def widths(channels: int) -> tuple[int, int, int]:
 class MultiResUnit(nn.Module):
     """Three convolutions in a row with all their results; it stands in place of one or two convolutions."""
 
-    def __init__(self, shape: UnitShape, layers: StageLayers) -> None:
+    def __init__(self, shape: UnitShape, layers: PlannedLayers) -> None:
         """Make the convolutions and the way around them.
 
         Raises:
@@ -51,8 +52,8 @@ class MultiResUnit(nn.Module):
             layers.finished(layers.convolution(before, width, shape.kernel, stride=stride), width)
             for before, width, stride in (
                 (shape.in_channels, first, shape.stride),
-                (first, second, None),
-                (second, third, None),
+                (first, second, 1),
+                (second, third, 1),
             )
         )
         projection = layers.convolution(shape.in_channels, shape.out_channels)
@@ -78,6 +79,6 @@ class nnUNetTrainerMultiRes(BlockTrainer):
     fewest_channels = FEWEST
 
     @classmethod
-    def make_unit(cls, shape: UnitShape, layers: StageLayers) -> nn.Module:
+    def make_unit(cls, shape: UnitShape, layers: PlannedLayers) -> nn.Module:
         """A MultiRes unit."""
         return MultiResUnit(shape, layers)

@@ -18,13 +18,14 @@ from typing import cast
 from torch import Tensor, nn
 
 from nnunet_tricks.tricks.network.blocks.block_trainer import BlockTrainer
-from nnunet_tricks.tricks.network.blocks.stages import StageLayers, UnitShape
+from nnunet_tricks.tricks.network.blocks.planned_layers import PlannedLayers
+from nnunet_tricks.tricks.network.blocks.stages import UnitShape
 
 
 class RecurrentConvolution(nn.Module):
     """A convolution of an input and of its own last result."""
 
-    def __init__(self, channels: int, kernel: tuple[int, ...], layers: StageLayers, *, steps: int) -> None:
+    def __init__(self, channels: int, kernel: tuple[int, ...], layers: PlannedLayers, *, steps: int) -> None:
         """Make both kernels, and norm and nonlinearity of each time.
 
         Args:
@@ -53,7 +54,7 @@ class RecurrentConvolution(nn.Module):
 class RecurrentResidualUnit(nn.Module):
     """Recurrent convolutions whose result is added to their input."""
 
-    def __init__(self, shape: UnitShape, layers: StageLayers, *, steps: int) -> None:
+    def __init__(self, shape: UnitShape, layers: PlannedLayers, *, steps: int) -> None:
         """Make as many recurrent convolutions as convolutions are planned; see ``RecurrentConvolution``."""
         super().__init__()
         channels = shape.out_channels
@@ -76,6 +77,6 @@ class nnUNetTrainerRecurrentResidual(BlockTrainer):
     block_trick = "RecurrentResidual"
 
     @classmethod
-    def make_unit(cls, shape: UnitShape, layers: StageLayers) -> nn.Module:
+    def make_unit(cls, shape: UnitShape, layers: PlannedLayers) -> nn.Module:
         """A recurrent residual unit with the steps that the name says."""
         return RecurrentResidualUnit(shape, layers, steps=cls.parameters["RecurrentResidual"].steps)

@@ -16,7 +16,22 @@ from typing import cast
 from torch import Tensor, nn
 
 from nnunet_tricks.tricks.network.blocks.block_trainer import BlockTrainer
-from nnunet_tricks.tricks.network.blocks.stages import StageLayers, UnitShape
+from nnunet_tricks.tricks.network.blocks.planned_layers import PlannedLayers
+from nnunet_tricks.tricks.network.blocks.stages import UnitShape
+
+
+def shortcut_of(shape: UnitShape, layers: PlannedLayers) -> nn.Module:
+    """The way around a residual unit, as nnU-Net's residual encoders have it.
+
+    Args:
+        shape: What goes in and comes out.
+        layers: Kinds of layers.
+    """
+    parts = [layers.pool(shape.stride)] if shape.is_strided else []
+    if shape.in_channels != shape.out_channels:
+        projection = layers.convolution(shape.in_channels, shape.out_channels, bias=False)
+        parts.append(layers.normalised(projection, shape.out_channels))
+    return nn.Sequential(*parts) if parts else nn.Identity()
 
 
 class ResidualUnit(nn.Module):
@@ -25,7 +40,7 @@ class ResidualUnit(nn.Module):
     With two convolutions it is nnU-Net's ``BasicBlockD``. In place of a single one it has one.
     """
 
-    def __init__(self, shape: UnitShape, layers: StageLayers) -> None:
+    def __init__(self, shape: UnitShape, layers: PlannedLayers) -> None:
         """Make as many convolutions as are planned, and the way around them."""
         super().__init__()
         channels, ones = shape.out_channels, (1,) * len(shape.stride)
@@ -41,7 +56,7 @@ class ResidualUnit(nn.Module):
         self.convs = nn.Sequential(
             *(layers.finished(conv, channels) for conv in others), layers.normalised(last, channels)
         )
-        self.shortcut = layers.shortcut(shape)
+        self.shortcut = shortcut_of(shape, layers)
         self.nonlin = layers.nonlinearity()
         scale = getattr(cast(nn.Sequential, self.convs[-1]).norm, "weight", None)
         if isinstance(scale, nn.Parameter):
@@ -61,6 +76,6 @@ class nnUNetTrainerResidual(BlockTrainer):
     replaces_residual = False
 
     @classmethod
-    def make_unit(cls, shape: UnitShape, layers: StageLayers) -> nn.Module:
+    def make_unit(cls, shape: UnitShape, layers: PlannedLayers) -> nn.Module:
         """A residual unit."""
         return ResidualUnit(shape, layers)

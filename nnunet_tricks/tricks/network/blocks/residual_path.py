@@ -80,8 +80,8 @@ class WidePathUnit(nn.Module):
         """Make the layers; see ``PathUnit``."""
         super().__init__()
         self.block = layers.block(channels, channels, kernel)
-        self.shortcut = nn.Sequential(layers.convolution(channels, channels), layers.norm(channels))
-        self.last = nn.Sequential(layers.activation(), layers.norm(channels))
+        self.shortcut = nn.Sequential(layers.convolution(channels, channels), layers.normalisation(channels))
+        self.last = nn.Sequential(layers.nonlinearity(), layers.normalisation(channels))
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, *spatial) -> the same shape."""

@@ -14,15 +14,15 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812, its standard name
 
 from nnunet_tricks.tricks.network.blocks.attention_trainer import AttentionTrainer, StageAttention
-from nnunet_tricks.tricks.network.blocks.stages import StageLayers
+from nnunet_tricks.tricks.network.blocks.planned_layers import PlannedLayers
 
 
 class SpatialAttention(StageAttention):
     """A weight from 0 to 1 for each voxel, the same for all channels."""
 
-    view_name = "voxels"
+    view_name = "voxel weights"
 
-    def __init__(self, kernel: tuple[int, ...], layers: StageLayers, *, size: int) -> None:
+    def __init__(self, kernel: tuple[int, ...], layers: PlannedLayers, *, size: int) -> None:
         """Make the convolution.
 
         Args:
@@ -79,6 +79,6 @@ class nnUNetTrainerSpatialAttention(AttentionTrainer):
     attention_trick = "SpatialAttention"
 
     @classmethod
-    def make_attention(cls, channels: int, kernel: tuple[int, ...], layers: StageLayers) -> StageAttention:
+    def make_attention(cls, channels: int, kernel: tuple[int, ...], layers: PlannedLayers) -> StageAttention:
         """Spatial attention with the size that the name says."""
         return SpatialAttention(kernel, layers, size=cls.parameters["SpatialAttention"].size)

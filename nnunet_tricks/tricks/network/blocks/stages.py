@@ -8,20 +8,15 @@ which reads the image. Neither are the stages of a timm encoder.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import ceil, prod
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
-import numpy as np
-from dynamic_network_architectures.building_blocks.helper import convert_conv_op_to_dim, get_matching_pool_op
 from dynamic_network_architectures.building_blocks.residual import BasicBlockD, StackedResidualBlocks
 from dynamic_network_architectures.building_blocks.simple_conv_blocks import ConvDropoutNormReLU, StackedConvBlocks
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from nnunet_tricks.training.planned import Planned
+from nnunet_tricks.tricks.network.blocks.planned_layers import PlannedLayers
 
 CONVOLUTIONS = 2
 """Convolutions of a unit, as in the papers' blocks and in nnU-Net's residual ones. A planned stage with more has
@@ -52,142 +47,6 @@ class UnitShape:
     def is_strided(self) -> bool:
         """Whether fewer voxels go out than come in."""
         return any(step > 1 for step in self.stride)
-
-
-@dataclass(frozen=True)
-class StageLayers:
-    """Kinds of layers that a network is planned with; also those that a norm trick has put there.
-
-    Attributes:
-        conv: Class of the convolutions.
-        norm: Class of the norm layers, if there are any.
-        norm_settings: Its arguments after the number of channels.
-        dropout: Class of the dropout layers, if there are any.
-        dropout_settings: Its arguments.
-        nonlin: Class of the nonlinearities, if there are any.
-        nonlin_settings: Its arguments.
-        bias: Whether convolutions add a bias.
-        nonlin_first: Whether the nonlinearity comes before the norm.
-    """
-
-    conv: type[nn.Module]
-    norm: type[nn.Module] | None
-    norm_settings: dict[str, Any]
-    dropout: type[nn.Module] | None
-    dropout_settings: dict[str, Any]
-    nonlin: type[nn.Module] | None
-    nonlin_settings: dict[str, Any]
-    bias: bool
-    nonlin_first: bool = False
-
-    @classmethod
-    def of(cls, network: nn.Module) -> StageLayers:
-        """The layers of a network with one of nnU-Net's encoders, or with an encoder that has the same attributes."""
-        encoder: Any = network.encoder
-        planned = next((m for m in network.modules() if isinstance(m, ConvDropoutNormReLU)), None)
-        kinds = [type(layer) for layer in planned.all_modules] if planned else []
-        both = encoder.norm_op in kinds and encoder.nonlin in kinds
-        return cls(
-            conv=encoder.conv_op,
-            norm=encoder.norm_op,
-            norm_settings=encoder.norm_op_kwargs or {},
-            dropout=encoder.dropout_op,
-            dropout_settings=encoder.dropout_op_kwargs or {},
-            nonlin=encoder.nonlin,
-            nonlin_settings=encoder.nonlin_kwargs or {},
-            bias=bool(encoder.conv_bias),
-            nonlin_first=both and kinds.index(encoder.nonlin) < kinds.index(encoder.norm_op),
-        )
-
-    @property
-    def dimensions(self) -> int:
-        """Number of spatial axes."""
-        return int(convert_conv_op_to_dim(self.conv))
-
-    def convolution(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel: Sequence[int] | None = None,
-        *,
-        stride: Sequence[int] | None = None,
-        rate: int = 1,
-        groups: int = 1,
-        bias: bool | None = None,
-    ) -> nn.Module:
-        """A convolution that keeps the size but for its stride.
-
-        Args:
-            in_channels: Number of channels that come in.
-            out_channels: Number of channels that go out.
-            kernel: Size along each axis, odd; 1 along all axes if not given.
-            stride: Step along each axis, 1 if not given.
-            rate: Voxels between neighbouring weights of the kernel (dilation).
-            groups: Groups of channels that do not see each other.
-            bias: Whether it adds a bias; as planned if not given.
-        """
-        size = tuple(kernel or (1,) * self.dimensions)
-        return self.conv(
-            in_channels,
-            out_channels,
-            size,
-            stride=tuple(stride or (1,) * self.dimensions),
-            padding=tuple(rate * (side - 1) // 2 for side in size),
-            dilation=rate,
-            groups=groups,
-            bias=self.bias if bias is None else bias,
-        )
-
-    def normalisation(self, channels: int) -> nn.Module:
-        """The norm layer; nothing where the plans have none."""
-        return self.norm(channels, **self.norm_settings) if self.norm else nn.Identity()
-
-    def nonlinearity(self) -> nn.Module:
-        """The nonlinearity; nothing where the plans have none."""
-        return self.nonlin(**self.nonlin_settings) if self.nonlin else nn.Identity()
-
-    def finish(self, channels: int) -> nn.Sequential:
-        """What nnU-Net has behind a convolution: dropout, norm and nonlinearity, as planned."""
-        parts: list[tuple[str, nn.Module]] = []
-        if self.dropout:
-            parts.append(("dropout", self.dropout(**self.dropout_settings)))
-        last = [("norm", self.normalisation(channels)), ("nonlin", self.nonlinearity())]
-        parts += reversed(last) if self.nonlin_first else last
-        return nn.Sequential(OrderedDict((name, p) for name, p in parts if not isinstance(p, nn.Identity)))
-
-    def finished(self, convolution: nn.Module, channels: int) -> nn.Sequential:
-        """A convolution with what nnU-Net has behind it.
-
-        Args:
-            convolution: The convolution, or several.
-            channels: Number of channels that it gives.
-        """
-        return nn.Sequential(OrderedDict([("conv", convolution), *self.finish(channels).named_children()]))
-
-    def normalised(self, convolution: nn.Module, channels: int) -> nn.Sequential:
-        """A convolution with a norm layer, for sums that come before the nonlinearity; see ``finished``."""
-        return nn.Sequential(OrderedDict([("conv", convolution), ("norm", self.normalisation(channels))]))
-
-    def pool(self, stride: Sequence[int]) -> nn.Module:
-        """The mean of as many voxels as the stride steps over; nothing where it steps over none."""
-        if prod(stride) == 1:
-            return nn.Identity()
-        pool: nn.Module = get_matching_pool_op(conv_op=self.conv, adaptive=False, pool_type="avg")(
-            tuple(stride), tuple(stride)
-        )
-        return pool
-
-    def shortcut(self, shape: UnitShape) -> nn.Module:
-        """The way around a residual unit, as nnU-Net's residual encoders have it.
-
-        It is the identity where channels and size stay. Otherwise it averages what the stride steps over, and a
-        convolution of one voxel with a norm layer makes the channels (ResNet-D, He T. et al. 2019).
-        """
-        parts = [self.pool(shape.stride)] if shape.is_strided else []
-        if shape.in_channels != shape.out_channels:
-            projection = self.convolution(shape.in_channels, shape.out_channels, bias=False)
-            parts.append(self.normalised(projection, shape.out_channels))
-        return nn.Sequential(*parts) if parts else nn.Identity()
 
 
 class BlockStage(nn.Module):
@@ -321,7 +180,7 @@ def stages_of(network: nn.Module, trick: str) -> list[FoundStage]:
 def replace_stages(
     network: nn.Module,
     trick: str,
-    make: Callable[[UnitShape, StageLayers], nn.Module],
+    make: Callable[[UnitShape, PlannedLayers], nn.Module],
     *,
     residual: bool = True,
 ) -> None:
@@ -336,7 +195,7 @@ def replace_stages(
     Raises:
         ValueError: If the network has no such stages.
     """
-    layers = StageLayers.of(network) if hasattr(network, "encoder") else None
+    layers = PlannedLayers.of(network.encoder) if hasattr(network, "encoder") else None
     for found in stages_of(network, trick):
         if layers is None or (found.is_residual and not residual):
             continue
@@ -347,7 +206,7 @@ def replace_stages(
         setattr(network.get_submodule(parent), name, stage)
 
 
-def extend_stages(network: nn.Module, trick: str, make: Callable[[FoundStage, StageLayers], nn.Module]) -> None:
+def extend_stages(network: nn.Module, trick: str, make: Callable[[FoundStage, PlannedLayers], nn.Module]) -> None:
     """Put something behind each stage; names of the weights that were there stay.
 
     Args:
@@ -359,7 +218,7 @@ def extend_stages(network: nn.Module, trick: str, make: Callable[[FoundStage, St
         ValueError: If the network has no stages of nnU-Net's.
     """
     found = stages_of(network, trick)
-    layers = StageLayers.of(network)
+    layers = PlannedLayers.of(cast(Any, network).encoder)
     for stage in found:
         addition = make(stage, layers)
         addition.apply(cast(Any, network).initialize)
@@ -379,29 +238,3 @@ def count_of(network: nn.Module, kind: type[nn.Module]) -> str:
             names.append(name)
     below = sum("encoder." in name for name in names)
     return f"{below} stages of the encoder and {len(names) - below} of the decoder"
-
-
-def require_voxels(network: nn.Module | None, planned: Planned, trick: str) -> None:
-    """Refuse plans with one voxel in the deepest stage, where its norm layer would be left with nothing.
-
-    nnU-Net's planned network cannot be trained with them either, and says so only after it has made a folder.
-
-    Args:
-        network: The network with all tricks of the name; ``None`` where it is not known.
-        planned: Plans, configuration and labels.
-        trick: Name of the trick, for the message.
-
-    Raises:
-        ValueError: If instance norm sees a single voxel, or batch norm a single one of a single patch.
-    """
-    arguments = planned.configuration.network_arch_init_kwargs
-    patch = planned.configuration.patch_size
-    size = [ceil(side / step) for side, step in zip(patch, np.prod(arguments["strides"], axis=0), strict=True)]
-    alone: list[type[nn.Module]] = [nn.modules.instancenorm._InstanceNorm]
-    alone += [nn.modules.batchnorm._BatchNorm] if planned.batch_size == 1 else []
-    if network is None or prod(size) > 1 or not any(isinstance(m, tuple(alone)) for m in network.modules()):
-        return
-    raise ValueError(
-        f"{trick} is among norm layers that need at least 2 voxels, and a patch of {'x'.join(map(str, patch))} has one "
-        "voxel in the network's deepest stage: plan larger patches with 'nnunet-tricks plan --patch'"
-    )

@@ -17,8 +17,8 @@ from nnunet_tricks.catalogue import CATALOGUE
 from nnunet_tricks.tricks.network.blocks.attention_trainer import StageAttention
 from nnunet_tricks.tricks.network.blocks.cbam import MixedAttention
 from nnunet_tricks.tricks.network.blocks.channel_attention import SqueezeExcitation
+from nnunet_tricks.tricks.network.blocks.planned_layers import PlannedLayers
 from nnunet_tricks.tricks.network.blocks.spatial_attention import SpatialAttention
-from nnunet_tricks.tricks.network.blocks.stages import StageLayers
 from tests.tricks.network.blocks.planned import KINDS, SIZES, built, plans_of
 
 ATTENTION = tuple(info.name for info in CATALOGUE if info.hooks == ("network.attention",))
@@ -26,17 +26,8 @@ FULL = 200.0
 """Bias with which a sigmoid is 1, to the last bit."""
 
 
-def layers_in(dimensions: int) -> StageLayers:
-    return StageLayers(
-        conv={2: nn.Conv2d, 3: nn.Conv3d}[dimensions],
-        norm=None,
-        norm_settings={},
-        dropout=None,
-        dropout_settings={},
-        nonlin=nn.LeakyReLU,
-        nonlin_settings={},
-        bias=True,
-    )
+def layers_in(dimensions: int) -> PlannedLayers:
+    return PlannedLayers({2: nn.Conv2d, 3: nn.Conv3d}[dimensions], norm=None, nonlin=nn.LeakyReLU)
 
 
 @pytest.mark.parametrize("size", [(5, 6), (3, 4, 5)])
@@ -103,8 +94,10 @@ def test_with_open_gates_it_is_the_planned_network_bit_for_bit(name: str, config
     open_gates(mine)
     assert torch.equal(mine(image), plain(image))
     names = [module.view_name for module in mine.modules() if isinstance(module, StageAttention)]
-    assert sum("encoder stage" in text for text in names) == 4
-    assert sum("decoder stage" in text for text in names) == 3
+    kinds = 2 if name == "CBAM" else 1  # weights of channels, then those of voxels
+    assert len(set(names)) == len(names) == 7 * kinds
+    assert sum("encoder stage" in text for text in names) == 4 * kinds
+    assert sum("decoder stage" in text for text in names) == 3 * kinds
     again = built(name, plans, configuration)
     again.load_state_dict(copy.deepcopy(mine.state_dict()), strict=True)
 
