@@ -17,7 +17,7 @@ from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.conformance.steps import STEPS
 from nnunet_tricks.door import trainers
 from nnunet_tricks.pictures.attention.model import AttentionLook
-from nnunet_tricks.pictures.attention.picture import draw
+from nnunet_tricks.pictures.attention.picture import caption, draw, slice_of
 from nnunet_tricks.tricks.network.blocks.viewing import AttentionView, Viewable, views_of
 
 
@@ -69,6 +69,13 @@ def test_a_picture_of_maps_and_weights(tmp_path: Path) -> None:
         assert picture.format == "PNG"
         assert picture.width > 500
         assert picture.height > 500
+
+
+def test_the_caption_says_which_slice_is_shown_and_what_colours_mean() -> None:
+    volume, picture = (AttentionLook("case", torch.rand(size), []) for size in ((6, 8, 9), (8, 9)))
+    assert caption(volume, False) == "middle of the image, 6x8x9 voxels; slice 4 of 6"
+    assert slice_of(volume.image).tolist() == volume.image[3].tolist()
+    assert caption(picture, True).startswith("middle of the image, 8x9 pixels; each map with colours of its own")
 
 
 def trained(bench: Bench, name: str, dimension: str, folder: Path) -> tuple[Path, Path]:

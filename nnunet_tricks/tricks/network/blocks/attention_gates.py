@@ -117,9 +117,11 @@ def put_gates(network: Any, *, fine: bool, full: bool) -> EnhancedDecoder:
     channels = encoder.output_channels
     gated = range(0 if full else 1, len(channels) - 1)
     if not gated:
+        stages = f"{len(channels)} stage{'s' * (len(channels) > 1)}"
+        remedy = "use AttentionGates_full, or plan more stages" if len(channels) > 1 else "plan more stages"
         raise ValueError(
-            f"AttentionGates gates skip connections below full resolution, and a network of {len(channels)} stages has "
-            "none: use AttentionGates_full, or plan more stages"
+            f"AttentionGates gates skip connections{'' if full else ' below full resolution'}, and a network of "
+            f"{stages} has none: {remedy}"
         )
     layers = PlannedLayers.of(encoder)
     for skip in gated:

@@ -9,15 +9,13 @@ from typing import ClassVar
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import Tensor, nn
 
-from nnunet_tricks.training.planned import Planned
-from nnunet_tricks.training.trainer import TrickTrainer
 from nnunet_tricks.tricks.network.blocks.cost import log_cost
 from nnunet_tricks.tricks.network.blocks.planned_layers import PlannedLayers
+from nnunet_tricks.tricks.network.blocks.planned_network import PlannedNetworkTrainer
 from nnunet_tricks.tricks.network.blocks.stages import (
     FoundStage,
     count_of,
     extend_stages,
-    require_voxels,
 )
 
 
@@ -35,7 +33,7 @@ class StageAttention(nn.Module):
         """The weights of channels (B, C) or of voxels (B, *spatial)."""
 
 
-class AttentionTrainer(TrickTrainer):
+class AttentionTrainer(PlannedNetworkTrainer):
     """A trainer whose stages end with attention; everything before it stays, also the names of the weights.
 
     Weights of ``-pretrained_weights`` must come from a network with the same attention.
@@ -78,17 +76,13 @@ class AttentionTrainer(TrickTrainer):
 
         def make(found: FoundStage, layers: PlannedLayers) -> StageAttention:
             attention = cls.make_attention(found.stage.output_channels, found.kernel, layers)
-            attention.view_name = f"{attention.view_name} of {found.title}"
+            for part in attention.modules():
+                if isinstance(part, StageAttention):
+                    part.view_name = f"{part.view_name} of {found.title}"
             return attention
 
         extend_stages(network, cls.attention_trick, make)
         return network
-
-    @classmethod
-    def check_planned(cls, planned: Planned) -> None:
-        """Refuse a stage of one voxel, which norm layers would make to nothing."""
-        super().check_planned(planned)
-        require_voxels(cls.planned_network(planned), planned, cls.attention_trick)
 
     def initialize(self) -> None:
         """Build everything, and write into the log where the attention is and what it costs."""

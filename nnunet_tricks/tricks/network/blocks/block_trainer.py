@@ -8,20 +8,18 @@ from typing import ClassVar
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import nn
 
-from nnunet_tricks.training.planned import Planned
-from nnunet_tricks.training.trainer import TrickTrainer
 from nnunet_tricks.tricks.network.blocks.cost import log_cost
 from nnunet_tricks.tricks.network.blocks.planned_layers import PlannedLayers
+from nnunet_tricks.tricks.network.blocks.planned_network import PlannedNetworkTrainer
 from nnunet_tricks.tricks.network.blocks.stages import (
     BlockStage,
     UnitShape,
     count_of,
     replace_stages,
-    require_voxels,
 )
 
 
-class BlockTrainer(TrickTrainer):
+class BlockTrainer(PlannedNetworkTrainer):
     """A trainer whose stages are made of other blocks; depth, channels, strides and kernels stay planned.
 
     Weights of ``-pretrained_weights`` must come from a network with the same blocks.
@@ -66,12 +64,6 @@ class BlockTrainer(TrickTrainer):
         )
         replace_stages(network, cls.block_trick, cls._checked_unit, residual=cls.replaces_residual)
         return network
-
-    @classmethod
-    def check_planned(cls, planned: Planned) -> None:
-        """Refuse a stage of one voxel, which norm layers would make to nothing."""
-        super().check_planned(planned)
-        require_voxels(cls.planned_network(planned), planned, cls.block_trick)
 
     def initialize(self) -> None:
         """Build everything, and write into the log what was replaced and what that costs."""

@@ -5,16 +5,14 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import Any, ClassVar, cast
 
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import nn
 
-from nnunet_tricks.training.planned import Planned
 from nnunet_tricks.tricks.network.blocks.cost import log_cost
 from nnunet_tricks.tricks.network.blocks.first_weights import draw_weights
-from nnunet_tricks.tricks.network.blocks.planned_layers import PlannedLayers, deepest_size, sides
+from nnunet_tricks.tricks.network.blocks.planned_layers import PlannedLayers, deepest_size
 from nnunet_tricks.tricks.network.enhancement.decoder import EnhancedDecoder, decoder_with_parts, with_parts
 from nnunet_tricks.tricks.network.enhancement.decoder_trainer import DecoderTrainer
 
@@ -87,22 +85,6 @@ class BottleneckTrainer(DecoderTrainer):
         draw_weights(module, network)
         decoder.bottleneck = module
         return network
-
-    @classmethod
-    def check_planned(cls, planned: Planned) -> None:
-        """Refuse a deepest stage of one voxel where its norm layers compare voxels with each other."""
-        super().check_planned(planned)
-        network = cls.planned_network(planned)
-        decoder = decoder_with_parts(network) if network is not None else None
-        if decoder is None:
-            return
-        place = Bottleneck.of(decoder.encoder, planned.configuration.patch_size)
-        if place.layers.needs_two_voxels and prod(place.size) == 1:
-            raise ValueError(
-                f"{cls.bottleneck_trick} needs a deepest stage of at least 2 voxels, and a patch of "
-                f"{sides(planned.configuration.patch_size)} has 1 there, which instance norm cannot normalise: plan "
-                "larger patches or fewer stages, or another norm such as BN"
-            )
 
     def initialize(self) -> None:
         """Build everything, and write into the log what it costs and what does not fit."""

@@ -26,7 +26,7 @@ class MixedAttention(StageAttention):
         hidden: Number of channels between the two layers of the channels' weights.
     """
 
-    view_name = "channels"
+    view_name = "channel weights"
 
     def __init__(
         self, channels: int, kernel: tuple[int, ...], layers: PlannedLayers, *, reduction: int, size: int

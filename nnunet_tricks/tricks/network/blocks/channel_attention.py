@@ -24,7 +24,7 @@ class SqueezeExcitation(StageAttention):
         hidden: Number of channels between the two layers.
     """
 
-    view_name = "channels"
+    view_name = "channel weights"
 
     def __init__(self, channels: int, *, reduction: int) -> None:
         """Make both layers.

@@ -1,6 +1,6 @@
 r"""Non-local attention behind atrous spatial pyramid pooling.
 
-$z = NonLocal(ASPP(x))$. The survey (Wang et al., "Medical image segmentation using deep learning: a survey", 2022)
+$z = NonLocal(ASPP(x))$. The survey (Wang, Lei et al., "Medical image segmentation using deep learning: a survey", 2022)
 names the two together. Here the pyramid compares voxels at a few distances, and the attention behind it all of them,
 whatever their distance, by what the pyramid has made of them. See ``aspp`` and ``non_local``, whose settings it has.
 The attention begins as identity, so at first the network is that of ``ASPP``.

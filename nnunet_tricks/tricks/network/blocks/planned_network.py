@@ -35,8 +35,9 @@ def require_voxels(network: Any, planned: Planned) -> None:
         ValueError: If instance norm sees a single voxel, or batch norm a single one of a single patch.
     """
     encoder: Any = getattr(network, "encoder", None)
+    strides = getattr(encoder, "strides", None)  # networks of other kinds check their own
     patch = planned.configuration.patch_size
-    if encoder is None or prod(deepest_size(patch, encoder.strides)) > 1:
+    if strides is None or prod(deepest_size(patch, strides)) > 1:
         return
     alone: list[type[nn.Module]] = [nn.modules.instancenorm._InstanceNorm]
     alone += [nn.modules.batchnorm._BatchNorm] if planned.batch_size == 1 else []

@@ -23,9 +23,9 @@ from torch import Tensor, nn
 from torch._dynamo import OptimizedModule
 from torch.nn.parallel import DistributedDataParallel
 
-from nnunet_tricks.training.trainer import TrickTrainer
 from nnunet_tricks.tricks.network.blocks.cost import log_cost
 from nnunet_tricks.tricks.network.blocks.gated_shape import ShapeStream
+from nnunet_tricks.tricks.network.blocks.planned_network import PlannedNetworkTrainer
 from nnunet_tricks.tricks.network.enhancement.stages import axes_of
 from nnunet_tricks.tricks.targets.edges import edges, near
 
@@ -130,7 +130,7 @@ class ShapedResidualEncoderUNet(ShapedNetwork, ResidualEncoderUNet):
 _SHAPED = {PlainConvUNet: ShapedPlainConvUNet, ResidualEncoderUNet: ShapedResidualEncoderUNet}
 
 
-class nnUNetTrainerShapeStream(TrickTrainer):
+class nnUNetTrainerShapeStream(PlannedNetworkTrainer):
     """nnU-Net whose network learns edges in a second path.
 
     Attributes:

@@ -20,7 +20,7 @@ from nnunet_tricks.tricks.network.blocks.planned_layers import PlannedLayers
 class SpatialAttention(StageAttention):
     """A weight from 0 to 1 for each voxel, the same for all channels."""
 
-    view_name = "voxels"
+    view_name = "voxel weights"
 
     def __init__(self, kernel: tuple[int, ...], layers: PlannedLayers, *, size: int) -> None:
         """Make the convolution.

@@ -10,18 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import ceil, prod
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
-import numpy as np
 from dynamic_network_architectures.building_blocks.residual import BasicBlockD, StackedResidualBlocks
 from dynamic_network_architectures.building_blocks.simple_conv_blocks import ConvDropoutNormReLU, StackedConvBlocks
 from torch import Tensor, nn
 
 from nnunet_tricks.tricks.network.blocks.planned_layers import PlannedLayers
-
-if TYPE_CHECKING:
-    from nnunet_tricks.training.planned import Planned
 
 CONVOLUTIONS = 2
 """Convolutions of a unit, as in the papers' blocks and in nnU-Net's residual ones. A planned stage with more has
@@ -243,29 +238,3 @@ def count_of(network: nn.Module, kind: type[nn.Module]) -> str:
             names.append(name)
     below = sum("encoder." in name for name in names)
     return f"{below} stages of the encoder and {len(names) - below} of the decoder"
-
-
-def require_voxels(network: nn.Module | None, planned: Planned, trick: str) -> None:
-    """Refuse plans with one voxel in the deepest stage, where its norm layer would be left with nothing.
-
-    nnU-Net's planned network cannot be trained with them either, and says so only after it has made a folder.
-
-    Args:
-        network: The network with all tricks of the name; ``None`` where it is not known.
-        planned: Plans, configuration and labels.
-        trick: Name of the trick, for the message.
-
-    Raises:
-        ValueError: If instance norm sees a single voxel, or batch norm a single one of a single patch.
-    """
-    arguments = planned.configuration.network_arch_init_kwargs
-    patch = planned.configuration.patch_size
-    size = [ceil(side / step) for side, step in zip(patch, np.prod(arguments["strides"], axis=0), strict=True)]
-    alone: list[type[nn.Module]] = [nn.modules.instancenorm._InstanceNorm]
-    alone += [nn.modules.batchnorm._BatchNorm] if planned.batch_size == 1 else []
-    if network is None or prod(size) > 1 or not any(isinstance(m, tuple(alone)) for m in network.modules()):
-        return
-    raise ValueError(
-        f"{trick} is among norm layers that need at least 2 voxels, and a patch of {'x'.join(map(str, patch))} has one "
-        "voxel in the network's deepest stage: plan larger patches with 'nnunet-tricks plan --patch'"
-    )

@@ -24,9 +24,9 @@ from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import nn
 
-from nnunet_tricks.training.trainer import TrickTrainer
 from nnunet_tricks.training.without_values import without_values
 from nnunet_tricks.tricks.network.blocks.cost import log_cost
+from nnunet_tricks.tricks.network.blocks.planned_network import PlannedNetworkTrainer
 
 STEP = 8
 """Channels are multiples of it, so that group norm and GPUs have something to divide."""
@@ -73,7 +73,7 @@ def factors(features: Sequence[int], widest: float = WIDEST) -> list[float]:
     return [0.0, *sorted(border for border in borders if border <= widest)]
 
 
-class nnUNetTrainerWider(TrickTrainer):
+class nnUNetTrainerWider(PlannedNetworkTrainer):
     """nnU-Net with a wider network, of a given number of parameters."""
 
     # Prediction calls this on the class, so the settings can only come from its name.

@@ -7,12 +7,12 @@ from typing import Any
 
 from torch import nn
 
-from nnunet_tricks.training.trainer import TrickTrainer
+from nnunet_tricks.tricks.network.blocks.planned_network import PlannedNetworkTrainer
 from nnunet_tricks.tricks.network.enhancement import pretrained
 from nnunet_tricks.tricks.network.enhancement.decoder import decoder_with_parts
 
 
-class DecoderTrainer(TrickTrainer):
+class DecoderTrainer(PlannedNetworkTrainer):
     """A trainer whose decoder has parts that a plain U-Net does not have; ``-pretrained_weights`` of one are taken."""
 
     @classmethod

@@ -19,7 +19,8 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from torch import nn
 
 from nnunet_tricks.training.planned import Planned
-from nnunet_tricks.training.trainer import MakeTransforms, TrickTrainer
+from nnunet_tricks.training.trainer import MakeTransforms
+from nnunet_tricks.tricks.network.blocks.planned_network import PlannedNetworkTrainer
 from nnunet_tricks.tricks.network.slices.neighbours import NeighbourKind
 from nnunet_tricks.tricks.network.slices.prediction import give_neighbours
 from nnunet_tricks.tricks.network.slices.transforms import ForEachSlice
@@ -28,7 +29,7 @@ PASTING = "CopyPaste"
 """Trick that pastes objects of other cases into patches."""
 
 
-class nnUNetTrainerTwoPointFiveD(TrickTrainer):
+class nnUNetTrainerTwoPointFiveD(PlannedNetworkTrainer):
     """nnU-Net whose 2D network sees neighbouring slices."""
 
     @classmethod

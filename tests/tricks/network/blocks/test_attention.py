@@ -94,8 +94,10 @@ def test_with_open_gates_it_is_the_planned_network_bit_for_bit(name: str, config
     open_gates(mine)
     assert torch.equal(mine(image), plain(image))
     names = [module.view_name for module in mine.modules() if isinstance(module, StageAttention)]
-    assert sum("encoder stage" in text for text in names) == 4
-    assert sum("decoder stage" in text for text in names) == 3
+    kinds = 2 if name == "CBAM" else 1  # weights of channels, then those of voxels
+    assert len(set(names)) == len(names) == 7 * kinds
+    assert sum("encoder stage" in text for text in names) == 4 * kinds
+    assert sum("decoder stage" in text for text in names) == 3 * kinds
     again = built(name, plans, configuration)
     again.load_state_dict(copy.deepcopy(mine.state_dict()), strict=True)
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from math import prod
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
 from dynamic_network_architectures.building_blocks.residual import BasicBlockD
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from monai.networks.blocks.dynunet_block import UnetResBlock
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812, its standard name
 
@@ -137,6 +139,25 @@ def test_a_residual_unit_is_nnunets_own_block(kernel: tuple[int, ...], before: i
     assert torch.equal(mine(features), theirs(features))
 
 
+@pytest.mark.parametrize("kernel", [(3, 3), (1, 3, 3), (3, 3, 3)])
+@pytest.mark.parametrize("after", [4, 6])
+def test_a_residual_unit_is_monais(kernel: tuple[int, ...], after: int) -> None:
+    """MONAI's convolutions have no bias."""
+    theirs: Any = UnetResBlock(len(kernel), 4, after, kernel, 1, ("instance", {"affine": True}))
+    mine: Any = ResidualUnit(
+        UnitShape(4, after, kernel, (1,) * len(kernel)), replace(layers_in(len(kernel)), bias=False)
+    )
+    for weight in mine.parameters():
+        nn.init.normal_(weight)
+    pairs = [(mine.convs[0], theirs.conv1, theirs.norm1), (mine.convs[1], theirs.conv2, theirs.norm2)]
+    pairs += [(mine.shortcut[0], theirs.conv3, theirs.norm3)] if after != 4 else []
+    for layer, conv, norm in pairs:
+        conv.conv.load_state_dict(layer.conv.state_dict())
+        norm.load_state_dict(layer.norm.state_dict())
+    features = torch.randn(2, 4, *(4,) * len(kernel))
+    torch.testing.assert_close(mine(features), theirs(features))
+
+
 def test_a_new_residual_unit_is_its_shortcut() -> None:
     features = torch.randn(2, 4, 6, 6)
     unit = ResidualUnit(UnitShape(4, 4, (3, 3), (1, 1)), layers_in(2))
@@ -150,6 +171,19 @@ def test_a_dense_unit_is_the_papers_equation() -> None:
     second = unit.layers[0](first)
     third = unit.layers[1](torch.cat([first, second], 1))
     torch.testing.assert_close(unit(features), unit.transition(torch.cat([first, second, third], 1)))
+
+
+def test_an_inception_unit_joins_branches_of_atrous_convolutions() -> None:
+    unit = InceptionUnit(UnitShape(3, 8, (3, 3), (1, 1)), layers_in(2))
+    image = torch.randn(2, 3, 9, 7)
+    branches = []
+    for branch, rates in zip(unit.branches, ((1,), (3,), (1, 3), (1, 3, 5)), strict=True):
+        state = image
+        for layer, rate in zip(cast(Any, branch), rates, strict=True):
+            seen = F.conv2d(state, layer.conv.weight, layer.conv.bias, padding=rate, dilation=rate)
+            state = F.leaky_relu(F.instance_norm(seen))
+        branches.append(state)
+    torch.testing.assert_close(unit(image), torch.cat(branches, 1))
 
 
 def test_inception_branches_see_as_far_as_those_of_ce_net() -> None:
@@ -251,7 +285,7 @@ def test_stages_are_replaced_and_all_else_stays(name: str, configuration: str, k
     assert torch.equal(again.eval()(image), mine.eval()(image))
 
 
-@pytest.mark.parametrize("name", ["BN_Residual", "DepthwiseSeparable_GroupNorm_groups2"])
+@pytest.mark.parametrize("name", ["BN_Residual", "DepthwiseSeparable_GroupNorm_groups2", "GroupNorm_Inception"])
 def test_norm_tricks_are_in_the_blocks(name: str) -> None:
     network = built(name, plans_of("2d"), "2d")
     kind = nn.BatchNorm2d if "BN" in name else nn.GroupNorm

@@ -34,6 +34,8 @@ def test_it_is_the_stem_of_timms_resnet_c() -> None:
     stem.load_state_dict(theirs.conv1.state_dict())
     image = torch.rand(2, 3, 40, 48)
     assert torch.equal(stem(image), theirs.conv1(image))
+    # Kernels of 3 x 3 from 3 to 32, 32 and 64 channels without bias, and the norm layers between them.
+    assert sum(weight.numel() for weight in stem.parameters()) == 9 * (3 * 32 + 32 * 32 + 32 * 64) + 2 * 2 * 32
     # Drawn from the same distribution, as wide as its fan-out says.
     fresh = deep_stem(plain.conv1, nn.BatchNorm2d)
     for layer in (0, 3, 6):

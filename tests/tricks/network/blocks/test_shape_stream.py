@@ -51,6 +51,29 @@ def by_hand(stream: ShapeStream, skips: list[Tensor]) -> Tensor:
     return convolve(state, stream.edge.weight, stream.edge.bias)[:, 0]
 
 
+def test_it_has_as_many_weights_as_the_formula_says() -> None:
+    """Streams of 4 channels throughout, since the first stage of the tiny plans has 4."""
+    network = built("ShapeStream", plans_of("2d"), "2d")
+    first, *deeper = network.encoder.output_channels
+    width = 4
+    residual = 2 * (9 * width * width + width + 2 * width)  # two convolutions with their norm layers
+    gates = sum((channels + 1) + (width + 1 + 1) + residual for channels in deeper)
+    counted = sum(weight.numel() for weight in network.shape_stream.parameters())
+    assert counted == (first + 1) * width + gates + (width + 1) + 2 * first
+
+
+def test_an_encoder_of_a_single_stage_is_refused() -> None:
+    plans = plans_of("2d")
+    settings = plans["configurations"]["2d"]["architecture"]["arch_kwargs"]
+    settings["n_stages"], settings["n_conv_per_stage_decoder"] = 1, []
+    for key in ("features_per_stage", "kernel_sizes", "strides", "n_conv_per_stage"):
+        settings[key] = settings[key][:1]
+    with pytest.raises(ValueError, match="ShapeStream needs an encoder of at least 2 stages, and the planned one has"):
+        built("ShapeStream", plans, "2d")
+    with pytest.raises(ValueError, match="a network of 1 stage has none: plan more stages"):
+        built("AttentionGates_full", plans, "2d")
+
+
 @pytest.mark.parametrize("configuration", SIZES)
 def test_it_computes_the_papers_equations(configuration: str) -> None:
     network = built("ShapeStream", plans_of(configuration), configuration).train()

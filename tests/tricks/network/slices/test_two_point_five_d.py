@@ -25,6 +25,7 @@ from nnunet_tricks.door import trainers
 from nnunet_tricks.door.lookup import findable
 from nnunet_tricks.nnunet.sandbox import seed_everything
 from nnunet_tricks.tricks.network.slices.neighbours import with_neighbours
+from tests.tricks.network.blocks.planned import KINDS, built, plans_of
 
 
 def trainer_of(name: str) -> Any:
@@ -66,6 +67,17 @@ def segmented(predictor: nnUNetPredictor, image: Any, properties: dict[str, Any]
     return convert_predicted_logits_to_segmentation_with_correct_shape(
         logits, predictor.plans_manager, predictor.configuration_manager, predictor.label_manager, properties
     )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_the_first_convolution_has_more_weights(kind: str) -> None:
+    plans = plans_of("2d", kind)
+    mine, plain = (built(name, plans, "2d").state_dict() for name in ("TwoPointFiveD_slices2", ""))
+    wider = {name: weight.shape for name, weight in mine.items() if weight.shape != plain[name].shape}
+    assert set(mine) == set(plain)
+    # One channel, and two neighbours on each side. nnU-Net stores this convolution under several names.
+    assert {tuple(shape) for shape in wider.values()} == {(4, 5, 3, 3)}
+    assert len({mine[name].data_ptr() for name in wider}) == 1
 
 
 @pytest.mark.parametrize("beside", ["", "RandomErasing"])
