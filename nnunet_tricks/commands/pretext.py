@@ -91,16 +91,17 @@ def _fewer(arguments: argparse.Namespace) -> int:
 def _prepare(arguments: argparse.Namespace) -> int:
     from nnunet_tricks.tricks.pretraining.pretext.preparing import prepare
 
-    folder, images, new = prepare(
+    prepared = prepare(
         arguments.dataset,
         configuration=arguments.configuration,
         plans=arguments.plans,
         overwrite=arguments.overwrite,
     )
     if arguments.json:
-        print(json.dumps({"folder": str(folder), "images": images, "new": new}, indent=2))
+        print(json.dumps({**prepared._asdict(), "folder": str(prepared.folder)}, indent=2))
         return 0
-    say(f"{images} images without labels are in {folder}, {new} of them new")
+    gone = f"; {prepared.removed} that imagesUn has no more were removed" if prepared.removed else ""
+    say(f"{prepared.images} images without labels are in {prepared.folder}, {prepared.new} of them new{gone}")
     command = f"nnUNetv2_train {arguments.dataset} {arguments.configuration} 0 -tr nnUNetTrainerPretextGenesis"
     say(f"Train on them: {command}" + ("" if arguments.plans == "nnUNetPlans" else f" -p {arguments.plans}"))
     return 0

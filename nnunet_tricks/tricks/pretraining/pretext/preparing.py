@@ -6,16 +6,17 @@ Images are in ``imagesUn`` of the raw data set, with names as in ``imagesTr``. n
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from batchgenerators.utilities.file_and_folder_operations import load_pickle, write_pickle
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunet_tricks.nnunet import plans_file
 from nnunet_tricks.nnunet.folders import Case, Folders
+from nnunet_tricks.tricks.pretraining.pretext import prepared_with
 from nnunet_tricks.tricks.pretraining.pretext.unlabelled import folder_beside, require_other_names
 from nnunet_tricks.utilities.wording import some
 
@@ -23,17 +24,32 @@ PART = "Un"
 """End of the name of the raw folder."""
 
 
-def prepare(dataset: str, *, configuration: str, plans: str, overwrite: bool = False) -> tuple[Path, int, int]:
+class Prepared(NamedTuple):
+    """Images without labels that pretext trainings find.
+
+    Attributes:
+        folder: Folder of them.
+        images: Number of images in it.
+        new: Number of those that were preprocessed now.
+        removed: Number of those that were taken away, since imagesUn has them no more.
+    """
+
+    folder: Path
+    images: int
+    new: int
+    removed: int
+
+
+def prepare(dataset: str, *, configuration: str, plans: str, overwrite: bool = False) -> Prepared:
     """Preprocess the images without labels of a data set, as nnU-Net preprocesses those with labels.
+
+    What is there already stays, unless the plans have changed since.
 
     Args:
         dataset: Number or full name.
         configuration: Configuration of the plans.
         plans: Stem of the plans file.
         overwrite: Whether to preprocess those again that are there already.
-
-    Returns:
-        The folder, the number of images in it, and how many of them are new.
 
     Raises:
         ValueError: If there are no such images, one is a labelled image, or has other channels, or the configuration is
@@ -48,17 +64,22 @@ def prepare(dataset: str, *, configuration: str, plans: str, overwrite: bool = F
     manager = PlansManager(content)
     settings = manager.get_configuration(configuration)
     target = folder_beside(folders.preprocessed / name / settings.data_identifier)
-    if overwrite and target.is_dir():
+    present = prepared_with.settings_of(manager, settings)
+    if target.is_dir() and (overwrite or prepared_with.differing(target, present)):
         shutil.rmtree(target)
     target.mkdir(exist_ok=True, parents=True)
+    prepared_with.write(target, present)
+    removed = _remove_others(target, images)
     preprocessor = settings.preprocessor_class(verbose=False)
     new = 0
     for case, image in images.items():
         if not (target / f"{case}.b2nd").is_file():
             files = [str(file) for file in image.images]
-            _preprocess(preprocessor, case, files, target, (manager, settings, folders.description(name)))
+            description = folders.description(name)
+            _require_channels(manager.image_reader_writer_class(), files, description)
+            _preprocess(preprocessor, case, files, target, (manager, settings, description))
             new += 1
-    return target, len(images), new
+    return Prepared(target, len(images), new, removed)
 
 
 def checked_images(folders: Folders, dataset: str) -> Mapping[str, Case]:
@@ -107,6 +128,26 @@ def _of_size(cases: Mapping[str, Case], sizes: Iterable[int]) -> list[tuple[str,
 
 def _digest(file: Path) -> str:
     return sha256(file.read_bytes()).hexdigest()
+
+
+def _remove_others(target: Path, images: Iterable[str]) -> int:
+    """Remove images that are gone from imagesUn: one may have a label now, or be the copy of one that has."""
+    there = {file.stem for file in target.glob("*.b2nd") if not file.stem.endswith("_seg")}
+    gone = there - {*images}
+    for case in gone:
+        for ending in (".b2nd", "_seg.b2nd", ".pkl"):
+            (target / f"{case}{ending}").unlink(missing_ok=True)
+    return len(gone)
+
+
+def _require_channels(reader: Any, files: Sequence[str], description: Mapping[str, Any]) -> None:
+    """Refuse pictures with other colours; where each channel has a file, files were counted."""
+    wanted = len(description.get("channel_names", description.get("modality", "")))
+    if len(files) < wanted and (channels := len(reader.read_images(files)[0])) != wanted:
+        raise ValueError(
+            f"{files[0]} must have {wanted} channels as labelled images have, got {channels}: save it with "
+            f"{wanted}, or remove it"
+        )
 
 
 def _preprocess(preprocessor: Any, case: str, files: list[str], target: Path, settings: tuple[Any, ...]) -> None:

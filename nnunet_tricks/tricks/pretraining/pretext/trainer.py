@@ -26,14 +26,23 @@ from torch.optim import Optimizer
 
 from nnunet_tricks.catalogue.naming import completed
 from nnunet_tricks.nnunet.model import PRETEXT_RESULT
+from nnunet_tricks.nnunet.plans_file import DEFAULT_PLANS
 from nnunet_tricks.training.planned import Planned
 from nnunet_tricks.training.preconditions import UnsuitableImages
 from nnunet_tricks.training.shared_randomness import seed_of
 from nnunet_tricks.training.trainer import MakeTransforms, TrickTrainer
-from nnunet_tricks.tricks.pretraining.pretext import exchange, picture, record, unlabelled, validation_patches
+from nnunet_tricks.tricks.pretraining.pretext import (
+    exchange,
+    picture,
+    prepared_with,
+    record,
+    unlabelled,
+    validation_patches,
+)
 from nnunet_tricks.tricks.pretraining.pretext.chance import Chance
 from nnunet_tricks.tricks.pretraining.weights.encoder import unwrapped
 from nnunet_tricks.utilities.files import write_atomically
+from nnunet_tricks.utilities.wording import some
 
 PICTURE_EVERY = 10
 """Epochs from one picture to the next."""
@@ -201,6 +210,7 @@ class PretextTrainer(TrickTrainer):
         training, validation = super().get_tr_and_val_datasets()
         more = unlabelled.dataset_beside(self.preprocessed_dataset_folder, self.dataset_class)
         if more:
+            self._require_present_plans()
             unlabelled.require_other_names([*training.identifiers, *validation.identifiers], more.identifiers)
         joined = unlabelled.joined(training, more) if more else training
         if self.local_rank == 0:
@@ -212,6 +222,18 @@ class PretextTrainer(TrickTrainer):
             add_timestamp=False,
         )
         return joined, validation
+
+    def _require_present_plans(self) -> None:
+        """Refuse images without labels that look otherwise than those with labels do now."""
+        folder = unlabelled.folder_beside(self.preprocessed_dataset_folder)
+        present = prepared_with.settings_of(self.plans_manager, self.configuration_manager)
+        if keys := prepared_with.differing(folder, present):
+            plans = self.plans_manager.plans_name
+            raise ValueError(
+                f"{folder} was preprocessed with other plans than {plans} are now, in {some(keys)}: run nnunet-tricks "
+                f"pretext prepare {self.plans_manager.dataset_name} -c {self.configuration_name}"
+                + ("" if plans == DEFAULT_PLANS else f" -p {plans}")
+            )
 
     def on_train_epoch_start(self) -> None:
         """Start the epoch; the random numbers of its steps depend on the epoch alone where randomness is shared."""

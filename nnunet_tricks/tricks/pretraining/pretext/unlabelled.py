@@ -70,6 +70,7 @@ def require_other_names(labelled: Sequence[str], unlabelled: Sequence[str]) -> N
     """
     if same := sorted(set(labelled) & set(unlabelled)):
         raise ValueError(
-            f"{same[0]} is both a case with a label and an image without one ({len(same)} such names): give images in "
-            "imagesUn other names, and leave out those of labelled cases"
+            f"{same[0]} is both a case with a label and an image without one ({len(same)} such names): take images of "
+            "labelled cases out of imagesUn, give the others names of their own, and run nnunet-tricks pretext prepare "
+            "again"
         )

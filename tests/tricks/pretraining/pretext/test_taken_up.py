@@ -123,6 +123,7 @@ def made_for_all(run: Run) -> str:
     [
         ("spacing", [2.0, 1.0, 1.0], r"spacing differs \(\[3.0, 1.0, 1.0\] there, \[2.0, 1.0, 1.0\] now\)"),
         ("normalization_schemes", ["CTNormalization"], "normalization_schemes differs"),
+        ("patch_size", [6, 24, 32], r"patch_size differs \(\[6, 24, 24\] there, \[6, 24, 32\] now\)"),
     ],
 )
 def test_a_checkpoint_of_other_plans_is_refused(solid: Solid, key: str, value: Any, said: str) -> None:

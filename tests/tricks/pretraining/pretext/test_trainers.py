@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ import pytest
 import torch
 from nnunetv2.run.run_training import maybe_load_checkpoint
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from skimage import io
 
 from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.checks import equal
 from nnunet_tricks.conformance.run import Run
 from nnunet_tricks.conformance.tiny_data import TRAINING_CASES
-from nnunet_tricks.tricks.pretraining.pretext import preparing, unlabelled
+from nnunet_tricks.tricks.pretraining.pretext import exchange, picture, prepared_with, preparing, unlabelled
 from nnunet_tricks.tricks.pretraining.pretext.chance import Chance
 from nnunet_tricks.tricks.pretraining.weights import matching, reading
 from nnunet_tricks.tricks.pretraining.weights.encoder import of_network
@@ -135,10 +137,10 @@ def test_only_images_of_the_fold_and_those_without_labels_are_learned_from(
         raw.mkdir()
         shutil.copy(run.data.raw / "imagesTs" / f"case_3_0000{ending}", raw / f"extra_0000{ending}")
         monkeypatch.setenv("nnUNet_raw", str(run.data.raw.parent))
-        folder, count, new = preparing.prepare(name, configuration="2d", plans="nnUNetPlans")
+        folder, *counts = preparing.prepare(name, configuration="2d", plans="nnUNetPlans")
         try:
-            assert (count, new) == (1, 1)
-            assert preparing.prepare(name, configuration="2d", plans="nnUNetPlans")[1:] == (1, 0)
+            assert counts == [1, 1, 0]
+            assert preparing.prepare(name, configuration="2d", plans="nnUNetPlans")[1:] == (1, 0, 0)
             trainer = made(run, "PretextMasked_1epochs")
             trainer.initialize()
             training, validation = trainer.get_dataloaders()
@@ -160,6 +162,64 @@ def test_only_images_of_the_fold_and_those_without_labels_are_learned_from(
             shutil.rmtree(raw)
         with pytest.raises(ValueError, match="has no images: put them there as CASE_0000"):
             preparing.prepare(name, configuration="2d", plans="nnUNetPlans")
+
+
+def test_images_without_labels_follow_imagesun_and_the_plans(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    with full_size(bench, FLAT) as run:
+        raw = run.data.raw / "imagesUn"
+        raw.mkdir()
+        pixels = io.imread(run.data.raw / "imagesTs" / "case_3_0000.png")
+        for case in ("stays", "goes"):
+            io.imsave(raw / f"{case}_0000.png", pixels, check_contrast=False)
+        monkeypatch.setenv("nnUNet_raw", str(run.data.raw.parent))
+        prepare = partial(preparing.prepare, run.data.name, configuration="2d", plans="nnUNetPlans")
+        folder = prepare().folder
+        try:
+            trainer = made(run, "PretextMasked_1epochs")
+            assert {"stays", "goes"} < set(trainer.get_tr_and_val_datasets()[0].identifiers)
+            (raw / "goes_0000.png").unlink()
+            assert prepare()[1:] == (1, 0, 1)
+            assert not list(folder.glob("goes*"))
+
+            noted = json.loads((folder / prepared_with.FILE).read_text())
+            (folder / prepared_with.FILE).write_text(json.dumps({**noted, "spacing": [7, 7]}))
+            with pytest.raises(ValueError, match=r"other plans .* in spacing: run .* pretext prepare \w+ -c 2d$"):
+                made(run, "PretextMasked_1epochs").get_tr_and_val_datasets()
+            assert prepare()[1:] == (1, 1, 0)
+
+            io.imsave(raw / "alpha_0000.png", np.concatenate((pixels, pixels[..., :1]), -1), check_contrast=False)
+            with pytest.raises(ValueError, match=r"alpha_0000.png must have 3 channels as labelled images have, got 4"):
+                prepare()
+            # Nothing is left of an image that was refused, and no images at all are no fault.
+            assert not list(folder.glob("alpha*"))
+            for file in folder.glob("stays*"):
+                file.unlink()
+            assert unlabelled.dataset_beside(trainer.preprocessed_dataset_folder, trainer.dataset_class) is None
+        finally:
+            shutil.rmtree(folder)
+            shutil.rmtree(raw)
+
+
+@pytest.mark.parametrize("name", ["PretextGenesis", "PretextMasked", "PretextContrastive"])
+def test_images_of_four_channels_are_learned_from(room: Run, name: str, tmp_path: Path) -> None:
+    plans = deepcopy(room.data.plans)
+    four = {"normalization_schemes": ["ZScoreNormalization"] * 4, "use_mask_for_norm": [False] * 4}
+    plans["configurations"]["3d_fullres"] |= four
+    description = {**room.data.dataset_json, "channel_names": {str(n): f"channel {n}" for n in range(4)}}
+    trainer = made(room, f"{name}_1epochs", plans={**plans, "continue_training": False}, dataset_json=description)
+    trainer.initialize()
+    batch = {"data": torch.randn(2, 4, 6, 24, 24), "target": torch.zeros(2, 1, 6, 24, 24)}
+    assert np.isfinite(trainer.train_step(batch)["loss"])
+    trainer.on_validation_epoch_start()
+    validated = trainer.validation_step(batch)
+    assert len(validated["tp_hard"]) == (1 if name == "PretextContrastive" else 4)
+    picture.draw(trainer._picture, tmp_path / "picture.png")
+    assert exchange.adaptation_plan(trainer, trainer.network)["pretrain_num_input_channels"] == 4
+    if name == "PretextMasked":
+        given, target = trainer.pose(batch["data"], Chance(0, trainer.device))
+        hidden = target[:, -1:].bool().expand_as(given)
+        assert not given[hidden].any()
+        assert torch.equal(given[~hidden], batch["data"][~hidden])
 
 
 def test_images_are_called_by_one_name_only() -> None:
@@ -246,5 +306,5 @@ def test_pictures_of_three_channels_have_colours(bench: Bench) -> None:
     with full_size(bench, FLAT) as run:
         trainer = trained(run, "PretextGenesis_1epochs")
         assert trainer.network.decoder.seg_layers[-1].out_channels == 3
-        picture = imread(Path(trainer.output_folder) / "genesis_epoch0.png")
-        assert np.abs(picture[..., 0] - picture[..., 2]).max() > 0.1
+        drawn = imread(Path(trainer.output_folder) / "genesis_epoch0.png")
+        assert np.abs(drawn[..., 0] - drawn[..., 2]).max() > 0.1
