@@ -191,9 +191,9 @@ def _counted(tried: Sequence[ScoredTrick], p: float | None) -> Iterator[str]:
                 if (count := sum(trick.word == word for trick in own))
             )
             better = sum(trick.gain > 0 for trick in own)
-            yield f"Tried and {title}: {len(own)} tricks, {better} of them gained at all ({words})."
+            yield f"Tried and {title}: {len(own)} trick{'' if len(own) == 1 else 's'}, {better} gained ({words})."
     if p is not None:
-        yield f"Advice drawn by lot would be as good in {100 * p:.0f} of 100 draws (Fisher's exact test on gains)."
+        yield f"Advice drawn by lot would be at least as good in {100 * p:.0f} of 100 draws (Fisher's exact test)."
 
 
 def as_data(scores: Iterable[AdviceScore]) -> list[dict[str, Any]]:
