@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+from collections.abc import Sequence
 
 from nnunet_tricks.catalogue import AFTER_TRAINING
 from nnunet_tricks.catalogue.info import TrickInfo
@@ -82,14 +84,22 @@ def command(trick: Trick, place: str = "") -> tuple[str, ...]:
     return verb, option, value
 
 
-def example(trick: Trick) -> str:
+def example(trick: Trick, places: Sequence[str] = ()) -> str:
     """A whole line for a shell.
+
+    Args:
+        trick: A trick for trained models.
+        places: Classes that a step of post-processing is for; none for each class.
 
     Examples:
         >>> example(read("EnsembleVote"))
         'nnunet-tricks ensemble -i FOLDER FOLDER -o OUT --method vote'
+        >>> example(read("KeepLargest"), ["liver", "left kidney"])
+        "nnunet-tricks postprocess IN OUT --steps liver:KeepLargest 'left kidney:KeepLargest'"
     """
     verb, *options = command(trick)
+    if places:
+        options = [options[0], *(shlex.quote(f"{place}:{trick}") for place in places)]
     folders = {
         PREDICT: "-d 501 -c 3d_fullres -i IMAGES -o OUT",
         ENSEMBLE: "-i FOLDER FOLDER -o OUT",

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from nnunet_tricks.comparison.advice.advise import Advice, AdvisedTrick
+    from nnunet_tricks.comparison.advice.figures import DataFigures
 
 MOST = 8
 
@@ -60,6 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _say(advice: Advice, most: int) -> None:
+    from nnunet_tricks.comparison.advice.rules import percent
     from nnunet_tricks.utilities.terminal import BOLD, say, styled
 
     figures = advice.figures
@@ -68,14 +72,17 @@ def _say(advice: Advice, most: int) -> None:
         styled(f"{figures.dataset}", BOLD) + f": {figures.cases} {kind}, {figures.read} of them read "
         f"({figures.source}) in {figures.seconds:.0f} s"
     )
+    for sentence in _whole(figures):
+        say(sentence, first="  ", rest="    ")
     for known in figures.classes:
         if not known.cases:
             say(f"{known.name}: in no case that was read", first="  ", rest="    ")
             continue
+        near = f" ({percent(known.near)} near another)" if known.near > 0 else ""
         say(
-            f"{known.name}: in {known.cases} cases, {100 * known.share:.2g} % of an image, {known.count:.0f} objects "
-            f"of {known.size:.0f} voxels (medians), contrast {known.contrast:.2f}, position "
-            f"entropy {known.entropy:.2f}, asymmetry {known.asymmetry:.2f}",
+            f"{known.name}: in {known.cases} cases, {percent(known.share)} of an image, {known.count:.0f} "
+            f"object{'' if known.count == 1 else 's'} of {known.size:.0f} voxels{near}, contrast {known.contrast:.2f}, "
+            f"position entropy {known.entropy:.2f}, asymmetry {known.asymmetry:.2f}",
             first="  ",
             rest="    ",
         )
@@ -90,6 +97,24 @@ def _say(advice: Advice, most: int) -> None:
         "These are rules of thumb. 'nnunet-tricks ledger --score' says how good they were, and an experiment with "
         "reruns says what is true of your data (--write FILE)."
     )
+
+
+def _whole(figures: DataFigures) -> Iterator[str]:
+    """What is true of the images, and what to think of so few of them."""
+    from nnunet_tricks.comparison.advice.rules import FEWEST, percent
+
+    shape = " x ".join(f"{side:.0f}" for side in figures.shape)
+    steps = " x ".join(f"{step:.3g}" for step in figures.spacing)
+    spacing = f" of {steps}" if set(figures.spacing) != {1.0} or figures.dimension == 3 else ""
+    empty = f"{percent(figures.empty)} of the cases have none" if figures.empty else "every case has some"
+    digits = 1 if figures.imbalance < 10 else 0
+    uneven = f"; largest class {figures.imbalance:.{digits}f} times the smallest" if figures.imbalance > 0 else ""
+    yield f"{shape} voxels{spacing}; {percent(figures.foreground)} are foreground, {empty}{uneven} (medians)"
+    if figures.read < FEWEST:
+        yield (
+            f"Only {figures.read} cases were read, so all figures are rough. Rules on what all cases have in common "
+            f"need {FEWEST}."
+        )
 
 
 def _say_trick(advised: AdvisedTrick) -> None:

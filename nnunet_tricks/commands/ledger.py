@@ -132,13 +132,13 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 
 def _score(arguments: argparse.Namespace, ledger: Ledger) -> int:
-    from nnunet_tricks.comparison.ledger.scoring import as_data, read_advice, scores_of, sentences
+    from nnunet_tricks.comparison.ledger.scoring import as_data, overall, read_advice, scores_of, sentences
 
     scores = scores_of(read_advice(arguments.advice), ledger)
     if arguments.json:
         print(json.dumps(as_data(scores), indent=1))
         return 0
-    for score in scores:
-        for place, sentence in enumerate(sentences(score)):
+    for lines in (*map(sentences, scores), overall(scores)):
+        for place, sentence in enumerate(lines):
             say(sentence, first="" if not place else "- ", rest="  ")
     return 0

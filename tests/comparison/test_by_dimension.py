@@ -48,4 +48,10 @@ def test_the_interaction_is_in_every_output(spec: Path, tmp_path: Path, capsys) 
         text = (tmp_path / file).read_text()
         assert "Trick by dimension" in text
         assert "more in 3D" in text
+    latex = (tmp_path / "report" / "report.tex").read_text()
+    assert r"method & 2d\_light & 3d\_light & 3D minus 2D & 95 \% interval & p (Holm) & verdict \\" in latex
+    (row,) = [line for line in latex.splitlines() if line.endswith(r"& more in 3D \\")]
+    shown = (float(trick[key]) for key in ("in_2d", "in_3d", "difference"))
+    assert row.startswith(f"{trick['trick']} & " + " & ".join(f"{value:+.3f}" for value in shown))
+    assert r"\caption{Trick by dimension: Dataset007" in latex
     assert all(check.good for check in verify(tmp_path / "report"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -11,27 +11,12 @@ from nnunet_tricks import __version__
 from nnunet_tricks.catalogue import after_training
 from nnunet_tricks.catalogue.info import TrickInfo
 from nnunet_tricks.catalogue.naming import PREFIX, parse
+from nnunet_tricks.comparison.advice.costs import cost_of, has_weights
 from nnunet_tricks.comparison.advice.figures import DataFigures
 from nnunet_tricks.comparison.advice.rules import ONLY_2D, RULES, AdviceRule, AdvisedReason, spoken_for
-from nnunet_tricks.comparison.ledger.rows import Ledger, LedgerRow
+from nnunet_tricks.comparison.ledger.rows import Ledger, LedgerRow, name_of
 
 FORMAT = 1
-
-COSTS = {
-    "postprocessing": "no training: it is done with finished predictions",
-    "inference": "no training: it is done with trained models",
-    "network": "another network: see its page for time and memory",
-    "loss": "the time of the loss, which is a small part of a step in most networks",
-    "sampling.size": "less time: the first patches are small",
-    "sampling": "nothing: only the choice of patches differs",
-    "supervision": "little time, and memory where outputs are enlarged",
-    "augmentation": "the time of its transforms in the loading processes",
-    "mirroring": "less time: prediction has a single view instead of four or eight",
-}
-"""What a trick costs by what it changes, the heaviest first."""
-
-TARGETS = "maps are computed in the loading processes"
-WEIGHTS = "weights are downloaded once"
 
 LISTED = 3
 """Rows of the ledger that are listed for a trick; of more, it is said how many there are."""
@@ -43,16 +28,17 @@ class AdvisedTrick:
 
     Attributes:
         trick: Trick as it stands in trainers' names, or of trained models.
+        classes: Classes that a step of post-processing is for; empty for each class, and for what is trained.
         reasons: Reasons, the strongest first.
         papers: What papers printed for it.
         rows: Rows of the ledger.
         cost: Words on what it costs.
         after_training: Whether it is done with trained models.
         strength: Strength of all reasons, for the order.
-        others: Further tricks that the strongest rule speaks for.
     """
 
     trick: str
+    classes: tuple[str, ...]
     reasons: tuple[AdvisedReason, ...]
     papers: tuple[str, ...]
     rows: tuple[LedgerRow, ...]
@@ -64,14 +50,20 @@ class AdvisedTrick:
     def command(self) -> str:
         """Line that tries it."""
         if self.after_training:
-            return after_training.example(after_training.read(self.trick))
+            return after_training.example(after_training.read(self.trick), self.classes)
         return f"-tr {PREFIX}{self.trick}"
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """A trick for trained models as experiments name it, once for each class that it is for."""
+        setting = str(after_training.read(self.trick))
+        return tuple(f"{place}:{setting}" for place in self.classes) or (setting,)
 
     @property
     def ledger_words(self) -> tuple[str, ...]:
         """What the ledger says, a few words for each row."""
         words = [
-            f"{row.data}: {row.word}, {row.interval} (runs: {row.runs[1]}, epochs: {row.epochs})"
+            f"{name_of(row.data, row.base)}: {row.word}, {row.interval} (runs: {row.runs[1]}, epochs: {row.epochs})"
             for row in self.rows[:LISTED]
         ]
         more = len(self.rows) - LISTED
@@ -139,9 +131,10 @@ def advise(figures: DataFigures, ledger: Ledger, *, rules: Sequence[AdviceRule] 
         if reason is None:
             silent.append(rule.name)
             continue
-        for place, trick in enumerate(rule.tricks):
-            if figures.dimension == 2 or trick not in ONLY_2D:
-                weaker = AdvisedReason(reason.text, reason.strength * 0.9**place)
+        for place, name in enumerate(rule.tricks):
+            trick = f"{name}_{reason.parameters}" if reason.parameters else name
+            if figures.dimension == 2 or name not in ONLY_2D:
+                weaker = replace(reason, strength=reason.strength * 0.9**place)
                 reasons.setdefault(trick, []).append(weaker)
     tricks = [_advised(trick, found, figures, ledger) for trick, found in reasons.items()]
     tricks.sort(key=lambda advised: -advised.strength)
@@ -153,18 +146,19 @@ def _advised(trick: str, reasons: Sequence[AdvisedReason], figures: DataFigures,
     ordered = sorted(reasons, key=lambda reason: -reason.strength)
     infos = infos_of(trick)
     # Of a network with weights, the papers' and the ledger's figures are those of the weights.
-    told = infos[-1]
+    told = next(filter(has_weights, infos), infos[0])
     names = {info.name for info in infos}
     rows = tuple(row for row in ledger.of_trick(told.name) if row.tricks and set(row.tricks) <= names)
     return AdvisedTrick(
         trick=trick,
+        classes=ordered[0].classes,
         reasons=tuple(ordered),
         papers=tuple(
             f"{measured.dataset}: Dice {measured.delta:+.2f} points ({measured.row}, {measured.source})"
             for measured in told.measured
         ),
         rows=tuple(sorted(rows, key=lambda row: row.dimension != figures.dimension)),
-        cost=_cost(infos, rows),
+        cost=cost_of(infos, rows),
         after_training=bool(told.command),
         strength=min(1.0, ordered[0].strength + 0.05 * (len(ordered) - 1)),
     )
@@ -181,17 +175,3 @@ def infos_of(trick: str) -> tuple[TrickInfo, ...]:
     """
     info = after_training.info_of(trick)
     return (info,) if info else tuple(token.info for token in parse(f"{PREFIX}{trick}").tricks)
-
-
-def _cost(infos: Sequence[TrickInfo], rows: Sequence[LedgerRow]) -> str:
-    known = sorted(row.cost for row in rows if row.cost is not None)
-    hooks = {hook for info in infos for hook in info.hooks} | {
-        hook.partition(".")[0] for info in infos for hook in info.hooks
-    }
-    words = next((text for hook, text in COSTS.items() if hook in hooks), "unknown")
-    for hook, text in (("targets", TARGETS), ("weights", WEIGHTS)):
-        words += f"; {text}" if hook in hooks else ""
-    if not known or infos[0].command:
-        return words
-    between = f"{known[0]:.2g}" if len(known) == 1 else f"{known[0]:.2g} to {known[-1]:.2g}"
-    return f"{words}; {between} times the baseline's in the ledger"

@@ -67,7 +67,8 @@ class DataFigures:
         read: Number of cases whose labels were read.
         dimension: Number of axes of the images, 2 or 3.
         channels: Number of channels.
-        coloured: Whether images are colour pictures.
+        coloured: Whether images are pictures with red, green and blue.
+        grey: Share of cases in which all channels are the same, as in grey pictures that were stored with three.
         ct: Whether the first channel is CT.
         voxels: Median number of voxels of an image.
         shape: Median shape, in the order of the files' axes as readers give them: z, y, x or y, x.
@@ -76,7 +77,7 @@ class DataFigures:
         foreground: Median share of voxels that are foreground.
         empty: Share of cases without any foreground.
         unannotated: Median share of voxels with the ignore label.
-        imbalance: Volume of the largest class divided by the smallest class's, medians of the cases that have both.
+        imbalance: Share of the largest class divided by the smallest class's; each is a median of the cases with it.
         seconds: Time that reading took.
         classes: Figures of each class.
     """
@@ -88,6 +89,7 @@ class DataFigures:
     dimension: int
     channels: int = 1
     coloured: bool = False
+    grey: float = 0.0
     ct: bool = False
     voxels: float = NAN
     shape: tuple[float, ...] = ()

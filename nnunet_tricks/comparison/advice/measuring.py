@@ -28,6 +28,9 @@ CRUMB = 1e-3
 LARGEST = 0.99
 """Share of a class that its largest object must have, to be called single."""
 
+SPLITS = 50
+"""Ways to divide the cases into halves, by which the part of chance in a distance is known."""
+
 MOST = 400
 """Objects of a case whose form is looked at; of more, the first of them."""
 
@@ -131,8 +134,8 @@ def position_entropy(places: Sequence[NDArray[np.float64]]) -> float:
 def position_asymmetry(places: Sequence[NDArray[np.float64]]) -> tuple[float, int]:
     """How much of a class comes to lie elsewhere when images are mirrored, and along which axis most.
 
-    It is the total variation distance of the mean over cases from its mirror image, less that between both halves of
-    the cases, which chance alone makes.
+    It is the total variation distance of the mean over cases from its mirror image, less that between halves of the
+    cases, which chance alone makes. Halves are drawn several times, so the order of the cases hardly matters.
 
     Returns:
         The distance, in [0, 1], and the number of the axis from the last, so that 1 is x; NaN and 0 for a single case.
@@ -144,11 +147,17 @@ def position_asymmetry(places: Sequence[NDArray[np.float64]]) -> tuple[float, in
     """
     if len(places) < 2:
         return math.nan, 0
-    mean = np.mean(places, axis=0)
+    stack = np.stack(places)
+    mean = stack.mean(axis=0)
     distances = [_apart(mean, np.flip(mean, axis)) for axis in range(mean.ndim)]
     worst = int(np.argmax(distances))
-    halves = _apart(np.mean(places[::2], axis=0), np.mean(places[1::2], axis=0))
-    return max(0.0, distances[worst] - halves), mean.ndim - worst
+    generator = np.random.default_rng(0)
+    halves = []
+    for _ in range(SPLITS):
+        order = generator.permutation(len(stack))
+        first, second = order[: len(stack) // 2], order[len(stack) // 2 :]
+        halves.append(_apart(stack[first].mean(axis=0), stack[second].mean(axis=0)))
+    return max(0.0, distances[worst] - float(np.mean(halves))), mean.ndim - worst
 
 
 def _apart(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:

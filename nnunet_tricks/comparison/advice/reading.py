@@ -66,6 +66,7 @@ class _CaseFigures:
     spacing: tuple[float, ...]
     natural: bool
     channels: int
+    grey: bool
     foreground: float
     unannotated: float
     objects: dict[str, MeasuredObjects]
@@ -138,13 +139,16 @@ def _preprocessed(folder: Path) -> list[Callable[[], LabelledCase]]:
                 place = folder / str(settings["data_identifier"])
                 cases = sorted(case.stem for case in place.glob("*.pkl"))
                 if cases:
-                    return [_preprocessed_reader(place, case, settings["spacing"]) for case in cases]
+                    axes = tuple(content.get("transpose_backward") or (0, 1, 2))
+                    return [_preprocessed_reader(place, case, settings["spacing"], axes) for case in cases]
     raise ValueError(
         f"{folder} has no preprocessed cases, and the raw data set is not there: run nnUNetv2_plan_and_preprocess"
     )
 
 
-def _preprocessed_reader(place: Path, case: str, spacing: Sequence[float]) -> Callable[[], LabelledCase]:
+def _preprocessed_reader(
+    place: Path, case: str, spacing: Sequence[float], axes: Sequence[int]
+) -> Callable[[], LabelledCase]:
     def read() -> LabelledCase:
         image, labels = case_file.image_and_labels(place, case)
         # nnU-Net marks what it cropped away as -1.
@@ -152,7 +156,13 @@ def _preprocessed_reader(place: Path, case: str, spacing: Sequence[float]) -> Ca
         if len(spacing) == 2 and labels.shape[0] == 1:
             return LabelledCase(labels[0], image[:, 0], tuple(map(float, spacing)), natural=False)
         steps = (1.0,) * (labels.ndim - len(spacing)) + tuple(map(float, spacing))
-        return LabelledCase(labels, image, steps, natural=False)
+        # Plans may exchange axes, and figures name those of the files.
+        return LabelledCase(
+            labels.transpose(axes),
+            image.transpose(0, *(axis + 1 for axis in axes)),
+            tuple(steps[axis] for axis in axes),
+            natural=False,
+        )
 
     return read
 
@@ -191,6 +201,7 @@ def _of_case(case: LabelledCase, classes: Classes) -> _CaseFigures:
         spacing=case.spacing,
         natural=case.natural,
         channels=len(case.image),
+        grey=len(case.image) > 1 and bool((case.image == case.image[:1]).all()),
         foreground=foreground / labels.size,
         unannotated=float(ignored.mean()),
         objects=objects,
@@ -222,6 +233,7 @@ def _joined(
         dimension=dimensions.pop(),
         channels=cases[0].channels,
         coloured=cases[0].natural and cases[0].channels == 3,
+        grey=float(np.mean([case.grey for case in cases])),
         ct=ct,
         voxels=float(np.median([math.prod(case.shape) for case in cases])),
         shape=tuple(float(value) for value in np.median([case.shape for case in cases], axis=0)),

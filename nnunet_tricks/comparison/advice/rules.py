@@ -10,7 +10,7 @@ keeps an object's usual place where places are fixed.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from nnunet_tricks.comparison.advice.figures import ClassFigures, DataFigures
@@ -77,10 +77,14 @@ class AdvisedReason:
     Attributes:
         text: Sentence with the measured figure.
         strength: Strength in [0, 1], for the order only.
+        classes: Classes that a step of post-processing is for; empty for each class, and for what is trained.
+        parameters: Parameters of the trick that follow from the data, as in ``voxels40``; empty for its defaults.
     """
 
     text: str
     strength: float
+    classes: tuple[str, ...] = ()
+    parameters: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,8 @@ def rare(data: DataFigures) -> AdvisedReason | None:
     if worst is None or worst.share >= RARE:
         return None
     return AdvisedReason(
-        f"'{worst.name}' is {_percent(worst.share)} of an image (median): losses of all voxels hardly see it",
+        f"'{worst.name}' is {percent(worst.share)} of an image (median): cross-entropy, a mean over all voxels, "
+        "hardly sees it",
         _how_far(RARE, worst.share, VERY_RARE),
     )
 
@@ -116,7 +121,7 @@ def uneven(data: DataFigures) -> AdvisedReason | None:
     known = [found for found in data.classes if found.share > 0]
     small, large = (pick(known, key=lambda found: found.share) for pick in (min, max))
     return AdvisedReason(
-        f"'{large.name}' has {data.imbalance:.0f} times the volume of '{small.name}'",
+        f"'{large.name}' has {data.imbalance:.0f} times the volume of '{small.name}' (medians)",
         _how_far(UNEVEN, data.imbalance, 10 * UNEVEN),
     )
 
@@ -152,9 +157,9 @@ def touching(data: DataFigures) -> AdvisedReason | None:
     if not found:
         return None
     closest = max(found, key=_closeness)
-    necks = f", and {_percent(closest.necks)} of the larger ones fall apart at necks" if closest.necks > 0 else ""
+    necks = f", and {percent(closest.necks)} of the larger ones fall apart at necks" if closest.necks > 0 else ""
     return AdvisedReason(
-        f"{_percent(closest.near)} of the objects of '{closest.name}' have another within 4 voxels{necks}: they are "
+        f"{percent(closest.near)} of the objects of '{closest.name}' have another within 4 voxels{necks}: they are "
         "easily joined",
         _how_far(CLOSE, _closeness(closest), 1.0),
     )
@@ -167,7 +172,7 @@ def thin(data: DataFigures) -> AdvisedReason | None:
         return None
     thinnest = max(found, key=lambda known: known.thin)
     return AdvisedReason(
-        f"{_percent(thinnest.thin)} of '{thinnest.name}' lies at its border, and it is {thinnest.width:.0f} voxels "
+        f"{percent(thinnest.thin)} of '{thinnest.name}' lies at its border, and it is {thinnest.width:.0f} voxels "
         "wide: a gap costs little Dice, but breaks it in two",
         _how_far(THIN, thinnest.thin, 1.0),
     )
@@ -181,7 +186,7 @@ def fixed_place(data: DataFigures) -> AdvisedReason | None:
     if most is None or most.asymmetry < ONE_SIDED:
         return None
     return AdvisedReason(
-        f"mirrored along {'xyz'[most.axis - 1]}, {_percent(most.asymmetry)} of '{most.name}' lies where no case has "
+        f"mirrored along {'xyz'[most.axis - 1]}, {percent(most.asymmetry)} of '{most.name}' lies where no case has "
         "it: augmentation shows places that do not occur",
         _how_far(ONE_SIDED, most.asymmetry, 1.0),
     )
@@ -207,7 +212,7 @@ def anywhere(data: DataFigures) -> AdvisedReason | None:
         return None
     widest = max(found, key=lambda known: known.entropy)
     return AdvisedReason(
-        f"'{widest.name}' can be anywhere (position entropy {widest.entropy:.2f} of 1) and is {_percent(widest.share)} "
+        f"'{widest.name}' can be anywhere (position entropy {widest.entropy:.2f} of 1) and is {percent(widest.share)} "
         "of an image: pasted objects lie as real ones do",
         0.5 * _how_far(ANYWHERE, widest.entropy, 1.0) + 0.5 * _how_far(FEW_CASES, data.cases, 10),
     )
@@ -221,11 +226,12 @@ def few(data: DataFigures) -> AdvisedReason | None:
 
 
 def pictures(data: DataFigures) -> AdvisedReason | None:
-    """Colour pictures, as those that public weights come from."""
+    """Pictures with red, green and blue, as those that public weights come from."""
     if not data.coloured or data.dimension != 2:
         return None
+    grey = f" ({percent(data.grey)} of them hold grey only)" if data.grey > 0 else ""
     return AdvisedReason(
-        f"images are colour pictures, as ImageNet's are, and there are {data.cases} of them",
+        f"images are pictures with red, green and blue, as ImageNet's are{grey}, and there are {data.cases} of them",
         _how_far(2000, data.cases, 50),
     )
 
@@ -237,7 +243,7 @@ def looks(data: DataFigures) -> AdvisedReason | None:
         return None
     return AdvisedReason(
         f"'{most.name}' is brighter than its surroundings in some cases and darker in others "
-        f"({_percent(most.reversed)} have the rarer kind): several scanners, stains or phases",
+        f"({percent(most.reversed)} have the rarer kind): several scanners, stains or phases",
         _how_far(OTHER_LOOKS, most.reversed, 0.5),
     )
 
@@ -255,11 +261,15 @@ def faint(data: DataFigures) -> AdvisedReason | None:
 
 def without_foreground(data: DataFigures) -> AdvisedReason | None:
     """Cases in which nothing is."""
-    if data.empty < EMPTY or data.read < FEWEST:
+    smallest = _least(data, lambda known: known.small)
+    if data.empty < EMPTY or data.read < FEWEST or smallest is None:
         return None
+    voxels = max(2, int(smallest.small / 2))
     return AdvisedReason(
-        f"{_percent(data.empty)} of the cases have no foreground, so a false alarm costs a whole case",
+        f"{percent(data.empty)} of the cases have no foreground, so a false alarm costs a whole case; one in ten "
+        f"objects of '{smallest.name}' has at most {smallest.small:.0f} voxels, so {voxels} are half of a small one",
         _how_far(EMPTY, data.empty, 0.5),
+        parameters=f"voxels{voxels}",
     )
 
 
@@ -270,9 +280,10 @@ def single(data: DataFigures) -> AdvisedReason | None:
         return None
     names = ", ".join(f"'{known.name}'" for known in found)
     return AdvisedReason(
-        f"{names}: in {_percent(min(known.single for known in found))} of the cases with it, the largest object is at "
+        f"{names}: in {percent(min(known.single for known in found))} of the cases with it, the largest object is at "
         "least 99 % of the class, so further ones are mistakes",
         0.5,
+        _unless_all(data, found),
     )
 
 
@@ -287,7 +298,9 @@ def solid(data: DataFigures) -> AdvisedReason | None:
         return None
     names = ", ".join(f"'{known.name}'" for known in found)
     return AdvisedReason(
-        f"{names}: {_percent(max(known.holes for known in found))} of the cases have a hole in it", 0.2
+        f"{names}: {percent(max(known.holes for known in found))} of the cases have a hole in it",
+        0.2,
+        _unless_all(data, found),
     )
 
 
@@ -315,6 +328,12 @@ def large(data: DataFigures) -> AdvisedReason | None:
     )
 
 
+WITH_WEIGHTS = "EfficientNetLite0UNet_PretrainedImageNet1k_Adam_lr0p001"
+"""Network with ImageNet's weights. With nnU-Net's own SGD, whose rate is 0.01, they changed nothing in trials."""
+
+CONTROLS = {WITH_WEIGHTS: "EfficientNetLite0UNet_Adam_lr0p001"}
+"""Trainings that show what of a gain is the trick's own: here network and optimiser are others too."""
+
 RULES = (
     AdviceRule("rare foreground", ("DiceFocal", "TverskyCE", "Oversample_fraction0p66"), rare),
     AdviceRule("uneven classes", ("ClassBalancedSampling", "DiceWCE"), uneven),
@@ -326,8 +345,8 @@ RULES = (
     AdviceRule("left and right", ("NoMirroring",), sides),
     AdviceRule("places anywhere", ("CopyPaste",), anywhere),
     AdviceRule("few cases", ("DA5", "Oversample_fraction0p66"), few),
-    AdviceRule("colour pictures", ("EfficientNetLite0UNet_PretrainedImageNet1k",), pictures),
-    AdviceRule("different looks", ("DA5", "EfficientNetLite0UNet_PretrainedImageNet1k"), looks),
+    AdviceRule("colour pictures", (WITH_WEIGHTS,), pictures),
+    AdviceRule("different looks", ("DA5", WITH_WEIGHTS), looks),
     AdviceRule("faint objects", ("IFEEntropy", "DiceOHEM"), faint),
     AdviceRule("empty cases", ("RemoveSmall",), without_foreground),
     AdviceRule("single objects", ("KeepLargest",), single),
@@ -337,13 +356,18 @@ RULES = (
 )
 """All rules."""
 
-ONLY_2D = frozenset({"EfficientNetLite0UNet_PretrainedImageNet1k"})
+ONLY_2D = frozenset({WITH_WEIGHTS})
 """Tricks that are refused on volumes."""
 
 
 def spoken_for() -> Iterator[str]:
     """Every trick that some rule can speak for, once."""
     yield from dict.fromkeys(trick for rule in RULES for trick in rule.tricks)
+
+
+def _unless_all(data: DataFigures, found: Sequence[ClassFigures]) -> tuple[str, ...]:
+    """Names of classes; none if they are all that the data set has, since a step without a class is for each."""
+    return () if len(found) == len(data.classes) else tuple(known.name for known in found)
 
 
 def _closeness(known: ClassFigures) -> float:
@@ -369,11 +393,11 @@ def _how_far(threshold: float, value: float, end: float) -> float:
     return 0.25 + 0.75 * min(max(share, 0.0), 1.0)
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
     """A share in words.
 
     Examples:
-        >>> _percent(0.5), _percent(0.034), _percent(0.00012)
+        >>> percent(0.5), percent(0.034), percent(0.00012)
         ('50 %', '3.4 %', '0.012 %')
     """
     percent = 100 * share

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
-from nnunet_tricks.catalogue import after_training
 from nnunet_tricks.comparison.advice.advise import Advice, infos_of
+from nnunet_tricks.comparison.advice.costs import has_weights
+from nnunet_tricks.comparison.advice.rules import CONTROLS
 from nnunet_tricks.experiment.spec import read_experiment
-from nnunet_tricks.utilities.files import write_atomically
+from nnunet_tricks.utilities.files import replacing
 
 WIDTH = 118
 """Characters of a comment's line."""
@@ -35,9 +37,10 @@ def write_experiment(advice: Advice, file: Path, *, most: int, epochs: int, smal
         raise ValueError(f"--write is {file}, and its folder is not there")
     if not advice.tricks:
         raise ValueError(f"no rule spoke for a trick on {advice.figures.dataset}, so there is nothing to write")
-    write_atomically(file, text_of(advice, file.stem, most=most, epochs=epochs, small=small))
-    # What we write must be what 'run' reads.
-    read_experiment(file)
+    with replacing(file, ending=file.suffix) as temporary:
+        temporary.write_text(text_of(advice, file.stem, most=most, epochs=epochs, small=small), encoding="utf-8")
+        # What we write must be what 'run' reads.
+        read_experiment(temporary)
     return file
 
 
@@ -55,7 +58,10 @@ def text_of(advice: Advice, name: str, *, most: int, epochs: int, small: bool) -
     )
     for advised in chosen:
         lines += _comment(f"{advised.trick}: {'; '.join(reason.text for reason in advised.reasons)}.", "  ")
-    if any("weights" in info.hooks for advised in trained for info in infos_of(advised.trick)):
+    for advised in trained:
+        if advised.trick in CONTROLS:
+            lines += _comment(f"{CONTROLS[advised.trick]}: the same without weights, to tell what they do.", "  ")
+    if any(has_weights(info) for advised in trained for info in infos_of(advised.trick)):
         lines += _comment("First: nnunet-tricks weights fetch PretrainedImageNet1k --for tf_efficientnet_lite0")
     plain_name = re.sub(r"[^\w.-]", "_", name, flags=re.ASCII)
     lines += [f"name: {plain_name}", f"datasets: [{number}]", f"configurations: [{configuration}]"]
@@ -63,13 +69,27 @@ def text_of(advice: Advice, name: str, *, most: int, epochs: int, small: bool) -
         lines += ["small:", f"  {configuration}: {{from: {planned}}}"]
     lines += [f"epochs: {epochs}", "folds: [0, 1]", "runs: 2", "baseline_runs: 3"]
     if trained:
-        lines += ["tricks:", *(f"  - {advised.trick}" for advised in trained)]
+        lines.append("tricks:")
+        for advised in trained:
+            control = CONTROLS.get(advised.trick)
+            lines += [f"  - {trick}" for trick in (control, advised.trick) if trick]
     else:
-        lines.append("tricks: []")
+        # Only what is done with trained models: those of nnU-Net's default.
+        lines.append("trainers: [nnUNetTrainer]")
     settings = [advised for advised in chosen if advised.after_training]
     if settings:
-        lines += ["inference:", *(f"  - {after_training.read(advised.trick)}" for advised in settings)]
+        lines += ["inference:", *(f"  - {_scalar(' + '.join(advised.steps))}" for advised in settings)]
     return "\n".join(lines) + "\n"
+
+
+def _scalar(text: str) -> str:
+    """A text of YAML, quoted where a class's name could mean something else.
+
+    Examples:
+        >>> _scalar("KeepLargest"), _scalar("liver:KeepLargest")
+        ('KeepLargest', '"liver:KeepLargest"')
+    """
+    return text if re.fullmatch(r"\w+", text, re.ASCII) else json.dumps(text, ensure_ascii=False)
 
 
 def _comment(text: str, indent: str = "") -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import comb
 
-from nnunet_tricks.comparison.ledger.rows import DECIDED, Ledger, LedgerRow
+from nnunet_tricks.comparison.ledger.rows import DECIDED, WITHIN_NOISE, Ledger, LedgerRow
 
 FEWEST = 2
 """Number of data sets from which on there are signs."""
@@ -50,12 +50,17 @@ class LedgerLine:
 
 
 def lines_of(ledger: Ledger) -> list[LedgerLine]:
-    """Every trick with a base of its own; those that moved something first, then by name."""
+    """Every trick with a base of its own: what moved something, what is within noise, the undecided; each by name."""
     by_name: dict[str, dict[str, list[LedgerRow]]] = {}
     for row in ledger.rows:
         by_name.setdefault(row.name, {}).setdefault(row.data, []).append(row)
     lines = [_line(name, columns) for name, columns in by_name.items()]
-    return sorted(lines, key=lambda line: (not line.words & set(DECIDED), line.name.casefold()))
+    return sorted(lines, key=lambda line: (_group(line), line.name.casefold()))
+
+
+def _group(line: LedgerLine) -> int:
+    """0 if it moved something on some data set, 1 if it is known to be within noise on one, else 2."""
+    return 0 if line.words & set(DECIDED) else 1 if WITHIN_NOISE in line.words else 2
 
 
 def columns_of(ledger: Ledger) -> list[str]:

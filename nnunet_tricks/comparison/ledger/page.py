@@ -5,14 +5,16 @@ Standard library only.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from statistics import median
 from textwrap import wrap
 
 from nnunet_tricks.catalogue import EVERYTHING
 from nnunet_tricks.comparison.ledger.cells import LedgerCell, LedgerLine, columns_of, lines_of
-from nnunet_tricks.comparison.ledger.rows import DECIDED, Ledger, LedgerRow, read_ledger
+from nnunet_tricks.comparison.ledger.rows import DECIDED, UNDECIDED, WITHIN_NOISE, Ledger, LedgerRow, read_ledger
 from nnunet_tricks.utilities.blocks import with_block
 from nnunet_tricks.utilities.files import write_atomically
 
@@ -75,19 +77,41 @@ def summary(ledger: Ledger) -> list[str]:
     rows = [cell.row for line in lines for cell in line.cells.values()]
     if not rows:
         return ["The ledger has no rows yet."]
-    counts = {word: sum(row.word == word for row in rows) for word in ("helps", "hurts", "within noise", "undecided")}
-    lengths = sorted({row.epochs for row in rows})
-    sizes = f"{lengths[0]} to {lengths[-1]}" if len(lengths) > 1 else f"{lengths[0]}"
+    counts = {word: sum(row.word == word for row in rows) for word in (*DECIDED, WITHIN_NOISE, UNDECIDED)}
+    sizes = _range([row.epochs for row in rows], "d")
     sentences = [
         f"{len(lines)} tricks, {len({row.data for row in rows})} data sets, {len(rows)} cells. "
-        f"{counts['helps']} helped, {counts['hurts']} hurt, {counts['within noise']} were within noise, "
-        f"{counts['undecided']} are undecided.",
+        f"{counts['helps']} helped, {counts['hurts']} hurt, {counts[WITHIN_NOISE]} were within noise, "
+        f"{counts[UNDECIDED]} are undecided.",
         f"Trainings had {sizes} epochs on a CPU, most with small networks and patches. nnU-Net's own have 1000.",
     ]
-    for word, title in (("helps", "Helped"), ("hurts", "Hurt"), ("within noise", "Changed less than reruns do")):
+    for word, title in (("helps", "Helped"), ("hurts", "Hurt"), (WITHIN_NOISE, "Changed less than reruns do")):
         named = [f"{row.name} ({row.data}, {row.difference:+.3f})" for row in rows if row.word == word]
         sentences.append(f"{title}: {', '.join(named) or 'none'}.")
-    return sentences
+    return sentences + [_size(column, [row for row in rows if row.data == column]) for column in columns_of(ledger)]
+
+
+def _size(column: str, rows: Sequence[LedgerRow]) -> str:
+    """At what size of training the verdicts on one data set were found, and what could have been seen there."""
+    epochs = _range([row.epochs for row in rows], "d")
+    patches = sorted({patch for row in rows for patch in re.findall(r"patch ([\dx]+)", row.size)})
+    levels = [row.of_baseline for row in rows if row.of_baseline is not None]
+    metric = "/".join(sorted({row.metric for row in rows}))
+    widths = [
+        (row.high - row.low) / 2
+        for row in rows
+        if row.word == UNDECIDED and row.low is not None and row.high is not None
+    ]
+    parts = [f"Size on {column}: {epochs} epoch{'' if epochs == '1' else 's'}"]
+    parts += [f"patch {' or '.join(patches)}"] if patches else []
+    parts += [f"baselines reached {_range(levels, '.2f')} {metric}"] if levels else []
+    seen = f" Half of the undecided intervals are wider than ±{median(widths):.2g}." if widths else ""
+    return f"{', '.join(parts)}.{seen}"
+
+
+def _range(values: Sequence[float], form: str) -> str:
+    low, high = format(min(values), form), format(max(values), form)
+    return low if low == high else f"{low} to {high}"
 
 
 def _summary(ledger: Ledger, lines: Sequence[LedgerLine]) -> Iterator[str]:
@@ -118,7 +142,8 @@ def _cell(cell: LedgerCell) -> str:
     more = f", {len(cell.others)} more below" if cell.others else ""
     runs = f"{row.runs[1]} run{'' if row.runs[1] == 1 else 's'}"
     length = f"{row.epochs} epoch{'' if row.epochs == 1 else 's'}"
-    return f"{word}<br>{row.interval}<br>{runs}, {length}, [report](../{row.report}/report.md){more}"
+    cost = "" if row.cost is None else f", {row.cost:.2g}x"
+    return f"{word}<br>{row.interval}<br>{runs}, {length}{cost}, [report](../{row.report}/report.md){more}"
 
 
 def _by_dimension(ledger: Ledger) -> str:

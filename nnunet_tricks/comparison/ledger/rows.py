@@ -20,6 +20,7 @@ IN_CHECKOUT = Path("nnunet_tricks", "comparison", "ledger", "rows.json")
 """The same file in a checkout, below its folder."""
 
 DECIDED = ("helps", "hurts")
+WITHIN_NOISE, UNDECIDED = "within noise", "undecided"
 
 
 @dataclass(frozen=True, kw_only=True)

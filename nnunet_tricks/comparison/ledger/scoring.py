@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from importlib.resources import files
@@ -46,7 +46,7 @@ class AdviceScore:
         made: Time at which the advice was made.
         tried: Tricks that were tried after that.
         untried: Advised tricks that nobody has tried.
-        older: Number of rows whose experiment was locked before the advice was made; they do not count.
+        before: Tricks of experiments that were locked before the advice was made; they do not count.
         p: Chance that so many of the tricks that gained are among the advised ones, if advice were drawn by lot
             (Fisher's exact test, one-sided); None where it cannot be computed.
     """
@@ -55,12 +55,8 @@ class AdviceScore:
     made: str
     tried: tuple[ScoredTrick, ...]
     untried: tuple[str, ...]
-    older: int
+    before: tuple[ScoredTrick, ...]
     p: float | None
-
-    def count(self, word: str, *, advised: bool) -> int:
-        """Number of tried tricks with a verdict."""
-        return sum(trick.word == word and trick.advised == advised for trick in self.tried)
 
 
 def read_advice(places: Sequence[Path] | None) -> list[dict[str, Any]]:
@@ -98,20 +94,33 @@ def scores_of(advices: Iterable[Mapping[str, Any]], ledger: Ledger) -> list[Advi
 def _score(advice: Mapping[str, Any], ledger: Ledger) -> AdviceScore:
     dataset = str(advice["dataset"]).partition("_")[2] or str(advice["dataset"])
     advised = {str(entry["trick"]) for entry in advice["advice"]}
-    names = {frozenset(_names(trick)) for trick in advised}
     rows = [row for row in ledger.rows if row.dataset.casefold() == dataset.casefold()]
     reports = ledger.by_id
     newer = [row for row in rows if _time(reports[row.report].locked_at) >= _time(advice["made"])]
+    tried = _tried(newer, advised)
+    untried = tuple(sorted(trick for trick in advised if not any(_is_of(row, trick) for row in newer)))
+    before = _tried([row for row in rows if row not in newer], advised)
+    return AdviceScore(dataset, str(advice["made"]), tried, untried, before, _fisher(tried))
+
+
+def _tried(rows: Iterable[LedgerRow], advised: Iterable[str]) -> tuple[ScoredTrick, ...]:
     by_name: dict[str, list[LedgerRow]] = {}
-    for row in newer:
+    for row in rows:
         by_name.setdefault(row.name, []).append(row)
-    tried = tuple(
-        ScoredTrick(name, frozenset(row.tricks) in names, row.word, row.difference, row.gain)
+    return tuple(
+        ScoredTrick(name, any(_is_of(row, trick) for trick in advised), row.word, row.difference, row.gain)
         for name, row in ((name, chosen(of_name)) for name, of_name in by_name.items())
     )
-    known = {frozenset(row.tricks) for row in newer}
-    untried = tuple(sorted(trick for trick in advised if frozenset(_names(trick)) not in known))
-    return AdviceScore(dataset, str(advice["made"]), tried, untried, len(rows) - len(newer), _fisher(tried))
+
+
+def _is_of(row: LedgerRow, trick: str) -> bool:
+    """Whether a row tried an advised trick.
+
+    Part of the trick may be in the row's baseline, too: a network whose weights were tried against the same network.
+    """
+    names, added = set(_names(trick)), set(row.tricks)
+    base = {name for word in row.base for name in _names(word)}
+    return bool(added) and added <= names <= added | base
 
 
 def _names(trick: str) -> list[str]:
@@ -145,28 +154,46 @@ def _fisher(tried: Sequence[ScoredTrick]) -> float | None:
 def sentences(score: AdviceScore) -> list[str]:
     """The score in words; the first sentence is a title."""
     lines = [f"{score.dataset}, advice of {score.made}"]
-    if score.older:
-        lines.append(
-            f"{score.older} rows of the ledger are of experiments that were locked before the advice was made. They "
-            "do not count: whoever made the rules may have known them."
-        )
     if not score.tried:
-        lines.append("No trick was tried on it since.")
+        lines.append(
+            "No score yet. It needs an experiment on this data set that is locked after the advice, has run, and is in "
+            "the ledger."
+        )
+    lines += _counted(score.tried, score.p)
+    if score.untried:
+        lines.append(f"Advised and not tried since: {', '.join(score.untried)}.")
+    if score.before:
+        known = [f"{trick.trick} {trick.word}" for trick in score.before if trick.advised]
+        lines.append(
+            f"{len(score.before)} tricks were tried in experiments that were locked before the advice. They do not "
+            "count, since whoever made the rules may have known them. Advised ones among them: "
+            f"{', '.join(known) or 'none'}."
+        )
+    return lines
+
+
+def overall(scores: Sequence[AdviceScore]) -> list[str]:
+    """All scores together in words; empty for fewer than two data sets with tricks that were tried."""
+    scored = [score for score in scores if score.tried]
+    if len({score.dataset.casefold() for score in scored}) < 2:
+        return []
+    tried = tuple(trick for score in scored for trick in score.tried)
+    return [f"All {len(scored)} together", *_counted(tried, _fisher(tried))]
+
+
+def _counted(tried: Sequence[ScoredTrick], p: float | None) -> Iterator[str]:
     for advised, title in ((True, "advised"), (False, "not advised")):
-        own = [trick for trick in score.tried if trick.advised == advised]
+        own = [trick for trick in tried if trick.advised == advised]
         if own:
             words = ", ".join(
-                f"{score.count(word, advised=advised)} {word}"
+                f"{count} {word}"
                 for word in ("helps", "within noise", "undecided", "hurts")
-                if score.count(word, advised=advised)
+                if (count := sum(trick.word == word for trick in own))
             )
             better = sum(trick.gain > 0 for trick in own)
-            lines.append(f"{len(own)} tricks that were {title}: {words}; {better} of them gained at all.")
-    if score.p is not None:
-        lines.append(f"If advice were drawn by lot, it would be as good in {100 * score.p:.0f} of 100 cases.")
-    if score.untried:
-        lines.append(f"Advised and not tried: {', '.join(score.untried)}.")
-    return lines
+            yield f"Tried and {title}: {len(own)} trick{'' if len(own) == 1 else 's'}, {better} gained ({words})."
+    if p is not None:
+        yield f"Advice drawn by lot would be at least as good in {100 * p:.0f} of 100 draws (Fisher's exact test)."
 
 
 def as_data(scores: Iterable[AdviceScore]) -> list[dict[str, Any]]:

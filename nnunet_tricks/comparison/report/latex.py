@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from nnunet_tricks.comparison import across_tables
+from nnunet_tricks.comparison import across_tables, dimension_tables
 from nnunet_tricks.comparison.report import words
 from nnunet_tricks.comparison.report.facts import Facts
 from nnunet_tricks.comparison.report.view import SectionView
@@ -38,7 +38,11 @@ def document(views: Sequence[SectionView], facts: Facts) -> str:
     for view in views:
         parts.append("\n".join(_table(view)))
         parts.append("% methods\n" + _cited(words.methods(view, facts, cite=True)))
-    parts += ["\n".join(_across(table)) for table in across_tables.sign_tables(view.table for view in views)]
+    comparisons = dimension_tables.dimension_comparisons(view.compared for view in views)
+    for table in dimension_tables.dimension_tables(comparisons):
+        parts.append("\n".join(_printed(table, f"{table.title}. {table.note}")))
+    for table in across_tables.sign_tables(view.table for view in views):
+        parts.append("\n".join(_printed(table, f"Across data sets: {table.title}. {table.note}")))
     parts.append("% BibTeX\n" + "\n".join(_comments(views)))
     return "\n\n".join(parts) + "\n"
 
@@ -87,7 +91,7 @@ def _table(view: SectionView) -> Iterator[str]:
     yield r"\end{table}"
 
 
-def _across(table: PrintedTable) -> Iterator[str]:
+def _printed(table: PrintedTable, caption: str) -> Iterator[str]:
     yield r"\begin{table}"
     yield r"\centering"
     yield r"\begin{tabular}{l" + "r" * (len(table.header) - 1) + "}"
@@ -98,7 +102,7 @@ def _across(table: PrintedTable) -> Iterator[str]:
         yield " & ".join(map(escaped, row)) + r" \\"
     yield r"\bottomrule"
     yield r"\end{tabular}"
-    yield rf"\caption{{{escaped(f'Across data sets: {table.title}. {table.note}')}}}"
+    yield rf"\caption{{{escaped(caption)}}}"
     yield r"\end{table}"
 
 

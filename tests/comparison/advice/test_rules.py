@@ -12,6 +12,7 @@ from skimage import io
 
 from nnunet_tricks.catalogue.naming import PREFIX, parse
 from nnunet_tricks.cli import main
+from nnunet_tricks.comparison.advice import costs
 from nnunet_tricks.comparison.advice.advise import advise, infos_of
 from nnunet_tricks.comparison.advice.figures import ClassFigures, DataFigures
 from nnunet_tricks.comparison.advice.measuring import objects_of, position_asymmetry, position_entropy
@@ -21,6 +22,7 @@ from nnunet_tricks.comparison.advice.writing import text_of
 from nnunet_tricks.comparison.ledger.rows import Ledger, read_ledger
 from nnunet_tricks.experiment.spec import read_experiment
 from nnunet_tricks.nnunet.folders import Folders
+from tests.checkout import ROOT
 
 PLAIN = ClassFigures(
     name="organ",
@@ -128,6 +130,67 @@ def test_order_and_reasons() -> None:
     assert json.loads(json.dumps(advice.data, allow_nan=False))["made"] == "2030-01-01T00:00:00+00:00"
 
 
+def test_steps_are_for_the_classes_that_call_for_them(tmp_path: Path) -> None:
+    both = replace(
+        DATA,
+        classes=(replace(PLAIN, name="left kidney", single=1.0, holes=0.0), replace(PLAIN, name="tumor", small=90)),
+    )
+    advice = advise(replace(both, empty=0.4), Ledger())
+    by_trick = {advised.trick: advised for advised in advice.tricks}
+    assert by_trick["KeepLargest"].command.endswith("--steps 'left kidney:KeepLargest'")
+    assert by_trick["FillHoles"].steps == ("left kidney:FillHoles",)
+    # Smaller than half of a small object, and for each class.
+    assert by_trick["RemoveSmall_voxels45"].command.endswith("--steps RemoveSmall_voxels45")
+    file = tmp_path / "steps.yaml"
+    file.write_text(text_of(advice, "steps", most=9, epochs=5, small=False))
+    (comparison,) = read_experiment(file).comparisons
+    assert [setting.steps for setting in comparison.inference] == [advised.steps for advised in advice.tricks]
+    # All classes have one object: no class is named.
+    alike = advise(replace(both, classes=both.classes[:1]), Ledger())
+    assert {advised.classes for advised in alike.tricks} == {()}
+
+
+def test_costs_are_what_benchmarks_measured() -> None:
+    def measured(name: str):
+        return json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text())
+
+    losses = measured("loss_step")["results"]["3d"]["losses"]
+    cells = measured("cells")
+    for name, ratio in costs.LOSS_TIMES.items():
+        known = losses[name] if name in losses else cells["losses"]["3d"][name]
+        assert ratio == pytest.approx(known["ratio"], rel=0.1), name
+    targets = measured("targets")["results"]
+    maps = {
+        "Blob": cells["maps"]["numbers of objects"],
+        "CCDice": cells["maps"]["cells"],
+        "DistanceCE": targets["border weights of two objects"],
+        "SkeletonRecall": targets["widened skeleton"],
+    }
+    assert {name: pytest.approx(of_map["ratio"], rel=0.2) for name, of_map in maps.items()} == costs.MAP_TIMES
+    steps = measured("ife")["results"]["steps"]["3d_fullres"]
+    entropy = steps["IFEEntropy"]["ratio"] / steps["plain U-Net"]["ratio"]
+    assert costs.STEP_TIMES["IFEEntropy"] == pytest.approx(entropy, rel=0.1)
+    network = measured("networks")["networks"]["EfficientNetLite0UNet"]["over planned"]["ratio"]
+    assert costs.STEP_TIMES["EfficientNetLite0UNet"] == pytest.approx(network, rel=0.1)
+    # Every loss that is advised has a measured time.
+    advised = {info.name for trick in spoken_for() for info in infos_of(trick) if "loss" in info.hooks}
+    assert advised == set(costs.LOSS_TIMES)
+
+
+def test_rows_with_a_base_of_their_own_are_named_and_do_not_count_as_cost() -> None:
+    data = replace(DATA, dimension=2, coloured=True, channels=3, grey=0.83)
+    (advised,) = advise(data, read_ledger()).tricks
+    assert advised.trick == "EfficientNetLite0UNet_PretrainedImageNet1k_Adam_lr0p001"
+    assert "83 % of them hold grey only" in advised.reasons[0].text
+    assert advised.ledger_words[0].startswith("Polyps 2D on EfficientNetLite0UNet, Adam_lr0p001: undecided")
+    assert "in the ledger" not in advised.cost
+    assert "0.4 times" in advised.cost
+    assert advised.papers[0].startswith("ISIC 2018: Dice +1.10 points (Imag-1k")
+    text = text_of(advise(data, Ledger()), "weights", most=9, epochs=5, small=False)
+    assert "# First: nnunet-tricks weights fetch PretrainedImageNet1k" in text
+    assert "  - EfficientNetLite0UNet_Adam_lr0p001\n  - EfficientNetLite0UNet_PretrainedImageNet1k_Adam" in text
+
+
 def test_objects_of_a_scene() -> None:
     mask = np.zeros((96, 96), bool)
     yy, xx = np.mgrid[:96, :96]
@@ -171,6 +234,10 @@ def test_places() -> None:
     distance, axis = position_asymmetry(low)
     assert axis == 2  # y, counted from the last axis
     assert distance > 0.4
+    # The order of the cases hardly matters.
+    assert position_asymmetry(sorted(low, key=lambda places: int(places.argmax())))[0] == pytest.approx(
+        distance, abs=0.03
+    )
 
 
 def raw_data(folder: Path, *, name: str = "Dataset009_Made") -> Path:
@@ -201,7 +268,7 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folders:
 
 
 def test_a_raw_data_set(folders: Folders) -> None:
-    figures = read_figures("9", folders)
+    figures = read_figures("9", folders, seconds=3600)
     assert (figures.cases, figures.read, figures.dimension, figures.coloured) == (20, 20, 2, True)
     (spot,) = figures.classes
     assert spot.cases == 20
@@ -209,6 +276,7 @@ def test_a_raw_data_set(folders: Folders) -> None:
     assert 20 <= spot.size <= 40
     assert spot.share == pytest.approx(6 * 29 / 96**2, rel=0.2)
     assert spot.contrast > 1
+    assert figures.grey == 0
     few = read_figures("9", folders, seconds=1e-9)
     assert few.read == 3
 
@@ -218,6 +286,8 @@ def test_the_command_writes_an_experiment_that_can_be_read(folders: Folders, tmp
     assert main(["advise", "9", "--write", str(file), "--epochs", "3", "--small", "--most", "20"]) == 0
     out = capsys.readouterr().out
     assert "EfficientNetLite0UNet_PretrainedImageNet1k" in out
+    assert "96 x 96 voxels; " in out
+    assert "every case has some (medians)" in out
     assert "papers:" in out
     assert "ledger:" in out
     experiment = read_experiment(file)
@@ -274,6 +344,14 @@ def test_a_preprocessed_volume_and_labels_that_do_not_fit(
     assert (figures.source, figures.ct, figures.anisotropy) == ("preprocessed", True, 3)
     (box,) = figures.classes
     assert box.size == 6 * 12 * 8
+    assert box.asymmetry == 1
+    # Axes that the plans have exchanged are named as in the files: x is now the first.
+    (place / "nnUNetPlans.json").write_text(json.dumps({**plans, "transpose_backward": [1, 2, 0]}))
+    turned = read_figures("10", Folders.of_environment())
+    assert turned.shape == (24, 24, 12)
+    assert turned.spacing == (1, 1, 3)
+    assert (box.axis, turned.classes[0].axis) == (1, 2)
+    (place / "nnUNetPlans.json").write_text(json.dumps(plans))
     assert box.single == 1
     raw = tmp_path / "raw" / "Dataset011_Odd"
     (raw / "imagesTr").mkdir(parents=True)

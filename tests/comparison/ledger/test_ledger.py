@@ -15,7 +15,7 @@ from nnunet_tricks.comparison.ledger import page
 from nnunet_tricks.comparison.ledger.cells import chosen, columns_of, lines_of, sign_test
 from nnunet_tricks.comparison.ledger.checking import check_rows
 from nnunet_tricks.comparison.ledger.rows import FILE, Ledger, LedgerInteraction, LedgerRow, read_ledger
-from nnunet_tricks.comparison.ledger.scoring import read_advice, scores_of, sentences
+from nnunet_tricks.comparison.ledger.scoring import overall, read_advice, scores_of, sentences
 from nnunet_tricks.comparison.report import render, verify
 from nnunet_tricks.comparison.report.facts import Facts
 from nnunet_tricks.comparison.report.render import CASES, FACTS, rows_in, write
@@ -212,20 +212,37 @@ def test_lines_and_cells() -> None:
             row("A", "Liver", 0.3, dimension=2, epochs=9),
             row("A", "Kidney", -0.1, word="hurts"),
             row("B", "Liver", 0.1, base=("BN",)),
+            row("C", "Liver", 0.0, word="within noise"),
         )
     )
     lines = lines_of(ledger)
-    assert [line.name for line in lines] == ["A", "B on BN"]
+    # What moved something comes first, then what is known not to, then the undecided.
+    assert [line.name for line in lines] == ["A", "C", "B on BN"]
     assert columns_of(ledger) == ["Liver 3D", "Kidney 3D", "Liver 2D"]
     first = lines[0]
     assert first.cells["Liver 3D"].row.difference == -0.2
     assert len(first.cells["Liver 3D"].others) == 1
     # Both dimensions of the liver are the same cases, so it counts once: the longest training.
     assert (first.better, first.worse, first.p) == (0, 2, sign_test(0, 2))
-    assert lines[1].p is None
+    assert lines[2].p is None
     distances = row("A", "Liver", 3.0, direction="lower", metric="HD95")
     assert distances.gain == -3
     assert chosen([distances]) is distances
+
+
+def test_the_summary_says_at_what_size() -> None:
+    wide = {"low": -0.2, "high": 0.2, "of_baseline": 0.5}
+    ledger = Ledger(
+        rows=(
+            row("A", "Liver", 0.1, epochs=9, size="9 epochs, patch 8x8x8", **wide),
+            row("B", "Liver", 0.1, epochs=50, size="50 epochs, patch 16x16x16", **{**wide, "of_baseline": 0.75}),
+            row("C", "Liver", 0.0, word="within noise", epochs=9, size="9 epochs", low=-0.01, high=0.01),
+        )
+    )
+    size = page.summary(ledger)[-1]
+    assert size.startswith("Size on Liver 3D: 9 to 50 epochs, patch 16x16x16 or 8x8x8, baselines reached 0.45 to 0.75 ")
+    # The median of what is undecided only.
+    assert size.endswith("Half of the undecided intervals are wider than ±0.2.")
 
 
 def test_the_table_of_dimensions_is_on_the_page() -> None:
@@ -248,7 +265,7 @@ def test_advice_is_scored_by_what_came_later() -> None:
     assert tried["ExpLog"].advised
     assert not tried["Boundary"].advised
     assert score.untried == ("NoMirroring",)
-    assert score.count("helps", advised=True) == 1
+    assert [trick.word for trick in score.tried if trick.advised] == ["within noise", "helps"]
     table = [
         [
             sum(trick.advised == advised and (trick.gain > 0) == gained for trick in score.tried)
@@ -257,12 +274,32 @@ def test_advice_is_scored_by_what_came_later() -> None:
         for advised in (True, False)
     ]
     assert score.p == pytest.approx(fisher_exact(table, alternative="greater")[1])
-    assert any("1 helps, 1 within noise" in sentence for sentence in sentences(score))
+    assert any("(1 helps, 1 within noise)" in sentence for sentence in sentences(score))
     # Younger than all locks: nothing counts.
     (late,) = scores_of([advice("ExpLog", made="2030-01-01T00:00:00+00:00")], ledger)
     assert late.tried == ()
-    assert late.older > 0
     assert late.p is None
+    assert any("Advised ones among them: ExpLog helps." in sentence for sentence in sentences(late))
+
+
+def test_weights_in_a_network_of_their_own_are_scored_against_that_network() -> None:
+    whole = "EfficientNetLite0UNet_PretrainedImageNet1k_Adam_lr0p001"
+    other = advice("EfficientNetLite0UNet_PretrainedMAE") | {"dataset": "Dataset502_Polyps"}
+    (good, bad) = scores_of([advice(whole) | {"dataset": "Dataset502_Polyps"}, other], read_ledger())
+    assert good.untried == ()
+    (row,) = [trick for trick in good.tried if trick.advised]
+    assert row.trick == "PretrainedImageNet1k on EfficientNetLite0UNet, Adam_lr0p001"
+    assert not any(trick.advised for trick in bad.tried)
+    assert bad.untried == ("EfficientNetLite0UNet_PretrainedMAE",)
+
+
+def test_all_scores_together() -> None:
+    polyps = advice("GrowingPatch") | {"dataset": "Dataset502_Polyps"}
+    scores = scores_of([advice("ExpLog", "GrowingPatch"), polyps], read_ledger())
+    title, named, *_ = overall(scores)
+    assert title == "All 2 together"
+    assert named.startswith(f"Tried and advised: {sum(trick.advised for score in scores for trick in score.tried)} ")
+    assert overall(scores[:1]) == []
 
 
 def test_stored_advice_is_of_the_three_data_sets() -> None:
