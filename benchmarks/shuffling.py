@@ -10,6 +10,7 @@ shuffling is faster.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from functools import partial
 from math import prod
 from pathlib import Path
@@ -54,7 +55,7 @@ def _row(shape: tuple[int, ...], sides: tuple[int, ...], rounds: int) -> dict[st
     corners, inside = grid_of(shape, sides, [0] * len(shape))
     # Windows lie all over the patch, as in trainings.
     chosen = corners[chance.order(len(corners))[:WINDOWS]]
-    functions = {
+    functions: dict[str, Callable[[], object]] = {
         "at once": partial(shuffled, image, chosen, inside, chance),
         "loop": partial(_one_by_one, image, sides, len(chosen), chance),
         "loop in NumPy": partial(_in_numpy, image, sides, len(chosen), np.random.RandomState(0)),

@@ -39,9 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     fewer.add_argument("dataset", metavar="DATASET", help="number or full name of the planned data set")
     fewer.add_argument("--to", type=int, required=True, metavar="NUMBER", help="number of the new data set")
-    fewer.add_argument(
-        "--share", type=float, required=True, help="share of training cases with labels, such as 0.1"
-    )
+    fewer.add_argument("--share", type=float, required=True, help="share of training cases with labels, such as 0.1")
     fewer.add_argument("--fold", type=int, default=0, metavar="F", help="fold of the split (default: %(default)s)")
     fewer.add_argument(
         "--seed",
