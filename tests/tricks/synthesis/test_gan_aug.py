@@ -246,7 +246,7 @@ def test_a_training_without_gan_or_pairs_names_the_missing_command(
     assert "holds 2 pairs, and trainings may have used them" in capsys.readouterr().err
     assert not world.results.exists()
     world.trainer()
-    with pytest.raises(ValueError, match="GANAug (brings voxels of other cases|takes masks of whole cases)"):
+    with pytest.raises(ValueError, match=r"GANAug (brings voxels of other cases|takes masks of whole cases)"):
         world.trainer("GANAug_PartialLabels")
     world.command("train", "--steps", "3", expect=2)
     assert "a GAN with steps 2, and now steps is 3" in capsys.readouterr().err
