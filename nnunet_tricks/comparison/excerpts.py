@@ -14,6 +14,7 @@ from nnunet_tricks.utilities.files import write_atomically
 
 BEGIN = "<!-- verdicts: begin, written by 'python -m nnunet_tricks.comparison.excerpts' -->"
 END = "<!-- verdicts: end -->"
+BLOCKS = Path("experiments", "blocks", "report", "report.md")
 LOSSES = Path("experiments", "hippocampus", "report", "report.md")
 TRAINED_MODELS = Path("experiments", "trained_models", "report", "report.md")
 PRETRAINED = Path("experiments", "pretrained", "report", "report.md")
@@ -24,6 +25,7 @@ SHORTER = Path("experiments", "shorter_trainings", "report", "report.md")
 DOCUMENTS = {
     Path("docs", "compare.md"): LOSSES,
     Path("experiments", "hippocampus", "README.md"): LOSSES,
+    Path("experiments", "blocks", "README.md"): BLOCKS,
     Path("experiments", "trained_models", "README.md"): TRAINED_MODELS,
     Path("experiments", "pretrained", "README.md"): PRETRAINED,
     Path("experiments", "networks", "README.md"): NETWORKS,
