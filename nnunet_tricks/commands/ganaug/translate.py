@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     from nnunet_tricks.tricks.synthesis.discriminator import check_installed
     from nnunet_tricks.tricks.synthesis.translation.cycle_gan import CycleTraining
     from nnunet_tricks.tricks.synthesis.translation.data_set import TranslatedDataSet
-    from nnunet_tricks.tricks.synthesis.translation.grey_values import GreyValues
+    from nnunet_tricks.tricks.synthesis.translation.grey_values import RawGreyValues
     from nnunet_tricks.tricks.synthesis.translation.pair import DataSetPair
     from nnunet_tricks.tricks.synthesis.translation.translator import Translator
 
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
         for _ in shown(training.run(save_every=arguments.save_every), "steps", facts.steps - before):
             pass
         along = partial(shown, what="reading grey values", total=len(pair.other.names))
-        grey = GreyValues.of(pair.other, data.other, along)
+        grey = RawGreyValues.of(pair.other, data.other, along)
         for _ in shown(data.write(Translator.trained(pair.place, device), grey), "cases", len(pair.source.names)):
             pass
     _tell(arguments, training, data, before)

@@ -26,7 +26,7 @@ from nnunet_tricks.tricks.synthesis.pool import ImagePool
 from nnunet_tricks.tricks.synthesis.translation.cycle_gan import CycleGan, CycleTraining
 from nnunet_tricks.tricks.synthesis.translation.data_set import MANIFEST, TranslatedDataSet
 from nnunet_tricks.tricks.synthesis.translation.generator import ResNetGenerator
-from nnunet_tricks.tricks.synthesis.translation.grey_values import GreyValues
+from nnunet_tricks.tricks.synthesis.translation.grey_values import RawGreyValues
 from nnunet_tricks.tricks.synthesis.translation.pair import DataSetPair
 from nnunet_tricks.tricks.synthesis.translation.place import TranslationFacts
 from nnunet_tricks.tricks.synthesis.translation.translator import Translator
@@ -217,10 +217,10 @@ def test_labels_are_the_same_and_no_validation_case_is_read(make: Make, capsys: 
     assert not [*world.folders.raw.glob(".*partial")]
 
 
-def _translated(world: TwoDataSets, grey: GreyValues | None = None) -> GreyValues:
+def _translated(world: TwoDataSets, grey: RawGreyValues | None = None) -> RawGreyValues:
     """Write the data set with a generator that changes nothing."""
     data = TranslatedDataSet(world.folders, world.pair(), int(NEW), replace=world.written.is_dir())
-    known = grey or GreyValues.of(data.pair.other, data.other)
+    known = grey or RawGreyValues.of(data.pair.other, data.other)
     facts = world.facts()
     translator = Translator(replace(facts, other_ranges=facts.ranges), nn.Identity(), "none", CPU)
     assert len([*data.write(translator, known)]) == 2

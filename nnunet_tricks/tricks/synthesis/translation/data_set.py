@@ -19,7 +19,7 @@ from nnunetv2.preprocessing.cropping.cropping import create_nonzero_mask
 from nnunet_tricks.annotation.raw_data import RawData, sha256, target_name
 from nnunet_tricks.nnunet import annotated_classes
 from nnunet_tricks.nnunet.folders import Folders, read_json
-from nnunet_tricks.tricks.synthesis.translation.grey_values import GreyValues, check_schemes
+from nnunet_tricks.tricks.synthesis.translation.grey_values import RawGreyValues, check_schemes
 from nnunet_tricks.tricks.synthesis.translation.pair import DataSetPair
 from nnunet_tricks.tricks.synthesis.translation.raw_cases import (
     Image,
@@ -73,7 +73,7 @@ class TranslatedDataSet:
         self.replaced = present.is_dir()
         self.name = target_name(folders, number, suffix, replaced=self.replaced)
 
-    def write(self, translator: Translator, grey: GreyValues) -> Iterator[str]:
+    def write(self, translator: Translator, grey: RawGreyValues) -> Iterator[str]:
         """Translate and write all cases; the data set gets its name after the last one.
 
         Args:
@@ -101,7 +101,9 @@ class TranslatedDataSet:
             }
             data.finish(self.source.description, manifest, manifest=MANIFEST, beside=self._beside())
 
-    def _write_case(self, data: RawData, case: str, looks: Image, properties: dict[str, Any], grey: GreyValues) -> None:
+    def _write_case(
+        self, data: RawData, case: str, looks: Image, properties: dict[str, Any], grey: RawGreyValues
+    ) -> None:
         raw = grey.raw(on_raw_grid(looks, self.pair.source, properties))
         if grey.has_rim:
             raw[:, ~create_nonzero_mask(self.source.read(case))] = 0
@@ -116,7 +118,7 @@ class TranslatedDataSet:
             "label_sha256": data.link_label(case, self.source.labels[case]),
         }
 
-    def _write(self, channels: Image, like: Path, grey: GreyValues, file: Path) -> None:
+    def _write(self, channels: Image, like: Path, grey: RawGreyValues, file: Path) -> None:
         if self.source.is_pictures:
             write_picture(channels, like, file, grey.numbers)
         else:

@@ -34,7 +34,7 @@ Line = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class GreyValues:
+class RawGreyValues:
     """How raw images of a data set look beside their preprocessed ones.
 
     Attributes:
@@ -48,7 +48,9 @@ class GreyValues:
     numbers: np.dtype[Any]
 
     @classmethod
-    def of(cls, cases: FoldCases, raw: RawCases, along: Callable[[Iterable[str]], Iterable[str]] = iter) -> GreyValues:
+    def of(
+        cls, cases: FoldCases, raw: RawCases, along: Callable[[Iterable[str]], Iterable[str]] = iter
+    ) -> RawGreyValues:
         """Read the raw images of all training cases.
 
         Args:
