@@ -10,10 +10,9 @@ from nnunet_tricks import __version__
 from nnunet_tricks.annotation import moved_plans
 from nnunet_tricks.annotation.moved_plans import Preprocessed
 from nnunet_tricks.annotation.raw_data import RawData, target_name
-from nnunet_tricks.annotation.split import fold_of
+from nnunet_tricks.annotation.split import labelled_fold
 from nnunet_tricks.nnunet.folders import Case, Folders
 from nnunet_tricks.utilities.progress import shown
-from nnunet_tricks.utilities.wording import some
 
 PART = "Un"
 """End of the name of the folder of images without labels."""
@@ -67,19 +66,14 @@ def fewer_labels(
         raise ValueError(f"--share must be above 0 and below 1, got {share:g}")
     source = folders.dataset(dataset)
     cases = folders.cases(source, "Tr")
-    split = fold_of(folders, source, sorted(cases), fold)
-    missing = [case for case in [*split["train"], *split["val"]] if case not in cases or cases[case].label is None]
-    if missing:
-        raise ValueError(f"{source} has no image or label of {some(missing)}, which its split names")
+    split = labelled_fold(folders, source, cases, fold)
     labelled = _chosen(split["train"], share, seed)
     unlabelled = sorted({*split["train"]} - {*labelled})
     if not unlabelled:
         raise ValueError(f"--share {share:g} of {len(split['train'])} training cases leaves no image without a label")
     name = target_name(folders, number, f"{source.partition('_')[2]}_{_spelled(share, seed)}")
     place = folders.preprocessed / source
-    plans = moved_plans.renamed(place, name)
-    if not plans or not (place / moved_plans.FINGERPRINT).is_file():
-        raise ValueError(f"{place} has no plans: first run 'nnUNetv2_plan_and_preprocess -d {int(source[7:10])}'")
+    plans = {stem: {**content, "dataset_name": name} for stem, content in moved_plans.required(place).items()}
     test = folders.cases(source, "Ts")
     first = plans.get("nnUNetPlans", next(iter(plans.values())))
     report = FewerLabelsReport(

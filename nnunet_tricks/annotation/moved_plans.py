@@ -33,6 +33,25 @@ class Preprocessed:
     fingerprint: Path
 
 
+def required(folder: Path) -> dict[str, Plans]:
+    """All plans of a data set, by the name of their file.
+
+    Args:
+        folder: Preprocessed data of the data set.
+
+    Raises:
+        ValueError: If it has no plans or no fingerprint.
+    """
+    plans = {file.stem: read(file) for file in sorted(folder.glob("*.json")) if is_plans(file)}
+    if not plans or not (folder / FINGERPRINT).is_file():
+        number = int(folder.name[len("Dataset") :].partition("_")[0])
+        raise ValueError(
+            f"{folder} has no plans: first run 'nnUNetv2_plan_and_preprocess -d {number}', since a data set with fewer "
+            "labels takes its plans from the whole one"
+        )
+    return plans
+
+
 def renamed(folder: Path, name: str) -> dict[str, Plans]:
     """All plans of a data set under the name of another, by the name of their file.
 

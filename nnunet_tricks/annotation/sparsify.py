@@ -16,11 +16,10 @@ from nnunet_tricks.annotation.moved_plans import Preprocessed
 from nnunet_tricks.annotation.raw_data import RawData, SparseLabel, sha256, target_name
 from nnunet_tricks.annotation.scans import VolumeFile, same_shape
 from nnunet_tricks.annotation.selection import ChosenSlices, SelectionSettings
-from nnunet_tricks.annotation.split import fold_of
+from nnunet_tricks.annotation.split import labelled_fold
 from nnunet_tricks.nnunet import plans_file
 from nnunet_tricks.nnunet.folders import Case, Folders
 from nnunet_tricks.utilities.progress import shown
-from nnunet_tricks.utilities.wording import some
 
 
 @dataclass
@@ -83,10 +82,7 @@ class DenseSource:
         description = folders.description(name)
         with_ignore = labels.with_ignore(description["labels"])
         cases = folders.cases(name, "Tr")
-        split = fold_of(folders, name, sorted(cases), fold)
-        missing = [case for case in [*split["train"], *split["val"]] if case not in cases or cases[case].label is None]
-        if missing:
-            raise ValueError(f"{name} has no image or label of {some(missing)}, which its split names")
+        split = labelled_fold(folders, name, cases, fold)
         return cls(name, description, with_ignore, cases, split["train"], split["val"])
 
     @property
@@ -140,7 +136,7 @@ def sparsify(
     images = {case: VolumeFile(source.cases[case].images[0]) for case in source.train}
     known = source.known_slices()
     chosen = selection.select(images, settings, known)
-    plans = _plans(folders.preprocessed / source.name)
+    plans = moved_plans.required(folders.preprocessed / source.name)
     fitted = {plan: moved_plans.fitted(content, chosen, name) for plan, content in plans.items()}
     test = folders.cases(source.name, "Ts")
     first = "nnUNetPlans" if "nnUNetPlans" in fitted else next(iter(fitted))
@@ -223,18 +219,6 @@ def _add_cases(
         data.add_sparse(case, source.cases[case].images, label, origin)
     for case in shown(source.validation, "Linking validation cases", len(source.validation)):
         data.add_dense(case, source.cases[case].images, source.label(case))
-
-
-def _plans(folder: Path) -> dict[str, plans_file.Plans]:
-    """All plans of the dense data set."""
-    plans = {file.stem: plans_file.read(file) for file in sorted(folder.glob("*.json")) if plans_file.is_plans(file)}
-    if not plans or not (folder / moved_plans.FINGERPRINT).is_file():
-        number = int(folder.name[len("Dataset") :].partition("_")[0])
-        raise ValueError(
-            f"{folder} has no plans: first run 'nnUNetv2_plan_and_preprocess -d {number}', since a data set of sparse "
-            "annotation takes its plans from the dense one"
-        )
-    return plans
 
 
 def _known_notes(known: Mapping[str, tuple[int, ...]], images: Mapping[str, VolumeFile]) -> list[str]:

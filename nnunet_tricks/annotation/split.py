@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from nnunet_tricks.nnunet.folders import Folders
+from nnunet_tricks.nnunet.folders import Case, Folders
+from nnunet_tricks.utilities.wording import some
 
 _FOLDS = 5
 """Number of folds in the split that nnU-Net makes."""
@@ -38,3 +39,22 @@ def fold_of(folders: Folders, dataset: str, cases: Sequence[str], fold: int) -> 
     if not 0 <= fold < len(splits):
         raise ValueError(f"fold must be from 0 to {len(splits) - 1}, got {fold}: the split of {dataset} has no other")
     return splits[fold]
+
+
+def labelled_fold(folders: Folders, dataset: str, cases: Mapping[str, Case], fold: int) -> dict[str, list[str]]:
+    """As ``fold_of``, where each of its cases needs an image and a label.
+
+    Args:
+        folders: nnU-Net's folders.
+        dataset: Full name of the data set.
+        cases: Its cases with their files.
+        fold: Number of the fold.
+
+    Raises:
+        ValueError: Also if a case of the fold lacks one of both.
+    """
+    split = fold_of(folders, dataset, sorted(cases), fold)
+    missing = [case for case in [*split["train"], *split["val"]] if case not in cases or cases[case].label is None]
+    if missing:
+        raise ValueError(f"{dataset} has no image or label of {some(missing)}, which its split names")
+    return split

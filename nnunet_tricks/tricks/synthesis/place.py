@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -97,7 +98,7 @@ class SamplesFacts:
 
 
 @dataclass(frozen=True)
-class GanFiles:
+class GanFiles(ABC):
     """Files of a GAN of any kind.
 
     Attributes:
@@ -122,9 +123,9 @@ class GanFiles:
         return self.folder / "gallery.png"
 
     @property
+    @abstractmethod
     def train_command(self) -> str:
         """The command that trains it, as somebody types it."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
