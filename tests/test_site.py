@@ -26,7 +26,7 @@ from website.pages.checked import IMAGES, LABELS
 from website.pages.commands import command_page, index_page, parser_of
 from website.pages.experiment_file import experiment_file_page
 from website.pages.tricks import HOOK_WORDS, trick_page
-from website.places import place_of, with_links
+from website.places import other_files, place_of, with_links
 from website.site import generated_pages, pages_in, places, with_generated
 
 DOCUMENTS = sorted(
@@ -272,12 +272,14 @@ def test_costs_are_those_of_the_benchmarks() -> None:
 
 
 def test_links_lead_to_places_on_the_site() -> None:
-    known = places()
+    docs = ROOT / "docs"
+    known = places() | {place_of(file) for file in other_files()}
+    known |= {file.relative_to(docs).as_posix() for file in docs.rglob("*")}
     for page in DOCUMENTS:
         if page == "README.md":
             continue
         text = with_links((ROOT / page).read_text(), page)
-        for target in re.findall(r"\]\((?!https?:|#)([^)\s#]+\.md)", text):
+        for target in re.findall(r"\]\((?!https?:|mailto:|#)([^)\s#]+)", text):
             place = Path(place_of(page)).parent.joinpath(target)
             assert str(Path(*_without_dots(place.parts))) in known, f"{page} links to {target}"
 

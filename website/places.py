@@ -18,6 +18,8 @@ ROOT_PAGES = {
 }
 """Files at the root of the repository that are pages too. What the README says is on the home page."""
 
+LEDGER = "nnunet_tricks/comparison/ledger/rows.json"
+
 _LINK = re.compile(r"(\]\()(?!https?:|mailto:|#)([^)#\s]+)(#[^)\s]*)?(\))")
 _SHOWN = (".md", ".yaml", ".json", ".jsonl", ".csv", ".tex", ".html", ".png", ".log", ".py", "SHA256SUMS")
 """Endings of files of experiments that pages link to."""
@@ -58,7 +60,8 @@ def with_links(text: str, file: str) -> str:
 
 
 def other_files() -> Iterator[str]:
-    """Files outside ``docs/`` that stand on the site: root pages, experiments and results of benchmarks."""
+    """Files outside ``docs/`` that stand on the site: root pages, the ledger, experiments and results of benchmarks."""
+    yield LEDGER
     yield from (name for name in ROOT_PAGES if name != "README.md" and (ROOT / name).is_file())
     for folder in ("experiments", "benchmarks/results"):
         for file in sorted((ROOT / folder).rglob("*")):
