@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from nnunet_tricks.catalogue.entries.shared import MODEL
+from nnunet_tricks.catalogue.entries.shared import MODEL, PREPROCESSING
 from nnunet_tricks.catalogue.info import Parameter, TrickInfo
 from nnunet_tricks.catalogue.papers import cited
 
 ENTRIES: tuple[TrickInfo, ...] = (
     TrickInfo(
         name="MeanTeacher",
-        hooks=("semisupervised",),
+        hooks=("semisupervised.consistency",),
         phase=MODEL,
         module="nnunet_tricks.tricks.semisupervised.mean_teacher",
         summary="voxels with the ignore label are learned from the network's own average over its steps",
@@ -42,5 +42,17 @@ ENTRIES: tuple[TrickInfo, ...] = (
         challenges=("few labels",),
         use_when="where much of the training cases has the ignore label: un-annotated slices, or cases without a label",
         avoid_when="where all voxels are annotated: it changes nothing, and the log says so",
+    ),
+    TrickInfo(
+        name="AsAnnotated",
+        hooks=("semisupervised.cases",),
+        phase=PREPROCESSING,
+        module="nnunet_tricks.tricks.semisupervised.as_annotated",
+        summary="label maps without the labels that 'annotate grow' has added: the control of these labels",
+        formula="for each training case that the manifest lists as grown, the case that it was grown from",
+        paper=cited("tarvainen2017mean"),
+        challenges=("few labels",),
+        use_when="to learn what added labels are worth: compare it with the same trainer without it",
+        avoid_when="outside of data sets that 'annotate grow' has made: it changes nothing there, and the log says so",
     ),
 )
