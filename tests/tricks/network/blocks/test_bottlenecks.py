@@ -172,6 +172,7 @@ def test_each_has_as_many_weights_as_the_formula_says() -> None:
     aspp = built("ASPP").decoder.bottleneck  # rates 2, 4 and 6 are 2 and 3 here
     branches = (2 + 2 * 9) * channels * width + 4 * width + 3 * 2 * width
     assert weights(aspp) == branches + 4 * width * channels + channels + 2 * channels
+    assert weights(built("NonLocalASPP").decoder.bottleneck) == weights(aspp) + weights(attention)
     pools = built("PyramidPooling").decoder.bottleneck  # of 1, 2, 3 and 6 cells the first three
     branches = 3 * (channels * width + width) + 2 * 2 * width
     assert weights(pools) == branches + 9 * (channels + 3 * width) * channels + channels + 2 * channels
