@@ -36,7 +36,7 @@ LEVEL = 0.7
 BOOTSTRAP = 200
 DIMENSION = "trick by dimension"
 PLANS = "nnUNetPlans"
-CONFIGURATIONS = ("2d_light", "3d_fullres_tiny")
+CONFIGURATIONS = ("2d_light", "3d_light")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ class LedgerDesign:
     folds: int
     tricks: int
     runs: tuple[int, int] = (5, 2)
-    shared: bool = True
+    shared: bool = False
 
     def __str__(self) -> str:
         """The name, as tests show it."""
@@ -65,10 +65,9 @@ class LedgerDesign:
 
 
 DESIGNS = (
-    LedgerDesign(name="hippocampus, losses and data", cases=84, folds=2, tricks=20),
-    LedgerDesign(name="hippocampus, networks and patches", cases=84, folds=2, tricks=5, shared=False),
-    LedgerDesign(name="polyps, losses and data", cases=360, folds=2, tricks=20),
-    LedgerDesign(name="nuclei, losses and data", cases=214, folds=2, tricks=21),
+    LedgerDesign(name="hippocampus", cases=42, folds=1, tricks=10),
+    LedgerDesign(name="polyps", cases=60, folds=1, tricks=10),
+    LedgerDesign(name="nuclei", cases=36, folds=1, tricks=10),
 )
 """The designs of the experiment files. That of trick by dimension is the first one, in both dimensions."""
 
