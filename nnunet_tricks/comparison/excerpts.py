@@ -14,24 +14,29 @@ from nnunet_tricks.utilities.files import write_atomically
 
 BEGIN = "<!-- verdicts: begin, written by 'python -m nnunet_tricks.comparison.excerpts' -->"
 END = "<!-- verdicts: end -->"
-BLOCKS = Path("experiments", "blocks", "report", "report.md")
-LOSSES = Path("experiments", "hippocampus", "report", "report.md")
-TRAINED_MODELS = Path("experiments", "trained_models", "report", "report.md")
-PRETRAINED = Path("experiments", "pretrained", "report", "report.md")
-NETWORKS = Path("experiments", "networks", "report", "report.md")
-OBJECTS = Path("experiments", "objects", "report", "report.md")
-PARTIAL_LABELS = Path("experiments", "partial_labels", "report", "report.md")
-SHORTER = Path("experiments", "shorter_trainings", "report", "report.md")
+_EXPERIMENTS = (
+    "blocks",
+    "few_labels",
+    "hippocampus",
+    "networks",
+    "objects",
+    "partial_labels",
+    "pretrained",
+    "self_training",
+    "shorter_trainings",
+    "synthetic_polyps",
+    "trained_models",
+)
+"""Folders of experiments whose page holds the verdicts of the report beside it."""
+
+
+def _report(experiment: str) -> Path:
+    return Path("experiments", experiment, "report", "report.md")
+
+
 DOCUMENTS = {
-    Path("docs", "compare.md"): LOSSES,
-    Path("experiments", "hippocampus", "README.md"): LOSSES,
-    Path("experiments", "blocks", "README.md"): BLOCKS,
-    Path("experiments", "trained_models", "README.md"): TRAINED_MODELS,
-    Path("experiments", "pretrained", "README.md"): PRETRAINED,
-    Path("experiments", "networks", "README.md"): NETWORKS,
-    Path("experiments", "objects", "README.md"): OBJECTS,
-    Path("experiments", "partial_labels", "README.md"): PARTIAL_LABELS,
-    Path("experiments", "shorter_trainings", "README.md"): SHORTER,
+    Path("docs", "compare.md"): _report("hippocampus"),
+    **{Path("experiments", name, "README.md"): _report(name) for name in _EXPERIMENTS},
 }
 """Each document with the report whose verdicts it holds."""
 TITLE = "**is it real?"

@@ -9,7 +9,7 @@ from tests.checkout import ROOT
 
 
 def report() -> str:
-    return (ROOT / excerpts.LOSSES).read_text()
+    return (ROOT / excerpts.DOCUMENTS[Path("docs", "compare.md")]).read_text()
 
 
 @pytest.mark.parametrize("document", excerpts.DOCUMENTS, ids=str)
@@ -34,7 +34,7 @@ def test_the_command_writes_what_the_report_says(tmp_path: Path) -> None:
 
 
 def test_several_tables_stand_below_their_names() -> None:
-    table = excerpts.verdict_table((ROOT / excerpts.TRAINED_MODELS).read_text())
+    table = excerpts.verdict_table((ROOT / excerpts.DOCUMENTS[Path("experiments", "trained_models", "README.md")]).read_text())
     assert table.startswith("**hippocampus**\n\n| method |")
     assert "\n\n**polyps**\n\n| method |" in table
 

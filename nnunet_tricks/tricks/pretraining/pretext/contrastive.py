@@ -64,7 +64,8 @@ class ProjectedEncoder(nn.Module):
     Attributes:
         encoder: Encoder of the planned network.
         decoder: Its decoder, which is not used.
-        projection: Two linear layers after the mean over all voxels.
+        projection: Two linear layers after the mean over all voxels. Instance norm makes these means nearly the same
+            for all images, so batch norm stands before them. It takes away what views share.
     """
 
     def __init__(self, network: Any) -> None:
@@ -73,7 +74,9 @@ class ProjectedEncoder(nn.Module):
         self.encoder: nn.Module = network.encoder
         self.decoder: nn.Module = network.decoder
         width = int(network.encoder.output_channels[-1])
-        self.projection = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, PROJECTED))
+        self.projection = nn.Sequential(
+            nn.BatchNorm1d(width), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, PROJECTED)
+        )
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, *spatial) to (B, numbers of a projection)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -47,7 +47,14 @@ class RestorationTrainer(PretextTrainer):
 
     @classmethod
     def prepared(cls, network: nn.Module) -> nn.Module:
-        """The planned network, without skip connections where the name says so."""
+        """The planned network, without skip connections where the name says so.
+
+        Its output begins at 0, the mean of normalised images. Else the first steps would shrink the last features until
+        the output is no longer larger than the image, and a training that starts from them would see next to nothing.
+        """
+        output: Any = network.decoder.seg_layers[-1]  # type: ignore[union-attr, index]
+        nn.init.zeros_(output.weight)
+        nn.init.zeros_(output.bias)
         return without_skips(network) if cls.parameters[cls.pretext_trick].noskips else network
 
     def _build_loss(self) -> nn.Module:

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+from math import log
+
 import pytest
 import torch
+import torch.nn.functional as F  # noqa: N812, its standard name
+from dynamic_network_architectures.architectures.unet import PlainConvUNet
 from monai.losses import ContrastiveLoss
+from torch import nn
 
 from nnunet_tricks.tricks.pretraining.pretext.chance import Chance
-from nnunet_tricks.tricks.pretraining.pretext.contrastive import NTXentLoss, similarities
+from nnunet_tricks.tricks.pretraining.pretext.contrastive import NTXentLoss, ProjectedEncoder, similarities
 from nnunet_tricks.tricks.pretraining.pretext.views import partners, two_views, view_sides
 
 CPU = torch.device("cpu")
@@ -21,6 +26,32 @@ def test_the_loss_is_monais(temperature, patches) -> None:
     (expected,) = torch.autograd.grad(theirs, projections)
     assert mine.item() == pytest.approx(theirs.item(), rel=1e-5)
     assert torch.allclose(gradient, expected, atol=1e-6)
+
+
+def test_an_encoder_with_instance_norm_learns_to_tell_patches_apart() -> None:
+    """Means of its features are nearly those of all other patches: the projection has to remove what all share."""
+    torch.manual_seed(0)
+    network = PlainConvUNet(
+        1, 3, (8, 16, 32), nn.Conv2d, 3, (1, 2, 2), (1, 1, 1), 2, (1, 1), True, nn.InstanceNorm2d, {"affine": True},
+        nonlin=nn.LeakyReLU,
+    )  # fmt: skip
+    projected, loss = ProjectedEncoder(network), NTXentLoss(0.5)
+    numbers = partners(8, CPU)
+    # Textures of eight sizes.
+    patches = [F.interpolate(torch.randn(1, 1, 4 * n, 4 * n), size=(32, 32), mode="bicubic") for n in range(1, 9)]
+    images = torch.cat(patches)
+    optimizer = torch.optim.SGD(projected.parameters(), 0.01, momentum=0.99, nesterov=True)
+    found = []
+    for _ in range(60):
+        views = torch.cat(
+            [images.roll(int(shift), 3) + 0.1 * torch.randn_like(images) for shift in torch.randint(32, (2,))]
+        )
+        value = loss(projected(views), numbers)
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        found.append(value.item())
+    assert sum(found[-10:]) / 10 < 0.8 * log(15)
 
 
 def test_lengths_of_projections_do_not_matter() -> None:
