@@ -38,11 +38,14 @@ class RestorationLoss(nn.Module):
 class RestorationTrainer(PretextTrainer):
     """A trainer whose network gives the image back as it was."""
 
-    unit: ClassVar[str] = "restored share: 1 minus the squared error over that of returning the input"
+    unit: ClassVar[str] = (
+        "restored share: 1 minus the squared error over that of returning the input, or the mean of each patch where "
+        "that is less"
+    )
     definition: ClassVar[str] = (
         "mean squared error over the voxels that count, of the restored image, of the input as it is, and of an image "
-        "with the mean of each patch and channel everywhere; 1 minus the ratio of the first two. Four patches of each "
-        "validation image, in the units of the plans' normalisation"
+        "with the mean of each patch and channel everywhere; 1 minus the first over the smaller of the others. Four "
+        "patches of each validation image, in the units of the plans' normalisation"
     )
 
     @classmethod
@@ -61,9 +64,14 @@ class RestorationTrainer(PretextTrainer):
         return RestorationLoss()
 
     def score(self, given: Tensor, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """By how much the squared error is less than that of returning the input, and what is left of it."""
-        error, untouched = (_errors(image, target) for image in (output, given))
-        return (untouched - error).clamp_min(0), error
+        """By how much the squared error is less than that of knowing nothing, and what is left of it.
+
+        Returning the input knows nothing, and so does the mean of each patch. The lesser error of both counts: other
+        grey values are far from the truth, so the mean alone would restore most of what ``PretextGenesis`` spoils.
+        """
+        error = _errors(output, target)
+        idle = torch.minimum(_errors(given, target), _errors(_means(target), target))
+        return (idle - error).clamp_min(0), error
 
     def measured(self, given: Tensor, output: Tensor, target: Tensor) -> dict[str, float]:
         """The errors that ``definition`` describes."""
@@ -74,7 +82,7 @@ class RestorationTrainer(PretextTrainer):
             "error": error,
             "error_of_input": untouched,
             "error_of_mean": constant,
-            "restored_share": 1 - error / untouched if untouched else 0.0,
+            "restored_share": 1 - error / min(untouched, constant) if min(untouched, constant) else 0.0,
         }
 
     def shown(self, images: Tensor, given: Tensor, output: Tensor, target: Tensor) -> Mapping[str, Tensor]:
