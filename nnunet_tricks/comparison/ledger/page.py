@@ -94,7 +94,7 @@ def summary(ledger: Ledger) -> list[str]:
 def _size(column: str, rows: Sequence[LedgerRow]) -> str:
     """At what size of training the verdicts on one data set were found, and what could have been seen there."""
     epochs = _range([row.epochs for row in rows], "d")
-    patches = sorted({patch for row in rows for patch in re.findall(r"patch ([\dx]+)", row.size)})
+    patches = sorted({patch for row in rows for patch in re.findall(r"patch ([\dx]+)", row.size)}, key=_edges)
     levels = [row.of_baseline for row in rows if row.of_baseline is not None]
     metric = "/".join(sorted({row.metric for row in rows}))
     widths = [
@@ -107,6 +107,10 @@ def _size(column: str, rows: Sequence[LedgerRow]) -> str:
     parts += [f"baselines reached {_range(levels, '.2f')} {metric}"] if levels else []
     seen = f" Half of the undecided intervals are wider than ±{median(widths):.2g}." if widths else ""
     return f"{', '.join(parts)}.{seen}"
+
+
+def _edges(patch: str) -> list[int]:
+    return [int(edge) for edge in patch.split("x")]
 
 
 def _range(values: Sequence[float], form: str) -> str:

@@ -20,6 +20,8 @@ from nnunet_tricks.tricks.pretraining.pretext.chance import Chance
 from nnunet_tricks.tricks.pretraining.pretext.trainer import PretextTrainer
 from nnunet_tricks.tricks.pretraining.pretext.views import two_views, view_sides
 
+FEW_PATCHES = 8
+"""Patches of a batch below which the log warns."""
 PROJECTED = 128
 """Numbers of a projection, as in the paper."""
 
@@ -105,6 +107,15 @@ class nnUNetTrainerPretextContrastive(PretextTrainer):
                 "PretextContrastive tells the patches of a batch apart, so each GPU needs two at least, and the plans "
                 f"have {planned.configuration.batch_size} in all: plan a larger batch, or take PretextGenesis or "
                 "PretextMasked"
+            )
+
+    def _notes(self) -> Iterator[str]:
+        yield from super()._notes()
+        if self.batch_size < FEW_PATCHES:
+            yield (
+                f"with {self.batch_size} patches in a batch PretextContrastive tells each view from "
+                f"{2 * self.batch_size - 2} others only. With two patches it learned nothing in our trials: "
+                "plan a larger batch, or take PretextMasked"
             )
 
     @classmethod

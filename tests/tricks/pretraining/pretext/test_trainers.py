@@ -56,6 +56,7 @@ def test_a_training_leaves_a_result_a_picture_and_two_checkpoints(solid: Solid, 
     assert (folder / "checkpoint_final.pth").is_file()
     assert 0 <= trainer.logger.get_value("mean_fg_dice", step=-1) <= 1
     assert "labels are not read" in log_of(trainer)
+    assert ("patches in a batch PretextContrastive tells each view from" in log_of(trainer)) == (name == CONTRASTIVE)
 
 
 @pytest.mark.parametrize("name", ALL)
