@@ -240,7 +240,7 @@ def test_the_summary_says_at_what_size() -> None:
         )
     )
     size = page.summary(ledger)[-1]
-    assert size.startswith("Size on Liver 3D: 9 to 50 epochs, patch 16x16x16 or 8x8x8, baselines reached 0.45 to 0.75 ")
+    assert size.startswith("Size on Liver 3D: 9 to 50 epochs, patch 8x8x8 or 16x16x16, baselines reached 0.45 to 0.75 ")
     # The median of what is undecided only.
     assert size.endswith("Half of the undecided intervals are wider than ±0.2.")
 
