@@ -59,9 +59,11 @@ class nnUNetTrainerAsAnnotated(TrickTrainer):
         if grown == old:
             yield f"AsAnnotated changes nothing: 'annotate grow' has added no labels for fold {self.fold}"
             return
+        left_out = len(grown) - len(old)
+        images = f", and {left_out} images without one are left out" if left_out else ""
         self._log_plainly(
             f"AsAnnotated: {len(set(grown) - set(old))} of {len(grown)} training cases have added labels. "
-            f"Old label maps are used, and {len(grown) - len(old)} images without one are left out"
+            f"Their old label maps are used{images}"
         )
 
 

@@ -43,7 +43,7 @@ def test_label_maps_with_added_labels_are_replaced_by_the_old_ones(own_bench: Be
         assert list(trainer._notes()) == []
         log = "".join(file.read_text() for file in Path(trainer.output_folder).glob("training_log*.txt"))
         assert f"AsAnnotated: {len(old) + 1} of {len(old) + 1} training cases have added labels" in log
-        assert "1 images without one are left out" in log
+        assert "and 1 images without one are left out" in log
         with own_bench.room(trainers.find("nnUNetTrainer_2epochs"), SITUATION) as plain:
             assert plain.build().do_split()[0] == grown  # what the trick is compared with
 

@@ -24,6 +24,7 @@ from nnunet_tricks.nnunet.folders import Folders
 from nnunet_tricks.tricks.inference.predict import PredictionWork
 from nnunet_tricks.tricks.semisupervised.growing.grow import grow
 from nnunet_tricks.tricks.semisupervised.growing.protocol import labellers, may_label
+from nnunet_tricks.tricks.semisupervised.growing.report import GrowReport
 from nnunet_tricks.tricks.semisupervised.growing.settings import GrowSettings
 from tests.tricks.inference.conftest import with_noise
 
@@ -255,3 +256,15 @@ def test_only_models_that_have_not_seen_its_validation_cases_label_for_a_fold(tm
         "2": [2],
     }
     assert all(may_label(splits, fold, fold) for fold in range(3))
+
+
+def test_classes_that_get_no_label_are_warned_of() -> None:
+    report = GrowReport("Dataset950_Made", {}, {}, kept={"background": 0.8, "kidney": 0.3, "tumour": 0.0, "cyst": None})
+    report.note_starved_classes()
+    (note,) = report.notes
+    assert "no label of tumour, cyst was added" in note
+    assert "tumour=0.7" in note
+    for kept in ({"background": 0.8, "kidney": 0.3}, {"background": 0.0, "kidney": None}):
+        fine = GrowReport("Dataset950_Made", {}, {}, kept=kept)
+        fine.note_starved_classes()
+        assert fine.notes == []

@@ -74,6 +74,7 @@ def grow(
         known = read_manifest(folders, source.name)["cases"] if manifest.is_file() else {}
         link_cases(data, source, known, whole=settings.final)
         write_labels(data, source, members, predictions, make, settings, report)
+        report.note_starved_classes()
         data.link_test(folders.cases(source.name, "Ts"))
         record = {
             "grown_from": source.name,

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from nnunet_tricks.utilities.wording import some
+
+BACKGROUND = "background"
+
 
 @dataclass
 class GrowReport:
@@ -30,3 +34,12 @@ class GrowReport:
     left_out: list[str] = field(default_factory=list)
     configurations: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    def note_starved_classes(self) -> None:
+        """Warn of classes of which nothing was kept, where others have new labels."""
+        starved = [name for name, share in self.kept.items() if name != BACKGROUND and not share]
+        if starved and any(self.kept.values()):
+            self.notes.append(
+                f"no label of {some(starved)} was added, and a training on these labels sees what is around it: it may "
+                f"learn that there is none. Give a lower threshold, such as {starved[0]}=0.7, or take better models"
+            )
