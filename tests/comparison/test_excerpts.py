@@ -34,7 +34,9 @@ def test_the_command_writes_what_the_report_says(tmp_path: Path) -> None:
 
 
 def test_several_tables_stand_below_their_names() -> None:
-    table = excerpts.verdict_table((ROOT / excerpts.DOCUMENTS[Path("experiments", "trained_models", "README.md")]).read_text())
+    table = excerpts.verdict_table(
+        (ROOT / excerpts.DOCUMENTS[Path("experiments", "trained_models", "README.md")]).read_text()
+    )
     assert table.startswith("**hippocampus**\n\n| method |")
     assert "\n\n**polyps**\n\n| method |" in table
 
