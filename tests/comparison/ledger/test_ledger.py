@@ -260,11 +260,11 @@ def advice(*tricks: str, made: str = "2026-11-01T00:00:00+00:00") -> dict:
 
 def test_advice_is_scored_by_what_came_later() -> None:
     ledger = read_ledger()
-    (score,) = scores_of([advice("ExpLog", "LovaszCE", "NoMirroring")], ledger)
+    (score,) = scores_of([advice("ExpLog", "LovaszCE", "Hausdorff")], ledger)
     tried = {trick.trick: trick for trick in score.tried}
     assert tried["ExpLog"].advised
     assert not tried["Boundary"].advised
-    assert score.untried == ("NoMirroring",)
+    assert score.untried == ("Hausdorff",)
     assert [trick.word for trick in score.tried if trick.advised] == ["within noise", "helps"]
     table = [
         [
