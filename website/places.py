@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from posixpath import dirname, join, normpath, relpath
 
+from nnunet_tricks.comparison.ledger.rows import IN_CHECKOUT
+
 ROOT = Path(__file__).resolve().parents[1]
 
 ROOT_PAGES = {
@@ -17,8 +19,6 @@ ROOT_PAGES = {
     "CHANGELOG.md": "changelog.md",
 }
 """Files at the root of the repository that are pages too. What the README says is on the home page."""
-
-LEDGER = "nnunet_tricks/comparison/ledger/rows.json"
 
 _LINK = re.compile(r"(\]\()(?!https?:|mailto:|#)([^)#\s]+)(#[^)\s]*)?(\))")
 _SHOWN = (".md", ".yaml", ".json", ".jsonl", ".csv", ".tex", ".html", ".png", ".log", ".py", "SHA256SUMS")
@@ -61,7 +61,7 @@ def with_links(text: str, file: str) -> str:
 
 def other_files() -> Iterator[str]:
     """Files outside ``docs/`` that stand on the site: root pages, the ledger, experiments and results of benchmarks."""
-    yield LEDGER
+    yield IN_CHECKOUT.as_posix()
     yield from (name for name in ROOT_PAGES if name != "README.md" and (ROOT / name).is_file())
     for folder in ("experiments", "benchmarks/results"):
         for file in sorted((ROOT / folder).rglob("*")):

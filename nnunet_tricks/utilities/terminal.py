@@ -51,7 +51,8 @@ def wrapped(text: str, columns: int | None, *, first: str = "", rest: str = "") 
     """Lines of whole words.
 
     Args:
-        text: Words. A longer one than a line has a line of its own; a name is broken as ``name_lines`` does it.
+        text: Words. A longer one than a line has a line of its own, further to the left where that helps; a name is
+            broken as ``name_lines`` does it.
         columns: Longest line; None for a single line, however long.
         first: Text before the first line.
         rest: Text before all others.
@@ -61,6 +62,8 @@ def wrapped(text: str, columns: int | None, *, first: str = "", rest: str = "") 
         ['- cross-entropy', '  with', '  --weights']
         >>> wrapped("cross-entropy with --weights", None, first="- ")
         ['- cross-entropy with --weights']
+        >>> wrapped("see experiments/blocks", 20, first="        ", rest="        ")
+        ['        see', '  experiments/blocks']
     """
     if columns is None:
         return [first + text]
@@ -76,7 +79,13 @@ def wrapped(text: str, columns: int | None, *, first: str = "", rest: str = "") 
         break_long_words=False,
         break_on_hyphens=False,
     )
-    return lines or [first.rstrip()]
+    return [_within(line, columns) for line in lines] or [first.rstrip()]
+
+
+def _within(line: str, columns: int) -> str:
+    """A line with a single word, further to the left where it would end beyond the edge."""
+    word = line.strip()
+    return line if len(line) <= columns or " " in word else " " * max(columns - len(word), 0) + word
 
 
 def say(text: str, *, first: str = "", rest: str = "") -> None:

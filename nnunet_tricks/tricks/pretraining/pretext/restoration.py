@@ -55,9 +55,9 @@ class RestorationTrainer(PretextTrainer):
         Its output begins at 0, the mean of normalised images. Else the first steps would shrink the last features until
         the output is no longer larger than the image, and a training that starts from them would see next to nothing.
         """
-        output: Any = network.decoder.seg_layers[-1]  # type: ignore[union-attr, index]
-        nn.init.zeros_(output.weight)
-        nn.init.zeros_(output.bias)
+        decoder: Any = network.decoder
+        nn.init.zeros_(decoder.seg_layers[-1].weight)
+        nn.init.zeros_(decoder.seg_layers[-1].bias)
         return without_skips(network) if cls.parameters[cls.pretext_trick].noskips else network
 
     def _build_loss(self) -> nn.Module:
