@@ -31,10 +31,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("out", type=Path)
     parser.add_argument("--steps", type=int, default=20)
     chosen = parser.parse_args(arguments)
-    measured = _measure(chosen)
+    try:
+        measured = _measure(chosen)
+    finally:
+        # Loading processes would outlive this one, and whoever reads its output would wait for them forever.
+        for child in multiprocessing.active_children():
+            child.kill()
+            child.join()
     chosen.out.write_text(json.dumps(measured, indent=1), encoding="utf-8")
     sys.stdout.flush()
-    # Loading processes would keep this one waiting.
+    # Threads that pass on the batches of the loading processes would keep this one waiting.
     os._exit(0)
 
 

@@ -1,7 +1,11 @@
 """How many of nnU-Net's workers keep a device busy."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +14,7 @@ from nnunet_tricks.conformance.bench import Bench
 from nnunet_tricks.conformance.grid import Situation
 from nnunet_tricks.door import trainers
 from nnunet_tricks.experiment.loading import Loading, cores, measure_loading
+from nnunet_tricks.experiment.processes import MARK, end_leftovers
 
 ROOM = Loading(
     step=0.2, stock=3.0, ours=0.5, stock_memory=900_000_000, ours_memory=600_000_000, workers=12, cores=8, free=64 << 30
@@ -61,6 +66,30 @@ def test_both_augmentations_are_measured(bench: Bench) -> None:
     assert loading is not None
     assert loading.stock > 0 < loading.ours
     assert loading.sentences
+
+
+LOADING_GOES_ON = """
+import multiprocessing, sys, time
+from nnunet_tricks.experiment import timing
+
+def measured(arguments):
+    multiprocessing.Process(target=time.sleep, args=(120,), daemon=True).start()
+    return {"step": 0.1}
+
+timing._measure = measured
+timing.main(["Dataset001", "2d", "nnUNetPlans", "nnUNetTrainer", "cpu", sys.argv[1]])
+"""
+
+
+def test_loading_processes_end_with_the_measurement(tmp_path: Path) -> None:
+    """Else they keep the output open, and whoever reads it waits for them."""
+    out = tmp_path / "timing.json"
+    done = subprocess.run(
+        [sys.executable, "-c", LOADING_GOES_ON, str(out)], env={**os.environ, MARK: str(tmp_path)}, check=False
+    )
+    assert end_leftovers(tmp_path) == 0
+    assert done.returncode == 0
+    assert json.loads(out.read_text(encoding="utf-8")) == {"step": 0.1}
 
 
 def test_a_data_set_that_is_not_preprocessed_is_refused(

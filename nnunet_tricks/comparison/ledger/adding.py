@@ -163,7 +163,7 @@ def _rows(report: str, view: SectionView, experiment: Experiment) -> Iterator[Le
             dataset=_dataset(section.dataset),
             dimension=dimension_of(way.configuration),
             part=section.part,
-            trick=" + ".join([*map(str, names.added), *names.settings, *also]) or _left_out_words(names.left_out),
+            trick=names.named(also),
             tricks=tuple(
                 dict.fromkeys(
                     [
@@ -220,6 +220,15 @@ class _TrickDifference:
     base: tuple[Trick, ...]
     settings: tuple[str, ...]
 
+    def named(self, also: Sequence[str] = ()) -> str:
+        """Name of the difference in the ledger.
+
+        Args:
+            also: Plans and configuration, where they differ too.
+        """
+        added = " + ".join([*map(str, self.added), *self.settings, *also])
+        return added or f"without {', '.join(map(str, self.left_out))}"
+
 
 def _difference(baseline: str, trainer: str) -> _TrickDifference:
     own, _, settings = trainer.partition(after_training.MARK)
@@ -238,19 +247,12 @@ def _difference(baseline: str, trainer: str) -> _TrickDifference:
     )
 
 
-def _left_out_words(left_out: Sequence[Trick]) -> str:
-    return f"without {', '.join(map(str, left_out))}"
-
-
 def _interactions(report: str, sections: Sequence[SectionView]) -> Iterator[LedgerInteraction]:
     for comparison in dimension_comparisons(view.compared for view in sections):
         baseline = next(view.section.ways[0].trainer for view in sections if view.section.dataset == comparison.dataset)
         for dimension in comparison.effects:
             effect = dimension.effect
-            trick = ALL_TRICKS
-            if dimension.trick:
-                names = _difference(baseline, dimension.trick)
-                trick = " + ".join(map(str, names.added)) or _left_out_words(names.left_out)
+            trick = _difference(baseline, dimension.trick).named() if dimension.trick else ALL_TRICKS
             yield LedgerInteraction(
                 report=report,
                 dataset=_dataset(comparison.dataset),
