@@ -47,6 +47,17 @@ def best_of(metric: str) -> float:
     return 1.0 if better_of(metric) == "higher" else 0.0
 
 
+def span_of(metric: str) -> float:
+    """The largest difference that two values of a metric can have; infinite where there is none.
+
+    Examples:
+        >>> span_of("Dice"), span_of("NSD@1"), span_of("HD95")
+        (1.0, 1.0, inf)
+    """
+    known = _known(metric)
+    return 1.0 if known is not None and known.share else math.inf
+
+
 def alarm_of(metric: str) -> float | None:
     """The highest value that a false alarm can have where nothing is; None if it is a convention, as in distances.
 

@@ -29,6 +29,7 @@ class Metric:
         missed: Value where only the truth has voxels.
         invented: Value where only the prediction has voxels.
         tolerance: Distance that counts as none, for metrics that have one.
+        share: Whether every value lies between 0 and 1.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Metric:
     missed: Empty = 0.0
     invented: Empty = 0.0
     tolerance: float | None = None
+    share: bool = False
 
     def __call__(self, pair: MaskPair) -> float:
         """Compute the metric for two masks.

@@ -31,6 +31,7 @@ METRICS = (
         better="higher",
         function=_recall,
         invented=UNDEFINED,
+        share=True,
     ),
     Metric(
         name="lesion_precision",
@@ -39,6 +40,7 @@ METRICS = (
         unit="1",
         better="higher",
         function=_precision,
+        share=True,
     ),
     Metric(
         name="lesion_F1",
@@ -47,6 +49,7 @@ METRICS = (
         unit="1",
         better="higher",
         function=_f1,
+        share=True,
     ),
     Metric(
         name="lesion_FN",

@@ -56,6 +56,7 @@ METRICS = (
         unit="1",
         better="higher",
         function=dice,
+        share=True,
     ),
     Metric(
         name="IoU",
@@ -64,6 +65,7 @@ METRICS = (
         unit="1",
         better="higher",
         function=iou,
+        share=True,
     ),
     Metric(
         name="IoU_macro",
@@ -77,6 +79,7 @@ METRICS = (
         function=macro_iou,
         missed="formula",
         invented="formula",
+        share=True,
     ),
     Metric(
         name="recall",
@@ -86,6 +89,7 @@ METRICS = (
         better="higher",
         function=lambda pair: pair.tp / pair.true,
         invented=UNDEFINED,
+        share=True,
     ),
     Metric(
         name="precision",
@@ -94,6 +98,7 @@ METRICS = (
         unit="1",
         better="higher",
         function=lambda pair: pair.tp / pair.predicted,
+        share=True,
     ),
     Metric(
         name="volume_difference",
@@ -149,6 +154,7 @@ METRICS = (
         function=lambda _: UNDEFINED,
         both_empty=1.0,
         missed=UNDEFINED,
+        share=True,
     ),
     Metric(
         name="empty_FP_volume",
@@ -181,6 +187,7 @@ METRICS = (
         unit="1",
         better="higher",
         function=f_beta,
+        share=True,
     ),
     Metric(
         name="MAE",
@@ -192,6 +199,7 @@ METRICS = (
         both_empty="formula",
         missed="formula",
         invented="formula",
+        share=True,
     ),
 )
 

@@ -38,6 +38,7 @@ def _published(
     both_empty: Empty = 0.0,
     missed: Empty = 0.0,
     invented: Empty = 0.0,
+    share: bool = False,
 ) -> Metric:
     return Metric(
         name=f"published_{name}",
@@ -49,12 +50,13 @@ def _published(
         both_empty=both_empty,
         missed=missed,
         invented=invented,
+        share=share,
     )
 
 
 METRICS = (
-    _published("DSC", "2 TP / (|P| + |G|)", dice),
-    _published("JC", "TP / union, called a distance in the paper", iou, both_empty=UNDEFINED),
+    _published("DSC", "2 TP / (|P| + |G|)", dice, share=True),
+    _published("JC", "TP / union, called a distance in the paper", iou, both_empty=UNDEFINED, share=True),
     _published(
         "conformity",
         "(3 Dice - 2) / Dice, but 0 where Dice is not above 0.01. So a complete failure beats a near failure",
@@ -65,6 +67,7 @@ METRICS = (
         "1.3 P R / (0.3 P + R + 0.0001) with precision P and recall R, called F1 in the paper. The truth itself scores "
         "0.9999",
         _f_beta,
+        share=True,
     ),
     _published(
         "MAE",
@@ -74,6 +77,7 @@ METRICS = (
         both_empty="formula",
         missed="formula",
         invented="formula",
+        share=True,
     ),
     _published(
         "RVD",

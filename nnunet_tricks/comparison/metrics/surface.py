@@ -132,4 +132,5 @@ def _tolerant(
         better="higher",
         function=function,
         tolerance=tolerance,
+        share=True,
     )

@@ -15,6 +15,7 @@ from nnunet_tricks.comparison.statistics.model import CaseDifference, Effect, In
 from nnunet_tricks.comparison.statistics.multiple import holm
 from nnunet_tricks.comparison.statistics.significance import permutation, t_test, wilcoxon
 from nnunet_tricks.comparison.statistics.values import Array, Values, nanmean
+from nnunet_tricks.comparison.undefined import span_of
 
 MEAN = "mean of classes"
 TIE = 0.01
@@ -91,12 +92,18 @@ def effects_of(
             "t_test": _corrected([of_contrast[place].t_test for of_contrast in parts]),
         }
         for number, (difference, weights) in enumerate(zip(differences, contrasts, strict=True)):
-            low, high = (float(end[place]) for end in ends[number])
+            most = _most(values.metric, weights)
+            low, high = (float(np.clip(end[place], -most, most)) for end in ends[number])
             of_tests = {name: test[number] for name, test in tests.items()}
             effects[number][label] = _effect(
                 values, difference, place, parts[number][place], Interval(low, high), of_tests, label, better, weights
             )
     return effects
+
+
+def _most(metric: str, weights: Mapping[int, float]) -> float:
+    """The largest value of a contrast: with few runs, Student's quantiles reach beyond what is possible."""
+    return span_of(metric) * sum(weight for weight in weights.values() if weight > 0)
 
 
 def _corrected(p: Sequence[float]) -> list[Significance]:
@@ -146,6 +153,9 @@ def _effect(
     has_runs = contrasted.has_runs
     one_sided, unexplained, infinite = _special_cases(values, place, weights)
     threshold = TIE * (1 + 1e-9)
+    least = detectable(
+        contrasted.variance_cases, contrasted.freedom_cases, contrasted.trainings, contrasted.freedom_trainings
+    )
     return Effect(
         label=label,
         metric=values.metric,
@@ -162,14 +172,7 @@ def _effect(
         error_cases=float(np.sqrt(contrasted.variance_cases[place])),
         error_runs=float(np.sqrt(contrasted.variance_runs[place])) if has_runs else float("nan"),
         freedom=float(freedom(contrasted)[place]),
-        detectable=float(
-            detectable(
-                contrasted.variance_cases,
-                contrasted.freedom_cases,
-                contrasted.trainings,
-                contrasted.freedom_trainings,
-            )[place]
-        ),
+        detectable=float(np.where(least[place] > _most(values.metric, weights), np.inf, least[place])),
         **tests,
         false_claim=tests["p"].p / 2 if has_runs else float("nan"),
         false_claim_cases=false_claim(by_case),

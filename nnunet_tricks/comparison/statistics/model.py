@@ -82,8 +82,9 @@ class Effect:
         unit: Unit of the difference, of the interval and of all other values with a unit.
         better: Direction of the metric: ``higher``, ``lower`` or ``zero``.
         difference: Trick minus baseline; mean over the cases in which the metric is defined for any method.
-        interval: 95 % interval of the difference. With ``has_runs`` it covers both retraining and new cases. Without
-            it, it covers new cases predicted by exactly these trained models.
+        interval: 95 % interval of the difference, cut off at differences that the metric cannot have. With
+            ``has_runs`` it covers both retraining and new cases. Without it, it covers new cases predicted by exactly
+            these trained models.
         has_runs: Whether there are reruns, so that the interval includes how trainings differ.
         cases: Number of pairs.
         one_sided: Number of cases in which the metric is undefined for one of the two methods: one correctly predicts
@@ -94,7 +95,8 @@ class Effect:
         error_cases: Standard error from the cases.
         error_runs: Standard error from trainings; NaN without reruns.
         freedom: Degrees of freedom of both errors together (Satterthwaite).
-        detectable: Smallest true difference that this design detects with a power of 80 %.
+        detectable: Smallest true difference that this design detects with a power of 80 %; infinite if that is more
+            than two values of the metric can differ.
         p: Test of no difference, including the run-to-run part where it is known. The verdict uses it.
         wilcoxon: Wilcoxon's signed rank test over groups. Like the next two it judges the trained models only.
         permutation: Permutation test that flips the signs of the groups' differences.

@@ -61,6 +61,16 @@ def test_definitions_agree_with_each_other(case) -> None:
     assert METRICS["RVD"](pair) == pytest.approx(case[0].sum() / case[1].sum() - 1)
 
 
+@settings(max_examples=40)
+@given(masks(empty=True))
+def test_shares_lie_between_0_and_1(case) -> None:
+    prediction, truth, spacing = case
+    pair = LabelMapPair(prediction.astype(int), truth.astype(int), spacing).pair([1])
+    shares = {name: metric(pair) for name, metric in METRICS.items() if metric.share}
+    assert len(shares) > 15
+    assert all(math.isnan(value) or 0 <= value <= 1 for value in shares.values()), shares
+
+
 @given(masks())
 def test_macro_iou_as_scikit_learn(case) -> None:
     from sklearn.metrics import jaccard_score

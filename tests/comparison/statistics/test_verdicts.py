@@ -41,6 +41,16 @@ def test_without_reruns_nothing_helps_or_hurts(gain) -> None:
     assert math.isnan(statistics.primary(trick).false_claim)
 
 
+@pytest.mark.parametrize(("metric", "within"), [("Dice", True), ("NSD@2", True), ("HD95", False)])
+def test_an_interval_ends_where_differences_end(metric: str, within: bool) -> None:
+    """Two runs that differ much know so little that Student's interval is wider than all that is possible."""
+    statistics = analysed(noisy(RNG(0), 2, 40), noisy(RNG(1), 2, 40) * [[0.2], [1.0]], folds=1, metric=metric)
+    effect = statistics.primary(statistics.tricks[0])
+    assert ((effect.interval.low, effect.interval.high) == (-1, 1)) == within
+    assert within or (effect.interval.low < -1 and effect.interval.high > 1)
+    assert math.isinf(effect.detectable) == within
+
+
 def test_reruns_of_the_trick_alone_do_not_count() -> None:
     statistics = analysed(noisy(RNG(0), 1, 60), noisy(RNG(1), 3, 60, gain=0.3))
     assert words(statistics) == [UNDECIDED]
