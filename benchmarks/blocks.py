@@ -52,6 +52,8 @@ MOST_3D = {"DepthwiseSeparable": 0.8}
 """The same, for volumes only."""
 CHANNELS = 64
 """Channels of the modules that are compared with MONAI's."""
+MODULE_ROUNDS = 100
+"""Rounds of these comparisons, which take milliseconds."""
 
 
 def main() -> None:
@@ -65,7 +67,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    settings = {"clock": "CPU time", "threads": arguments.threads, "rounds": arguments.rounds}
+    settings = {
+        "clock": "CPU time",
+        "threads": arguments.threads,
+        "rounds": arguments.rounds,
+        "module rounds": MODULE_ROUNDS,
+    }
     results: dict[str, Any] = {}
     modules: dict[str, Any] = {}
     if arguments.out and arguments.out.exists():
@@ -73,7 +80,7 @@ def main() -> None:
         if settings.items() <= earlier.items():
             results, modules = earlier["blocks"], earlier["beside MONAI"]
     for name, pair in [] if arguments.only or modules or arguments.counts else beside_monai():
-        modules[name] = paired(pair, baseline="MONAI", rounds=4 * arguments.rounds, clock=process_time)["ours"]
+        modules[name] = paired(pair, baseline="MONAI", rounds=MODULE_ROUNDS, clock=process_time)["ours"]
         print(f"{name:30} {modules[name]['ratio']:.2f} of MONAI's", flush=True)
         if arguments.out:
             save(arguments.out, {**settings, "blocks": results, "beside MONAI": modules})
