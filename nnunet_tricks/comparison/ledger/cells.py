@@ -44,6 +44,11 @@ class LedgerLine:
     p: float | None
 
     @property
+    def is_bare(self) -> bool:
+        """Whether the trick was added to the trick paper's base, and not to nnU-Net's default."""
+        return any(cell.row.is_bare for cell in self.cells.values())
+
+    @property
     def words(self) -> set[str]:
         """All verdicts of its cells."""
         return {cell.row.word for cell in self.cells.values()}

@@ -30,7 +30,10 @@ def as_markdown(ledger: Ledger) -> str:
     """What moved anything, the table of tricks by data sets, trick by dimension, each row, and the reports."""
     lines, columns = lines_of(ledger), columns_of(ledger)
     parts = ["## In one minute", *_summary(ledger, lines)]
-    parts += ["## Tricks by data sets", _table(_header(columns), [_line(line, columns) for line in lines])]
+    for title, bare in (("Tricks by data sets", False), ("On the bare base", True)):
+        if shown := [line for line in lines if line.is_bare == bare]:
+            of_shown = [column for column in columns if any(column in line.cells for line in shown)]
+            parts += [f"## {title}", _table(_header(of_shown), [_line(line, of_shown) for line in shown])]
     if ledger.interactions:
         parts += ["## Trick by dimension", _by_dimension(ledger)]
     wheres = list(dict.fromkeys(f"- {row.data}: {sentence}" for row in ledger.rows for sentence in row.where))

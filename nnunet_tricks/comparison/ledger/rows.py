@@ -22,6 +22,9 @@ IN_CHECKOUT = Path("nnunet_tricks", "comparison", "ledger", "rows.json")
 DECIDED = ("helps", "hurts")
 WITHIN_NOISE, UNDECIDED = "within noise", "undecided"
 
+BARE = {"MedISeg2D": "the bare base", "MedISeg3D": "the bare base"}
+"""The bases of the trick paper in 2D and 3D, and one name for both: the column of a table tells the dimension."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class LedgerReport:
@@ -132,6 +135,11 @@ class LedgerRow:
         return name_of(self.trick, self.base)
 
     @property
+    def is_bare(self) -> bool:
+        """Whether the trick was added to the trick paper's base, and not to nnU-Net's default."""
+        return not BARE.keys().isdisjoint(self.base)
+
+    @property
     def data(self) -> str:
         """Data set with the dimension, as the tables name a column."""
         return f"{self.dataset} {self.dimension}D" if self.dimension else self.dataset
@@ -238,10 +246,10 @@ def name_of(trick: str, base: tuple[str, ...]) -> str:
     """A trick with the base that it was added to.
 
     Examples:
-        >>> name_of("Tversky", ()), name_of("Freeze", ("Adam_lr0p001",))
-        ('Tversky', 'Freeze on Adam_lr0p001')
+        >>> name_of("Tversky", ()), name_of("Freeze", ("Adam_lr0p001",)), name_of("OHEM", ("MedISeg3D",))
+        ('Tversky', 'Freeze on Adam_lr0p001', 'OHEM on the bare base')
     """
-    return f"{trick} on {', '.join(base)}" if base else trick
+    return f"{trick} on {', '.join(BARE.get(word, word) for word in base)}" if base else trick
 
 
 def interval_of(low: float | None, high: float | None) -> str:

@@ -230,6 +230,19 @@ def test_lines_and_cells() -> None:
     assert chosen([distances]) is distances
 
 
+def test_the_bare_base_has_a_table_of_its_own() -> None:
+    bare = [row("OHEM", name, 0.1, base=(base,)) for name, base in (("Liver", "MedISeg3D"), ("Skin", "MedISeg2D"))]
+    ledger = replace(read_ledger(), rows=(row("OHEM", "Kidney", -0.1), *bare))
+    assert [(line.name, line.is_bare, len(line.cells)) for line in lines_of(ledger)] == [
+        ("OHEM", False, 1),
+        ("OHEM on the bare base", True, 2),
+    ]
+    default, of_bare = page.as_markdown(ledger).split("## On the bare base")
+    assert "| trick | Kidney 3D |" in default
+    assert "| trick | Liver 3D | Skin 3D |" in of_bare
+    assert "Kidney" not in of_bare.partition("## ")[0]
+
+
 def test_the_summary_says_at_what_size() -> None:
     wide = {"low": -0.2, "high": 0.2, "of_baseline": 0.5}
     ledger = Ledger(

@@ -35,7 +35,9 @@ def test_the_log_says_where_and_at_what_cost(bench: Bench) -> None:
     assert any("SqueezeExcitation: " in line and "multiply-adds a patch (+0." in line for line in lines)
 
 
-@pytest.mark.parametrize("name", ["IFEEntropy", "Residual", "ShapeStream", "SqueezeExcitation", "TwoPointFiveD", "Wider"])
+@pytest.mark.parametrize(
+    "name", ["IFEEntropy", "Residual", "ShapeStream", "SqueezeExcitation", "TwoPointFiveD", "Wider"]
+)
 def test_a_stage_of_one_voxel_is_refused_before_a_folder_is_made(bench: Bench, name: str) -> None:
     with bench.room(found(name), Situation("labels", "2d", True)) as run:
         plans = deepcopy(run.data.plans)
