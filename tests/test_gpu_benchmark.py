@@ -23,6 +23,13 @@ def test_what_is_packed() -> None:
     assert len(pack.needed(["numpy"])) == 1
 
 
+def test_nothing_is_packed_without_our_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pack, "OURS", "nnunet_tricks_that_nobody_installed")
+    with pytest.raises(SystemExit, match=r"is not installed for .*: pip install '.\[networks\]'"):
+        pack.main([str(tmp_path / "packed")])
+    assert not (tmp_path / "packed").exists()
+
+
 def test_the_packed_modules_run_without_the_checkout(tmp_path: Path) -> None:
     pack.copy_scripts(tmp_path)
     assert not list(tmp_path.rglob("pack.py"))

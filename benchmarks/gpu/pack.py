@@ -43,9 +43,10 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", type=Path, help="folder to make")
     parser.add_argument("--only", nargs="+", metavar="PACKAGE", help="pack only these, to try the script")
     arguments = parser.parse_args(words)
+    requirements = [str(ROOT), *needed(arguments.only)]
     wheels = arguments.folder / "wheels"
     wheels.mkdir(parents=True, exist_ok=True)
-    for requirement in [str(ROOT), *needed(arguments.only)]:
+    for requirement in requirements:
         print(requirement, flush=True)
         command = [
             sys.executable,
@@ -78,7 +79,18 @@ def copy_scripts(folder: Path) -> None:
 
 
 def needed(only: Sequence[str] | None) -> list[str]:
-    """Every package that ours needs, with the version that is installed here."""
+    """Every package that ours needs, with the version that is installed here.
+
+    Raises:
+        SystemExit: If ours is not installed, so that nobody knows the versions.
+    """
+    try:
+        distribution(OURS)
+    except PackageNotFoundError:
+        raise SystemExit(
+            f"{OURS} is not installed for {sys.executable}, whose versions are packed: "
+            f"pip install '.[{','.join(EXTRAS)}]'"
+        ) from None
     wanted = {normal(name) for name in only} if only is not None else None
     names = sorted(set(closure(OURS, EXTRAS)) - {normal(OURS)})
     return [
