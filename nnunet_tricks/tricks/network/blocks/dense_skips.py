@@ -8,7 +8,8 @@ supervision.
 
 ``prune`` leaves out that many of the deepest stages when the trained network predicts: its output is then that of node
 $X^{0,L-prune}$ of L. The training is the same whatever ``prune`` is, so a checkpoint of the same training under a name
-with another ``prune`` loads strictly. It needs deep supervision, which trains these outputs.
+with another ``prune`` loads strictly. Only ``MeanTeacher`` trains otherwise: its teacher predicts. ``prune`` needs deep
+supervision, which trains these outputs.
 
 nnU-Net's own decoder is the last node of each stage, with wider first convolutions. With weights of zero for what is
 wider, the network computes what the planned one does.
@@ -45,8 +46,8 @@ def put_nodes(network: Any, *, single: bool, prune: int) -> NestedDecoder:
     Raises:
         ValueError: If the network is of another kind, has too few stages, or cannot be pruned.
     """
-    decoder = NestedDecoder(with_parts(network, "DenseSkips"), single=single, prune=prune)
-    depth = len(decoder.stages)
+    planned = with_parts(network, "DenseSkips")
+    depth = len(planned.stages)
     if depth < 2:
         raise ValueError(
             f"DenseSkips needs a network of at least 3 stages, which has nodes between encoder and decoder, got "
@@ -56,6 +57,7 @@ def put_nodes(network: Any, *, single: bool, prune: int) -> NestedDecoder:
         raise ValueError(
             f"prune of DenseSkips must be at most {depth - 1} in a network of {depth + 1} stages, got {prune}"
         )
+    decoder = NestedDecoder(planned, single=single, prune=prune)
     network.decoder = decoder
     for layer in decoder.new_layers():
         draw_weights(layer, network)

@@ -7,6 +7,7 @@ convolutions with gaps in their place: the dense atrous convolution block has br
 
 Here are CE-Net's branches, joined as in the Inception module: each makes a quarter of the planned channels. CE-Net adds
 branches of full width to the input, once, in the deepest stage. That would cost several times the plan in each stage.
+Its branches with gaps also end in a convolution of one voxel, which is left out here, as the next unit joins them.
 Every convolution has its norm and nonlinearity. Where a stage is smaller than a rate, the outer weights of that
 convolution only see the padding, so that it is one of fewer voxels.
 """

@@ -17,6 +17,7 @@ from dynamic_network_architectures.building_blocks.simple_conv_blocks import Sta
 from dynamic_network_architectures.building_blocks.unet_decoder import UNetDecoder
 from torch import Tensor, nn
 
+from nnunet_tricks.tricks.network.blocks.planned_layers import PlannedLayers
 from nnunet_tricks.tricks.network.enhancement.decoder import EnhancedDecoder, widen
 
 
@@ -51,6 +52,7 @@ class NestedNode(nn.Module):
             encoder.dropout_op_kwargs,
             encoder.nonlin,
             encoder.nonlin_kwargs,
+            PlannedLayers.of(encoder).nonlin_first,
         )
 
     def forward(self, row: Sequence[Tensor], below: Tensor) -> Tensor:

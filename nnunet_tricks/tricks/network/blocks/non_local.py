@@ -90,9 +90,13 @@ class NonLocalAttention(BeginsAsIdentity):
 
     def view(self, features: Tensor) -> Tensor:
         """How much all voxels look at a voxel on average, (B, *spatial); voxels of a cell have the same value."""
+        size = features.shape[2:]
         _, key, _ = self._embedded(features)
-        looked_at = self.coefficients(features).mean(1).reshape(len(features), 1, *key.shape[2:])
-        return F.interpolate(looked_at, size=features.shape[2:], mode="nearest").squeeze(1)
+        looked_at = self.coefficients(features).mean(1).reshape(len(features), *key.shape[2:])
+        for axis, (side, step) in enumerate(zip(size, cell_size(size, self.tokens), strict=True), start=1):
+            # The last cell may be smaller than the others, so the map is not simply enlarged.
+            looked_at = looked_at.repeat_interleave(step, dim=axis).narrow(axis, 0, side)
+        return looked_at
 
     def _embedded(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         cell = cell_size(features.shape[2:], self.tokens)

@@ -97,16 +97,21 @@ def units_of(lengths: Sequence[float], skips: int) -> tuple[int, ...]:
         skips: Number of skip connections.
 
     Raises:
-        ValueError: If there are more numbers than skip connections, a number is not whole, or all are 0.
+        ValueError: If there is no skip connection, there are more numbers than skip connections, a number is not whole,
+            or all are 0.
 
     Examples:
         >>> units_of((4.0, 3.0, 2.0, 1.0), 6)
         (4, 3, 2, 1, 1, 1)
     """
     chosen = whole_numbers(lengths, name="n of ResidualPath", low=0)
+    if not skips:
+        raise ValueError("ResidualPath needs a network of at least 2 stages, which has a skip connection: plan more")
     if len(chosen) > skips:
+        shorter = "x".join(["1"] * skips)
         raise ValueError(
-            f"n of ResidualPath names units of {len(chosen)} skip connections, and the network has {skips}: name fewer"
+            f"n of ResidualPath has numbers for {len(chosen)} skip connections, and the network has {skips}: give as "
+            f"many or fewer, such as ResidualPath_n{shorter}"
         )
     if not any(chosen):
         raise ValueError("n of ResidualPath must be at least 1 for one skip connection, got only zeros")

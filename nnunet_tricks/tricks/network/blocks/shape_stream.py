@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch._dynamo import OptimizedModule
 from torch.nn.parallel import DistributedDataParallel
 
+from nnunet_tricks.training.planned import Planned
 from nnunet_tricks.tricks.network.blocks.cost import log_cost
 from nnunet_tricks.tricks.network.blocks.gated_shape import ShapeStream
 from nnunet_tricks.tricks.network.blocks.planned_network import PlannedNetworkTrainer
@@ -127,6 +128,12 @@ class ShapedResidualEncoderUNet(ShapedNetwork, ResidualEncoderUNet):
     """nnU-Net's residual network with a shape stream."""
 
 
+UNKNOWN_EDGES = {
+    "MixUp": "MixUp blends two patches, whose edges lie in different places",
+    "PartialLabels": "PartialLabels trains on cases in which some classes, and so their edges, are not annotated",
+}
+"""Tricks beside which the edges of the truth are not those of the image, and why."""
+
 _SHAPED = {PlainConvUNet: ShapedPlainConvUNet, ResidualEncoderUNet: ShapedResidualEncoderUNet}
 
 
@@ -138,6 +145,21 @@ class nnUNetTrainerShapeStream(PlannedNetworkTrainer):
     """
 
     loss: Any
+
+    @classmethod
+    def check_planned(cls, planned: Planned) -> None:
+        """Refuse tricks beside which nobody knows the edges, or that leave out stages which gate the stream."""
+        pruned: Any = cls.parameters.get("DenseSkips")
+        if pruned is not None and pruned.prune:
+            raise ValueError(
+                "prune of DenseSkips leaves out the deepest stages when it predicts, and they gate the ShapeStream: "
+                "take prune or ShapeStream out of the name"
+            )
+        names = {trick.info.name for trick in cls.trainer_name.switched}
+        for name, reason in UNKNOWN_EDGES.items():
+            if name in names and cls.parameters["ShapeStream"].edge:
+                raise ValueError(f"{reason}: take {name} or ShapeStream out of the name, or set edge0 of ShapeStream")
+        super().check_planned(planned)
 
     # Prediction calls this on the class, so the settings can only come from its name.
     @classmethod

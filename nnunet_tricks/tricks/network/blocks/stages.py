@@ -22,6 +22,9 @@ CONVOLUTIONS = 2
 """Convolutions of a unit, as in the papers' blocks and in nnU-Net's residual ones. A planned stage with more has
 several units."""
 
+NODES = "nested.nodes."
+"""Where a decoder has the nodes of U-Net++."""
+
 
 @dataclass(frozen=True)
 class UnitShape:
@@ -97,8 +100,12 @@ class FoundStage:
         Examples:
             >>> FoundStage("encoder.stages.2.0", None).title, FoundStage("decoder.stages.0", None).title
             ('encoder stage 2', 'decoder stage 0')
+            >>> FoundStage("decoder.nested.nodes.0_2.convolutions", None).title
+            'decoder node 0, 2'
         """
         part, _, place = self.name.partition(".")
+        if place.startswith(NODES):
+            return f"{part} node {place.removeprefix(NODES).partition('.')[0].replace('_', ', ')}"
         return f"{part} {place.replace('stages.', 'stage ').partition('.')[0]}"
 
     @property

@@ -47,10 +47,14 @@ def built(
     patch: tuple[int, ...] = (),
 ) -> Any:
     """The network of a trainer, with the same weights for what it has in common with others."""
-    found: Any = trainers.find(f"nnUNetTrainer{trainer}")
     plans = plans_of(configuration, network, stages)
     if patch:
         plans["configurations"][configuration]["patch_size"] = list(patch)
+    return built_from(plans, trainer, configuration)
+
+
+def built_from(plans: dict[str, Any], trainer: str, configuration: str = "2d") -> Any:
+    found: Any = trainers.find(f"nnUNetTrainer{trainer}")
     dataset_json = {"channel_names": {"0": "MRI"}, "labels": {"background": 0, "organ": 1, "core": 2}}
     planned = Planned.of(plans, configuration, dataset_json)
     torch.manual_seed(0)

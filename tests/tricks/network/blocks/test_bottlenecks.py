@@ -143,7 +143,10 @@ def test_voxels_look_at_cells_where_there_are_too_many(size: list[int], tokens: 
     assert prod(size) * seen <= tokens**2
     torch.testing.assert_close(coefficients.sum(-1), torch.ones(1, prod(size)))
     assert attention(features).shape == features.shape
-    assert attention.view(features).shape == (1, *size)
+    # The map shows each voxel what its cell gets, whole cells and the smaller ones at the far end alike.
+    cells = coefficients.mean(1).reshape([ceil(side / step) for side, step in zip(size, cell, strict=True)])
+    expected = [cells[tuple(place // step for place, step in zip(at, cell, strict=True))] for at in np.ndindex(*size)]
+    torch.testing.assert_close(attention.view(features), torch.stack(expected).reshape(1, *size))
     assert bool(list(cap_notes(size, tokens))) == (max(cell) > 1) == (prod(size) > tokens)
     # What does not differ within a cell is the same whether voxels or cells are looked at.
     flat = torch.ones_like(features)

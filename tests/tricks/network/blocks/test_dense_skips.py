@@ -8,7 +8,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.tricks.network.blocks.connected import CLASSES, NETWORKS, SIZES, built, image_of, outputs_of, same, weights
+from tests.tricks.network.blocks.connected import (
+    CLASSES,
+    NETWORKS,
+    SIZES,
+    built,
+    built_from,
+    image_of,
+    outputs_of,
+    plans_of,
+    same,
+    weights,
+)
 
 
 def by_recursion(network: Any, image: Tensor) -> list[Tensor]:
@@ -99,6 +110,33 @@ def test_a_pruned_network_predicts_what_a_node_does_and_computes_no_more(
     assert len(called) == 4 - prune
 
 
+@pytest.mark.parametrize(
+    "trainer",
+    [
+        "AttentionGates_DenseSkips_prune1",
+        "CBAM_DenseSkips_prune1",
+        "DenseSkips_prune1_NonLocalASPP",
+        "DenseSkips_prune1_Residual",
+        "DenseSkips_prune1_ResidualPath",
+        "DenseSkips_prune1_Wider",
+    ],
+)
+def test_a_pruned_network_predicts_beside_other_parts(trainer: str) -> None:
+    network = built(trainer).eval()
+    network.decoder.deep_supervision = False
+    with torch.inference_mode():
+        assert network(image_of("2d")).shape == (2, CLASSES, *SIZES["2d"])
+
+
+def test_nodes_have_the_plans_order_of_layers() -> None:
+    plans = plans_of("2d")
+    plans["configurations"]["2d"]["architecture"]["arch_kwargs"]["nonlin_first"] = True
+    decoder = built_from(plans, "DenseSkips").decoder
+    for stage in (decoder.stages[-1], decoder.nested.nodes["0_1"].convolutions):
+        order = [type(layer).__name__ for layer in stage.convs[0].all_modules]
+        assert order == ["Conv2d", "LeakyReLU", "InstanceNorm2d"]
+
+
 def test_the_compiler_prunes_alike() -> None:
     pruned = built("DenseSkips_prune1").eval()
     pruned.decoder.deep_supervision = False
@@ -118,6 +156,7 @@ def test_a_single_output_has_no_other_heads() -> None:
 @pytest.mark.parametrize(
     ("trainer", "stages", "named"),
     [
+        ("DenseSkips", 1, "needs a network of at least 3 stages"),
         ("DenseSkips", 2, "needs a network of at least 3 stages"),
         ("DenseSkips_prune3", 4, "prune of DenseSkips must be at most 2 in a network of 4 stages, got 3"),
     ],

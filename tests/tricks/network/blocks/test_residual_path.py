@@ -76,7 +76,7 @@ def test_by_default_full_resolution_is_left_out() -> None:
 @pytest.mark.parametrize(
     ("lengths", "named"),
     [
-        ((1, 1, 1, 1), "n of ResidualPath names units of 4 skip connections, and the network has 3"),
+        ((1, 1, 1, 1), "numbers for 4 skip connections, and the network has 3: .* such as ResidualPath_n1x1x1"),
         ((0, 0), "must be at least 1 for one skip connection"),
         ((1.5,), r"n of ResidualPath must be whole numbers, at least 0, got 1\.5"),
     ],
@@ -84,3 +84,11 @@ def test_by_default_full_resolution_is_left_out() -> None:
 def test_numbers_that_mean_nothing_are_refused(lengths: tuple[float, ...], named: str) -> None:
     with pytest.raises(ValueError, match=named):
         units_of(lengths, 3)
+
+
+@pytest.mark.parametrize(
+    ("stages", "named"), [(1, "needs a network of at least 2 stages"), (2, "such as ResidualPath_n1$")]
+)
+def test_the_default_says_what_fits_few_stages(stages: int, named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        built("ResidualPath", stages=stages)

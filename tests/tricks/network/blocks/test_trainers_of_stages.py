@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,23 @@ def test_a_stage_of_one_voxel_is_refused_before_a_folder_is_made(bench: Bench, n
         with pytest.raises(ValueError, match="a patch of 8x8 has 1 there, which InstanceNorm2d cannot"):
             run.trainer({**plans, "continue_training": False}, "2d", 0, run.data.dataset_json, torch.device("cpu"))
         assert not (Path(run.folder) / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "because"),
+    [
+        ("DenseSkips_prune1_ShapeStream", "prune of DenseSkips leaves out the deepest stages"),
+        ("MixUp_ShapeStream", "MixUp blends two patches, whose edges lie in different places"),
+        ("PartialLabels_ShapeStream", "PartialLabels trains on cases in which some classes"),
+        ("MixUp_ShapeStream_edge0", ""),
+        ("DenseSkips_ShapeStream", ""),
+    ],
+)
+def test_beside_which_tricks_a_shape_stream_has_edges(bench: Bench, name: str, because: str) -> None:
+    with bench.room(found(name), Situation("labels", "2d", True)) as run:
+        planned = Planned.of(deepcopy(run.data.plans), "2d", run.data.dataset_json)
+        with pytest.raises(ValueError, match=because) if because else nullcontext():
+            found(name).check_planned(planned)
 
 
 def test_batch_norm_takes_one_voxel_of_two_patches(bench: Bench) -> None:
