@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     from nnunet_tricks.comparison.advice.advise import advise
     from nnunet_tricks.comparison.advice.reading import read_figures
     from nnunet_tricks.comparison.advice.writing import write_experiment
-    from nnunet_tricks.comparison.ledger.rows import read_ledger
+    from nnunet_tricks.comparison.ledger.stored import read_ledger
     from nnunet_tricks.nnunet.folders import Folders
 
     if arguments.most < 1:

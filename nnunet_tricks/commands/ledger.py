@@ -7,7 +7,8 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from nnunet_tricks.comparison.ledger.rows import FILE, IN_CHECKOUT, Ledger, LedgerRow, read_ledger
+from nnunet_tricks.comparison.ledger.rows import FILE, IN_CHECKOUT, Ledger, LedgerRow
+from nnunet_tricks.comparison.ledger.stored import read_ledger
 from nnunet_tricks.utilities.terminal import say, table_lines, width
 
 HEADER = ("trick", "data", "verdict", "95 % interval", "runs", "epochs", "cost", "report")
@@ -43,7 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_file(adding)
     checking = actions.add_parser("verify", help="compute all rows again from their reports")
     checking.description = (
-        "Verify the reports of all rows and compute the rows again. The exit code is 1 if something differs."
+        "Verify the reports of all rows and compute the rows again. In a checkout the rows are those of the checkout. "
+        "The exit code is 1 if something differs, and 3 if a report is not at hand."
     )
     checking.add_argument(
         "--root", type=Path, default=Path(), metavar="FOLDER", help="folder of the checkout (default: the current one)"
@@ -124,11 +126,16 @@ def _add(arguments: argparse.Namespace) -> int:
 def _verify(arguments: argparse.Namespace) -> int:
     from nnunet_tricks.comparison.ledger.checking import check_rows
 
-    ledger = read_ledger(getattr(arguments, "file", FILE))
+    own: Path = arguments.root / IN_CHECKOUT
+    ledger = read_ledger(getattr(arguments, "file", own if own.is_file() else FILE))
     checks = check_rows(ledger, arguments.root)
     for check in checks:
         print(f"{'ok' if check.good else 'ABSENT' if check.absent else 'DIFFERS':8} {check.report}: {check.words}")
-    return 1 if any(not check.good and not check.absent for check in checks) else 0
+    if not checks:
+        print("The ledger has no reports, so there is nothing to verify.")
+    if any(not check.good and not check.absent for check in checks):
+        return 1
+    return 3 if not checks or any(check.absent for check in checks) else 0
 
 
 def _score(arguments: argparse.Namespace, ledger: Ledger) -> int:

@@ -24,7 +24,8 @@ from nnunet_tricks.catalogue.naming import (
 )
 from nnunet_tricks.catalogue.papers import cited
 from nnunet_tricks.commands.list import as_data
-from nnunet_tricks.comparison.ledger.rows import LedgerRow, read_ledger
+from nnunet_tricks.comparison.ledger.rows import LedgerRow
+from nnunet_tricks.comparison.ledger.stored import read_ledger
 from nnunet_tricks.door import external
 from nnunet_tricks.utilities.terminal import BOLD, command_lines, styled, width, wrapped
 

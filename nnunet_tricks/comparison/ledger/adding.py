@@ -65,9 +65,9 @@ def rows_from(report: Path, root: Path) -> Ledger:
     Raises:
         ValueError: If the report cannot be verified or was not locked before its results.
     """
-    folder = report if report.is_dir() else report.parent
-    if not folder.is_dir():
+    if not report.exists():
         raise ValueError(f"{report} is not there")
+    folder = report if report.is_dir() else report.parent
     name = _name(folder, root)
     bad = [check for check in verify(folder) if check.checked and not check.good]
     if bad:

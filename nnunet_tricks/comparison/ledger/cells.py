@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import comb
 
@@ -59,7 +59,8 @@ def lines_of(ledger: Ledger) -> list[LedgerLine]:
     by_name: dict[str, dict[str, list[LedgerRow]]] = {}
     for row in ledger.rows:
         by_name.setdefault(row.name, {}).setdefault(row.data, []).append(row)
-    lines = [_line(name, columns) for name, columns in by_name.items()]
+    sources = ledger.sources
+    lines = [_line(name, columns, sources) for name, columns in by_name.items()]
     return sorted(lines, key=lambda line: (_group(line), line.name.casefold()))
 
 
@@ -94,20 +95,36 @@ def chosen(rows: Sequence[LedgerRow]) -> LedgerRow:
     return max(numbered, key=lambda pair: (pair[1].epochs, min(pair[1].runs), pair[1].cases, pair[0]))[1]
 
 
-def _line(name: str, columns: dict[str, list[LedgerRow]]) -> LedgerLine:
+def of_data_set(rows: Iterable[LedgerRow]) -> LedgerRow:
+    """The row that stands for one data set, which counts once: in its own dimension, so 3D where there are volumes."""
+    rows = list(rows)
+    dimension = max(row.dimension for row in rows)
+    return chosen([row for row in rows if row.dimension == dimension])
+
+
+def _line(name: str, columns: dict[str, list[LedgerRow]], sources: Mapping[str, str]) -> LedgerLine:
     cells = {}
     for column, rows in columns.items():
         shown = chosen(rows)
         cells[column] = LedgerCell(shown, tuple(row for row in rows if row is not shown))
-    better, worse, p = _signs(cell.row for cell in cells.values())
+    better, worse, p = _signs([cell.row for cell in cells.values()], sources)
     return LedgerLine(name, cells, better, worse, p)
 
 
-def _signs(rows: Iterable[LedgerRow]) -> tuple[int, int, float | None]:
-    """Signs over data sets. Both dimensions of a data set are the same cases, so it counts once."""
-    by_dataset: dict[str, list[LedgerRow]] = {}
+def _signs(rows: Sequence[LedgerRow], sources: Mapping[str, str]) -> tuple[int, int, float | None]:
+    """Signs over data sets. Both dimensions of a data set, and those made from it, are the same cases: it counts once.
+
+    Args:
+        rows: The row of each column.
+        sources: For each data set that from which it was made.
+    """
+    by_source: dict[str, list[LedgerRow]] = {}
     for row in rows:
-        by_dataset.setdefault(row.dataset, []).append(row)
-    gains = [chosen(of_dataset).gain for of_dataset in by_dataset.values()]
+        by_source.setdefault(sources[row.dataset], []).append(row)
+    # The data set itself comes before what was made from it.
+    gains = [
+        of_data_set([row for row in of_source if row.dataset == source] or of_source).gain
+        for source, of_source in by_source.items()
+    ]
     better, worse = sum(value > 0 for value in gains), sum(value < 0 for value in gains)
-    return better, worse, sign_test(better, worse) if len(by_dataset) >= FEWEST else None
+    return better, worse, sign_test(better, worse) if len(by_source) >= FEWEST else None

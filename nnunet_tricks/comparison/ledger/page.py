@@ -14,7 +14,8 @@ from textwrap import wrap
 
 from nnunet_tricks.catalogue import EVERYTHING
 from nnunet_tricks.comparison.ledger.cells import LedgerCell, LedgerLine, columns_of, lines_of
-from nnunet_tricks.comparison.ledger.rows import DECIDED, UNDECIDED, WITHIN_NOISE, Ledger, LedgerRow, read_ledger
+from nnunet_tricks.comparison.ledger.rows import DECIDED, UNDECIDED, WITHIN_NOISE, Ledger, LedgerRow
+from nnunet_tricks.comparison.ledger.stored import read_ledger
 from nnunet_tricks.utilities.blocks import with_block
 from nnunet_tricks.utilities.files import write_atomically
 
@@ -36,9 +37,14 @@ def as_markdown(ledger: Ledger) -> str:
             parts += [f"## {title}", _table(_header(of_shown), [_line(line, of_shown) for line in shown])]
     if ledger.interactions:
         parts += ["## Trick by dimension", _by_dimension(ledger)]
-    wheres = list(dict.fromkeys(f"- {row.data}: {sentence}" for row in ledger.rows for sentence in row.where))
+    wheres = list(dict.fromkeys(_where(row, sentence) for row in ledger.rows for sentence in row.where))
     if wheres:
-        parts += ["## Helps where?", "\n".join(line for where in wheres for line in _wrapped(where, "  "))]
+        many = (
+            f"{len(wheres)} patterns in {len(ledger.rows)} rows. Each row was asked for each class, so some of these "
+            "are chance."
+        )
+        lines_of_all = (line for where in wheres for line in _wrapped(f"- {where}", "  "))
+        parts += ["## Helps where?", many, "\n".join(lines_of_all)]
     parts.append("## Every row")
     for report in ledger.reports:
         rows = [row for row in ledger.rows if row.report == report.id]
@@ -48,6 +54,11 @@ def as_markdown(ledger: Ledger) -> str:
             _table(DETAILS, [_details(row) for row in rows]),
         ]
     return "\n\n".join(parts)
+
+
+def _where(row: LedgerRow, sentence: str) -> str:
+    """A sentence that begins with the report's name of a method, with the ledger's name in its place."""
+    return f"{row.data}: {row.name}, {sentence.partition(', ')[2]}"
 
 
 def inserted(document: str, tables: str) -> str:
@@ -83,14 +94,21 @@ def summary(ledger: Ledger) -> list[str]:
     counts = {word: sum(row.word == word for row in rows) for word in (*DECIDED, WITHIN_NOISE, UNDECIDED)}
     sizes = _range([row.epochs for row in rows], "d")
     sentences = [
-        f"{len(lines)} tricks, {len({row.data for row in rows})} data sets, {len(rows)} cells. "
+        f"{len(lines)} tricks, {len({*ledger.sources.values()})} data sets in {len({row.data for row in rows})} "
+        f"settings, {len(rows)} cells. "
         f"{counts['helps']} helped, {counts['hurts']} hurt, {counts[WITHIN_NOISE]} were within noise, "
         f"{counts[UNDECIDED]} are undecided.",
         f"Trainings had {sizes} epochs on a CPU, most with small networks and patches. nnU-Net's own have 1000.",
     ]
-    for word, title in (("helps", "Helped"), ("hurts", "Hurt"), (WITHIN_NOISE, "Changed less than reruns do")):
+    for word, title in (("helps", "Helped"), ("hurts", "Hurt")):
         named = [f"{row.name} ({row.data}, {row.difference:+.3f})" for row in rows if row.word == word]
         sentences.append(f"{title}: {', '.join(named) or 'none'}.")
+    for column in columns_of(ledger):
+        near = [row for row in rows if row.data == column and row.word == WITHIN_NOISE]
+        near.sort(key=lambda row: abs(row.difference or 0.0))
+        if near:
+            named = [f"{row.name} ({_signed(row.difference)})" for row in near]
+            sentences.append(f"Within the noise of reruns on {column}: {', '.join(named)}.")
     return sentences + [_size(column, [row for row in rows if row.data == column]) for column in columns_of(ledger)]
 
 
@@ -108,7 +126,7 @@ def _size(column: str, rows: Sequence[LedgerRow]) -> str:
     parts = [f"Size on {column}: {epochs} epoch{'' if epochs == '1' else 's'}"]
     parts += [f"patch {' or '.join(patches)}"] if patches else []
     parts += [f"baselines reached {_range(levels, '.2f')} {metric}"] if levels else []
-    seen = f" Half of the undecided intervals are wider than ±{median(widths):.2g}." if widths else ""
+    seen = f" Half of the undecided intervals reach ±{median(widths):.2g} or more." if widths else ""
     return f"{', '.join(parts)}.{seen}"
 
 
@@ -150,7 +168,8 @@ def _cell(cell: LedgerCell) -> str:
     runs = f"{row.runs[1]} run{'' if row.runs[1] == 1 else 's'}"
     length = f"{row.epochs} epoch{'' if row.epochs == 1 else 's'}"
     cost = "" if row.cost is None else f", {row.cost:.2g}x"
-    return f"{word}<br>{row.interval}<br>{runs}, {length}{cost}, [report](../{row.report}/report.md){more}"
+    link = f"[report](../{row.report}/report.md)"
+    return f"{word}<br>{row.interval}<br>{runs}, {length}, {row.cases} cases{cost}, {link}{more}"
 
 
 def _by_dimension(ledger: Ledger) -> str:

@@ -7,10 +7,9 @@ writes rows, and nobody else does: each row is computed from a verified report.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 SCHEMA = 1
 """Version of the file's schema: other versions are refused."""
@@ -21,6 +20,12 @@ IN_CHECKOUT = Path("nnunet_tricks", "comparison", "ledger", "rows.json")
 
 DECIDED = ("helps", "hurts")
 WITHIN_NOISE, UNDECIDED = "within noise", "undecided"
+
+SHOWN = 0.0005
+"""Smallest difference that tables show."""
+
+MADE_FROM = {"HalfAnterior": "Hippocampus"}
+"""Data sets with the cases of another one whose names do not say so."""
 
 BARE = {"MedISeg2D": "the bare base", "MedISeg3D": "the bare base"}
 """The bases of the trick paper in 2D and 3D, and one name for both: the column of a table tells the dimension."""
@@ -151,8 +156,10 @@ class LedgerRow:
 
     @property
     def gain(self) -> float:
-        """Difference, positive where the trick is better; 0 where no side is better or nothing is known."""
-        return {"higher": 1.0, "lower": -1.0}.get(self.direction, 0.0) * (self.difference or 0.0)
+        """Difference, positive where the trick is better; 0 where no side is, nothing is known, or tables show 0."""
+        difference = self.difference or 0.0
+        sign = {"higher": 1.0, "lower": -1.0}.get(self.direction, 0.0)
+        return sign * difference if abs(difference) >= SHOWN else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,6 +225,16 @@ class Ledger:
             row for row in self.rows if name in row.tricks or name in {word.partition("_")[0] for word in row.without}
         )
 
+    @property
+    def sources(self) -> dict[str, str]:
+        """For each data set that from which it was made, with the same cases: itself, or one whose name it begins with.
+
+        Examples:
+            >>> sources_of(["Hippocampus", "Hippocampus_labels0p1", "Liver"])["Hippocampus_labels0p1"]
+            'Hippocampus'
+        """
+        return sources_of(row.dataset for row in self.rows)
+
     def without(self, report: str) -> Ledger:
         """The ledger without one report and what came from it."""
         return Ledger(
@@ -242,6 +259,15 @@ class Ledger:
         return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
+def sources_of(names: Iterable[str]) -> dict[str, str]:
+    """For each data set that from which it was made; see ``Ledger.sources``."""
+    origins = {name: MADE_FROM.get(name, name) for name in names}
+    return {
+        name: min((other for other in origins.values() if f"{origin}_".startswith(f"{other}_")), key=len)
+        for name, origin in origins.items()
+    }
+
+
 def name_of(trick: str, base: tuple[str, ...]) -> str:
     """A trick with the base that it was added to.
 
@@ -260,39 +286,3 @@ def interval_of(low: float | None, high: float | None) -> str:
         ('-0.012 to +0.500', 'unknown')
     """
     return "unknown" if low is None or high is None else f"{low:+.3f} to {high:+.3f}"
-
-
-def read_ledger(file: Path = FILE) -> Ledger:
-    """Read a file of rows.
-
-    Args:
-        file: File that ``ledger add`` has written.
-
-    Raises:
-        ValueError: If it is none, or of another version.
-    """
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ValueError(f"{file} is not there: 'nnunet-tricks ledger add REPORT --file {file}' begins it") from None
-    except ValueError as error:
-        raise ValueError(f"{file} is no JSON: {error}") from None
-    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-        version = content.get("schema") if isinstance(content, dict) else None
-        raise ValueError(f"{file} has schema {version}, and this version reads {SCHEMA}")
-    try:
-        return Ledger(
-            tuple(LedgerReport(**_known(LedgerReport, report)) for report in content["reports"]),
-            tuple(LedgerRow(**_known(LedgerRow, row)) for row in content["rows"]),
-            tuple(LedgerInteraction(**_known(LedgerInteraction, row)) for row in content["interactions"]),
-        )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{file} was not written by 'ledger add': {error}") from None
-
-
-def _known(kind: type, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Values for a record; lists become tuples, other keys are refused."""
-    strange = set(data) - {known.name for known in fields(kind)}
-    if strange:
-        raise KeyError(f"{', '.join(sorted(strange))} in {kind.__name__}")
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}

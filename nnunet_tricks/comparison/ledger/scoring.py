@@ -11,7 +11,7 @@ from math import comb
 from pathlib import Path
 from typing import Any
 
-from nnunet_tricks.comparison.ledger.cells import chosen
+from nnunet_tricks.comparison.ledger.cells import of_data_set
 from nnunet_tricks.comparison.ledger.rows import Ledger, LedgerRow
 
 STORED = "advice.json"
@@ -78,6 +78,8 @@ def read_advice(places: Sequence[Path] | None) -> list[dict[str, Any]]:
             if not {"dataset", "made", "advice"} <= set(content):
                 raise ValueError("it lacks 'dataset', 'made' or 'advice'")
             _time(content["made"])
+            if not all(isinstance(entry, dict) and isinstance(entry.get("trick"), str) for entry in content["advice"]):
+                raise ValueError("'advice' has entries without a 'trick'")
         except FileNotFoundError:
             raise ValueError(f"{place} is not there") from None
         except (ValueError, TypeError) as error:
@@ -94,7 +96,8 @@ def scores_of(advices: Iterable[Mapping[str, Any]], ledger: Ledger) -> list[Advi
 def _score(advice: Mapping[str, Any], ledger: Ledger) -> AdviceScore:
     dataset = str(advice["dataset"]).partition("_")[2] or str(advice["dataset"])
     advised = {str(entry["trick"]) for entry in advice["advice"]}
-    rows = [row for row in ledger.rows if row.dataset.casefold() == dataset.casefold()]
+    # Advice is for nnU-Net's default.
+    rows = [row for row in ledger.rows if row.dataset.casefold() == dataset.casefold() and not row.is_bare]
     reports = ledger.by_id
     newer = [row for row in rows if _time(reports[row.report].locked_at) >= _time(advice["made"])]
     tried = _tried(newer, advised)
@@ -109,7 +112,7 @@ def _tried(rows: Iterable[LedgerRow], advised: Iterable[str]) -> tuple[ScoredTri
         by_name.setdefault(row.name, []).append(row)
     return tuple(
         ScoredTrick(name, any(_is_of(row, trick) for trick in advised), row.word, row.difference, row.gain)
-        for name, row in ((name, chosen(of_name)) for name, of_name in by_name.items())
+        for name, row in ((name, of_data_set(of_name)) for name, of_name in by_name.items())
     )
 
 

@@ -19,7 +19,8 @@ from nnunet_tricks.comparison.advice.measuring import objects_of, position_asymm
 from nnunet_tricks.comparison.advice.reading import read_figures
 from nnunet_tricks.comparison.advice.rules import ONLY_2D, RULES, spoken_for
 from nnunet_tricks.comparison.advice.writing import text_of
-from nnunet_tricks.comparison.ledger.rows import Ledger, read_ledger
+from nnunet_tricks.comparison.ledger.rows import Ledger
+from nnunet_tricks.comparison.ledger.stored import read_ledger
 from nnunet_tricks.experiment.spec import read_experiment
 from nnunet_tricks.nnunet.folders import Folders
 from tests.checkout import ROOT

@@ -14,8 +14,9 @@ from nnunet_tricks.cli import main
 from nnunet_tricks.comparison.ledger import page
 from nnunet_tricks.comparison.ledger.cells import chosen, columns_of, lines_of, sign_test
 from nnunet_tricks.comparison.ledger.checking import check_rows
-from nnunet_tricks.comparison.ledger.rows import FILE, Ledger, LedgerInteraction, LedgerRow, read_ledger
+from nnunet_tricks.comparison.ledger.rows import FILE, IN_CHECKOUT, Ledger, LedgerInteraction, LedgerRow
 from nnunet_tricks.comparison.ledger.scoring import overall, read_advice, scores_of, sentences
+from nnunet_tricks.comparison.ledger.stored import read_ledger
 from nnunet_tricks.comparison.report import render, verify
 from nnunet_tricks.comparison.report.facts import Facts
 from nnunet_tricks.comparison.report.render import CASES, FACTS, rows_in, write
@@ -157,6 +158,8 @@ def test_what_is_refused(checkout: Path, capsys) -> None:
     (place / "losses.lock.json").write_text(json.dumps(later))
     refused("the report says otherwise")
     (place / "losses.lock.json").write_text(json.dumps(lock))
+    assert main(["ledger", "add", "nowhere", "--file", "mine.json"]) == 2
+    assert "nowhere is not there" in capsys.readouterr().err
     shutil.copytree(report, checkout.parent / "elsewhere", dirs_exist_ok=True)
     assert main(["ledger", "add", str(checkout.parent / "elsewhere"), "--file", "mine.json"]) == 2
     assert "lies outside" in capsys.readouterr().err
@@ -175,6 +178,50 @@ def test_locks_younger_than_results_are_refused(checkout: Path, question: dict, 
     rewritten(checkout / "experiments" / "hippocampus" / "report", **question)
     assert main(ADD) == 2
     assert because in capsys.readouterr().err
+
+
+def test_rows_that_no_report_backs_are_refused(tmp_path: Path, capsys) -> None:
+    content = json.loads(FILE.read_text())
+    first, report = content["rows"][0], content["reports"][0]
+    for changed, because in (
+        (
+            {"rows": [{**first, "report": "experiments/made_up/report"}]},
+            "experiments/made_up/report, which is not among",
+        ),
+        ({"reports": [*content["reports"], report]}, f"the report {report['id']} stands twice"),
+        ({"rows": [{**first, "runs": None}]}, f"runs of {first['trick']} is None"),
+        ({"rows": [{**first, "difference": None, "word": "helps"}]}, "has the word helps and no difference"),
+        ({"rows": [{**first, "mine": 1}]}, "mine in LedgerRow"),
+    ):
+        (tmp_path / "rows.json").write_text(json.dumps({**content, **changed}))
+        assert main(["ledger", "--file", str(tmp_path / "rows.json")]) == 2
+        assert because in capsys.readouterr().err
+
+
+def test_a_changed_sentence_on_missing_trainings_is_found() -> None:
+    ledger = read_ledger()
+    report = ledger.by_id[LOSSES]
+    rows = tuple(row for row in ledger.rows if row.report == LOSSES)
+    (check,) = check_rows(Ledger((replace(report, left_out="Nothing."),), rows), ROOT)
+    assert not check.good
+    assert "left_out is Nothing." in check.words
+
+
+def test_absent_reports_have_an_exit_code(tmp_path: Path, capsys) -> None:
+    assert main(["ledger", "verify", "--file", str(FILE), "--root", str(tmp_path)]) == 3
+    assert capsys.readouterr().out.count("ABSENT") == len(read_ledger().reports)
+    (tmp_path / "rows.json").write_text(Ledger().text)
+    assert main(["ledger", "verify", "--file", str(tmp_path / "rows.json")]) == 3
+    assert "nothing to verify" in capsys.readouterr().out
+
+
+def test_verify_reads_the_rows_of_the_checkout(checkout: Path, capsys) -> None:
+    assert main(ADD) == 0
+    (checkout / IN_CHECKOUT).parent.mkdir(parents=True)
+    shutil.move(checkout / "mine.json", checkout / IN_CHECKOUT)
+    capsys.readouterr()
+    assert main(["ledger", "verify"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1
 
 
 def test_files_that_are_no_ledger(tmp_path: Path, capsys) -> None:
@@ -222,12 +269,33 @@ def test_lines_and_cells() -> None:
     first = lines[0]
     assert first.cells["Liver 3D"].row.difference == -0.2
     assert len(first.cells["Liver 3D"].others) == 1
-    # Both dimensions of the liver are the same cases, so it counts once: the longest training.
+    # Both dimensions of the liver are the same cases, so it counts once: the longest training in its own dimension.
     assert (first.better, first.worse, first.p) == (0, 2, sign_test(0, 2))
     assert lines[2].p is None
     distances = row("A", "Liver", 3.0, direction="lower", metric="HD95")
     assert distances.gain == -3
     assert chosen([distances]) is distances
+
+
+def test_signs_are_of_data_sets() -> None:
+    """A data set counts once, in its own dimension, whatever was made from it, and what tables show as 0 is nothing."""
+    ledger = Ledger(
+        rows=(
+            row("A", "Liver", 0.1),
+            row("A", "Liver", -0.2, dimension=2),
+            row("A", "Liver_labels0p1", -0.3),
+            row("A", "Kidney", 0.0004),
+            row("B", "Liver", 0.1),
+            row("B", "Liver_labels0p1", 0.1),
+            row("C", "Hippocampus", 0.1),
+            row("C", "HalfAnterior", -0.1),
+        )
+    )
+    first, second, third = lines_of(ledger)
+    assert (first.better, first.worse, first.p) == (1, 0, sign_test(1, 0))
+    assert second.p is None
+    assert third.p is None
+    assert page.summary(ledger)[0].startswith("3 tricks, 3 data sets in 6 settings, 8 cells.")
 
 
 def test_the_bare_base_has_a_table_of_its_own() -> None:
@@ -255,7 +323,8 @@ def test_the_summary_says_at_what_size() -> None:
     size = page.summary(ledger)[-1]
     assert size.startswith("Size on Liver 3D: 9 to 50 epochs, patch 8x8x8 or 16x16x16, baselines reached 0.45 to 0.75 ")
     # The median of what is undecided only.
-    assert size.endswith("Half of the undecided intervals are wider than ±0.2.")
+    assert size.endswith("Half of the undecided intervals reach ±0.2 or more.")
+    assert "Within the noise of reruns on Liver 3D: C (+0.000)." in page.summary(ledger)
 
 
 def test_the_table_of_dimensions_is_on_the_page() -> None:
@@ -295,6 +364,16 @@ def test_advice_is_scored_by_what_came_later() -> None:
     assert any("Advised ones among them: ExpLog helps." in sentence for sentence in sentences(late))
 
 
+def test_advice_is_scored_on_nnunets_default_in_the_data_sets_own_dimension() -> None:
+    rows = (
+        row("CE", "Hippocampus", 0.1),
+        row("CE", "Hippocampus", -0.1, dimension=2),
+        row("CE", "Hippocampus", -0.1, base=("MedISeg3D",)),
+    )
+    (score,) = scores_of([advice("CE")], replace(read_ledger(), rows=rows))
+    assert [(trick.trick, trick.gain) for trick in score.tried] == [("CE", 0.1)]
+
+
 def test_weights_in_a_network_of_their_own_are_scored_against_that_network() -> None:
     whole = "EfficientNetLite0UNet_PretrainedImageNet1k_Adam_lr0p001"
     other = advice("EfficientNetLite0UNet_PretrainedMAE") | {"dataset": "Dataset502_Polyps"}
@@ -328,6 +407,7 @@ def test_the_command_scores_files(tmp_path: Path, capsys) -> None:
     assert "Hippocampus" in capsys.readouterr().out
     assert main(["ledger", "--score", "--advice", str(file), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["tried"]
-    file.write_text("{}")
-    assert main(["ledger", "--advice", str(file)]) == 2
-    assert "was not written by 'nnunet-tricks advise --json'" in capsys.readouterr().err
+    for content in ({}, {**advice("ExpLog"), "advice": [1]}, {**advice("ExpLog"), "advice": None}):
+        file.write_text(json.dumps(content))
+        assert main(["ledger", "--advice", str(file)]) == 2
+        assert "was not written by 'nnunet-tricks advise --json'" in capsys.readouterr().err
