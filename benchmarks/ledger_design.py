@@ -3,8 +3,10 @@
 An experiment has many tricks, so what counts is the share of whole experiments with any false word: ``helps`` or
 ``hurts`` in the table of a data set, ``more in 3D`` or ``less in 3D`` in that of trick by dimension. Cases differ with
 a standard deviation of 0.08 and trainings, one run on one fold, with 0.02, as light networks do. Each case scatters
-between runs (0.03), and a trick suits some cases better than others (0.03), in each dimension anew. Where runs share
-their randomness, nine tenths of the variance of a training are the same for all methods of a run.
+between runs (0.03), and a trick suits some cases better than others (0.03), in each dimension anew. What is done with
+trained models changes a case by 0.02, half of the variance alike in all runs. Ensembles have one result, beside the
+mean of the runs. Where runs share their randomness, nine tenths of the variance of a training are the same for all
+methods of a run.
 
 python -m benchmarks.ledger_design [--draws 1000] [--only NAME] [--seconds S]
     [--out benchmarks/results/ledger_design.json]
@@ -28,7 +30,7 @@ from nnunet_tricks.comparison.statistics.dimension import LESS_IN_3D, MORE_IN_3D
 from nnunet_tricks.comparison.statistics.model import HELPS, HURTS
 from nnunet_tricks.comparison.table import MetricRow
 
-ANATOMY, TRAINING, SCATTER, SUITS = 0.08, 0.02, 0.03, 0.03
+ANATOMY, TRAINING, SCATTER, SUITS, CHANGES = 0.08, 0.02, 0.03, 0.03, 0.02
 COMMON = 0.9
 """Part of the variance of trainings that is the same for all methods of a run, where they share their randomness."""
 
@@ -36,6 +38,10 @@ LEVEL = 0.7
 BOOTSTRAP = 200
 DIMENSION = "trick by dimension"
 PLANS = "nnUNetPlans"
+OF_EACH = ("TTA_none", "KeepLargest_face", "FillHoles")
+"""Rows of inference with a result of each trained baseline."""
+OF_ALL = ("EnsembleAverage_of5", "EnsembleVote_of5")
+"""Rows of inference with one result of all of them."""
 CONFIGURATIONS = ("2d_light", "3d_light")
 
 
@@ -50,6 +56,7 @@ class LedgerDesign:
         tricks: Number of tricks.
         runs: Numbers of runs of the baseline and of each trick.
         shared: Whether runs share their randomness.
+        inference: Whether rows of inference stand beside the tricks, as in the ledger: ``OF_EACH`` and ``OF_ALL``.
     """
 
     name: str
@@ -58,6 +65,7 @@ class LedgerDesign:
     tricks: int
     runs: tuple[int, int] = (5, 2)
     shared: bool = False
+    inference: bool = False
 
     def __str__(self) -> str:
         """The name, as tests show it."""
@@ -65,9 +73,17 @@ class LedgerDesign:
 
 
 DESIGNS = (
-    LedgerDesign(name="hippocampus", cases=42, folds=1, tricks=10),
-    LedgerDesign(name="polyps", cases=60, folds=1, tricks=10),
-    LedgerDesign(name="nuclei", cases=36, folds=1, tricks=10),
+    LedgerDesign(name="hippocampus", cases=42, folds=1, tricks=10, inference=True),
+    LedgerDesign(name="polyps", cases=60, folds=1, tricks=10, inference=True),
+    LedgerDesign(name="nuclei", cases=36, folds=1, tricks=10, inference=True),
+    LedgerDesign(name="bare_hippocampus", cases=42, folds=1, tricks=10, inference=True),
+    LedgerDesign(name="bare_polyps", cases=60, folds=1, tricks=8, inference=True),
+    LedgerDesign(name="bare_nuclei", cases=36, folds=1, tricks=8, inference=True),
+    LedgerDesign(name="more_hippocampus", cases=42, folds=1, tricks=5),
+    LedgerDesign(name="more_polyps", cases=60, folds=1, tricks=5),
+    LedgerDesign(name="more_nuclei", cases=36, folds=1, tricks=10),
+    LedgerDesign(name="weights_polyps", cases=60, folds=1, tricks=2),
+    LedgerDesign(name="weights_nuclei", cases=36, folds=1, tricks=2),
 )
 """The designs of the experiment files. That of trick by dimension is the first one, in both dimensions."""
 
@@ -88,7 +104,7 @@ def _has_false_word(design: LedgerDesign, generator: np.random.Generator) -> boo
 
 
 def _has_false_dimension(design: LedgerDesign, generator: np.random.Generator) -> bool:
-    names = list(_trainers(design))
+    names = [*_trainers(design), *(f"{next(_trainers(design))}+{row}" for row in _inference(design))]
     pair = DimensionPair(*(tuple((name, PLANS, place) for name in names) for place in CONFIGURATIONS))
     rows = [row for configuration in CONFIGURATIONS for row in _rows(design, generator, configuration)]
     effects = by_dimension(rows, pair, draws=BOOTSTRAP)
@@ -97,6 +113,10 @@ def _has_false_dimension(design: LedgerDesign, generator: np.random.Generator) -
 
 def _generators(draws: int, seed: int) -> Iterator[np.random.Generator]:
     return (np.random.default_rng([seed, draw]) for draw in range(draws))
+
+
+def _inference(design: LedgerDesign) -> tuple[str, ...]:
+    return (*OF_EACH, *OF_ALL) if design.inference else ()
 
 
 def _trainers(design: LedgerDesign) -> Iterator[str]:
@@ -112,13 +132,23 @@ def _rows(design: LedgerDesign, generator: np.random.Generator, configuration: s
     together = generator.normal(0, TRAINING, (max(design.runs), design.folds))
     common = COMMON if design.shared else 0.0
     rows: list[MetricRow] = []
+    of_baseline: list[NDArray[np.float64]] = []
     for place, trainer in enumerate(_trainers(design)):
         suits = generator.normal(0, SUITS, design.cases) if place else np.zeros(design.cases)
         for run in range(1, design.runs[min(place, 1)] + 1):
             own = generator.normal(0, TRAINING, design.folds)
             training = (common**0.5 * together[run - 1] + (1 - common) ** 0.5 * own)[folds]
             values = anatomy + suits + training + generator.normal(0, SCATTER, design.cases)
-            rows += _of_run(trainer, configuration, run, folds, values)
+            rows += _of_run(trainer + (f"_run{run}" if run > 1 else ""), configuration, run, folds, values)
+            if not place:
+                of_baseline.append(values)
+    for name in _inference(design):
+        alike = generator.normal(0, CHANGES * 0.5**0.5, design.cases)
+        of_models = of_baseline if name in OF_EACH else [np.mean(of_baseline, axis=0)]
+        for run, values in enumerate(of_models, 1):
+            own = generator.normal(0, CHANGES * 0.5**0.5, design.cases)
+            end = f"_run{run}" if run > 1 else ""
+            rows += _of_run(f"{next(_trainers(design))}{end}+{name}", configuration, run, folds, values + alike + own)
     return rows
 
 
@@ -130,7 +160,7 @@ def _of_run(
             dataset="Dataset501_Made",
             configuration=configuration,
             plans=PLANS,
-            trainer=trainer + (f"_run{run}" if run > 1 else ""),
+            trainer=trainer,
             fold=str(fold),
             run=run,
             part="validation",
