@@ -29,8 +29,8 @@ class ClassFigures:
         thin: Share of the class that lies at its border, of larger objects only.
         holes: Share of these cases with background that the class encloses.
         entropy: Position entropy: entropy of the places of all cases together, by the largest possible; 1 is anywhere.
-        asymmetry: Share of the class that lies where no case has it once images are mirrored, along the worst axis,
-            less what chance alone makes of it.
+        asymmetry: Part of the places of all cases together that does not overlap them once images are mirrored, along
+            the worst axis, less what chance alone makes of it. 0 is the same places; 1 is none in common.
         axis: Number of that axis from the last: 1 is x.
         contrast: Median absolute contrast to the surroundings, in standard deviations.
         reversed: Share of cases with clear contrast in which it has the rarer sign: bright in some, dark in others.

@@ -132,10 +132,12 @@ def position_entropy(places: Sequence[NDArray[np.float64]]) -> float:
 
 
 def position_asymmetry(places: Sequence[NDArray[np.float64]]) -> tuple[float, int]:
-    """How much of a class comes to lie elsewhere when images are mirrored, and along which axis most.
+    """How little the places of a class overlap their mirror image, and along which axis least.
 
-    It is the total variation distance of the mean over cases from its mirror image, less that between halves of the
-    cases, which chance alone makes. Halves are drawn several times, so the order of the cases hardly matters.
+    It is the total variation distance of the mean over cases from its mirror image, which is 1 less their overlap. That
+    between halves of the cases, which chance alone makes, is subtracted. Halves are drawn several times, so the order
+    of the cases hardly matters. A cell that is usual on one side and seldom used on the other counts nearly in full, so
+    this is not the share of the class in cells that no case uses.
 
     Returns:
         The distance, in [0, 1], and the number of the axis from the last, so that 1 is x; NaN and 0 for a single case.

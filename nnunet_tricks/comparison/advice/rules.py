@@ -37,7 +37,7 @@ THIN_WIDTH = 6.0
 """Width in voxels that a thin class has at most."""
 
 ONE_SIDED, ANYWHERE = 0.3, 0.9
-"""Asymmetry from which on mirroring shows wrong places, and position entropy of objects that are anywhere."""
+"""Asymmetry from which on mirroring shows unusual places, and position entropy of objects that are anywhere."""
 
 FEWEST = 10
 """Cases from which on what they have in common says something of others."""
@@ -179,15 +179,15 @@ def thin(data: DataFigures) -> AdvisedReason | None:
 
 
 def fixed_place(data: DataFigures) -> AdvisedReason | None:
-    """Objects that lie where no mirrored one does."""
+    """Objects that lie elsewhere once images are mirrored."""
     if data.read < FEWEST:
         return None
     most = _most(data, lambda known: known.asymmetry)
     if most is None or most.asymmetry < ONE_SIDED:
         return None
     return AdvisedReason(
-        f"mirrored along {'xyz'[most.axis - 1]}, {percent(most.asymmetry)} of '{most.name}' lies where no case has "
-        "it: augmentation shows places that do not occur",
+        f"mirrored along {'xyz'[most.axis - 1]}, '{most.name}' overlaps the places where it usually lies by only "
+        f"{percent(1 - most.asymmetry)} (chance allowed for): augmentation shows it where it seldom or never is",
         _how_far(ONE_SIDED, most.asymmetry, 1.0),
     )
 

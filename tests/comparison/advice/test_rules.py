@@ -17,7 +17,7 @@ from nnunet_tricks.comparison.advice.advise import advise, infos_of
 from nnunet_tricks.comparison.advice.figures import ClassFigures, DataFigures
 from nnunet_tricks.comparison.advice.measuring import objects_of, position_asymmetry, position_entropy
 from nnunet_tricks.comparison.advice.reading import read_figures
-from nnunet_tricks.comparison.advice.rules import ONLY_2D, RULES, spoken_for
+from nnunet_tricks.comparison.advice.rules import ONLY_2D, RULES, fixed_place, percent, spoken_for
 from nnunet_tricks.comparison.advice.writing import text_of
 from nnunet_tricks.comparison.ledger.rows import Ledger, read_ledger
 from nnunet_tricks.experiment.spec import read_experiment
@@ -238,6 +238,19 @@ def test_places() -> None:
     assert position_asymmetry(sorted(low, key=lambda places: int(places.argmax())))[0] == pytest.approx(
         distance, abs=0.03
     )
+
+
+def test_the_reason_against_mirroring_is_an_overlap() -> None:
+    # One case in twenty has the class on the other side, so no mirrored place is new.
+    places = [np.eye(1, 64, 56 if case == 0 else 0).reshape(8, 8) for case in range(20)]
+    distance, axis = position_asymmetry(places)
+    mean = np.mean(places, axis=0)
+    assert not np.flip(mean, 0)[mean == 0].any()
+    assert distance == pytest.approx(1 - np.minimum(mean, np.flip(mean, 0)).sum(), abs=0.06)
+    reason = fixed_place(with_class(asymmetry=distance, axis=axis))
+    assert reason is not None
+    assert f"overlaps the places where it usually lies by only {percent(1 - distance)}" in reason.text
+    assert "no case" not in reason.text
 
 
 def raw_data(folder: Path, *, name: str = "Dataset009_Made") -> Path:
