@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Measure, advise, and write the experiment file if asked to."""
     from nnunet_tricks.comparison.advice.advise import advise
     from nnunet_tricks.comparison.advice.reading import read_figures
-    from nnunet_tricks.comparison.advice.writing import write_experiment
+    from nnunet_tricks.comparison.advice.writing import check_file, write_experiment
     from nnunet_tricks.comparison.ledger.rows import read_ledger
     from nnunet_tricks.nnunet.folders import Folders
 
@@ -47,6 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError(f"--seconds is {arguments.seconds:g}, and must be above 0")
     if arguments.epochs < 1:
         raise ValueError(f"--epochs is {arguments.epochs}, and must be at least 1")
+    if arguments.write:
+        check_file(arguments.write)
     figures = read_figures(arguments.dataset, Folders.of_environment(), seconds=arguments.seconds)
     advice = advise(figures, read_ledger())
     if arguments.json:
