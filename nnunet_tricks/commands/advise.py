@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Measure, advise, and write the experiment file if asked to."""
     from nnunet_tricks.comparison.advice.advise import advise
     from nnunet_tricks.comparison.advice.reading import read_figures
-    from nnunet_tricks.comparison.advice.writing import write_experiment
+    from nnunet_tricks.comparison.advice.writing import check_file, write_experiment
     from nnunet_tricks.comparison.ledger.stored import read_ledger
     from nnunet_tricks.nnunet.folders import Folders
 
@@ -47,6 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError(f"--seconds is {arguments.seconds:g}, and must be above 0")
     if arguments.epochs < 1:
         raise ValueError(f"--epochs is {arguments.epochs}, and must be at least 1")
+    if arguments.write:
+        check_file(arguments.write)
     figures = read_figures(arguments.dataset, Folders.of_environment(), seconds=arguments.seconds)
     advice = advise(figures, read_ledger())
     if arguments.json:
@@ -79,10 +81,11 @@ def _say(advice: Advice, most: int) -> None:
             say(f"{known.name}: in no case that was read", first="  ", rest="    ")
             continue
         near = f" ({percent(known.near)} near another)" if known.near > 0 else ""
+        objects = f", {known.count:.0f} object{'' if known.count == 1 else 's'} of {known.size:.0f} voxels{near}"
+        places = f", position entropy {known.entropy:.2f}, asymmetry {known.asymmetry:.2f}"
         say(
-            f"{known.name}: in {known.cases} cases, {percent(known.share)} of an image, {known.count:.0f} "
-            f"object{'' if known.count == 1 else 's'} of {known.size:.0f} voxels{near}, contrast {known.contrast:.2f}, "
-            f"position entropy {known.entropy:.2f}, asymmetry {known.asymmetry:.2f}",
+            f"{known.name}: in {known.cases} cases, {percent(known.share)} of {figures.whole}"
+            f"{'' if figures.partial else objects}, contrast {known.contrast:.2f}{'' if figures.partial else places}",
             first="  ",
             rest="    ",
         )
@@ -106,14 +109,34 @@ def _whole(figures: DataFigures) -> Iterator[str]:
     shape = " x ".join(f"{side:.0f}" for side in figures.shape)
     steps = " x ".join(f"{step:.3g}" for step in figures.spacing)
     spacing = f" of {steps}" if set(figures.spacing) != {1.0} or figures.dimension == 3 else ""
-    empty = f"{percent(figures.empty)} of the cases have none" if figures.empty else "every case has some"
+    annotated = "annotated " if figures.blank else ""
+    empty = (
+        f"{percent(figures.empty)} of the {annotated}cases have none"
+        if figures.empty
+        else f"every {annotated}case has some"
+    )
+    part = f" of {figures.whole}" if figures.ignored > 0 else ""
     digits = 1 if figures.imbalance < 10 else 0
     uneven = f"; largest class {figures.imbalance:.{digits}f} times the smallest" if figures.imbalance > 0 else ""
-    yield f"{shape} voxels{spacing}; {percent(figures.foreground)} are foreground, {empty}{uneven} (medians)"
-    if figures.read < FEWEST:
+    yield f"{shape} voxels{spacing}; {percent(figures.foreground)}{part} are foreground, {empty}{uneven} (medians)"
+    if figures.blank:
         yield (
-            f"Only {figures.read} cases were read, so all figures are rough. Rules on what all cases have in common "
-            f"need {FEWEST}."
+            f"Nothing is annotated in {figures.blank} of the cases that were read; figures of classes are without them."
+        )
+    not_annotated = (
+        f"{percent(figures.unannotated)} of an image is not annotated (median; {percent(figures.ignored)} on average)"
+    )
+    if figures.partial:
+        yield (
+            f"{not_annotated}, so objects are known in pieces only, and no rule speaks on their form, number, size or "
+            "places."
+        )
+    elif figures.ignored > 0:
+        yield f"{not_annotated}."
+    if figures.labelled < FEWEST:
+        yield (
+            f"Only {figures.labelled} {annotated}cases were read, so all figures are rough. Rules on what all cases "
+            f"have in common need {FEWEST}."
         )
 
 

@@ -14,12 +14,12 @@ from nnunet_tricks.catalogue.naming import PREFIX, parse
 from nnunet_tricks.comparison.advice.costs import cost_of, has_weights
 from nnunet_tricks.comparison.advice.figures import DataFigures
 from nnunet_tricks.comparison.advice.rules import ONLY_2D, RULES, AdviceRule, AdvisedReason, spoken_for
-from nnunet_tricks.comparison.ledger.rows import Ledger, LedgerRow, name_of
+from nnunet_tricks.comparison.ledger.rows import DECIDED, Ledger, LedgerRow, name_of
 
 FORMAT = 1
 
 LISTED = 3
-"""Rows of the ledger that are listed for a trick; of more, it is said how many there are."""
+"""Rows of the ledger that are listed for a trick, beside those that decide; of more, it is said how many there are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class AdvisedTrick:
         classes: Classes that a step of post-processing is for; empty for each class, and for what is trained.
         reasons: Reasons, the strongest first.
         papers: What papers printed for it.
-        rows: Rows of the ledger.
+        rows: Rows of the ledger: those of the data set first, then those that decide.
         cost: Words on what it costs.
         after_training: Whether it is done with trained models.
         strength: Strength of all reasons, for the order.
@@ -62,12 +62,16 @@ class AdvisedTrick:
     @property
     def ledger_words(self) -> tuple[str, ...]:
         """What the ledger says, a few words for each row."""
+        listed = [row for place, row in enumerate(self.rows) if place < LISTED or row.word in DECIDED]
         words = [
             f"{name_of(row.data, row.base)}: {row.word}, {row.interval} (runs: {row.runs[1]}, epochs: {row.epochs})"
-            for row in self.rows[:LISTED]
+            for row in listed
         ]
-        more = len(self.rows) - LISTED
-        return (*words, *([f"{more} more rows: nnunet-tricks show {self.rows[0].tricks[-1]}"] if more > 0 else []))
+        more = len(self.rows) - len(listed)
+        rest = (
+            f"{more} more row{'' if more == 1 else 's'}: nnunet-tricks show {self.rows[0].tricks[-1]}" if more else ""
+        )
+        return (*words, rest) if rest else tuple(words)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,6 +152,7 @@ def _advised(trick: str, reasons: Sequence[AdvisedReason], figures: DataFigures,
     # Of a network with weights, the papers' and the ledger's figures are those of the weights.
     told = next(filter(has_weights, infos), infos[0])
     names = {info.name for info in infos}
+    own = figures.dataset.partition("_")[2] or figures.dataset
     rows = tuple(row for row in ledger.of_trick(told.name) if row.tricks and set(row.tricks) <= names)
     return AdvisedTrick(
         trick=trick,
@@ -157,7 +162,12 @@ def _advised(trick: str, reasons: Sequence[AdvisedReason], figures: DataFigures,
             f"{measured.dataset}: Dice {measured.delta:+.2f} points ({measured.row}, {measured.source})"
             for measured in told.measured
         ),
-        rows=tuple(sorted(rows, key=lambda row: row.dimension != figures.dimension)),
+        rows=tuple(
+            sorted(
+                rows,
+                key=lambda row: (row.dataset != own, row.word not in DECIDED, row.dimension != figures.dimension),
+            )
+        ),
         cost=cost_of(infos, rows),
         after_training=bool(told.command),
         strength=min(1.0, ordered[0].strength + 0.05 * (len(ordered) - 1)),

@@ -9,15 +9,20 @@ from typing import Any
 
 NAN = math.nan
 
+PARTLY = 0.1
+"""Share of an image that is not annotated from which on objects are cut: form, number and places are unknown."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ClassFigures:
     """What the objects of one class are like. Medians are over the cases that have it.
 
+    Where labels are partial, objects are pieces: only share, contrast and reversed are known.
+
     Attributes:
         name: Name of the class.
         cases: Number of cases with the class.
-        share: Median share of the image's voxels; in [0, 1].
+        share: Median share of an image's annotated voxels; in [0, 1].
         count: Median number of connected objects in a case.
         single: Share of these cases in which the largest object has at least 99 % of the class.
         size: Median volume of a case's objects, in voxels.
@@ -29,8 +34,8 @@ class ClassFigures:
         thin: Share of the class that lies at its border, of larger objects only.
         holes: Share of these cases with background that the class encloses.
         entropy: Position entropy: entropy of the places of all cases together, by the largest possible; 1 is anywhere.
-        asymmetry: Share of the class that lies where no case has it once images are mirrored, along the worst axis,
-            less what chance alone makes of it.
+        asymmetry: Part of the places of all cases together that does not overlap them once images are mirrored, along
+            the worst axis, less what chance alone makes of it. 0 is the same places; 1 is none in common.
         axis: Number of that axis from the last: 1 is x.
         contrast: Median absolute contrast to the surroundings, in standard deviations.
         reversed: Share of cases with clear contrast in which it has the rarer sign: bright in some, dark in others.
@@ -74,9 +79,12 @@ class DataFigures:
         shape: Median shape, in the order of the files' axes as readers give them: z, y, x or y, x.
         spacing: Median distance of voxels along these axes; 1 where files have none.
         anisotropy: Largest divided by smallest median spacing.
-        foreground: Median share of voxels that are foreground.
-        empty: Share of cases without any foreground.
-        unannotated: Median share of voxels with the ignore label.
+        foreground: Median share of annotated voxels that are foreground.
+        empty: Share of cases without any foreground, of those in which something is annotated.
+        blank: Number of the cases that were read in which nothing is annotated.
+        unannotated: Median share of voxels with the ignore label, in the other cases.
+        ignored: Mean of this share.
+        slices: Median share of slices along the first axis in which something is annotated, in the other cases.
         imbalance: Share of the largest class divided by the smallest class's; each is a median of the cases with it.
         seconds: Time that reading took.
         classes: Figures of each class.
@@ -97,10 +105,33 @@ class DataFigures:
     anisotropy: float = 1.0
     foreground: float = NAN
     empty: float = 0.0
+    blank: int = 0
     unannotated: float = 0.0
+    ignored: float = 0.0
+    slices: float = 1.0
     imbalance: float = NAN
     seconds: float = 0.0
     classes: tuple[ClassFigures, ...] = field(default_factory=tuple)
+
+    @property
+    def labelled(self) -> int:
+        """Number of the cases that were read in which something is annotated."""
+        return self.read - self.blank
+
+    @property
+    def unlabelled(self) -> float:
+        """Mean share of voxels with the ignore label, over all cases that were read."""
+        return (self.blank + self.ignored * self.labelled) / self.read
+
+    @property
+    def partial(self) -> bool:
+        """Whether so much of an image is not annotated that objects are known in pieces only."""
+        return self.ignored >= PARTLY
+
+    @property
+    def whole(self) -> str:
+        """Name of what shares are shares of."""
+        return "what is annotated" if self.ignored > 0 else "an image"
 
     @property
     def data(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunet_tricks.comparison.traits import SHELL, of_object
+from nnunet_tricks.comparison.traits import SHELL
 
 Mask = NDArray[np.bool_]
 
@@ -40,7 +40,7 @@ class MeasuredObjects:
     """One class in one case.
 
     Attributes:
-        share: Share of the image's voxels.
+        share: Share of the annotated voxels.
         volumes: Volume of each object in voxels, without crumbs.
         widths: Twice the largest distance from the border inside each larger object, in voxels.
         near: Number of objects that have another within four voxels.
@@ -48,9 +48,9 @@ class MeasuredObjects:
         formed: Number of larger objects.
         border: Voxels of larger objects that touch their border.
         inside: All voxels of larger objects.
-        has_holes: Whether the class encloses background.
+        has_holes: Whether the class encloses annotated background.
         places: Share of the class in each cell of the grid, with an axis for each of the image's.
-        contrast: Contrast to the surroundings; NaN without an image.
+        contrast: Contrast to the annotated surroundings; NaN without an image, or if nothing around is annotated.
     """
 
     share: float
@@ -66,12 +66,15 @@ class MeasuredObjects:
     contrast: float
 
 
-def objects_of(mask: Mask, image: NDArray[np.float32] | None = None) -> MeasuredObjects | None:
+def objects_of(
+    mask: Mask, image: NDArray[np.float32] | None = None, annotated: Mask | None = None
+) -> MeasuredObjects | None:
     """Measure one class of one case; None if the case does not have it.
 
     Args:
         mask: Whether a voxel belongs to the class, axes z, y, x or y, x.
         image: Grey values, axes channel and those of the mask; None if there is no image.
+        annotated: Whether a voxel is annotated, axes as of the mask; None if all are.
 
     Examples:
         >>> mask = np.zeros((32, 32), bool)
@@ -86,7 +89,8 @@ def objects_of(mask: Mask, image: NDArray[np.float32] | None = None) -> Measured
     if box is None:
         return None
     # A margin, so that what surrounds an object is inside the cut.
-    cut = mask[tuple(slice(max(0, side.start - SHELL), side.stop + SHELL) for side in box)]
+    near = tuple(slice(max(0, side.start - SHELL), side.stop + SHELL) for side in box)
+    cut, known = mask[near], True if annotated is None else annotated[near]
     labels, count = _components(cut)
     volumes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
     kept = volumes >= CRUMB * volumes.max()
@@ -100,7 +104,7 @@ def objects_of(mask: Mask, image: NDArray[np.float32] | None = None) -> Measured
         necks += falls_apart
         border += at_border
     return MeasuredObjects(
-        share=float(volumes.sum()) / mask.size,
+        share=float(volumes.sum()) / (mask.size if annotated is None else np.count_nonzero(annotated)),
         volumes=tuple(map(int, volumes[kept])),
         widths=tuple(widths),
         near=_near(whole, labels, int(kept.sum())),
@@ -108,9 +112,9 @@ def objects_of(mask: Mask, image: NDArray[np.float32] | None = None) -> Measured
         formed=len(large[:MOST]),
         border=border,
         inside=int(volumes[large[:MOST] - 1].sum()),
-        has_holes=bool(ndimage.binary_fill_holes(cut).sum() > cut.sum()),
+        has_holes=bool((ndimage.binary_fill_holes(cut) & ~cut & known).any()),
         places=_places(mask, box),
-        contrast=of_object(mask, (1.0,) * mask.ndim, image)["contrast"] if image is not None else math.nan,
+        contrast=_contrast([channel[near] for channel in image], cut, known) if image is not None else math.nan,
     )
 
 
@@ -132,10 +136,12 @@ def position_entropy(places: Sequence[NDArray[np.float64]]) -> float:
 
 
 def position_asymmetry(places: Sequence[NDArray[np.float64]]) -> tuple[float, int]:
-    """How much of a class comes to lie elsewhere when images are mirrored, and along which axis most.
+    """How little the places of a class overlap their mirror image, and along which axis least.
 
-    It is the total variation distance of the mean over cases from its mirror image, less that between halves of the
-    cases, which chance alone makes. Halves are drawn several times, so the order of the cases hardly matters.
+    It is the total variation distance of the mean over cases from its mirror image, which is 1 less their overlap. That
+    between halves of the cases, which chance alone makes, is subtracted. Halves are drawn several times, so the order
+    of the cases hardly matters. A cell that is usual on one side and seldom used on the other counts nearly in full, so
+    this is not the share of the class in cells that no case uses.
 
     Returns:
         The distance, in [0, 1], and the number of the axis from the last, so that 1 is x; NaN and 0 for a single case.
@@ -170,6 +176,22 @@ def _components(mask: Mask) -> tuple[NDArray[np.integer], int]:
 
     labels, count = ndimage.label(mask, np.ones((3,) * mask.ndim))
     return labels, int(count)
+
+
+def _contrast(channels: Sequence[NDArray[np.float32]], mask: Mask, known: Mask | bool) -> float:
+    """Contrast to annotated surroundings, as the traits define it; that of the channel with the strongest."""
+    from scipy import ndimage
+
+    around = ndimage.binary_dilation(mask, np.ones((3,) * mask.ndim), iterations=SHELL) & ~mask & known
+    if not around.any():
+        return math.nan
+    contrasts = []
+    for channel in channels:
+        spread = float(np.std(channel[mask | around], dtype=np.float64))
+        if spread > 0:
+            difference = channel[mask].mean(dtype=np.float64) - channel[around].mean(dtype=np.float64)
+            contrasts.append(float(difference) / spread)
+    return max(contrasts, key=abs, default=math.nan)
 
 
 def _box(mask: Mask) -> tuple[slice, ...] | None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnunet_tricks.comparison import images
-from nnunet_tricks.comparison.advice.figures import ClassFigures, DataFigures
+from nnunet_tricks.comparison.advice.figures import PARTLY, ClassFigures, DataFigures
 from nnunet_tricks.comparison.advice.measuring import (
     LARGEST,
     MeasuredObjects,
@@ -69,6 +69,7 @@ class _CaseFigures:
     grey: bool
     foreground: float
     unannotated: float
+    slices: float
     objects: dict[str, MeasuredObjects]
 
 
@@ -81,9 +82,11 @@ def read_figures(dataset: str, folders: Folders, *, seconds: float = SECONDS) ->
         seconds: Time after which no further case is read.
 
     Raises:
-        ValueError: If there is no such data set, it has no labelled cases, or a file cannot be read.
+        ValueError: If there is no such data set, it has no ``dataset.json`` or no labelled cases, or a file cannot be
+            read.
     """
     name = folders.dataset(dataset)
+    _check_description(folders, name)
     description = folders.description(name)
     classes = Classes.of(description)
     if (folders.raw / name / "dataset.json").is_file():
@@ -98,6 +101,23 @@ def read_figures(dataset: str, folders: Folders, *, seconds: float = SECONDS) ->
     names = description.get("channel_names") or description.get("modality") or {}
     first = str(next(iter(names.values()), "")).lower()
     return _joined(name, source, len(readers), measured, classes, ct=first == "ct", began=began)
+
+
+def _check_description(folders: Folders, name: str) -> None:
+    """Refuse a data set without ``dataset.json``, and name the file that should be there.
+
+    Raises:
+        ValueError: If the file is neither in the raw nor in the preprocessed data set.
+    """
+    raw, preprocessed = (folder / name / "dataset.json" for folder in (folders.raw, folders.preprocessed))
+    if raw.is_file() or preprocessed.is_file():
+        return
+    if raw.parent.is_dir():
+        raise ValueError(
+            f"{raw} is not there: write it, with 'channel_names', 'labels', 'numTraining' and 'file_ending'; nnU-Net "
+            "needs it too"
+        )
+    raise ValueError(f"{preprocessed} is not there: copy it from the raw data set, as nnU-Net's planning does")
 
 
 def _raw(folders: Folders, name: str) -> list[Callable[[], LabelledCase]]:
@@ -189,21 +209,22 @@ def _measured(readers: Iterable[Callable[[], LabelledCase]], classes: Classes, u
 
 def _of_case(case: LabelledCase, classes: Classes) -> _CaseFigures:
     labels = case.labels
+    annotated = labels != classes.ignore if classes.ignore is not None else np.ones(labels.shape, bool)
     objects = {}
     for name, values in classes.values.items():
-        measured = objects_of(np.isin(labels, values), case.image)
+        measured = objects_of(np.isin(labels, values), case.image, annotated)
         if measured is not None:
             objects[name] = measured
-    ignored = labels == classes.ignore if classes.ignore is not None else np.zeros(1, bool)
-    foreground = np.count_nonzero(labels) - int(np.count_nonzero(ignored))
+    count = int(np.count_nonzero(annotated))
     return _CaseFigures(
         shape=labels.shape,
         spacing=case.spacing,
         natural=case.natural,
         channels=len(case.image),
         grey=len(case.image) > 1 and bool((case.image == case.image[:1]).all()),
-        foreground=foreground / labels.size,
-        unannotated=float(ignored.mean()),
+        foreground=np.count_nonzero(annotated & (labels != 0)) / count if count else math.nan,
+        unannotated=1 - count / labels.size,
+        slices=float(annotated.any(axis=tuple(range(1, labels.ndim))).mean()),
         objects=objects,
     )
 
@@ -221,6 +242,13 @@ def _joined(
     dimensions = {len(case.shape) for case in cases}
     if len(dimensions) > 1:
         raise ValueError(f"{name} has label maps with 2 and with 3 axes; 'nnunet-tricks check' names them")
+    labelled = [case for case in cases if case.unannotated < 1]
+    if not labelled:
+        raise ValueError(
+            f"all {len(cases)} cases of {name} that were read have the ignore label everywhere: annotate some, or read "
+            "more with --seconds"
+        )
+    ignored = float(np.mean([case.unannotated for case in labelled]))
     spacing = tuple(float(value) for value in np.median([case.spacing for case in cases], axis=0))
     shares = [
         _positive([case.objects[label].share for case in cases if label in case.objects]) for label in classes.values
@@ -239,13 +267,20 @@ def _joined(
         shape=tuple(float(value) for value in np.median([case.shape for case in cases], axis=0)),
         spacing=spacing,
         anisotropy=max(spacing) / min(spacing) if min(spacing) > 0 else 1.0,
-        foreground=float(np.median([case.foreground for case in cases])),
-        empty=float(np.mean([not case.objects for case in cases])),
-        unannotated=float(np.median([case.unannotated for case in cases])),
+        foreground=float(np.median([case.foreground for case in labelled])),
+        empty=float(np.mean([not case.objects for case in labelled])),
+        blank=len(cases) - len(labelled),
+        unannotated=float(np.median([case.unannotated for case in labelled])),
+        ignored=ignored,
+        slices=float(np.median([case.slices for case in labelled])),
         imbalance=_imbalance(shares),
         seconds=time.monotonic() - began,
         classes=tuple(
-            _of_class(label, [case.objects[label] for case in cases if label in case.objects])
+            _of_class(
+                label,
+                [case.objects[label] for case in labelled if label in case.objects],
+                in_pieces=ignored >= PARTLY,
+            )
             for label in classes.values
         ),
     )
@@ -260,22 +295,32 @@ def _imbalance(shares: Sequence[float]) -> float:
     return max(known) / min(known) if len(known) > 1 else math.nan
 
 
-def _of_class(name: str, cases: Sequence[MeasuredObjects]) -> ClassFigures:
+def _of_class(name: str, cases: Sequence[MeasuredObjects], *, in_pieces: bool) -> ClassFigures:
     if not cases:
         return ClassFigures(name=name, cases=0)
-    volumes = np.concatenate([case.volumes for case in cases])
-    widths = [width for case in cases for width in case.widths]
-    formed, inside = sum(case.formed for case in cases), sum(case.inside for case in cases)
     contrasts = [case.contrast for case in cases if math.isfinite(case.contrast)]
     clear = [contrast for contrast in contrasts if abs(contrast) >= CLEAR]
     bright = float(np.mean([contrast > 0 for contrast in clear])) if clear else math.nan
-    places = [case.places for case in cases]
-    asymmetry, axis = position_asymmetry(places)
-    low, high = np.percentile(volumes, (10, 90))
-    return ClassFigures(
+    known = ClassFigures(
         name=name,
         cases=len(cases),
         share=_positive([case.share for case in cases]),
+        contrast=_positive([abs(contrast) for contrast in contrasts]),
+        reversed=min(bright, 1 - bright),
+    )
+    return known if in_pieces else _with_objects(known, cases)
+
+
+def _with_objects(known: ClassFigures, cases: Sequence[MeasuredObjects]) -> ClassFigures:
+    """The figures of a class with those of its objects and their places."""
+    volumes = np.concatenate([case.volumes for case in cases])
+    widths = [width for case in cases for width in case.widths]
+    formed, inside = sum(case.formed for case in cases), sum(case.inside for case in cases)
+    places = [case.places for case in cases]
+    asymmetry, axis = position_asymmetry(places)
+    low, high = np.percentile(volumes, (10, 90))
+    return replace(
+        known,
         count=_positive([len(case.volumes) for case in cases]),
         single=float(np.mean([max(case.volumes) >= LARGEST * sum(case.volumes) for case in cases])),
         size=float(np.median(volumes)),
@@ -289,6 +334,4 @@ def _of_class(name: str, cases: Sequence[MeasuredObjects]) -> ClassFigures:
         entropy=position_entropy(places),
         asymmetry=asymmetry,
         axis=axis,
-        contrast=_positive([abs(contrast) for contrast in contrasts]),
-        reversed=min(bright, 1 - bright),
     )

@@ -13,10 +13,10 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from nnunet_tricks.comparison.advice.figures import ClassFigures, DataFigures
+from nnunet_tricks.comparison.advice.figures import PARTLY, ClassFigures, DataFigures
 
 RARE, VERY_RARE = 0.01, 0.001
-"""Share of the image below which a class is rare, and very rare."""
+"""Share of the annotated voxels below which a class is rare, and very rare."""
 
 UNEVEN = 5.0
 """Times by which one class is larger than another before classes count as uneven."""
@@ -37,7 +37,7 @@ THIN_WIDTH = 6.0
 """Width in voxels that a thin class has at most."""
 
 ONE_SIDED, ANYWHERE = 0.3, 0.9
-"""Asymmetry from which on mirroring shows wrong places, and position entropy of objects that are anywhere."""
+"""Asymmetry from which on mirroring shows unusual places, and position entropy of objects that are anywhere."""
 
 FEWEST = 10
 """Cases from which on what they have in common says something of others."""
@@ -68,6 +68,9 @@ COARSEST = 4
 
 LARGE = 96**3
 """Voxels of a volume from which on small first patches save time."""
+
+FEW_SLICES, VERY_FEW_SLICES = 0.5, 0.1
+"""Shares of a volume's slices with annotations, up to which few are annotated, and very few."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +110,9 @@ def rare(data: DataFigures) -> AdvisedReason | None:
     worst = _least(data, lambda known: known.share)
     if worst is None or worst.share >= RARE:
         return None
+    voxels = "annotated voxels" if data.ignored > 0 else "voxels"
     return AdvisedReason(
-        f"'{worst.name}' is {percent(worst.share)} of an image (median): cross-entropy, a mean over all voxels, "
+        f"'{worst.name}' is {percent(worst.share)} of {data.whole} (median): cross-entropy, a mean over all {voxels}, "
         "hardly sees it",
         _how_far(RARE, worst.share, VERY_RARE),
     )
@@ -129,13 +133,16 @@ def uneven(data: DataFigures) -> AdvisedReason | None:
 def seldom(data: DataFigures) -> AdvisedReason | None:
     """A class that few cases have."""
     known = [found for found in data.classes if found.cases]
-    if len(data.classes) < 2 or not known or data.read < FEWEST:
+    if len(data.classes) < 2 or not known or data.labelled < FEWEST:
         return None
     rarest = min(known, key=lambda found: found.cases)
-    share = rarest.cases / data.read
+    share = rarest.cases / data.labelled
     if share >= 0.5:
         return None
-    return AdvisedReason(f"only {rarest.cases} of {data.read} cases have '{rarest.name}'", _how_far(0.5, share, 0.05))
+    return AdvisedReason(
+        f"only {rarest.cases} of {data.labelled} {'annotated ' if data.blank else ''}cases have '{rarest.name}'",
+        _how_far(0.5, share, 0.05),
+    )
 
 
 def sizes(data: DataFigures) -> AdvisedReason | None:
@@ -179,15 +186,15 @@ def thin(data: DataFigures) -> AdvisedReason | None:
 
 
 def fixed_place(data: DataFigures) -> AdvisedReason | None:
-    """Objects that lie where no mirrored one does."""
-    if data.read < FEWEST:
+    """Objects that lie elsewhere once images are mirrored."""
+    if data.labelled < FEWEST:
         return None
     most = _most(data, lambda known: known.asymmetry)
     if most is None or most.asymmetry < ONE_SIDED:
         return None
     return AdvisedReason(
-        f"mirrored along {'xyz'[most.axis - 1]}, {percent(most.asymmetry)} of '{most.name}' lies where no case has "
-        "it: augmentation shows places that do not occur",
+        f"mirrored along {'xyz'[most.axis - 1]}, '{most.name}' overlaps the places where it usually lies by only "
+        f"{percent(1 - most.asymmetry)} (chance allowed for): augmentation shows it where it seldom or never is",
         _how_far(ONE_SIDED, most.asymmetry, 1.0),
     )
 
@@ -213,7 +220,7 @@ def anywhere(data: DataFigures) -> AdvisedReason | None:
     widest = max(found, key=lambda known: known.entropy)
     return AdvisedReason(
         f"'{widest.name}' can be anywhere (position entropy {widest.entropy:.2f} of 1) and is {percent(widest.share)} "
-        "of an image: pasted objects lie as real ones do",
+        f"of {data.whole}: pasted objects lie as real ones do",
         0.5 * _how_far(ANYWHERE, widest.entropy, 1.0) + 0.5 * _how_far(FEW_CASES, data.cases, 10),
     )
 
@@ -239,7 +246,7 @@ def pictures(data: DataFigures) -> AdvisedReason | None:
 def looks(data: DataFigures) -> AdvisedReason | None:
     """Objects that are bright in some cases and dark in others."""
     most = _most(data, lambda known: known.reversed)
-    if data.read < FEWEST or most is None or most.reversed < OTHER_LOOKS:
+    if data.labelled < FEWEST or most is None or most.reversed < OTHER_LOOKS:
         return None
     return AdvisedReason(
         f"'{most.name}' is brighter than its surroundings in some cases and darker in others "
@@ -262,7 +269,7 @@ def faint(data: DataFigures) -> AdvisedReason | None:
 def without_foreground(data: DataFigures) -> AdvisedReason | None:
     """Cases in which nothing is."""
     smallest = _least(data, lambda known: known.small)
-    if data.empty < EMPTY or data.read < FEWEST or smallest is None:
+    if data.empty < EMPTY or data.labelled < FEWEST or smallest is None:
         return None
     voxels = max(2, int(smallest.small / 2))
     return AdvisedReason(
@@ -297,8 +304,10 @@ def solid(data: DataFigures) -> AdvisedReason | None:
     if not found:
         return None
     names = ", ".join(f"'{known.name}'" for known in found)
+    most = max(known.holes for known in found)
+    cases = f"only {percent(most)} of the cases have" if most > 0 else f"none of {data.labelled} cases has"
     return AdvisedReason(
-        f"{names}: {percent(max(known.holes for known in found))} of the cases have a hole in it",
+        f"{names}: {cases} a hole in it, so a hole in a prediction is most likely a mistake",
         0.2,
         _unless_all(data, found),
     )
@@ -328,6 +337,28 @@ def large(data: DataFigures) -> AdvisedReason | None:
     )
 
 
+def few_slices(data: DataFigures) -> AdvisedReason | None:
+    """Volumes with annotations in some slices only."""
+    if data.dimension != 3 or not data.slices <= FEW_SLICES:
+        return None
+    return AdvisedReason(
+        f"{percent(data.slices)} of a volume's slices have annotations (median): without this trick voxels beyond the "
+        "image count as annotated background, and annotated slices are always in the middle of a patch",
+        _how_far(FEW_SLICES, data.slices, VERY_FEW_SLICES),
+    )
+
+
+def not_annotated(data: DataFigures) -> AdvisedReason | None:
+    """Voxels that no loss sees."""
+    if not data.unlabelled >= PARTLY:
+        return None
+    return AdvisedReason(
+        f"{percent(data.unlabelled)} of the voxels have the ignore label (mean): nnU-Net's losses skip them, and this "
+        "trick learns from them too",
+        0.5 * _how_far(PARTLY, data.unlabelled, 1.0),
+    )
+
+
 WITH_WEIGHTS = "EfficientNetLite0UNet_PretrainedImageNet1k_Adam_lr0p001"
 """Network with ImageNet's weights. With nnU-Net's own SGD, whose rate is 0.01, they changed nothing in trials."""
 
@@ -353,6 +384,8 @@ RULES = (
     AdviceRule("solid objects", ("FillHoles",), solid),
     AdviceRule("vanishing objects", ("FullSizeDeepSupervision", "NoDeepSupervision"), vanishing),
     AdviceRule("large volumes", ("GrowingPatch",), large),
+    AdviceRule("few slices", ("SparseSlices",), few_slices),
+    AdviceRule("ignored voxels", ("MeanTeacher",), not_annotated),
 )
 """All rules."""
 

@@ -16,6 +16,23 @@ WIDTH = 118
 """Characters of a comment's line."""
 
 
+def check_file(file: Path) -> None:
+    """Refuse a file that cannot be written.
+
+    Args:
+        file: Experiment file to write.
+
+    Raises:
+        ValueError: If its ending is not ``.yaml`` or ``.yml``, it is there already, or its folder is not.
+    """
+    if file.suffix not in (".yaml", ".yml"):
+        raise ValueError(f"--write is {file}, and its ending must be .yaml or .yml")
+    if file.exists():
+        raise ValueError(f"{file} is there already: give another name, since it may be locked")
+    if not file.absolute().parent.is_dir():
+        raise ValueError(f"--write is {file}, and its folder is not there")
+
+
 def write_experiment(advice: Advice, file: Path, *, most: int, epochs: int, small: bool) -> Path:
     """Write an experiment file that tries the advice.
 
@@ -27,14 +44,9 @@ def write_experiment(advice: Advice, file: Path, *, most: int, epochs: int, smal
         small: Whether networks and patches are small, for a training without a GPU.
 
     Raises:
-        ValueError: If the ending is another one, the file is there already, or no trick is advised.
+        ValueError: If the file cannot be written, see ``check_file``, or no trick is advised.
     """
-    if file.suffix not in (".yaml", ".yml"):
-        raise ValueError(f"--write is {file}, and its ending must be .yaml or .yml")
-    if file.exists():
-        raise ValueError(f"{file} is there already: give another name, since it may be locked")
-    if not file.absolute().parent.is_dir():
-        raise ValueError(f"--write is {file}, and its folder is not there")
+    check_file(file)
     if not advice.tricks:
         raise ValueError(f"no rule spoke for a trick on {advice.figures.dataset}, so there is nothing to write")
     with replacing(file, ending=file.suffix) as temporary:

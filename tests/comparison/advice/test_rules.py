@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,10 +18,11 @@ from nnunet_tricks.comparison.advice.advise import advise, infos_of
 from nnunet_tricks.comparison.advice.figures import ClassFigures, DataFigures
 from nnunet_tricks.comparison.advice.measuring import objects_of, position_asymmetry, position_entropy
 from nnunet_tricks.comparison.advice.reading import read_figures
-from nnunet_tricks.comparison.advice.rules import ONLY_2D, RULES, spoken_for
+from nnunet_tricks.comparison.advice.rules import ONLY_2D, RULES, fixed_place, percent, solid, spoken_for
 from nnunet_tricks.comparison.advice.writing import text_of
-from nnunet_tricks.comparison.ledger.rows import Ledger
+from nnunet_tricks.comparison.ledger.rows import Ledger, LedgerRow
 from nnunet_tricks.comparison.ledger.stored import read_ledger
+from nnunet_tricks.comparison.traits import of_object
 from nnunet_tricks.experiment.spec import read_experiment
 from nnunet_tricks.nnunet.folders import Folders
 from tests.checkout import ROOT
@@ -81,6 +83,8 @@ SPEAKING = {
     "solid objects": with_class(holes=0.0),
     "vanishing objects": with_class(small=20),
     "large volumes": replace(DATA, voxels=5e7),
+    "few slices": replace(DATA, slices=0.1),
+    "ignored voxels": replace(DATA, ignored=0.5),
 }
 """Data that each rule is for."""
 
@@ -239,6 +243,183 @@ def test_places() -> None:
     assert position_asymmetry(sorted(low, key=lambda places: int(places.argmax())))[0] == pytest.approx(
         distance, abs=0.03
     )
+
+
+def test_the_reason_against_mirroring_is_an_overlap() -> None:
+    # One case in twenty has the class on the other side, so no mirrored place is new.
+    places = [np.eye(1, 64, 56 if case == 0 else 0).reshape(8, 8) for case in range(20)]
+    distance, axis = position_asymmetry(places)
+    mean = np.mean(places, axis=0)
+    assert not np.flip(mean, 0)[mean == 0].any()
+    assert distance == pytest.approx(1 - np.minimum(mean, np.flip(mean, 0)).sum(), abs=0.06)
+    reason = fixed_place(with_class(asymmetry=distance, axis=axis))
+    assert reason is not None
+    assert f"overlaps the places where it usually lies by only {percent(1 - distance)}" in reason.text
+    assert "no case" not in reason.text
+
+
+def test_the_reason_for_solid_objects_speaks_for_it() -> None:
+    some, none = solid(with_class(holes=0.02)), solid(with_class(holes=0.0))
+    assert some is not None
+    assert none is not None
+    assert "only 2 % of the cases have a hole" in some.text
+    assert "none of 200 cases has a hole" in none.text
+
+
+def test_rows_of_the_data_set_come_first_and_rows_that_decide_are_never_left_out() -> None:
+    def row(dataset: str, word: str, dimension: int = 3) -> LedgerRow:
+        return replace(known, dataset=dataset, word=word, dimension=dimension, base=())
+
+    known = next(row for row in read_ledger().rows if row.tricks == ("KeepLargest",))
+    own = [row("Made", "within noise", 2), row("Made", "undecided"), row("Made", "undecided", 2)]
+    others = [row("Other", "within noise"), row("Third", "undecided"), row("Fourth", "hurts", 2)]
+    data = with_class(single=1.0)
+    (advised,) = advise(data, Ledger(rows=(*others, *own))).tricks
+    names = [words.partition(":")[0] for words in advised.ledger_words]
+    assert names == ["Made 3D", "Made 2D", "Made 2D", "Fourth 2D", "2 more rows"]
+    (advised,) = advise(data, Ledger(rows=(*others, *own[1:]))).tricks
+    names = [words.partition(":")[0] for words in advised.ledger_words]
+    assert names == ["Made 3D", "Made 2D", "Fourth 2D", "2 more rows"]
+    (advised,) = advise(data, Ledger(rows=(others[0], *own))).tricks
+    assert advised.ledger_words[-1] == "1 more row: nnunet-tricks show KeepLargest"
+    (advised,) = advise(data, Ledger(rows=tuple(own))).tricks
+    assert len(advised.ledger_words) == 3
+
+
+def test_ignored_voxels_are_neither_background_nor_surroundings() -> None:
+    mask, annotated = np.zeros((2, 20, 20), bool)
+    annotated[:10] = True
+    mask[4:8, 4:16] = True
+    image = np.full((1, 20, 20), 5.0, np.float32)
+    image[:, :10] += np.arange(20, dtype=np.float32)[:, None].T / 10
+    image[:, mask] += 3
+    image[:, ~annotated] = 100
+    part = objects_of(mask, image, annotated)
+    assert part is not None
+    assert part.share == pytest.approx(48 / 200)
+    cut = objects_of(mask[:10], image[:, :10])
+    assert cut is not None
+    assert (part.contrast, part.share) == (cut.contrast, cut.share)
+    assert cut.contrast == pytest.approx(of_object(mask[:10], (1.0, 1.0), image[:, :10])["contrast"])
+    # What nobody annotated is no hole, and an object without annotated surroundings has no contrast.
+    ring = np.zeros((16, 16), bool)
+    ring[3:12, 3:12] = True
+    ring[6:8, 6:8] = False
+    outside = np.ones((16, 16), bool)
+    outside[6:8, 6:8] = False
+    for known, has_holes in ((None, True), (outside, False)):
+        measured = objects_of(ring, annotated=known)
+        assert measured is not None
+        assert measured.has_holes == has_holes
+    alone = objects_of(ring, image[:, :16, :16], ring)
+    assert alone is not None
+    assert np.isnan(alone.contrast)
+    assert alone.share == 1
+
+
+@pytest.mark.parametrize("shape", [(40, 40), (12, 24, 24)])
+def test_contrast_is_that_of_the_traits(shape: tuple[int, ...]) -> None:
+    generator = np.random.default_rng(0)
+    mask = np.zeros(shape, bool)
+    mask[(slice(3, 9),) * len(shape)] = True
+    image = generator.normal(size=(2, *shape)).astype(np.float32)
+    image[1] -= mask
+    measured = objects_of(mask, image)
+    assert measured is not None
+    assert measured.contrast == of_object(mask, (1.0,) * len(shape), image)["contrast"]
+
+
+def volumes(folder: Path, annotated: Callable[[int], list[int]], *, cases: int = 12) -> Folders:
+    """Volumes of 20 slices with a box in slices 4 to 15, of which only some slices are annotated."""
+    place = folder / "raw" / "Dataset012_Slices"
+    (place / "imagesTr").mkdir(parents=True)
+    (place / "labelsTr").mkdir()
+    generator = np.random.default_rng(0)
+    for case in range(cases):
+        dense = np.zeros((20, 24, 24), np.uint8)
+        dense[4:16, 2:10, 4:20] = 1
+        image = dense * 50 + generator.normal(0, 20, dense.shape)
+        labels = np.full_like(dense, 2)
+        labels[annotated(case)] = dense[annotated(case)]
+        for array, file in (
+            (image.astype(np.float32), f"imagesTr/c{case:02d}_0000"),
+            (labels, f"labelsTr/c{case:02d}"),
+        ):
+            sitk.WriteImage(sitk.GetImageFromArray(array), str(place / f"{file}.nii.gz"))
+    labels_of_file = {"background": 0, "box": 1, "ignore": 2}
+    (place / "dataset.json").write_text(
+        json.dumps({"channel_names": {"0": "MRI"}, "labels": labels_of_file, "file_ending": ".nii.gz"})
+    )
+    return Folders(folder / "raw", folder / "preprocessed", folder / "results")
+
+
+def test_sparse_labels_are_told_and_not_taken_for_background(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    sparse = read_figures("12", volumes(tmp_path / "sparse", lambda case: [5, 10]), seconds=3600)
+    dense = read_figures("12", volumes(tmp_path / "dense", lambda case: list(range(20))), seconds=3600)
+    assert (sparse.unannotated, sparse.slices, dense.unannotated, dense.slices) == (0.9, 0.1, 0.0, 1.0)
+    # Both annotated slices have the box: 128 of 576 pixels; of all slices, 12 of 20 have.
+    assert sparse.classes[0].share == sparse.foreground == pytest.approx(128 / 576)
+    assert dense.classes[0].share == dense.foreground == pytest.approx(0.6 * 128 / 576)
+    assert sparse.classes[0].contrast == pytest.approx(dense.classes[0].contrast, abs=0.2)
+    # Figures of pieces are not known, so rules on objects and their places are silent.
+    assert np.isnan(
+        [getattr(sparse.classes[0], name) for name in ("count", "small", "near", "asymmetry", "entropy")]
+    ).all()
+    assert {advised.trick for advised in advise(sparse, Ledger()).tricks} == {
+        "SparseSlices",
+        "DA5",
+        "Oversample_fraction0p66",
+        "MeanTeacher",
+    }
+    assert {"NoMirroring", "KeepLargest", "FillHoles"} <= {advised.trick for advised in advise(dense, Ledger()).tricks}
+    for kind in ("raw", "preprocessed", "results"):
+        monkeypatch.setenv(f"nnUNet_{kind}", str(tmp_path / "sparse" / kind))
+    assert main(["advise", "12"]) == 0
+    out = capsys.readouterr().out
+    assert "90 % of an image is not annotated (median; 90 % on average), so objects are known in pieces only" in out
+    assert "box: in 12 cases, 22 % of what is annotated, contrast" in out
+    assert "nan" not in out
+
+
+def test_a_thin_unknown_part_and_cases_without_annotation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    folders = volumes(tmp_path, lambda case: list(range(19)) if case else [])
+    for kind in ("raw", "preprocessed", "results"):
+        monkeypatch.setenv(f"nnUNet_{kind}", str(tmp_path / kind))
+    figures = read_figures("12", folders, seconds=3600)
+    assert (figures.blank, figures.labelled, figures.empty) == (1, 11, 0)
+    assert figures.unannotated == pytest.approx(0.05)
+    assert figures.unlabelled == pytest.approx((1 + 11 * 0.05) / 12)
+    assert not figures.partial
+    assert figures.classes[0].count == 1
+    assert "MeanTeacher" in {advised.trick for advised in advise(figures, Ledger()).tricks}
+    assert main(["advise", "12"]) == 0
+    out = capsys.readouterr().out
+    assert "Nothing is annotated in 1 of the cases that were read" in out
+    assert "5 % of an image is not annotated (median; 5 % on average)." in out
+    assert "every annotated case has some" in out
+    folders = volumes(tmp_path / "blank", lambda case: [], cases=2)
+    with pytest.raises(ValueError, match="all 2 cases of Dataset012_Slices that were read have the ignore label"):
+        read_figures("12", folders)
+
+
+def test_a_file_to_write_is_refused_before_anything_is_measured(folders: Folders, tmp_path: Path, capsys) -> None:
+    for file in (tmp_path / "advice.txt", tmp_path / "absent" / "advice.yaml"):
+        assert main(["advise", "9", "--write", str(file)]) == 2
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert f"--write is {file}" in captured.err
+
+
+def test_a_data_set_without_its_description(folders: Folders, capsys) -> None:
+    (folders.raw / "Dataset630_NoJson").mkdir()
+    (folders.preprocessed / "Dataset631_NoJson").mkdir(parents=True)
+    for number, place, fix in ((630, folders.raw, "write it"), (631, folders.preprocessed, "copy it")):
+        assert main(["advise", str(number)]) == 2
+        assert f"{place / f'Dataset{number}_NoJson' / 'dataset.json'} is not there: {fix}" in capsys.readouterr().err
 
 
 def raw_data(folder: Path, *, name: str = "Dataset009_Made") -> Path:
