@@ -18,7 +18,7 @@ from nnunet_tricks.comparison.scans import ImageVolume
 from nnunet_tricks.nnunet.classes import Classes
 from nnunet_tricks.utilities.files import write_atomically
 
-VERSION = 1
+VERSION = 2
 """Version of the definitions: what others have measured is not taken from the file."""
 
 SHELL = 3
@@ -27,7 +27,7 @@ SHELL = 3
 TRAITS = {
     "size": "volume of the class in mm³ (mm² or pixels in 2D)",
     "count": "number of connected objects",
-    "contrast": "mean grey value inside minus that within 3 voxels around, by the standard deviation of both together",
+    "contrast": "mean grey value inside minus that of annotated voxels within 3, by the standard deviation of both",
     "spacing": "largest distance between voxels along an axis in mm",
 }
 """Name and definition. Size, count and spacing span decades, so their logarithms count."""
@@ -90,7 +90,10 @@ def measure(sources: Sequence[TraitSource], classes: Classes, cache: Path | None
 
 
 def of_object(
-    mask: NDArray[np.bool_], spacing: Sequence[float], image: NDArray[np.float32] | None = None
+    mask: NDArray[np.bool_],
+    spacing: Sequence[float],
+    image: NDArray[np.float32] | None = None,
+    annotated: NDArray[np.bool_] | None = None,
 ) -> dict[str, float]:
     """The traits of one class.
 
@@ -99,6 +102,7 @@ def of_object(
         spacing: Distance of voxels along each axis.
         image: Grey values, axes channel and those of the mask; None if there is no image. The channel with the
             strongest contrast counts.
+        annotated: Whether a voxel is annotated; None if all are.
 
     Returns:
         Numbers by the names of ``TRAITS``; only spacing and count are defined for an empty mask.
@@ -119,18 +123,35 @@ def of_object(
     if count and image is not None:
         box = ndimage.find_objects(mask.astype(np.uint8))[0]
         near = tuple(slice(max(0, side.start - SHELL), side.stop + SHELL) for side in box)
-        inside = mask[near]
-        around = ndimage.binary_dilation(inside, np.ones((3,) * mask.ndim), iterations=SHELL) & ~inside
-        contrasts = [_contrast(channel[near], inside, around) for channel in image]
-        traits["contrast"] = max(contrasts, key=lambda contrast: -1.0 if math.isnan(contrast) else abs(contrast))
+        channels = [channel[near] for channel in image]
+        traits["contrast"] = contrast_of(channels, mask[near], True if annotated is None else annotated[near])
     return traits
 
 
-def _contrast(grey: NDArray[np.float32], inside: NDArray[np.bool_], around: NDArray[np.bool_]) -> float:
-    spread = float(np.std(grey[inside | around], dtype=np.float64))
-    if not around.any() or not spread > 0:
+def contrast_of(
+    channels: Sequence[NDArray[np.float32]], mask: NDArray[np.bool_], annotated: NDArray[np.bool_] | bool
+) -> float:
+    """Contrast of a class to its surroundings, in the channel with the strongest.
+
+    Args:
+        channels: Grey values of each channel, with the axes of the mask.
+        mask: Whether a voxel belongs to the class.
+        annotated: Whether a voxel is annotated: what is around may be of the class where it is not.
+
+    Returns:
+        Difference of mean grey values in standard deviations; NaN if nothing around is annotated, or all is alike.
+    """
+    from scipy import ndimage
+
+    around = ndimage.binary_dilation(mask, np.ones((3,) * mask.ndim), iterations=SHELL) & ~mask & annotated
+    if not around.any():
         return math.nan
-    return float(grey[inside].mean(dtype=np.float64) - grey[around].mean(dtype=np.float64)) / spread
+    contrasts = []
+    for grey in channels:
+        spread = float(np.std(grey[mask | around], dtype=np.float64))
+        if spread > 0:
+            contrasts.append(float(grey[mask].mean(dtype=np.float64) - grey[around].mean(dtype=np.float64)) / spread)
+    return max(contrasts, key=abs, default=math.nan)
 
 
 def _of_case(source: TraitSource, classes: Classes) -> Values:
@@ -140,8 +161,9 @@ def _of_case(source: TraitSource, classes: Classes) -> Values:
         image = image[:, 0]
     if image is not None and image.shape[1:] != truth.values.shape:
         raise ValueError(f"{source.case}: the image has shape {image.shape[1:]}, its label {truth.values.shape}")
+    annotated = None if classes.ignore is None else truth.values != classes.ignore
     return {
-        label: of_object(np.isin(truth.values, values), truth.spacing, image)
+        label: of_object(np.isin(truth.values, values), truth.spacing, image, annotated)
         for label, values in classes.values.items()
     }
 

@@ -105,7 +105,11 @@ class Folders:
             part: ``Tr`` or ``Ts``.
         """
         folder, description = self.raw / dataset, self.description(dataset)
-        ending = description["file_ending"]
+        ending = description.get("file_ending")
+        if not isinstance(ending, str):
+            raise ValueError(
+                f"dataset.json of {dataset} has no 'file_ending': add the ending of its files, such as '.nii.gz'"
+            )
         if part == "Tr" and "dataset" in description:
             return {
                 case: Case(tuple(map(_expanded(folder), files["images"])), _expanded(folder)(files["label"]))

@@ -51,6 +51,20 @@ def test_contrast_has_a_sign_and_no_scale() -> None:
     assert of_object(mask, (1, 1), np.concatenate([noise, image]))["contrast"] == bright
 
 
+def test_what_nobody_annotated_is_no_surroundings(tmp_path: Path) -> None:
+    truth = np.full((6, 20, 20), 3, np.uint8)
+    truth[2, 4:16, 4:16] = 0
+    truth[2, 8:12, 8:12] = 1
+    image = np.where(truth == 1, 50.0, 10.0).astype(np.float32)
+    image[3] = 50.0  # the object goes on where nobody annotated it
+    source = TraitSource("a", write(tmp_path / "a.nii.gz", truth), (write(tmp_path / "a_0000.nii.gz", image),))
+    sparse = Classes.of({"labels": {"background": 0, "ball": 1, "rare": 2, "ignore": 3}})
+    traits = measure([source], sparse)["a"]["ball"]
+    annotated = of_object(truth[2] == 1, (1, 1), image[None, 2])["contrast"]
+    assert of_object(truth == 1, (3, 1, 0.5), image[None])["contrast"] < 0.8 * traits["contrast"]
+    assert 0.8 * annotated < traits["contrast"] < 1.2 * annotated
+
+
 def test_measured_once_while_the_files_stay(case: TraitSource, tmp_path: Path) -> None:
     cache = tmp_path / "traits.json"
     first = measure([case], CLASSES, cache)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunet_tricks.comparison.traits import SHELL
+from nnunet_tricks.comparison.traits import SHELL, contrast_of
 
 Mask = NDArray[np.bool_]
 
@@ -114,7 +114,7 @@ def objects_of(
         inside=int(volumes[large[:MOST] - 1].sum()),
         has_holes=bool((ndimage.binary_fill_holes(cut) & ~cut & known).any()),
         places=_places(mask, box),
-        contrast=_contrast([channel[near] for channel in image], cut, known) if image is not None else math.nan,
+        contrast=contrast_of([channel[near] for channel in image], cut, known) if image is not None else math.nan,
     )
 
 
@@ -176,22 +176,6 @@ def _components(mask: Mask) -> tuple[NDArray[np.integer], int]:
 
     labels, count = ndimage.label(mask, np.ones((3,) * mask.ndim))
     return labels, int(count)
-
-
-def _contrast(channels: Sequence[NDArray[np.float32]], mask: Mask, known: Mask | bool) -> float:
-    """Contrast to annotated surroundings, as the traits define it; that of the channel with the strongest."""
-    from scipy import ndimage
-
-    around = ndimage.binary_dilation(mask, np.ones((3,) * mask.ndim), iterations=SHELL) & ~mask & known
-    if not around.any():
-        return math.nan
-    contrasts = []
-    for channel in channels:
-        spread = float(np.std(channel[mask | around], dtype=np.float64))
-        if spread > 0:
-            difference = channel[mask].mean(dtype=np.float64) - channel[around].mean(dtype=np.float64)
-            contrasts.append(float(difference) / spread)
-    return max(contrasts, key=abs, default=math.nan)
 
 
 def _box(mask: Mask) -> tuple[slice, ...] | None:

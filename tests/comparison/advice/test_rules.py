@@ -317,18 +317,6 @@ def test_ignored_voxels_are_neither_background_nor_surroundings() -> None:
     assert alone.share == 1
 
 
-@pytest.mark.parametrize("shape", [(40, 40), (12, 24, 24)])
-def test_contrast_is_that_of_the_traits(shape: tuple[int, ...]) -> None:
-    generator = np.random.default_rng(0)
-    mask = np.zeros(shape, bool)
-    mask[(slice(3, 9),) * len(shape)] = True
-    image = generator.normal(size=(2, *shape)).astype(np.float32)
-    image[1] -= mask
-    measured = objects_of(mask, image)
-    assert measured is not None
-    assert measured.contrast == of_object(mask, (1.0,) * len(shape), image)["contrast"]
-
-
 def volumes(folder: Path, annotated: Callable[[int], list[int]], *, cases: int = 12) -> Folders:
     """Volumes of 20 slices with a box in slices 4 to 15, of which only some slices are annotated."""
     place = folder / "raw" / "Dataset012_Slices"

@@ -1,0 +1,17 @@
+"""nnU-Net's folders."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from nnunet_tricks.nnunet.folders import Folders
+
+
+def test_a_description_without_the_ending_of_files_is_refused(tmp_path: Path) -> None:
+    folders = Folders(tmp_path / "raw", tmp_path / "preprocessed", tmp_path / "results")
+    (folders.raw / "Dataset001_Toy").mkdir(parents=True)
+    file = folders.raw / "Dataset001_Toy" / "dataset.json"
+    file.write_text(json.dumps({"labels": {"background": 0}}))
+    with pytest.raises(ValueError, match="dataset.json of Dataset001_Toy has no 'file_ending': add"):
+        folders.cases("Dataset001_Toy", "Tr")
