@@ -13,5 +13,5 @@ def test_a_description_without_the_ending_of_files_is_refused(tmp_path: Path) ->
     (folders.raw / "Dataset001_Toy").mkdir(parents=True)
     file = folders.raw / "Dataset001_Toy" / "dataset.json"
     file.write_text(json.dumps({"labels": {"background": 0}}))
-    with pytest.raises(ValueError, match="dataset.json of Dataset001_Toy has no 'file_ending': add"):
+    with pytest.raises(ValueError, match=r"dataset\.json of Dataset001_Toy has no 'file_ending': add"):
         folders.cases("Dataset001_Toy", "Tr")
