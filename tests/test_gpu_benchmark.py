@@ -1,6 +1,7 @@
 """The measurements for a GPU: what is packed, how time is kept, and the whole script on a CPU."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -21,6 +22,40 @@ def test_what_is_packed() -> None:
     assert all("==" in requirement for requirement in pack.needed(None))
     assert pack.needed(["numpy"])[0].startswith("numpy==")
     assert len(pack.needed(["numpy"])) == 1
+
+
+def test_no_package_hides_a_standard_module() -> None:
+    names = set(pack.closure("nnunet_tricks", pack.EXTRAS))
+    # batchgenerators asks for unittest2, which asks for the others.
+    assert "batchgenerators" in names
+    assert not names & {"argparse", "unittest2", "linecache2", "traceback2"}
+    # Its name only begins like that of a standard module.
+    assert not pack.is_backport("urllib3")
+
+
+def test_wheels_of_an_earlier_packing_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    for name in ("numpy-1.0-py3-none-any.whl", "note.txt"):
+        (wheels / name).write_text("")
+    monkeypatch.setattr(pack.subprocess, "run", lambda *words, **settings: None)
+    assert pack.main([str(tmp_path)]) == 0
+    assert [file.name for file in wheels.iterdir()] == ["note.txt"]
+
+
+def test_packages_of_an_earlier_packing_are_removed_before_those_of_this_one(tmp_path: Path) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "argparse.py").write_text("")
+    (tmp_path / "run.sh").write_text(pack.RUN)
+    python = tmp_path / "bin" / "python3"
+    python.parent.mkdir()
+    python.write_text('#!/bin/sh\necho "$@"\n')
+    python.chmod(0o755)
+    environment = {"PATH": f"{python.parent}:{os.environ['PATH']}", "OUT": "new"}
+    words = ["sh", str(tmp_path / "run.sh"), "--quick"]
+    answer = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
+    assert answer.stdout.splitlines()[-1] == "-m benchmarks.gpu.measure --out new/results.json --quick"
+    assert not (tmp_path / "site").exists()
 
 
 def test_nothing_is_packed_without_our_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
