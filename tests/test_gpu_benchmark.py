@@ -1,16 +1,15 @@
-"""The measurements for a GPU: what is packed, how time is kept, and the whole script on a CPU."""
+"""The measurements for a GPU: what is packed, what is saved, and the whole script on a CPU."""
 
 import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from benchmarks.gpu import measure, pack
-from benchmarks.gpu.budget import Budget
+from benchmarks.gpu.settings import Measurements, Settings
 
 
 def test_what_is_packed() -> None:
@@ -82,19 +81,53 @@ def test_the_shares_of_time_end_with_all_of_it() -> None:
     assert 60 * measure.MINUTES - measure.RESERVE <= 480
 
 
-def test_what_there_is_no_time_for_is_named() -> None:
-    budget = Budget(0.02)
-    budget.until(1.0)
-    assert not budget.over("first")
-    time.sleep(0.03)
-    assert budget.over("second")
-    assert budget.left_out == ["second"]
-
-
 def test_results_are_written_whole(tmp_path: Path) -> None:
     measure.save(tmp_path / "results.json", {"a": 1})
     assert json.loads((tmp_path / "results.json").read_text()) == {"a": 1}
     assert [file.name for file in tmp_path.iterdir()] == ["results.json"]
+
+
+def one_result_and_an_error(settings: Settings) -> Measurements:
+    """A part whose first result is made, and whose second one fails."""
+    yield "2d", lambda: {"milliseconds": 1.0}
+    yield "3d", lambda: 1 / 0
+
+
+def test_results_go_into_a_new_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(measure.MEASURES, "losses", one_result_and_an_error)
+    out = tmp_path / "new" / "results" / "results.json"
+    assert measure.main(["--cpu", "--quick", "--only", "losses", "--out", str(out)]) == 0
+    saved = json.loads(out.read_text())["losses"]
+    assert saved == {"2d": {"milliseconds": 1.0}, "3d": {"error": "ZeroDivisionError: division by zero"}}
+    assert [file.name for file in out.parent.iterdir()] == ["results.json"]
+
+
+def test_nothing_is_measured_where_nothing_can_be_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def part(settings: Settings) -> Measurements:
+        raise AssertionError("this was measured")
+
+    monkeypatch.setitem(measure.MEASURES, "losses", part)
+    (tmp_path / "file").write_text("")
+    for out, reason in ((tmp_path, "it is a folder"), (tmp_path / "file" / "results.json", "")):
+        assert measure.main(["--cpu", "--quick", "--only", "losses", "--out", str(out)]) == 2
+        assert f"results cannot be written to {out}: {reason}" in capsys.readouterr().err
+
+
+def test_a_part_that_fails_keeps_what_it_has_measured() -> None:
+    def part(settings: Settings) -> Measurements:
+        yield "2d", lambda: 1
+        raise RuntimeError("no more")
+
+    import torch
+
+    rows: dict[str, object] = {}
+    kept: list[object] = []
+    settings = Settings(torch.device("cpu"), True, measure.Budget(60), None)
+    measure.measure(part, settings, rows, lambda: kept.append(dict(rows)))
+    assert kept == [{"2d": 1}]
+    assert rows == {"2d": 1, "error": "RuntimeError: no more"}
 
 
 @pytest.mark.slow
@@ -103,6 +136,9 @@ def test_the_whole_script_on_a_cpu(tmp_path: Path) -> None:
     assert measure.main(["--cpu", "--quick", "--minutes", "60", "--out", str(out)]) == 0
     results = json.loads(out.read_text())
     assert results["left_out"] == []
-    for part in measure.PARTS:
-        assert "error" not in results[part], results[part]
-    assert all(result["same_weights"] for result in results["ddp"].values())
+    assert all(results[part] for part in measure.PARTS)
+    assert '"error"' not in out.read_text(), results
+    for result in results["ddp"].values():
+        assert result["same_weights"]
+        assert result["loss_in_ddp"]
+        assert result["same_loss"]
