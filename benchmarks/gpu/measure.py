@@ -1,4 +1,4 @@
-"""Step time and memory of losses, instructive features, networks and augmentation on a GPU, in eight minutes at most.
+"""Step time and memory of losses, instructive features, networks and augmentation on a GPU, in about eight minutes.
 
     python -m benchmarks.gpu.measure --out results.json                  # on a machine with CUDA
     python -m benchmarks.gpu.measure --cpu --quick --out results.json    # the same code on tiny patches, without a GPU

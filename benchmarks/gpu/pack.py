@@ -32,7 +32,7 @@ EXTRAS = ("networks",)
 """Extras of this package whose networks are measured."""
 
 RUN = """#!/bin/sh
-# Installs the packed wheels beside the machine's torch, and measures for at most eight minutes.
+# Installs the packed wheels beside the machine's torch, and measures for about eight minutes.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 rm -rf "$here/site"
