@@ -23,10 +23,15 @@ class Budget:
 
     def over(self, what: str) -> bool:
         """Whether the time of the part is over; then the thing is noted as left out."""
-        ended = time.monotonic() - self._began > self._seconds * self._end
+        ended = self.left <= 0
         if ended:
             self.left_out.append(what)
         return ended
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left for the part, at least 0."""
+        return max(0.0, self._seconds * self._end - self.spent)
 
     @property
     def spent(self) -> float:

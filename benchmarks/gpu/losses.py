@@ -3,37 +3,61 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
-from benchmarks.gpu.settings import Settings
+from benchmarks.gpu.failures import noted
+from benchmarks.gpu.settings import Measurements, Settings
 from benchmarks.gpu.targets import logits_and_target
 from benchmarks.gpu.timing import compared
 
+NNUNET = "nnU-Net's Dice and CE"
 
-def losses(settings: Settings) -> dict[str, Any]:
+
+class BuiltLosses(NamedTuple):
+    """Losses as their trainers build them, by name.
+
+    Attributes:
+        criteria: The losses.
+        makers: Makers of the maps that some of them read.
+        failed: An error for each that could not be built.
+    """
+
+    criteria: dict[str, Any]
+    makers: dict[str, Any]
+    failed: dict[str, Any]
+
+
+def losses(settings: Settings) -> Measurements:
     """Forward and backward of every loss of the catalogue, against nnU-Net's Dice and cross-entropy."""
+    built = built_losses(settings)
+    for dimension in settings.shapes:
+        if not settings.budget.over(f"losses in {dimension}"):
+            yield dimension, partial(losses_in, dimension, built, settings)
+
+
+def losses_in(dimension: str, built: BuiltLosses, settings: Settings) -> dict[str, Any]:
+    """All losses on logits of one dimension."""
     from nnunet_tricks.training.criterion import Criterion
 
-    results = {}
-    criteria, makers = built_losses(settings)
-    for dimension, shape in settings.shapes.items():
-        print(f" {dimension}, {'x'.join(map(str, shape))}", flush=True)
-        logits, target = logits_and_target(shape, settings.device)
-        runs = {}
-        for name, criterion in criteria.items():
-            if settings.budget.over(f"loss {name} in {dimension}"):
-                continue
+    shape = settings.shapes[dimension]
+    print(f" {dimension}, {'x'.join(map(str, shape))}", flush=True)
+    logits, target = logits_and_target(shape, settings.device)
+    runs = {}
+    failed = dict(built.failed)
+    for name, criterion in built.criteria.items():
+        if settings.budget.over(f"loss {name} in {dimension}"):
+            continue
+        with noted(failed, name):
             if isinstance(criterion, Criterion):
                 # Maps are made on the CPU, as in the loading processes.
-                criterion.maps, criterion.progress = truths_maps(makers.get(name), target), 0.5
+                criterion.maps, criterion.progress = truths_maps(built.makers.get(name), target), 0.5
             runs[name] = partial(loss_step, criterion, logits, target)
-        if runs:
-            results[dimension] = {"shape": shape, "losses": compared(runs, settings, settings.rounds)}
-    return results
+    rows = compared(runs, NNUNET, settings, settings.rounds, f"losses in {dimension}")
+    return {"shape": shape, "losses": rows | failed}
 
 
-def built_losses(settings: Settings) -> tuple[dict[str, Any], dict[str, Any]]:
-    """nnU-Net's default loss and every loss of the catalogue as its trainer builds it; and makers of their maps."""
+def built_losses(settings: Settings) -> BuiltLosses:
+    """nnU-Net's default loss and every loss of the catalogue as its trainer builds it."""
     from nnunetv2.training.loss.compound_losses import DC_and_CE_loss
     from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss
 
@@ -44,22 +68,23 @@ def built_losses(settings: Settings) -> tuple[dict[str, Any], dict[str, Any]]:
     from nnunet_tricks.tricks.targets.trainer import MappedLossTrainer
 
     dice = {"batch_dice": False, "smooth": 1e-5, "do_bg": False, "ddp": False}
-    built: dict[str, Any] = {"nnU-Net's Dice and CE": DC_and_CE_loss(dice, {}, dice_class=MemoryEfficientSoftDiceLoss)}
-    makers: dict[str, Any] = {}
+    plain = DC_and_CE_loss(dice, {}, dice_class=MemoryEfficientSoftDiceLoss)
+    built = BuiltLosses({NNUNET: plain}, {}, {})
     names = [info.name for info in CATALOGUE if "loss" in info.hooks and not info.base]
     with Bench() as bench:
         for name in names[:: 6 if settings.quick else 1]:
             if settings.budget.over(f"loss {name}"):
                 continue
-            trainer = trainers.find(f"nnUNetTrainer{name}")
-            if trainer is None:
-                continue
-            with bench.room(trainer, Situation("labels", "3d", False)) as room:
-                made = room.build()
-                built[name] = made.loss.to(settings.device) if hasattr(made.loss, "to") else made.loss
-                if isinstance(made, MappedLossTrainer):
-                    makers[name] = made.maps_of_truth
-    return built, makers
+            with noted(built.failed, name):
+                trainer = trainers.find(f"nnUNetTrainer{name}")
+                if trainer is None:
+                    continue
+                with bench.room(trainer, Situation("labels", "3d", False)) as room:
+                    made = room.build()
+                    built.criteria[name] = made.loss.to(settings.device) if hasattr(made.loss, "to") else made.loss
+                    if isinstance(made, MappedLossTrainer):
+                        built.makers[name] = made.maps_of_truth
+    return built
 
 
 def truths_maps(maker: Any, target: Any) -> Any:

@@ -25,13 +25,17 @@ OURS = "nnunet_tricks"
 ON_THE_MACHINE = ("torch", "torchvision", "triton", "nvidia-", "cuda-", "pip", "setuptools")
 """Packages that the machine has, by how their names begin."""
 
+BACKPORTS = ("", "2")
+"""What follows a standard module's name in the names of packages that stand in for it in old versions of Python."""
+
 EXTRAS = ("networks",)
 """Extras of this package whose networks are measured."""
 
 RUN = """#!/bin/sh
-# Installs the packed wheels beside the machine's torch, and measures for at most eight minutes.
+# Installs the packed wheels beside the machine's torch, and measures for about eight minutes.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
+rm -rf "$here/site"
 python3 -m pip install --no-index --no-deps --target "$here/site" "$here"/wheels/*.whl
 PYTHONPATH="$here:$here/site" python3 -m benchmarks.gpu.measure --out "${OUT:-$here}/results.json" "$@"
 """
@@ -46,6 +50,8 @@ def main(words: Sequence[str] | None = None) -> int:
     requirements = [str(ROOT), *needed(arguments.only)]
     wheels = arguments.folder / "wheels"
     wheels.mkdir(parents=True, exist_ok=True)
+    for earlier in wheels.glob("*.whl"):
+        earlier.unlink()
     for requirement in requirements:
         print(requirement, flush=True)
         command = [
@@ -101,9 +107,12 @@ def needed(only: Sequence[str] | None) -> list[str]:
 
 
 def closure(name: str, extras: Sequence[str] = (), seen: set[str] | None = None) -> Iterator[str]:
-    """A package and all that it requires here, once each; what is not installed here is not needed here."""
+    """A package and all that it requires here, once each; what is not installed here is not needed here.
+
+    Packages that stand in for modules of the standard library stay out, with what only they require.
+    """
     seen = set() if seen is None else seen
-    if normal(name) in seen or normal(name).startswith(ON_THE_MACHINE):
+    if normal(name) in seen or normal(name).startswith(ON_THE_MACHINE) or is_backport(name):
         return
     try:
         requirements = distribution(name).requires or []
@@ -116,6 +125,11 @@ def closure(name: str, extras: Sequence[str] = (), seen: set[str] | None = None)
         extra = re.search(r"extra\s*==\s*['\"]([\w.-]+)['\"]", marker)
         if extra is None or extra.group(1) in extras:
             yield from closure(re.split(r"[\s<>=!~\[(]", package.strip())[0], (), seen)
+
+
+def is_backport(name: str) -> bool:
+    """Whether a package stands in for a module of the standard library, as argparse and unittest2 do."""
+    return any(normal(name).removesuffix(ending) in sys.stdlib_module_names for ending in BACKPORTS)
 
 
 def normal(name: str) -> str:

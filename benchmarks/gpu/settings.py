@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from benchmarks.gpu.budget import Budget
@@ -14,6 +14,9 @@ QUICK = {"2d": (2, 3, 64, 64), "3d": (1, 3, 32, 32, 32)}
 ROUNDS, QUICK_ROUNDS = 15, 2
 STEPS, QUICK_STEPS = 8, 2
 CLASSES = 3
+
+Measurements = Iterator[tuple[str, Callable[[], Any]]]
+"""What a part measures, one after the other: the name of each result, and the call that makes it."""
 
 
 class Settings:
