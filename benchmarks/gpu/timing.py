@@ -88,14 +88,18 @@ def timed(run: Callable[[], object], settings: Settings) -> float:
 
 
 def peak(run: Callable[[], object], settings: Settings) -> float:
-    """MiB that a call needs at its highest, above what was there. The first of two calls warms up; 0 on a CPU."""
+    """MiB that a call needs at its highest, above what was there before the first of two calls, which warms up.
+
+    So gradients and the optimizer's state count, although the first call leaves them. 0 on a CPU.
+    """
     import torch
 
-    run()
     if not settings.is_cuda:
+        run()
         return 0.0
-    torch.cuda.synchronize()
     before = torch.cuda.memory_allocated()
+    run()
+    torch.cuda.synchronize()
     torch.cuda.reset_peak_memory_stats()
     run()
     torch.cuda.synchronize()
