@@ -187,7 +187,9 @@ def test_rows_with_a_base_of_their_own_are_named_and_do_not_count_as_cost() -> N
     (advised,) = advise(data, read_ledger()).tricks
     assert advised.trick == "EfficientNetLite0UNet_PretrainedImageNet1k_Adam_lr0p001"
     assert "83 % of them hold grey only" in advised.reasons[0].text
-    assert advised.ledger_words[0].startswith("Polyps 2D on EfficientNetLite0UNet, Adam_lr0p001: undecided")
+    assert advised.ledger_words[0].startswith(
+        "Polyps 2D on EfficientNetLite0UNet, Adam_lr0p001: helps, +0.071 to +0.166"
+    )
     assert "in the ledger" not in advised.cost
     assert "0.4 times" in advised.cost
     assert advised.papers[0].startswith("ISIC 2018: Dice +1.10 points (Imag-1k")
