@@ -37,6 +37,7 @@ def test_wheels_of_an_earlier_packing_are_removed(tmp_path: Path, monkeypatch: p
     wheels.mkdir()
     for name in ("numpy-1.0-py3-none-any.whl", "note.txt"):
         (wheels / name).write_text("")
+    # Building wheels needs a registry, and is not what this is about.
     monkeypatch.setattr(pack.subprocess, "run", lambda *words, **settings: None)
     assert pack.main([str(tmp_path)]) == 0
     assert [file.name for file in wheels.iterdir()] == ["note.txt"]

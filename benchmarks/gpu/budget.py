@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 
 class Budget:
@@ -12,9 +13,10 @@ class Budget:
         left_out: What was not measured, since the time was over.
     """
 
-    def __init__(self, seconds: float) -> None:
-        """Start the clock."""
-        self._began, self._seconds, self._end = time.monotonic(), seconds, 1.0
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        """Start the clock, which counts seconds."""
+        self._clock = clock
+        self._began, self._seconds, self._end = clock(), seconds, 1.0
         self.left_out: list[str] = []
 
     def until(self, share: float) -> None:
@@ -36,4 +38,4 @@ class Budget:
     @property
     def spent(self) -> float:
         """Seconds since the start."""
-        return time.monotonic() - self._began
+        return self._clock() - self._began

@@ -37,9 +37,10 @@ def trained_by_two(trainer: str, settings: Settings) -> dict[str, Any]:
     """
     from torch.multiprocessing.spawn import spawn
 
+    start: Any = spawn  # torch has no types for it
     with tempfile.TemporaryDirectory() as folder:
         arguments = (folder, trainer, settings.device.type, settings.quick)
-        processes = spawn(train, args=arguments, nprocs=2, join=False)  # type: ignore[no-untyped-call]
+        processes = start(train, args=arguments, nprocs=2, join=False)
         wait_for(processes, settings.budget.left)
         row = judged([json.loads((Path(folder) / f"rank{rank}.json").read_text()) for rank in range(2)])
     words = ", ".join(f"{key}: {value}" for key, value in row.items())

@@ -93,9 +93,25 @@ class Folders:
         return None
 
     def description(self, dataset: str) -> dict[str, Any]:
-        """The content of ``dataset.json``."""
-        file = self.raw / dataset / "dataset.json"
-        return dict(read_json(file if file.is_file() else self.preprocessed / dataset / "dataset.json"))
+        """The content of ``dataset.json``.
+
+        Raises:
+            ValueError: If the file is neither in the raw nor in the preprocessed data set.
+        """
+        return dict(read_json(self._described_in(dataset)))
+
+    def _described_in(self, dataset: str) -> Path:
+        raw, preprocessed = (folder / dataset / "dataset.json" for folder in (self.raw, self.preprocessed))
+        if raw.is_file():
+            return raw
+        if preprocessed.is_file():
+            return preprocessed
+        if raw.parent.is_dir():
+            raise ValueError(
+                f"{raw} is not there: write it, with 'channel_names', 'labels', 'numTraining' and 'file_ending'; "
+                "nnU-Net needs it too"
+            )
+        raise ValueError(f"{preprocessed} is not there: copy it from the raw data set, as nnU-Net's planning does")
 
     def cases(self, dataset: str, part: str) -> dict[str, Case]:
         """The raw cases of a data set.
@@ -108,7 +124,7 @@ class Folders:
         ending = description.get("file_ending")
         if not isinstance(ending, str):
             raise ValueError(
-                f"dataset.json of {dataset} has no 'file_ending': add the ending of its files, such as '.nii.gz'"
+                f"{self._described_in(dataset)} has no 'file_ending': add the ending of its files, such as '.nii.gz'"
             )
         if part == "Tr" and "dataset" in description:
             return {

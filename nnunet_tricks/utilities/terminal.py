@@ -51,8 +51,8 @@ def wrapped(text: str, columns: int | None, *, first: str = "", rest: str = "") 
     """Lines of whole words.
 
     Args:
-        text: Words. A longer one than a line has a line of its own, further to the left where that helps; a name is
-            broken as ``name_lines`` does it.
+        text: Words. A longer one than a line has a line of its own, further to the left where that helps. A path
+            that does not fit even there is broken after a slash. A name is broken as ``name_lines`` does it.
         columns: Longest line; None for a single line, however long.
         first: Text before the first line.
         rest: Text before all others.
@@ -64,6 +64,8 @@ def wrapped(text: str, columns: int | None, *, first: str = "", rest: str = "") 
         ['- cross-entropy with --weights']
         >>> wrapped("see experiments/blocks", 20, first="        ", rest="        ")
         ['        see', '  experiments/blocks']
+        >>> wrapped("see experiments/blocks", 14)
+        ['see', 'experiments/', 'blocks']
     """
     if columns is None:
         return [first + text]
@@ -79,13 +81,22 @@ def wrapped(text: str, columns: int | None, *, first: str = "", rest: str = "") 
         break_long_words=False,
         break_on_hyphens=False,
     )
-    return [_within(line, columns) for line in lines] or [first.rstrip()]
+    return [part for line in lines for part in _within(line, columns)] or [first.rstrip()]
 
 
-def _within(line: str, columns: int) -> str:
-    """A line with a single word, further to the left where it would end beyond the edge."""
+def _within(line: str, columns: int) -> list[str]:
+    """A line with a single word, further to the left where it would end beyond the edge; a path in several lines."""
     word = line.strip()
-    return line if len(line) <= columns or " " in word else " " * max(columns - len(word), 0) + word
+    if len(line) <= columns or " " in word:
+        return [line]
+    if len(word) <= columns or "://" in word:
+        return [" " * max(columns - len(word), 0) + word]
+    parts = [""]
+    for name in re.findall(r"[^/]*/|[^/]+$", word):
+        if parts[-1] and len(parts[-1]) + len(name) > columns:
+            parts.append("")
+        parts[-1] += name
+    return parts
 
 
 def say(text: str, *, first: str = "", rest: str = "") -> None:

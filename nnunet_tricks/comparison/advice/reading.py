@@ -86,7 +86,6 @@ def read_figures(dataset: str, folders: Folders, *, seconds: float = SECONDS) ->
             read.
     """
     name = folders.dataset(dataset)
-    _check_description(folders, name)
     description = folders.description(name)
     classes = Classes.of(description)
     if (folders.raw / name / "dataset.json").is_file():
@@ -101,23 +100,6 @@ def read_figures(dataset: str, folders: Folders, *, seconds: float = SECONDS) ->
     names = description.get("channel_names") or description.get("modality") or {}
     first = str(next(iter(names.values()), "")).lower()
     return _joined(name, source, len(readers), measured, classes, ct=first == "ct", began=began)
-
-
-def _check_description(folders: Folders, name: str) -> None:
-    """Refuse a data set without ``dataset.json``, and name the file that should be there.
-
-    Raises:
-        ValueError: If the file is neither in the raw nor in the preprocessed data set.
-    """
-    raw, preprocessed = (folder / name / "dataset.json" for folder in (folders.raw, folders.preprocessed))
-    if raw.is_file() or preprocessed.is_file():
-        return
-    if raw.parent.is_dir():
-        raise ValueError(
-            f"{raw} is not there: write it, with 'channel_names', 'labels', 'numTraining' and 'file_ending'; nnU-Net "
-            "needs it too"
-        )
-    raise ValueError(f"{preprocessed} is not there: copy it from the raw data set, as nnU-Net's planning does")
 
 
 def _raw(folders: Folders, name: str) -> list[Callable[[], LabelledCase]]:

@@ -12,6 +12,7 @@ from scipy.stats import binomtest, fisher_exact
 
 from nnunet_tricks.cli import main
 from nnunet_tricks.comparison.ledger import page
+from nnunet_tricks.comparison.ledger.adding import _difference
 from nnunet_tricks.comparison.ledger.cells import chosen, columns_of, lines_of, sign_test
 from nnunet_tricks.comparison.ledger.checking import check_rows
 from nnunet_tricks.comparison.ledger.rows import FILE, IN_CHECKOUT, Ledger, LedgerInteraction, LedgerRow
@@ -325,6 +326,18 @@ def test_the_summary_says_at_what_size() -> None:
     # The median of what is undecided only.
     assert size.endswith("Half of the undecided intervals reach ±0.2 or more.")
     assert "Within the noise of reruns on Liver 3D: C (+0.000)." in page.summary(ledger)
+
+
+def test_every_row_has_a_name() -> None:
+    for trainer, name in (
+        ("nnUNetTrainer_6epochs+TTA_none", "TTA_none"),
+        ("nnUNetTrainerCE_6epochs", "CE"),
+        ("nnUNetTrainer_6epochs", "without Dice"),
+    ):
+        baseline = "nnUNetTrainerDice_6epochs" if name == "without Dice" else "nnUNetTrainer_6epochs"
+        assert _difference(baseline, trainer).named() == name
+    ledger = read_ledger()
+    assert all(known.trick.removeprefix("without ").strip() for known in (*ledger.rows, *ledger.interactions))
 
 
 def test_the_table_of_dimensions_is_on_the_page() -> None:
